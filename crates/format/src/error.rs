@@ -1,0 +1,74 @@
+//! What can go wrong with a file, in terms a caller can act on.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// An error of reading, writing or checking a file of mashbill's.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused an operation on a path.
+    #[error("{action} `{}`", path.display())]
+    Io {
+        /// What was tried, as a verb: `read`, `write`, `create`.
+        action: &'static str,
+        /// The path it was tried on.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The disk is full.
+    #[error("no space left on the disk while writing `{}`", path.display())]
+    DiskFull {
+        /// The file that was being written.
+        path: PathBuf,
+    },
+    /// A file is not what its name promises.
+    #[error("`{}` is damaged: {what}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A file was written by a newer mashbill.
+    #[error("`{}` has format_version {found}, this mashbill reads up to {supported}", path.display())]
+    TooNew {
+        /// The file.
+        path: PathBuf,
+        /// The version it carries.
+        found: u32,
+        /// The newest version that can be read.
+        supported: u32,
+    },
+    /// Another process works on the same folder.
+    #[error("`{}` is in use by process {pid} on {host}", path.display())]
+    InUse {
+        /// The output folder.
+        path: PathBuf,
+        /// The other process.
+        pid: u32,
+        /// The host it runs on.
+        host: String,
+    },
+    /// A file that is created only if absent was already there.
+    #[error("`{}` already exists", path.display())]
+    AlreadyExists {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl Error {
+    /// An I/O error with the action and the path it befell; a full disk becomes [`Error::DiskFull`].
+    #[must_use]
+    pub fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { path: path.to_owned() },
+            _ => Self::Io { action, path: path.to_owned(), source },
+        }
+    }
+}
+
+/// A result whose error is [`enum@Error`].
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,31 @@
+//! The contract: every file mashbill puts on disk.
+//!
+//! ```text
+//!  <category>/<name>.jsonl ──▶ tokenize ──▶ <output>/<split>/shard_NNNN.parquet   packed rows
+//!        record                                            documents.parquet      where each document stands
+//!                                                          <split>_stats.json     counts, timings
+//!                                                          <split>_rejects.jsonl  refused lines
+//!                                           <output>/manifest.json                what is complete
+//!                                           <output>/.mashbill/                   journal of a run that goes on
+//! ```
+//!
+//! Each file has one module here with its type, its path, its writer and its
+//! reader. This crate knows no tokenizer, no network, no thread pool and no
+//! terminal; a file under its final name is complete, because
+//! [`atomic`] is the only place that publishes one.
+
+pub mod error;
+pub mod checksum;
+pub mod atomic;
+pub mod layout;
+pub mod record;
+pub mod row_group;
+pub mod encode;
+pub mod shard;
+pub mod documents;
+pub mod parquet_file;
+pub mod journal;
+pub mod stats;
+pub mod manifest;
+
+pub use error::Error;

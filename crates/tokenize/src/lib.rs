@@ -1,0 +1,3 @@
+//! Text to packed rows of token ids, exact and resumable.
+
+pub mod tokenizer;
