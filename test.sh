@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Runs every test of mashbill: formatting, lints, documentation, the Rust tests, and the Python checks of what the
+# command writes. Needs cargo, a C compiler and Python 3.10 or later with its venv module; cargo-nextest is used where
+# it is installed. Stops at the first failure. What it installs goes to .venv, from tests/python/requirements.lock.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+section() { printf '\n=== %s\n' "$1"; }
+
+need() { command -v "$1" >/dev/null || { echo "error: \`$1\` was not found: $2" >&2; exit 1; }; }
+
+need cargo "install Rust, see https://rustup.rs"
+need cc "install a C compiler, e.g. gcc or clang"
+need python3 "install Python 3.10 or later"
+python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "error: python3 is older than 3.10" >&2; exit 1; }
+
+section "Python environment (.venv)"
+lock=tests/python/requirements.lock
+# The stamp names the lock that the environment was made from; it is written last, so half an environment has none.
+stamp="$(python3 -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest(), sys.version)' "$lock")"
+if [ "$(cat .venv/stamp 2>/dev/null)" = "$stamp" ]; then
+    echo "up to date"
+else
+    rm -rf .venv
+    python3 -m venv .venv
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r "$lock"
+    printf '%s\n' "$stamp" >.venv/stamp
+fi
+
+section "Rust formatting"
+cargo fmt --all --check
+
+section "Rust lints"
+cargo clippy --workspace --all-targets --locked -- -D warnings
+
+section "Rust documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+section "Rust tests"
+if cargo nextest --version >/dev/null 2>&1; then
+    cargo nextest run --workspace --locked
+    # nextest leaves out the examples in the documentation.
+    cargo test --workspace --locked --doc
+else
+    cargo test --workspace --locked
+fi
+
+if [ -f fuzz/Cargo.toml ]; then
+    section "Fuzz targets compile"
+    cargo check --manifest-path fuzz/Cargo.toml --locked --target-dir "${CARGO_TARGET_DIR:-target}/fuzz"
+fi
+
+section "Python lints"
+.venv/bin/ruff check --config tests/python/pyproject.toml tests/python examples
+.venv/bin/ruff format --check --config tests/python/pyproject.toml tests/python examples
+
+section "Python checks of the command's output"
+cargo build --workspace --bins --locked
+MASHBILL="${CARGO_TARGET_DIR:-$PWD/target}/debug/mashbill" .venv/bin/python -m pytest tests/python
