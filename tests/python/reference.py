@@ -1,0 +1,308 @@
+"""An independent account of what `mashbill tokenize` must write.
+
+Nothing here is shared with mashbill: records are read by Python's `json`, ids come from Hugging Face `tokenizers`, rows
+are laid out by the few lines of `expected_rows`, and shards are read by pyarrow. A test compares two things made in
+these two ways. Everything a token is stored in a flat numpy array, so that whole corpora compare in seconds.
+"""
+
+import gzip
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tokenizers import Tokenizer
+
+IGNORED = -100
+
+Ints = npt.NDArray[np.int64]
+Ids = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One document of the input: its key is the byte offset of its line (the row number in Parquet)."""
+
+    key: int
+    text: str
+    fields: dict[str, object]
+
+    def label(self, name: str) -> str | None:
+        """A field of the document table; what is no string is not there."""
+        value = self.fields.get(name)
+        return value if isinstance(value, str) else None
+
+
+class NotARecordError(Exception):
+    """Python's verdict on a line that has no text; the message is the family of the reason."""
+
+
+def parse(line: bytes, text_field: str = "text") -> dict[str, object]:
+    """The object on a line, if it is one with a text that can be encoded."""
+    try:
+        value = json.loads(line.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise NotARecordError("utf-8") from error
+    except ValueError as error:
+        raise NotARecordError("json") from error
+    if not isinstance(value, dict):
+        raise NotARecordError("shape")
+    text = value.get(text_field)
+    if not isinstance(text, str):
+        raise NotARecordError("text")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise NotARecordError("surrogate") from error
+    return value
+
+
+def decompressed(path: Path) -> bytes:
+    """The bytes of a JSONL file, whatever its compression."""
+    if path.suffix == ".gz":
+        return gzip.decompress(path.read_bytes())
+    if path.suffix == ".zst":
+        with pa.input_stream(str(path), compression="zstd") as stream:
+            return stream.read()
+    return path.read_bytes()
+
+
+def lines_of(data: bytes) -> list[tuple[int, bytes]]:
+    """Every line that is not blank, with the byte offset at which it begins, without byte order mark and line end."""
+    found = []
+    start = 3 if data.startswith(b"\xef\xbb\xbf") else 0
+    while start < len(data):
+        end = data.find(b"\n", start)
+        end = len(data) if end < 0 else end
+        line = data[start:end].rstrip(b"\r")
+        if line.strip(b" \t\r"):
+            found.append((start, line))
+        start = end + 1
+    return found
+
+
+def read_records(path: Path, text_field: str = "text") -> list[Record]:
+    """The good records of a file in order; lines that Python refuses are left out."""
+    if path.suffix == ".parquet":
+        rows = pq.read_table(path).to_pylist()
+        return [Record(i, row[text_field], row) for i, row in enumerate(rows)]
+    records = []
+    for key, line in lines_of(decompressed(path)):
+        try:
+            record = parse(line, text_field)
+        except NotARecordError:
+            continue
+        records.append(Record(key, str(record[text_field]), record))
+    return records
+
+
+def starts_of(lengths: npt.NDArray[np.integer]) -> Ints:
+    """The running sum with 0 before it: where each of the runs begins, and where the last ends."""
+    return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+
+
+def ranges(starts: Ints, ends: Ints) -> Ints:
+    """`start..end` of each pair, one after the other."""
+    lengths = ends - starts
+    if lengths.sum() == 0:
+        return np.zeros(0, np.int64)
+    return np.arange(lengths.sum()) + np.repeat(starts - starts_of(lengths)[:-1], lengths)
+
+
+@dataclass(frozen=True)
+class Documents:
+    """The tokens of a split's documents in input order, one after the other."""
+
+    keys: Ints
+    ids: Ids
+    lengths: Ints
+    text_tokens: int
+    """Tokens of the texts alone, before BOS and EOS are added."""
+
+    @cached_property
+    def starts(self) -> Ints:
+        return starts_of(self.lengths)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Hugging Face `tokenizers` with the BOS and EOS that documents get."""
+
+    tokenizer: Tokenizer
+    bos: int | None
+    eos: int | None
+
+    @classmethod
+    def load(cls, file: Path, bos: str | None, eos: str | None, *, literal_specials: bool = True) -> "Reference":
+        """`literal_specials` false takes special tokens that a text spells for ordinary text."""
+        tokenizer = Tokenizer.from_file(str(file))
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        tokenizer.encode_special_tokens = not literal_specials
+        ids = [None if token is None else tokenizer.token_to_id(token) for token in (bos, eos)]
+        return cls(tokenizer, *ids)
+
+    def document(self, ids: list[int]) -> list[int]:
+        """A text's ids as a document's: BOS before and EOS after, neither twice."""
+        before = [] if self.bos is None or ids[:1] == [self.bos] else [self.bos]
+        after = [] if self.eos is None or ids[-1:] == [self.eos] else [self.eos]
+        return before + ids + after
+
+    def documents(self, records: Sequence[Record]) -> Documents:
+        """The documents of all records. A text that comes again is encoded once."""
+        index: dict[str, int] = {}
+        which = np.array([index.setdefault(record.text, len(index)) for record in records], dtype=np.int64)
+        texts = list(index)
+        parts: list[Ids] = []
+        text_tokens = []
+        for begin in range(0, len(texts), 512):
+            batch = texts[begin : begin + 512]
+            for encoding in self.tokenizer.encode_batch_fast(batch, add_special_tokens=False):
+                ids = encoding.ids
+                text_tokens.append(len(ids))
+                parts.append(np.array(self.document(ids), dtype=np.int32))
+        lengths = np.array([len(part) for part in parts], dtype=np.int64)
+        unique = np.concatenate([*parts, np.zeros(0, np.int32)])
+        if len(texts) < len(records):
+            starts = starts_of(lengths)
+            unique = unique[ranges(starts[which], starts[which + 1])]
+        counts = np.array(text_tokens, dtype=np.int64)
+        keys = np.array([record.key for record in records], dtype=np.int64)
+        return Documents(keys, unique, lengths[which], int(counts[which].sum()))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A split's rows: three columns of rows × length, and the pieces of all rows one after the other."""
+
+    input_ids: Ids
+    attention_mask: Ids
+    labels: Ids
+    pieces: Ints
+    """How many pieces each row holds."""
+    seq_lens: Ids
+    doc_ids: Ints
+    doc_offsets: Ids
+
+    def assert_equal(self, other: "Rows") -> None:
+        """Fails at the first column that differs, and says where."""
+        for field in fields(self):
+            assert_equal(field.name, getattr(self, field.name), getattr(other, field.name))
+
+
+def assert_equal(name: str, actual: np.ndarray, expected: np.ndarray) -> None:
+    """Like `numpy.testing`, with a message that points at the first difference."""
+    assert actual.shape == expected.shape, f"{name}: shape {actual.shape}, expected {expected.shape}"
+    if not np.array_equal(actual, expected):
+        at = tuple(int(i[0]) for i in np.nonzero(actual != expected))
+        count = int((actual != expected).sum())
+        raise AssertionError(
+            f"{name}: {actual[at]} at {at}, expected {expected[at]}; {count} values differ of {actual.size}"
+        )
+
+
+def read_rows(shards: Sequence[Path], length: int) -> Rows:
+    """The rows of shards in order; every row must be exactly `length` long."""
+    table = pa.concat_tables(pq.read_table(shard) for shard in shards)
+
+    def flat(name: str) -> tuple[np.ndarray, Ints]:
+        column = table.column(name)
+        assert column.null_count == 0
+        values = [chunk.flatten().to_numpy() for chunk in column.chunks]
+        lengths = [np.diff(chunk.offsets.to_numpy()) for chunk in column.chunks]
+        return np.concatenate(values), np.concatenate(lengths).astype(np.int64)
+
+    def square(name: str) -> Ids:
+        values, lengths = flat(name)
+        assert np.all(lengths == length), f"{name}: a row that is not {length} long"
+        return values.reshape(-1, length)
+
+    seq_lens, pieces = flat("seq_lens")
+    doc_ids, pieces_again = flat("doc_ids")
+    doc_offsets, pieces_still = flat("doc_offsets")
+    assert_equal("doc_ids' lengths", pieces_again, pieces)
+    assert_equal("doc_offsets' lengths", pieces_still, pieces)
+    return Rows(
+        *(square(name) for name in ("input_ids", "attention_mask", "labels")),
+        pieces=pieces,
+        seq_lens=seq_lens,
+        doc_ids=doc_ids,
+        doc_offsets=doc_offsets,
+    )
+
+
+def stream_order(documents: Documents, units: Sequence[int], length: int) -> Ints:
+    """The order of the rows' tokens, as positions in `documents.ids`.
+
+    `units` are the numbers of documents in each unit. A unit's tokens fill whole rows; what is left of each unit, its
+    tail, follows in unit order after the rows of all units.
+    """
+    assert sum(units) == len(documents.lengths)
+    borders = documents.starts[starts_of(np.array(units, dtype=np.int64))]
+    starts, ends = borders[:-1], borders[1:]
+    tails = starts + (ends - starts) // length * length
+    return np.concatenate([ranges(starts, tails), ranges(tails, ends)])
+
+
+def expected_rows(documents: Documents, units: Sequence[int], length: int, pad: int) -> Rows:
+    """The rows that hold `documents`, whose units are of so many documents each."""
+    order = stream_order(documents, units, length)
+    tokens = len(order)
+    rows = -(-tokens // length)
+    of = np.repeat(np.arange(len(documents.lengths)), documents.lengths)[order]
+    offset = order - documents.starts[of]
+    ids = documents.ids[order]
+
+    input_ids = np.full(rows * length, pad, dtype=np.int32)
+    input_ids[:tokens] = ids
+    mask = np.zeros(rows * length, dtype=np.int32)
+    mask[:tokens] = 1
+
+    labels = np.full(rows * length, IGNORED, dtype=np.int32)
+    labels[: tokens - 1] = ids[1:]
+    lasts = np.arange(length - 1, tokens, length)
+    goes_on = offset[lasts] + 1 < documents.lengths[of[lasts]]
+    labels[lasts] = IGNORED
+    labels[lasts[goes_on]] = documents.ids[order[lasts[goes_on]] + 1]
+
+    begins = np.zeros(tokens, dtype=bool)
+    begins[::length] = True
+    begins[1:] |= of[1:] != of[:-1]
+    first = np.nonzero(begins)[0]
+    return Rows(
+        input_ids.reshape(rows, length),
+        mask.reshape(rows, length),
+        labels.reshape(rows, length),
+        pieces=np.bincount(first // length, minlength=rows).astype(np.int64),
+        seq_lens=np.diff(first, append=tokens).astype(np.int32),
+        doc_ids=documents.keys[of[first]],
+        doc_offsets=offset[first].astype(np.int32),
+    )
+
+
+def reassembled(rows: Rows) -> tuple[Ints, Ints, Ids]:
+    """The documents put together from the rows alone, by `doc_ids` and `doc_offsets`: keys, lengths, tokens.
+
+    Fails where a document has a gap or an overlap.
+    """
+    length = rows.input_ids.shape[1]
+    row = np.repeat(np.arange(len(rows.pieces)), rows.pieces)
+    piece_lengths = rows.seq_lens.astype(np.int64)
+    running = starts_of(piece_lengths)[:-1]
+    first_of_row = running[np.concatenate([[0], np.cumsum(rows.pieces)[:-1]])]
+    begin = row * length + running - first_of_row[row]
+
+    order = np.lexsort((rows.doc_offsets, rows.doc_ids))
+    keys, offsets, lengths = rows.doc_ids[order], rows.doc_offsets[order], piece_lengths[order]
+    is_first = np.concatenate([[True], keys[1:] != keys[:-1]])
+    assert np.all(offsets[is_first] == 0), "a document without its beginning"
+    follows = np.nonzero(~is_first)[0]
+    assert_equal("doc_offsets", offsets[follows], (offsets + lengths)[follows - 1].astype(offsets.dtype))
+
+    tokens = rows.input_ids.reshape(-1)[ranges(begin[order], (begin + piece_lengths)[order])]
+    return keys[is_first], np.add.reduceat(lengths, np.nonzero(is_first)[0]), tokens

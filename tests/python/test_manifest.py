@@ -1,0 +1,54 @@
+"""The manifest: the guide's fields with the guide's meanings, its schema, and the checksums of the shards."""
+
+import json
+
+import jsonschema
+import pytest
+import xxhash
+from cases import REPOSITORY, Workshop
+from layout import Output
+
+
+@pytest.fixture(scope="module")
+def output(workshop: Workshop) -> Output:
+    return workshop.output("template", "nasty", 64)
+
+
+def test_the_guide_s_fields_have_the_guide_s_meanings(workshop: Workshop, output: Output) -> None:
+    manifest = output.manifest
+    assert manifest["tokenizer"] == workshop.tokenizer("template").argument
+    assert manifest["max_seq_length"] == 64
+    assert manifest["shard_size_gb"] == 2
+    assert manifest["input_path"] == str(workshop.dataset("nasty").folder)
+    assert manifest["output_path"] == str(output.folder)
+    assert manifest["files_processed"] == 1
+    entry = manifest["splits"]["nasty"]
+    assert entry["path"] == str(output.folder / "nasty")
+    assert entry["shards"] == len(output.shard_paths("nasty"))
+
+
+def test_the_format_s_version_is_recorded(output: Output) -> None:
+    assert output.manifest["format_version"] == 1
+
+
+def test_shards_are_listed_with_rows_bytes_and_checksum(workshop: Workshop) -> None:
+    output = workshop.output("template", "long", 1000)
+    shards = output.shards("long")
+    paths = output.shard_paths("long")
+    assert [shard.name for shard in shards] == [path.name for path in paths]
+    assert sum(shard.rows for shard in shards) == output.entry("long")["sequences"]
+    for shard, path in zip(shards, paths, strict=True):
+        content = path.read_bytes()
+        assert shard.bytes == len(content)
+        assert shard.checksum == xxhash.xxh3_128_hexdigest(content)
+
+
+def test_the_manifest_keeps_to_its_schema(output: Output) -> None:
+    schema = json.loads((REPOSITORY / "schemas" / "manifest.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validators.validator_for(schema).check_schema(schema)
+    jsonschema.validate(output.manifest, schema)
+
+
+def test_a_finished_folder_holds_these_files_alone(output: Output) -> None:
+    files = sorted(str(path.relative_to(output.folder)) for path in output.folder.rglob("*") if path.is_file())
+    assert files == ["manifest.json", "nasty/documents.parquet", "nasty/nasty_stats.json", "nasty/shard_0000.parquet"]
