@@ -1,1 +1,62 @@
-//! 
+//! `documents.parquet`: where each document of a split stands.
+//!
+//! One row a document, in input order: enough to lead from a token to its record
+//! and back, for a few bytes a document beside the 16 of its content's hash. It
+//! cannot be added later without reading the input again, so it is always written.
+
+mod encode;
+mod read;
+mod texts;
+
+pub use encode::DocumentsEncoder;
+pub use read::{Documents, read};
+
+use crate::checksum::Checksum;
+use crate::encode::{Compression, Encoding};
+use crate::parquet_file::Schema;
+
+const MESSAGE: &str = "message documents {
+    required int64 doc_id;
+    optional binary id (STRING);
+    optional binary source (STRING);
+    optional binary category (STRING);
+    required fixed_len_byte_array(16) content_hash;
+    required int64 tokens;
+    required int32 unit;
+    required int64 row;
+    required int32 position;
+}";
+
+/// One document; `Text` is `&str` where it is written and `String` where it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document<Text> {
+    /// The key: where the record begins in the split's input, 0 or more.
+    pub doc_id: i64,
+    /// The record's own `id`.
+    pub id: Option<Text>,
+    /// The record's `source`.
+    pub source: Option<Text>,
+    /// The record's `category`.
+    pub category: Option<Text>,
+    /// XXH3-128 of the text.
+    pub content_hash: Checksum,
+    /// Tokens, BOS and EOS included; 0 or more.
+    pub tokens: i64,
+    /// The unit it was packed in, from 0.
+    pub unit: i32,
+    /// The row in the unit in which its first token stands, from 0; the number of the unit's full rows where
+    /// that is the unit's tail.
+    pub row: i64,
+    /// The position in that row, from 0.
+    pub position: i32,
+}
+
+/// The schema of a document table whose pages are compressed with `compression`.
+#[must_use]
+pub fn schema(compression: Compression) -> Schema {
+    let text = (Encoding::Plain, compression);
+    let integer = (Encoding::DeltaBinaryPacked, compression);
+    // A hash cannot be compressed, so nobody should try.
+    let hash = (Encoding::Plain, Compression::None);
+    Schema::parse(MESSAGE, &[integer, text, text, text, hash, integer, integer, integer, integer])
+}

@@ -1,1 +1,379 @@
-//! 
+//! A Parquet file that grows by encoded row groups.
+//!
+//! The stock writer must encode what it writes and cannot go on with a file once
+//! it is dropped. This one only appends: bytes that are encoded elsewhere, then at
+//! the end the offset indexes and the footer. So a file is resumed from the list
+//! of its row groups, and its checksum is complete the moment it is.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parquet::basic::Encoding as ParquetEncoding;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{
+    ColumnChunkMetaData, FileMetaData, ParquetMetaDataBuilder, ParquetMetaDataWriter, RowGroupMetaData,
+};
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::schema::parser::parse_message_type;
+use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor};
+
+use crate::checksum::{Checksum, Hasher};
+use crate::encode::{Compression, Encoding, offset_index, varint};
+use crate::error::{Error, Result};
+use crate::row_group::{ColumnChunk, EncodedRowGroup, RowGroup};
+
+/// What every Parquet file of mashbill's says of its writer. It is a name of the layout, not of a release:
+/// a new release must write the same bytes.
+pub const CREATED_BY: &str = "mashbill version 1";
+
+const MAGIC: &[u8] = b"PAR1";
+
+/// The columns of a file with their encodings and codecs.
+#[derive(Debug, Clone)]
+pub struct Schema {
+    descriptor: SchemaDescPtr,
+    columns: Vec<(Encoding, Compression)>,
+}
+
+/// A file that takes row groups until it is finished. After an error it can only be dropped and resumed.
+#[derive(Debug)]
+pub struct ParquetAppender {
+    path: PathBuf,
+    file: File,
+    schema: Schema,
+    groups: Vec<Placed>,
+    rows: u64,
+    /// Bytes written so far: the magic number and the row groups.
+    end: u64,
+    /// Bytes of a footer without row groups, its length and the closing magic number included.
+    empty_footer_bytes: u64,
+    hasher: Hasher,
+}
+
+/// A row group with its place in the file.
+#[derive(Debug)]
+struct Placed {
+    group: RowGroup,
+    offset: u64,
+    /// Bytes it adds to the footer where all its offset indexes stand at 0.
+    footer_bytes: u64,
+    /// Bytes of each column's offset index.
+    index_bytes: Vec<u64>,
+}
+
+/// What a finished file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Finished {
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Rows in all its groups.
+    pub rows: u64,
+    /// Its row groups.
+    pub row_groups: u64,
+    /// The checksum of the whole file.
+    pub checksum: Checksum,
+}
+
+impl Schema {
+    /// A schema in Parquet's message notation; for each leaf how its values are encoded where no dictionary
+    /// is used, and how its pages are compressed.
+    pub(crate) fn parse(message: &str, columns: &[(Encoding, Compression)]) -> Self {
+        let message = parse_message_type(message).expect("schemas are constants of this crate");
+        let descriptor = Arc::new(SchemaDescriptor::new(Arc::new(message)));
+        assert_eq!(descriptor.num_columns(), columns.len(), "each leaf has an encoding");
+        Self { descriptor, columns: columns.to_vec() }
+    }
+
+    /// Opens a finished file with the stock reader, where its columns are these.
+    pub(crate) fn open(&self, path: &Path) -> Result<SerializedFileReader<File>> {
+        let file = File::open(path).map_err(|error| Error::io("open", path, error))?;
+        let file = SerializedFileReader::new(file).map_err(|error| damaged(path, &error))?;
+        if file.metadata().file_metadata().schema() != self.descriptor.root_schema() {
+            let what = "its columns are other ones".to_owned();
+            return Err(Error::Damaged { path: path.to_owned(), what });
+        }
+        Ok(file)
+    }
+}
+
+impl ParquetAppender {
+    /// Creates the file, or empties it where it exists.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::DiskFull`].
+    pub fn create(path: &Path, schema: Schema) -> Result<Self> {
+        let file = File::create(path).map_err(|error| Error::io("create", path, error))?;
+        let mut appender = Self::new(path, file, schema);
+        appender.write(MAGIC)?;
+        Ok(appender)
+    }
+
+    /// Goes on with a file that was given `groups`, one after another; what was written after them is cut off.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] where the file is shorter than its groups or they are not of this schema;
+    /// [`Error::Io`] where it cannot be opened or read.
+    pub fn resume(path: &Path, schema: Schema, groups: Vec<RowGroup>) -> Result<Self> {
+        let file = File::options().read(true).write(true).open(path);
+        let file = file.map_err(|error| Error::io("open", path, error))?;
+        let mut appender = Self::new(path, file, schema);
+        appender.end = MAGIC.len() as u64;
+        for group in groups {
+            if group.columns.len() != appender.schema.columns.len() {
+                let what = format!("a row group of {} columns is recorded for it", group.columns.len());
+                return Err(Error::Damaged { path: path.to_owned(), what });
+            }
+            appender.place(group);
+        }
+        appender.rehash()?;
+        Ok(appender)
+    }
+
+    /// Appends a row group; one without rows is left out.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::DiskFull`]; the file is then longer than its groups, which
+    /// [`ParquetAppender::resume`] mends.
+    ///
+    /// # Panics
+    /// Panics where the group has other columns than the file.
+    pub fn append(&mut self, group: &EncodedRowGroup) -> Result<()> {
+        if group.meta.rows == 0 {
+            return Ok(());
+        }
+        assert_eq!(group.meta.columns.len(), self.schema.columns.len(), "a row group of this schema");
+        assert_eq!(group.meta.bytes(), group.bytes.len() as u64, "a row group is described as it is");
+        self.write(&group.bytes)?;
+        self.end -= group.bytes.len() as u64;
+        self.place(group.meta.clone());
+        Ok(())
+    }
+
+    /// The size in bytes the file would have if it was finished now, exactly.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let count = self.groups.len() as u64;
+        let mut footer = self.empty_footer_bytes + integer_bytes(self.rows) - integer_bytes(0);
+        if count >= 15 {
+            footer += varint_bytes(count);
+        }
+        let mut index = self.end;
+        for placed in &self.groups {
+            footer += placed.footer_bytes;
+            for bytes in &placed.index_bytes {
+                footer += integer_bytes(index) - integer_bytes(0);
+                index += bytes;
+            }
+        }
+        index + footer
+    }
+
+    /// Rows appended so far.
+    #[must_use]
+    pub const fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// The checksum of the bytes appended so far.
+    #[must_use]
+    pub fn checksum(&self) -> Checksum {
+        self.hasher.finish()
+    }
+
+    /// Waits until what was appended is on the disk.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::DiskFull`].
+    pub fn sync(&mut self) -> Result<()> {
+        self.file.sync_data().map_err(|error| Error::io("sync", &self.path, error))
+    }
+
+    /// Writes the offset indexes and the footer and waits until the file is on the disk.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::DiskFull`].
+    pub fn finish(mut self) -> Result<Finished> {
+        let expected = self.bytes();
+        let mut tail = Vec::new();
+        let mut groups = Vec::with_capacity(self.groups.len());
+        for (ordinal, placed) in self.groups.iter().enumerate() {
+            let mut index = self.end + tail.len() as u64;
+            offset_indexes(&mut tail, placed);
+            groups.push(placed.metadata(&self.schema, ordinal, |bytes| {
+                let offset = index;
+                index += bytes;
+                offset
+            }));
+        }
+        tail.append(&mut footer(&self.schema, self.rows, groups));
+        self.write(&tail)?;
+        assert_eq!(self.end, expected, "the size is known before the end");
+        self.file.sync_all().map_err(|error| Error::io("sync", &self.path, error))?;
+        Ok(Finished {
+            bytes: self.end,
+            rows: self.rows,
+            row_groups: self.groups.len() as u64,
+            checksum: self.hasher.finish(),
+        })
+    }
+
+    fn new(path: &Path, file: File, schema: Schema) -> Self {
+        Self {
+            path: path.to_owned(),
+            file,
+            empty_footer_bytes: footer(&schema, 0, Vec::new()).len() as u64,
+            schema,
+            groups: Vec::new(),
+            rows: 0,
+            end: 0,
+            hasher: Hasher::new(),
+        }
+    }
+
+    /// Takes a group into the file's description, at its end.
+    fn place(&mut self, group: RowGroup) {
+        let mut placed = Placed { group, offset: self.end, footer_bytes: 0, index_bytes: Vec::new() };
+        let mut indexes = Vec::new();
+        placed.index_bytes = offset_indexes(&mut indexes, &placed);
+        let rows = placed.group.rows;
+        let metadata = placed.metadata(&self.schema, self.groups.len(), |_| 0);
+        let with_group = footer(&self.schema, rows, vec![metadata]).len() as u64;
+        placed.footer_bytes = with_group - self.empty_footer_bytes + integer_bytes(0) - integer_bytes(rows);
+        self.end += placed.group.bytes();
+        self.rows += rows;
+        self.groups.push(placed);
+    }
+
+    /// Cuts the file to its groups and takes them into the checksum.
+    fn rehash(&mut self) -> Result<()> {
+        let length = self.file.metadata().map_err(|error| Error::io("read", &self.path, error))?.len();
+        if length < self.end {
+            let what = format!("it has {length} bytes where {} were recorded", self.end);
+            return Err(Error::Damaged { path: self.path.clone(), what });
+        }
+        self.file.set_len(self.end).map_err(|error| Error::io("truncate", &self.path, error))?;
+        let hashed = io::copy(&mut (&self.file).take(self.end), &mut Hashing(&mut self.hasher));
+        let hashed = hashed.map_err(|error| Error::io("read", &self.path, error))?;
+        assert_eq!(hashed, self.end, "nobody else writes to the file");
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(|error| Error::io("write", &self.path, error))?;
+        self.hasher.update(bytes);
+        self.end += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+impl Placed {
+    /// The group's metadata; `place_index` gives each column's offset index of so many bytes its offset.
+    fn metadata(
+        &self,
+        schema: &Schema,
+        ordinal: usize,
+        mut place_index: impl FnMut(u64) -> u64,
+    ) -> RowGroupMetaData {
+        let mut offset = self.offset;
+        let mut builder = RowGroupMetaData::builder(schema.descriptor.clone())
+            .set_num_rows(self.group.rows as i64)
+            .set_total_byte_size(self.group.uncompressed_bytes() as i64)
+            .set_file_offset(self.offset as i64)
+            .set_ordinal(ordinal as i32);
+        for (column, (chunk, &index_bytes)) in self.group.columns.iter().zip(&self.index_bytes).enumerate() {
+            let index = (place_index(index_bytes), index_bytes);
+            builder = builder.add_column_metadata(schema.chunk(column, chunk, offset, index));
+            offset += chunk.bytes();
+        }
+        builder.build().expect("the number of columns was compared before")
+    }
+}
+
+impl Schema {
+    /// The metadata of a column chunk at `offset`, and its offset index's offset and bytes.
+    fn chunk(
+        &self,
+        column: usize,
+        chunk: &ColumnChunk,
+        offset: u64,
+        index: (u64, u64),
+    ) -> ColumnChunkMetaData {
+        let (encoding, compression) = self.columns[column];
+        let has_dictionary = chunk.dictionary_bytes > 0;
+        let encodings = match encoding {
+            _ if has_dictionary => {
+                vec![ParquetEncoding::PLAIN, ParquetEncoding::RLE, ParquetEncoding::RLE_DICTIONARY]
+            }
+            Encoding::DeltaBinaryPacked => vec![ParquetEncoding::RLE, ParquetEncoding::DELTA_BINARY_PACKED],
+            Encoding::Plain | Encoding::Dictionary => vec![ParquetEncoding::PLAIN, ParquetEncoding::RLE],
+        };
+        ColumnChunkMetaData::builder(self.descriptor.column(column))
+            .set_encodings(encodings)
+            .set_compression_codec(compression.codec())
+            .set_num_values(chunk.values as i64)
+            .set_total_compressed_size(chunk.bytes() as i64)
+            .set_total_uncompressed_size(chunk.uncompressed_bytes as i64)
+            .set_dictionary_page_offset(has_dictionary.then_some(offset as i64))
+            .set_data_page_offset((offset + chunk.dictionary_bytes) as i64)
+            .set_offset_index_offset(Some(index.0 as i64))
+            .set_offset_index_length(Some(index.1 as i32))
+            .build()
+            .expect("all fields are set")
+    }
+}
+
+/// Appends a group's offset indexes and returns the bytes of each.
+fn offset_indexes(out: &mut Vec<u8>, placed: &Placed) -> Vec<u64> {
+    let mut offset = placed.offset;
+    let each = placed.group.columns.iter().map(|chunk| {
+        let start = out.len();
+        offset_index(out, offset + chunk.dictionary_bytes, &chunk.pages, placed.group.rows_per_page);
+        offset += chunk.bytes();
+        (out.len() - start) as u64
+    });
+    each.collect()
+}
+
+/// The footer of a file, its length and the closing magic number included.
+fn footer(schema: &Schema, rows: u64, groups: Vec<RowGroupMetaData>) -> Vec<u8> {
+    const VERSION: i32 = 1;
+    let created_by = Some(CREATED_BY.to_owned());
+    let descriptor = schema.descriptor.clone();
+    let metadata = FileMetaData::new(VERSION, rows as i64, created_by, None, descriptor, None);
+    let metadata = ParquetMetaDataBuilder::new(metadata).set_row_groups(groups).build();
+    let mut out = Vec::new();
+    ParquetMetaDataWriter::new(&mut out, &metadata).finish().expect("memory takes all bytes");
+    out
+}
+
+/// Bytes of an integer field's value: a zigzag varint.
+fn integer_bytes(value: u64) -> u64 {
+    varint_bytes(value << 1)
+}
+
+fn varint_bytes(value: u64) -> u64 {
+    let mut out = Vec::with_capacity(10);
+    varint(&mut out, value);
+    out.len() as u64
+}
+
+/// What the stock reader says of a file, as an error of this crate's.
+pub(crate) fn damaged(path: &Path, error: &ParquetError) -> Error {
+    Error::Damaged { path: path.to_owned(), what: error.to_string() }
+}
+
+/// A writer into a checksum.
+struct Hashing<'a>(&'a mut Hasher);
+
+impl Write for Hashing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

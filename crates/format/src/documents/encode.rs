@@ -1,0 +1,124 @@
+//! Documents to an encoded row group.
+
+use super::Document;
+use super::texts::{Texts, plain_text};
+use crate::encode::{
+    Chunk, Compression, Compressor, Encoding, bit_packed_indices, delta_binary_packed, join,
+};
+use crate::encode::{index_width, levels_of_options};
+use crate::row_group::EncodedRowGroup;
+
+const ROWS_PER_PAGE: usize = 4096;
+
+/// The columns by their place in the schema.
+const DOC_ID: usize = 0;
+const ID: usize = 1;
+const SOURCE: usize = 2;
+const CATEGORY: usize = 3;
+const CONTENT_HASH: usize = 4;
+const TOKENS: usize = 5;
+const UNIT: usize = 6;
+const ROW: usize = 7;
+const POSITION: usize = 8;
+
+/// Encodes document tables; it keeps all the memory it works in.
+#[derive(Debug)]
+pub struct DocumentsEncoder {
+    compressor: Compressor,
+    uncompressed: Compressor,
+    chunks: [Chunk; 9],
+    /// A page's body before compression.
+    body: Vec<u8>,
+    /// One column of a page.
+    values: Vec<i64>,
+    texts: Texts,
+    /// The index in `texts` of each document that has a text.
+    indices: Vec<u32>,
+}
+
+type Text<'a> = for<'d> fn(&'d Document<&'a str>) -> Option<&'a str>;
+
+impl DocumentsEncoder {
+    /// An encoder of tables compressed with `compression`.
+    #[must_use]
+    pub fn new(compression: Compression) -> Self {
+        Self {
+            compressor: Compressor::new(compression),
+            uncompressed: Compressor::new(Compression::None),
+            chunks: Default::default(),
+            body: Vec::new(),
+            values: Vec::new(),
+            texts: Texts::default(),
+            indices: Vec::new(),
+        }
+    }
+
+    /// Encodes `documents` as one row group. The bytes depend on the documents alone.
+    pub fn encode(&mut self, documents: &[Document<&str>]) -> EncodedRowGroup {
+        self.integers(DOC_ID, documents, |document| document.doc_id);
+        self.plain_texts(ID, documents, |document| document.id);
+        self.few_texts(SOURCE, documents, |document| document.source);
+        self.few_texts(CATEGORY, documents, |document| document.category);
+        self.hashes(documents);
+        self.integers(TOKENS, documents, |document| document.tokens);
+        self.integers(UNIT, documents, |document| document.unit.into());
+        self.integers(ROW, documents, |document| document.row);
+        self.integers(POSITION, documents, |document| document.position.into());
+        join(documents.len(), ROWS_PER_PAGE, &mut self.chunks)
+    }
+
+    fn integers(&mut self, column: usize, documents: &[Document<&str>], value: fn(&Document<&str>) -> i64) {
+        for page in documents.chunks(ROWS_PER_PAGE) {
+            self.values.clear();
+            self.values.extend(page.iter().map(value));
+            self.body.clear();
+            delta_binary_packed(&mut self.body, &self.values);
+            self.page(column, page.len(), Encoding::DeltaBinaryPacked);
+        }
+    }
+
+    fn hashes(&mut self, documents: &[Document<&str>]) {
+        for page in documents.chunks(ROWS_PER_PAGE) {
+            self.body.clear();
+            self.body.extend(page.iter().flat_map(|document| document.content_hash.to_bytes()));
+            let chunk = &mut self.chunks[CONTENT_HASH];
+            chunk.data_page(page.len(), Encoding::Plain, &self.body, &mut self.uncompressed);
+        }
+    }
+
+    fn plain_texts<'a>(&mut self, column: usize, documents: &[Document<&'a str>], text: Text<'a>) {
+        for page in documents.chunks(ROWS_PER_PAGE) {
+            self.body.clear();
+            levels_of_options(&mut self.body, page.iter().map(|document| text(document).is_some()));
+            page.iter().filter_map(text).for_each(|text| plain_text(&mut self.body, text));
+            self.page(column, page.len(), Encoding::Plain);
+        }
+    }
+
+    /// Texts of which few are distinct, by a dictionary; plainly where more than half of them are.
+    fn few_texts<'a>(&mut self, column: usize, documents: &[Document<&'a str>], text: Text<'a>) {
+        self.texts.clear();
+        self.indices.clear();
+        for text in documents.iter().filter_map(text) {
+            self.indices.push(self.texts.index(text) as u32);
+        }
+        if self.texts.len() * 2 > self.indices.len() {
+            return self.plain_texts(column, documents, text);
+        }
+        let mut first = 0;
+        for page in documents.chunks(ROWS_PER_PAGE) {
+            self.body.clear();
+            levels_of_options(&mut self.body, page.iter().map(|document| text(document).is_some()));
+            let end = first + page.iter().filter_map(text).count();
+            bit_packed_indices(&mut self.body, &self.indices[first..end], index_width(self.texts.len()));
+            first = end;
+            self.page(column, page.len(), Encoding::Dictionary);
+        }
+        self.chunks[column].dictionary_page(self.texts.len(), self.texts.plain(), &mut self.compressor);
+    }
+
+    /// Appends `self.body` to a column.
+    fn page(&mut self, column: usize, values: usize, encoding: Encoding) {
+        self.chunks[column].data_page(values, encoding, &self.body, &mut self.compressor);
+    }
+}

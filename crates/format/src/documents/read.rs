@@ -1,0 +1,188 @@
+//! Document tables read back with the stock reader, a few thousand rows in memory at a time.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::vec;
+
+use parquet::column::reader::{ColumnReaderImpl, get_typed_column_reader};
+use parquet::data_type::{
+    ByteArray, ByteArrayType, DataType, FixedLenByteArray, FixedLenByteArrayType, Int32Type, Int64Type,
+};
+use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
+
+use super::Document;
+use crate::checksum::Checksum;
+use crate::encode::Compression;
+use crate::error::Result;
+use crate::parquet_file::damaged;
+
+const BATCH_ROWS: usize = 4096;
+
+/// The documents of a table in order.
+pub struct Documents {
+    path: PathBuf,
+    file: SerializedFileReader<File>,
+    next_group: usize,
+    columns: Option<Columns>,
+    rows_left: usize,
+    batch: vec::IntoIter<Document<String>>,
+}
+
+/// Opens a document table.
+///
+/// # Errors
+/// [`Error::Io`](crate::Error::Io) where it cannot be opened, [`Error::Damaged`](crate::Error::Damaged) where it
+/// is no complete table; the iterator gives the latter where a page is damaged, and ends.
+pub fn read(path: &Path) -> Result<Documents> {
+    let file = super::schema(Compression::None).open(path)?;
+    Ok(Documents {
+        path: path.to_owned(),
+        file,
+        next_group: 0,
+        columns: None,
+        rows_left: 0,
+        batch: Vec::new().into_iter(),
+    })
+}
+
+impl Documents {
+    /// Documents in the table.
+    #[must_use]
+    pub fn count_all(&self) -> u64 {
+        self.file.metadata().file_metadata().num_rows() as u64
+    }
+
+    /// The next documents; none after the last.
+    fn next_batch(&mut self) -> ParquetResult<Vec<Document<String>>> {
+        while self.rows_left == 0 && self.next_group < self.file.num_row_groups() {
+            let group = self.file.get_row_group(self.next_group)?;
+            self.next_group += 1;
+            self.rows_left = group.metadata().num_rows() as usize;
+            self.columns = Some(Columns::open(&*group)?);
+        }
+        let rows = self.rows_left.min(BATCH_ROWS);
+        self.rows_left -= rows;
+        self.columns.as_mut().map_or(Ok(Vec::new()), |columns| columns.read(rows))
+    }
+}
+
+impl Iterator for Documents {
+    type Item = Result<Document<String>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.batch.len() == 0 {
+            match self.next_batch() {
+                Ok(batch) => self.batch = batch.into_iter(),
+                Err(error) => {
+                    (self.rows_left, self.next_group) = (0, self.file.num_row_groups());
+                    return Some(Err(damaged(&self.path, &error)));
+                }
+            }
+        }
+        self.batch.next().map(Ok)
+    }
+}
+
+/// The columns of one row group, all read up to the same row.
+struct Columns {
+    doc_id: ColumnReaderImpl<Int64Type>,
+    id: ColumnReaderImpl<ByteArrayType>,
+    source: ColumnReaderImpl<ByteArrayType>,
+    category: ColumnReaderImpl<ByteArrayType>,
+    content_hash: ColumnReaderImpl<FixedLenByteArrayType>,
+    tokens: ColumnReaderImpl<Int64Type>,
+    unit: ColumnReaderImpl<Int32Type>,
+    row: ColumnReaderImpl<Int64Type>,
+    position: ColumnReaderImpl<Int32Type>,
+}
+
+impl Columns {
+    fn open(group: &dyn RowGroupReader) -> ParquetResult<Self> {
+        Ok(Self {
+            doc_id: get_typed_column_reader(group.get_column_reader(0)?),
+            id: get_typed_column_reader(group.get_column_reader(1)?),
+            source: get_typed_column_reader(group.get_column_reader(2)?),
+            category: get_typed_column_reader(group.get_column_reader(3)?),
+            content_hash: get_typed_column_reader(group.get_column_reader(4)?),
+            tokens: get_typed_column_reader(group.get_column_reader(5)?),
+            unit: get_typed_column_reader(group.get_column_reader(6)?),
+            row: get_typed_column_reader(group.get_column_reader(7)?),
+            position: get_typed_column_reader(group.get_column_reader(8)?),
+        })
+    }
+
+    /// The next `rows` documents.
+    fn read(&mut self, rows: usize) -> ParquetResult<Vec<Document<String>>> {
+        let mut doc_ids = required(&mut self.doc_id, rows)?.into_iter();
+        let mut ids = texts(&mut self.id, rows)?.into_iter();
+        let mut sources = texts(&mut self.source, rows)?.into_iter();
+        let mut categories = texts(&mut self.category, rows)?.into_iter();
+        let mut hashes = required(&mut self.content_hash, rows)?.into_iter();
+        let mut tokens = required(&mut self.tokens, rows)?.into_iter();
+        let mut units = required(&mut self.unit, rows)?.into_iter();
+        let mut rows_in_unit = required(&mut self.row, rows)?.into_iter();
+        let mut positions = required(&mut self.position, rows)?.into_iter();
+        let documents = std::iter::from_fn(|| {
+            Some(Document {
+                doc_id: doc_ids.next()?,
+                id: ids.next()?,
+                source: sources.next()?,
+                category: categories.next()?,
+                content_hash: checksum(&hashes.next()?),
+                tokens: tokens.next()?,
+                unit: units.next()?,
+                row: rows_in_unit.next()?,
+                position: positions.next()?,
+            })
+        });
+        Ok(documents.collect())
+    }
+}
+
+/// The next `rows` values of a required column.
+fn required<T: DataType>(column: &mut ColumnReaderImpl<T>, rows: usize) -> ParquetResult<Vec<T::T>> {
+    let mut values = Vec::with_capacity(rows);
+    read_rows(column, rows, None, &mut values)?;
+    Ok(values)
+}
+
+/// The next `rows` values of an optional column of texts.
+fn texts(column: &mut ColumnReaderImpl<ByteArrayType>, rows: usize) -> ParquetResult<Vec<Option<String>>> {
+    let (mut definitions, mut values) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
+    read_rows(column, rows, Some(&mut definitions), &mut values)?;
+    let mut values = values.into_iter();
+    let each = definitions.into_iter().map(|definition| match definition {
+        0 => Ok(None),
+        _ => values.next().map(|value: ByteArray| value.as_utf8().map(str::to_owned)).transpose(),
+    });
+    each.collect()
+}
+
+fn read_rows<T: DataType>(
+    column: &mut ColumnReaderImpl<T>,
+    rows: usize,
+    mut definitions: Option<&mut Vec<i16>>,
+    values: &mut Vec<T::T>,
+) -> ParquetResult<()> {
+    let mut records = 0;
+    while records < rows {
+        let (more, _, _) = column.read_records(rows - records, definitions.as_deref_mut(), None, values)?;
+        if more == 0 {
+            return Err(ParquetError::General(format!("{records} of {rows} rows are there")));
+        }
+        records += more;
+    }
+    Ok(())
+}
+
+fn checksum(bytes: &FixedLenByteArray) -> Checksum {
+    let bytes = bytes.data().try_into().expect("the schema says 16 bytes");
+    Checksum(u128::from_be_bytes(bytes))
+}
+
+impl std::fmt::Debug for Documents {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Documents").field("path", &self.path).finish_non_exhaustive()
+    }
+}

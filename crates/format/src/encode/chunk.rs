@@ -1,0 +1,75 @@
+//! One column's pages, appended one after another.
+
+use super::compact::{data_page_header, dictionary_page_header};
+use super::compression::Compressor;
+use crate::row_group::{ColumnChunk, EncodedRowGroup, RowGroup};
+
+/// The encodings data pages use, with their numbers in `parquet.thrift`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    Plain = 0,
+    DeltaBinaryPacked = 5,
+    Dictionary = 8,
+}
+
+/// A column chunk in the making; its memory is kept from group to group.
+#[derive(Debug, Default)]
+pub(crate) struct Chunk {
+    dictionary: Vec<u8>,
+    dictionary_uncompressed_bytes: u64,
+    pages: Vec<u8>,
+    meta: ColumnChunk,
+}
+
+impl Chunk {
+    /// Sets the dictionary page: `entries` values, plainly encoded in `raw`. It may come after the pages that
+    /// use it, since a dictionary is complete only then.
+    pub(crate) fn dictionary_page(&mut self, entries: usize, raw: &[u8], compressor: &mut Compressor) {
+        let body = compressor.compress(raw);
+        dictionary_page_header(&mut self.dictionary, raw.len(), body.len(), entries);
+        self.dictionary_uncompressed_bytes = (self.dictionary.len() + raw.len()) as u64;
+        self.meta.uncompressed_bytes += self.dictionary_uncompressed_bytes;
+        self.dictionary.extend_from_slice(body);
+        self.meta.dictionary_bytes = self.dictionary.len() as u64;
+    }
+
+    /// Sets the same dictionary page as `other` has.
+    pub(crate) fn same_dictionary_page(&mut self, other: &Self) {
+        self.dictionary.extend_from_slice(&other.dictionary);
+        self.meta.dictionary_bytes = other.meta.dictionary_bytes;
+        self.meta.uncompressed_bytes += other.dictionary_uncompressed_bytes;
+    }
+
+    /// Appends a data page: `values` levels and their values, encoded in `raw`.
+    pub(crate) fn data_page(
+        &mut self,
+        values: usize,
+        encoding: Encoding,
+        raw: &[u8],
+        compressor: &mut Compressor,
+    ) {
+        let start = self.pages.len();
+        let body = compressor.compress(raw);
+        data_page_header(&mut self.pages, raw.len(), body.len(), values, encoding as i64);
+        self.meta.uncompressed_bytes += (self.pages.len() - start + raw.len()) as u64;
+        self.pages.extend_from_slice(body);
+        self.meta.values += values as u64;
+        self.meta.pages.push((self.pages.len() - start) as u64);
+    }
+}
+
+/// Joins finished chunks to a row group and empties them for the next one.
+pub(crate) fn join(rows: usize, rows_per_page: usize, chunks: &mut [Chunk]) -> EncodedRowGroup {
+    let size = chunks.iter().map(|chunk| chunk.dictionary.len() + chunk.pages.len()).sum();
+    let mut bytes = Vec::with_capacity(size);
+    let mut columns = Vec::with_capacity(chunks.len());
+    for chunk in chunks {
+        bytes.extend_from_slice(&chunk.dictionary);
+        bytes.extend_from_slice(&chunk.pages);
+        chunk.dictionary.clear();
+        chunk.pages.clear();
+        columns.push(std::mem::take(&mut chunk.meta));
+    }
+    let meta = RowGroup { rows: rows as u64, rows_per_page: rows_per_page as u64, columns };
+    EncodedRowGroup { meta, bytes }
+}

@@ -1,0 +1,80 @@
+//! The few Thrift structures that stand between pages: page headers and offset indexes.
+//!
+//! Thrift's compact protocol writes a field as one byte (the distance from the
+//! last field's number in the high half, the type in the low half), then its
+//! value: integers as zigzag varints.
+
+use super::levels::varint;
+
+const I32: u8 = 5;
+const I64: u8 = 6;
+const LIST: u8 = 9;
+const STRUCT: u8 = 12;
+const STOP: u8 = 0;
+
+/// Appends the header of a dictionary page: sizes in bytes before and after compression.
+pub(super) fn dictionary_page_header(out: &mut Vec<u8>, raw: usize, compressed: usize, entries: usize) {
+    const DICTIONARY_PAGE: i64 = 2;
+    const PLAIN: i64 = 0;
+    page_sizes(out, DICTIONARY_PAGE, raw, compressed);
+    out.push(field(4, STRUCT)); // 7: dictionary_page_header
+    integer(out, 1, I32, entries as i64);
+    integer(out, 1, I32, PLAIN);
+    out.extend([STOP, STOP]);
+}
+
+/// Appends the header of a data page (V1): sizes in bytes before and after compression, values, and the
+/// number of their encoding.
+pub(super) fn data_page_header(
+    out: &mut Vec<u8>,
+    raw: usize,
+    compressed: usize,
+    values: usize,
+    encoding: i64,
+) {
+    const DATA_PAGE: i64 = 0;
+    const RLE: i64 = 3;
+    page_sizes(out, DATA_PAGE, raw, compressed);
+    out.push(field(2, STRUCT)); // 5: data_page_header
+    integer(out, 1, I32, values as i64);
+    integer(out, 1, I32, encoding);
+    integer(out, 1, I32, RLE); // definition levels
+    integer(out, 1, I32, RLE); // repetition levels
+    out.extend([STOP, STOP]);
+}
+
+/// Appends an offset index: where each page begins, its bytes and its first row.
+pub(crate) fn offset_index(out: &mut Vec<u8>, mut offset: u64, pages: &[u64], rows_per_page: u64) {
+    const LONG_LIST: usize = 15;
+    out.push(field(1, LIST));
+    if pages.len() < LONG_LIST {
+        out.push((pages.len() as u8) << 4 | STRUCT);
+    } else {
+        out.push(0xf0 | STRUCT);
+        varint(out, pages.len() as u64);
+    }
+    for (page, &bytes) in pages.iter().enumerate() {
+        integer(out, 1, I64, offset as i64);
+        integer(out, 1, I32, bytes as i64);
+        integer(out, 1, I64, (page as u64 * rows_per_page) as i64);
+        out.push(STOP);
+        offset += bytes;
+    }
+    out.push(STOP);
+}
+
+/// The first three fields of a page header.
+fn page_sizes(out: &mut Vec<u8>, kind: i64, raw: usize, compressed: usize) {
+    integer(out, 1, I32, kind);
+    integer(out, 1, I32, raw as i64);
+    integer(out, 1, I32, compressed as i64);
+}
+
+fn integer(out: &mut Vec<u8>, distance: u8, kind: u8, value: i64) {
+    out.push(field(distance, kind));
+    varint(out, (value << 1 ^ value >> 63) as u64);
+}
+
+const fn field(distance: u8, kind: u8) -> u8 {
+    distance << 4 | kind
+}

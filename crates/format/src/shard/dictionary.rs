@@ -1,0 +1,64 @@
+//! Token → index, without hashing and without clearing.
+//!
+//! A table as long as the vocabulary holds, for each token, the index it has in
+//! the dictionary plus a base. The base of each row group lies above all sums of
+//! the groups before it, so what they left in the table is recognized as old by
+//! one subtraction and one comparison.
+
+use super::IGNORED;
+
+/// The values of one row group in order of first appearance; [`IGNORED`] always comes first.
+#[derive(Debug)]
+pub(super) struct Dictionary {
+    slots: Vec<u32>,
+    base: u32,
+    values: Vec<i32>,
+}
+
+impl Dictionary {
+    /// The index of [`IGNORED`].
+    pub(super) const IGNORED: u32 = 0;
+
+    /// A dictionary for tokens below `vocabulary_size`.
+    pub(super) fn new(vocabulary_size: usize) -> Self {
+        Self { slots: vec![0; vocabulary_size], base: 1, values: vec![IGNORED] }
+    }
+
+    /// Forgets all values but [`IGNORED`].
+    pub(super) fn clear(&mut self) {
+        let used = self.values.len() as u64;
+        let next = u64::from(self.base) + used;
+        match u32::try_from(next + self.slots.len() as u64 + 1) {
+            Ok(_) => self.base = next as u32,
+            Err(_) => {
+                self.slots.fill(0);
+                self.base = 1;
+            }
+        }
+        self.values.truncate(1);
+    }
+
+    /// All values, by index.
+    pub(super) fn values(&self) -> &[i32] {
+        &self.values
+    }
+
+    /// The index of a token; a new one is added.
+    #[inline]
+    pub(super) fn index(&mut self, token: u32) -> u32 {
+        let slot = &mut self.slots[token as usize];
+        let index = slot.wrapping_sub(self.base);
+        if (index as usize) < self.values.len() {
+            return index;
+        }
+        let index = self.values.len() as u32;
+        *slot = self.base + index;
+        self.values.push(token as i32);
+        index
+    }
+
+    /// The index of a label: of a token or [`IGNORED`].
+    pub(super) fn label(&mut self, label: i32) -> u32 {
+        if label == IGNORED { Self::IGNORED } else { self.index(label as u32) }
+    }
+}

@@ -1,0 +1,244 @@
+//! Rows to an encoded row group.
+//!
+//! Each token is looked up once. Its index goes to the `input_ids` page; the same
+//! array, read from its second element on and mended at the rows' ends, is the
+//! `labels` page, so both columns share one dictionary, -100 included. Indices
+//! are 1, 2 or 3 whole bytes wide: a page is then a plain array, and Snappy, which
+//! sees bytes, finds the repeats.
+
+use std::ops::Range;
+use std::slice;
+
+use super::dictionary::Dictionary;
+use super::{Piece, RowLayout};
+use crate::encode::{
+    Chunk, Compression, Compressor, Encoding, Runs, bit_packed_indices, delta_binary_packed, index_width,
+    join, levels_of_equal_lists, levels_of_lists,
+};
+use crate::row_group::EncodedRowGroup;
+
+/// Rows to encode, borrowed from where they are.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows<'a> {
+    /// How many rows.
+    pub count: usize,
+    /// Slices whose concatenation is the rows' real tokens in order: `count * row_length` of them, fewer
+    /// only where the last row is padded at its end.
+    pub tokens: &'a [&'a [u32]],
+    /// One a row: the label of its last position, a token or [`IGNORED`](super::IGNORED); without meaning for
+    /// a padded row.
+    pub last_labels: &'a [i32],
+    /// The pieces of all rows in order; the lengths of a row's pieces sum to its real tokens.
+    pub pieces: &'a [Piece],
+    /// How many pieces each row has; one at least.
+    pub pieces_in_row: &'a [u32],
+}
+
+/// Encodes row groups of one dataset; one a thread, since it keeps all the memory it works in.
+#[derive(Debug)]
+pub struct RowGroupEncoder {
+    row_length: usize,
+    layout: RowLayout,
+    pad_id: u32,
+    dictionary: Dictionary,
+    compressor: Compressor,
+    chunks: [Chunk; 6],
+    /// Indices of a page's tokens, and one more for the shift.
+    indices: Vec<u32>,
+    /// A page's body before compression.
+    body: Vec<u8>,
+    /// Repetition and definition levels of the page.
+    levels: Vec<u8>,
+    /// One column of a page's pieces.
+    values: Vec<i64>,
+}
+
+impl RowGroupEncoder {
+    /// An encoder of rows of `row_length` (1 or more) ids below `vocabulary_size`, `pad_id` among them.
+    #[must_use]
+    pub fn new(row_length: usize, vocabulary_size: usize, pad_id: u32, compression: Compression) -> Self {
+        Self {
+            row_length,
+            layout: RowLayout::of(row_length),
+            pad_id,
+            dictionary: Dictionary::new(vocabulary_size),
+            compressor: Compressor::new(compression),
+            chunks: Default::default(),
+            indices: Vec::new(),
+            body: Vec::new(),
+            levels: Vec::new(),
+            values: Vec::new(),
+        }
+    }
+
+    /// Encodes `rows` as one row group. The bytes depend on the rows alone, not on how their tokens are cut
+    /// into slices nor on what was encoded before.
+    ///
+    /// # Panics
+    /// Panics where `rows` contradicts itself (another number of tokens, labels or pieces than its rows need)
+    /// or has an id outside the vocabulary.
+    pub fn encode(&mut self, rows: &Rows<'_>) -> EncodedRowGroup {
+        let real_tokens = check(rows, self.row_length);
+        self.dictionary.clear();
+        let mut tokens = Tokens { slices: rows.tokens.iter(), rest: &[] };
+        let mut pieces = rows.pieces;
+        for first_row in (0..rows.count).step_by(self.layout.rows_per_page) {
+            let end_row = (first_row + self.layout.rows_per_page).min(rows.count);
+            let real = real_tokens.saturating_sub(first_row * self.row_length);
+            self.token_pages(&mut tokens, real, &rows.last_labels[first_row..end_row]);
+            let pieces_in_row = &rows.pieces_in_row[first_row..end_row];
+            let here = pieces.split_off(..total(pieces_in_row)).expect("`check` has counted the pieces");
+            self.piece_pages(here, pieces_in_row);
+        }
+        self.dictionary_pages();
+        join(rows.count, self.layout.rows_per_page, &mut self.chunks)
+    }
+
+    /// Appends a page to `input_ids`, `attention_mask` and `labels`: a row for each of `last_labels`, the first
+    /// `real` of whose positions are tokens.
+    fn token_pages(&mut self, tokens: &mut Tokens<'_>, real: usize, last_labels: &[i32]) {
+        let values = last_labels.len() * self.row_length;
+        let real = real.min(values);
+        self.levels.clear();
+        levels_of_equal_lists(&mut self.levels, last_labels.len(), self.row_length);
+        self.indices.clear();
+        tokens.take(real, |token| self.indices.push(self.dictionary.index(token)));
+        if real < values {
+            let pad = self.dictionary.index(self.pad_id);
+            self.indices.resize(values, pad);
+        }
+        self.index_page(INPUT_IDS, 0..values);
+        self.mask_page(values, real);
+
+        // From here on position i holds the label of position i - 1.
+        self.indices.push(Dictionary::IGNORED);
+        for (row, &label) in last_labels.iter().enumerate() {
+            let end = (row + 1) * self.row_length;
+            if end <= real {
+                self.indices[end] = self.dictionary.label(label);
+            }
+        }
+        // Where the last row is padded: its last token has no next one, nor has padding.
+        if real < values {
+            self.indices[real..].fill(Dictionary::IGNORED);
+        }
+        self.index_page(LABELS, 1..values + 1);
+    }
+
+    /// Appends a page of the indices in `range`, all of the same whole number of bytes.
+    fn index_page(&mut self, column: usize, range: Range<usize>) {
+        let indices = &self.indices[range];
+        self.body.clear();
+        self.body.extend_from_slice(&self.levels);
+        bit_packed_indices(&mut self.body, indices, index_width(self.dictionary.values().len()));
+        self.chunks[column].data_page(indices.len(), Encoding::Dictionary, &self.body, &mut self.compressor);
+    }
+
+    /// Appends a page to `attention_mask`: ones (index 0), then zeros (index 1).
+    fn mask_page(&mut self, values: usize, real: usize) {
+        const INDEX_BITS: u8 = 1;
+        self.body.clear();
+        self.body.extend_from_slice(&self.levels);
+        self.body.push(INDEX_BITS);
+        let mut runs = Runs::default();
+        runs.push(&mut self.body, 0, real);
+        runs.push(&mut self.body, 1, values - real);
+        runs.finish(&mut self.body);
+        self.chunks[ATTENTION_MASK].data_page(values, Encoding::Dictionary, &self.body, &mut self.compressor);
+    }
+
+    /// Appends a page to the three columns that hold one value a piece.
+    fn piece_pages(&mut self, pieces: &[Piece], pieces_in_row: &[u32]) {
+        self.levels.clear();
+        levels_of_lists(&mut self.levels, pieces_in_row);
+        self.piece_page(SEQ_LENS, pieces, |piece| piece.len.into());
+        self.piece_page(DOC_IDS, pieces, |piece| piece.doc_id);
+        self.piece_page(DOC_OFFSETS, pieces, |piece| piece.doc_offset.into());
+    }
+
+    fn piece_page(&mut self, column: usize, pieces: &[Piece], value: fn(&Piece) -> i64) {
+        self.values.clear();
+        self.values.extend(pieces.iter().map(value));
+        self.body.clear();
+        self.body.extend_from_slice(&self.levels);
+        delta_binary_packed(&mut self.body, &self.values);
+        self.chunks[column].data_page(
+            pieces.len(),
+            Encoding::DeltaBinaryPacked,
+            &self.body,
+            &mut self.compressor,
+        );
+    }
+
+    /// Sets the dictionaries: one for `input_ids` and `labels`, `[1, 0]` for `attention_mask`.
+    fn dictionary_pages(&mut self) {
+        let compressor = &mut self.compressor;
+        let [ids, mask, labels, ..] = &mut self.chunks;
+        let values = self.dictionary.values();
+        plain(&mut self.body, values);
+        ids.dictionary_page(values.len(), &self.body, compressor);
+        labels.same_dictionary_page(ids);
+        plain(&mut self.body, &[1, 0]);
+        mask.dictionary_page(2, &self.body, compressor);
+    }
+}
+
+/// The columns by their place in the schema.
+const INPUT_IDS: usize = 0;
+const ATTENTION_MASK: usize = 1;
+const LABELS: usize = 2;
+const SEQ_LENS: usize = 3;
+const DOC_IDS: usize = 4;
+const DOC_OFFSETS: usize = 5;
+
+/// Real tokens in `rows`, after a look whether its parts agree.
+fn check(rows: &Rows<'_>, row_length: usize) -> usize {
+    let tokens = rows.tokens.iter().map(|slice| slice.len()).sum();
+    assert_eq!(rows.last_labels.len(), rows.count, "a last label for each row");
+    assert_eq!(rows.pieces_in_row.len(), rows.count, "a number of pieces for each row");
+    assert_eq!(rows.pieces.len(), total(rows.pieces_in_row), "all pieces stand in rows");
+    let mut pieces = rows.pieces;
+    let mut left: usize = tokens;
+    for &count in rows.pieces_in_row {
+        let row = pieces.split_off(..count as usize).expect("the total was just compared");
+        let length: i64 = row.iter().map(|piece| i64::from(piece.len)).sum();
+        assert!(row.iter().all(|piece| piece.len > 0 && piece.doc_offset >= 0), "no piece is empty");
+        assert!(left > 0 && length == left.min(row_length) as i64, "pieces of {length} tokens in a row");
+        left -= length as usize;
+    }
+    assert_eq!(left, 0, "all tokens stand in rows");
+    tokens
+}
+
+fn total(counts: &[u32]) -> usize {
+    counts.iter().map(|&count| count as usize).sum()
+}
+
+/// Replaces `out` by `values` as a dictionary page has them.
+fn plain(out: &mut Vec<u8>, values: &[i32]) {
+    out.clear();
+    out.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+}
+
+/// The tokens not yet encoded.
+struct Tokens<'a> {
+    slices: slice::Iter<'a, &'a [u32]>,
+    rest: &'a [u32],
+}
+
+impl Tokens<'_> {
+    /// Calls `each` for the next `count` tokens.
+    fn take(&mut self, mut count: usize, mut each: impl FnMut(u32)) {
+        while count > 0 {
+            if self.rest.is_empty() {
+                self.rest = self.slices.next().expect("`check` has counted the tokens");
+                continue;
+            }
+            let here = count.min(self.rest.len());
+            let (now, later) = self.rest.split_at(here);
+            now.iter().for_each(|&token| each(token));
+            self.rest = later;
+            count -= here;
+        }
+    }
+}
