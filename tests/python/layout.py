@@ -1,21 +1,27 @@
 """Where things stand in mashbill's output: the one place that knows the manifest's and the tables' names."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+Kind = TypeVar("Kind", "Unit", "Shard", "Ledger")
 
 COLUMNS = ["input_ids", "attention_mask", "labels", "seq_lens", "doc_ids", "doc_offsets"]
 
 
 @dataclass(frozen=True)
 class Unit:
-    """One unit of a split: its rows in the split, and the tokens of its tail."""
+    """One unit of a split: the input it is made of, its rows in the split, and the tokens of its tail."""
 
+    first_key: int
+    bytes: int
+    checksum: str
+    documents: int
     first_row: int
     rows: int
     tail_tokens: int
@@ -33,12 +39,11 @@ class Shard:
 
 @dataclass(frozen=True)
 class Ledger:
-    """Where a split's tokens come from and where they are."""
+    """Where a split's tokens come from, and the padding beside them."""
 
-    documents: int
     text_tokens: int
-    special_tokens: int
-    row_tokens: int
+    bos_tokens: int
+    eos_tokens: int
     padding: int
     literal_special_tokens: int
 
@@ -60,24 +65,20 @@ class Output:
     @property
     def pad(self) -> int:
         """The id that fills the last row."""
-        return self.manifest["special_ids"]["pad"]
+        return self.manifest["tokenizer_identity"]["pad"]["id"]
 
     def entry(self, split: str) -> dict[str, Any]:
         """The manifest's entry of a split."""
         return self.manifest["splits"][split]
 
     def units(self, split: str) -> list[Unit]:
-        return [Unit(unit["first_row"], unit["rows"], unit["tail_tokens"]) for unit in self.entry(split)["units"]]
+        return [read_as(Unit, unit) for unit in self.entry(split)["units"]]
 
     def shards(self, split: str) -> list[Shard]:
-        return [
-            Shard(shard["name"], shard["rows"], shard["bytes"], shard["checksum"])
-            for shard in self.entry(split)["shard_files"]
-        ]
+        return [read_as(Shard, shard) for shard in self.entry(split)["shard_files"]]
 
     def ledger(self, split: str) -> Ledger:
-        ledger = self.entry(split)["ledger"]
-        return Ledger(**{name: ledger[name] for name in Ledger.__dataclass_fields__})
+        return read_as(Ledger, self.entry(split)["ledger"])
 
     def shard_paths(self, split: str) -> list[Path]:
         """The shards in the folder, in the order of their names."""
@@ -87,13 +88,9 @@ class Output:
         """The document table."""
         return pq.read_table(self.folder / split / "documents.parquet")
 
-    def stats(self, split: str) -> dict[str, Any]:
-        path = self.folder / split / f"{split}_stats.json"
-        return json.loads(path.read_text(encoding="utf-8"))
-
     def rejected(self, split: str) -> dict[str, int]:
         """How many lines were refused, by reason; reasons that did not occur are left out."""
-        return {reason: count for reason, count in self.stats(split)["rejects"].items() if count}
+        return {reason: count for reason, count in self.entry(split)["rejected"].items() if count}
 
     def rejects(self, split: str) -> list[dict[str, Any]]:
         """The refused lines that were kept; none where the file is not there."""
@@ -103,12 +100,18 @@ class Output:
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
+def read_as(kind: type[Kind], entry: dict[str, Any]) -> Kind:
+    """The fields of `kind` out of an entry that may have more."""
+    return kind(**{field.name: entry[field.name] for field in fields(kind)})
+
+
 def token_position(units: list[Unit], length: int, unit: int, row: int, position: int) -> int:
     """Where a document's first token stands in the split, counted in tokens from the first row.
 
-    A row that its unit does not have stands for the unit's tail, which begins where the earlier units' tails end.
+    The row after its unit's last stands for the unit's tail, which begins where the earlier units' tails end.
     """
     here = units[unit]
+    assert row <= here.rows
     if row < here.rows:
         return (here.first_row + row) * length + position
     first_tail_row = units[-1].first_row + units[-1].rows

@@ -33,8 +33,10 @@ class Record:
     fields: dict[str, object]
 
     def label(self, name: str) -> str | None:
-        """A field of the document table; what is no string is not there."""
+        """A field of the document table: a string, or the record's number as its `id`; else it is not there."""
         value = self.fields.get(name)
+        if name == "id" and type(value) is int:
+            return str(value)
         return value if isinstance(value, str) else None
 
 
@@ -123,6 +125,8 @@ class Documents:
     lengths: Ints
     text_tokens: int
     """Tokens of the texts alone, before BOS and EOS are added."""
+    bos_tokens: int
+    eos_tokens: int
 
     @cached_property
     def starts(self) -> Ints:
@@ -147,10 +151,16 @@ class Reference:
         ids = [None if token is None else tokenizer.token_to_id(token) for token in (bos, eos)]
         return cls(tokenizer, *ids)
 
-    def document(self, ids: list[int]) -> list[int]:
-        """A text's ids as a document's: BOS before and EOS after, neither twice."""
+    def added(self, ids: list[int]) -> tuple[list[int], list[int]]:
+        """What a document gets before and after a text's ids: neither BOS nor EOS stands there twice."""
         before = [] if self.bos is None or ids[:1] == [self.bos] else [self.bos]
         after = [] if self.eos is None or ids[-1:] == [self.eos] else [self.eos]
+        return before, after
+
+    def document(self, text: str) -> list[int]:
+        """One text as a document."""
+        ids = self.tokenizer.encode(text, add_special_tokens=False).ids
+        before, after = self.added(ids)
         return before + ids + after
 
     def documents(self, records: Sequence[Record]) -> Documents:
@@ -158,22 +168,26 @@ class Reference:
         index: dict[str, int] = {}
         which = np.array([index.setdefault(record.text, len(index)) for record in records], dtype=np.int64)
         texts = list(index)
-        parts: list[Ids] = []
-        text_tokens = []
+        parts: list[Ids] = [np.zeros(0, np.int32)]
+        counts: list[tuple[int, int, int]] = []
         for begin in range(0, len(texts), 512):
-            batch = texts[begin : begin + 512]
-            for encoding in self.tokenizer.encode_batch_fast(batch, add_special_tokens=False):
+            for encoding in self.tokenizer.encode_batch_fast(texts[begin : begin + 512], add_special_tokens=False):
                 ids = encoding.ids
-                text_tokens.append(len(ids))
-                parts.append(np.array(self.document(ids), dtype=np.int32))
-        lengths = np.array([len(part) for part in parts], dtype=np.int64)
-        unique = np.concatenate([*parts, np.zeros(0, np.int32)])
-        if len(texts) < len(records):
-            starts = starts_of(lengths)
-            unique = unique[ranges(starts[which], starts[which + 1])]
-        counts = np.array(text_tokens, dtype=np.int64)
-        keys = np.array([record.key for record in records], dtype=np.int64)
-        return Documents(keys, unique, lengths[which], int(counts[which].sum()))
+                before, after = self.added(ids)
+                parts.append(np.array(before + ids + after, dtype=np.int32))
+                counts.append((len(ids), len(before), len(after)))
+        per_document = np.array(counts, dtype=np.int64).reshape(-1, 3)
+        lengths = per_document.sum(1)
+        ids_of_texts, starts = np.concatenate(parts), starts_of(lengths)
+        text_tokens, bos_tokens, eos_tokens = per_document[which].sum(0).tolist()
+        return Documents(
+            keys=np.array([record.key for record in records], dtype=np.int64),
+            ids=ids_of_texts if len(texts) == len(records) else ids_of_texts[ranges(starts[which], starts[which + 1])],
+            lengths=lengths[which],
+            text_tokens=text_tokens,
+            bos_tokens=bos_tokens,
+            eos_tokens=eos_tokens,
+        )
 
 
 @dataclass(frozen=True)
@@ -228,7 +242,9 @@ def read_rows(shards: Sequence[Path], length: int) -> Rows:
     assert_equal("doc_ids' lengths", pieces_again, pieces)
     assert_equal("doc_offsets' lengths", pieces_still, pieces)
     return Rows(
-        *(square(name) for name in ("input_ids", "attention_mask", "labels")),
+        input_ids=square("input_ids"),
+        attention_mask=square("attention_mask"),
+        labels=square("labels"),
         pieces=pieces,
         seq_lens=seq_lens,
         doc_ids=doc_ids,

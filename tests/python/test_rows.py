@@ -88,18 +88,16 @@ def test_padding_stands_at_the_very_end_alone(splits: list[Split]) -> None:
 def test_nothing_is_lost_and_nothing_invented(splits: list[Split]) -> None:
     for split in splits:
         documents, ledger = split.documents, split.output.ledger(split.name)
-        tokens = len(documents.ids)
-        assert ledger.documents == len(split.records)
         assert ledger.text_tokens == documents.text_tokens
-        assert ledger.special_tokens == tokens - documents.text_tokens
-        assert ledger.row_tokens == tokens == int(split.rows.attention_mask.sum())
+        assert ledger.bos_tokens == documents.bos_tokens
+        assert ledger.eos_tokens == documents.eos_tokens
+        tokens = ledger.text_tokens + ledger.bos_tokens + ledger.eos_tokens
+        assert tokens == len(documents.ids) == int(split.rows.attention_mask.sum())
         assert split.rows.input_ids.size == tokens + ledger.padding
         entry = split.output.entry(split.name)
-        assert (entry["samples"], entry["sequences"], entry["tokens"]) == (
-            len(split.records),
-            len(split.rows.input_ids),
-            tokens,
-        )
+        assert entry["samples"] == len(split.records)
+        assert entry["sequences"] == len(split.rows.input_ids)
+        assert entry["tokens"] == tokens
 
 
 def test_the_document_table_describes_every_document(splits: list[Split]) -> None:
@@ -136,11 +134,26 @@ def test_doc_ids_lead_to_the_records(splits: list[Split]) -> None:
 def test_units_and_tails_are_as_the_manifest_says(splits: list[Split]) -> None:
     for split in splits:
         units = split.output.units(split.name)
+        assert [unit.documents for unit in units] == split.documents_per_unit
         borders = split.documents.starts[starts_of(np.array(split.documents_per_unit))]
         tokens = np.diff(borders)
         assert [unit.rows for unit in units] == (tokens // split.length).tolist()
         assert [unit.tail_tokens for unit in units] == (tokens % split.length).tolist()
         assert [unit.first_row for unit in units] == starts_of(tokens // split.length)[:-1].tolist()
+
+
+def test_units_are_cut_by_size_at_the_ends_of_lines(splits: list[Split]) -> None:
+    for split in splits:
+        data = decompressed(split.file)
+        size = split.output.manifest["options"]["unit_bytes"]
+        end = 0
+        for unit in split.output.units(split.name):
+            assert unit.first_key == end
+            border = data.find(b"\n", end + size - 1)
+            end = len(data) if border < 0 else border + 1
+            assert unit.bytes == end - unit.first_key
+            assert unit.checksum == xxhash.xxh3_128_hexdigest(data[unit.first_key : end])
+        assert end == len(data) == split.output.entry(split.name)["source"]["bytes"]
 
 
 def test_long_inputs_have_several_units(workshop: Workshop) -> None:
