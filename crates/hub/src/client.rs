@@ -1,0 +1,172 @@
+//! One GET, its redirects followed by hand.
+//!
+//! The HTTP library can follow redirects too, but not tell where it may send a
+//! token, nor show what the Hub says on the way: the commit and the hash of a large
+//! file stand on the redirect, not on the answer of the store that it leads to.
+
+use std::io::{self, Read};
+
+use ureq::http::header::{AUTHORIZATION, ETAG, LOCATION};
+use ureq::http::{HeaderMap, Response, StatusCode, Uri};
+use ureq::{Agent, Body};
+
+use crate::digest::Digest;
+use crate::error::{Error, Result, Unreachable};
+use crate::repo::Commit;
+use crate::settings::Settings;
+use crate::url::{Origin, follow};
+
+const REDIRECTS_MAX: usize = 10;
+const USER_AGENT: &str = concat!("mashbill/", env!("CARGO_PKG_VERSION"), "; rust");
+
+/// Connections to the endpoint and to where it sends us. Cheap to share between threads.
+#[derive(Debug)]
+pub(crate) struct Client<'a> {
+    agent: Agent,
+    settings: &'a Settings,
+}
+
+/// The last answer of a chain of redirects, whatever its status, and what was said on the way.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    /// The server that gave it.
+    pub(crate) origin: Origin,
+    /// The proxy it came through, masked.
+    proxy: Option<String>,
+    /// The commit that the Hub named first.
+    pub(crate) commit: Option<Commit>,
+    /// The content's hash according to the Hub.
+    pub(crate) digest: Option<Digest>,
+    body: Body,
+}
+
+impl<'a> Client<'a> {
+    pub(crate) fn new(settings: &'a Settings) -> Self {
+        let agent = Agent::config_builder()
+            .proxy(None)
+            .max_redirects(0)
+            .http_status_as_error(false)
+            .user_agent(USER_AGENT)
+            // A compressed answer has no length and no ranges, and its hash is that of the plain file.
+            .accept_encoding("identity")
+            .timeout_resolve(Some(settings.answer_timeout))
+            .timeout_connect(Some(settings.answer_timeout))
+            .timeout_recv_response(Some(settings.answer_timeout))
+            .timeout_per_read(Some(settings.stall_timeout))
+            .timeout_per_write(Some(settings.stall_timeout))
+            .build()
+            .new_agent();
+        Self { agent, settings }
+    }
+
+    pub(crate) fn settings(&self) -> &'a Settings {
+        self.settings
+    }
+
+    /// Asks for `address` and follows where it leads. Any status but a redirect is an answer.
+    pub(crate) fn get(&self, address: &Uri) -> Result<Answer> {
+        let mut address = address.clone();
+        let mut commit = None;
+        let mut digest = None;
+        for _ in 0..=REDIRECTS_MAX {
+            let origin = Origin::of(&address).expect("addresses are checked where they are made");
+            let (response, proxy) = self.send(&address, &origin)?;
+            let (parts, body) = response.into_parts();
+            let headers = parts.headers;
+            commit = commit.or_else(|| header(&headers, "x-repo-commit").and_then(Commit::parse));
+            digest = digest.or_else(|| header(&headers, "x-linked-etag").and_then(Digest::parse));
+            if !is_redirect(parts.status) {
+                // Only the endpoint's ETag is the content's hash: a store may put any other hash there.
+                if digest.is_none() && parts.status.is_success() && origin == *self.settings.endpoint.origin()
+                {
+                    digest = header(&headers, ETAG.as_str()).and_then(Digest::parse);
+                }
+                return Ok(Answer { status: parts.status, headers, origin, proxy, commit, digest, body });
+            }
+            let target = header(&headers, LOCATION.as_str()).and_then(|location| follow(&address, location));
+            address = target.ok_or_else(|| Error::NotAHub {
+                origin,
+                why: "it redirects to no valid address".to_owned(),
+            })?;
+        }
+        let origin = Origin::of(&address).expect("addresses are checked where they are made");
+        Err(Error::NotAHub { origin, why: format!("it redirects more than {REDIRECTS_MAX} times") })
+    }
+
+    /// One request. The token goes to the endpoint's own origin only.
+    fn send(&self, address: &Uri, origin: &Origin) -> Result<(Response<Body>, Option<String>)> {
+        let proxy = self.settings.proxies.on_the_way_to(origin);
+        let mut request =
+            self.agent.get(address).config().proxy(proxy.map(|proxy| proxy.inner().clone())).build();
+        if let Some(token) = &self.settings.token
+            && origin == self.settings.endpoint.origin()
+        {
+            request = request.header(AUTHORIZATION, token.header());
+        }
+        let proxy = proxy.map(ToString::to_string);
+        match request.call() {
+            Ok(response) => Ok((response, proxy)),
+            Err(error) => {
+                let source = unreachable(error, proxy.is_some());
+                Err(Error::Unreachable { origin: origin.clone(), proxy, source })
+            }
+        }
+    }
+}
+
+impl Answer {
+    /// The value of a header, if it is text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        header(&self.headers, name)
+    }
+
+    /// The whole content, `None` if it is larger than `limit` bytes.
+    pub(crate) fn contents(self, limit: u64) -> Result<Option<Vec<u8>>> {
+        if self.body.content_length().is_some_and(|length| length > limit) {
+            return Ok(None);
+        }
+        let mut contents = Vec::new();
+        match self.body.into_reader().take(limit + 1).read_to_end(&mut contents) {
+            Ok(length) => Ok((length as u64 <= limit).then_some(contents)),
+            Err(error) => {
+                let source = unreachable(error.into(), false);
+                Err(Error::Unreachable { origin: self.origin, proxy: self.proxy, source })
+            }
+        }
+    }
+}
+
+fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+/// The situation behind an error of the HTTP library. While a proxy is connected to, a failure is the proxy's.
+fn unreachable(error: ureq::Error, through_proxy: bool) -> Unreachable {
+    let cause = match error {
+        ureq::Error::HostNotFound => Unreachable::Dns,
+        ureq::Error::Timeout(_) => Unreachable::TimedOut,
+        ureq::Error::ConnectProxyFailed(why) => Unreachable::Proxy(why),
+        ureq::Error::Tls(why) => Unreachable::Tls(why.to_owned()),
+        ureq::Error::Rustls(why) => Unreachable::Tls(why.to_string()),
+        ureq::Error::Io(error) => match error.kind() {
+            io::ErrorKind::ConnectionRefused => Unreachable::Refused,
+            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Unreachable::TimedOut,
+            // rustls hands its errors through the reader and the writer.
+            io::ErrorKind::InvalidData => Unreachable::Tls(error.to_string()),
+            // The standard library has no kind for this one.
+            _ if error.to_string().starts_with("failed to lookup address") => Unreachable::Dns,
+            _ => Unreachable::Broken(error.to_string()),
+        },
+        other => Unreachable::Broken(other.to_string()),
+    };
+    match cause {
+        Unreachable::Dns | Unreachable::Refused if through_proxy => Unreachable::Proxy(cause.to_string()),
+        cause => cause,
+    }
+}

@@ -1,0 +1,253 @@
+//! The files that make a tokenizer, from this machine or from the Hub.
+//!
+//! All files of one result belong to one commit. `tokenizer.json` decides which: the
+//! commit for which a cache has it, else the one that the Hub names. The optional
+//! files are looked for at that commit, each first in the caches; that a commit lacks
+//! one is kept too, so that from the second run on nothing is asked.
+
+use std::path::{Path, PathBuf};
+
+use crate::cache::{Cache, Cached};
+use crate::client::Client;
+use crate::error::{Error, Result};
+use crate::refusal::{Asked, refusal};
+use crate::repo::{Commit, RepoId, Revision};
+use crate::retry::{Wait, with_retries};
+use crate::settings::Settings;
+
+const TOKENIZER: &str = "tokenizer.json";
+
+/// The largest tokenizer files known are below 40 MB.
+const FILE_SIZE_MAX: u64 = 200_000_000;
+
+/// The files of a tokenizer, all of one commit.
+#[derive(Debug)]
+pub struct TokenizerFiles {
+    /// The commit they belong to.
+    pub commit: Commit,
+    /// `tokenizer.json`.
+    pub tokenizer: HubFile,
+    /// `tokenizer_config.json`.
+    pub tokenizer_config: Option<HubFile>,
+    /// `special_tokens_map.json`.
+    pub special_tokens_map: Option<HubFile>,
+    /// `config.json`, the model's.
+    pub config: Option<HubFile>,
+    /// `generation_config.json`.
+    pub generation_config: Option<HubFile>,
+    /// Set if files are missing above of which it is not known that the repository lacks them.
+    pub incomplete: Option<Incomplete>,
+}
+
+/// One file's content.
+#[derive(Debug)]
+pub struct HubFile {
+    /// The bytes, as they are.
+    pub contents: Vec<u8>,
+    /// Where they come from.
+    pub origin: FileOrigin,
+}
+
+/// Where a file comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileOrigin {
+    /// A file on this machine, in the Hub's cache or among those kept by an earlier run.
+    Cache(PathBuf),
+    /// This address of the endpoint.
+    Endpoint(String),
+}
+
+/// Files that a cached tokenizer may have besides, but that could not be asked for.
+#[derive(Debug)]
+pub struct Incomplete {
+    /// Their names.
+    pub files: Vec<&'static str>,
+    /// Why the Hub could not be asked; `None`: the network is switched off.
+    pub why: Option<Error>,
+}
+
+/// The tokenizer files of a repository. `tokenizer.json` must be there, the others may be missing.
+///
+/// Found in the Hub's cache they are used without asking the Hub, then in `kept`; what has to be
+/// fetched is kept there, in the layout of the Hub's cache. `wait` is given each pause before
+/// another try and sleeps through it.
+///
+/// Offline, where `revision` is `main` and no cache says which commit that is, the only
+/// snapshot that a cache has is taken.
+///
+/// # Errors
+/// All that [`enum@Error`] lists. After `tokenizer.json` was found in a cache, a Hub that refuses or
+/// cannot be reached is no error: the result is [`Incomplete`].
+pub fn tokenizer_files(
+    repo: &RepoId,
+    revision: &Revision,
+    settings: &Settings,
+    kept: &Path,
+    wait: &dyn Fn(Wait<'_>),
+) -> Result<TokenizerFiles> {
+    let places = Places {
+        repo,
+        client: Client::new(settings),
+        hub_cache: Cache::new(&settings.cache, repo),
+        kept: Cache::new(kept, repo),
+        wait,
+    };
+    let (commit, tokenizer) = match places.cached_tokenizer(revision)? {
+        Some(cached) => cached,
+        None => places.fetch_tokenizer(revision)?,
+    };
+    let mut files = TokenizerFiles {
+        commit,
+        tokenizer,
+        tokenizer_config: None,
+        special_tokens_map: None,
+        config: None,
+        generation_config: None,
+        incomplete: None,
+    };
+    places.add_optional(&mut files)?;
+    Ok(files)
+}
+
+/// Where the files of one repository may lie.
+struct Places<'a> {
+    repo: &'a RepoId,
+    client: Client<'a>,
+    hub_cache: Cache,
+    kept: Cache,
+    wait: &'a dyn Fn(Wait<'_>),
+}
+
+impl Places<'_> {
+    /// `tokenizer.json` at a commit that a cache has for the revision; `None`: ask the Hub.
+    fn cached_tokenizer(&self, revision: &Revision) -> Result<Option<(Commit, HubFile)>> {
+        let offline = self.client.settings().offline;
+        let mut absent = false;
+        for cache in [&self.hub_cache, &self.kept] {
+            let Some(commit) = cache.commit(revision)? else { continue };
+            match self.find(&commit, TOKENIZER)? {
+                Cached::Found { path, contents } => return Ok(Some((commit, cached(path, contents)))),
+                Cached::Absent => absent = true,
+                Cached::Unknown => {}
+            }
+        }
+        // A branch may have the file by now, a commit never will.
+        if absent && (offline || Commit::parse(revision.as_str()).is_some()) {
+            let (repo, revision) = (self.repo.clone(), revision.clone());
+            return Err(Error::EntryNotFound { repo, revision, file: TOKENIZER.to_owned() });
+        }
+        if !offline {
+            return Ok(None);
+        }
+        if *revision == Revision::main() {
+            for cache in [&self.hub_cache, &self.kept] {
+                if let Some(commit) = cache.lone_snapshot(TOKENIZER)?
+                    && let Cached::Found { path, contents } = cache.find(&commit, TOKENIZER)?
+                {
+                    return Ok(Some((commit, cached(path, contents))));
+                }
+            }
+        }
+        let cache = self.client.settings().cache.clone();
+        Err(Error::NotCached { repo: self.repo.clone(), revision: revision.clone(), cache })
+    }
+
+    /// Fetches `tokenizer.json` and keeps it, and then the commit that the revision stands for.
+    fn fetch_tokenizer(&self, revision: &Revision) -> Result<(Commit, HubFile)> {
+        let (commit, file) = self.fetch(revision, TOKENIZER)?;
+        self.kept.keep(&commit, TOKENIZER, &file.contents)?;
+        if Commit::parse(revision.as_str()).is_none() {
+            self.kept.keep_commit(revision, &commit)?;
+        }
+        Ok((commit, file))
+    }
+
+    fn add_optional(&self, files: &mut TokenizerFiles) -> Result<()> {
+        let from_cache = matches!(files.tokenizer.origin, FileOrigin::Cache(_));
+        let mut missing = Vec::new();
+        let mut why = None;
+        for (name, place) in [
+            ("tokenizer_config.json", &mut files.tokenizer_config),
+            ("special_tokens_map.json", &mut files.special_tokens_map),
+            ("config.json", &mut files.config),
+            ("generation_config.json", &mut files.generation_config),
+        ] {
+            match self.find(&files.commit, name)? {
+                Cached::Found { path, contents } => *place = Some(cached(path, contents)),
+                Cached::Absent => {}
+                Cached::Unknown if self.client.settings().offline || why.is_some() => missing.push(name),
+                Cached::Unknown => match self.fetch_optional(&files.commit, name) {
+                    Ok(file) => *place = file,
+                    Err(error @ Error::Io { .. }) => return Err(error),
+                    Err(error) if from_cache => {
+                        missing.push(name);
+                        why = Some(error);
+                    }
+                    Err(error) => return Err(error),
+                },
+            }
+        }
+        files.incomplete = (!missing.is_empty()).then_some(Incomplete { files: missing, why });
+        Ok(())
+    }
+
+    /// Fetches a file that the commit may lack, and keeps it or its absence.
+    fn fetch_optional(&self, commit: &Commit, file: &str) -> Result<Option<HubFile>> {
+        match self.fetch(&Revision::from(commit), file) {
+            Ok((_, found)) => {
+                self.kept.keep(commit, file, &found.contents)?;
+                Ok(Some(found))
+            }
+            Err(Error::EntryNotFound { .. }) => {
+                self.kept.keep_absence(commit, file)?;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn find(&self, commit: &Commit, file: &str) -> Result<Cached> {
+        match self.hub_cache.find(commit, file)? {
+            Cached::Unknown => self.kept.find(commit, file),
+            known => Ok(known),
+        }
+    }
+
+    fn fetch(&self, revision: &Revision, file: &str) -> Result<(Commit, HubFile)> {
+        let asked = Asked { repo: self.repo, revision, file };
+        with_retries(self.wait, || fetch_once(&self.client, &asked))
+    }
+}
+
+/// Fetches a file whole and checks it against the hash that the Hub announces.
+fn fetch_once(client: &Client<'_>, asked: &Asked<'_>) -> Result<(Commit, HubFile)> {
+    let settings = client.settings();
+    let address = settings.endpoint.resolve(asked.repo, asked.revision, asked.file);
+    let answer = client.get(&address)?;
+    if !answer.status.is_success() {
+        return Err(refusal(&answer, asked, settings));
+    }
+    let named = answer.commit.clone();
+    let Some(commit) =
+        named.filter(|commit| Commit::parse(asked.revision.as_str()).is_none_or(|pinned| pinned == *commit))
+    else {
+        let why = "its answer names no commit, or another than the one asked for".to_owned();
+        return Err(Error::NotAHub { origin: settings.endpoint.origin().clone(), why });
+    };
+    let expected = answer.digest.clone();
+    let (repo, file) = (asked.repo.clone(), asked.file.to_owned());
+    let Some(contents) = answer.contents(FILE_SIZE_MAX)? else {
+        return Err(Error::TooLarge { repo, file, limit: FILE_SIZE_MAX });
+    };
+    if let Some(expected) = expected {
+        let received = expected.of_same_kind(&contents);
+        if received != expected {
+            return Err(Error::Checksum { repo, file, expected, received });
+        }
+    }
+    Ok((commit, HubFile { contents, origin: FileOrigin::Endpoint(address.to_string()) }))
+}
+
+fn cached(path: PathBuf, contents: Vec<u8>) -> HubFile {
+    HubFile { contents, origin: FileOrigin::Cache(path) }
+}
