@@ -1,1 +1,502 @@
-//! 
+//! From the files of a tokenizer and a text to the text's ids.
+//!
+//! The ids are those of Hugging Face `tokenizers` 0.23, which defines them, for every
+//! text. It encodes about 3 MB of text in a CPU-second; `fastokens` encodes 80 and
+//! more. So the fast engine is used where a check at the start found it to agree with
+//! the reference, and documents sampled during a run go on checking it
+//! ([`Tokenizer::check_samples`]). The price of that trust is written down in
+//! [`Verdict`], and a caller who meets a mismatch goes on with
+//! [`Tokenizer::to_reference`].
+//!
+//! What `truncation` and `padding` in a `tokenizer.json` would do to documents, both
+//! engines do silently; they are cleared, and [`Identity`] says so.
+
+mod files;
+mod embedded;
+mod definition;
+mod vocabulary;
+mod special;
+mod segments;
+mod reference;
+mod fast;
+mod self_check;
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+pub use self::embedded::{EMBEDDED, embedded};
+pub use self::files::{TokenizerFiles, from_path};
+pub use self::self_check::Verdict;
+pub use self::special::SpecialToken;
+
+use self::definition::Definition;
+use self::fast::FastEngine;
+use self::reference::{Outline, Reference};
+use self::segments::Borders;
+use self::special::{SpecialTokens, Tokens};
+use self::vocabulary::VocabularyIndex;
+
+/// What is put around documents, and what is done with special tokens inside them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenizerOptions {
+    /// Whether documents begin as the tokenizer's own template has it.
+    pub add_bos: bool,
+    /// Whether documents end with the EOS token.
+    pub add_eos: bool,
+    /// The EOS token, where it isn't the one that the files name.
+    pub eos_token: Option<String>,
+    /// What becomes of special tokens that are spelled out in a text.
+    pub special_tokens_in_text: SpecialTokensInText,
+}
+
+/// What becomes of special tokens that are spelled out in a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SpecialTokensInText {
+    /// They become their ids, as in the reference.
+    Encode,
+    /// They are text like any other.
+    Split,
+    /// A document that has one is refused.
+    Reject,
+}
+
+/// An engine that turns text into ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// `fastokens`.
+    Fast,
+    /// Hugging Face `tokenizers`.
+    Reference,
+}
+
+impl Engine {
+    /// The library and its version.
+    #[must_use]
+    pub fn name(self) -> String {
+        match self {
+            Self::Fast => format!("fastokens {}", fast::VERSION),
+            Self::Reference => format!("tokenizers {}", reference::VERSION),
+        }
+    }
+}
+
+/// Why the fast engine isn't used for a tokenizer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum FastRefused {
+    /// The model is no byte-pair encoding.
+    #[error("its model is not a byte-pair encoding")]
+    Model,
+    /// The ids of a text depend on chance.
+    #[error("it has merge dropout")]
+    Dropout,
+    /// The fast engine can't load it.
+    #[error("the fast engine can't load it: {why}")]
+    Load {
+        /// The engine's message.
+        why: String,
+    },
+    /// The engines gave different ids.
+    #[error("the fast engine gave other ids than the reference for {text:?}")]
+    Mismatch {
+        /// The beginning of the text.
+        text: String,
+    },
+}
+
+/// What a tokenizer is and does, as far as it decides the ids of documents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// What the user called it.
+    pub name: String,
+    /// SHA-256 of `tokenizer.json`, in hexadecimal digits.
+    pub sha256: String,
+    /// The highest id and one.
+    pub vocabulary_size: u32,
+    /// The token that the template puts before a document, where it is a single one.
+    pub bos: Option<SpecialToken>,
+    /// The token for the end of a document.
+    pub eos: Option<SpecialToken>,
+    /// The token that fills rows up: a pad token, else EOS, else BOS.
+    pub pad: SpecialToken,
+    /// The ids put before each document.
+    pub ids_before: Vec<u32>,
+    /// The ids put after each document.
+    pub ids_after: Vec<u32>,
+    /// What becomes of special tokens that are spelled out in a text.
+    pub special_tokens_in_text: SpecialTokensInText,
+    /// Whether the file asked for documents to be cut, which was not done.
+    pub truncation_cleared: bool,
+    /// Whether the file asked for documents to be padded, which was not done.
+    pub padding_cleared: bool,
+    /// The library and version that define the ids.
+    pub reference: String,
+    /// Remarks for the user.
+    pub notes: Vec<String>,
+}
+
+/// The counts of a document that was encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Encoded {
+    /// Tokens of the text.
+    pub text_tokens: usize,
+    /// Tokens put before and after it.
+    pub added_tokens: usize,
+    /// Tokens of the text that are special tokens which it spells out.
+    pub literal_special_tokens: usize,
+}
+
+/// A document whose ids are to be compared with the reference's.
+#[derive(Debug, Clone, Copy)]
+pub struct Sample<'s> {
+    /// The text.
+    pub text: &'s str,
+    /// The ids that [`Tokenizer::encode`] gave for it.
+    pub ids: &'s [u32],
+}
+
+/// A tokenizer that is ready to encode, from any number of threads.
+pub struct Tokenizer {
+    identity: Identity,
+    tokenizer_json: Arc<str>,
+    encoder: Encoder,
+    fast_refused: Option<FastRefused>,
+    special: SpecialIds,
+}
+
+enum Encoder {
+    Fast(Box<FastEngine>),
+    Reference(Reference),
+}
+
+impl Tokenizer {
+    /// Loads a tokenizer, and checks the fast engine unless `known` is a verdict on it.
+    ///
+    /// The verdict that comes back is the one to keep for the next start.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the files, an EOS token that is asked for and not found,
+    /// or one that the vocabulary doesn't have.
+    pub fn load(
+        files: &TokenizerFiles,
+        options: &TokenizerOptions,
+        known: Option<&Verdict>,
+    ) -> Result<(Self, Verdict), Error> {
+        let sha256 = hex(&Sha256::digest(files.tokenizer_json.as_bytes()));
+        let definition = Definition::parse(&files.tokenizer_json)
+            .map_err(|source| Error::Json { file: "tokenizer.json", source })?;
+        let index = VocabularyIndex::new(&definition);
+        let mut outline = Outline::new(&definition, &index)?;
+        let identity = identify(files, options, sha256, &definition, &outline, &index)?;
+
+        let known = known.filter(|verdict| verdict.holds_for(&identity.sha256));
+        let fast = match known {
+            Some(Verdict { refused: Some(why), .. }) => Err(why.clone()),
+            _ => FastEngine::new(&definition, Borders::of(&definition, &outline.added_tokens())),
+        };
+        let fast = match fast {
+            Ok(engine) if known.is_none() => {
+                let json = &files.tokenizer_json;
+                match self_check::self_check(&definition, &index, &mut outline, json, &engine)? {
+                    None => Ok(engine),
+                    Some(why) => Err(why),
+                }
+            }
+            other => other,
+        };
+        let verdict = Verdict::new(&identity.sha256, fast.as_ref().err().cloned());
+        let policy = options.special_tokens_in_text;
+        let encoder = match fast {
+            Ok(engine) => Encoder::Fast(Box::new(engine)),
+            Err(_) => Encoder::Reference(Reference::whole(&files.tokenizer_json, policy)?),
+        };
+        let tokenizer = Self {
+            special: SpecialIds::of(&outline),
+            identity,
+            tokenizer_json: files.tokenizer_json.as_str().into(),
+            encoder,
+            fast_refused: verdict.refused.clone(),
+        };
+        Ok((tokenizer, verdict))
+    }
+
+    /// The same tokenizer on the reference, for a run that met a mismatch.
+    ///
+    /// # Errors
+    /// The reference can't load the file.
+    pub fn to_reference(&self, why: FastRefused) -> Result<Self, Error> {
+        let policy = self.identity.special_tokens_in_text;
+        let reference = Reference::whole(&self.tokenizer_json, policy)?;
+        Ok(Self {
+            identity: self.identity.clone(),
+            tokenizer_json: Arc::clone(&self.tokenizer_json),
+            encoder: Encoder::Reference(reference),
+            fast_refused: Some(why),
+            special: self.special.clone(),
+        })
+    }
+
+    /// What the tokenizer is and does.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The engine in use.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        match self.encoder {
+            Encoder::Fast(_) => Engine::Fast,
+            Encoder::Reference(_) => Engine::Reference,
+        }
+    }
+
+    /// Why the fast engine isn't used, where it isn't.
+    #[must_use]
+    pub fn fast_refused(&self) -> Option<&FastRefused> {
+        self.fast_refused.as_ref()
+    }
+
+    /// Appends a document to `ids`: what comes before it, its text, what comes after.
+    ///
+    /// A text that itself begins with what comes before, or ends with what comes
+    /// after, does not get it a second time.
+    ///
+    /// # Errors
+    /// [`Error::LiteralSpecialTokens`] where such documents are refused; `ids` is then
+    /// as it was.
+    pub fn encode(&self, text: &str, ids: &mut Vec<u32>) -> Result<Encoded, Error> {
+        let start = ids.len();
+        let Identity { ids_before, ids_after, special_tokens_in_text: policy, .. } = &self.identity;
+        ids.extend_from_slice(ids_before);
+        let text_start = ids.len();
+        match &self.encoder {
+            Encoder::Fast(engine) => engine.encode(text, *policy, ids)?,
+            Encoder::Reference(reference) => reference.encode(text, ids)?,
+        }
+        let text_ids = &ids[text_start..];
+        let text_tokens = text_ids.len();
+        let literal_special_tokens = self.special.count(text_ids);
+        if *policy == SpecialTokensInText::Reject && literal_special_tokens > 0 {
+            ids.truncate(start);
+            return Err(Error::LiteralSpecialTokens { count: literal_special_tokens });
+        }
+        if !ids_before.is_empty() && text_ids.starts_with(ids_before) {
+            ids.drain(start..text_start);
+        }
+        if !ids_after.is_empty() && !ids[ids.len() - text_tokens..].ends_with(ids_after) {
+            ids.extend_from_slice(ids_after);
+        }
+        Ok(Encoded { text_tokens, added_tokens: ids.len() - start - text_tokens, literal_special_tokens })
+    }
+
+    /// Compares documents with the reference; `None` where all are equal, else the
+    /// position of the first that isn't.
+    ///
+    /// Each call builds the part of the reference that the samples need, which takes
+    /// 50 to 100 ms for a large vocabulary: hand in many at once.
+    ///
+    /// # Errors
+    /// The reference can't encode one of them.
+    pub fn check_samples(&self, samples: &[Sample<'_>]) -> Result<Option<usize>, Error> {
+        if samples.is_empty() || self.engine() == Engine::Reference {
+            return Ok(None);
+        }
+        let policy = self.identity.special_tokens_in_text;
+        let definition = Definition::parse(&self.tokenizer_json)
+            .map_err(|source| Error::Json { file: "tokenizer.json", source })?;
+        let index = VocabularyIndex::new(&definition);
+        let texts = samples.iter().map(|sample| sample.text);
+        let part = Outline::new(&definition, &index)?.reference_for(&definition, &index, policy, texts)?;
+        let reference = match part {
+            Some(part) => part,
+            None => Reference::whole(&self.tokenizer_json, policy)?,
+        };
+        let mut expected = Vec::new();
+        for (position, sample) in samples.iter().enumerate() {
+            expected.clear();
+            reference.encode(sample.text, &mut expected)?;
+            if !self.stands_for(sample.ids, &expected) {
+                return Ok(Some(position));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether `ids` are a document's with the text's ids `text_ids`.
+    fn stands_for(&self, ids: &[u32], text_ids: &[u32]) -> bool {
+        let Identity { ids_before, ids_after, .. } = &self.identity;
+        let before = if text_ids.starts_with(ids_before) { &[][..] } else { &ids_before[..] };
+        let after = if text_ids.ends_with(ids_after) { &[][..] } else { &ids_after[..] };
+        ids.strip_prefix(before).and_then(|ids| ids.strip_suffix(after)) == Some(text_ids)
+    }
+}
+
+impl fmt::Debug for Tokenizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokenizer")
+            .field("name", &self.identity.name)
+            .field("sha256", &self.identity.sha256)
+            .field("engine", &self.engine())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Which documents of a run are compared with the reference: the first of each split
+/// and one in 4,096 by the hash of its content, so that a second run picks the same.
+/// Documents of more than 64 KiB are left out, as the reference needs some forty times
+/// a document's size in memory.
+#[must_use]
+pub fn is_sample(position_in_split: u64, content_hash: u64, text_bytes: usize) -> bool {
+    text_bytes <= 64 * 1024 && (position_in_split < 16 || content_hash.is_multiple_of(4_096))
+}
+
+fn identify(
+    files: &TokenizerFiles,
+    options: &TokenizerOptions,
+    sha256: String,
+    definition: &Definition<'_>,
+    outline: &Outline,
+    index: &VocabularyIndex<'_>,
+) -> Result<Identity, Error> {
+    let tokens = Tokens::new(outline, index);
+    let special = SpecialTokens::new(files, &tokens)?;
+    let (mut ids_before, mut ids_after) = outline.template()?;
+    let bos = match ids_before[..] {
+        [id] => Some(tokens.numbered(id, "template")?),
+        _ => None,
+    };
+    let eos = special.eos(options.eos_token.as_deref())?;
+    if !options.add_bos {
+        ids_before.clear();
+    }
+    match &eos {
+        _ if !options.add_eos => ids_after.clear(),
+        Some(eos) if ids_after.last() != Some(&eos.id) => ids_after.push(eos.id),
+        Some(_) => {}
+        None => return Err(Error::NoEos { tokenizer: files.name.clone() }),
+    }
+    let instead = |token: &SpecialToken, found_in: &str| SpecialToken { found_in: found_in.to_owned(), ..token.clone() };
+    let pad = special
+        .pad()
+        .or_else(|| eos.as_ref().map(|eos| instead(eos, "eos")))
+        .or_else(|| bos.as_ref().map(|bos| instead(bos, "bos")))
+        .ok_or_else(|| Error::NoPad { tokenizer: files.name.clone() })?;
+    Ok(Identity {
+        name: files.name.clone(),
+        sha256,
+        vocabulary_size: tokens.vocabulary_size(),
+        notes: eos.iter().filter_map(|eos| special.remark(eos)).collect(),
+        bos,
+        eos,
+        pad,
+        ids_before,
+        ids_after,
+        special_tokens_in_text: options.special_tokens_in_text,
+        truncation_cleared: definition.truncation.is_some(),
+        padding_cleared: definition.padding.is_some(),
+        reference: Engine::Reference.name(),
+    })
+}
+
+/// The ids of special tokens, for counting them cheaply: they mostly lie together at
+/// the end of the vocabulary, so that one comparison answers for nearly every id.
+#[derive(Clone)]
+struct SpecialIds {
+    /// Sorted.
+    ids: Vec<u32>,
+}
+
+impl SpecialIds {
+    fn of(outline: &Outline) -> Self {
+        let tokens = outline.added_tokens();
+        Self { ids: tokens.into_iter().filter(|(_, token)| token.special).map(|(id, _)| id).collect() }
+    }
+
+    fn count(&self, ids: &[u32]) -> usize {
+        let (Some(&first), Some(&last)) = (self.ids.first(), self.ids.last()) else { return 0 };
+        let in_range = ids.iter().filter(|id| (first..=last).contains(id));
+        in_range.filter(|id| self.ids.binary_search(id).is_ok()).count()
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// An error of loading or using a tokenizer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no tokenizer at a path.
+    #[error("no tokenizer at `{}`", path.display())]
+    NotFound {
+        /// The file that was looked for.
+        path: PathBuf,
+    },
+    /// A file can't be read as text.
+    #[error("read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A file isn't the JSON that it should be.
+    #[error("`{file}` of the tokenizer is malformed")]
+    Json {
+        /// The file's name.
+        file: &'static str,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// The reference refuses the tokenizer.
+    #[error("`tokenizers` can't load the tokenizer")]
+    Refused {
+        /// Its message.
+        source: tokenizers::Error,
+    },
+    /// The template does more than put ids around a document.
+    #[error("the tokenizer's template doesn't hold a document exactly once")]
+    Template,
+    /// No file and no well-known name tells what ends a document.
+    #[error("the tokenizer `{tokenizer}` doesn't say which token ends a document")]
+    NoEos {
+        /// The tokenizer's name.
+        tokenizer: String,
+    },
+    /// There is no token to fill rows up with.
+    #[error("the tokenizer `{tokenizer}` has no token to pad with: none for padding, no EOS, no BOS")]
+    NoPad {
+        /// The tokenizer's name.
+        tokenizer: String,
+    },
+    /// A special token is named that the tokenizer doesn't have.
+    #[error("the token `{token}`, named by {found_in}, is not in the vocabulary")]
+    NotInVocabulary {
+        /// The token's spelling.
+        token: String,
+        /// What names it: a file, or `option`.
+        found_in: String,
+    },
+    /// A document spells special tokens out, and such documents are refused.
+    #[error("the text spells out special tokens ({count})")]
+    LiteralSpecialTokens {
+        /// How many.
+        count: usize,
+    },
+    /// An engine failed on a text.
+    #[error("encode a text")]
+    Encode {
+        /// Its message.
+        source: tokenizers::Error,
+    },
+}

@@ -1,0 +1,150 @@
+//! Tokenizers that need no file and no network.
+//!
+//! The ranks of OpenAI's encodings come with the crate `tiktoken-rs`; a Hugging Face
+//! `tokenizer.json` is built from them at run time, as the files would add 17 MB. It is
+//! the same text each time, since its hash is the tokenizer's identity.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::hash::BuildHasherDefault;
+
+use tiktoken_rs::{CoreBPE, Rank};
+
+use super::TokenizerFiles;
+use super::vocabulary::WordHasher;
+
+/// The names that [`embedded`] knows.
+pub const EMBEDDED: &[&str] = &["gpt2", "cl100k_base", "o200k_base"];
+
+/// The files of an embedded tokenizer, or `None` for any other name.
+#[must_use]
+pub fn embedded(name: &str) -> Option<TokenizerFiles> {
+    let tokenizer_json = match name {
+        "gpt2" => build(
+            &tiktoken_rs::r50k_base().ok()?,
+            50_256,
+            r#"{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}"#,
+            &[("<|endoftext|>", 50_256)],
+        ),
+        "cl100k_base" => build(
+            &tiktoken_rs::cl100k_base().ok()?,
+            100_256,
+            &split_on(fastokens::CL100K_BASE_PATTERN),
+            &[
+                ("<|endoftext|>", 100_257),
+                ("<|fim_prefix|>", 100_258),
+                ("<|fim_middle|>", 100_259),
+                ("<|fim_suffix|>", 100_260),
+                ("<|endofprompt|>", 100_276),
+            ],
+        ),
+        "o200k_base" => build(
+            &tiktoken_rs::o200k_base().ok()?,
+            199_998,
+            &split_on(fastokens::O200K_BASE_PATTERN),
+            &[("<|endoftext|>", 199_999), ("<|endofprompt|>", 200_018)],
+        ),
+        _ => return None,
+    };
+    Some(TokenizerFiles {
+        name: name.to_owned(),
+        tokenizer_json,
+        tokenizer_config: None,
+        special_tokens_map: None,
+        config: None,
+        generation_config: None,
+    })
+}
+
+fn split_on(pattern: &str) -> String {
+    let split = serde_json::json!({
+        "type": "Split",
+        "pattern": { "Regex": pattern },
+        "behavior": "Isolated",
+        "invert": false,
+    });
+    format!(
+        r#"{{"type":"Sequence","pretokenizers":[{split},{{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false}}]}}"#
+    )
+}
+
+/// Writes the `tokenizer.json` of an encoding with ranks from 0 to `ranks`.
+fn build(encoding: &CoreBPE, ranks: Rank, pre_tokenizer: &str, special: &[(&str, Rank)]) -> String {
+    let entries: Vec<Vec<u8>> =
+        (0..ranks).map(|rank| encoding.decode_bytes(&[rank]).expect("each rank has its bytes")).collect();
+    let letters = byte_letters();
+    let spell = |bytes: &[u8]| bytes.iter().map(|byte| &*letters[usize::from(*byte)]).collect::<String>();
+
+    let mut json = String::with_capacity(entries.len() * 48);
+    json.push_str(r#"{"version":"1.0","truncation":null,"padding":null,"added_tokens":["#);
+    for (position, (token, id)) in special.iter().enumerate() {
+        let comma = if position == 0 { "" } else { "," };
+        let _ = write!(
+            json,
+            r#"{comma}{{"id":{id},"content":"{token}","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true}}"#
+        );
+    }
+    let byte_level = r#"{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}"#;
+    let _ = write!(
+        json,
+        r#"],"normalizer":null,"pre_tokenizer":{pre_tokenizer},"post_processor":null,"decoder":{byte_level},"model":{{"type":"BPE","dropout":null,"unk_token":null,"continuing_subword_prefix":null,"end_of_word_suffix":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":false,"vocab":{{"#
+    );
+    for (rank, bytes) in entries.iter().enumerate() {
+        let comma = if rank == 0 { "" } else { "," };
+        let _ = write!(json, r#"{comma}"{}":{rank}"#, spell(bytes));
+    }
+    for (token, id) in special {
+        let _ = write!(json, r#","{token}":{id}"#);
+    }
+    json.push_str(r#"},"merges":["#);
+    for (position, (left, right)) in merges(&entries).into_iter().enumerate() {
+        let comma = if position == 0 { "" } else { "," };
+        let _ = write!(json, r#"{comma}"{} {}""#, spell(left), spell(right));
+    }
+    json.push_str("]}}");
+    json
+}
+
+/// For each entry of more than a byte, in the order of ranks, the two entries whose
+/// merge makes it: what is left of it when all lower ranks have been merged.
+fn merges(entries: &[Vec<u8>]) -> Vec<(&[u8], &[u8])> {
+    let mut ranks: HashMap<&[u8], usize, BuildHasherDefault<WordHasher>> = HashMap::default();
+    ranks.extend(entries.iter().enumerate().map(|(rank, bytes)| (&**bytes, rank)));
+    let mut merges = Vec::with_capacity(entries.len());
+    let mut ends = Vec::new();
+    for (rank, bytes) in entries.iter().enumerate() {
+        ends.clear();
+        ends.extend(0..=bytes.len());
+        while ends.len() > 3 {
+            let joined = (0..ends.len() - 2)
+                .filter_map(|at| Some((*ranks.get(&bytes[ends[at]..ends[at + 2]])?, at)))
+                .filter(|(lower, _)| *lower < rank)
+                .min();
+            match joined {
+                Some((_, at)) => ends.remove(at + 1),
+                None => break,
+            };
+        }
+        if let [_, middle, _] = ends[..] {
+            merges.push(bytes.split_at(middle));
+        }
+    }
+    merges
+}
+
+/// The letters that stand for bytes in a `tokenizer.json`, escaped for JSON: visible
+/// Latin-1 characters stand for themselves, the others for U+0100 and on in order.
+fn byte_letters() -> Vec<String> {
+    let mut next = 0x100;
+    (0..=255u8)
+        .map(|byte| match byte {
+            b'"' => r#"\""#.to_owned(),
+            b'\\' => r"\\".to_owned(),
+            b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF => char::from(byte).to_string(),
+            _ => {
+                next += 1;
+                char::from_u32(next - 1).expect("below U+0200").to_string()
+            }
+        })
+        .collect()
+}

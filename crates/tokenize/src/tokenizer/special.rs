@@ -1,0 +1,202 @@
+//! Which tokens end a document and fill a row.
+//!
+//! Files tell it in five places, and a bare `tokenizer.json` in none; a peer that
+//! guesses id 0 writes `!` between Llama 3's documents. So the places are asked in the
+//! order of their closeness to the tokenizer, then well-known names among its added
+//! tokens, and where nothing is found that is an error.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::reference::Outline;
+use super::vocabulary::VocabularyIndex;
+use super::{Error, TokenizerFiles};
+
+/// A token with a role.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpecialToken {
+    /// Its id.
+    pub id: u32,
+    /// Its spelling.
+    pub token: String,
+    /// What said so: `option`, a file's name, `template`, `well-known name`, `eos`, `bos`.
+    pub found_in: String,
+}
+
+/// Names of the end of a document, commonest first.
+const DOCUMENT_ENDS: &[&str] = &[
+    "<|end_of_text|>",
+    "<|endoftext|>",
+    "</s>",
+    "<eos>",
+    "<｜end▁of▁sentence｜>",
+    "[EOS]",
+    "<|end▁of▁sentence|>",
+    "<EOS>",
+    "<|eos|>",
+    "<|end_of_sentence|>",
+    "<end_of_text>",
+    "<|EOS|>",
+    "<|return|>",
+];
+
+/// Names of the end of a turn of a conversation.
+const TURN_ENDS: &[&str] = &[
+    "<|im_end|>",
+    "<|eot_id|>",
+    "<|eot|>",
+    "<end_of_turn>",
+    "<turn|>",
+    "<|end|>",
+    "<|END_OF_TURN_TOKEN|>",
+    "[EOT]",
+    "<|end_of_turn|>",
+];
+
+/// Names of tokens made for padding.
+const PADS: &[&str] = &[
+    "<|finetune_right_pad_id|>",
+    "<|finetune_right_pad|>",
+    "<pad>",
+    "[PAD]",
+    "<|pad|>",
+    "<PAD>",
+    "<|padding|>",
+    "<unused_pad>",
+    "<｜▁pad▁｜>",
+];
+
+/// Spellings and ids of a tokenizer's tokens, as the reference has them.
+pub(super) struct Tokens<'d> {
+    added: Vec<(u32, String)>,
+    index: &'d VocabularyIndex<'d>,
+}
+
+impl<'d> Tokens<'d> {
+    pub(super) fn new(outline: &Outline, index: &'d VocabularyIndex<'d>) -> Self {
+        let added = outline.added_tokens().into_iter().map(|(id, token)| (id, token.content)).collect();
+        Self { added, index }
+    }
+
+    pub(super) fn id(&self, token: &str) -> Option<u32> {
+        let added = self.added.iter().find(|(_, content)| content == token).map(|(id, _)| *id);
+        added.or_else(|| self.index.id(token))
+    }
+
+    pub(super) fn token(&self, id: u32) -> Option<&str> {
+        let added = self.added.iter().find(|(other, _)| *other == id).map(|(_, content)| &**content);
+        added.or_else(|| self.index.token(id))
+    }
+
+    /// The highest id and one.
+    pub(super) fn vocabulary_size(&self) -> u32 {
+        let added = self.added.iter().map(|(id, _)| *id).max();
+        added.max(self.index.max_id()).map_or(0, |id| id + 1)
+    }
+
+    fn named(&self, token: &str, found_in: &str) -> Result<SpecialToken, Error> {
+        match self.id(token) {
+            Some(id) => Ok(SpecialToken { id, token: token.to_owned(), found_in: found_in.to_owned() }),
+            None => Err(Error::NotInVocabulary { token: token.to_owned(), found_in: found_in.to_owned() }),
+        }
+    }
+
+    pub(super) fn numbered(&self, id: u32, found_in: &str) -> Result<SpecialToken, Error> {
+        match self.token(id) {
+            Some(token) => Ok(SpecialToken { id, token: token.to_owned(), found_in: found_in.to_owned() }),
+            None => Err(Error::NotInVocabulary { token: format!("id {id}"), found_in: found_in.to_owned() }),
+        }
+    }
+
+    /// The first of some names that is an added token.
+    fn well_known(&self, names: &[&str]) -> Option<SpecialToken> {
+        names.iter().find_map(|name| {
+            let (id, token) = self.added.iter().find(|(_, content)| content == name)?;
+            Some(SpecialToken { id: *id, token: token.clone(), found_in: "well-known name".to_owned() })
+        })
+    }
+}
+
+/// What the files say about special tokens, and what there is besides.
+pub(super) struct SpecialTokens<'d> {
+    tokens: &'d Tokens<'d>,
+    /// The parsed side files that there are, nearest to the tokenizer first.
+    files: Vec<(&'static str, Value)>,
+}
+
+impl<'d> SpecialTokens<'d> {
+    pub(super) fn new(files: &TokenizerFiles, tokens: &'d Tokens<'d>) -> Result<Self, Error> {
+        let mut parsed = Vec::new();
+        for (name, text) in [
+            ("tokenizer_config.json", &files.tokenizer_config),
+            ("special_tokens_map.json", &files.special_tokens_map),
+            ("config.json", &files.config),
+            ("generation_config.json", &files.generation_config),
+        ] {
+            if let Some(text) = text {
+                let value = serde_json::from_str(text).map_err(|source| Error::Json { file: name, source })?;
+                parsed.push((name, value));
+            }
+        }
+        Ok(Self { tokens, files: parsed })
+    }
+
+    /// The token that ends a document: what the option says, else the files, else a
+    /// well-known name; `None` where nothing is found.
+    pub(super) fn eos(&self, option: Option<&str>) -> Result<Option<SpecialToken>, Error> {
+        if let Some(token) = option {
+            return self.tokens.named(token, "option").map(Some);
+        }
+        if let Some(found) = self.in_files("eos")? {
+            return Ok(Some(found));
+        }
+        Ok(self.document_end().or_else(|| self.tokens.well_known(TURN_ENDS)))
+    }
+
+    /// The token that fills a row up where the tokenizer has one for it.
+    pub(super) fn pad(&self) -> Option<SpecialToken> {
+        // A pad token that the tokenizer doesn't have is no reason to stop: the
+        // padding's id is never looked at, only its place.
+        self.in_files("pad").ok().flatten().or_else(|| self.tokens.well_known(PADS))
+    }
+
+    /// A remark where the token found ends a turn, and another would end a document.
+    pub(super) fn remark(&self, eos: &SpecialToken) -> Option<String> {
+        let ends_turn = TURN_ENDS.contains(&&*eos.token);
+        let other = self.document_end().filter(|other| ends_turn && other.id != eos.id)?;
+        Some(format!(
+            "documents end with `{}`, which {} names; the tokenizer also has `{}` for the end of a document",
+            eos.token, eos.found_in, other.token
+        ))
+    }
+
+    fn document_end(&self) -> Option<SpecialToken> {
+        self.tokens.well_known(DOCUMENT_ENDS)
+    }
+
+    /// The token that the files name for a role (`eos`, `pad`).
+    fn in_files(&self, role: &str) -> Result<Option<SpecialToken>, Error> {
+        for (name, file) in &self.files {
+            let token = &file[format!("{role}_token")];
+            if let Some(token) = token.as_str().or_else(|| token["content"].as_str()) {
+                return self.tokens.named(token, name).map(Some);
+            }
+            let key = format!("{role}_token_id");
+            for holder in [file, &file["text_config"]] {
+                if let Some(id) = self.id_in(&holder[&key]) {
+                    return self.tokens.numbered(id, name).map(Some);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// An id, or of a list of ids the first that ends a document, else the first.
+    fn id_in(&self, value: &Value) -> Option<u32> {
+        let one = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
+        let Some(list) = value.as_array() else { return one(value) };
+        let ids: Vec<u32> = list.iter().filter_map(one).collect();
+        let ends_document = |id: &&u32| self.tokens.token(**id).is_some_and(|token| DOCUMENT_ENDS.contains(&token));
+        ids.iter().find(ends_document).or(ids.first()).copied()
+    }
+}
