@@ -1,1 +1,175 @@
-//! 
+//! The only place that publishes files.
+//!
+//! Two ways exist, because they are the two that object stores know as well:
+//! [`create`] puts a file if its name is free, [`replace`] puts a whole file in
+//! the place of another. Either way a reader sees the old bytes or the new ones,
+//! never half of them, and after a crash the same holds: the bytes reach the disk
+//! before their name does. Large files are written under a temporary name by their
+//! own writers and published by [`publish`].
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// Puts `bytes` at `path`, going through the file `temporary` of the same file system.
+///
+/// # Errors
+/// [`Error::AlreadyExists`] where `path` is taken (it stays as it is), [`Error::DiskFull`], [`Error::Io`].
+pub fn create(path: &Path, temporary: &Path, bytes: &[u8]) -> Result<()> {
+    write_synced(temporary, bytes)?;
+    // A hard link fails where the name is taken; a rename would replace it.
+    let linked = fs::hard_link(temporary, path);
+    fs::remove_file(temporary).map_err(|source| Error::io("remove", temporary, source))?;
+    match linked {
+        Ok(()) => sync_folder_of(path),
+        Err(source) if source.kind() == io::ErrorKind::AlreadyExists => {
+            Err(Error::AlreadyExists { path: path.to_owned() })
+        }
+        Err(source) => Err(Error::io("create", path, source)),
+    }
+}
+
+/// Puts `bytes` at `path`, whole, in the place of what was there, going through `temporary`.
+///
+/// # Errors
+/// [`Error::DiskFull`], [`Error::Io`]; what was at `path` is untouched then.
+pub fn replace(path: &Path, temporary: &Path, bytes: &[u8]) -> Result<()> {
+    write_synced(temporary, bytes)?;
+    publish(temporary, path)
+}
+
+/// Gives the finished and synced file or folder `temporary` its final name, replacing a file there.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn publish(temporary: &Path, path: &Path) -> Result<()> {
+    fs::rename(temporary, path).map_err(|source| Error::io("rename to", path, source))?;
+    sync_folder_of(path)
+}
+
+/// Creates a folder and those above it.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn create_folder(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).map_err(|source| Error::io("create the folder", path, source))
+}
+
+/// Removes a folder with everything in it; one that is not there is no error.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn remove_folder(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Ok(()) => sync_folder_of(path),
+        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(Error::io("remove", path, source)),
+    }
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
+    let write = || -> io::Result<()> {
+        let mut file = File::create(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(|source| Error::io("write", path, source))
+}
+
+/// Makes the names in a folder as durable as the bytes they stand for.
+fn sync_folder_of(path: &Path) -> Result<()> {
+    // Windows has no such call; there a rename is durable with its file.
+    if cfg!(unix)
+        && let Some(folder) = path.parent()
+    {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let synced = File::open(folder).and_then(|folder| folder.sync_all());
+        synced.map_err(|source| Error::io("sync", folder, source))?;
+    }
+    Ok(())
+}
+
+/// The right to write into an output folder: one process at a time.
+///
+/// The lock is the operating system's, so it ends with the process, however that ends;
+/// the file's text only names its holder.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+}
+
+impl Lock {
+    /// Takes the lock at `path`, whose folder exists, for this process on `host`.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] with the holder's process id and host, [`Error::Io`].
+    pub fn take(path: &Path, host: &str) -> Result<Self> {
+        let failed = |source| Error::io("lock", path, source);
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                file.read_to_string(&mut text).map_err(failed)?;
+                let (pid, host) = text.trim().split_once(' ').unwrap_or(("0", "an unknown host"));
+                let folder = path.parent().and_then(Path::parent).unwrap_or(path);
+                return Err(Error::InUse {
+                    path: folder.to_owned(),
+                    pid: pid.parse().unwrap_or(0),
+                    host: host.to_owned(),
+                });
+            }
+            Err(fs::TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        let holder = format!("{} {host}\n", std::process::id());
+        let write = |file: &mut File| -> io::Result<()> {
+            file.set_len(0)?;
+            file.rewind()?;
+            file.write_all(holder.as_bytes())
+        };
+        write(&mut file).map_err(failed)?;
+        Ok(Self { file })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // The system drops the lock with the file in any case; an error changes nothing.
+        drop(self.file.unlock());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn create_never_replaces_and_replace_always_does() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, temporary) = (folder.path().join("a"), folder.path().join("a.tmp"));
+        create(&path, &temporary, b"one").expect("the name is free");
+        assert!(matches!(create(&path, &temporary, b"two"), Err(Error::AlreadyExists { .. })));
+        assert_eq!(fs::read(&path).expect("it is there"), b"one");
+        replace(&path, &temporary, b"three").expect("replacing works");
+        assert_eq!(fs::read(&path).expect("it is there"), b"three");
+        assert!(!temporary.exists());
+    }
+
+    #[test]
+    fn a_second_holder_learns_who_the_first_is() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("lock");
+        let first = Lock::take(&path, "still-house").expect("nobody holds it");
+        match Lock::take(&path, "elsewhere") {
+            Err(Error::InUse { pid, host, .. }) => {
+                assert_eq!((pid, host.as_str()), (std::process::id(), "still-house"));
+            }
+            other => panic!("expected a refusal, got {other:?}"),
+        }
+        drop(first);
+        Lock::take(&path, "elsewhere").expect("it is free again");
+    }
+}

@@ -24,6 +24,12 @@ impl Checksum {
         Self(xxh3_128(bytes))
     }
 
+    /// The lower half of the digest, for choices that need fewer bits.
+    #[must_use]
+    pub const fn low64(self) -> u64 {
+        self.0 as u64
+    }
+
     /// The digest in the byte order of the xxHash canonical representation (big endian).
     #[must_use]
     pub const fn to_bytes(self) -> [u8; 16] {

@@ -1,1 +1,172 @@
-//! 
+//! Where things live.
+//!
+//! ```text
+//! <output>/
+//!   manifest.json
+//!   <split>/
+//!     shard_0000.parquet …
+//!     documents.parquet
+//!     <split>_stats.json
+//!     <split>_rejects.jsonl
+//!   .mashbill/                     only while a run is under way or was interrupted
+//!     lock
+//!     <split>/
+//!       plan.json                  what the run is making: options, tokenizer, input
+//!       units/unit_00000.json      one record a finished unit
+//!       files/                     becomes <output>/<split>/ when the split is complete
+//!       split.json                 the manifest's entry: written when files/ is complete
+//! ```
+
+use std::path::{Path, PathBuf};
+
+/// The folder in an output folder that holds a run's state. Its name begins with a dot, so that no
+/// glob over data meets it.
+pub const STATE_FOLDER: &str = ".mashbill";
+
+/// The name of the manifest in its folder.
+pub const MANIFEST: &str = "manifest.json";
+
+/// The name of the document table in a split's folder.
+pub const DOCUMENTS: &str = "documents.parquet";
+
+/// The end of the name of a file with refused lines.
+pub const REJECTS_SUFFIX: &str = "_rejects.jsonl";
+
+/// The end of the name of a split's statistics.
+pub const STATS_SUFFIX: &str = "_stats.json";
+
+/// The name of the shard with this index in its split: `shard_0000.parquet`.
+#[must_use]
+pub fn shard_name(index: usize) -> String {
+    format!("shard_{index:04}.parquet")
+}
+
+/// Whether a file in a split's folder has a name that mashbill gives.
+#[must_use]
+pub fn is_split_file(split: &str, name: &str) -> bool {
+    let shard = name.strip_prefix("shard_").and_then(|rest| rest.strip_suffix(".parquet"));
+    shard.is_some_and(|digits| digits.len() >= 4 && digits.bytes().all(|b| b.is_ascii_digit()))
+        || name == DOCUMENTS
+        || name.strip_prefix(split).is_some_and(|rest| rest == STATS_SUFFIX || rest == REJECTS_SUFFIX)
+}
+
+/// The paths of an output folder.
+#[derive(Debug, Clone)]
+pub struct Output {
+    root: PathBuf,
+}
+
+impl Output {
+    /// The layout under `root`.
+    #[must_use]
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    /// The output folder itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// `manifest.json`.
+    #[must_use]
+    pub fn manifest(&self) -> PathBuf {
+        self.root.join(MANIFEST)
+    }
+
+    /// The folder of a finished split.
+    #[must_use]
+    pub fn split(&self, split: &str) -> PathBuf {
+        self.root.join(split)
+    }
+
+    /// The folder of a run's state.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.root.join(STATE_FOLDER)
+    }
+
+    /// The lock file.
+    #[must_use]
+    pub fn lock(&self) -> PathBuf {
+        self.state().join("lock")
+    }
+
+    /// The paths of a split that is being made.
+    #[must_use]
+    pub fn staging(&self, split: &str) -> Staging {
+        Staging { root: self.state().join(split) }
+    }
+}
+
+/// The paths of a split that is being made.
+#[derive(Debug, Clone)]
+pub struct Staging {
+    root: PathBuf,
+}
+
+impl Staging {
+    /// The folder with all of it.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// What the run is making.
+    #[must_use]
+    pub fn plan(&self) -> PathBuf {
+        self.root.join("plan.json")
+    }
+
+    /// The folder of the unit records.
+    #[must_use]
+    pub fn units(&self) -> PathBuf {
+        self.root.join("units")
+    }
+
+    /// The record of one unit.
+    #[must_use]
+    pub fn unit(&self, index: usize) -> PathBuf {
+        self.units().join(format!("unit_{index:05}.json"))
+    }
+
+    /// The folder that becomes the split's.
+    #[must_use]
+    pub fn files(&self) -> PathBuf {
+        self.root.join("files")
+    }
+
+    /// The manifest's entry, there only when [`Self::files`] is complete.
+    #[must_use]
+    pub fn split(&self) -> PathBuf {
+        self.root.join("split.json")
+    }
+
+    /// The old split's folder while the new one takes its place.
+    #[must_use]
+    pub fn replaced(&self) -> PathBuf {
+        self.root.join("replaced")
+    }
+
+    /// A name for a file that is being written.
+    #[must_use]
+    pub fn temporary(&self) -> PathBuf {
+        self.root.join("temporary")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_our_own_are_told_from_others() {
+        for name in ["shard_0000.parquet", "shard_12345.parquet", "documents.parquet", "a_stats.json", "a_rejects.jsonl"] {
+            assert!(is_split_file("a", name), "{name}");
+        }
+        for name in ["shard_1.parquet", "shard_000x.parquet", "b_stats.json", "notes.txt", "a.jsonl", "stats.json"] {
+            assert!(!is_split_file("a", name), "{name}");
+        }
+    }
+}

@@ -1,1 +1,265 @@
-//! 
+//! `manifest.json`: what an output folder holds, complete and checked.
+//!
+//! The guide's fields keep their names and meanings (`tokenizer`, `max_seq_length`,
+//! `shard_size_gb`, `input_path`, `output_path`, `files_processed`, `splits` with
+//! `path`, `shards`, `sequences`, `samples`, `tokens`); the others stand beside them.
+//! But for the names of folders nothing in it depends on where, when or by how many
+//! threads it was made. Readers ignore fields they do not know and refuse a newer
+//! `format_version`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::atomic;
+use crate::checksum::Checksum;
+use crate::encode::Compression;
+use crate::error::{Error, Result};
+use crate::layout::Output;
+use crate::record::Reason;
+use crate::shard::{IGNORED, RowLayout};
+
+/// The newest version of the output folder's format, which is the one that is written.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// The contents of `manifest.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Manifest {
+    /// The version of the folder's format.
+    pub format_version: u32,
+    /// The tokenizer as it was named on the command line.
+    pub tokenizer: String,
+    /// Tokens in every row.
+    pub max_seq_length: usize,
+    /// The largest size of a finished shard in 10^9 bytes.
+    pub shard_size_gb: f64,
+    /// Where the input was.
+    pub input_path: String,
+    /// Where the output was put.
+    pub output_path: String,
+    /// Input files that became splits.
+    pub files_processed: u64,
+    /// What was done to the input.
+    pub options: Options,
+    /// The tokenizer's identity.
+    pub tokenizer_identity: TokenizerIdentity,
+    /// What a label is.
+    pub labels: Labels,
+    /// How rows stand in the shards.
+    pub layout: RowLayout,
+    /// The finished splits by name, sorted.
+    pub splits: BTreeMap<String, Split>,
+    /// Splits whose input is gone: their files are still there, but they count for nothing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vanished: BTreeMap<String, Split>,
+}
+
+/// The options on which the bytes of the shards depend, besides the tokenizer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Options {
+    /// Tokens in every row.
+    pub max_seq_length: usize,
+    /// The largest size of a finished shard in bytes.
+    pub shard_bytes: u64,
+    /// How pages are compressed.
+    pub compression: Compression,
+    /// The field that holds a record's text.
+    pub text_field: String,
+    /// Bytes of input in a unit; a unit ends at the first border of a record at or after them.
+    pub unit_bytes: u64,
+    /// Longer texts are refused, in bytes.
+    pub max_document_bytes: u64,
+}
+
+/// Everything about a tokenizer that the ids depend on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TokenizerIdentity {
+    /// SHA-256 of `tokenizer.json`, in hexadecimal digits.
+    pub sha256: String,
+    /// One more than the largest id.
+    pub vocabulary_size: u32,
+    /// The token of a document's beginning, if the tokenizer's template has one.
+    pub bos: Option<SpecialToken>,
+    /// The token of a document's end, if one was found.
+    pub eos: Option<SpecialToken>,
+    /// The token that fills the last row. Padding is known by its position, never by this id.
+    pub pad: SpecialToken,
+    /// The ids put before each document: BOS, unless it was not wanted.
+    pub ids_before: Vec<u32>,
+    /// The ids put after each document: EOS, unless it was not wanted.
+    pub ids_after: Vec<u32>,
+    /// What becomes of special tokens that a text spells: `encode`, `split` or `reject`.
+    pub special_tokens_in_text: String,
+    /// Settings of `tokenizer.json` that were cleared, since they cut or fill silently.
+    pub cleared: Vec<String>,
+}
+
+/// A special token by its id and its text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SpecialToken {
+    /// The id.
+    pub id: u32,
+    /// The text.
+    pub token: String,
+}
+
+/// What a label is. Labels are stored shifted: Hugging Face's models shift once more by themselves,
+/// so readers have to know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Labels {
+    /// `shifted`: the label of a position is the next token.
+    pub convention: String,
+    /// The label of a position without a target.
+    pub ignore_index: i32,
+    /// `crossing`: the last token of a document is labelled with the first of the next one in its row.
+    pub boundary: String,
+    /// `next_token`: a row's last position has the token with which its document goes on in another
+    /// row, and `ignore_index` where the document ends there.
+    pub last_position: String,
+}
+
+impl Default for Labels {
+    fn default() -> Self {
+        Self {
+            convention: "shifted".into(),
+            ignore_index: IGNORED,
+            boundary: "crossing".into(),
+            last_position: "next_token".into(),
+        }
+    }
+}
+
+/// One finished split.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Split {
+    /// Where the split was put. Readers look beside the manifest first.
+    pub path: String,
+    /// Number of shards.
+    pub shards: u64,
+    /// Number of rows.
+    pub sequences: u64,
+    /// Number of documents kept.
+    pub samples: u64,
+    /// Real tokens in the rows, BOS and EOS included, padding excluded.
+    pub tokens: u64,
+    /// What the split is made of and how: the same identity, the same bytes.
+    pub identity: Checksum,
+    /// The input.
+    pub source: Source,
+    /// Where every token comes from.
+    pub ledger: Ledger,
+    /// The shards in order.
+    pub shard_files: Vec<DataFile>,
+    /// `documents.parquet`.
+    pub documents: DataFile,
+    /// The units in order.
+    pub units: Vec<Unit>,
+    /// Refused lines by reason.
+    pub rejected: BTreeMap<Reason, u64>,
+}
+
+/// The input of a split.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Source {
+    /// The file, relative to `input_path`, with `/` between folders.
+    pub file: String,
+    /// Bytes of text or JSON Lines after decompression.
+    pub bytes: u64,
+    /// The checksum over the units' checksums.
+    pub checksum: Checksum,
+}
+
+/// The books of a split: `text_tokens + special_tokens = tokens`, and
+/// `sequences × max_seq_length = tokens + padding`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Ledger {
+    /// Tokens of the texts.
+    pub text_tokens: u64,
+    /// BOS and EOS tokens put around the texts.
+    pub special_tokens: u64,
+    /// Positions without a token in the last row.
+    pub padding: u64,
+    /// Special tokens that texts spelled, among `text_tokens`.
+    pub literal_special_tokens: u64,
+}
+
+/// A Parquet file of a split.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DataFile {
+    /// The name in the split's folder.
+    pub name: String,
+    /// Number of rows.
+    pub rows: u64,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// Checksum of the file.
+    pub checksum: Checksum,
+}
+
+/// A part of the input that was packed by itself. Its full rows stand together; what remains, its
+/// tail, stands in the split's last rows: the tails of all units follow one another there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Unit {
+    /// The key at which it begins: a byte offset in the decompressed input, or a row of a Parquet file.
+    pub first_key: u64,
+    /// Bytes of input.
+    pub bytes: u64,
+    /// Checksum of the input.
+    pub checksum: Checksum,
+    /// Documents kept.
+    pub documents: u64,
+    /// The split's row at which its full rows begin.
+    pub first_row: u64,
+    /// Full rows.
+    pub rows: u64,
+    /// Tokens in its tail: fewer than a row.
+    pub tail_tokens: u64,
+}
+
+impl Manifest {
+    /// Reads the manifest of an output folder; none where there is none.
+    ///
+    /// # Errors
+    /// [`Error::TooNew`], [`Error::Damaged`], [`Error::Io`].
+    pub fn read(path: &Path) -> Result<Option<Self>> {
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(Error::io("read", path, source)),
+        };
+        parse_versioned(path, &bytes).map(Some)
+    }
+
+    /// Replaces the manifest of `output`. The state folder exists.
+    ///
+    /// # Errors
+    /// [`Error::DiskFull`], [`Error::Io`].
+    pub fn write(&self, output: &Output) -> Result<()> {
+        let mut text = to_json(self);
+        text.push(b'\n');
+        atomic::replace(&output.manifest(), &output.state().join("manifest.tmp"), &text)
+    }
+}
+
+/// Parses a file of ours that carries `format_version`.
+pub(crate) fn parse_versioned<T: for<'de> Deserialize<'de>>(path: &Path, bytes: &[u8]) -> Result<T> {
+    #[derive(Deserialize)]
+    struct Version {
+        format_version: u32,
+    }
+    let damaged = |error: serde_json::Error| Error::Damaged { path: path.to_owned(), what: error.to_string() };
+    let Version { format_version } = serde_json::from_slice(bytes).map_err(damaged)?;
+    if format_version > FORMAT_VERSION {
+        return Err(Error::TooNew { path: path.to_owned(), found: format_version, supported: FORMAT_VERSION });
+    }
+    serde_json::from_slice(bytes).map_err(damaged)
+}
+
+/// A value of ours as indented JSON.
+pub(crate) fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec_pretty(value).expect("our own types have string keys and finite numbers")
+}

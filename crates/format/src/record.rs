@@ -1,1 +1,667 @@
-//! 
+//! The raw record: one JSON object a line, of which a tokenizer needs four fields.
+//!
+//! A tree of every value would cost more than the tokens: the parser checks the
+//! line's grammar in one pass, remembers where the wanted fields stand and
+//! unescapes only those, into buffers that are used again. Nothing is allocated a
+//! record. A differential property test holds it to `serde_json`'s verdict.
+//!
+//! It is wider than RFC 8259 in one point: `NaN`, `Infinity` and `-Infinity` are
+//! let through in fields that are not read, because Python's `json.dumps` writes
+//! them and the text beside them is good. A key given twice counts the last time,
+//! as in Python.
+
+use serde::{Deserialize, Serialize};
+
+/// What a tokenizer reads of a record. Strings are unescaped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// The text to be tokenized, from the field that was asked for.
+    pub text: &'a str,
+    /// `id`: a string, or a number as it is spelled.
+    pub id: Option<&'a str>,
+    /// `source`, where it is a string.
+    pub source: Option<&'a str>,
+    /// `category`, where it is a string.
+    pub category: Option<&'a str>,
+}
+
+/// Why a line is not a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Reason {
+    /// The line is not JSON.
+    InvalidJson,
+    /// The line is a JSON array, or the beginning of one.
+    JsonArray,
+    /// The line is JSON, but no object.
+    NotAnObject,
+    /// The object has no text field.
+    NoText,
+    /// The text field is no string.
+    TextNotString,
+    /// The line is not UTF-8.
+    InvalidUtf8,
+    /// The text has half of a UTF-16 surrogate pair, which is no character.
+    LoneSurrogate,
+    /// The text is longer than `--max-document`.
+    TooLarge,
+    /// The text spells special tokens and `--special-tokens-in-text reject` is set.
+    SpecialTokens,
+    /// The document has no token at all.
+    NoTokens,
+}
+
+impl Reason {
+    /// Every reason, in the order in which summaries list them.
+    pub const ALL: [Self; 10] = [
+        Self::InvalidJson,
+        Self::JsonArray,
+        Self::NotAnObject,
+        Self::NoText,
+        Self::TextNotString,
+        Self::InvalidUtf8,
+        Self::LoneSurrogate,
+        Self::TooLarge,
+        Self::SpecialTokens,
+        Self::NoTokens,
+    ];
+
+    /// The name in files, in snake case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::InvalidJson => "invalid_json",
+            Self::JsonArray => "json_array",
+            Self::NotAnObject => "not_an_object",
+            Self::NoText => "no_text",
+            Self::TextNotString => "text_not_string",
+            Self::InvalidUtf8 => "invalid_utf8",
+            Self::LoneSurrogate => "lone_surrogate",
+            Self::TooLarge => "too_large",
+            Self::SpecialTokens => "special_tokens",
+            Self::NoTokens => "no_tokens",
+        }
+    }
+}
+
+/// A line that is no record: why, and at which byte of the line it shows (0-based).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why.
+    pub reason: Reason,
+    /// What was found, as a fragment for people.
+    pub detail: String,
+}
+
+impl Refusal {
+    fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Self { reason, detail: detail.into() }
+    }
+}
+
+/// A parser of records that keeps its buffers from line to line.
+#[derive(Debug)]
+pub struct RecordParser {
+    text_field: String,
+    text: String,
+    id: String,
+    source: String,
+    category: String,
+    key: String,
+    nesting: Vec<u8>,
+}
+
+impl RecordParser {
+    /// A parser that takes the text from `text_field`.
+    #[must_use]
+    pub fn new(text_field: &str) -> Self {
+        Self {
+            text_field: text_field.to_owned(),
+            text: String::new(),
+            id: String::new(),
+            source: String::new(),
+            category: String::new(),
+            key: String::new(),
+            nesting: Vec::new(),
+        }
+    }
+
+    /// Parses one line, without its line end.
+    ///
+    /// # Errors
+    /// A [`Refusal`] where the line is no JSON object with a string in the text field.
+    pub fn parse<'a>(&'a mut self, line: &'a str) -> Result<Record<'a>, Refusal> {
+        let mut cursor = Cursor { bytes: line.as_bytes(), at: 0, nesting: &mut self.nesting };
+        let fields = cursor.object(&self.text_field, &mut self.key)?;
+        let text = match fields.text {
+            Some(Value::String(span)) => text_of(line, span, &mut self.text)?,
+            Some(value) => {
+                let detail = format!("`{}` is {}, not a string", self.text_field, value.kind(line));
+                return Err(Refusal::new(Reason::TextNotString, detail));
+            }
+            None => return Err(Refusal::new(Reason::NoText, format!("no field `{}`", self.text_field))),
+        };
+        let id = match fields.id {
+            Some(Value::Other { start, end }) if is_number(line.as_bytes()[start]) => Some(&line[start..end]),
+            other => label_of(line, other, &mut self.id),
+        };
+        Ok(Record {
+            text,
+            id,
+            source: label_of(line, fields.source, &mut self.source),
+            category: label_of(line, fields.category, &mut self.category),
+        })
+    }
+}
+
+/// The wanted fields of one object, by where they stand in the line.
+#[derive(Default)]
+struct Fields {
+    text: Option<Value>,
+    id: Option<Value>,
+    source: Option<Value>,
+    category: Option<Value>,
+}
+
+#[derive(Clone, Copy)]
+enum Value {
+    String(Span),
+    Other { start: usize, end: usize },
+}
+
+impl Value {
+    fn kind(self, line: &str) -> &'static str {
+        match self {
+            Self::String(_) => "a string",
+            Self::Other { start, .. } => match line.as_bytes()[start] {
+                b'{' => "an object",
+                b'[' => "an array",
+                b't' | b'f' => "a boolean",
+                b'n' => "null",
+                _ => "a number",
+            },
+        }
+    }
+}
+
+/// The inside of a string, without its quotes.
+#[derive(Clone, Copy)]
+struct Span {
+    start: usize,
+    end: usize,
+    escaped: bool,
+}
+
+struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    /// Open brackets of the value that is being skipped: `{` or `[` each.
+    nesting: &'a mut Vec<u8>,
+}
+
+impl Cursor<'_> {
+    fn object(&mut self, text_field: &str, key_buffer: &mut String) -> Result<Fields, Refusal> {
+        self.white_space();
+        match self.peek() {
+            Some(b'{') => self.at += 1,
+            Some(b'[') => return Err(Refusal::new(Reason::JsonArray, "a JSON array where an object should be")),
+            Some(_) => {
+                // A lone value is JSON of the wrong shape; anything else is no JSON.
+                self.value()?;
+                self.end()?;
+                return Err(Refusal::new(Reason::NotAnObject, "a JSON value that is no object"));
+            }
+            None => return Err(self.invalid("an empty line")),
+        }
+        let mut fields = Fields::default();
+        self.white_space();
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+            self.end()?;
+            return Ok(fields);
+        }
+        loop {
+            self.white_space();
+            let key = self.string()?;
+            self.white_space();
+            self.expect(b':')?;
+            self.white_space();
+            let value = self.value()?;
+            match self.key(key, key_buffer)? {
+                k if k == text_field => fields.text = Some(value),
+                "id" => fields.id = Some(value),
+                "source" => fields.source = Some(value),
+                "category" => fields.category = Some(value),
+                _ => {}
+            }
+            self.white_space();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b'}') => {
+                    self.at += 1;
+                    self.end()?;
+                    return Ok(fields);
+                }
+                _ => return Err(self.invalid("`,` or `}` expected")),
+            }
+        }
+    }
+
+    fn key<'k>(&'k self, span: Span, buffer: &'k mut String) -> Result<&'k str, Refusal> {
+        let raw = &self.bytes[span.start..span.end];
+        // The line is UTF-8 and a span ends at ASCII bytes, so this cannot fail.
+        let raw = std::str::from_utf8(raw).map_err(|_| self.invalid("a key that is not UTF-8"))?;
+        if !span.escaped {
+            return Ok(raw);
+        }
+        unescape(raw, buffer, Surrogates::Replace)?;
+        Ok(buffer)
+    }
+
+    /// Skips one value, checking its grammar; nested values are walked without recursion.
+    fn value(&mut self) -> Result<Value, Refusal> {
+        let start = self.at;
+        match self.peek() {
+            Some(b'"') => return self.string().map(Value::String),
+            Some(b'{' | b'[') => self.nested()?,
+            Some(_) => self.scalar()?,
+            None => return Err(self.invalid("a value expected")),
+        }
+        Ok(Value::Other { start, end: self.at })
+    }
+
+    fn nested(&mut self) -> Result<(), Refusal> {
+        self.nesting.clear();
+        loop {
+            // Here a value is to begin.
+            self.white_space();
+            match self.peek() {
+                Some(open @ (b'{' | b'[')) => {
+                    self.at += 1;
+                    self.white_space();
+                    if self.peek() == Some(open + 2) {
+                        self.at += 1;
+                    } else {
+                        self.nesting.push(open);
+                        if open == b'{' {
+                            self.member_key()?;
+                        }
+                        continue;
+                    }
+                }
+                Some(b'"') => {
+                    self.string()?;
+                }
+                Some(_) => self.scalar()?,
+                None => return Err(self.invalid("the line ends inside a value")),
+            }
+            // Here a value has ended.
+            loop {
+                let Some(&open) = self.nesting.last() else { return Ok(()) };
+                self.white_space();
+                match self.peek() {
+                    Some(b',') => {
+                        self.at += 1;
+                        if open == b'{' {
+                            self.member_key()?;
+                        }
+                        break;
+                    }
+                    // In ASCII `}` and `]` stand two after `{` and `[`.
+                    Some(close) if close == open + 2 => {
+                        self.at += 1;
+                        self.nesting.pop();
+                    }
+                    Some(_) => return Err(self.invalid("`,` or a closing bracket expected")),
+                    None => return Err(self.invalid("the line ends inside a value")),
+                }
+            }
+            if self.nesting.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn member_key(&mut self) -> Result<(), Refusal> {
+        self.white_space();
+        self.string()?;
+        self.white_space();
+        self.expect(b':')
+    }
+
+    fn scalar(&mut self) -> Result<(), Refusal> {
+        for word in [&b"true"[..], b"false", b"null", b"NaN", b"Infinity", b"-Infinity"] {
+            if self.bytes[self.at..].starts_with(word) {
+                self.at += word.len();
+                return Ok(());
+            }
+        }
+        self.number()
+    }
+
+    fn number(&mut self) -> Result<(), Refusal> {
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        match self.peek() {
+            Some(b'0') => self.at += 1,
+            Some(b'1'..=b'9') => self.digits(),
+            _ => return Err(self.invalid("a value expected")),
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.some_digits()?;
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.peek() {
+                self.at += 1;
+            }
+            self.some_digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) {
+        while let Some(b'0'..=b'9') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    fn some_digits(&mut self) -> Result<(), Refusal> {
+        let start = self.at;
+        self.digits();
+        if self.at == start { Err(self.invalid("a digit expected")) } else { Ok(()) }
+    }
+
+    fn string(&mut self) -> Result<Span, Refusal> {
+        self.expect(b'"')?;
+        let start = self.at;
+        let mut escaped = false;
+        loop {
+            self.at += plain_run(&self.bytes[self.at..]);
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(Span { start, end: self.at - 1, escaped });
+                }
+                Some(b'\\') => {
+                    escaped = true;
+                    self.escape()?;
+                }
+                Some(_) => return Err(self.invalid("a control character in a string")),
+                None => return Err(self.invalid("the line ends inside a string")),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<(), Refusal> {
+        self.at += 1;
+        match self.peek() {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
+            Some(b'u') => {
+                let digits = self.bytes.get(self.at + 1..self.at + 5);
+                if !digits.is_some_and(|d| d.iter().all(u8::is_ascii_hexdigit)) {
+                    return Err(self.invalid("`\\u` without four hexadecimal digits"));
+                }
+                self.at += 5;
+            }
+            _ => return Err(self.invalid("an unknown escape in a string")),
+        }
+        Ok(())
+    }
+
+    fn white_space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    fn end(&mut self) -> Result<(), Refusal> {
+        self.white_space();
+        if self.at == self.bytes.len() { Ok(()) } else { Err(self.invalid("more after the end of the record")) }
+    }
+
+    fn expect(&mut self, byte: u8) -> Result<(), Refusal> {
+        if self.peek() == Some(byte) {
+            self.at += 1;
+            return Ok(());
+        }
+        Err(self.invalid(match byte {
+            b'"' => "a string expected",
+            _ => "`:` expected",
+        }))
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn invalid(&self, what: &str) -> Refusal {
+        Refusal::new(Reason::InvalidJson, format!("{what} at byte {}", self.at))
+    }
+}
+
+/// The number of bytes before the first quote, backslash or control character: eight at a time,
+/// since strings are nearly all of the input.
+fn plain_run(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+    let zero_bytes = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (index, &word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(word);
+        let quotes = zero_bytes(word ^ (ONES * u64::from(b'"')));
+        let backslashes = zero_bytes(word ^ (ONES * u64::from(b'\\')));
+        // A byte below 0x20 has none of its upper three bits.
+        let controls = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
+        let found = quotes | backslashes | controls;
+        if found != 0 {
+            // Borrows only run upwards, so the lowest hit is always a true one.
+            return index * 8 + found.trailing_zeros() as usize / 8;
+        }
+    }
+    let plain = rest.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20);
+    words.len() * 8 + plain.unwrap_or(rest.len())
+}
+
+const fn is_number(first: u8) -> bool {
+    first == b'-' || first.is_ascii_digit()
+}
+
+fn text_of<'a>(line: &'a str, span: Span, buffer: &'a mut String) -> Result<&'a str, Refusal> {
+    let raw = &line[span.start..span.end];
+    if !span.escaped {
+        return Ok(raw);
+    }
+    unescape(raw, buffer, Surrogates::Refuse)?;
+    Ok(buffer)
+}
+
+/// A string that only labels a record: damage in it is no reason to lose the text.
+fn label_of<'a>(line: &'a str, value: Option<Value>, buffer: &'a mut String) -> Option<&'a str> {
+    let Some(Value::String(span)) = value else { return None };
+    let raw = &line[span.start..span.end];
+    if !span.escaped {
+        return Some(raw);
+    }
+    unescape(raw, buffer, Surrogates::Replace).ok()?;
+    Some(buffer)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Surrogates {
+    Refuse,
+    Replace,
+}
+
+/// Writes `raw` without its escapes into `out`. The grammar of the escapes has been checked.
+fn unescape(raw: &str, out: &mut String, surrogates: Surrogates) -> Result<(), Refusal> {
+    out.clear();
+    out.reserve(raw.len());
+    let mut rest = raw;
+    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
+        out.push_str(&rest[..at]);
+        let escape = rest.as_bytes()[at + 1];
+        rest = &rest[at + 2..];
+        out.push(match escape {
+            b'n' => '\n',
+            b't' => '\t',
+            b'r' => '\r',
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'u' => {
+                let (character, used) = unicode_escape(rest);
+                rest = &rest[used..];
+                match (character, surrogates) {
+                    (Some(character), _) => character,
+                    (None, Surrogates::Replace) => char::REPLACEMENT_CHARACTER,
+                    (None, Surrogates::Refuse) => {
+                        let detail = format!("half a surrogate pair at character {}", out.chars().count());
+                        return Err(Refusal::new(Reason::LoneSurrogate, detail));
+                    }
+                }
+            }
+            itself => char::from(itself),
+        });
+    }
+    out.push_str(rest);
+    Ok(())
+}
+
+/// The character of `XXXX` or of the pair `XXXX\uXXXX`, none for half a pair, and the bytes it takes.
+fn unicode_escape(digits: &str) -> (Option<char>, usize) {
+    let unit = |text: &str| text.get(..4).and_then(|hex| u32::from_str_radix(hex, 16).ok());
+    let Some(first) = unit(digits) else { return (None, 0) };
+    if !(0xD800..0xDC00).contains(&first) {
+        return (char::from_u32(first), 4);
+    }
+    let second = digits[4..].strip_prefix("\\u").and_then(unit).filter(|unit| (0xDC00..0xE000).contains(unit));
+    match second {
+        Some(second) => (char::from_u32(0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00)), 10),
+        None => (None, 4),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(line: &str) -> Result<(String, Option<String>, Option<String>), Reason> {
+        let mut parser = RecordParser::new("text");
+        let record = parser.parse(line).map_err(|refusal| refusal.reason)?;
+        Ok((record.text.to_owned(), record.id.map(str::to_owned), record.source.map(str::to_owned)))
+    }
+
+    #[test]
+    fn the_wanted_fields_are_found_wherever_they_stand() {
+        let line = r#" { "n" : [1, {"text": "inner"}, []] , "text" : "a\u00e9\ud83d\ude00\n\"\/" , "id": 17, "source": "w\u0065b" } "#;
+        assert_eq!(parse(line), Ok(("aé😀\n\"/".into(), Some("17".into()), Some("web".into()))));
+        assert_eq!(parse(r#"{"text":"one","text":"two","id":"x"}"#), Ok(("two".into(), Some("x".into()), None)));
+        assert_eq!(parse(r#"{"te\u0078t":"escaped key"}"#), Ok(("escaped key".into(), None, None)));
+        assert_eq!(parse("{\"text\":\"crlf\"}\r"), Ok(("crlf".into(), None, None)));
+        assert_eq!(parse(r#"{"score":NaN,"x":[-Infinity,Infinity],"text":""}"#), Ok((String::new(), None, None)));
+    }
+
+    #[test]
+    fn each_kind_of_bad_line_has_its_reason() {
+        for (line, reason) in [
+            ("{", Reason::InvalidJson),
+            ("{\"text\":\"a\"", Reason::InvalidJson),
+            ("{\"text\":\"a}", Reason::InvalidJson),
+            ("{\"text\":\"a\"},", Reason::InvalidJson),
+            ("{\"text\":\"a\" \"b\":1}", Reason::InvalidJson),
+            ("{\"text\":\"a\",}", Reason::InvalidJson),
+            ("{\"text\":\"\\x\"}", Reason::InvalidJson),
+            ("{\"text\":\"\\u12g4\"}", Reason::InvalidJson),
+            ("{\"text\":\"a\tb\"}", Reason::InvalidJson),
+            ("{\"n\":01,\"text\":\"a\"}", Reason::InvalidJson),
+            ("{\"n\":[1,2}],\"text\":\"a\"}", Reason::InvalidJson),
+            ("hello", Reason::InvalidJson),
+            ("[", Reason::JsonArray),
+            ("[{\"text\":\"a\"}]", Reason::JsonArray),
+            ("\"text\"", Reason::NotAnObject),
+            ("17", Reason::NotAnObject),
+            ("{}", Reason::NoText),
+            ("{\"Text\":\"a\"}", Reason::NoText),
+            ("{\"text\":null}", Reason::TextNotString),
+            ("{\"text\":[\"a\"]}", Reason::TextNotString),
+            ("{\"text\":\"\\ud800\"}", Reason::LoneSurrogate),
+            ("{\"text\":\"\\udc00x\"}", Reason::LoneSurrogate),
+            ("{\"text\":\"\\ud800\\u0041\"}", Reason::LoneSurrogate),
+        ] {
+            assert_eq!(parse(line), Err(reason), "{line}");
+        }
+    }
+
+    #[test]
+    fn half_a_surrogate_in_a_label_does_not_lose_the_text() {
+        assert_eq!(
+            parse(r#"{"text":"a","source":"\ud800!"}"#),
+            Ok(("a".into(), None, Some("\u{FFFD}!".into())))
+        );
+    }
+
+    #[test]
+    fn a_million_brackets_do_not_overflow_the_stack() {
+        let deep = format!("{{\"n\":{}{},\"text\":\"a\"}}", "[".repeat(1_000_000), "]".repeat(1_000_000));
+        assert_eq!(parse(&deep).map(|r| r.0), Ok("a".into()));
+    }
+
+    /// JSON-like text: valid values with random damage.
+    fn line() -> impl Strategy<Value = String> {
+        let leaf = prop_oneof![
+            Just("null".to_owned()),
+            Just("true".to_owned()),
+            "-?(0|[1-9][0-9]{0,3})(\\.[0-9]{1,3})?([eE][+-]?[0-9]{1,2})?",
+            any::<String>().prop_map(|s| serde_json::to_string(&s).expect("a string is JSON")),
+            "\"(\\\\u[0-9a-f]{4}|[ -!#-\\[\\]-~]|\\\\[\"\\\\/bfnrt]){0,12}\"",
+        ];
+        let value = leaf.prop_recursive(4, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(|v| format!("[{}]", v.join(" , "))),
+                prop::collection::vec((r#""(text|id|source|b)""#, inner), 0..4).prop_map(|members| {
+                    let members: Vec<_> = members.into_iter().map(|(k, v)| format!("{k}:{v}")).collect();
+                    format!("{{{}}}", members.join(","))
+                }),
+            ]
+        });
+        let object = prop::collection::vec((r#""(text|id|source|b)""#, value), 0..5).prop_map(|members| {
+            let members: Vec<_> = members.into_iter().map(|(k, v)| format!("{k}: {v}")).collect();
+            format!("{{{}}}", members.join(", "))
+        });
+        (object, prop::option::weighted(0.4, (any::<prop::sample::Index>(), "[ -~é]?"))).prop_map(|(line, damage)| {
+            let Some((at, with)) = damage else { return line };
+            let characters: Vec<char> = line.chars().collect();
+            let at = at.index(characters.len());
+            let mut damaged: String = characters[..at].iter().collect();
+            damaged.push_str(&with);
+            damaged.extend(&characters[at + 1..]);
+            damaged
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+        #[test]
+        fn the_verdict_equals_serde_json(line in line()) {
+            let ours = parse(&line);
+            // serde_json refuses half a surrogate anywhere; we refuse it in the text alone.
+            match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&line) {
+                Ok(object) => match object.get("text") {
+                    Some(serde_json::Value::String(text)) => prop_assert_eq!(&ours.expect("a record").0, text),
+                    Some(_) => prop_assert_eq!(ours, Err(Reason::TextNotString)),
+                    None => prop_assert_eq!(ours, Err(Reason::NoText)),
+                },
+                Err(error) => {
+                    let why = error.to_string();
+                    let surrogate = why.contains("surrogate") || why.contains("hex escape");
+                    let number = why.contains("out of range");
+                    prop_assert!(ours.is_err() || surrogate || number, "{} but {:?}", why, ours);
+                }
+            }
+        }
+    }
+}

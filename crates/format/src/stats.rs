@@ -1,1 +1,176 @@
-//! 
+//! `<split>_stats.json` and `<split>_rejects.jsonl`: what people want to know of a run
+//! that the bytes of the data do not depend on.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::atomic;
+use crate::error::{Error, Result};
+use crate::journal::Reject;
+use crate::manifest::{self, Ledger};
+use crate::record::Reason;
+
+/// The contents of `<split>_stats.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Stats {
+    /// The version of the format.
+    pub format_version: u32,
+    /// The split's name.
+    pub split: String,
+    /// The input file as it was found.
+    pub input: InputFile,
+    /// Lines read, blank ones included; rows for Parquet input.
+    pub lines: u64,
+    /// Lines with nothing but white space.
+    pub blank_lines: u64,
+    /// Byte order marks that were skipped.
+    pub byte_order_marks: u64,
+    /// Documents kept.
+    pub samples: u64,
+    /// Rows.
+    pub sequences: u64,
+    /// Real tokens in the rows.
+    pub tokens: u64,
+    /// Bytes of text in the documents kept.
+    pub text_bytes: u64,
+    /// Where the tokens come from.
+    pub ledger: Ledger,
+    /// Refused lines by reason.
+    pub rejected: BTreeMap<Reason, u64>,
+    /// Tokens a document.
+    pub document_tokens: LengthHistogram,
+    /// Bytes of the split's shards.
+    pub shard_bytes: u64,
+    /// The engine that made the ids: `fast` or `reference`.
+    pub engine: String,
+    /// Seconds from the first byte read to the split's completion, over all runs that took part.
+    pub seconds: f64,
+    /// Threads of the last run.
+    pub threads: usize,
+    /// When the split was completed, in seconds since 1970.
+    pub completed_unix_s: u64,
+    /// The mashbill that completed it.
+    pub mashbill_version: String,
+}
+
+/// An input file as it lay on the disk when its checksum was taken. The same size and modification
+/// time are taken for the same content until `--rehash` asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct InputFile {
+    /// Its path.
+    pub path: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its modification time in nanoseconds since 1970.
+    pub modified_ns: u64,
+}
+
+/// How many documents have how many tokens: one bucket a power of two.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LengthHistogram {
+    /// The fewest tokens in a document; 0 where there is none.
+    pub min: u64,
+    /// The most tokens in a document.
+    pub max: u64,
+    /// Documents by the power of two that their length is below: `"8"` counts lengths of 4 to 7.
+    pub below: BTreeMap<u64, u64>,
+}
+
+impl LengthHistogram {
+    /// Counts a document of `tokens` tokens.
+    pub fn count(&mut self, tokens: u64) {
+        let first = self.below.is_empty();
+        self.min = if first { tokens } else { self.min.min(tokens) };
+        self.max = self.max.max(tokens);
+        *self.below.entry((tokens + 1).next_power_of_two()).or_default() += 1;
+    }
+
+    /// Adds another histogram.
+    pub fn add(&mut self, other: &Self) {
+        if other.below.is_empty() {
+            return;
+        }
+        self.min = if self.below.is_empty() { other.min } else { self.min.min(other.min) };
+        self.max = self.max.max(other.max);
+        for (&below, &count) in &other.below {
+            *self.below.entry(below).or_default() += count;
+        }
+    }
+}
+
+impl Stats {
+    /// Writes the statistics at `path`, going through `temporary`.
+    ///
+    /// # Errors
+    /// [`Error::DiskFull`], [`Error::Io`].
+    pub fn write(&self, path: &Path, temporary: &Path) -> Result<()> {
+        let mut text = manifest::to_json(self);
+        text.push(b'\n');
+        atomic::replace(path, temporary, &text)
+    }
+
+    /// Reads statistics; none where the file is missing or not ours.
+    ///
+    /// # Errors
+    /// [`Error::TooNew`], [`Error::Io`].
+    pub fn read(path: &Path) -> Result<Option<Self>> {
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(Error::io("read", path, source)),
+        };
+        match manifest::parse_versioned(path, &bytes) {
+            Ok(stats) => Ok(Some(stats)),
+            Err(Error::Damaged { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// A line of `<split>_rejects.jsonl`.
+#[derive(Debug, Serialize)]
+struct RejectedLine<'a> {
+    file: &'a str,
+    #[serde(flatten)]
+    reject: &'a Reject,
+}
+
+/// Writes the refused lines of `file` at `path`.
+///
+/// # Errors
+/// [`Error::DiskFull`], [`Error::Io`].
+pub fn write_rejects(path: &Path, temporary: &Path, file: &str, rejects: &[Reject]) -> Result<()> {
+    let mut text = Vec::new();
+    for reject in rejects {
+        let line = RejectedLine { file, reject };
+        serde_json::to_writer(&mut text, &line).expect("a reject has string keys");
+        text.push(b'\n');
+    }
+    atomic::replace(path, temporary, &text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_histogram_of_parts_equals_that_of_the_whole() {
+        let lengths = [0, 1, 2, 3, 4, 7, 8, 1000, 5];
+        let mut whole = LengthHistogram::default();
+        lengths.iter().for_each(|&n| whole.count(n));
+        let (mut first, mut second) = (LengthHistogram::default(), LengthHistogram::default());
+        lengths[..4].iter().for_each(|&n| first.count(n));
+        lengths[4..].iter().for_each(|&n| second.count(n));
+        first.add(&second);
+        first.add(&LengthHistogram::default());
+        assert_eq!(first, whole);
+        assert_eq!((whole.min, whole.max), (0, 1000));
+        // 4, 7 and 5 are below 8; 8 is below 16.
+        assert_eq!((whole.below[&8], whole.below[&16]), (3, 1));
+    }
+}

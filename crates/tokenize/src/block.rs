@@ -1,0 +1,355 @@
+//! One block: records parsed, documents tokenized, bad lines set aside.
+//!
+//! This is where nearly all the time goes, so it allocates a block at a time, not
+//! a document at a time, and touches each byte of a record once on its way to the
+//! tokenizer.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use mashbill_format::checksum::Checksum;
+use mashbill_format::documents::Document;
+use mashbill_format::journal::{Counts, Reject};
+use mashbill_format::record::{Reason, Record, RecordParser};
+use mashbill_format::shard::Piece;
+use memchr::memchr;
+
+use crate::error::{Error, Result};
+use crate::input::Input;
+use crate::read::{Block, Content, EXCERPT_BYTES, Label, ParquetRow, read_range};
+use crate::tokenizer::{self, Encoded, Tokenizer, is_sample};
+
+/// Refused lines that are kept of each reason in a split; the others are only counted.
+pub(crate) const REJECTS_KEPT: u64 = 20;
+
+/// The mark that some editors put before the first character of a UTF-8 file.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// What became of a block.
+#[derive(Debug)]
+pub(crate) struct TokenizedBlock {
+    pub(crate) unit: usize,
+    pub(crate) key: u64,
+    pub(crate) next_key: u64,
+    /// Bytes of the file on the disk that were read for it.
+    pub(crate) disk_bytes: u64,
+    /// Bytes of input and their checksum.
+    pub(crate) bytes: u64,
+    pub(crate) checksum: Checksum,
+    /// The documents' tokens, one document after another.
+    pub(crate) ids: Arc<Vec<u32>>,
+    pub(crate) documents: BlockDocuments,
+    pub(crate) counts: Counts,
+    /// Line numbers count from 1 within the block.
+    pub(crate) rejects: Vec<Reject>,
+    /// Documents to be compared with the reference: texts and ids.
+    pub(crate) samples: Vec<(String, Vec<u32>)>,
+}
+
+/// The documents of a block: their columns, and the text that labels them.
+#[derive(Debug, Default)]
+pub(crate) struct BlockDocuments {
+    rows: Vec<DocumentRow>,
+    labels: String,
+}
+
+#[derive(Debug)]
+struct DocumentRow {
+    key: u64,
+    tokens: u32,
+    content_hash: Checksum,
+    id: Option<Range<u32>>,
+    source: Option<Range<u32>>,
+    category: Option<Range<u32>>,
+}
+
+impl BlockDocuments {
+    pub(crate) const fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The documents whole, as pieces.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = Piece> {
+        self.rows.iter().map(|row| Piece {
+            doc_id: i64::try_from(row.key).expect("files are smaller than 2^63 bytes"),
+            doc_offset: 0,
+            len: i32::try_from(row.tokens).expect("documents have fewer than 2^31 tokens"),
+        })
+    }
+
+    /// The documents as rows of the document table: their first token is token `first_token` of unit `unit`.
+    pub(crate) fn table_rows(
+        &self,
+        unit: usize,
+        first_token: u64,
+        row_length: usize,
+    ) -> impl Iterator<Item = Document<&str>> {
+        let mut at = first_token;
+        let row_length = row_length as u64;
+        let label = |range: &Option<Range<u32>>| {
+            range.as_ref().map(|range| &self.labels[range.start as usize..range.end as usize])
+        };
+        self.rows.iter().map(move |row| {
+            let first = at;
+            at += u64::from(row.tokens);
+            Document {
+                doc_id: i64::try_from(row.key).expect("files are smaller than 2^63 bytes"),
+                id: label(&row.id),
+                source: label(&row.source),
+                category: label(&row.category),
+                content_hash: row.content_hash,
+                tokens: row.tokens.into(),
+                unit: i32::try_from(unit).expect("fewer than 2^31 units"),
+                row: i64::try_from(first / row_length).expect("fewer than 2^63 rows"),
+                position: i32::try_from(first % row_length).expect("rows are shorter than 2^31"),
+            }
+        })
+    }
+}
+
+/// What a block is tokenized with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BlockOptions<'a> {
+    pub(crate) tokenizer: &'a Tokenizer,
+    pub(crate) max_document_bytes: u64,
+}
+
+/// Tokenizes `block`. Bad lines are no error; a file that cannot be read or has changed is.
+///
+/// # Errors
+/// [`Error::Read`], [`Error::Changed`], [`Error::Tokenizer`].
+pub(crate) fn tokenize_block(
+    block: &Block,
+    input: &Input,
+    parser: &mut RecordParser,
+    options: BlockOptions<'_>,
+) -> Result<TokenizedBlock> {
+    let mut builder = Builder::new(options, block.key == 0);
+    let (bytes, checksum) = match &block.content {
+        Content::Range(file) => {
+            let bytes = read_range(file, block.key, block.next_key).map_err(|source| match source.kind() {
+                std::io::ErrorKind::UnexpectedEof => Error::Changed { path: input.path.clone() },
+                _ => Error::read(&input.path, source),
+            })?;
+            builder.lines(&bytes, block.key, parser)?;
+            (bytes.len() as u64, Checksum::of(&bytes))
+        }
+        Content::Bytes(bytes) => {
+            builder.lines(bytes, block.key, parser)?;
+            (bytes.len() as u64, Checksum::of(bytes))
+        }
+        Content::TooLong { checksum, excerpt } => {
+            builder.counts.lines = 1;
+            let detail = format!("a line of {} bytes", block.next_key - block.key);
+            builder.reject(block.key, Reason::TooLarge, detail, excerpt);
+            (block.next_key - block.key, *checksum)
+        }
+        Content::Rows(rows) => {
+            let mut key = block.key;
+            let mut bytes = 0;
+            let mut failed = Ok(());
+            let checksum = rows.for_each(|row| {
+                bytes += row.text.map_or(0, <[u8]>::len) as u64;
+                if failed.is_ok() {
+                    failed = builder.row(row, key);
+                }
+                key += 1;
+            });
+            failed?;
+            (bytes, checksum)
+        }
+    };
+    Ok(TokenizedBlock {
+        unit: block.unit,
+        key: block.key,
+        next_key: block.next_key,
+        disk_bytes: block.disk_bytes,
+        bytes,
+        checksum,
+        ids: Arc::new(builder.ids),
+        documents: builder.documents,
+        counts: builder.counts,
+        rejects: builder.rejects,
+        samples: builder.samples,
+    })
+}
+
+struct Builder<'a> {
+    options: BlockOptions<'a>,
+    ids: Vec<u32>,
+    documents: BlockDocuments,
+    counts: Counts,
+    rejects: Vec<Reject>,
+    samples: Vec<(String, Vec<u32>)>,
+    /// Whether the block is the first of its split.
+    first: bool,
+}
+
+impl<'a> Builder<'a> {
+    fn new(options: BlockOptions<'a>, first: bool) -> Self {
+        Self {
+            options,
+            ids: Vec::new(),
+            documents: BlockDocuments::default(),
+            counts: Counts::default(),
+            rejects: Vec::new(),
+            samples: Vec::new(),
+            first,
+        }
+    }
+
+    /// The number of documents before this one, where that is known to be small.
+    const fn position_in_split(&self) -> u64 {
+        if self.first { self.counts.documents } else { u64::MAX }
+    }
+
+    /// Tokenizes lines, the first of which has the key `first_key`.
+    fn lines(&mut self, bytes: &[u8], first_key: u64, parser: &mut RecordParser) -> Result<()> {
+        self.ids.reserve(bytes.len() / 3);
+        let mut start = 0;
+        if first_key == 0 && bytes.starts_with(BYTE_ORDER_MARK) {
+            self.counts.byte_order_marks += 1;
+            start = BYTE_ORDER_MARK.len();
+        }
+        // Nearly always all of it is UTF-8; if not, each line is judged by itself.
+        let text = simdutf8::basic::from_utf8(bytes).ok();
+        while start < bytes.len() {
+            let end = memchr(b'\n', &bytes[start..]).map_or(bytes.len(), |at| start + at);
+            let raw = &bytes[start..end];
+            let key = first_key + start as u64;
+            self.counts.lines += 1;
+            if raw.iter().all(u8::is_ascii_whitespace) {
+                self.counts.blank_lines += 1;
+            } else {
+                match text.map_or_else(|| std::str::from_utf8(raw), |text| Ok(&text[start..end])) {
+                    Ok(line) => self.line(line, key, parser)?,
+                    Err(error) => {
+                        let detail = format!("no UTF-8 at byte {}", error.valid_up_to());
+                        self.reject(key, Reason::InvalidUtf8, detail, raw);
+                    }
+                }
+            }
+            start = end + 1;
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, line: &str, key: u64, parser: &mut RecordParser) -> Result<()> {
+        match parser.parse(line) {
+            Ok(record) => self.document(&record, key, line.as_bytes()),
+            Err(refusal) => {
+                self.reject(key, refusal.reason, refusal.detail, line.as_bytes());
+                Ok(())
+            }
+        }
+    }
+
+    fn row(&mut self, row: ParquetRow<'_>, key: u64) -> Result<()> {
+        self.counts.lines += 1;
+        let Some(bytes) = row.text else {
+            self.reject(key, Reason::NoText, "the text is null".into(), b"");
+            return Ok(());
+        };
+        let text = match std::str::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => {
+                let detail = format!("no UTF-8 at byte {}", error.valid_up_to());
+                self.reject(key, Reason::InvalidUtf8, detail, bytes);
+                return Ok(());
+            }
+        };
+        let number;
+        let id = match row.id {
+            Some(Label::Text(text)) => Some(text),
+            Some(Label::Number(value)) => {
+                number = value.to_string();
+                Some(number.as_str())
+            }
+            None => None,
+        };
+        let text_of = |label| match label {
+            Some(Label::Text(text)) => Some(text),
+            _ => None,
+        };
+        let record = Record { text, id, source: text_of(row.source), category: text_of(row.category) };
+        self.document(&record, key, bytes)
+    }
+
+    fn document(&mut self, record: &Record<'_>, key: u64, raw: &[u8]) -> Result<()> {
+        let text = record.text;
+        if text.len() as u64 > self.options.max_document_bytes {
+            self.reject(key, Reason::TooLarge, format!("a text of {} bytes", text.len()), raw);
+            return Ok(());
+        }
+        let before = self.ids.len();
+        let encoded = match self.options.tokenizer.encode(text, &mut self.ids) {
+            Ok(encoded) => encoded,
+            Err(tokenizer::Error::LiteralSpecialTokens { count }) => {
+                self.reject(key, Reason::SpecialTokens, format!("special tokens in the text: {count}"), raw);
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let tokens = self.ids.len() - before;
+        if tokens == 0 {
+            self.reject(key, Reason::NoTokens, "a document without tokens".into(), raw);
+            return Ok(());
+        }
+        self.count(text, encoded, tokens);
+        let content_hash = Checksum::of(text.as_bytes());
+        if is_sample(self.position_in_split(), content_hash.low64(), text.len()) {
+            self.samples.push((text.to_owned(), self.ids[before..].to_vec()));
+        }
+        let mut label = |text: Option<&str>| {
+            text.map(|text| {
+                let start = self.documents.labels.len();
+                self.documents.labels.push_str(text);
+                let range = start..self.documents.labels.len();
+                range.start.try_into().expect("labels fit in a block")..range.end.try_into().expect("the same")
+            })
+        };
+        let (id, source, category) = (label(record.id), label(record.source), label(record.category));
+        self.documents.rows.push(DocumentRow {
+            key,
+            tokens: u32::try_from(tokens).expect("documents have fewer than 2^32 tokens"),
+            content_hash,
+            id,
+            source,
+            category,
+        });
+        Ok(())
+    }
+
+    fn count(&mut self, text: &str, encoded: Encoded, tokens: usize) {
+        self.counts.documents += 1;
+        self.counts.text_bytes += text.len() as u64;
+        self.counts.ledger.text_tokens += encoded.text_tokens as u64;
+        self.counts.ledger.special_tokens += encoded.added_tokens as u64;
+        self.counts.ledger.literal_special_tokens += encoded.literal_special_tokens as u64;
+        self.counts.document_tokens.count(tokens as u64);
+    }
+
+    fn reject(&mut self, key: u64, reason: Reason, detail: String, raw: &[u8]) {
+        let count = self.counts.rejected.entry(reason).or_default();
+        *count += 1;
+        if *count <= REJECTS_KEPT {
+            let head = &raw[..raw.len().min(EXCERPT_BYTES)];
+            let excerpt = String::from_utf8_lossy(head).trim_end().to_owned();
+            self.rejects.push(Reject { line: self.counts.lines, key, reason, detail, excerpt });
+        }
+    }
+}
+
+/// Keeps of `rejects` the first of each reason, `kept` having been kept before.
+pub(crate) fn first_of_each(rejects: Vec<Reject>, kept: &mut BTreeMap<Reason, u64>) -> Vec<Reject> {
+    let mut first = Vec::new();
+    for reject in rejects {
+        let count = kept.entry(reject.reason).or_default();
+        if *count < REJECTS_KEPT {
+            *count += 1;
+            first.push(reject);
+        }
+    }
+    first
+}

@@ -1,0 +1,148 @@
+//! Why a tokenization cannot be done, in terms a caller can act on.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::tokenizer;
+
+/// An error of tokenizing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The input path does not exist.
+    #[error("`{}` does not exist", path.display())]
+    InputMissing {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The input is a file of a kind that is not read, or its name is not UTF-8.
+    #[error("`{}` is no input: .jsonl, .jsonl.gz, .jsonl.zst and .parquet are read", path.display())]
+    InputUnknown {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The input folder is the output of an earlier run.
+    #[error("`{}` has a manifest.json: it is tokenized already", path.display())]
+    InputIsOutput {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The input folder has no input file.
+    #[error("no JSONL files found in `{}`", path.display())]
+    NoInput {
+        /// The folder.
+        path: PathBuf,
+        /// How many a walk through the folders below would find.
+        deeper: usize,
+    },
+    /// Two input files would become the same split.
+    #[error("two files would become the split `{split}`: `{}` and `{}`", first.display(), second.display())]
+    SplitTwice {
+        /// The split.
+        split: String,
+        /// One file.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
+    /// A finished split differs from what was asked for, and nobody asked to replace it.
+    #[error("the split `{split}` in `{}` is another: {why}", output.display())]
+    SplitDiffers {
+        /// The split.
+        split: String,
+        /// The output folder.
+        output: PathBuf,
+        /// What differs.
+        why: String,
+    },
+    /// A folder with a split's name holds files that are not mashbill's.
+    #[error("`{}` holds `{file}`, which is not mashbill's", path.display())]
+    ForeignFiles {
+        /// The folder.
+        path: PathBuf,
+        /// One of the files.
+        file: String,
+    },
+    /// A finished split that is not of this input was made in another way; a manifest speaks of one way only.
+    #[error("the split `{split}`, which is not in this input, is another: {why}")]
+    OthersDiffer {
+        /// The split.
+        split: String,
+        /// Whether its input is gone.
+        gone: bool,
+        /// What differs.
+        why: String,
+    },
+    /// The disk is too small for what is expected.
+    #[error("about {needed} bytes are needed in `{}`, {free} are free", path.display())]
+    TooLittleSpace {
+        /// The output folder.
+        path: PathBuf,
+        /// Bytes expected.
+        needed: u64,
+        /// Bytes free.
+        free: u64,
+    },
+    /// An input file cannot be read.
+    #[error("read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A Parquet input cannot be read.
+    #[error("read `{}`", path.display())]
+    ReadParquet {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: parquet::errors::ParquetError,
+    },
+    /// A Parquet input has no text column, or one of another type.
+    #[error("`{}` has no text column `{column}`; its columns are: {}", path.display(), columns.join(", "))]
+    NoTextColumn {
+        /// The file.
+        path: PathBuf,
+        /// The column that was looked for.
+        column: String,
+        /// The columns that are there, with their types.
+        columns: Vec<String>,
+    },
+    /// An input file changed while it was read.
+    #[error("`{}` changed while it was read", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A line was refused and `--strict` was asked for.
+    #[error("`{}`, line {line}: {detail} ({reason})", path.display())]
+    Strict {
+        /// The file.
+        path: PathBuf,
+        /// The line's number, from 1.
+        line: u64,
+        /// The reason's name.
+        reason: &'static str,
+        /// What was found.
+        detail: String,
+    },
+    /// The run was interrupted; what was finished is kept.
+    #[error("interrupted")]
+    Interrupted,
+    /// The tokenizer cannot be used.
+    #[error(transparent)]
+    Tokenizer(#[from] tokenizer::Error),
+    /// A file of mashbill's own cannot be written or read.
+    #[error(transparent)]
+    Format(#[from] mashbill_format::Error),
+}
+
+impl Error {
+    pub(crate) fn read(path: &Path, source: io::Error) -> Self {
+        Self::Read { path: path.to_owned(), source }
+    }
+}
+
+/// A result whose error is [`enum@Error`].
+pub type Result<T> = std::result::Result<T, Error>;

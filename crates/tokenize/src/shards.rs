@@ -1,0 +1,149 @@
+//! The Parquet files of a split, as they grow.
+
+use std::path::{Path, PathBuf};
+
+use mashbill_format::encode::Compression;
+use mashbill_format::journal::UnitRecord;
+use mashbill_format::layout::{DOCUMENTS, shard_name};
+use mashbill_format::manifest::DataFile;
+use mashbill_format::parquet_file::ParquetAppender;
+use mashbill_format::row_group::{EncodedRowGroup, RowGroup};
+use mashbill_format::{documents, shard};
+
+use crate::error::Result;
+
+/// The most that a row group adds to a shard's footer and offset index: with six columns of sixteen pages
+/// it is under 2 KiB.
+const FOOTER_BYTES_PER_GROUP: u64 = 8 << 10;
+
+/// The shards of a split, of which the last one is growing.
+#[derive(Debug)]
+pub(crate) struct Shards {
+    folder: PathBuf,
+    compression: Compression,
+    shard_bytes: u64,
+    finished: Vec<DataFile>,
+    growing: Option<ParquetAppender>,
+}
+
+impl Shards {
+    /// Goes on where `records` end; with none it begins.
+    ///
+    /// # Errors
+    /// [`mashbill_format::Error::Damaged`] where a file is not what was recorded.
+    pub(crate) fn resume(
+        folder: &Path,
+        compression: Compression,
+        shard_bytes: u64,
+        records: &[UnitRecord],
+    ) -> Result<Self> {
+        let finished: Vec<DataFile> = records.iter().flat_map(|record| record.finished_shards.clone()).collect();
+        let last = finished.len();
+        let groups: Vec<RowGroup> = records
+            .iter()
+            .flat_map(|record| &record.row_groups)
+            .filter(|(shard, _)| *shard == last)
+            .map(|(_, group)| group.clone())
+            .collect();
+        let growing = if groups.is_empty() {
+            None
+        } else {
+            let path = folder.join(shard_name(last));
+            Some(ParquetAppender::resume(&path, shard::schema(compression), groups)?)
+        };
+        Ok(Self { folder: folder.to_owned(), compression, shard_bytes, finished, growing })
+    }
+
+    /// Appends a row group; gives the index of its shard, and the shard that had to be finished for it.
+    ///
+    /// # Errors
+    /// An error of writing.
+    pub(crate) fn append(&mut self, group: &EncodedRowGroup) -> Result<(usize, Option<DataFile>)> {
+        let full = self.growing.as_ref().is_some_and(|shard| {
+            shard.bytes() + group.meta.bytes() + FOOTER_BYTES_PER_GROUP > self.shard_bytes
+        });
+        let finished = if full { self.finish_growing()? } else { None };
+        let index = self.finished.len();
+        if self.growing.is_none() {
+            let path = self.folder.join(shard_name(index));
+            self.growing = Some(ParquetAppender::create(&path, shard::schema(self.compression))?);
+        }
+        let growing = self.growing.as_mut().expect("it was created");
+        growing.append(group)?;
+        Ok((index, finished))
+    }
+
+    /// Waits until everything appended is on the disk.
+    ///
+    /// # Errors
+    /// An error of writing.
+    pub(crate) fn sync(&mut self) -> Result<()> {
+        Ok(self.growing.as_mut().map_or(Ok(()), ParquetAppender::sync)?)
+    }
+
+    /// Finishes the last shard and gives them all.
+    ///
+    /// # Errors
+    /// An error of writing.
+    pub(crate) fn finish(mut self) -> Result<Vec<DataFile>> {
+        self.finish_growing()?;
+        Ok(self.finished)
+    }
+
+    fn finish_growing(&mut self) -> Result<Option<DataFile>> {
+        let Some(shard) = self.growing.take() else { return Ok(None) };
+        let finished = data_file(shard_name(self.finished.len()), shard)?;
+        self.finished.push(finished.clone());
+        Ok(Some(finished))
+    }
+}
+
+/// The document table of a split, as it grows.
+#[derive(Debug)]
+pub(crate) struct DocumentsFile(ParquetAppender);
+
+impl DocumentsFile {
+    /// Goes on where `records` end; with none it begins.
+    ///
+    /// # Errors
+    /// [`mashbill_format::Error::Damaged`] where the file is not what was recorded.
+    pub(crate) fn resume(folder: &Path, compression: Compression, records: &[UnitRecord]) -> Result<Self> {
+        let path = folder.join(DOCUMENTS);
+        let schema = documents::schema(compression);
+        let groups: Vec<RowGroup> = records.iter().flat_map(|record| record.documents.clone()).collect();
+        Ok(Self(if groups.is_empty() {
+            ParquetAppender::create(&path, schema)?
+        } else {
+            ParquetAppender::resume(&path, schema, groups)?
+        }))
+    }
+
+    /// Appends a row group.
+    ///
+    /// # Errors
+    /// An error of writing.
+    pub(crate) fn append(&mut self, group: &EncodedRowGroup) -> Result<()> {
+        Ok(self.0.append(group)?)
+    }
+
+    /// Waits until everything appended is on the disk.
+    ///
+    /// # Errors
+    /// An error of writing.
+    pub(crate) fn sync(&mut self) -> Result<()> {
+        Ok(self.0.sync()?)
+    }
+
+    /// Finishes the table.
+    ///
+    /// # Errors
+    /// An error of writing.
+    pub(crate) fn finish(self) -> Result<DataFile> {
+        data_file(DOCUMENTS.to_owned(), self.0)
+    }
+}
+
+fn data_file(name: String, file: ParquetAppender) -> Result<DataFile> {
+    let finished = file.finish()?;
+    Ok(DataFile { name, rows: finished.rows, bytes: finished.bytes, checksum: finished.checksum })
+}

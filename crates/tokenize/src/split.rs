@@ -1,0 +1,566 @@
+//! One split, from its input file to its finished folder.
+//!
+//! The thread that makes a split computes nothing: it cuts blocks, puts what workers
+//! made of them into order, packs, appends and records. The window of blocks that
+//! are under way bounds the memory.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use mashbill_format::atomic;
+use mashbill_format::checksum::Hasher;
+use mashbill_format::journal::{Counts, Journal, Reject, Tail, UnitRecord};
+use mashbill_format::layout::{REJECTS_SUFFIX, STATS_SUFFIX, Staging};
+use mashbill_format::manifest::{self, FORMAT_VERSION, Ledger, Unit};
+use mashbill_format::record::Reason;
+use mashbill_format::row_group::EncodedRowGroup;
+use mashbill_format::shard::{RowGroupEncoder, RowLayout};
+use mashbill_format::stats::{InputFile, Stats, write_rejects};
+
+use crate::block::{BlockOptions, REJECTS_KEPT, TokenizedBlock, first_of_each, tokenize_block};
+use crate::error::{Error, Result};
+use crate::pack::{PackedRows, Packer};
+use crate::plan::SplitPlan;
+use crate::pool::{Order, Outcome, Pool};
+use crate::read::{Blocks, check_unchanged};
+use crate::run::{Context, Event};
+use crate::shards::{DocumentsFile, Shards};
+use crate::tokenizer::{Engine, FastRefused, Sample, Tokenizer};
+use crate::unit::{DocumentTable, OpenUnit};
+
+/// Texts that wait for their comparison with the reference; building what they need of it costs the
+/// same for one as for many.
+const SAMPLES_PER_CHECK: usize = 256;
+
+/// How long the thread waits for workers before it looks whether the run was interrupted.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// A finished split.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) split: manifest::Split,
+    pub(crate) stats: Stats,
+}
+
+/// Makes the split `plan` with `tokenizer`, or goes on with it where a run was interrupted, and puts it in
+/// its place. The manifest is left to the caller.
+///
+/// # Errors
+/// [`Error::Interrupted`] with everything finished kept, [`Error::Changed`], [`Error::Strict`], and errors
+/// of reading and writing.
+pub(crate) fn make<'env>(
+    plan: &'env SplitPlan,
+    context: &'env Context<'env>,
+    pool: &Pool<'env>,
+    tokenizer: &Arc<Tokenizer>,
+) -> Result<Made> {
+    let staging = context.output.staging(&plan.input.split);
+    if let Some(split) = completed(&staging, plan)? {
+        return publish(split, &staging, plan, context);
+    }
+    let (journal, records) = Journal::open(&staging, &plan.journal)?;
+    let making = match Making::resume(plan, context, pool, tokenizer, journal, records) {
+        // The files are behind the journal, as after a crash of the whole machine: begin again.
+        Err(Error::Format(mashbill_format::Error::Damaged { .. } | mashbill_format::Error::Io { .. })) => {
+            atomic::remove_folder(staging.root())?;
+            let (journal, records) = Journal::open(&staging, &plan.journal)?;
+            Making::resume(plan, context, pool, tokenizer, journal, records)?
+        }
+        made => made?,
+    };
+    match making.make() {
+        Ok(split) => publish(split, &staging, plan, context),
+        Err(Stop::Failed(error)) => Err(error),
+        Err(Stop::Mismatch { text }) => {
+            // What the fast engine made of this split is not trusted, nor what it would make of it.
+            context.tell(Event::EngineMismatch { split: plan.input.split.clone(), text: text.clone() });
+            atomic::remove_folder(staging.root())?;
+            let reference = Arc::new(tokenizer.to_reference(FastRefused::Mismatch { text })?);
+            make(plan, context, pool, &reference)
+        }
+    }
+}
+
+fn completed(staging: &Staging, plan: &SplitPlan) -> Result<Option<manifest::Split>> {
+    if !Journal::is_under_way(staging, &plan.journal)? {
+        return Ok(None);
+    }
+    Ok(Journal::completed(staging)?)
+}
+
+/// Puts the finished files in their place. Each step may have been done by a run that was killed.
+fn publish(split: manifest::Split, staging: &Staging, plan: &SplitPlan, context: &Context<'_>) -> Result<Made> {
+    let name = &plan.input.split;
+    let place = context.output.split(name);
+    if staging.files().exists() {
+        if place.exists() {
+            atomic::remove_folder(&staging.replaced())?;
+            atomic::publish(&place, &staging.replaced())?;
+        }
+        atomic::publish(&staging.files(), &place)?;
+    }
+    let path = place.join(format!("{name}{STATS_SUFFIX}"));
+    let stats = Stats::read(&path)?.ok_or_else(|| mashbill_format::Error::Damaged {
+        path,
+        what: "the statistics of a complete split are missing".into(),
+    })?;
+    Ok(Made { split, stats })
+}
+
+/// Why a split was not finished.
+enum Stop {
+    Failed(Error),
+    /// The engines disagree about a text.
+    Mismatch { text: String },
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<mashbill_format::Error> for Stop {
+    fn from(error: mashbill_format::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// What workers send back.
+enum Reply {
+    Block { sequence: u64, block: Result<TokenizedBlock> },
+    Rows { sequence: u64, unit: usize, group: EncodedRowGroup },
+    Documents { sequence: u64, unit: usize, group: EncodedRowGroup },
+    Checked(Result<Option<String>>),
+}
+
+/// A split that is being made.
+struct Making<'env, 'run> {
+    plan: &'env SplitPlan,
+    context: &'env Context<'env>,
+    pool: &'run Pool<'env>,
+    tokenizer: Arc<Tokenizer>,
+    journal: Journal,
+    shards: Shards,
+    documents: DocumentsFile,
+    packer: Packer,
+    /// Units that are not recorded yet, in order.
+    open: VecDeque<OpenUnit>,
+    recorded: Vec<UnitRecord>,
+    totals: Counts,
+    rejects: Vec<Reject>,
+    kept: BTreeMap<Reason, u64>,
+    samples: Vec<(String, Vec<u32>)>,
+    sender: Sender<Outcome<Reply>>,
+    replies: Receiver<Outcome<Reply>>,
+    rows_sent: u64,
+    documents_sent: u64,
+    /// Tasks whose replies have not come.
+    blocks_pending: usize,
+    others_pending: usize,
+    started: Instant,
+}
+
+impl<'env, 'run> Making<'env, 'run> {
+    fn resume(
+        plan: &'env SplitPlan,
+        context: &'env Context<'env>,
+        pool: &'run Pool<'env>,
+        tokenizer: &Arc<Tokenizer>,
+        journal: Journal,
+        records: Vec<UnitRecord>,
+    ) -> Result<Self> {
+        let options = &context.options;
+        let files = context.output.staging(&plan.input.split).files();
+        let (sender, replies) = mpsc::channel();
+        let mut totals = Counts::default();
+        let mut rejects = Vec::new();
+        let mut kept = BTreeMap::new();
+        for record in &records {
+            totals.add(&record.counts);
+            rejects.extend(first_of_each(record.rejects.clone(), &mut kept));
+        }
+        if !records.is_empty() {
+            let key = records.last().map_or(0, |record| record.next_key);
+            context.tell(Event::Resumed { split: plan.input.split.clone(), units: records.len(), key });
+            context.progress.add(&totals);
+        }
+        Ok(Self {
+            plan,
+            context,
+            pool,
+            tokenizer: Arc::clone(tokenizer),
+            journal,
+            shards: Shards::resume(&files, options.compression, options.shard_bytes, &records)?,
+            documents: DocumentsFile::resume(&files, options.compression, &records)?,
+            packer: Packer::new(options.max_seq_length, RowLayout::of(options.max_seq_length).rows_per_group),
+            open: VecDeque::new(),
+            recorded: records,
+            totals,
+            rejects,
+            kept,
+            samples: Vec::new(),
+            sender,
+            replies,
+            rows_sent: 0,
+            documents_sent: 0,
+            blocks_pending: 0,
+            others_pending: 0,
+            started: Instant::now(),
+        })
+    }
+
+    fn make(mut self) -> std::result::Result<manifest::Split, Stop> {
+        self.tokenize()?;
+        check_unchanged(&self.plan.input)?;
+        self.finish().map_err(Stop::Failed)
+    }
+
+    /// Reads the input to its end; afterwards every unit is recorded.
+    fn tokenize(&mut self) -> std::result::Result<(), Stop> {
+        let key = self.recorded.last().map_or(0, |record| record.next_key);
+        let cutting = self.context.cutting();
+        let mut blocks = Blocks::open(&self.plan.input, &cutting, self.recorded.len(), key)?;
+        let mut ordered_blocks = Ordered::default();
+        let mut ordered_rows = Ordered::default();
+        let mut ordered_documents = Ordered::default();
+        let mut sent = 0;
+        let mut ended = false;
+        loop {
+            while !ended
+                && self.blocks_pending + ordered_blocks.len() < self.context.window
+                && self.others_pending <= self.context.window
+            {
+                match blocks.next()? {
+                    Some(block) => {
+                        self.send_block(sent, block);
+                        sent += 1;
+                    }
+                    None => ended = true,
+                }
+            }
+            if self.blocks_pending == 0 && self.others_pending == 0 {
+                if !ended {
+                    continue;
+                }
+                if !self.close_unit() && self.samples.is_empty() {
+                    return Ok(());
+                }
+                self.check_samples();
+                self.record_units()?;
+                continue;
+            }
+            match self.receive()? {
+                Reply::Block { sequence, block } => {
+                    self.blocks_pending -= 1;
+                    ordered_blocks.put(sequence, block?);
+                    while let Some(block) = ordered_blocks.take() {
+                        self.add_block(block)?;
+                    }
+                }
+                Reply::Rows { sequence, unit, group } => {
+                    self.others_pending -= 1;
+                    ordered_rows.put(sequence, (unit, group));
+                    while let Some((unit, group)) = ordered_rows.take() {
+                        let (shard, finished) = self.shards.append(&group)?;
+                        self.unit(unit).written(shard, group.meta, finished);
+                    }
+                }
+                Reply::Documents { sequence, unit, group } => {
+                    self.others_pending -= 1;
+                    ordered_documents.put(sequence, (unit, group));
+                    while let Some((unit, group)) = ordered_documents.take() {
+                        self.documents.append(&group)?;
+                        self.unit(unit).documents_written(group.meta);
+                    }
+                }
+                Reply::Checked(outcome) => {
+                    self.others_pending -= 1;
+                    if let Some(text) = outcome? {
+                        return Err(Stop::Mismatch { text });
+                    }
+                }
+            }
+            self.record_units()?;
+        }
+    }
+
+    /// Waits for a reply, or for the interruption of the run.
+    fn receive(&self) -> std::result::Result<Reply, Stop> {
+        loop {
+            if self.context.is_interrupted() {
+                return Err(Stop::Failed(Error::Interrupted));
+            }
+            match self.replies.recv_timeout(PATIENCE) {
+                Ok(Ok(reply)) => return Ok(reply),
+                Ok(Err(panic)) => resume_unwind(panic),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => unreachable!("this thread keeps a sender"),
+            }
+        }
+    }
+
+    fn send_block(&mut self, sequence: u64, block: crate::read::Block) {
+        self.blocks_pending += 1;
+        let (plan, tokenizer) = (self.plan, Arc::clone(&self.tokenizer));
+        let max_document_bytes = self.context.options.max_document_bytes;
+        self.pool.submit(Order::Later, &self.sender, move |worker| {
+            let options = BlockOptions { tokenizer: &tokenizer, max_document_bytes };
+            let block = tokenize_block(&block, &plan.input, &mut worker.parser, options);
+            Reply::Block { sequence, block }
+        });
+    }
+
+    fn add_block(&mut self, mut block: TokenizedBlock) -> Result<()> {
+        if self.open.back().is_none_or(|unit| unit.index != block.unit) {
+            self.close_unit();
+            self.open.push_back(OpenUnit::new(block.unit, block.key));
+        }
+        for reject in &mut block.rejects {
+            reject.line += self.totals.lines;
+        }
+        if let (true, Some(reject)) = (self.context.strict, block.rejects.first()) {
+            return Err(Error::Strict {
+                path: self.plan.input.path.clone(),
+                line: reject.line,
+                reason: reject.reason.name(),
+                detail: reject.detail.clone(),
+            });
+        }
+        self.totals.add(&block.counts);
+        self.context.progress.add(&block.counts);
+        self.context.progress.read(block.disk_bytes);
+        self.rejects.extend(first_of_each(block.rejects.clone(), &mut self.kept));
+        block.rejects.truncate(usize::try_from(REJECTS_KEPT).expect("a small number") * Reason::ALL.len());
+        self.samples.append(&mut block.samples);
+        let groups = self.packer.push(&block.ids, block.documents.pieces());
+        let unit = block.unit;
+        for group in groups {
+            self.send_rows(unit, group);
+        }
+        if let Some(documents) = self.unit(unit).add(block) {
+            self.send_documents(unit, documents);
+        }
+        if self.samples.len() >= SAMPLES_PER_CHECK {
+            self.check_samples();
+        }
+        Ok(())
+    }
+
+    /// Ends the unit that blocks come in for, if there is one.
+    fn close_unit(&mut self) -> bool {
+        let Some(unit) = self.open.back() else { return false };
+        if unit.is_closed() {
+            return false;
+        }
+        let (index, tokens) = (unit.index, unit.tokens());
+        let (rows, tail) = self.packer.end_unit();
+        if let Some(rows) = rows {
+            self.send_rows(index, rows);
+        }
+        let full_rows = tokens / self.context.options.max_seq_length as u64;
+        if let Some(documents) = self.unit(index).close(full_rows, tail) {
+            self.send_documents(index, documents);
+        }
+        true
+    }
+
+    fn send_rows(&mut self, unit: usize, rows: PackedRows) {
+        let sequence = self.rows_sent;
+        self.rows_sent += 1;
+        self.others_pending += 1;
+        self.unit(unit).pending += 1;
+        self.pool.submit(Order::First, &self.sender, move |worker| {
+            let group = rows.with_rows(|rows| worker.rows.encode(rows));
+            Reply::Rows { sequence, unit, group }
+        });
+    }
+
+    fn send_documents(&mut self, unit: usize, table: DocumentTable) {
+        let sequence = self.documents_sent;
+        self.documents_sent += 1;
+        self.others_pending += 1;
+        self.unit(unit).pending += 1;
+        let row_length = self.context.options.max_seq_length;
+        self.pool.submit(Order::First, &self.sender, move |worker| {
+            let group = table.encode(row_length, &mut worker.documents);
+            Reply::Documents { sequence, unit, group }
+        });
+    }
+
+    /// Has the documents that were sampled compared with the reference.
+    fn check_samples(&mut self) {
+        let samples = std::mem::take(&mut self.samples);
+        if samples.is_empty() || self.tokenizer.engine() == Engine::Reference {
+            return;
+        }
+        self.others_pending += 1;
+        let tokenizer = Arc::clone(&self.tokenizer);
+        self.pool.submit(Order::First, &self.sender, move |_| {
+            let borrowed: Vec<_> = samples.iter().map(|(text, ids)| Sample { text, ids }).collect();
+            let differing = tokenizer.check_samples(&borrowed);
+            Reply::Checked(match differing {
+                Ok(position) => Ok(position.map(|position| samples[position].0.clone())),
+                Err(error) => Err(error.into()),
+            })
+        });
+    }
+
+    fn unit(&mut self, index: usize) -> &mut OpenUnit {
+        let first = self.open.front().map_or(0, |unit| unit.index);
+        &mut self.open[index - first]
+    }
+
+    /// Records the units that are written, in order.
+    fn record_units(&mut self) -> Result<()> {
+        while self.open.front().is_some_and(OpenUnit::is_written) {
+            let unit = self.open.pop_front().expect("it was just seen");
+            let index = unit.index;
+            let record = unit.into_record();
+            self.shards.sync()?;
+            self.documents.sync()?;
+            self.journal.record(index, &record)?;
+            self.recorded.push(record);
+        }
+        Ok(())
+    }
+
+    /// Writes the units' tails as the last rows, finishes the files and declares them complete.
+    fn finish(mut self) -> Result<manifest::Split> {
+        let options = &self.context.options;
+        let full_rows: u64 = self.recorded.iter().map(|record| record.counts.rows).sum();
+        let tails: Vec<Tail> = self.recorded.iter_mut().map(|record| std::mem::take(&mut record.tail)).collect();
+        let mut last_rows = 0;
+        let mut encoder = self.context.row_group_encoder();
+        let units = self.units(&tails);
+        for tail in tails {
+            for rows in self.packer.push(&Arc::new(tail.tokens), tail.pieces) {
+                last_rows += self.append_last(&rows, &mut encoder)?;
+            }
+        }
+        if let Some(rows) = self.packer.end_split() {
+            last_rows += self.append_last(&rows, &mut encoder)?;
+        }
+        let sequences = full_rows + last_rows;
+        let tokens = self.totals.ledger.tokens();
+        let positions = sequences * options.max_seq_length as u64;
+        assert!(
+            positions >= tokens && positions - tokens < options.max_seq_length as u64,
+            "rows hold the split's tokens and less than a row of padding"
+        );
+        let ledger = Ledger { padding: positions - tokens, ..self.totals.ledger.clone() };
+        let mut hasher = Hasher::new();
+        units.iter().for_each(|unit| hasher.update(&unit.checksum.to_bytes()));
+        let source = manifest::Source {
+            file: self.plan.input.relative.clone(),
+            bytes: units.iter().map(|unit| unit.bytes).sum(),
+            checksum: hasher.finish(),
+        };
+        let shard_files = self.shards.finish()?;
+        let documents = self.documents.finish()?;
+        let split = manifest::Split {
+            path: self.context.output.split(&self.plan.input.split).display().to_string(),
+            shards: shard_files.len() as u64,
+            sequences,
+            samples: self.totals.documents,
+            tokens,
+            identity: crate::plan::split_identity(self.plan.journal.identity, source.checksum),
+            source,
+            ledger,
+            shard_files,
+            documents,
+            units,
+            rejected: self.totals.rejected.clone(),
+        };
+        let shard_bytes = split.shard_files.iter().map(|shard| shard.bytes).sum();
+        let stats = Stats {
+            format_version: FORMAT_VERSION,
+            split: self.plan.input.split.clone(),
+            input: InputFile {
+                path: crate::plan::absolute(&self.plan.input.path),
+                size: self.plan.input.size,
+                modified_ns: self.plan.input.modified_ns,
+            },
+            lines: self.totals.lines,
+            blank_lines: self.totals.blank_lines,
+            byte_order_marks: self.totals.byte_order_marks,
+            samples: split.samples,
+            sequences,
+            tokens,
+            text_bytes: self.totals.text_bytes,
+            ledger: split.ledger.clone(),
+            rejected: split.rejected.clone(),
+            document_tokens: self.totals.document_tokens.clone(),
+            shard_bytes,
+            engine: self.tokenizer.engine().name().into(),
+            seconds: self.started.elapsed().as_secs_f64(),
+            threads: self.context.threads,
+            completed_unix_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            mashbill_version: env!("CARGO_PKG_VERSION").into(),
+        };
+        let staging = self.context.output.staging(&self.plan.input.split);
+        let name = &self.plan.input.split;
+        stats.write(&staging.files().join(format!("{name}{STATS_SUFFIX}")), &staging.temporary())?;
+        if !self.rejects.is_empty() {
+            let path = staging.files().join(format!("{name}{REJECTS_SUFFIX}"));
+            write_rejects(&path, &staging.temporary(), &self.plan.input.relative, &self.rejects)?;
+        }
+        self.journal.complete(&split)?;
+        Ok(split)
+    }
+
+    fn append_last(&mut self, rows: &PackedRows, encoder: &mut RowGroupEncoder) -> Result<u64> {
+        let group = rows.with_rows(|rows| encoder.encode(rows));
+        self.shards.append(&group)?;
+        Ok(rows.count() as u64)
+    }
+
+    fn units(&self, tails: &[Tail]) -> Vec<Unit> {
+        let mut first_row = 0;
+        let mut units = Vec::with_capacity(self.recorded.len());
+        for (record, tail) in self.recorded.iter().zip(tails) {
+            units.push(Unit {
+                first_key: record.first_key,
+                bytes: record.bytes,
+                checksum: record.checksum,
+                documents: record.counts.documents,
+                first_row,
+                rows: record.counts.rows,
+                tail_tokens: tail.tokens.len() as u64,
+            });
+            first_row += record.counts.rows;
+        }
+        units
+    }
+}
+
+/// Values that come in any order and go out in theirs.
+struct Ordered<T> {
+    next: u64,
+    waiting: BTreeMap<u64, T>,
+}
+
+impl<T> Default for Ordered<T> {
+    fn default() -> Self {
+        Self { next: 0, waiting: BTreeMap::new() }
+    }
+}
+
+impl<T> Ordered<T> {
+    fn put(&mut self, sequence: u64, value: T) {
+        self.waiting.insert(sequence, value);
+    }
+
+    fn take(&mut self) -> Option<T> {
+        let value = self.waiting.remove(&self.next)?;
+        self.next += 1;
+        Some(value)
+    }
+
+    fn len(&self) -> usize {
+        self.waiting.len()
+    }
+}
