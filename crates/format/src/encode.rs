@@ -16,6 +16,7 @@ mod compression;
 mod delta;
 mod indices;
 mod levels;
+mod snappy;
 
 pub use compression::Compression;
 
@@ -24,4 +25,4 @@ pub(crate) use compact::offset_index;
 pub(crate) use compression::Compressor;
 pub(crate) use delta::delta_binary_packed;
 pub(crate) use indices::{bit_packed_indices, index_width};
-pub(crate) use levels::{Runs, levels_of_equal_lists, levels_of_lists, levels_of_options, varint};
+pub(crate) use levels::{Runs, levels_of_equal_lists, levels_of_lists, levels_of_options, varint_bytes};

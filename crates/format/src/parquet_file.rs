@@ -20,7 +20,7 @@ use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor};
 
 use crate::checksum::{Checksum, Hasher};
-use crate::encode::{Compression, Encoding, offset_index, varint};
+use crate::encode::{Compression, Encoding, offset_index, varint_bytes};
 use crate::error::{Error, Result};
 use crate::row_group::{ColumnChunk, EncodedRowGroup, RowGroup};
 
@@ -157,7 +157,7 @@ impl ParquetAppender {
         let count = self.groups.len() as u64;
         let mut footer = self.empty_footer_bytes + integer_bytes(self.rows) - integer_bytes(0);
         if count >= 15 {
-            footer += varint_bytes(count);
+            footer += varint_bytes(count as usize) as u64;
         }
         let mut index = self.end;
         for placed in &self.groups {
@@ -350,13 +350,7 @@ fn footer(schema: &Schema, rows: u64, groups: Vec<RowGroupMetaData>) -> Vec<u8> 
 
 /// Bytes of an integer field's value: a zigzag varint.
 fn integer_bytes(value: u64) -> u64 {
-    varint_bytes(value << 1)
-}
-
-fn varint_bytes(value: u64) -> u64 {
-    let mut out = Vec::with_capacity(10);
-    varint(&mut out, value);
-    out.len() as u64
+    varint_bytes((value << 1) as usize) as u64
 }
 
 /// What the stock reader says of a file, as an error of this crate's.

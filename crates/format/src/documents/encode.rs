@@ -81,8 +81,8 @@ impl DocumentsEncoder {
         for page in documents.chunks(ROWS_PER_PAGE) {
             self.body.clear();
             self.body.extend(page.iter().flat_map(|document| document.content_hash.to_bytes()));
-            let chunk = &mut self.chunks[CONTENT_HASH];
-            chunk.data_page(page.len(), Encoding::Plain, &self.body, &mut self.uncompressed);
+            let hashes = self.uncompressed.compress(&self.body);
+            self.chunks[CONTENT_HASH].data_page(page.len(), Encoding::Plain, self.body.len(), hashes);
         }
     }
 
@@ -119,6 +119,7 @@ impl DocumentsEncoder {
 
     /// Appends `self.body` to a column.
     fn page(&mut self, column: usize, values: usize, encoding: Encoding) {
-        self.chunks[column].data_page(values, encoding, &self.body, &mut self.compressor);
+        let page = self.compressor.compress(&self.body);
+        self.chunks[column].data_page(values, encoding, self.body.len(), page);
     }
 }

@@ -15,8 +15,9 @@ pub(crate) const fn index_width(entries: usize) -> usize {
     }
 }
 
-/// Appends the values of a dictionary-encoded page: the width in bits, and one bit-packed run.
-pub(crate) fn bit_packed_indices(out: &mut Vec<u8>, indices: &[u32], width: usize) {
+/// Appends the values of a dictionary-encoded page: the width in bits, and one bit-packed run. Returns where in
+/// `out` the indices begin.
+pub(crate) fn bit_packed_indices(out: &mut Vec<u8>, indices: &[u32], width: usize) -> usize {
     // A run holds a multiple of 8 values; zeros fill it up.
     let groups = indices.len().div_ceil(8);
     out.push(width as u8 * 8);
@@ -30,6 +31,7 @@ pub(crate) fn bit_packed_indices(out: &mut Vec<u8>, indices: &[u32], width: usiz
         3 => pack::<3>(indices, out),
         _ => pack::<4>(indices, out),
     }
+    start
 }
 
 /// Writes the low `WIDTH` bytes of each index, little endian.

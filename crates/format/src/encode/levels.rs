@@ -9,6 +9,12 @@ pub(crate) fn varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
+/// The bytes [`varint`] appends.
+pub(crate) const fn varint_bytes(value: usize) -> usize {
+    let bits = usize::BITS - (value | 1).leading_zeros();
+    bits.div_ceil(7) as usize
+}
+
 /// Writes runs of values below 256; neighboring runs of the same value become one.
 #[derive(Debug, Default)]
 pub(crate) struct Runs {

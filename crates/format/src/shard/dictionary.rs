@@ -43,17 +43,33 @@ impl Dictionary {
         &self.values
     }
 
+    /// Appends the index of each token; new ones are added.
+    pub(super) fn look_up(&mut self, tokens: &[u32], indices: &mut Vec<u32>) {
+        // The base and the number of values are kept in registers: this loop runs once for every token there is.
+        let (base, mut known) = (self.base, self.values.len() as u32);
+        let slots = self.slots.as_mut_slice();
+        let values = &mut self.values;
+        indices.extend(tokens.iter().map(|&token| {
+            let slot = &mut slots[token as usize];
+            let index = slot.wrapping_sub(base);
+            if index < known {
+                return index;
+            }
+            *slot = base + known;
+            values.push(token as i32);
+            known += 1;
+            known - 1
+        }));
+    }
+
     /// The index of a token; a new one is added.
-    #[inline]
     pub(super) fn index(&mut self, token: u32) -> u32 {
-        let slot = &mut self.slots[token as usize];
-        let index = slot.wrapping_sub(self.base);
-        if (index as usize) < self.values.len() {
-            return index;
+        let mut index = self.slots[token as usize].wrapping_sub(self.base);
+        if index as usize >= self.values.len() {
+            index = self.values.len() as u32;
+            self.slots[token as usize] = self.base + index;
+            self.values.push(token as i32);
         }
-        let index = self.values.len() as u32;
-        *slot = self.base + index;
-        self.values.push(token as i32);
         index
     }
 

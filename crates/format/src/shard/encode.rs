@@ -3,8 +3,9 @@
 //! Each token is looked up once. Its index goes to the `input_ids` page; the same
 //! array, read from its second element on and mended at the rows' ends, is the
 //! `labels` page, so both columns share one dictionary, -100 included. Indices
-//! are 1, 2 or 3 whole bytes wide: a page is then a plain array, and Snappy, which
-//! sees bytes, finds the repeats.
+//! are whole bytes wide: a page is then a plain array, and Snappy, which sees
+//! bytes, finds the repeats; it searches the ids alone, since the labels repeat
+//! where the ids do.
 
 use std::ops::Range;
 use std::slice;
@@ -45,6 +46,10 @@ pub struct RowGroupEncoder {
     chunks: [Chunk; 6],
     /// Indices of a page's tokens, and one more for the shift.
     indices: Vec<u32>,
+    /// Indices of the labels of the rows' last positions.
+    last_indices: Vec<u32>,
+    /// Positions in a page whose label is not the next position's id.
+    changed: Vec<usize>,
     /// A page's body before compression.
     body: Vec<u8>,
     /// Repetition and definition levels of the page.
@@ -65,6 +70,8 @@ impl RowGroupEncoder {
             compressor: Compressor::new(compression),
             chunks: Default::default(),
             indices: Vec::new(),
+            last_indices: Vec::new(),
+            changed: Vec::new(),
             body: Vec::new(),
             levels: Vec::new(),
             values: Vec::new(),
@@ -101,37 +108,57 @@ impl RowGroupEncoder {
         let real = real.min(values);
         self.levels.clear();
         levels_of_equal_lists(&mut self.levels, last_labels.len(), self.row_length);
-        self.indices.clear();
-        tokens.take(real, |token| self.indices.push(self.dictionary.index(token)));
-        if real < values {
-            let pad = self.dictionary.index(self.pad_id);
-            self.indices.resize(values, pad);
-        }
-        self.index_page(INPUT_IDS, 0..values);
-        self.mask_page(values, real);
 
-        // From here on position i holds the label of position i - 1.
+        self.indices.clear();
+        tokens.take(real, |tokens| self.dictionary.look_up(tokens, &mut self.indices));
+        let pad = if real < values { self.dictionary.index(self.pad_id) } else { 0 };
+        self.indices.resize(values, pad);
+        // Looked up now, so that both pages have indices of the same width.
+        self.last_indices.clear();
+        self.last_indices.extend(last_labels.iter().map(|&label| self.dictionary.label(label)));
+        let width = index_width(self.dictionary.values().len());
+
+        let start = self.index_body(0..values, width);
+        let page = self.compressor.compress_movable(&self.body, start);
+        self.chunks[INPUT_IDS].data_page(values, Encoding::Dictionary, self.body.len(), page);
+
+        self.ids_to_labels(real);
+        let start = self.index_body(1..values + 1, width);
+        let page = self.compressor.compress_moved(&self.body, start, width, &self.changed);
+        self.chunks[LABELS].data_page(values, Encoding::Dictionary, self.body.len(), page);
+
+        self.mask_page(values, real);
+    }
+
+    /// Turns `indices` from ids to labels, the label of position `i` standing at `i + 1`, and notes in `changed`
+    /// where it is not just the next id.
+    fn ids_to_labels(&mut self, real: usize) {
+        let values = self.indices.len();
         self.indices.push(Dictionary::IGNORED);
-        for (row, &label) in last_labels.iter().enumerate() {
+        self.changed.clear();
+        for (row, &label) in self.last_indices.iter().enumerate() {
             let end = (row + 1) * self.row_length;
-            if end <= real {
-                self.indices[end] = self.dictionary.label(label);
+            if end <= real && self.indices[end] != label {
+                self.indices[end] = label;
+                self.changed.push(end - 1);
             }
         }
         // Where the last row is padded: its last token has no next one, nor has padding.
         if real < values {
             self.indices[real..].fill(Dictionary::IGNORED);
+            self.changed.extend(real - 1..values);
         }
-        self.index_page(LABELS, 1..values + 1);
+        // The page's last label stands nowhere in its ids.
+        if self.changed.last() != Some(&(values - 1)) {
+            self.changed.push(values - 1);
+        }
     }
 
-    /// Appends a page of the indices in `range`, all of the same whole number of bytes.
-    fn index_page(&mut self, column: usize, range: Range<usize>) {
-        let indices = &self.indices[range];
+    /// Sets `body` to a page of the indices in `range` and returns where the values begin.
+    fn index_body(&mut self, range: Range<usize>, width: usize) -> usize {
         self.body.clear();
         self.body.extend_from_slice(&self.levels);
-        bit_packed_indices(&mut self.body, indices, index_width(self.dictionary.values().len()));
-        self.chunks[column].data_page(indices.len(), Encoding::Dictionary, &self.body, &mut self.compressor);
+        bit_packed_indices(&mut self.body, &self.indices[range], width)
     }
 
     /// Appends a page to `attention_mask`: ones (index 0), then zeros (index 1).
@@ -144,7 +171,8 @@ impl RowGroupEncoder {
         runs.push(&mut self.body, 0, real);
         runs.push(&mut self.body, 1, values - real);
         runs.finish(&mut self.body);
-        self.chunks[ATTENTION_MASK].data_page(values, Encoding::Dictionary, &self.body, &mut self.compressor);
+        let page = self.compressor.compress(&self.body);
+        self.chunks[ATTENTION_MASK].data_page(values, Encoding::Dictionary, self.body.len(), page);
     }
 
     /// Appends a page to the three columns that hold one value a piece.
@@ -162,12 +190,8 @@ impl RowGroupEncoder {
         self.body.clear();
         self.body.extend_from_slice(&self.levels);
         delta_binary_packed(&mut self.body, &self.values);
-        self.chunks[column].data_page(
-            pieces.len(),
-            Encoding::DeltaBinaryPacked,
-            &self.body,
-            &mut self.compressor,
-        );
+        let page = self.compressor.compress(&self.body);
+        self.chunks[column].data_page(pieces.len(), Encoding::DeltaBinaryPacked, self.body.len(), page);
     }
 
     /// Sets the dictionaries: one for `input_ids` and `labels`, `[1, 0]` for `attention_mask`.
@@ -227,8 +251,8 @@ struct Tokens<'a> {
 }
 
 impl Tokens<'_> {
-    /// Calls `each` for the next `count` tokens.
-    fn take(&mut self, mut count: usize, mut each: impl FnMut(u32)) {
+    /// Calls `each` with slices of the next `count` tokens.
+    fn take(&mut self, mut count: usize, mut each: impl FnMut(&[u32])) {
         while count > 0 {
             if self.rest.is_empty() {
                 self.rest = self.slices.next().expect("`check` has counted the tokens");
@@ -236,7 +260,7 @@ impl Tokens<'_> {
             }
             let here = count.min(self.rest.len());
             let (now, later) = self.rest.split_at(here);
-            now.iter().for_each(|&token| each(token));
+            each(now);
             self.rest = later;
             count -= here;
         }
