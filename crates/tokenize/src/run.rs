@@ -110,7 +110,7 @@ pub struct Report {
 /// the output folder.
 pub fn run(
     plan: Plan,
-    tokenizer: Tokenizer,
+    tokenizer: &Arc<Tokenizer>,
     host: &str,
     interrupted: &AtomicBool,
     on_event: &mut dyn FnMut(Event),
@@ -140,9 +140,8 @@ pub fn run(
         output,
     };
     let results = Results { manifest: Mutex::new(manifest), made: Mutex::default(), failed: Mutex::default() };
-    let tokenizer = Arc::new(tokenizer);
     if !plan.splits.is_empty() {
-        make_all(&plan.splits, &context, &tokenizer, &results, &told, on_event);
+        make_all(&plan.splits, &context, tokenizer, &results, &told, on_event);
     }
     let unwrap = |error: PoisonError<_>| error.into_inner();
     let mut manifest = results.manifest.into_inner().unwrap_or_else(unwrap);

@@ -20,6 +20,7 @@ mod segments;
 mod reference;
 mod fast;
 mod self_check;
+mod spell;
 
 use std::fmt;
 use std::io;
@@ -37,7 +38,6 @@ pub use self::special::SpecialToken;
 use self::definition::Definition;
 use self::fast::FastEngine;
 use self::reference::{Outline, Reference};
-use self::segments::Borders;
 use self::special::{SpecialTokens, Tokens};
 use self::vocabulary::VocabularyIndex;
 
@@ -98,6 +98,9 @@ pub enum FastRefused {
     /// The ids of a text depend on chance.
     #[error("it has merge dropout")]
     Dropout,
+    /// There are holes in the vocabulary's ids.
+    #[error("its vocabulary leaves ids unused")]
+    UnusedIds,
     /// The fast engine can't load it.
     #[error("the fast engine can't load it: {why}")]
     Load {
@@ -200,7 +203,7 @@ impl Tokenizer {
         let known = known.filter(|verdict| verdict.holds_for(&identity.sha256));
         let fast = match known {
             Some(Verdict { refused: Some(why), .. }) => Err(why.clone()),
-            _ => FastEngine::new(&definition, Borders::of(&definition, &outline.added_tokens())),
+            _ => FastEngine::new(&definition, &outline.added_tokens()),
         };
         let fast = match fast {
             Ok(engine) if known.is_none() => {
@@ -242,6 +245,16 @@ impl Tokenizer {
             fast_refused: Some(why),
             special: self.special.clone(),
         })
+    }
+
+    /// The tokens as people read them, one text an id.
+    #[must_use]
+    pub fn spell(&self, ids: &[u32]) -> Vec<String> {
+        let entry = |id: u32| match &self.encoder {
+            Encoder::Fast(engine) => engine.entry(id),
+            Encoder::Reference(reference) => reference.entry(id),
+        };
+        ids.iter().map(|&id| entry(id).map_or_else(|| format!("[{id}]"), |entry| spell::text_of(&entry))).collect()
     }
 
     /// What the tokenizer is and does.

@@ -75,6 +75,13 @@ impl<'a> Definition<'a> {
     pub(super) fn parse(tokenizer_json: &'a str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(tokenizer_json)
     }
+
+    /// Whether the model gets words in which a letter stands for each byte.
+    pub(super) fn spells_words_in_bytes(&self) -> bool {
+        let Some(last) = &self.pre_tokenizer else { return false };
+        let last = last["pretokenizers"].as_array().map_or(Some(last), |steps| steps.last());
+        last.is_some_and(|step| step["type"] == "ByteLevel")
+    }
 }
 
 /// The entries of a vocabulary that is a map, in the file's order; other kinds of

@@ -106,24 +106,30 @@ fn build(encoding: &CoreBPE, ranks: Rank, pre_tokenizer: &str, special: &[(&str,
 }
 
 /// For each entry of more than a byte, in the order of ranks, the two entries whose
-/// merge makes it: what is left of it when all lower ranks have been merged.
+/// merge makes it: what is left of it when all that has a lower rank was
+/// merged, lowest rank first.
 fn merges(entries: &[Vec<u8>]) -> Vec<(&[u8], &[u8])> {
     let mut ranks: HashMap<&[u8], usize, BuildHasherDefault<WordHasher>> = HashMap::default();
     ranks.extend(entries.iter().enumerate().map(|(rank, bytes)| (&**bytes, rank)));
     let mut merges = Vec::with_capacity(entries.len());
-    let mut ends = Vec::new();
+    let (mut ends, mut joins) = (Vec::new(), Vec::new());
     for (rank, bytes) in entries.iter().enumerate() {
+        // `joins[i]` is the rank of the two parts between `ends[i]` and `ends[i + 2]`.
+        let join = |ends: &[usize], at: usize| match ends.get(at + 2) {
+            Some(end) => ranks.get(&bytes[ends[at]..*end]).copied().filter(|lower| *lower < rank),
+            None => None,
+        };
         ends.clear();
         ends.extend(0..=bytes.len());
-        while ends.len() > 3 {
-            let joined = (0..ends.len() - 2)
-                .filter_map(|at| Some((*ranks.get(&bytes[ends[at]..ends[at + 2]])?, at)))
-                .filter(|(lower, _)| *lower < rank)
-                .min();
-            match joined {
-                Some((_, at)) => ends.remove(at + 1),
-                None => break,
-            };
+        joins.clear();
+        joins.extend((0..bytes.len()).map(|at| join(&ends, at)));
+        while let Some((_, at)) = (0..joins.len()).filter_map(|at| Some((joins[at]?, at))).min() {
+            ends.remove(at + 1);
+            joins.remove(at + 1);
+            joins[at] = join(&ends, at);
+            if at > 0 {
+                joins[at - 1] = join(&ends, at - 1);
+            }
         }
         if let [_, middle, _] = ends[..] {
             merges.push(bytes.split_at(middle));

@@ -60,6 +60,14 @@ impl Reference {
         Ok(Self::Whole(Box::new(tokenizer)))
     }
 
+    /// The vocabulary entry with this id.
+    pub(super) fn entry(&self, id: u32) -> Option<String> {
+        match self {
+            Self::Whole(tokenizer) => tokenizer.id_to_token(id),
+            Self::Part(tokenizer) => tokenizer.id_to_token(id),
+        }
+    }
+
     /// Appends the ids of `text`, without anything before or after them.
     pub(super) fn encode(&self, text: &str, ids: &mut Vec<u32>) -> Result<(), Error> {
         let encoding = match self {

@@ -1,0 +1,27 @@
+//! The command line: commands in the order of the data's way.
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::quickstart::QuickstartArgs;
+use crate::commands::tokenize::TokenizeArgs;
+
+/// The data pipeline for language-model training and distillation.
+///
+/// Datasets go in, exact, packed, resumable training batches come out.
+#[derive(Debug, Parser)]
+#[command(name = "mashbill", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 done, 1 unexpected error, 2 usage, 3 incomplete (run it again, it goes on), \
+    4 verify found problems, 130 interrupted (state saved).")]
+pub(crate) struct Args {
+    /// Say nothing but errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Tokenize(TokenizeArgs),
+    Quickstart(QuickstartArgs),
+}

@@ -1,0 +1,4 @@
+//! One file a command, in the order of the data's way.
+
+pub(crate) mod tokenize;
+pub(crate) mod quickstart;

@@ -1,0 +1,457 @@
+//! `mashbill tokenize`: JSONL folders to packed shards.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use mashbill_format::encode::Compression;
+use mashbill_format::layout::{Output, REJECTS_SUFFIX};
+use mashbill_format::manifest;
+use mashbill_format::shard::ShardReader;
+use mashbill_format::stats::Stats;
+use mashbill_tokenize::input::SplitNames;
+use mashbill_tokenize::plan::{Finished, Why};
+use mashbill_tokenize::tokenizer::{SpecialTokensInText, Tokenizer, TokenizerOptions};
+use mashbill_tokenize::{Event, Options, Plan, Report, plan};
+use serde::Serialize;
+
+use crate::environment::{find_tokenizer, load_tokenizer};
+use crate::exit::Exit;
+use crate::hints::{Usage, hint_for_failed_split};
+use crate::printer::{Printer, count, counted, duration, error_text, size};
+use crate::progress::ProgressView;
+
+/// Bytes of input in a unit. An interrupted run redoes at most the units under way.
+const UNIT_BYTES: u64 = 32 << 20;
+
+/// Tokens of the first document that are spelled out at the end.
+const TOKENS_SHOWN: usize = 12;
+
+/// Turn JSONL into packed rows of token ids: Snappy Parquet shards and a manifest.json
+///
+/// Reads .jsonl, .jsonl.gz, .jsonl.zst and .parquet; each file becomes a split that is named after it.
+/// Finished splits whose content, options and tokenizer are the same are left alone; an interrupted run
+/// goes on where it was when the same command is given again.
+#[derive(Debug, Args)]
+pub(crate) struct TokenizeArgs {
+    /// A file, or a folder with files, to tokenize
+    #[arg(long, value_name = "PATH")]
+    pub(crate) input: PathBuf,
+
+    /// The folder for the splits and manifest.json [default: <INPUT>_preprocessed]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Enter the folders below the input folder, too
+    #[arg(long)]
+    pub(crate) recursive: bool,
+
+    /// An embedded tokenizer (gpt2, cl100k_base, o200k_base), a tokenizer.json, its folder, or a Hub id
+    #[arg(long, value_name = "NAME", default_value = "meta-llama/Llama-3.2-1B")]
+    pub(crate) tokenizer: String,
+
+    /// Tokens in every row
+    #[arg(long, value_name = "TOKENS", default_value = "8192")]
+    pub(crate) max_seq_length: usize,
+
+    /// The largest size of a finished shard in GB (10^9 bytes); decimals are fine
+    #[arg(long, value_name = "GB", default_value = "2")]
+    pub(crate) shard_size: f64,
+
+    /// Keep finished splits that are the same, and make those again that differ, saying why
+    #[arg(long, conflicts_with = "force")]
+    pub(crate) skip_existing: bool,
+
+    /// Make every split again
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    /// Threads that compute [default: what this machine or container has]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+
+    /// The field, or Parquet column, that holds the text
+    #[arg(long, value_name = "NAME", default_value = "text")]
+    pub(crate) text_field: String,
+
+    /// The token that ends a document, where the tokenizer's files name none or another is wanted
+    #[arg(long, value_name = "TOKEN", conflicts_with = "no_eos")]
+    pub(crate) eos_token: Option<String>,
+
+    /// Put no EOS after documents
+    #[arg(long)]
+    pub(crate) no_eos: bool,
+
+    /// Put no BOS before documents, even where the tokenizer's template does
+    #[arg(long)]
+    pub(crate) no_bos: bool,
+
+    /// What becomes of special tokens that a text spells out
+    #[arg(long, value_name = "HOW", value_enum, default_value = "encode")]
+    pub(crate) special_tokens_in_text: SpecialTokensArg,
+
+    /// How splits are named
+    #[arg(long, value_name = "HOW", value_enum, default_value = "stem")]
+    pub(crate) split_names: SplitNamesArg,
+
+    /// How the shards' pages are compressed
+    #[arg(long, value_name = "CODEC", value_enum, default_value = "snappy")]
+    pub(crate) compression: CompressionArg,
+
+    /// Refuse texts that are longer than this many bytes; memory use is up to six times the longest text
+    #[arg(long, value_name = "BYTES", default_value = "256000000")]
+    pub(crate) max_document: u64,
+
+    /// Stop at the first bad line instead of setting it aside
+    #[arg(long)]
+    pub(crate) strict: bool,
+
+    /// Read finished inputs again instead of trusting an unchanged size and modification time
+    #[arg(long)]
+    pub(crate) rehash: bool,
+
+    /// Remove finished splits whose input file is gone
+    #[arg(long)]
+    pub(crate) prune: bool,
+
+    /// Print the result as JSON on stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Bytes of input in a unit, for tests of interruption: the bytes of the output depend on it.
+    #[arg(long, value_name = "BYTES", default_value_t = UNIT_BYTES, hide = true)]
+    pub(crate) unit_size: u64,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum SpecialTokensArg {
+    /// They become their ids, as in Hugging Face tokenizers
+    Encode,
+    /// They are text like any other
+    Split,
+    /// Documents that have one are refused
+    Reject,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum SplitNamesArg {
+    /// After the file: code/apps.jsonl is apps
+    Stem,
+    /// After the folders, too: code/apps.jsonl is code__apps
+    Path,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum CompressionArg {
+    /// Fast, read by everybody
+    Snappy,
+    /// Smaller, slower to write
+    Zstd,
+    /// No compression
+    None,
+}
+
+pub(crate) fn run(args: &TokenizeArgs, printer: &Printer) -> Result<Exit> {
+    let options = options(args)?;
+    // A missing input is found out before a second is spent on the tokenizer.
+    mashbill_tokenize::input::discover(&options.input, &options.output, options.recursive, options.split_names)?;
+    let files = find_tokenizer(&args.tokenizer, printer)?;
+    let tokenizer = Arc::new(load_tokenizer(&files, &tokenizer_options(args), printer)?);
+    let plan = plan(&options, tokenizer.identity())?;
+    announce(&plan, printer);
+    let report = with_progress(plan, &tokenizer, printer)?;
+    if args.json {
+        print_json(&report)?;
+    }
+    summarize(&report, &options, &tokenizer, printer)?;
+    Ok(if report.failed.is_empty() { Exit::Done } else { Exit::Incomplete })
+}
+
+fn options(args: &TokenizeArgs) -> Result<Options> {
+    let usage = |usage: Usage| -> Result<Options> { Err(usage.into()) };
+    if !(2..=1 << 24).contains(&args.max_seq_length) {
+        return usage(Usage::MaxSeqLength { given: args.max_seq_length });
+    }
+    if !(args.shard_size.is_finite() && args.shard_size > 0.0) {
+        return usage(Usage::ShardSize { given: args.shard_size });
+    }
+    if !(1..1 << 30).contains(&args.max_document) {
+        return usage(Usage::MaxDocument { given: args.max_document });
+    }
+    let threads = match args.threads {
+        Some(0) => return usage(Usage::Threads),
+        Some(threads) => threads,
+        None => std::thread::available_parallelism().map_or(1, usize::from),
+    };
+    Ok(Options {
+        input: args.input.clone(),
+        output: args.output.clone().unwrap_or_else(|| default_output(&args.input)),
+        recursive: args.recursive,
+        split_names: match args.split_names {
+            SplitNamesArg::Stem => SplitNames::Stem,
+            SplitNamesArg::Path => SplitNames::Path,
+        },
+        shard_size_gb: args.shard_size,
+        bytes: manifest::Options {
+            max_seq_length: args.max_seq_length,
+            shard_bytes: (args.shard_size * 1e9) as u64,
+            compression: match args.compression {
+                CompressionArg::Snappy => Compression::Snappy,
+                CompressionArg::Zstd => Compression::Zstd,
+                CompressionArg::None => Compression::None,
+            },
+            text_field: args.text_field.clone(),
+            unit_bytes: args.unit_size.max(1),
+            max_document_bytes: args.max_document,
+        },
+        finished: match (args.force, args.skip_existing) {
+            (true, _) => Finished::RedoAll,
+            (false, true) => Finished::RedoDifferent,
+            (false, false) => Finished::Keep,
+        },
+        rehash: args.rehash,
+        prune: args.prune,
+        strict: args.strict,
+        threads,
+    })
+}
+
+/// `data/chat` becomes `data/chat_preprocessed`, and `chat.jsonl` becomes `chat_preprocessed`.
+fn default_output(input: &Path) -> PathBuf {
+    let named = if input.file_name().is_some() { input.to_owned() } else { crate::environment::absolute(input) };
+    let mut name = named.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    if named.is_file() {
+        for suffix in [".jsonl.gz", ".jsonl.zst", ".jsonl", ".parquet"] {
+            if let Some(stem) = name.strip_suffix(suffix) {
+                name = stem.to_owned();
+                break;
+            }
+        }
+    }
+    named.with_file_name(format!("{name}_preprocessed"))
+}
+
+fn tokenizer_options(args: &TokenizeArgs) -> TokenizerOptions {
+    TokenizerOptions {
+        add_bos: !args.no_bos,
+        add_eos: !args.no_eos,
+        eos_token: args.eos_token.clone(),
+        special_tokens_in_text: match args.special_tokens_in_text {
+            SpecialTokensArg::Encode => SpecialTokensInText::Encode,
+            SpecialTokensArg::Split => SpecialTokensInText::Split,
+            SpecialTokensArg::Reject => SpecialTokensInText::Reject,
+        },
+    }
+}
+
+fn announce(plan: &Plan, printer: &Printer) {
+    for split in &plan.splits {
+        match &split.why {
+            Why::New | Why::Forced => {}
+            Why::Interrupted => printer.line(format_args!("{}: goes on", split.input.split)),
+            Why::Different(why) => printer.line(format_args!("{}: made again, because {why}", split.input.split)),
+        }
+    }
+    for split in &plan.vanished {
+        printer.warning(format_args!("the input of the split `{split}` is gone: it does not count any more"));
+    }
+    if !plan.vanished.is_empty() && !plan.options.prune {
+        printer.hint("`--prune` removes such splits");
+    }
+    if !plan.kept.is_empty() {
+        let kept = counted(plan.kept.len() as u64, "finished split");
+        printer.line(format_args!("{kept} unchanged, left alone: {}", plan.kept.join(", ")));
+    }
+}
+
+/// Runs the plan, showing how far it is; Ctrl-C ends it with everything finished kept.
+pub(crate) fn with_progress(plan: Plan, tokenizer: &Arc<Tokenizer>, printer: &Printer) -> Result<Report> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupted);
+    let quiet = printer.is_quiet();
+    let handler = ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        Printer::new(quiet).line("interrupted: finishing what is under way (Ctrl-C again to stop at once)");
+    });
+    // A program that runs two commands has its handler from the first one.
+    if let Err(error) = handler
+        && !matches!(error, ctrlc::Error::MultipleHandlers)
+    {
+        return Err(error).context("handle Ctrl-C");
+    }
+    let host = gethostname::gethostname().to_string_lossy().into_owned();
+    let mut view = ProgressView::new(printer);
+    let report = mashbill_tokenize::run(plan, tokenizer, &host, &interrupted, &mut |event| match event {
+        Event::Progress(progress) => view.show(&progress),
+        Event::Resumed { split, units, .. } => view.suspend(|| {
+            let units = counted(units as u64, "unit");
+            printer.line(format_args!("{split}: {units} finished before, going on"));
+        }),
+        Event::EngineMismatch { split, text } => view.suspend(|| {
+            let start: String = text.chars().take(60).collect();
+            printer.warning(format_args!(
+                "{split}: the fast engine disagrees with the reference about {start:?}; \
+                 what it made of this split is thrown away and the reference makes it"
+            ));
+        }),
+        Event::Finished { split, stats } => view.suspend(|| {
+            let (documents, rows) = (counted(stats.samples, "document"), counted(stats.sequences, "row"));
+            printer.good("done", format_args!("{split}: {documents}, {} tokens, {rows}", count(stats.tokens)));
+        }),
+        _ => {}
+    });
+    view.finish();
+    Ok(report?)
+}
+
+/// The result for programs.
+#[derive(Serialize)]
+struct Json<'a> {
+    output: &'a str,
+    manifest: &'a manifest::Manifest,
+    made: &'a [Stats],
+    failed: Vec<Failed<'a>>,
+    pruned: &'a [String],
+    seconds: f64,
+}
+
+#[derive(Serialize)]
+struct Failed<'a> {
+    split: &'a str,
+    error: String,
+}
+
+#[expect(clippy::print_stdout, reason = "stdout is for data, and this is it")]
+fn print_json(report: &Report) -> Result<()> {
+    let failed = report.failed.iter().map(|(split, error)| Failed { split, error: chain(error) });
+    let json = Json {
+        output: &report.manifest.output_path,
+        manifest: &report.manifest,
+        made: &report.made,
+        failed: failed.collect(),
+        pruned: &report.pruned,
+        seconds: report.seconds,
+    };
+    println!("{}", serde_json::to_string_pretty(&json)?);
+    Ok(())
+}
+
+fn chain(error: &mashbill_tokenize::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+fn summarize(report: &Report, options: &Options, tokenizer: &Tokenizer, printer: &Printer) -> Result<()> {
+    let output = Output::new(&options.output);
+    for split in &report.pruned {
+        printer.line(format_args!("removed {}", output.split(split).display()));
+    }
+    if !report.made.is_empty() {
+        totals(&report.made, report.seconds, options, printer);
+        rejects(&report.made, &output, printer);
+        first_document(&report.made, &output, tokenizer, printer)?;
+    }
+    let splits = &report.manifest.splits;
+    let rows: u64 = splits.values().map(|split| split.sequences).sum();
+    let manifest = output.manifest();
+    printer.line(format_args!(
+        "{} with {} of {} tokens in {}",
+        counted(splits.len() as u64, "split"),
+        counted(rows, "row"),
+        count(options.bytes.max_seq_length as u64),
+        options.output.display(),
+    ));
+    if !report.made.is_empty() {
+        printer.line(
+            "labels are shifted already: labels[i] is the token after input_ids[i]. Hugging Face models shift \
+             once more by themselves: give them input_ids as labels, not this column",
+        );
+    }
+    for (split, error) in &report.failed {
+        let error = anyhow::Error::msg(chain(error));
+        printer.warning(format_args!("{split} was not made: {}", error_text(&error)));
+    }
+    if let Some((_, error)) = report.failed.first() {
+        printer.hint(hint_for_failed_split(error));
+    } else if !printer.is_quiet() {
+        let shards = format!("{}/*/shard_*.parquet", options.output.display());
+        printer.line(format_args!("manifest: {}", manifest.display()));
+        printer.hint(format_args!("load it with datasets.load_dataset(\"parquet\", data_files=\"{shards}\")"));
+    }
+    Ok(())
+}
+
+fn totals(made: &[Stats], seconds: f64, options: &Options, printer: &Printer) {
+    let sum = |value: fn(&Stats) -> u64| made.iter().map(value).sum::<u64>();
+    let (tokens, padding) = (sum(|stats| stats.tokens), sum(|stats| stats.ledger.padding));
+    let positions = sum(|stats| stats.sequences) * options.bytes.max_seq_length as u64;
+    let bytes = sum(|stats| stats.input.size);
+    printer.good(
+        "tokenized",
+        format_args!(
+            "{} into {} tokens in {} ({:.1} MB/s, {} tokens/s)",
+            counted(sum(|stats| stats.samples), "document"),
+            count(tokens),
+            duration(seconds),
+            bytes as f64 / 1e6 / seconds.max(1e-9),
+            count((tokens as f64 / seconds.max(1e-9)) as u64),
+        ),
+    );
+    printer.line(format_args!(
+        "{}, {} of padding ({:.2} %), {} of shards ({:.2} bytes a token)",
+        counted(sum(|stats| stats.sequences), "row"),
+        counted(padding, "position"),
+        100.0 * padding as f64 / positions.max(1) as f64,
+        size(sum(|stats| stats.shard_bytes)),
+        sum(|stats| stats.shard_bytes) as f64 / tokens.max(1) as f64,
+    ));
+    let literal = sum(|stats| stats.ledger.literal_special_tokens);
+    if literal > 0 {
+        printer.line(format_args!(
+            "{} in texts became ids, as in Hugging Face tokenizers (--special-tokens-in-text decides)",
+            counted(literal, "special token")
+        ));
+    }
+}
+
+fn rejects(made: &[Stats], output: &Output, printer: &Printer) {
+    for stats in made.iter().filter(|stats| !stats.rejected.is_empty()) {
+        let reasons: Vec<_> = stats.rejected.iter().map(|(reason, n)| format!("{} {n}", reason.name())).collect();
+        let lines = counted(stats.rejected.values().sum(), "line");
+        let file = output.split(&stats.split).join(format!("{}{REJECTS_SUFFIX}", stats.split));
+        let split = &stats.split;
+        printer.warning(format_args!("{split}: {lines} refused ({}), see {}", reasons.join(", "), file.display()));
+        if stats.rejected.contains_key(&mashbill_format::record::Reason::JsonArray) {
+            let path = &stats.input.path;
+            printer.hint(format_args!("a JSON array is not JSON Lines: jq -c '.[]' {path} > {split}.lines.jsonl"));
+        }
+    }
+}
+
+/// Spells the beginning of the first document, so that a wrong tokenizer shows.
+fn first_document(made: &[Stats], output: &Output, tokenizer: &Tokenizer, printer: &Printer) -> Result<()> {
+    let Some(stats) = made.iter().filter(|stats| stats.sequences > 0).min_by_key(|stats| &stats.split) else {
+        return Ok(());
+    };
+    let path = output.split(&stats.split).join(mashbill_format::layout::shard_name(0));
+    let rows = ShardReader::open(&path)?.row_group(0)?;
+    let Some(row) = rows.iter().next() else { return Ok(()) };
+    let length = row.pieces.first().map_or(0, |piece| piece.len.max(0) as usize);
+    let ids: Vec<u32> = row.input_ids.iter().take(length.min(TOKENS_SHOWN)).map(|&id| id as u32).collect();
+    let spelled: Vec<_> = tokenizer.spell(&ids).iter().map(|token| format!("{token:?}")).collect();
+    let more = if length > ids.len() { " …" } else { "" };
+    printer.line(format_args!("{} begins with {}{more}", stats.split, spelled.join(" ")));
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! What the environment says: where tokenizers come from and where caches are.
+
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use anyhow::{Context, Result};
+use mashbill_format::atomic;
+use mashbill_hub::{Revision, Settings, Wait, tokenizer_files};
+use mashbill_tokenize::tokenizer::{self, EMBEDDED, Tokenizer, TokenizerFiles, TokenizerOptions, Verdict};
+
+use crate::hints::Usage;
+use crate::printer::Printer;
+
+/// The folder for what is cached and can be deleted: `$XDG_CACHE_HOME/mashbill`, else `~/.cache/mashbill`.
+/// None where neither variable is set.
+pub(crate) fn cache_folder() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let cache = set("XDG_CACHE_HOME").or_else(|| Some(std::env::home_dir()?.join(".cache")))?;
+    Some(cache.join("mashbill"))
+}
+
+/// Finds the tokenizer that is called `name`: an embedded one, a file or folder, or a repository of the Hub.
+pub(crate) fn find_tokenizer(name: &str, printer: &Printer) -> Result<TokenizerFiles> {
+    if let Some(files) = tokenizer::embedded(name) {
+        return Ok(files);
+    }
+    let path = Path::new(name);
+    if path.exists() {
+        return Ok(tokenizer::from_path(path)?);
+    }
+    // A name that can only be a path is not looked for on the Hub.
+    if path.is_absolute() || name.starts_with('.') || name.ends_with(".json") || name.matches('/').count() > 1 {
+        return Err(Usage::NoTokenizerFile { path: path.to_owned() }.into());
+    }
+    from_hub(name, printer)
+}
+
+fn from_hub(name: &str, printer: &Printer) -> Result<TokenizerFiles> {
+    let settings = Settings::from_env(&|variable| {
+        std::env::var(variable).ok().or_else(|| match variable {
+            "HOME" => Some(std::env::home_dir()?.display().to_string()),
+            _ => None,
+        })
+    })?;
+    let wait = |wait: Wait<'_>| {
+        printer.line(format_args!("{}; trying again in {:.0} s", wait.why, wait.duration.as_secs_f64().ceil()));
+        thread::sleep(wait.duration);
+    };
+    let cache = cache_folder().unwrap_or_else(std::env::temp_dir).join("tokenizers");
+    let repo = name.parse().with_context(|| format!("tokenizer `{name}` not found"))?;
+    let found = tokenizer_files(&repo, &Revision::main(), &settings, &cache, &wait)
+        .with_context(|| format!("tokenizer `{name}` not found"))?;
+    let text = |bytes: Vec<u8>, file: &str| {
+        String::from_utf8(bytes).with_context(|| format!("`{file}` of `{name}` is not UTF-8"))
+    };
+    let optional = |file: Option<mashbill_hub::HubFile>, called: &str| {
+        file.map(|file| text(file.contents, called)).transpose()
+    };
+    Ok(TokenizerFiles {
+        name: name.to_owned(),
+        tokenizer_json: text(found.tokenizer.contents, "tokenizer.json")?,
+        tokenizer_config: optional(found.tokenizer_config, "tokenizer_config.json")?,
+        special_tokens_map: optional(found.special_tokens_map, "special_tokens_map.json")?,
+        config: optional(found.config, "config.json")?,
+        generation_config: optional(found.generation_config, "generation_config.json")?,
+    })
+}
+
+/// Loads a tokenizer, with the verdict of an earlier run on its fast engine where there is one.
+pub(crate) fn load_tokenizer(
+    files: &TokenizerFiles,
+    options: &TokenizerOptions,
+    printer: &Printer,
+) -> Result<Tokenizer> {
+    let folder = cache_folder().map(|cache| cache.join("verdicts"));
+    let known = folder.as_ref().and_then(|folder| read_verdict(&folder.join(verdict_name(files))));
+    let (tokenizer, verdict) = Tokenizer::load(files, options, known.as_ref())?;
+    if let (Some(folder), true) = (folder, known.as_ref() != Some(&verdict)) {
+        // A cache that cannot be written costs a second at the next start, and is no reason to stop.
+        drop(write_verdict(&folder, &folder.join(verdict_name(files)), &verdict));
+    }
+    if let Some(why) = tokenizer.fast_refused() {
+        printer.warning(format_args!("the fast engine is not used for `{}`: {why}", files.name));
+    }
+    for note in &tokenizer.identity().notes {
+        printer.line(format_args!("note: {note}"));
+    }
+    Ok(tokenizer)
+}
+
+/// A verdict is found by the tokenizer's content; it says itself what it was made with.
+fn verdict_name(files: &TokenizerFiles) -> String {
+    format!("{}.json", mashbill_format::checksum::Checksum::of(files.tokenizer_json.as_bytes()))
+}
+
+fn read_verdict(path: &Path) -> Option<Verdict> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+fn write_verdict(folder: &Path, path: &Path, verdict: &Verdict) -> Result<()> {
+    atomic::create_folder(folder)?;
+    let temporary = path.with_extension(format!("tmp{}", std::process::id()));
+    Ok(atomic::replace(path, &temporary, &serde_json::to_vec(verdict)?)?)
+}
+
+/// The embedded tokenizers, as a list for people.
+pub(crate) fn embedded_names() -> String {
+    EMBEDDED.join(", ")
+}
+
+/// The path from the root on.
+pub(crate) fn absolute(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}

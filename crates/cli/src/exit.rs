@@ -1,0 +1,67 @@
+//! Exit codes: part of the contract.
+
+use std::process::ExitCode;
+
+use mashbill_format::Error as FormatError;
+use mashbill_tokenize::Error as TokenizeError;
+
+use crate::hints::Usage;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Everything that was asked for is done.
+    Done,
+    /// Something that should not happen.
+    Unexpected,
+    /// The command cannot be done as it was given.
+    Usage,
+    /// Part is done; the same command goes on.
+    Incomplete,
+    /// Interrupted by the user; the same command goes on.
+    Interrupted,
+}
+
+impl Exit {
+    /// How a command that failed with `error` ended.
+    pub(crate) fn of(error: &anyhow::Error) -> Self {
+        let format = |error: &FormatError| match error {
+            FormatError::DiskFull { .. } | FormatError::InUse { .. } => Self::Incomplete,
+            FormatError::TooNew { .. } => Self::Usage,
+            _ => Self::Unexpected,
+        };
+        for cause in error.chain() {
+            if let Some(error) = cause.downcast_ref::<TokenizeError>() {
+                return match error {
+                    TokenizeError::Interrupted => Self::Interrupted,
+                    TokenizeError::Format(error) => format(error),
+                    TokenizeError::Changed { .. } | TokenizeError::TooLittleSpace { .. } => Self::Incomplete,
+                    TokenizeError::Read { .. } | TokenizeError::ReadParquet { .. } => Self::Unexpected,
+                    _ => Self::Usage,
+                };
+            }
+            if let Some(error) = cause.downcast_ref::<FormatError>() {
+                return format(error);
+            }
+            if cause.is::<mashbill_hub::Error>() || cause.is::<mashbill_tokenize::tokenizer::Error>() {
+                return Self::Usage;
+            }
+            if cause.is::<Usage>() {
+                return Self::Usage;
+            }
+        }
+        Self::Unexpected
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Unexpected => 1,
+            Exit::Usage => 2,
+            Exit::Incomplete => 3,
+            Exit::Interrupted => 130,
+        })
+    }
+}

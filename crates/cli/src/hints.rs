@@ -1,0 +1,179 @@
+//! What to type next, error by error: knowledge of this command line's flags belongs here.
+
+use std::path::PathBuf;
+
+use mashbill_format::Error as FormatError;
+use mashbill_hub::Error as HubError;
+use mashbill_tokenize::Error as TokenizeError;
+use mashbill_tokenize::tokenizer::Error as TokenizerError;
+
+use crate::environment::embedded_names;
+use crate::printer::size;
+
+/// A value that no flag takes.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Usage {
+    #[error("--max-seq-length {given} makes no rows: 2 to 16777216 are possible")]
+    MaxSeqLength { given: usize },
+    #[error("--shard-size {given} makes no shards: it is a size in GB, more than 0")]
+    ShardSize { given: f64 },
+    #[error("--max-document {given} is out of range: 1 to 1073741823 bytes are possible")]
+    MaxDocument { given: u64 },
+    #[error("--threads 0 would do nothing")]
+    Threads,
+    #[error("no tokenizer at `{}`", path.display())]
+    NoTokenizerFile { path: PathBuf },
+    #[error("`{}` holds something else already", path.display())]
+    NotOurFolder { path: PathBuf },
+}
+
+/// The hint for an error, if there is something to type.
+pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(|cause| {
+        if let Some(error) = cause.downcast_ref::<TokenizeError>() {
+            return tokenize_hint(error);
+        }
+        if let Some(error) = cause.downcast_ref::<TokenizerError>() {
+            return tokenizer_hint(error);
+        }
+        if let Some(error) = cause.downcast_ref::<HubError>() {
+            return Some(hub_hint(error));
+        }
+        if let Some(error) = cause.downcast_ref::<FormatError>() {
+            return format_hint(error);
+        }
+        cause.downcast_ref::<Usage>().map(usage_hint)
+    })
+}
+
+/// The hint for a split that could not be made while others went on.
+pub(crate) fn hint_for_failed_split(error: &TokenizeError) -> String {
+    tokenize_hint(error).unwrap_or_else(|| "the same command makes what is missing".into())
+}
+
+fn usage_hint(usage: &Usage) -> String {
+    match usage {
+        Usage::MaxSeqLength { .. } => "the guide's rows have --max-seq-length 8192".into(),
+        Usage::ShardSize { .. } => "the guide's shards have --shard-size 2".into(),
+        Usage::MaxDocument { .. } => "the default is --max-document 256000000".into(),
+        Usage::Threads => "leave --threads out to use what the machine has".into(),
+        Usage::NoTokenizerFile { .. } => embedded_hint(),
+        Usage::NotOurFolder { .. } => "choose an empty or new folder with --output".into(),
+    }
+}
+
+fn embedded_hint() -> String {
+    format!("these tokenizers need no file and no network: {} (`--tokenizer gpt2`)", embedded_names())
+}
+
+fn tokenize_hint(error: &TokenizeError) -> Option<String> {
+    Some(match error {
+        TokenizeError::InputMissing { .. } => "`--input` takes a file or a folder that exists".into(),
+        TokenizeError::InputUnknown { path } => {
+            let array = path.extension().is_some_and(|extension| extension == "json");
+            if array {
+                format!("if it is a JSON array: jq -c '.[]' {0} > {0}l", path.display())
+            } else {
+                "one JSON object a line, in a file that ends in .jsonl, is read".into()
+            }
+        }
+        TokenizeError::InputIsOutput { .. } => "give the folder with the JSONL files as `--input`".into(),
+        TokenizeError::NoInput { deeper: 0, .. } => {
+            "files that end in .jsonl, .jsonl.gz, .jsonl.zst or .parquet are read".into()
+        }
+        TokenizeError::NoInput { deeper, .. } => {
+            let files = if *deeper == 1 { "1 file" } else { &format!("{deeper} files") };
+            format!("`--recursive` finds {files} in the folders below")
+        }
+        TokenizeError::SplitTwice { first, second, .. } if first.parent() == second.parent() => {
+            "give one of them another name".into()
+        }
+        TokenizeError::SplitTwice { .. } => "`--split-names path` names splits after their folders, too".into(),
+        TokenizeError::SplitDiffers { .. } => {
+            "`--skip-existing` makes those again that differ, `--force` makes all again, another `--output` keeps both"
+                .into()
+        }
+        TokenizeError::OthersDiffer { gone: true, .. } => "`--prune` removes splits whose input is gone".into(),
+        TokenizeError::OthersDiffer { .. } => {
+            "give another `--output`, or give the input of all splits with `--force`".into()
+        }
+        TokenizeError::ForeignFiles { .. } => "give another `--output`, or move that folder away".into(),
+        TokenizeError::TooLittleSpace { needed, free, .. } => {
+            format!("{} are missing: make space, or give an `--output` elsewhere", size(needed - free))
+        }
+        TokenizeError::Read { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+            "make the file readable (chmod u+r), then give the same command again".into()
+        }
+        TokenizeError::Read { .. } | TokenizeError::ReadParquet { .. } => {
+            "get the file again where it came from, then give the same command again".into()
+        }
+        TokenizeError::NoTextColumn { .. } => "name the column with `--text-field`".into(),
+        TokenizeError::Changed { .. } => "when nobody writes to it any more, give the same command again".into(),
+        TokenizeError::Strict { .. } => "without `--strict` bad lines are set aside and the rest goes on".into(),
+        TokenizeError::Interrupted => "the same command goes on".into(),
+        TokenizeError::Tokenizer(error) => return tokenizer_hint(error),
+        TokenizeError::Format(error) => return format_hint(error),
+        _ => return None,
+    })
+}
+
+fn tokenizer_hint(error: &TokenizerError) -> Option<String> {
+    Some(match error {
+        TokenizerError::NotFound { .. } => embedded_hint(),
+        TokenizerError::NoEos { .. } => {
+            "name it with `--eos-token TOKEN`, or put none after documents with `--no-eos`".into()
+        }
+        TokenizerError::NotInVocabulary { .. } => "`--eos-token` takes a token of the vocabulary as it is spelled".into(),
+        TokenizerError::Json { .. } | TokenizerError::Refused { .. } => {
+            "get the tokenizer's files again; Hugging Face tokenizers 0.23 must be able to load them".into()
+        }
+        _ => return None,
+    })
+}
+
+fn hub_hint(error: &HubError) -> String {
+    let embedded = embedded_hint();
+    match error {
+        HubError::Gated { ask_at, token: None, .. } => {
+            format!("ask for access at {ask_at}, then set HF_TOKEN or run `hf auth login`; {embedded}")
+        }
+        HubError::Gated { ask_at, .. } => format!("ask for access at {ask_at} with that account; {embedded}"),
+        HubError::RepoNotFound { token: None, .. } => {
+            format!("check the name; if it is private, set HF_TOKEN or run `hf auth login`; {embedded}")
+        }
+        HubError::BadToken { .. } | HubError::InvalidToken { .. } => {
+            format!("make a new token and set HF_TOKEN or run `hf auth login`; {embedded}")
+        }
+        HubError::NotCached { .. } => {
+            format!("unset HF_HUB_OFFLINE to fetch it, or give a tokenizer.json; {embedded}")
+        }
+        HubError::Unreachable { .. } | HubError::NotAHub { .. } => {
+            format!("check the network, HTTPS_PROXY and HF_ENDPOINT, or give a tokenizer.json; {embedded}")
+        }
+        HubError::EntryNotFound { repo, .. } => {
+            format!("`{repo}` has no tokenizer.json: give one that has, or a file; {embedded}")
+        }
+        HubError::RateLimited { .. } => format!("wait a little, or send a token with HF_TOKEN; {embedded}"),
+        HubError::DamagedCache { path, .. } => format!("remove it: rm {}", path.display()),
+        _ => embedded,
+    }
+}
+
+fn format_hint(error: &FormatError) -> Option<String> {
+    Some(match error {
+        FormatError::DiskFull { .. } => {
+            "make space, then give the same command again: it goes on where it was".into()
+        }
+        FormatError::InUse { pid, host, .. } => {
+            format!("wait for process {pid} on {host}, or give another `--output`")
+        }
+        FormatError::TooNew { .. } => "update mashbill".into(),
+        FormatError::Io { path, source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+            format!("choose an `--output` that you may write to; `{}` is not", path.display())
+        }
+        FormatError::Damaged { path, .. } if path.ends_with("manifest.json") => {
+            "move it away and give the command with `--force`".into()
+        }
+        _ => return None,
+    })
+}

@@ -1,0 +1,135 @@
+//! Talk, on stderr. Colors go where a terminal shows them and `NO_COLOR` is not set.
+
+use std::fmt::Display;
+use std::io::Write;
+
+use anstyle::{AnsiColor, Style};
+
+use crate::hints::hint;
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const GOOD: Style = AnsiColor::Green.on_default().bold();
+const HINT: Style = AnsiColor::Cyan.on_default().bold();
+
+/// The one place that knows how loud to be.
+#[derive(Debug)]
+pub(crate) struct Printer {
+    quiet: bool,
+}
+
+impl Printer {
+    pub(crate) const fn new(quiet: bool) -> Self {
+        Self { quiet }
+    }
+
+    pub(crate) const fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// A line of talk.
+    pub(crate) fn line(&self, text: impl Display) {
+        if !self.quiet {
+            print(format_args!("{text}\n"));
+        }
+    }
+
+    /// A line that says that something went well, after a green word.
+    pub(crate) fn good(&self, word: &str, text: impl Display) {
+        self.line(format_args!("{GOOD}{word}{GOOD:#} {text}"));
+    }
+
+    /// A warning; it is printed when quiet, too.
+    pub(crate) fn warning(&self, text: impl Display) {
+        print(format_args!("{WARNING}warning:{WARNING:#} {text}\n"));
+    }
+
+    /// What to type next.
+    pub(crate) fn hint(&self, text: impl Display) {
+        print(format_args!("{HINT}hint:{HINT:#} {text}\n"));
+    }
+
+    /// An error with its causes and, on a line of its own, what to do.
+    pub(crate) fn error(&self, error: &anyhow::Error) {
+        print(format_args!("{ERROR}error:{ERROR:#} {}\n", error_text(error)));
+        if let Some(hint) = hint(error) {
+            self.hint(hint);
+        }
+    }
+}
+
+/// The error and its causes on one line.
+pub(crate) fn error_text(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        // A transparent error says the same as its source.
+        if !text.ends_with(&cause) {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
+fn print(text: std::fmt::Arguments<'_>) {
+    // Where stderr is closed nobody is there to be told.
+    drop(anstream::stderr().lock().write_fmt(text));
+}
+
+/// A count with commas: `1,234,567`.
+pub(crate) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A size in decimal units: `54.2 MB`.
+pub(crate) fn size(bytes: u64) -> String {
+    let units = ["B", "kB", "MB", "GB", "TB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 999.95 && unit + 1 < units.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", units[unit]) }
+}
+
+/// A duration: `3.2 s`, `4 min 05 s`, `2 h 03 min`.
+pub(crate) fn duration(seconds: f64) -> String {
+    let whole = seconds.round() as u64;
+    match whole {
+        0..60 if seconds < 59.95 => format!("{seconds:.1} s"),
+        0..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+/// `1 row`, `2 rows`.
+pub(crate) fn counted(number: u64, one: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {one}{plural}", count(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_for_people() {
+        assert_eq!([count(0), count(999), count(1000), count(1_234_567)], ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([size(999), size(1000), size(54_230_000), size(999_960)], ["999 B", "1.0 kB", "54.2 MB", "1.0 MB"]);
+        assert_eq!([duration(0.04), duration(59.97), duration(245.0)], ["0.0 s", "1 min 00 s", "4 min 05 s"]);
+        assert_eq!(duration(7380.0), "2 h 03 min");
+        assert_eq!([counted(1, "row"), counted(2, "row")], ["1 row", "2 rows"]);
+    }
+}
