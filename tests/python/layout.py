@@ -20,7 +20,6 @@ class Unit:
 
     first_key: int
     bytes: int
-    checksum: str
     documents: int
     first_row: int
     rows: int
@@ -42,8 +41,7 @@ class Ledger:
     """Where a split's tokens come from, and the padding beside them."""
 
     text_tokens: int
-    bos_tokens: int
-    eos_tokens: int
+    special_tokens: int
     padding: int
     literal_special_tokens: int
 
@@ -56,7 +54,8 @@ class Output:
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        return json.loads((self.folder / "manifest.json").read_text(encoding="utf-8"))
+        manifest: dict[str, Any] = json.loads((self.folder / "manifest.json").read_text(encoding="utf-8"))
+        return manifest
 
     @property
     def splits(self) -> list[str]:
@@ -65,11 +64,12 @@ class Output:
     @property
     def pad(self) -> int:
         """The id that fills the last row."""
-        return self.manifest["tokenizer_identity"]["pad"]["id"]
+        return int(self.manifest["tokenizer_identity"]["pad"]["id"])
 
     def entry(self, split: str) -> dict[str, Any]:
         """The manifest's entry of a split."""
-        return self.manifest["splits"][split]
+        entry: dict[str, Any] = self.manifest["splits"][split]
+        return entry
 
     def units(self, split: str) -> list[Unit]:
         return [read_as(Unit, unit) for unit in self.entry(split)["units"]]
@@ -91,6 +91,11 @@ class Output:
     def rejected(self, split: str) -> dict[str, int]:
         """How many lines were refused, by reason; reasons that did not occur are left out."""
         return {reason: count for reason, count in self.entry(split)["rejected"].items() if count}
+
+    def blank_lines(self, split: str) -> int:
+        """How many lines held nothing, from the split's statistics."""
+        stats = json.loads((self.folder / split / f"{split}_stats.json").read_text(encoding="utf-8"))
+        return int(stats["blank_lines"])
 
     def rejects(self, split: str) -> list[dict[str, Any]]:
         """The refused lines that were kept; none where the file is not there."""

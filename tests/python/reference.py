@@ -70,7 +70,7 @@ def decompressed(path: Path) -> bytes:
         return gzip.decompress(path.read_bytes())
     if path.suffix == ".zst":
         with pa.input_stream(str(path), compression="zstd") as stream:
-            return stream.read()
+            return bytes(stream.read())
     return path.read_bytes()
 
 
@@ -103,7 +103,7 @@ def read_records(path: Path, text_field: str = "text") -> list[Record]:
     return records
 
 
-def starts_of(lengths: npt.NDArray[np.integer]) -> Ints:
+def starts_of(lengths: npt.ArrayLike) -> Ints:
     """The running sum with 0 before it: where each of the runs begins, and where the last ends."""
     return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
 
@@ -125,8 +125,6 @@ class Documents:
     lengths: Ints
     text_tokens: int
     """Tokens of the texts alone, before BOS and EOS are added."""
-    bos_tokens: int
-    eos_tokens: int
 
     @cached_property
     def starts(self) -> Ints:
@@ -151,16 +149,10 @@ class Reference:
         ids = [None if token is None else tokenizer.token_to_id(token) for token in (bos, eos)]
         return cls(tokenizer, *ids)
 
-    def added(self, ids: list[int]) -> tuple[list[int], list[int]]:
-        """What a document gets before and after a text's ids: neither BOS nor EOS stands there twice."""
+    def document(self, ids: list[int]) -> list[int]:
+        """A text's ids as a document's: BOS before and EOS after, neither twice."""
         before = [] if self.bos is None or ids[:1] == [self.bos] else [self.bos]
         after = [] if self.eos is None or ids[-1:] == [self.eos] else [self.eos]
-        return before, after
-
-    def document(self, text: str) -> list[int]:
-        """One text as a document."""
-        ids = self.tokenizer.encode(text, add_special_tokens=False).ids
-        before, after = self.added(ids)
         return before + ids + after
 
     def documents(self, records: Sequence[Record]) -> Documents:
@@ -168,25 +160,20 @@ class Reference:
         index: dict[str, int] = {}
         which = np.array([index.setdefault(record.text, len(index)) for record in records], dtype=np.int64)
         texts = list(index)
-        parts: list[Ids] = [np.zeros(0, np.int32)]
-        counts: list[tuple[int, int, int]] = []
+        parts: list[Ids] = []
+        text_tokens: list[int] = []
         for begin in range(0, len(texts), 512):
             for encoding in self.tokenizer.encode_batch_fast(texts[begin : begin + 512], add_special_tokens=False):
                 ids = encoding.ids
-                before, after = self.added(ids)
-                parts.append(np.array(before + ids + after, dtype=np.int32))
-                counts.append((len(ids), len(before), len(after)))
-        per_document = np.array(counts, dtype=np.int64).reshape(-1, 3)
-        lengths = per_document.sum(1)
-        ids_of_texts, starts = np.concatenate(parts), starts_of(lengths)
-        text_tokens, bos_tokens, eos_tokens = per_document[which].sum(0).tolist()
+                text_tokens.append(len(ids))
+                parts.append(np.array(self.document(ids), dtype=np.int32))
+        lengths = np.array([len(part) for part in parts], dtype=np.int64)
+        ids_of_texts, starts = np.concatenate([*parts, np.zeros(0, np.int32)]), starts_of(lengths)
         return Documents(
             keys=np.array([record.key for record in records], dtype=np.int64),
             ids=ids_of_texts if len(texts) == len(records) else ids_of_texts[ranges(starts[which], starts[which + 1])],
             lengths=lengths[which],
-            text_tokens=text_tokens,
-            bos_tokens=bos_tokens,
-            eos_tokens=eos_tokens,
+            text_tokens=int(np.array(text_tokens, dtype=np.int64)[which].sum()),
         )
 
 
@@ -259,7 +246,7 @@ def stream_order(documents: Documents, units: Sequence[int], length: int) -> Int
     tail, follows in unit order after the rows of all units.
     """
     assert sum(units) == len(documents.lengths)
-    borders = documents.starts[starts_of(np.array(units, dtype=np.int64))]
+    borders = documents.starts[starts_of(units)]
     starts, ends = borders[:-1], borders[1:]
     tails = starts + (ends - starts) // length * length
     return np.concatenate([ranges(starts, tails), ranges(tails, ends)])

@@ -8,6 +8,8 @@ import random
 from collections import Counter
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import sources
 from cases import Workshop
@@ -117,8 +119,9 @@ def test_a_bad_line_is_kept_with_file_and_line_number(workshop: Workshop, line: 
     file, output = run(workshop, b'{"text": "good"}\n\n' + line + b'\n{"text": "good too"}\n')
     assert output.rejected("lines") == {reason: 1}
     [reject] = output.rejects("lines")
-    assert (reject["line"], reject["reason"]) == (3, reason)
+    assert (reject["line"], reject["reason"], reject["key"]) == (3, reason, 18)
     assert Path(reject["file"]).name == file.name
+    assert line.decode("utf-8", "replace").startswith(reject["excerpt"])
     check_good_ones(workshop, file, output)
 
 
@@ -178,19 +181,20 @@ def test_only_a_line_feed_ends_a_line(workshop: Workshop) -> None:
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "blank"),
     [
-        b'\xef\xbb\xbf{"text": "after a byte order mark"}\n{"text": "b"}\n',
-        b'{"text": "a"}\r\n\r\n{"text": "b"}\r\n',
-        b'\n\n \t \n{"text": "a"}\n\n\n{"text": "no newline at the end"}',
-        b'{"text": "a"}\n' + b" " * 100_000 + b"\n" * 100_000 + b'{"text": "b"}\n',
+        (b'\xef\xbb\xbf{"text": "after a byte order mark"}\n{"text": "b"}\n', 0),
+        (b'{"text": "a"}\r\n\r\n{"text": "b"}\r\n', 1),
+        (b'\n\n \t \n{"text": "a"}\n\n\n{"text": "no newline at the end"}', 5),
+        (b'{"text": "a"}\n' + b" " * 100_000 + b"\n" * 100_000 + b'{"text": "b"}\n', 100_000),
     ],
     ids=["byte order mark", "CRLF", "blank lines", "many blank lines"],
 )
-def test_unusual_line_ends_lose_nothing(workshop: Workshop, content: bytes) -> None:
+def test_unusual_line_ends_lose_nothing(workshop: Workshop, content: bytes, blank: int) -> None:
     file, output = run(workshop, content)
     assert output.entry("lines")["samples"] == 2
     assert output.rejected("lines") == {}
+    assert output.blank_lines("lines") == blank
     check_good_ones(workshop, file, output)
 
 
@@ -231,11 +235,27 @@ def test_a_broken_archive_leaves_the_other_files_whole(workshop: Workshop, tmp_p
     check_good_ones(workshop, tmp_path / "lines.jsonl", output)
 
 
+def test_nulls_in_a_parquet_column_are_refused(workshop: Workshop, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["a", None, "b", None, ""], "id": [5, 6, None, 8, 9]}), tmp_path / "lines.parquet")
+    output = workshop.tokenize(tmp_path, workshop.tokenizer("template"), 64)
+    assert output.rejected("lines") == {"no_text": 2}
+    assert [reject["key"] for reject in output.rejects("lines")] == [1, 3]
+    assert output.documents("lines").column("doc_id").to_pylist() == [0, 2, 4]
+    assert output.documents("lines").column("id").to_pylist() == ["5", None, "9"]
+
+
+def test_a_parquet_file_without_the_column_is_refused(workshop: Workshop, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"content": ["a"]}), tmp_path / "lines.parquet")
+    base = ("tokenize", "--input", tmp_path, "--output", tmp_path / "out", "--tokenizer", "gpt2")
+    done = workshop.command(*base, expect=(1, 2, 3))
+    assert "content" in done.stderr
+    assert "--text-field" in done.stderr
+
+
 def test_strict_stops_at_the_first_bad_line(workshop: Workshop) -> None:
     file = workshop.file("lines.jsonl", b'{"text": "a"}\nno json\n{"text": "b"}\n')
     target = file.parent / "output"
     base = ("tokenize", "--input", file, "--output", target, "--tokenizer", workshop.tokenizer("template").argument)
-    done = workshop.command(*base, "--strict", expect=(1, 3))
-    assert "lines.jsonl" in done.stderr
-    assert "2" in done.stderr
-    assert not (target / "manifest.json").exists()
+    done = workshop.command(*base, "--strict", expect=(1, 2, 3))
+    assert "lines.jsonl`, line 2" in done.stderr
+    assert "lines" not in Output(target).splits

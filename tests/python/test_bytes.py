@@ -86,6 +86,18 @@ def test_compressed_input_gives_the_same_rows(workshop: Workshop, plain: Output,
         assert output.documents("nasty").equals(plain.documents("nasty"))
 
 
+def test_compressed_input_is_cut_into_the_same_units(workshop: Workshop, tmp_path: Path) -> None:
+    plain = workshop.output("template", "long", 1000)
+    content = workshop.dataset("long").files["long"].read_bytes()
+    (tmp_path / "long.jsonl.zst").write_bytes(pa.compress(content, "zstd", asbytes=True))
+    output = workshop.tokenize(tmp_path, workshop.tokenizer("template"), 1000)
+    assert output.units("long") == plain.units("long")
+    files, expected = promised(output), promised(plain)
+    assert {name: files[name] for name in files if name.endswith(".parquet")} == {
+        name: expected[name] for name in expected if name.endswith(".parquet")
+    }
+
+
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
 def test_parquet_input_gives_the_same_rows(
     workshop: Workshop, plain: Output, tmp_path: Path, kind: pa.DataType

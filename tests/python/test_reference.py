@@ -11,8 +11,6 @@ DOCUMENTS = Documents(
     ids=np.array([1, 2, 6, 3, 6, 4, 5, 5, 5, 6, 7, 8, 6], dtype=np.int32),
     lengths=np.array([3, 2, 5, 3]),
     text_tokens=9,
-    bos_tokens=0,
-    eos_tokens=4,
 )
 
 
