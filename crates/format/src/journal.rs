@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, BufRead, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -145,13 +145,11 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal for `plan`, with the records that can be gone on from, in unit order.
-    /// Where another plan was under way, its state is removed.
+    /// Opens the journal for `plan`. Where another plan was under way, its state is removed.
     ///
     /// # Errors
     /// [`Error::TooNew`], [`Error::Io`], [`Error::DiskFull`].
-    pub fn open(staging: &Staging, plan: &Plan) -> Result<(Self, Vec<UnitRecord>)> {
-        let journal = Self { staging: staging.clone() };
+    pub fn open(staging: &Staging, plan: &Plan) -> Result<Self> {
         let same = read::<Plan>(&staging.plan())?.is_some_and(|found| found == *plan);
         if !same {
             atomic::remove_folder(staging.root())?;
@@ -161,11 +159,33 @@ impl Journal {
         if !same {
             atomic::replace(&staging.plan(), &staging.temporary(), &manifest::to_json(plan))?;
         }
-        let mut records = Vec::new();
-        while let Some(record) = read(&staging.unit(records.len()))? {
-            records.push(record);
+        Ok(Self { staging: staging.clone() })
+    }
+
+    /// The record of unit `unit`; none where the unit is not finished.
+    ///
+    /// # Errors
+    /// [`Error::TooNew`], [`Error::Io`].
+    pub fn unit(&self, unit: usize) -> Result<Option<UnitRecord>> {
+        read(&self.staging.unit(unit))
+    }
+
+    /// The records from the first unit on, up to the first that is not there, read one at a time.
+    pub fn units(&self) -> impl Iterator<Item = Result<UnitRecord>> + '_ {
+        (0..).map_while(|unit| self.unit(unit).transpose())
+    }
+
+    /// Makes a journal for `plan` that has `records` already. The files they speak of are there.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`], [`Error::DiskFull`], [`Error::Io`].
+    pub fn seed(staging: &Staging, plan: &Plan, records: &[UnitRecord]) -> Result<()> {
+        let journal = Self { staging: staging.clone() };
+        for (unit, record) in records.iter().enumerate() {
+            journal.record(unit, record)?;
         }
-        Ok((journal, records))
+        // The plan comes last: without it the records count for nothing.
+        atomic::replace(&staging.plan(), &staging.temporary(), &manifest::to_json(plan))
     }
 
     /// Whether a journal for `plan` is there to be gone on with.
@@ -202,6 +222,48 @@ impl Journal {
     pub fn completed(staging: &Staging) -> Result<Option<Split>> {
         Ok(read::<Completed>(&staging.split())?.map(|completed| completed.split))
     }
+}
+
+/// Writes the records of a finished split to `path`, through `temporary`: what is needed to keep its units
+/// when its input grows.
+///
+/// # Errors
+/// [`Error::DiskFull`], [`Error::Io`], and the errors of `records`.
+pub fn write_records(
+    path: &Path,
+    temporary: &Path,
+    records: impl Iterator<Item = Result<UnitRecord>>,
+) -> Result<()> {
+    let failed = |source| Error::io("write", temporary, source);
+    let mut file = zstd::Encoder::new(Vec::new(), 3).map_err(failed)?;
+    for record in records {
+        let mut line = serde_json::to_vec(&record?).expect("a record has string keys and finite numbers");
+        line.push(b'\n');
+        file.write_all(&line).map_err(failed)?;
+    }
+    atomic::replace(path, temporary, &file.finish().map_err(failed)?)
+}
+
+/// Reads what [`write_records`] wrote; none where there is no such file or it cannot be used.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn read_records(path: &Path) -> Result<Option<Vec<UnitRecord>>> {
+    let file = match fs::File::open(path) {
+        Ok(file) => file,
+        Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(Error::io("read", path, source)),
+    };
+    let lines = zstd::Decoder::new(file).map(|decoder| io::BufReader::new(decoder).lines());
+    let records = lines.and_then(|lines| {
+        lines
+            .map(|line| {
+                let record: UnitRecord = serde_json::from_str(&line?)?;
+                Ok(record)
+            })
+            .collect::<io::Result<Vec<_>>>()
+    });
+    Ok(records.ok().filter(|records| records.iter().all(|record| record.format_version == FORMAT_VERSION)))
 }
 
 #[derive(Serialize, Deserialize)]

@@ -8,6 +8,7 @@
 //!     documents.parquet
 //!     <split>_stats.json
 //!     <split>_rejects.jsonl
+//!     <split>_units.jsonl.zst      what a run needs to keep units when the input grows
 //!   .mashbill/                     only while a run is under way or was interrupted
 //!     lock
 //!     <split>/
@@ -35,6 +36,9 @@ pub const REJECTS_SUFFIX: &str = "_rejects.jsonl";
 /// The end of the name of a split's statistics.
 pub const STATS_SUFFIX: &str = "_stats.json";
 
+/// The end of the name of a split's unit records.
+pub const UNITS_SUFFIX: &str = "_units.jsonl.zst";
+
 /// The name of the shard with this index in its split: `shard_0000.parquet`.
 #[must_use]
 pub fn shard_name(index: usize) -> String {
@@ -47,7 +51,7 @@ pub fn is_split_file(split: &str, name: &str) -> bool {
     let shard = name.strip_prefix("shard_").and_then(|rest| rest.strip_suffix(".parquet"));
     shard.is_some_and(|digits| digits.len() >= 4 && digits.bytes().all(|b| b.is_ascii_digit()))
         || name == DOCUMENTS
-        || name.strip_prefix(split).is_some_and(|rest| rest == STATS_SUFFIX || rest == REJECTS_SUFFIX)
+        || name.strip_prefix(split).is_some_and(|rest| [STATS_SUFFIX, REJECTS_SUFFIX, UNITS_SUFFIX].contains(&rest))
 }
 
 /// The paths of an output folder.
@@ -162,7 +166,7 @@ mod tests {
 
     #[test]
     fn names_of_our_own_are_told_from_others() {
-        for name in ["shard_0000.parquet", "shard_12345.parquet", "documents.parquet", "a_stats.json", "a_rejects.jsonl"] {
+        for name in ["shard_0000.parquet", "shard_12345.parquet", "documents.parquet", "a_stats.json", "a_rejects.jsonl", "a_units.jsonl.zst"] {
             assert!(is_split_file("a", name), "{name}");
         }
         for name in ["shard_1.parquet", "shard_000x.parquet", "b_stats.json", "notes.txt", "a.jsonl", "stats.json"] {

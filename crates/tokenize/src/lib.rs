@@ -19,6 +19,7 @@ mod pack;
 mod pool;
 mod unit;
 mod shards;
+mod grow;
 mod split;
 mod disk;
 pub mod plan;

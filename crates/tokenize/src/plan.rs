@@ -16,7 +16,7 @@ use mashbill_format::stats::Stats;
 use crate::disk::check_space;
 use crate::error::{Error, Result};
 use crate::input::{Input, SplitNames, discover};
-use crate::read::{Blocks, Content, Cutting, read_range};
+use crate::read::{Block, Blocks, Content, Cutting, read_range};
 use crate::tokenizer::{self, SpecialTokensInText};
 
 /// A line that is longer than this many times a document's largest size holds none: JSON spells a byte of
@@ -25,6 +25,9 @@ const LINE_BYTES_PER_TEXT_BYTE: u64 = 6;
 
 /// Lines up to this length are read whole in any case.
 const LINE_BYTES_MIN: u64 = 16 << 20;
+
+/// Why a split is made again whose content alone is another.
+const INPUT_CHANGED: &str = "its input has changed";
 
 /// What is to be tokenized, and how.
 #[derive(Debug, Clone)]
@@ -89,6 +92,8 @@ pub struct SplitPlan {
     pub input: Input,
     /// Why it is made.
     pub why: Why,
+    /// Whether it is there, made in the same way of other input: part of it may be kept.
+    pub(crate) input_changed: bool,
     pub(crate) journal: journal::Plan,
 }
 
@@ -167,7 +172,9 @@ impl Planner<'_> {
                 State::Forced => Why::Forced,
             };
             let interrupted = Journal::is_under_way(&self.output.staging(&input.split), &journal)?;
-            splits.push(SplitPlan { why: if interrupted { Why::Interrupted } else { why }, input, journal });
+            let input_changed = why == Why::Different(INPUT_CHANGED.into());
+            let why = if interrupted { Why::Interrupted } else { why };
+            splits.push(SplitPlan { why, input_changed, input, journal });
         }
         check_space(&self.options.output, &splits)?;
         let vanished = self.manifest.vanished.keys().cloned().collect();
@@ -222,7 +229,7 @@ impl Planner<'_> {
         if self.options.rehash || found != (input.size, input.modified_ns, path.as_str()) {
             let checksum = checksum(input, &cutting(&self.options.bytes))?;
             if split_identity(self.identity, checksum) != split.identity {
-                return Ok(State::Different("its input has changed".into()));
+                return Ok(State::Different(INPUT_CHANGED.into()));
             }
             stats.input.size = input.size;
             stats.input.modified_ns = input.modified_ns;
@@ -315,15 +322,7 @@ fn checksum(input: &Input, cutting: &Cutting<'_>) -> Result<Checksum> {
     let mut blocks = Blocks::open(input, cutting, 0, 0)?;
     let mut units: Vec<Hasher> = Vec::new();
     while let Some(block) = blocks.next()? {
-        let checksum = match &block.content {
-            Content::Range(file) => {
-                let bytes = read_range(file, block.key, block.next_key);
-                Checksum::of(&bytes.map_err(|source| Error::read(&input.path, source))?)
-            }
-            Content::Bytes(bytes) => Checksum::of(bytes),
-            Content::TooLong { checksum, .. } => *checksum,
-            Content::Rows(rows) => rows.for_each(|_| {}),
-        };
+        let checksum = block_checksum(&block, input)?;
         if units.len() <= block.unit {
             units.push(Hasher::new());
         }
@@ -332,6 +331,22 @@ fn checksum(input: &Input, cutting: &Cutting<'_>) -> Result<Checksum> {
     let mut hasher = Hasher::new();
     units.iter().for_each(|unit| hasher.update(&unit.finish().to_bytes()));
     Ok(hasher.finish())
+}
+
+/// The checksum of a block's content.
+///
+/// # Errors
+/// Errors of reading.
+pub(crate) fn block_checksum(block: &Block, input: &Input) -> Result<Checksum> {
+    Ok(match &block.content {
+        Content::Range(file) => {
+            let bytes = read_range(file, block.key, block.next_key);
+            Checksum::of(&bytes.map_err(|source| Error::read(&input.path, source))?)
+        }
+        Content::Bytes(bytes) => Checksum::of(bytes),
+        Content::TooLong { checksum, .. } => *checksum,
+        Content::Rows(rows) => rows.for_each(|_| {}),
+    })
 }
 
 fn tokenizer_identity(identity: &tokenizer::Identity) -> TokenizerIdentity {

@@ -16,6 +16,33 @@ use crate::error::Result;
 /// it is under 2 KiB.
 const FOOTER_BYTES_PER_GROUP: u64 = 8 << 10;
 
+/// What the files of a split are known to hold.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    finished_shards: Vec<DataFile>,
+    /// The row groups of the shard after the finished ones.
+    last_shard: Vec<RowGroup>,
+    documents: Vec<RowGroup>,
+}
+
+impl Written {
+    /// Takes in the record of the next unit.
+    pub(crate) fn add(&mut self, record: UnitRecord) {
+        if !record.finished_shards.is_empty() {
+            self.finished_shards.extend(record.finished_shards);
+            self.last_shard.clear();
+        }
+        let last = self.finished_shards.len();
+        self.last_shard.extend(record.row_groups.into_iter().filter(|(s, _)| *s == last).map(|(_, group)| group));
+        self.documents.extend(record.documents);
+    }
+
+    /// The shards that are finished.
+    pub(crate) fn finished_shards(&self) -> &[DataFile] {
+        &self.finished_shards
+    }
+}
+
 /// The shards of a split, of which the last one is growing.
 #[derive(Debug)]
 pub(crate) struct Shards {
@@ -27,7 +54,7 @@ pub(crate) struct Shards {
 }
 
 impl Shards {
-    /// Goes on where `records` end; with none it begins.
+    /// Goes on after `written`; with nothing written it begins.
     ///
     /// # Errors
     /// [`mashbill_format::Error::Damaged`] where a file is not what was recorded.
@@ -35,20 +62,14 @@ impl Shards {
         folder: &Path,
         compression: Compression,
         shard_bytes: u64,
-        records: &[UnitRecord],
+        written: &mut Written,
     ) -> Result<Self> {
-        let finished: Vec<DataFile> = records.iter().flat_map(|record| record.finished_shards.clone()).collect();
-        let last = finished.len();
-        let groups: Vec<RowGroup> = records
-            .iter()
-            .flat_map(|record| &record.row_groups)
-            .filter(|(shard, _)| *shard == last)
-            .map(|(_, group)| group.clone())
-            .collect();
+        let finished = std::mem::take(&mut written.finished_shards);
+        let groups = std::mem::take(&mut written.last_shard);
         let growing = if groups.is_empty() {
             None
         } else {
-            let path = folder.join(shard_name(last));
+            let path = folder.join(shard_name(finished.len()));
             Some(ParquetAppender::resume(&path, shard::schema(compression), groups)?)
         };
         Ok(Self { folder: folder.to_owned(), compression, shard_bytes, finished, growing })
@@ -103,14 +124,14 @@ impl Shards {
 pub(crate) struct DocumentsFile(ParquetAppender);
 
 impl DocumentsFile {
-    /// Goes on where `records` end; with none it begins.
+    /// Goes on after `written`; with nothing written it begins.
     ///
     /// # Errors
     /// [`mashbill_format::Error::Damaged`] where the file is not what was recorded.
-    pub(crate) fn resume(folder: &Path, compression: Compression, records: &[UnitRecord]) -> Result<Self> {
+    pub(crate) fn resume(folder: &Path, compression: Compression, written: &mut Written) -> Result<Self> {
         let path = folder.join(DOCUMENTS);
         let schema = documents::schema(compression);
-        let groups: Vec<RowGroup> = records.iter().flat_map(|record| record.documents.clone()).collect();
+        let groups = std::mem::take(&mut written.documents);
         Ok(Self(if groups.is_empty() {
             ParquetAppender::create(&path, schema)?
         } else {

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mashbill_format::atomic;
 use mashbill_format::checksum::Hasher;
-use mashbill_format::journal::{Counts, Journal, Reject, Tail, UnitRecord};
-use mashbill_format::layout::{REJECTS_SUFFIX, STATS_SUFFIX, Staging};
+use mashbill_format::journal::{Counts, Journal, Reject, Tail, UnitRecord, write_records};
+use mashbill_format::layout::{REJECTS_SUFFIX, STATS_SUFFIX, Staging, UNITS_SUFFIX};
 use mashbill_format::manifest::{self, FORMAT_VERSION, Ledger, Unit};
 use mashbill_format::record::Reason;
 use mashbill_format::row_group::EncodedRowGroup;
@@ -22,12 +22,13 @@ use mashbill_format::stats::{InputFile, Stats, write_rejects};
 
 use crate::block::{BlockOptions, REJECTS_KEPT, TokenizedBlock, first_of_each, tokenize_block};
 use crate::error::{Error, Result};
+use crate::grow;
 use crate::pack::{PackedRows, Packer};
 use crate::plan::SplitPlan;
 use crate::pool::{Order, Outcome, Pool};
 use crate::read::{Blocks, check_unchanged};
 use crate::run::{Context, Event};
-use crate::shards::{DocumentsFile, Shards};
+use crate::shards::{DocumentsFile, Shards, Written};
 use crate::tokenizer::{Engine, FastRefused, Sample, Tokenizer};
 use crate::unit::{DocumentTable, OpenUnit};
 
@@ -61,13 +62,13 @@ pub(crate) fn make<'env>(
     if let Some(split) = completed(&staging, plan)? {
         return publish(split, &staging, plan, context);
     }
-    let (journal, records) = Journal::open(&staging, &plan.journal)?;
-    let making = match Making::resume(plan, context, pool, tokenizer, journal, records) {
+    grow::seed(plan, context)?;
+    let journal = Journal::open(&staging, &plan.journal)?;
+    let making = match Making::resume(plan, context, pool, tokenizer, journal) {
         // The files are behind the journal, as after a crash of the whole machine: begin again.
         Err(Error::Format(mashbill_format::Error::Damaged { .. } | mashbill_format::Error::Io { .. })) => {
             atomic::remove_folder(staging.root())?;
-            let (journal, records) = Journal::open(&staging, &plan.journal)?;
-            Making::resume(plan, context, pool, tokenizer, journal, records)?
+            Making::resume(plan, context, pool, tokenizer, Journal::open(&staging, &plan.journal)?)?
         }
         made => made?,
     };
@@ -149,7 +150,10 @@ struct Making<'env, 'run> {
     packer: Packer,
     /// Units that are not recorded yet, in order.
     open: VecDeque<OpenUnit>,
-    recorded: Vec<UnitRecord>,
+    /// Units that are recorded.
+    units: Vec<Unit>,
+    /// The key after the units that were recorded at the start.
+    key: u64,
     totals: Counts,
     rejects: Vec<Reject>,
     kept: BTreeMap<Reason, u64>,
@@ -171,7 +175,6 @@ impl<'env, 'run> Making<'env, 'run> {
         pool: &'run Pool<'env>,
         tokenizer: &Arc<Tokenizer>,
         journal: Journal,
-        records: Vec<UnitRecord>,
     ) -> Result<Self> {
         let options = &context.options;
         let files = context.output.staging(&plan.input.split).files();
@@ -179,13 +182,19 @@ impl<'env, 'run> Making<'env, 'run> {
         let mut totals = Counts::default();
         let mut rejects = Vec::new();
         let mut kept = BTreeMap::new();
-        for record in &records {
+        let mut units = Vec::new();
+        let mut written = Written::default();
+        let mut key = 0;
+        for record in journal.units() {
+            let record = record?;
+            key = record.next_key;
             totals.add(&record.counts);
             rejects.extend(first_of_each(record.rejects.clone(), &mut kept));
+            units.push(summary(&record, units.last()));
+            written.add(record);
         }
-        if !records.is_empty() {
-            let key = records.last().map_or(0, |record| record.next_key);
-            context.tell(Event::Resumed { split: plan.input.split.clone(), units: records.len(), key });
+        if !units.is_empty() {
+            context.tell(Event::Resumed { split: plan.input.split.clone(), units: units.len(), key });
             context.progress.add(&totals);
         }
         Ok(Self {
@@ -194,11 +203,12 @@ impl<'env, 'run> Making<'env, 'run> {
             pool,
             tokenizer: Arc::clone(tokenizer),
             journal,
-            shards: Shards::resume(&files, options.compression, options.shard_bytes, &records)?,
-            documents: DocumentsFile::resume(&files, options.compression, &records)?,
+            shards: Shards::resume(&files, options.compression, options.shard_bytes, &mut written)?,
+            documents: DocumentsFile::resume(&files, options.compression, &mut written)?,
             packer: Packer::new(options.max_seq_length, RowLayout::of(options.max_seq_length).rows_per_group),
             open: VecDeque::new(),
-            recorded: records,
+            units,
+            key,
             totals,
             rejects,
             kept,
@@ -221,9 +231,8 @@ impl<'env, 'run> Making<'env, 'run> {
 
     /// Reads the input to its end; afterwards every unit is recorded.
     fn tokenize(&mut self) -> std::result::Result<(), Stop> {
-        let key = self.recorded.last().map_or(0, |record| record.next_key);
         let cutting = self.context.cutting();
-        let mut blocks = Blocks::open(&self.plan.input, &cutting, self.recorded.len(), key)?;
+        let mut blocks = Blocks::open(&self.plan.input, &cutting, self.units.len(), self.key)?;
         let mut ordered_blocks = Ordered::default();
         let mut ordered_rows = Ordered::default();
         let mut ordered_documents = Ordered::default();
@@ -423,7 +432,7 @@ impl<'env, 'run> Making<'env, 'run> {
             self.shards.sync()?;
             self.documents.sync()?;
             self.journal.record(index, &record)?;
-            self.recorded.push(record);
+            self.units.push(summary(&record, self.units.last()));
         }
         Ok(())
     }
@@ -431,13 +440,12 @@ impl<'env, 'run> Making<'env, 'run> {
     /// Writes the units' tails as the last rows, finishes the files and declares them complete.
     fn finish(mut self) -> Result<manifest::Split> {
         let options = &self.context.options;
-        let full_rows: u64 = self.recorded.iter().map(|record| record.counts.rows).sum();
-        let tails: Vec<Tail> = self.recorded.iter_mut().map(|record| std::mem::take(&mut record.tail)).collect();
+        let full_rows: u64 = self.units.iter().map(|unit| unit.rows).sum();
         let mut last_rows = 0;
         let mut encoder = self.context.row_group_encoder();
-        let units = self.units(&tails);
-        for tail in tails {
-            for rows in self.packer.push(&Arc::new(tail.tokens), tail.pieces) {
+        for unit in 0..self.units.len() {
+            let Tail { tokens, pieces } = self.recorded(unit)?.tail;
+            for rows in self.packer.push(&Arc::new(tokens), pieces) {
                 last_rows += self.append_last(&rows, &mut encoder)?;
             }
         }
@@ -453,10 +461,10 @@ impl<'env, 'run> Making<'env, 'run> {
         );
         let ledger = Ledger { padding: positions - tokens, ..self.totals.ledger.clone() };
         let mut hasher = Hasher::new();
-        units.iter().for_each(|unit| hasher.update(&unit.checksum.to_bytes()));
+        self.units.iter().for_each(|unit| hasher.update(&unit.checksum.to_bytes()));
         let source = manifest::Source {
             file: self.plan.input.relative.clone(),
-            bytes: units.iter().map(|unit| unit.bytes).sum(),
+            bytes: self.units.iter().map(|unit| unit.bytes).sum(),
             checksum: hasher.finish(),
         };
         let shard_files = self.shards.finish()?;
@@ -472,7 +480,7 @@ impl<'env, 'run> Making<'env, 'run> {
             ledger,
             shard_files,
             documents,
-            units,
+            units: self.units,
             rejected: self.totals.rejected.clone(),
         };
         let shard_bytes = split.shard_files.iter().map(|shard| shard.bytes).sum();
@@ -508,8 +516,17 @@ impl<'env, 'run> Making<'env, 'run> {
             let path = staging.files().join(format!("{name}{REJECTS_SUFFIX}"));
             write_rejects(&path, &staging.temporary(), &self.plan.input.relative, &self.rejects)?;
         }
+        let units = staging.files().join(format!("{name}{UNITS_SUFFIX}"));
+        write_records(&units, &staging.temporary(), self.journal.units())?;
         self.journal.complete(&split)?;
         Ok(split)
+    }
+
+    /// The record of a unit that was recorded.
+    fn recorded(&self, unit: usize) -> Result<UnitRecord> {
+        let path = self.context.output.staging(&self.plan.input.split).unit(unit);
+        let missing = mashbill_format::Error::Damaged { path, what: "the record is gone".into() };
+        Ok(self.journal.unit(unit)?.ok_or(missing)?)
     }
 
     fn append_last(&mut self, rows: &PackedRows, encoder: &mut RowGroupEncoder) -> Result<u64> {
@@ -517,23 +534,18 @@ impl<'env, 'run> Making<'env, 'run> {
         self.shards.append(&group)?;
         Ok(rows.count() as u64)
     }
+}
 
-    fn units(&self, tails: &[Tail]) -> Vec<Unit> {
-        let mut first_row = 0;
-        let mut units = Vec::with_capacity(self.recorded.len());
-        for (record, tail) in self.recorded.iter().zip(tails) {
-            units.push(Unit {
-                first_key: record.first_key,
-                bytes: record.bytes,
-                checksum: record.checksum,
-                documents: record.counts.documents,
-                first_row,
-                rows: record.counts.rows,
-                tail_tokens: tail.tokens.len() as u64,
-            });
-            first_row += record.counts.rows;
-        }
-        units
+/// What the manifest says of a unit, which follows `before`.
+fn summary(record: &UnitRecord, before: Option<&Unit>) -> Unit {
+    Unit {
+        first_key: record.first_key,
+        bytes: record.bytes,
+        checksum: record.checksum,
+        documents: record.counts.documents,
+        first_row: before.map_or(0, |unit| unit.first_row + unit.rows),
+        rows: record.counts.rows,
+        tail_tokens: record.tail.tokens.len() as u64,
     }
 }
 
