@@ -133,12 +133,14 @@ impl<'de: 'a, 'a> Deserialize<'de> for Merge<'a> {
             }
 
             fn visit_borrowed_str<E: serde::de::Error>(self, rule: &'de str) -> Result<Self::Value, E> {
-                let (left, right) = rule.split_once(' ').ok_or_else(|| E::custom("a merge without a space"))?;
+                let (left, right) =
+                    rule.split_once(' ').ok_or_else(|| E::custom("a merge without a space"))?;
                 Ok(Merge { left: Cow::Borrowed(left), right: Cow::Borrowed(right) })
             }
 
             fn visit_str<E: serde::de::Error>(self, rule: &str) -> Result<Self::Value, E> {
-                let (left, right) = rule.split_once(' ').ok_or_else(|| E::custom("a merge without a space"))?;
+                let (left, right) =
+                    rule.split_once(' ').ok_or_else(|| E::custom("a merge without a space"))?;
                 Ok(Merge { left: Cow::Owned(left.to_owned()), right: Cow::Owned(right.to_owned()) })
             }
 

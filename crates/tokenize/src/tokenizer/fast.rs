@@ -3,11 +3,12 @@
 //! It is used only where it gives the same ids, which [`super::self_check`] finds out.
 
 use fastokens::AddedTokenPolicy;
+use fastokens::models::Model;
 use serde_json::{Map, Value, json};
 use tokenizers::AddedToken;
 
 use super::definition::{Definition, Merge};
-use super::segments::Borders;
+use super::segments::{Cutter, MARGIN, SEGMENT_BYTES};
 use super::{Error, FastRefused, SpecialTokensInText};
 
 /// The version of the crate that is checked against the reference.
@@ -16,7 +17,9 @@ pub(super) const VERSION: &str = "0.3.5";
 /// `fastokens` with a tokenizer loaded.
 pub(super) struct FastEngine {
     tokenizer: fastokens::Tokenizer,
-    borders: Borders,
+    /// `None` where every document has to stay whole.
+    cutter: Option<Cutter>,
+    segment_bytes: usize,
 }
 
 impl FastEngine {
@@ -36,12 +39,8 @@ impl FastEngine {
         let unused_ids = unused_ids(definition)?;
         let tokenizer = fastokens::Tokenizer::from_json(typed(definition, added_tokens, &unused_ids))
             .map_err(|error| FastRefused::Load { why: error.to_string() })?;
-        Ok(Self { tokenizer, borders: Borders::of(definition, added_tokens) })
-    }
-
-    /// The vocabulary entry with this id.
-    pub(super) fn entry(&self, id: u32) -> Option<String> {
-        self.tokenizer.id_to_token(id).map(str::to_owned)
+        let cutter = Cutter::new(definition, added_tokens);
+        Ok(Self { tokenizer, cutter, segment_bytes: SEGMENT_BYTES })
     }
 
     /// Appends the ids of `text`, without anything before or after them.
@@ -55,20 +54,118 @@ impl FastEngine {
             SpecialTokensInText::Split => AddedTokenPolicy::SkipSpecial,
             SpecialTokensInText::Encode | SpecialTokensInText::Reject => AddedTokenPolicy::All,
         };
-        for segment in self.borders.segments(text) {
-            let segment_ids: Vec<u32> = self
-                .tokenizer
-                .encode_unpadded(segment, false, policy)
-                .map_err(|error| Error::Encode { source: error.into() })?;
-            if ids.is_empty() && ids.capacity() < segment_ids.len() {
-                *ids = segment_ids;
-            } else {
-                ids.extend_from_slice(&segment_ids);
-            }
+        match &self.cutter {
+            Some(cutter) if text.len() > self.segment_bytes => self.encode_cut(text, cutter, policy, ids),
+            _ => self.encode_whole(text, policy, ids),
         }
+    }
+
+    /// The vocabulary's entry for an id.
+    pub(super) fn entry(&self, id: u32) -> Option<String> {
+        self.tokenizer.id_to_token(id).map(str::to_owned)
+    }
+
+    fn encode_whole(&self, text: &str, policy: AddedTokenPolicy, ids: &mut Vec<u32>) -> Result<(), Error> {
+        let text_ids: Vec<u32> = self
+            .tokenizer
+            .encode_unpadded(text, false, policy)
+            .map_err(|error| Error::Encode { source: error.into() })?;
+        ids.extend_from_slice(&text_ids);
         Ok(())
     }
+
+    /// Encodes a long text in segments.
+    fn encode_cut(
+        &self,
+        text: &str,
+        cutter: &Cutter,
+        policy: AddedTokenPolicy,
+        ids: &mut Vec<u32>,
+    ) -> Result<(), Error> {
+        let mut rest = text;
+        while rest.len() > self.segment_bytes {
+            let segment;
+            if let Some(border) = cutter.last_border(rest, self.segment_bytes) {
+                (segment, rest) = rest.split_at(border);
+                self.encode_whole(segment, policy, ids)?;
+            } else {
+                let border = cutter.first_border(rest, self.segment_bytes).unwrap_or(rest.len());
+                (segment, rest) = rest.split_at(border);
+                let start = ids.len();
+                if !self.encode_joined(segment, cutter, policy, ids)? {
+                    ids.truncate(start);
+                    self.encode_whole(segment, policy, ids)?;
+                }
+            }
+        }
+        self.encode_whole(rest, policy, ids)
+    }
+
+    /// Encodes a text without borders in parts that end at joints; `false` where that
+    /// can't be done.
+    ///
+    /// Tokens at a part's end are often other ones when the word goes on, so a part
+    /// gives up its last tokens to the next one, and one more each time that the
+    /// joint turns out to be none.
+    fn encode_joined(
+        &self,
+        text: &str,
+        cutter: &Cutter,
+        policy: AddedTokenPolicy,
+        ids: &mut Vec<u32>,
+    ) -> Result<bool, Error> {
+        let (mut done, mut joint) = (0, 0);
+        let mut attempts_left = JOINT_ATTEMPTS;
+        loop {
+            let rest = &text[joint..];
+            let is_last = rest.len() <= self.segment_bytes + MARGIN;
+            let end = if is_last { Some(rest.len()) } else { cutter.last_joint(rest, self.segment_bytes) };
+            let Some(end) = end else { return Ok(false) };
+            let first = ids.len();
+            self.encode_whole(&rest[..end], policy, ids)?;
+            let holds = joint == 0 || self.stay_two(text, joint, ids[first - 1], ids[first]);
+            if holds && is_last {
+                return Ok(true);
+            }
+            let give_up_bytes = if holds {
+                (done, joint, attempts_left) = (joint, joint + end, JOINT_ATTEMPTS);
+                (self.segment_bytes / 4).min(GIVEN_UP_BYTES)
+            } else {
+                ids.truncate(first);
+                attempts_left -= 1;
+                1
+            };
+            // The joint goes back to where one of the last tokens begins.
+            let latest = joint - give_up_bytes;
+            while joint > latest || !cutter.is_joint(&text[done..], joint - done) {
+                let Some(last) = ids.pop() else { return Ok(false) };
+                let bytes = self.tokenizer.id_to_token(last).map_or(0, |token| token.chars().count());
+                if attempts_left == 0 || bytes == 0 || joint < done + bytes + 1 {
+                    return Ok(false);
+                }
+                joint -= bytes;
+            }
+        }
+    }
+
+    /// Whether the tokens before and behind `joint` stay two when what they stand for
+    /// is encoded as one word.
+    fn stay_two(&self, text: &str, joint: usize, before: u32, behind: u32) -> bool {
+        let bytes = |id| self.tokenizer.id_to_token(id).map(|token| token.chars().count());
+        let (Some(bytes_before), Some(bytes_behind)) = (bytes(before), bytes(behind)) else { return false };
+        let start = joint.checked_sub(bytes_before);
+        let Some(word) = start.and_then(|start| text.get(start..joint + bytes_behind)) else { return false };
+        let Model::Bpe(model) = self.tokenizer.model();
+        let mut ids = Vec::new();
+        model.tokenize_into_fused(word, &mut ids).is_ok() && ids == [before, behind]
+    }
 }
+
+/// So many times a joint is moved before a text is encoded whole.
+const JOINT_ATTEMPTS: usize = 64;
+
+/// So many bytes at a part's end are given up at once, as they seldom stay as they are.
+const GIVEN_UP_BYTES: usize = 256;
 
 /// The definition as the engine reads it: without what it doesn't need, and with each
 /// merge in one string, which takes a third of the memory of two.
@@ -137,4 +234,135 @@ fn added_token((id, token): &(u32, AddedToken)) -> Value {
         "normalized": token.normalized,
         "special": token.special,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::reference::{Outline, Reference};
+    use super::super::vocabulary::VocabularyIndex;
+    use super::super::{TokenizerFiles, embedded};
+    use super::*;
+
+    /// Documents that are cut into tiny segments have the reference's ids.
+    fn check_cuts(files: &TokenizerFiles, pieces: &[&str]) {
+        let policy = SpecialTokensInText::Encode;
+        let definition = Definition::parse(&files.tokenizer_json).unwrap();
+        let outline = Outline::new(&definition, &VocabularyIndex::new(&definition)).unwrap();
+        let mut engine = FastEngine::new(&definition, &outline.added_tokens()).unwrap();
+        assert!(engine.cutter.is_some());
+        let reference = Reference::whole(&files.tokenizer_json, policy).unwrap();
+        let mut state = 7_u64;
+        let mut random = |limit: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % limit
+        };
+        let (mut expected, mut found) = (Vec::new(), Vec::new());
+        for round in 0..4_000 {
+            engine.segment_bytes = [24, 40, 100, 400][round % 4];
+            let mut text = String::new();
+            for _ in 0..1 + random(8) {
+                let piece = pieces[random(pieces.len())];
+                let most = if random(3) == 0 { 300 } else { 4 };
+                text.push_str(&piece.repeat(1 + random(most)));
+            }
+            expected.clear();
+            found.clear();
+            reference.encode(&text, &mut expected).unwrap();
+            engine.encode(&text, policy, &mut found).unwrap();
+            assert_eq!(found, expected, "{text:?} in segments of {} bytes", engine.segment_bytes);
+        }
+    }
+
+    const PIECES: &[&str] = &[
+        "a",
+        "A",
+        "ab",
+        "aB",
+        "the",
+        "xyz",
+        "Zz",
+        "-",
+        "=-",
+        "/",
+        "'",
+        "'s",
+        "!",
+        ".",
+        "(",
+        "0",
+        "12",
+        "7x",
+        " ",
+        "  ",
+        "\t",
+        "\n",
+        " \n",
+        "\n ",
+        "\n\n\t",
+        "\r\n",
+        "\r",
+        "a ",
+        " a",
+        "é",
+        "中",
+        "中。",
+        "は、",
+        "한",
+        "😀",
+        "\u{301}",
+        "\u{3000}",
+        "\u{a0}",
+        "\u{2003}\n",
+        "<|endoftext|>",
+        "<|endoftext",
+        "|>",
+        "_",
+        "don't",
+        "I'LL",
+        "\u{85}",
+        "ſ",
+        "'ſ",
+    ];
+
+    #[test]
+    fn cuts_change_nothing_for_gpt2() {
+        check_cuts(&embedded("gpt2").unwrap(), PIECES);
+    }
+
+    #[test]
+    fn cuts_change_nothing_for_cl100k() {
+        check_cuts(&embedded("cl100k_base").unwrap(), PIECES);
+    }
+
+    #[test]
+    fn cuts_change_nothing_for_o200k() {
+        check_cuts(&embedded("o200k_base").unwrap(), PIECES);
+    }
+
+    #[test]
+    fn cuts_change_nothing_beside_added_tokens_that_look_around() {
+        let files = embedded("cl100k_base").unwrap();
+        let mut file: Value = serde_json::from_str(&files.tokenizer_json).unwrap();
+        let tokens = [
+            ("<L>", "lstrip"),
+            ("<R>", "rstrip"),
+            ("word", "single_word"),
+            ("a b", ""),
+            ("--\n", ""),
+            ("zz", ""),
+        ];
+        for (position, (content, flag)) in tokens.iter().enumerate() {
+            file["added_tokens"].as_array_mut().unwrap().push(json!({
+                "id": 100_277 + position, "content": content, "single_word": *flag == "single_word",
+                "lstrip": *flag == "lstrip", "rstrip": *flag == "rstrip", "normalized": true, "special": false,
+            }));
+        }
+        for normalizer in [Value::Null, json!({ "type": "NFC" })] {
+            file["normalizer"] = normalizer;
+            let files = TokenizerFiles { tokenizer_json: file.to_string(), ..files.clone() };
+            let more = ["<L>", "<R>", "word", "a b", "-", "z", "zz", "\n"];
+            let pieces: Vec<&str> = PIECES.iter().copied().chain(more.repeat(4)).collect();
+            check_cuts(&files, &pieces);
+        }
+    }
 }

@@ -22,8 +22,8 @@ use std::path::{Path, PathBuf};
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::{
     AddedToken, DecoderWrapper, Encoding, Model, NormalizerWrapper, OffsetReferential, OffsetType,
-    PostProcessorWrapper, PreTokenizer as _, PreTokenizerWrapper, Token, Tokenizer,
-    TokenizerBuilder, TokenizerImpl,
+    PostProcessorWrapper, PreTokenizer as _, PreTokenizerWrapper, Token, Tokenizer, TokenizerBuilder,
+    TokenizerImpl,
 };
 
 use super::definition::{AddedTokenEntry, Definition};
@@ -39,20 +39,12 @@ pub(super) enum Reference {
     Part(Box<Pipeline<PartialModel>>),
 }
 
-type Pipeline<M> = TokenizerImpl<
-    M,
-    NormalizerWrapper,
-    PreTokenizerWrapper,
-    PostProcessorWrapper,
-    DecoderWrapper,
->;
+type Pipeline<M> =
+    TokenizerImpl<M, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
 
 impl Reference {
     /// The reference for any text.
-    pub(super) fn whole(
-        tokenizer_json: &str,
-        policy: SpecialTokensInText,
-    ) -> Result<Self, Error> {
+    pub(super) fn whole(tokenizer_json: &str, policy: SpecialTokensInText) -> Result<Self, Error> {
         let mut tokenizer = Tokenizer::from_bytes(tokenizer_json).map_err(refused)?;
         tokenizer.with_truncation(None).map_err(refused)?;
         tokenizer.with_padding(None);
@@ -102,10 +94,8 @@ impl Outline {
     /// The ids that the post-processor puts before and after a document.
     pub(super) fn template(&self) -> Result<(Vec<u32>, Vec<u32>), Error> {
         let document = Token::new(u32::MAX, "a".to_owned(), (0, 1));
-        let around = self
-            .0
-            .post_process(Encoding::from_tokens(vec![document], 0), None, true)
-            .map_err(refused)?;
+        let around =
+            self.0.post_process(Encoding::from_tokens(vec![document], 0), None, true).map_err(refused)?;
         let mut parts = around.get_ids().split(|&id| id == u32::MAX);
         match (parts.next(), parts.next(), parts.next()) {
             (Some(before), Some(after), None) => Ok((before.to_vec(), after.to_vec())),

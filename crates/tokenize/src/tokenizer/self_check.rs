@@ -118,7 +118,26 @@ const FIXED: &[&str] = &[
 /// which the engines change their method.
 fn runs() -> Vec<String> {
     let mut runs = Vec::new();
-    for run in [" ", "\n", "\t", "a", "A", "0", "-", "=", "'", "\u{e9}", "\u{4e00}", "\u{1f600}", "\u{301}", "\u{a0}", "\r\n", " \n", "ab", "/"] {
+    for run in [
+        " ",
+        "\n",
+        "\t",
+        "a",
+        "A",
+        "0",
+        "-",
+        "=",
+        "'",
+        "\u{e9}",
+        "\u{4e00}",
+        "\u{1f600}",
+        "\u{301}",
+        "\u{a0}",
+        "\r\n",
+        " \n",
+        "ab",
+        "/",
+    ] {
         for times in [3, 16, 33, 127, 260] {
             runs.push(format!("x{}y {}", run.repeat(times), run.repeat(times + 1)));
         }
@@ -144,7 +163,9 @@ fn around_added_tokens(added_tokens: &[(u32, AddedToken)]) -> Vec<String> {
         // Tokenizers have hundreds of tokens of one kind: the first ones and each
         // eighth are tried in every way, the others in one text.
         if position < 24 || position.is_multiple_of(8) {
-            texts.push(format!("a {token} b{token}{token}c  {token}  \n{token}\n\n{token} {cut} {cut_end}{token}{cut}"));
+            texts.push(format!(
+                "a {token} b{token}{token}c  {token}  \n{token}\n\n{token} {cut} {cut_end}{token}{cut}"
+            ));
             texts.push(format!("{token} x"));
             texts.push(format!("x{token}"));
             texts.push(format!("{token}'s \u{e9}{token}\u{301}1{token}_{}", token.to_uppercase()));

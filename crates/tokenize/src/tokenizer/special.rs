@@ -134,7 +134,8 @@ impl<'d> SpecialTokens<'d> {
             ("generation_config.json", &files.generation_config),
         ] {
             if let Some(text) = text {
-                let value = serde_json::from_str(text).map_err(|source| Error::Json { file: name, source })?;
+                let value =
+                    serde_json::from_str(text).map_err(|source| Error::Json { file: name, source })?;
                 parsed.push((name, value));
             }
         }
@@ -196,7 +197,8 @@ impl<'d> SpecialTokens<'d> {
         let one = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
         let Some(list) = value.as_array() else { return one(value) };
         let ids: Vec<u32> = list.iter().filter_map(one).collect();
-        let ends_document = |id: &&u32| self.tokens.token(**id).is_some_and(|token| DOCUMENT_ENDS.contains(&token));
+        let ends_document =
+            |id: &&u32| self.tokens.token(**id).is_some_and(|token| DOCUMENT_ENDS.contains(&token));
         ids.iter().find(ends_document).or(ids.first()).copied()
     }
 }
