@@ -16,13 +16,12 @@ mod compression;
 mod delta;
 mod indices;
 mod levels;
-mod snappy;
 
 pub use compression::Compression;
 
 pub(crate) use chunk::{Chunk, Encoding, join};
 pub(crate) use compact::offset_index;
-pub(crate) use compression::Compressor;
+pub(crate) use compression::{Compressor, Moved};
 pub(crate) use delta::delta_binary_packed;
 pub(crate) use indices::{bit_packed_indices, index_width};
 pub(crate) use levels::{Runs, levels_of_equal_lists, levels_of_lists, levels_of_options, varint_bytes};

@@ -1,5 +1,7 @@
 //! Shards: what goes in comes out of the stock reader, and the bytes depend on the rows alone.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where it panics")]
+
 use mashbill_format::encode::Compression;
 use mashbill_format::parquet_file::ParquetAppender;
 use mashbill_format::row_group::EncodedRowGroup;
@@ -179,18 +181,6 @@ fn a_group_may_have_more_than_65536_distinct_tokens() {
     for compression in Compression::ALL {
         let group = packed.encode(&mut packed.encoder(compression), &[&packed.tokens]);
         assert_eq!(round_trip(&[group], compression), [packed.expected()]);
-    }
-}
-
-#[test]
-fn an_encoder_is_exact_after_many_groups() {
-    // The base of the dictionary's table wraps around after some 2^32 / 60,000 groups of this vocabulary; a
-    // vocabulary of 2^31 would do it in two, but not fit in memory. So only many groups are tried here.
-    let packed = Packed::new(16, 64, &[100, 300], random(1));
-    let mut encoder = packed.encoder(Compression::None);
-    let first = packed.encode(&mut encoder, &[&packed.tokens]);
-    for _ in 0..1000 {
-        assert_eq!(packed.encode(&mut encoder, &[&packed.tokens]), first);
     }
 }
 

@@ -1,7 +1,7 @@
 //! One column's pages, appended one after another.
 
 use super::compact::{data_page_header, dictionary_page_header};
-use super::compression::{Compressed, Compressor};
+use super::compression::Compressor;
 use crate::row_group::{ColumnChunk, EncodedRowGroup, RowGroup};
 
 /// The encodings data pages use, with their numbers in `parquet.thrift`.
@@ -29,8 +29,7 @@ impl Chunk {
         dictionary_page_header(&mut self.dictionary, raw.len(), body.len(), entries);
         self.dictionary_uncompressed_bytes = (self.dictionary.len() + raw.len()) as u64;
         self.meta.uncompressed_bytes += self.dictionary_uncompressed_bytes;
-        self.dictionary.extend_from_slice(body.head);
-        self.dictionary.extend_from_slice(body.body);
+        self.dictionary.extend_from_slice(body);
         self.meta.dictionary_bytes = self.dictionary.len() as u64;
     }
 
@@ -41,19 +40,13 @@ impl Chunk {
         self.meta.uncompressed_bytes += other.dictionary_uncompressed_bytes;
     }
 
-    /// Appends a data page: `values` levels and their values, which were `raw_bytes` before compression.
-    pub(crate) fn data_page(
-        &mut self,
-        values: usize,
-        encoding: Encoding,
-        raw_bytes: usize,
-        page: Compressed<'_>,
-    ) {
+    /// Appends a data page: `values` levels and their values, compressed in `page`, which were
+    /// `raw_bytes` before.
+    pub(crate) fn data_page(&mut self, values: usize, encoding: Encoding, raw_bytes: usize, page: &[u8]) {
         let start = self.pages.len();
         data_page_header(&mut self.pages, raw_bytes, page.len(), values, encoding as i64);
         self.meta.uncompressed_bytes += (self.pages.len() - start + raw_bytes) as u64;
-        self.pages.extend_from_slice(page.head);
-        self.pages.extend_from_slice(page.body);
+        self.pages.extend_from_slice(page);
         self.meta.values += values as u64;
         self.meta.pages.push((self.pages.len() - start) as u64);
     }

@@ -1,13 +1,11 @@
 //! The codecs a page may be compressed with.
 
 use std::fmt;
-use std::ops::Range;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::levels::{varint, varint_bytes};
-use super::snappy::move_operations;
 
 /// How the pages of a Parquet file are compressed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -56,12 +54,10 @@ impl fmt::Display for Compression {
 /// A codec with the memory it works in.
 pub(crate) struct Compressor {
     codec: Codec,
-    /// What stands before `body`: a Snappy stream may be put together from parts.
-    head: Vec<u8>,
-    /// Room for the largest result so far; `body_range` is the last one.
-    body: Vec<u8>,
-    body_range: Range<usize>,
-    moved: Vec<u8>,
+    /// Room for the largest result so far.
+    out: Vec<u8>,
+    first: Vec<u8>,
+    second: Vec<u8>,
 }
 
 enum Codec {
@@ -70,11 +66,20 @@ enum Codec {
     None,
 }
 
-/// Compressed bytes, in two parts.
+/// Two pages, the second of which has the first one's values, moved to the front by one.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Compressed<'a> {
-    pub(crate) head: &'a [u8],
-    pub(crate) body: &'a [u8],
+pub(crate) struct Moved<'a> {
+    /// A page whose values are plain bytes.
+    pub(crate) first: &'a [u8],
+    /// A page of the same length: the bytes before the values are the same, and its value `i` is the first
+    /// page's value `i + 1`, with exceptions.
+    pub(crate) second: &'a [u8],
+    /// Where the values begin.
+    pub(crate) values: usize,
+    /// Bytes of a value, 4 at most.
+    pub(crate) width: usize,
+    /// The exceptions: ascending positions in the second page. Its last value is one, named or not.
+    pub(crate) changed: &'a [usize],
 }
 
 impl Compressor {
@@ -88,85 +93,103 @@ impl Compressor {
             ),
             Compression::None => Codec::None,
         };
-        Self { codec, head: Vec::new(), body: Vec::new(), body_range: 0..0, moved: Vec::new() }
+        Self { codec, out: Vec::new(), first: Vec::new(), second: Vec::new() }
     }
 
-    /// `page` compressed.
+    /// `raw` compressed.
     ///
     /// # Panics
-    /// Panics when `page` is larger than a page may be (2 GiB).
-    pub(crate) fn compress<'a>(&'a mut self, page: &'a [u8]) -> Compressed<'a> {
-        self.head.clear();
-        match self.compress_body(page) {
-            Some(()) => Compressed { head: &self.head, body: &self.body[self.body_range.clone()] },
-            None => Compressed { head: &[], body: page },
-        }
-    }
-
-    /// `page` compressed so that [`Compressor::compress_moved`] may follow; its values begin at `values`.
-    pub(crate) fn compress_movable<'a>(&'a mut self, page: &'a [u8], values: usize) -> Compressed<'a> {
-        if !matches!(self.codec, Codec::Snappy(_)) {
-            return self.compress(page);
-        }
-        // The length of all; then the operations of what stands before the values, and of the values.
-        self.compress_body(&page[..values]);
-        self.head.clear();
-        varint(&mut self.head, page.len() as u64);
-        self.head.extend_from_slice(&self.body[varint_bytes(values)..self.body_range.end]);
-        self.compress_body(&page[values..]);
-        self.body_range.start = varint_bytes(page.len() - values);
-        Compressed { head: &self.head, body: &self.body[self.body_range.clone()] }
-    }
-
-    /// `page` compressed with what was found in the page before, which was given to
-    /// [`Compressor::compress_movable`]: of the same length, with the same bytes before the values, and values
-    /// of `width` bytes of which each is the next one's of that page, except those at `changed` (ascending
-    /// positions of values) and the last.
-    pub(crate) fn compress_moved<'a>(
-        &'a mut self,
-        page: &'a [u8],
-        values: usize,
-        width: usize,
-        changed: &[usize],
-    ) -> Compressed<'a> {
-        if !matches!(self.codec, Codec::Snappy(_)) {
-            return self.compress(page);
-        }
-        self.moved.clear();
-        let operations = &self.body[self.body_range.clone()];
-        move_operations(&mut self.moved, operations, &page[values..], width, changed);
-        Compressed { head: &self.head, body: &self.moved }
-    }
-
-    /// Compresses `raw` to `body[body_range]`; none where it stays as it is.
-    fn compress_body(&mut self, raw: &[u8]) -> Option<()> {
+    /// Panics when `raw` is larger than a page may be (2 GiB).
+    pub(crate) fn compress<'a>(&'a mut self, raw: &'a [u8]) -> &'a [u8] {
         assert!(i32::try_from(raw.len()).is_ok(), "a Parquet page is smaller than 2 GiB");
-        let bound = match self.codec {
-            Codec::Snappy(_) => snap::raw::max_compress_len(raw.len()),
-            Codec::Zstd(_) => zstd::zstd_safe::compress_bound(raw.len()),
-            Codec::None => return None,
-        };
-        if self.body.len() < bound {
-            self.body.resize(bound, 0);
+        let (bound, out) = (self.codec.bound(raw.len()), &mut self.out);
+        if out.len() < bound {
+            out.resize(bound, 0);
         }
         let length = match &mut self.codec {
             Codec::Snappy(encoder) => {
-                encoder.compress(raw, &mut self.body).expect("there is room for the largest result")
+                encoder.compress(raw, out).expect("there is room for the largest result")
             }
             Codec::Zstd(compressor) => compressor
-                .compress_to_buffer(raw, &mut self.body[..])
+                .compress_to_buffer(raw, &mut out[..])
                 .expect("there is room for the largest result"),
-            Codec::None => return None,
+            Codec::None => return raw,
         };
-        self.body_range = 0..length;
-        Some(())
+        &self.out[..length]
+    }
+
+    /// Both pages compressed, each given to one of the functions in turn.
+    ///
+    /// A Snappy stream is a row of operations that refer to what stands before them by distance. So what
+    /// Snappy finds in a stretch that both pages have is found once and stands in both streams.
+    pub(crate) fn compress_moved(
+        &mut self,
+        pages: Moved<'_>,
+        take_first: impl FnOnce(&[u8]),
+        take_second: impl FnOnce(&[u8]),
+    ) {
+        /// Repeats are not found across an exception, so with more than these it is better to search twice.
+        const MOST_EXCEPTIONS: usize = 16;
+        if matches!(self.codec, Codec::Snappy(_)) && pages.changed.len() <= MOST_EXCEPTIONS {
+            self.snappy_moved(pages);
+            take_first(&self.first);
+            take_second(&self.second);
+        } else {
+            take_first(self.compress(pages.first));
+            take_second(self.compress(pages.second));
+        }
+    }
+
+    fn snappy_moved(&mut self, pages: Moved<'_>) {
+        let (levels, first) = pages.first.split_at(pages.values);
+        let second = &pages.second[pages.values..];
+        let width = pages.width;
+        self.first.clear();
+        self.second.clear();
+        varint(&mut self.first, pages.first.len() as u64);
+        varint(&mut self.second, pages.second.len() as u64);
+        self.snappy_both(levels);
+        snappy_literal(&mut self.first, &first[..width]);
+        let last = second.len() / width - 1;
+        let mut begin = width;
+        for &at in pages.changed.iter().chain((pages.changed.last() != Some(&last)).then_some(&last)) {
+            let end = (at + 1) * width;
+            self.snappy_both(&first[begin..end]);
+            if at < last {
+                snappy_literal(&mut self.first, &first[end..end + width]);
+            }
+            snappy_literal(&mut self.second, &second[at * width..end]);
+            begin = end + width;
+        }
+    }
+
+    /// Appends the operations that decode to `raw` to both streams.
+    fn snappy_both(&mut self, raw: &[u8]) {
+        if raw.is_empty() {
+            return;
+        }
+        let compressed = self.compress(raw).len();
+        let operations = &self.out[varint_bytes(raw.len())..compressed];
+        self.first.extend_from_slice(operations);
+        self.second.extend_from_slice(operations);
     }
 }
 
-impl Compressed<'_> {
-    pub(crate) fn len(&self) -> usize {
-        self.head.len() + self.body.len()
+impl Codec {
+    /// The largest size `bytes` may take when compressed.
+    fn bound(&self, bytes: usize) -> usize {
+        match self {
+            Self::Snappy(_) => snap::raw::max_compress_len(bytes),
+            Self::Zstd(_) => zstd::zstd_safe::compress_bound(bytes),
+            Self::None => 0,
+        }
     }
+}
+
+/// Appends a literal of 1 to 60 bytes.
+fn snappy_literal(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.push((bytes.len() as u8 - 1) << 2);
+    out.extend_from_slice(bytes);
 }
 
 impl fmt::Debug for Compressor {
@@ -177,5 +200,67 @@ impl fmt::Debug for Compressor {
             Codec::None => "none",
         };
         f.debug_tuple("Compressor").field(&name).finish()
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails where it panics")]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Compresses `values` without the last beside `values` without the first, changed at some places.
+    fn check(levels: &[u8], values: &[u32], width: usize, changed: &[usize]) -> (usize, usize) {
+        let page = |values: &[u32]| -> Vec<u8> {
+            let bytes = values.iter().flat_map(|value| value.to_le_bytes()[..width].to_vec());
+            levels.iter().copied().chain(bytes).collect()
+        };
+        let first = page(&values[..values.len() - 1]);
+        let mut second = values[1..].to_vec();
+        changed.iter().for_each(|&at| second[at] ^= 1);
+        let second = page(&second);
+        let mut sizes = (0, 0);
+        Compressor::new(Compression::Snappy).compress_moved(
+            Moved { first: &first, second: &second, values: levels.len(), width, changed },
+            |compressed| {
+                assert_eq!(snap::raw::Decoder::new().decompress_vec(compressed).unwrap(), first);
+                sizes.0 = compressed.len();
+            },
+            |compressed| {
+                assert_eq!(snap::raw::Decoder::new().decompress_vec(compressed).unwrap(), second);
+                sizes.1 = compressed.len();
+            },
+        );
+        sizes
+    }
+
+    proptest! {
+        #[test]
+        fn pages_that_share_operations_decode(
+            levels in prop::collection::vec(any::<u8>(), 0..100),
+            words in prop::collection::vec(prop::collection::vec(any::<u32>(), 1..30), 1..20),
+            order in prop::collection::vec(any::<prop::sample::Index>(), 1..400),
+            width in 1..=4usize,
+            changed in prop::collection::vec(any::<prop::sample::Index>(), 0..20),
+        ) {
+            let values: Vec<u32> = order.iter().flat_map(|at| words[at.index(words.len())].clone()).collect();
+            if values.len() > 1 {
+                let mut changed: Vec<usize> = changed.iter().map(|at| at.index(values.len() - 1)).collect();
+                changed.sort_unstable();
+                changed.dedup();
+                check(&levels, &values, width, &changed);
+            }
+        }
+    }
+
+    #[test]
+    fn pages_that_share_operations_are_as_small_as_others() {
+        let values: Vec<u32> =
+            (0..200_000).map(|at: u32| (at % 1000).wrapping_mul(2_654_435_761) >> 7).collect();
+        let (first, second) = check(&[7; 300], &values, 2, &[100, 70_000]);
+        let alone: Vec<u8> = values.iter().flat_map(|value| (*value as u16).to_le_bytes()).collect();
+        let alone = snap::raw::Encoder::new().compress_vec(&alone).unwrap().len();
+        assert!(first.max(second) < alone + alone / 10, "{first}, {second}, {alone}");
     }
 }

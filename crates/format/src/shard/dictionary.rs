@@ -45,10 +45,9 @@ impl Dictionary {
 
     /// Appends the index of each token; new ones are added.
     pub(super) fn look_up(&mut self, tokens: &[u32], indices: &mut Vec<u32>) {
-        // The base and the number of values are kept in registers: this loop runs once for every token there is.
+        // The base and the number of values stay in registers: this loop runs once for every token there is.
         let (base, mut known) = (self.base, self.values.len() as u32);
-        let slots = self.slots.as_mut_slice();
-        let values = &mut self.values;
+        let (slots, values) = (self.slots.as_mut_slice(), &mut self.values);
         indices.extend(tokens.iter().map(|&token| {
             let slot = &mut slots[token as usize];
             let index = slot.wrapping_sub(base);
@@ -76,5 +75,28 @@ impl Dictionary {
     /// The index of a label: of a token or [`IGNORED`].
     pub(super) fn label(&mut self, label: i32) -> u32 {
         if label == IGNORED { Self::IGNORED } else { self.index(label as u32) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indices_are_right_where_the_base_begins_anew() {
+        let tokens = [3, 1, 3, 9, 0, 1];
+        for base in u32::MAX - 40..=u32::MAX - 11 {
+            let mut dictionary = Dictionary::new(10);
+            dictionary.base = base;
+            for _ in 0..5 {
+                let mut indices = Vec::new();
+                dictionary.look_up(&tokens, &mut indices);
+                assert_eq!(indices, [1, 2, 1, 3, 4, 2]);
+                assert_eq!(dictionary.label(IGNORED), Dictionary::IGNORED);
+                assert_eq!(dictionary.label(8), 5);
+                assert_eq!(dictionary.values(), [IGNORED, 3, 1, 9, 0, 8]);
+                dictionary.clear();
+            }
+        }
     }
 }

@@ -7,14 +7,13 @@
 //! bytes, finds the repeats; it searches the ids alone, since the labels repeat
 //! where the ids do.
 
-use std::ops::Range;
 use std::slice;
 
 use super::dictionary::Dictionary;
 use super::{Piece, RowLayout};
 use crate::encode::{
-    Chunk, Compression, Compressor, Encoding, Runs, bit_packed_indices, delta_binary_packed, index_width,
-    join, levels_of_equal_lists, levels_of_lists,
+    Chunk, Compression, Compressor, Encoding, Moved, Runs, bit_packed_indices, delta_binary_packed,
+    index_width, join, levels_of_equal_lists, levels_of_lists,
 };
 use crate::row_group::EncodedRowGroup;
 
@@ -52,6 +51,8 @@ pub struct RowGroupEncoder {
     changed: Vec<usize>,
     /// A page's body before compression.
     body: Vec<u8>,
+    /// The body of a page of labels.
+    labels_body: Vec<u8>,
     /// Repetition and definition levels of the page.
     levels: Vec<u8>,
     /// One column of a page's pieces.
@@ -73,6 +74,7 @@ impl RowGroupEncoder {
             last_indices: Vec::new(),
             changed: Vec::new(),
             body: Vec::new(),
+            labels_body: Vec::new(),
             levels: Vec::new(),
             values: Vec::new(),
         }
@@ -118,15 +120,16 @@ impl RowGroupEncoder {
         self.last_indices.extend(last_labels.iter().map(|&label| self.dictionary.label(label)));
         let width = index_width(self.dictionary.values().len());
 
-        let start = self.index_body(0..values, width);
-        let page = self.compressor.compress_movable(&self.body, start);
-        self.chunks[INPUT_IDS].data_page(values, Encoding::Dictionary, self.body.len(), page);
-
+        index_page(&mut self.body, &self.levels, &self.indices, width);
         self.ids_to_labels(real);
-        let start = self.index_body(1..values + 1, width);
-        let page = self.compressor.compress_moved(&self.body, start, width, &self.changed);
-        self.chunks[LABELS].data_page(values, Encoding::Dictionary, self.body.len(), page);
-
+        let start = index_page(&mut self.labels_body, &self.levels, &self.indices[1..], width);
+        let [ids, labels] = self.chunks.get_disjoint_mut([INPUT_IDS, LABELS]).expect("two columns");
+        let (first, second, changed) = (&self.body, &self.labels_body, &self.changed);
+        self.compressor.compress_moved(
+            Moved { first, second, values: start, width, changed },
+            |page| ids.data_page(values, Encoding::Dictionary, first.len(), page),
+            |page| labels.data_page(values, Encoding::Dictionary, second.len(), page),
+        );
         self.mask_page(values, real);
     }
 
@@ -148,17 +151,6 @@ impl RowGroupEncoder {
             self.indices[real..].fill(Dictionary::IGNORED);
             self.changed.extend(real - 1..values);
         }
-        // The page's last label stands nowhere in its ids.
-        if self.changed.last() != Some(&(values - 1)) {
-            self.changed.push(values - 1);
-        }
-    }
-
-    /// Sets `body` to a page of the indices in `range` and returns where the values begin.
-    fn index_body(&mut self, range: Range<usize>, width: usize) -> usize {
-        self.body.clear();
-        self.body.extend_from_slice(&self.levels);
-        bit_packed_indices(&mut self.body, &self.indices[range], width)
     }
 
     /// Appends a page to `attention_mask`: ones (index 0), then zeros (index 1).
@@ -197,7 +189,8 @@ impl RowGroupEncoder {
     /// Sets the dictionaries: one for `input_ids` and `labels`, `[1, 0]` for `attention_mask`.
     fn dictionary_pages(&mut self) {
         let compressor = &mut self.compressor;
-        let [ids, mask, labels, ..] = &mut self.chunks;
+        let columns = [INPUT_IDS, ATTENTION_MASK, LABELS];
+        let [ids, mask, labels] = self.chunks.get_disjoint_mut(columns).expect("three columns");
         let values = self.dictionary.values();
         plain(&mut self.body, values);
         ids.dictionary_page(values.len(), &self.body, compressor);
@@ -214,6 +207,13 @@ const LABELS: usize = 2;
 const SEQ_LENS: usize = 3;
 const DOC_IDS: usize = 4;
 const DOC_OFFSETS: usize = 5;
+
+/// Sets `body` to a page of indices and returns where they begin.
+fn index_page(body: &mut Vec<u8>, levels: &[u8], indices: &[u32], width: usize) -> usize {
+    body.clear();
+    body.extend_from_slice(levels);
+    bit_packed_indices(body, indices, width)
+}
 
 /// Real tokens in `rows`, after a look whether its parts agree.
 fn check(rows: &Rows<'_>, row_length: usize) -> usize {
