@@ -155,7 +155,7 @@ class Workshop:
         return SHARED / path
 
     def tokenizer(self, name: str) -> TokenizerCase:
-        """`gpt2`, `dolma2`, `llama3`, `template` or `nfc` (the last two trained on the spot)."""
+        """`gpt2`, `dolma2` or `llama3`; `template`, `nfc` or `unigram`, which are trained on the spot."""
         if name not in self._made:
             self._made[name] = self._make_tokenizer(name)
         made = self._made[name]

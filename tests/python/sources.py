@@ -252,39 +252,23 @@ def jsonl(seed: int, texts: Sequence[str]) -> bytes:
 
 
 def train_tokenizer(kind: str, file: Path) -> None:
-    """Trains a small byte-level BPE and writes its `tokenizer.json`.
+    """Trains a small tokenizer and writes its `tokenizer.json`.
 
-    `template` has a BOS template and added tokens of every kind. `nfc` normalizes, splits as newer models do, has BOS
-    and EOS in its template, ignores merges, and is stored with the truncation and padding that some models ship with.
+    `template` is a byte-level BPE with BOS in its template and added tokens of every kind. `nfc` is one that normalizes
+    and splits as newer models do, has BOS and EOS in its template, ignores merges, and is stored with the truncation and
+    padding that some models ship with. `unigram` is no BPE at all.
     """
-    tokenizer = Tokenizer(models.BPE(ignore_merges=kind == "nfc"))
-    if kind == "nfc":
-        tokenizer.normalizer = normalizers.NFC()
-        pattern = Regex(r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
-        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-            [
-                pre_tokenizers.Split(pattern, "isolated"),
-                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-            ]
-        )
-    else:
-        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=1500,
-        special_tokens=["<s>", "</s>", "<pad>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(nasty_texts(1, 1500), trainer)
+    tokenizer, trainer = {"template": byte_level, "nfc": byte_level_nfc, "unigram": unigram}[kind]()
+    # A piece that is spelled like a special token would have two ids.
+    texts = [text for text in nasty_texts(1, 2000) if not any(special in text for special in SPECIALS)]
+    tokenizer.train_from_iterator(texts, trainer)
     if kind == "template":
-        tokenizer.add_tokens(
-            [
-                AddedToken("<tool>", normalized=False),
-                AddedToken("Straße", single_word=True),
-                AddedToken("|||EMAIL_ADDRESS|||", rstrip=True),
-            ]
-        )
+        added = [
+            AddedToken("<tool>", normalized=False),
+            AddedToken("Straße", single_word=True),
+            AddedToken("|||EMAIL_ADDRESS|||", rstrip=True),
+        ]
+        tokenizer.add_tokens(added)
         tokenizer.add_special_tokens([AddedToken("[MASK]", lstrip=True, special=True)])
     bos, eos = tokenizer.token_to_id("<s>"), tokenizer.token_to_id("</s>")
     template = "<s> $A </s>" if kind == "nfc" else "<s> $A"
@@ -295,6 +279,47 @@ def train_tokenizer(kind: str, file: Path) -> None:
         tokenizer.enable_truncation(max_length=16)
         tokenizer.enable_padding(length=32, pad_id=tokenizer.token_to_id("<pad>"), pad_token="<pad>")
     tokenizer.save(str(file))
+
+
+def byte_level() -> tuple[Tokenizer, trainers.BpeTrainer]:
+    """GPT-2's way."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer, bpe_trainer()
+
+
+def byte_level_nfc() -> tuple[Tokenizer, trainers.BpeTrainer]:
+    """The way of newer byte-level tokenizers."""
+    tokenizer = Tokenizer(models.BPE(ignore_merges=True))
+    tokenizer.normalizer = normalizers.NFC()
+    pattern = Regex(r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+    split = pre_tokenizers.Split(pattern, "isolated")
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, byte_level])
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer, bpe_trainer()
+
+
+def bpe_trainer() -> trainers.BpeTrainer:
+    return trainers.BpeTrainer(
+        vocab_size=1500,
+        special_tokens=["<s>", "</s>", "<pad>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+
+
+def unigram() -> tuple[Tokenizer, trainers.UnigramTrainer]:
+    """SentencePiece's way, with an unknown token for what was not in the training texts."""
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    special = ["<s>", "</s>", "<pad>", "<unk>"]
+    return tokenizer, trainers.UnigramTrainer(
+        vocab_size=12000, special_tokens=special, unk_token="<unk>", show_progress=False
+    )
 
 
 def long_input(target: Path, megabytes: int) -> None:

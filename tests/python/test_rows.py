@@ -32,6 +32,7 @@ CASES = [
     ("template", "long", 1000),
     ("nfc", "nasty", 64),
     ("nfc", "nasty", 8192),
+    ("unigram", "nasty", 64),
 ]
 
 

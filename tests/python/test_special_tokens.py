@@ -9,7 +9,7 @@ from cases import TokenizerCase, Workshop
 from layout import Output
 from reference import Documents, Record, Reference, expected_rows, read_records, read_rows, reassembled
 
-TOKENIZERS = ["template", "nfc", "gpt2", "dolma2", "llama3"]
+TOKENIZERS = ["template", "nfc", "unigram", "gpt2", "dolma2", "llama3"]
 
 AROUND = [
     "",
