@@ -255,8 +255,8 @@ def train_tokenizer(kind: str, file: Path) -> None:
     """Trains a small tokenizer and writes its `tokenizer.json`.
 
     `template` is a byte-level BPE with BOS in its template and added tokens of every kind. `nfc` is one that normalizes
-    and splits as newer models do, has BOS and EOS in its template, ignores merges, and is stored with the truncation and
-    padding that some models ship with. `unigram` is no BPE at all.
+    and splits as newer models do, has BOS and EOS in its template, ignores merges, and is stored with the truncation
+    and padding that some models ship with. `unigram` is no BPE at all.
     """
     tokenizer, trainer = {"template": byte_level, "nfc": byte_level_nfc, "unigram": unigram}[kind]()
     # A piece that is spelled like a special token would have two ids.
