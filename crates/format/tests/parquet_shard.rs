@@ -235,7 +235,7 @@ fn the_offset_index_leads_to_single_rows() {
 #[test]
 fn layouts_hold_one_row_at_least() {
     let layout = |rows_per_group, rows_per_page| RowLayout { rows_per_group, rows_per_page };
-    assert_eq!(RowLayout::of(1), layout(1 << 20, 1 << 16));
-    assert_eq!(RowLayout::of(1024), layout(1024, 64));
+    assert_eq!(RowLayout::of(1), layout(1 << 20, 1 << 15));
+    assert_eq!(RowLayout::of(1024), layout(1024, 32));
     assert_eq!(RowLayout::of(1 << 21), layout(1, 1));
 }
