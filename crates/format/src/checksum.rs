@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn hashing_in_pieces_equals_hashing_at_once() {
-        let bytes: Vec<u8> = (0..100_000u32).map(|i| (i * 31 >> 3) as u8).collect();
+        let bytes: Vec<u8> = (0..100_000u32).map(|i| ((i * 31) >> 3) as u8).collect();
         let mut hasher = Hasher::new();
         for piece in bytes.chunks(777) {
             hasher.update(piece);
