@@ -1,5 +1,6 @@
 """A second run on the same output folder: what is done stays, what is new is added, nothing is overwritten unasked."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,29 @@ def test_force_redoes_everything(folder: Folder) -> None:
     assert before.keys() == after.keys()
     assert all(after[name] > before[name] for name in before if "shard_" in name)
     folder.assert_as_from_scratch()
+
+
+def test_a_file_that_has_grown_gives_the_bytes_of_one_run(workshop: Workshop, tmp_path: Path) -> None:
+    """The units that were complete are kept, so this is where a difference would hide."""
+    file, target = tmp_path / "long.jsonl", tmp_path / "output"
+    content = workshop.dataset("long").files["long"].read_bytes()
+    base = ("tokenize", "--input", file, "--output", target, "--max-seq-length", 1000, "--tokenizer")
+    for size in (content.index(b"\n", 37_000_000) + 1, content.index(b"\n", 41_000_000) - 30, len(content)):
+        file.write_bytes(content[:size])
+        workshop.command(*base, workshop.tokenizer("template").argument, "--skip-existing")
+    grown, fresh = promised(Output(target)), promised(workshop.output("template", "long", 1000))
+    assert grown == fresh
+
+
+def test_files_of_mashbill_s_own_making_are_no_input(folder: Folder) -> None:
+    (folder.input / "three.jsonl").write_bytes(b"no json\n")
+    folder.tokenize()
+    made = folder.output.folder
+    shutil.copytree(made, folder.input / "an_output")
+    for name in ("two/two_units.jsonl.zst", "three/three_rejects.jsonl"):
+        shutil.copy(made / name, folder.input)
+    folder.tokenize("--recursive")
+    assert folder.output.splits == ["one", "three", "two"]
 
 
 def test_a_vanished_input_stays_until_it_is_pruned(folder: Folder) -> None:
