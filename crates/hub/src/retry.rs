@@ -2,8 +2,9 @@
 //!
 //! What a second try can change is retried: lost connections, time-outs, 408, 429,
 //! 5xx, a signed address that has expired, and content with the wrong hash. The
-//! pauses double from half a second, 15.5 s in all; a server that names a time is
-//! obeyed up to one window of the Hub's rate limits.
+//! pauses double from half a second, 15.5 s in all, and 1.5 s where nobody is there
+//! to answer; a server that names a time is obeyed up to one window of the Hub's rate
+//! limits.
 
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use crate::error::{Error, Result, Unreachable};
 
 const RETRIES_MAX: u32 = 5;
 const RETRIES_AFTER_CHECKSUM_MAX: u32 = 2;
+/// A name without an address and a port without a listener are wrong settings more often than hiccups.
+const RETRIES_NOBODY_THERE_MAX: u32 = 2;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The Hub counts requests in windows of five minutes.
 const PAUSE_MAX: Duration = Duration::from_secs(5 * 60 + 1);
@@ -46,6 +49,9 @@ fn pause(error: &Error, failures: u32) -> Option<Duration> {
     let (retries_max, asked) = match error {
         // A certificate that is not trusted now will not be in a second.
         Error::Unreachable { source: Unreachable::Tls(_), .. } => return None,
+        Error::Unreachable { source: Unreachable::Dns | Unreachable::Refused, .. } => {
+            (RETRIES_NOBODY_THERE_MAX, None)
+        }
         Error::Unreachable { .. } => (RETRIES_MAX, None),
         Error::RateLimited { retry_after, .. } => (RETRIES_MAX, *retry_after),
         // 403 without a code of the Hub's is a store's answer to an expired signature.
@@ -98,7 +104,9 @@ mod tests {
         check(|| status(503, Some(301)), &[301_000; 5]);
         check(|| status(429, Some(302)), &[]);
         check(|| status(400, None), &[]);
-        check(|| unreachable(Unreachable::Dns), &[500, 1000, 2000, 4000, 8000]);
+        check(|| unreachable(Unreachable::TimedOut), &[500, 1000, 2000, 4000, 8000]);
+        check(|| unreachable(Unreachable::Dns), &[500, 1000]);
+        check(|| unreachable(Unreachable::Refused), &[500, 1000]);
         check(|| unreachable(Unreachable::Tls("not trusted".to_owned())), &[]);
     }
 
