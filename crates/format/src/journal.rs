@@ -4,7 +4,7 @@
 //! the disk. So a run that is killed at any moment finds, when it is started again,
 //! a row of records whose files are whole up to the last of them, and goes on there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io::{self, BufRead, Write};
 use std::path::Path;
@@ -159,7 +159,28 @@ impl Journal {
         if !same {
             atomic::replace(&staging.plan(), &staging.temporary(), &manifest::to_json(plan))?;
         }
-        Ok(Self { staging: staging.clone() })
+        let journal = Self { staging: staging.clone() };
+        if same {
+            journal.forget_after_gap()?;
+        }
+        Ok(journal)
+    }
+
+    /// Removes the records after a unit that has none: what they speak of is written and recorded again.
+    fn forget_after_gap(&self) -> Result<()> {
+        let mut kept = HashSet::new();
+        while self.unit(kept.len())?.is_some() {
+            kept.insert(self.staging.unit(kept.len()));
+        }
+        let folder = self.staging.units();
+        let failed = |source| Error::io("read", &folder, source);
+        for entry in fs::read_dir(&folder).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if !kept.contains(&path) {
+                fs::remove_file(&path).map_err(|source| Error::io("remove", &path, source))?;
+            }
+        }
+        Ok(())
     }
 
     /// The record of unit `unit`; none where the unit is not finished.

@@ -65,6 +65,9 @@ impl Shards {
         written: &mut Written,
     ) -> Result<Self> {
         let finished = std::mem::take(&mut written.finished_shards);
+        for shard in &finished {
+            check_size(&folder.join(&shard.name), shard.bytes)?;
+        }
         let groups = std::mem::take(&mut written.last_shard);
         let growing = if groups.is_empty() {
             None
@@ -162,6 +165,16 @@ impl DocumentsFile {
     pub(crate) fn finish(self) -> Result<DataFile> {
         data_file(DOCUMENTS.to_owned(), self.0)
     }
+}
+
+/// A finished shard has been on the disk whole; after a crash of the whole machine it may not be.
+fn check_size(path: &Path, bytes: u64) -> Result<()> {
+    let found = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    if found == bytes {
+        return Ok(());
+    }
+    let what = format!("it has {found} bytes where {bytes} were recorded");
+    Err(mashbill_format::Error::Damaged { path: path.to_owned(), what }.into())
 }
 
 fn data_file(name: String, file: ParquetAppender) -> Result<DataFile> {
