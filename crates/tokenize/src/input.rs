@@ -160,8 +160,8 @@ impl Walk {
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
                 return Err(Error::InputUnknown { path });
             };
-            // A link that leads nowhere is like a file that is not there.
-            let Ok(metadata) = fs::metadata(&path) else { continue };
+            // A link that leads nowhere is data that is missing: reading it fails, and says so.
+            let Ok(metadata) = fs::metadata(&path).or_else(|_| fs::symlink_metadata(&path)) else { continue };
             if metadata.is_dir() {
                 if recursive && !name.starts_with('.') && !path.join(MANIFEST).exists() {
                     above.push(name.to_owned());

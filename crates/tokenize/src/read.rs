@@ -10,6 +10,7 @@ mod lines;
 mod parquet_rows;
 
 use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -102,6 +103,12 @@ impl Blocks {
     /// # Errors
     /// [`Error::Read`], [`Error::ReadParquet`], [`Error::NoTextColumn`], [`Error::Changed`].
     pub(crate) fn open(input: &Input, cutting: &Cutting<'_>, unit: usize, key: u64) -> Result<Self> {
+        // Opening a pipe would wait for somebody to write to it.
+        let kind = std::fs::metadata(&input.path).map_err(|source| Error::read(&input.path, source))?;
+        if !kind.is_file() {
+            let source = io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
+            return Err(Error::read(&input.path, source));
+        }
         let file = File::open(&input.path).map_err(|source| Error::read(&input.path, source))?;
         let metadata = file.metadata().map_err(|source| Error::read(&input.path, source))?;
         if stamp(&metadata) != (input.size, input.modified_ns) {
