@@ -11,10 +11,10 @@ use crate::commands::tokenize::TokenizeArgs;
 #[derive(Debug, Parser)]
 #[command(name = "mashbill", version, propagate_version = true, max_term_width = 100)]
 #[command(after_help = "Exit codes: 0 done, 1 unexpected error, 2 usage, 3 incomplete (run it again, it goes on), \
-    4 verify found problems, 130 interrupted (state saved).")]
+    130 interrupted (state saved).")]
 pub(crate) struct Args {
-    /// Say nothing but errors
-    #[arg(long, short, global = true)]
+    /// Print nothing but warnings and errors
+    #[arg(long, short, global = true, display_order = 900)]
     pub(crate) quiet: bool,
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -1,11 +1,12 @@
 //! Exit codes: part of the contract.
 
+use std::io;
 use std::process::ExitCode;
 
 use mashbill_format::Error as FormatError;
 use mashbill_tokenize::Error as TokenizeError;
 
-use crate::hints::Usage;
+use crate::hints::{Usage, is_file_in_the_way};
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +29,11 @@ impl Exit {
         let format = |error: &FormatError| match error {
             FormatError::DiskFull { .. } | FormatError::InUse { .. } => Self::Incomplete,
             FormatError::TooNew { .. } => Self::Usage,
+            FormatError::Io { source, .. }
+                if source.kind() == io::ErrorKind::PermissionDenied || is_file_in_the_way(source) =>
+            {
+                Self::Usage
+            }
             _ => Self::Unexpected,
         };
         for cause in error.chain() {
@@ -35,7 +41,9 @@ impl Exit {
                 return match error {
                     TokenizeError::Interrupted => Self::Interrupted,
                     TokenizeError::Format(error) => format(error),
-                    TokenizeError::Changed { .. } | TokenizeError::TooLittleSpace { .. } => Self::Incomplete,
+                    TokenizeError::Changed { .. }
+                    | TokenizeError::OutputChanged { .. }
+                    | TokenizeError::TooLittleSpace { .. } => Self::Incomplete,
                     TokenizeError::Read { .. } | TokenizeError::ReadParquet { .. } => Self::Unexpected,
                     _ => Self::Usage,
                 };

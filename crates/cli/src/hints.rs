@@ -1,5 +1,6 @@
 //! What to type next, error by error: knowledge of this command line's flags belongs here.
 
+use std::io;
 use std::path::PathBuf;
 
 use mashbill_format::Error as FormatError;
@@ -101,13 +102,14 @@ fn tokenize_hint(error: &TokenizeError) -> Option<String> {
         TokenizeError::TooLittleSpace { needed, free, .. } => {
             format!("{} are missing: make space, or give an `--output` elsewhere", size(needed - free))
         }
-        TokenizeError::Read { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+        TokenizeError::Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
             "make the file readable (chmod u+r), then give the same command again".into()
         }
         TokenizeError::Read { .. } | TokenizeError::ReadParquet { .. } => {
             "get the file again where it came from, then give the same command again".into()
         }
         TokenizeError::NoTextColumn { .. } => "name the column with `--text-field`".into(),
+        TokenizeError::OutputChanged { .. } => "give the same command again".into(),
         TokenizeError::Changed { .. } => "when nobody writes to it any more, give the same command again".into(),
         TokenizeError::Strict { .. } => "without `--strict` bad lines are set aside and the rest goes on".into(),
         TokenizeError::Interrupted => "the same command goes on".into(),
@@ -141,6 +143,9 @@ fn hub_hint(error: &HubError) -> String {
         HubError::RepoNotFound { token: None, .. } => {
             format!("check the name; if it is private, set HF_TOKEN or run `hf auth login`; {embedded}")
         }
+        HubError::RepoNotFound { .. } => {
+            format!("check the name, and that the token's account may see it; {embedded}")
+        }
         HubError::BadToken { .. } | HubError::InvalidToken { .. } => {
             format!("make a new token and set HF_TOKEN or run `hf auth login`; {embedded}")
         }
@@ -159,6 +164,11 @@ fn hub_hint(error: &HubError) -> String {
     }
 }
 
+/// Whether a folder was expected where a file is.
+pub(crate) fn is_file_in_the_way(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists)
+}
+
 fn format_hint(error: &FormatError) -> Option<String> {
     Some(match error {
         FormatError::DiskFull { .. } => {
@@ -168,8 +178,11 @@ fn format_hint(error: &FormatError) -> Option<String> {
             format!("wait for process {pid} on {host}, or give another `--output`")
         }
         FormatError::TooNew { .. } => "update mashbill".into(),
-        FormatError::Io { path, source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+        FormatError::Io { path, source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
             format!("choose an `--output` that you may write to; `{}` is not", path.display())
+        }
+        FormatError::Io { source, .. } if is_file_in_the_way(source) => {
+            "a file is in the way: choose a folder with `--output`".into()
         }
         FormatError::Damaged { path, .. } if path.ends_with("manifest.json") => {
             "move it away and give the command with `--force`".into()

@@ -46,7 +46,7 @@ pub enum Error {
         second: PathBuf,
     },
     /// A finished split differs from what was asked for, and nobody asked to replace it.
-    #[error("the split `{split}` in `{}` is another: {why}", output.display())]
+    #[error("the finished split `{split}` in `{}` is different: {why}", output.display())]
     SplitDiffers {
         /// The split.
         split: String,
@@ -64,7 +64,7 @@ pub enum Error {
         file: String,
     },
     /// A finished split that is not of this input was made in another way; a manifest speaks of one way only.
-    #[error("the split `{split}`, which is not in this input, is another: {why}")]
+    #[error("the finished split `{split}`, which is not in this input, is different: {why}")]
     OthersDiffer {
         /// The split.
         split: String,
@@ -72,6 +72,12 @@ pub enum Error {
         gone: bool,
         /// What differs.
         why: String,
+    },
+    /// Another run changed the output folder between the plan and its run.
+    #[error("`{}` was changed by another run in the meantime", path.display())]
+    OutputChanged {
+        /// The output folder.
+        path: PathBuf,
     },
     /// The disk is too small for what is expected.
     #[error("about {needed} bytes are needed in `{}`, {free} are free", path.display())]

@@ -79,6 +79,8 @@ pub struct Plan {
     pub kept: Vec<String>,
     /// Finished splits whose input is gone.
     pub vanished: Vec<String>,
+    /// The manifest as it was found.
+    pub(crate) found: Option<Manifest>,
     /// The manifest that the run begins with: what stays.
     pub(crate) manifest: Manifest,
     /// Statistics whose input was read again and found to be the same.
@@ -180,7 +182,7 @@ impl Planner<'_> {
         let vanished = self.manifest.vanished.keys().cloned().collect();
         self.manifest.files_processed = self.manifest.splits.len() as u64;
         let options = self.options.clone();
-        Ok(Plan { options, splits, kept, vanished, manifest: self.manifest, confirmed })
+        Ok(Plan { options, splits, kept, vanished, found: self.old, manifest: self.manifest, confirmed })
     }
 
     /// Takes over the finished splits that are not of this input: they stay, or their input is gone.

@@ -106,8 +106,8 @@ pub struct Report {
 /// A split that fails leaves the others alone: see [`Report::failed`].
 ///
 /// # Errors
-/// [`mashbill_format::Error::InUse`], [`Error::Interrupted`], a full disk, [`Error::Strict`], and errors of
-/// the output folder.
+/// [`mashbill_format::Error::InUse`], [`Error::OutputChanged`], [`Error::Interrupted`], a full disk,
+/// [`Error::Strict`], and errors of the output folder.
 pub fn run(
     plan: Plan,
     tokenizer: &Arc<Tokenizer>,
@@ -118,6 +118,10 @@ pub fn run(
     let output = Output::new(&plan.options.output);
     atomic::create_folder(&output.state())?;
     let lock = Lock::take(&output.lock(), host)?;
+    // The plan was made without the lock: a run that ended in the meantime must not be undone.
+    if Manifest::read(&output.manifest())? != plan.found {
+        return Err(Error::OutputChanged { path: plan.options.output });
+    }
     let mut manifest = plan.manifest;
     let pruned = if plan.options.prune { prune(&mut manifest, &output)? } else { Vec::new() };
     for (input, stats) in &plan.confirmed {
@@ -147,7 +151,10 @@ pub fn run(
     let mut manifest = results.manifest.into_inner().unwrap_or_else(unwrap);
     let mut failed = results.failed.into_inner().unwrap_or_else(PoisonError::into_inner);
     manifest.files_processed = manifest.splits.len() as u64;
-    manifest.write(&context.output)?;
+    // An unchanged folder keeps its manifest, modification time included.
+    if Manifest::read(&context.output.manifest())?.as_ref() != Some(&manifest) {
+        manifest.write(&context.output)?;
+    }
     if let Some(fatal) = failed.iter().position(|(_, error)| is_fatal(error)) {
         return Err(failed.swap_remove(fatal).1);
     }

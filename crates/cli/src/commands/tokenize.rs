@@ -29,12 +29,18 @@ const UNIT_BYTES: u64 = 32 << 20;
 /// Tokens of the first document that are spelled out at the end.
 const TOKENS_SHOWN: usize = 12;
 
+const EXAMPLES: &str = "\
+Examples:
+  mashbill tokenize --input data/distillation --recursive
+  mashbill tokenize --input chat.jsonl.zst --tokenizer gpt2 --max-seq-length 2048 --output chat_2048";
+
 /// Turn JSONL into packed rows of token ids: Snappy Parquet shards and a manifest.json
 ///
 /// Reads .jsonl, .jsonl.gz, .jsonl.zst and .parquet; each file becomes a split that is named after it.
 /// Finished splits whose content, options and tokenizer are the same are left alone; an interrupted run
 /// goes on where it was when the same command is given again.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct TokenizeArgs {
     /// A file, or a folder with files, to tokenize
     #[arg(long, value_name = "PATH")]
@@ -57,7 +63,7 @@ pub(crate) struct TokenizeArgs {
     pub(crate) max_seq_length: usize,
 
     /// The largest size of a finished shard in GB (10^9 bytes); decimals are fine
-    #[arg(long, value_name = "GB", default_value = "2")]
+    #[arg(long, value_name = "GB", default_value = "2", allow_negative_numbers = true)]
     pub(crate) shard_size: f64,
 
     /// Keep finished splits that are the same, and make those again that differ, saying why
