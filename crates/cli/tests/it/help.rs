@@ -1,0 +1,216 @@
+//! What a newcomer reads first. A flag that is added, renamed or given another default shows here.
+
+use crate::project::Project;
+
+#[test]
+fn of_the_command() {
+    check!(Project::new().run("--help"), @r"
+    exit: 0
+    --- stdout
+    The data pipeline for language-model training and distillation.
+
+    Datasets go in, exact, packed, resumable training batches come out.
+
+    Usage: mashbill [OPTIONS] <COMMAND>
+
+    Commands:
+      tokenize    Turn JSONL into packed rows of token ids: Snappy Parquet shards and a manifest.json
+      quickstart  Go the whole way on a few hundred real records that ship with mashbill: offline, in
+                  seconds
+      help        Print this message or the help of the given subcommand(s)
+
+    Options:
+      -q, --quiet
+              Print nothing but warnings and errors
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+
+    Exit codes: 0 done, 1 unexpected error, 2 usage, 3 incomplete (run it again, it goes on), 130
+    interrupted (state saved).
+    ");
+}
+
+#[test]
+fn of_tokenize() {
+    check!(Project::new().run("help tokenize"), @r"
+    exit: 0
+    --- stdout
+    Turn JSONL into packed rows of token ids: Snappy Parquet shards and a manifest.json
+
+    Reads .jsonl, .jsonl.gz, .jsonl.zst and .parquet; each file becomes a split that is named after it.
+    Finished splits whose content, options and tokenizer are the same are left alone; an interrupted run
+    goes on where it was when the same command is given again.
+
+    Usage: mashbill tokenize [OPTIONS] --input <PATH>
+
+    Options:
+          --input <PATH>
+              A file, or a folder with files, to tokenize
+
+          --output <DIR>
+              The folder for the splits and manifest.json [default: <INPUT>_preprocessed]
+
+          --recursive
+              Enter the folders below the input folder, too
+
+          --tokenizer <NAME>
+              An embedded tokenizer (gpt2, cl100k_base, o200k_base), a tokenizer.json, its folder, or a
+              Hub id
+
+              [default: meta-llama/Llama-3.2-1B]
+
+          --max-seq-length <TOKENS>
+              Tokens in every row
+
+              [default: 8192]
+
+          --shard-size <GB>
+              The largest size of a finished shard in GB (10^9 bytes); decimals are fine
+
+              [default: 2]
+
+          --skip-existing
+              Keep finished splits that are the same, and make those again that differ, saying why
+
+          --force
+              Make every split again
+
+          --threads <N>
+              Threads that compute [default: what this machine or container has]
+
+          --text-field <NAME>
+              The field, or Parquet column, that holds the text
+
+              [default: text]
+
+          --eos-token <TOKEN>
+              The token that ends a document, where the tokenizer's files name none or another is wanted
+
+          --no-eos
+              Put no EOS after documents
+
+          --no-bos
+              Put no BOS before documents, even where the tokenizer's template does
+
+          --special-tokens-in-text <HOW>
+              What becomes of special tokens that a text spells out
+
+              Possible values:
+              - encode: They become their ids, as in Hugging Face tokenizers
+              - split:  They are text like any other
+              - reject: Documents that have one are refused
+
+              [default: encode]
+
+          --split-names <HOW>
+              How splits are named
+
+              Possible values:
+              - stem: After the file: code/apps.jsonl is apps
+              - path: After the folders, too: code/apps.jsonl is code__apps
+
+              [default: stem]
+
+          --compression <CODEC>
+              How the shards' pages are compressed
+
+              Possible values:
+              - snappy: Fast, read by everybody
+              - zstd:   Smaller, slower to write
+              - none:   No compression
+
+              [default: snappy]
+
+          --max-document <BYTES>
+              Refuse texts that are longer than this many bytes; memory use is up to six times the
+              longest text
+
+              [default: 256000000]
+
+          --strict
+              Stop at the first bad line instead of setting it aside
+
+          --rehash
+              Read finished inputs again instead of trusting an unchanged size and modification time
+
+          --prune
+              Remove finished splits whose input file is gone
+
+          --json
+              Print the result as JSON on stdout
+
+      -q, --quiet
+              Print nothing but warnings and errors
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+
+    Examples:
+      mashbill tokenize --input data/distillation --recursive
+      mashbill tokenize --input chat.jsonl.zst --tokenizer gpt2 --max-seq-length 2048 --output chat_2048
+    ");
+}
+
+#[test]
+fn of_quickstart() {
+    check!(Project::new().run("quickstart --help"), @r"
+    exit: 0
+    --- stdout
+    Go the whole way on a few hundred real records that ship with mashbill: offline, in seconds
+
+    Writes the records as JSONL, tokenizes them with the embedded gpt2 tokenizer and says what came out.
+
+    Usage: mashbill quickstart [OPTIONS]
+
+    Options:
+          --output <DIR>
+              The folder to put everything in
+
+              [default: mashbill-quickstart]
+
+      -q, --quiet
+              Print nothing but warnings and errors
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+    ");
+}
+
+#[test]
+fn of_the_version() {
+    check!(Project::new().run("--version"), @r"
+    exit: 0
+    --- stdout
+    mashbill [VERSION]
+    ");
+}
+
+#[test]
+fn no_command_at_all_shows_the_help() {
+    let ran = Project::new().run("").with_code(2);
+    assert!(ran.stderr.contains("Usage: mashbill") && ran.stdout.is_empty(), "{ran}");
+}
+
+/// The help tells of the flags that users of the guide know, with the guide's defaults.
+#[test]
+fn of_tokenize_has_the_flags_of_the_guide() {
+    let help = Project::new().run("tokenize --help").with_code(0).stdout;
+    let flags =
+        "--input --output --recursive --tokenizer --max-seq-length --shard-size --skip-existing --force";
+    for flag in flags.split(' ') {
+        assert!(help.contains(&format!("{flag} ")) || help.contains(&format!("{flag}\n")), "{flag}");
+    }
+    for default in ["[default: meta-llama/Llama-3.2-1B]", "[default: 8192]", "[default: 2]"] {
+        assert!(help.contains(default), "{default}");
+    }
+}

@@ -1,0 +1,315 @@
+//! Kill it any time: the same command goes on and the bytes are those of a run that nobody disturbed.
+//!
+//! Runs are killed when a moment is reached, told by the files in the output folder,
+//! and a little later by a seeded draw: so the kills land all over a run, its commit
+//! included, on machines of any speed. `MASHBILL_LONG=1` kills more often.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::project::{Project, assert_same_output};
+
+/// Small units and shards, so that there are many of each.
+const ARGUMENTS: &str = "tokenize --input data --tokenizer gpt2 --max-seq-length 128 --shard-size 0.0002 \
+    --unit-size 40000 --quiet";
+
+const SPLITS: [&str; 2] = ["many", "some"];
+
+/// The longest that any run here may take, on a machine that is busy with other things.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// A moment of a run.
+#[derive(Debug, Clone, Copy)]
+enum Moment {
+    /// So many units of the split are recorded.
+    Units(&'static str, usize),
+    /// The split's files are complete, and not all in their place.
+    Complete(&'static str),
+    /// The split is in its place, perhaps not in the manifest.
+    Published(&'static str),
+}
+
+impl Moment {
+    fn is_reached(self, output: &Path) -> bool {
+        match self {
+            Self::Units(split, count) => {
+                unit_files(output, split).len() >= count || output.join(split).exists()
+            }
+            Self::Complete(split) => {
+                output.join(".mashbill").join(split).join("split.json").exists()
+                    || output.join(split).exists()
+            }
+            Self::Published(split) => output.join(split).exists(),
+        }
+    }
+}
+
+/// The records of a split's finished units.
+fn unit_files(output: &Path, split: &str) -> Vec<PathBuf> {
+    let folder = output.join(".mashbill").join(split).join("units");
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    entries.map(|entry| entry.expect("an entry").path()).collect()
+}
+
+/// What tells a record that was written anew from the one that was there.
+fn records(output: &Path) -> BTreeMap<PathBuf, (u64, i64, i64)> {
+    let files = SPLITS.iter().flat_map(|split| unit_files(output, split));
+    files
+        .filter_map(|path| {
+            let metadata = fs::metadata(&path).ok()?;
+            Some((path, (metadata.ino(), metadata.mtime(), metadata.mtime_nsec())))
+        })
+        .collect()
+}
+
+/// Numbers that look random and are the same in each run.
+struct Draw(u64);
+
+impl Draw {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
+
+/// A project with the records that ship with mashbill, repeated with other beginnings.
+fn project() -> Project {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("data");
+    let lines = |name: &str| fs::read_to_string(shipped.join(name)).expect("it ships");
+    let repeated = |text: &str, times: usize| {
+        let copies = (0..times).map(|copy| text.replace("{\"text\":\"", &format!("{{\"text\":\"{copy}. ")));
+        copies.collect::<String>()
+    };
+    let project = Project::new();
+    let many = repeated(&lines("gsm8k.jsonl"), 6) + &repeated(&lines("human_eval.jsonl"), 5);
+    project.write("data/many.jsonl", many + "{\"bad\":\n");
+    project.write("data/some.jsonl", repeated(&lines("nq_open.jsonl"), 4));
+    project
+}
+
+/// The project with the output of a run that nobody disturbed in `reference`, and its numbers of units.
+fn with_reference() -> (Project, [usize; 2]) {
+    let project = project();
+    project.run(&format!("{ARGUMENTS} --output reference")).with_code(0);
+    let manifest = project.json("reference/manifest.json");
+    let units = SPLITS.map(|split| manifest["splits"][split]["units"].as_array().expect("units").len());
+    let shards = SPLITS.map(|split| manifest["splits"][split]["shards"].as_u64().expect("a number"));
+    assert!(units[0] >= 15 && units[1] >= 4 && shards[0] >= 2, "there is something to interrupt: {manifest}");
+    (project, units)
+}
+
+fn start(project: &Project, threads: u64) -> Child {
+    let mut command = project.command(&format!("{ARGUMENTS} --output out --threads {threads}"));
+    command.stdout(Stdio::null()).stderr(File::create(project.path("stderr")).expect("a file"));
+    command.spawn().expect("the command starts")
+}
+
+/// Waits until the moment is reached; gives the exit status where the run ends before.
+fn wait_for(child: &mut Child, reached: impl Fn() -> bool) -> Option<ExitStatus> {
+    let started = Instant::now();
+    while !reached() {
+        if let Some(status) = child.try_wait().expect("it is our child") {
+            return Some(status);
+        }
+        assert!(started.elapsed() < PATIENCE, "the run does not get on");
+        thread::sleep(Duration::from_millis(1));
+    }
+    None
+}
+
+/// Kills the run; whether it was still there to be killed.
+fn kill(mut child: Child) -> bool {
+    child.kill().expect("it is our child");
+    child.wait().expect("it is our child").signal() == Some(9)
+}
+
+/// Starts a run in an empty folder and does `interrupt` to it when so many units of the first split are
+/// recorded. On a busy machine that may come too late, and is tried again.
+fn interrupted_at(project: &Project, units: usize, interrupt: impl Fn(Child) -> bool) {
+    let output = project.path("out");
+    for _ in 0..20 {
+        let mut child = start(project, 1);
+        let ended = wait_for(&mut child, || Moment::Units("many", units).is_reached(&output));
+        if ended.is_none() && interrupt(child) {
+            return;
+        }
+        assert!(!project.read("stderr").contains("error"), "{}", project.read("stderr"));
+        fs::remove_dir_all(&output).expect("it was there");
+    }
+    panic!("the run was never interrupted at unit {units}");
+}
+
+#[test]
+fn a_run_that_is_killed_again_and_again_gives_the_same_bytes() {
+    let wanted = if std::env::var_os("MASHBILL_LONG").is_some() { 60 } else { 10 };
+    let (project, [many, some]) = with_reference();
+    let output = project.path("out");
+    let mut draw = Draw(0x5EED);
+    let (mut kills, mut in_commit) = (0, 0);
+    while kills < wanted {
+        let moments = [
+            Moment::Units("many", 0),
+            Moment::Units("many", 1),
+            Moment::Units("many", many / 3),
+            Moment::Units("some", 2),
+            Moment::Units("many", 2 * many / 3),
+            Moment::Units("some", some),
+            Moment::Complete("some"),
+            Moment::Published("some"),
+            Moment::Units("many", many),
+            Moment::Complete("many"),
+            Moment::Published("many"),
+        ];
+        let mut finished = false;
+        for moment in moments {
+            // A moment that an earlier kill left behind would only kill the start.
+            if !matches!(moment, Moment::Units(_, 0)) && moment.is_reached(&output) {
+                continue;
+            }
+            let before = records(&output);
+            let mut child = start(&project, 1 + draw.below(3));
+            let ended = wait_for(&mut child, || moment.is_reached(&output));
+            let commits = !matches!(moment, Moment::Units(..));
+            let microseconds = draw.below(if commits { 4_000 } else { 30_000 });
+            thread::sleep(Duration::from_micros(microseconds));
+            if ended.is_none() && kill(child) {
+                kills += 1;
+                in_commit += usize::from(commits);
+                let after = records(&output);
+                for (record, written) in &before {
+                    let redone = after.get(record).is_some_and(|found| found != written);
+                    assert!(!redone, "{} was finished and is done again", record.display());
+                }
+            } else if !project.read("stderr").contains("error") {
+                finished = true;
+                break;
+            } else {
+                panic!("{}", project.read("stderr"));
+            }
+        }
+        if !finished {
+            project.run(&format!("{ARGUMENTS} --output out")).with_code(0);
+        }
+        assert_same_output(&project.path("reference"), &output);
+        fs::remove_dir_all(&output).expect("it was there");
+    }
+    println!("killed {kills} times, {in_commit} of them in the commit of a split");
+    assert!(in_commit > 0, "no kill landed in a commit");
+}
+
+#[test]
+fn ctrl_c_once_keeps_what_is_finished() {
+    let (project, _) = with_reference();
+    let output = project.path("out");
+    interrupted_at(&project, 3, |mut child| {
+        let asked = Instant::now();
+        let sent =
+            Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill is there");
+        assert!(sent.success());
+        let status = child.wait().expect("it is our child");
+        assert!(asked.elapsed() < Duration::from_secs(2), "it took {:?}", asked.elapsed());
+        assert!(matches!(status.code(), Some(0 | 130)), "{status}: {}", project.read("stderr"));
+        status.code() == Some(130)
+    });
+    let stderr = project.read("stderr");
+    assert!(stderr.contains("error: interrupted\nhint: the same command goes on"), "{stderr}");
+    let before = records(&output);
+    assert!(before.len() >= 3);
+    let ran = project.run(&format!("{} --output out", ARGUMENTS.replace("--quiet", ""))).with_code(0);
+    let resumed = format!("many: {} units finished before, going on", unit_count(&before, "many"));
+    assert!(ran.stderr.contains(&resumed), "{ran}");
+    assert_same_output(&project.path("reference"), &output);
+}
+
+fn unit_count(records: &BTreeMap<PathBuf, (u64, i64, i64)>, split: &str) -> usize {
+    records.keys().filter(|path| path.iter().any(|part| part == split)).count()
+}
+
+#[test]
+fn a_second_process_learns_who_the_first_is() {
+    let project = project();
+    interrupted_at(&project, 1, |child| {
+        let ran = project.run(&format!("{ARGUMENTS} --output out"));
+        let holder = child.id();
+        if !kill(child) {
+            return false;
+        }
+        assert_eq!(ran.code, Some(3), "{ran}");
+        assert!(ran.stderr.contains(&format!("`out` is in use by process {holder} on ")), "{ran}");
+        assert!(ran.stderr.contains("hint: wait for process"), "{ran}");
+        true
+    });
+}
+
+/// What a machine that lost its power may find on its disk.
+#[test]
+fn files_behind_the_journal_are_made_again() {
+    let (project, [many, _]) = with_reference();
+    let staging = |name: &str| project.path("out/.mashbill/many").join(name);
+    let cut = |name: &str| {
+        let file = File::options().write(true).open(staging(name)).expect("it is there");
+        let half = file.metadata().expect("a file").len() / 2;
+        file.set_len(half).expect("it is ours");
+    };
+    let remove = |name: &str| fs::remove_file(staging(name)).expect("it was there");
+    let damages: [(&str, &dyn Fn()); 7] = [
+        ("a torn record", &|| cut("units/unit_00002.json")),
+        ("a record that is gone", &|| remove("units/unit_00001.json")),
+        ("a torn plan", &|| cut("plan.json")),
+        ("a finished shard that is shorter", &|| cut("files/shard_0000.parquet")),
+        ("a finished shard that is gone", &|| remove("files/shard_0000.parquet")),
+        ("a document table that is shorter", &|| cut("files/documents.parquet")),
+        ("a document table that is gone", &|| remove("files/documents.parquet")),
+    ];
+    for (name, damage) in damages {
+        interrupted_at(&project, 3 * many / 4, kill);
+        damage();
+        let ran = project.run(&format!("{ARGUMENTS} --output out"));
+        assert_eq!(ran.code, Some(0), "{name}: {ran}");
+        println!("{name}");
+        assert_same_output(&project.path("reference"), &project.path("out"));
+        fs::remove_dir_all(project.path("out")).expect("it was there");
+    }
+}
+
+#[test]
+fn an_input_that_changed_between_the_runs_is_begun_again() {
+    let (project, [many, _]) = with_reference();
+    interrupted_at(&project, many / 2, kill);
+    let changed = project.read("data/many.jsonl").replace("Question", "Riddle");
+    project.write("data/many.jsonl", changed);
+    project.run(&format!("{ARGUMENTS} --output out")).with_code(0);
+    project.run(&format!("{ARGUMENTS} --output afresh")).with_code(0);
+    assert_same_output(&project.path("afresh"), &project.path("out"));
+}
+
+#[test]
+fn an_input_that_has_grown_gives_the_bytes_of_the_whole() {
+    let (project, _) = with_reference();
+    fs::rename(project.path("reference"), project.path("out")).expect("nobody is there");
+    let grown = project.read("data/many.jsonl") + "{\"text\":\"one more\"}\n";
+    project.write("data/many.jsonl", grown);
+    let ran = project.run(&format!("{} --output out --skip-existing", ARGUMENTS.replace("--quiet", "")));
+    assert!(ran.code == Some(0) && ran.stderr.contains("units finished before"), "{ran}");
+    project.run(&format!("{ARGUMENTS} --output afresh")).with_code(0);
+    assert_same_output(&project.path("afresh"), &project.path("out"));
+}
+
+/// Other options are another split: what was under way is no beginning of it.
+#[test]
+fn other_options_begin_again() {
+    let (project, [many, _]) = with_reference();
+    interrupted_at(&project, many / 2, kill);
+    let other = ARGUMENTS.replace("--max-seq-length 128", "--max-seq-length 64");
+    project.run(&format!("{other} --output out")).with_code(0);
+    project.run(&format!("{other} --output afresh")).with_code(0);
+    assert_same_output(&project.path("afresh"), &project.path("out"));
+}

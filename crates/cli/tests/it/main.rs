@@ -1,0 +1,24 @@
+//! The command as its users meet it: what it prints, what it writes, what it survives.
+//!
+//! One binary for all of it, because linking is what integration tests cost. Each
+//! test has a [`Project`](project::Project), a folder of its own in which the command runs.
+
+#![expect(clippy::disallowed_methods, reason = "tests make and change files as they like")]
+
+#[macro_use]
+mod project;
+mod hub;
+
+mod help;
+mod errors;
+mod tokenize;
+mod bad_input;
+mod golden;
+#[cfg(unix)]
+mod interruption;
+#[cfg(target_os = "linux")]
+mod disk;
+
+mod schema;
+mod layers;
+mod tidy;
