@@ -10,8 +10,10 @@ use crate::commands::tokenize::TokenizeArgs;
 /// Datasets go in, exact, packed, resumable training batches come out.
 #[derive(Debug, Parser)]
 #[command(name = "mashbill", version, propagate_version = true, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 done, 1 unexpected error, 2 usage, 3 incomplete (run it again, it goes on), \
-    130 interrupted (state saved).")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 unexpected error, 2 usage, 3 incomplete (run it again, it goes on), \
+    130 interrupted (state saved)."
+)]
 pub(crate) struct Args {
     /// Print nothing but warnings and errors
     #[arg(long, short, global = true, display_order = 900)]

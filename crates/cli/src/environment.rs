@@ -1,5 +1,7 @@
 //! What the environment says: where tokenizers come from and where caches are.
 
+#![expect(clippy::disallowed_methods, reason = "this is the place that reads the environment")]
+
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -29,7 +31,8 @@ pub(crate) fn find_tokenizer(name: &str, printer: &Printer) -> Result<TokenizerF
         return Ok(tokenizer::from_path(path)?);
     }
     // A name that can only be a path is not looked for on the Hub.
-    if path.is_absolute() || name.starts_with('.') || name.ends_with(".json") || name.matches('/').count() > 1 {
+    if path.is_absolute() || name.starts_with('.') || name.ends_with(".json") || name.matches('/').count() > 1
+    {
         return Err(Usage::NoTokenizerFile { path: path.to_owned() }.into());
     }
     from_hub(name, printer)
@@ -43,7 +46,11 @@ fn from_hub(name: &str, printer: &Printer) -> Result<TokenizerFiles> {
         })
     })?;
     let wait = |wait: Wait<'_>| {
-        printer.line(format_args!("{}; trying again in {:.0} s", wait.why, wait.duration.as_secs_f64().ceil()));
+        printer.line(format_args!(
+            "{}; trying again in {:.0} s",
+            wait.why,
+            wait.duration.as_secs_f64().ceil()
+        ));
         thread::sleep(wait.duration);
     };
     let cache = cache_folder().unwrap_or_else(std::env::temp_dir).join("tokenizers");

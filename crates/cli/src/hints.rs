@@ -125,7 +125,9 @@ fn tokenizer_hint(error: &TokenizerError) -> Option<String> {
         TokenizerError::NoEos { .. } => {
             "name it with `--eos-token TOKEN`, or put none after documents with `--no-eos`".into()
         }
-        TokenizerError::NotInVocabulary { .. } => "`--eos-token` takes a token of the vocabulary as it is spelled".into(),
+        TokenizerError::NotInVocabulary { .. } => {
+            "`--eos-token` takes a token of the vocabulary as it is spelled".into()
+        }
         TokenizerError::Json { .. } | TokenizerError::Refused { .. } => {
             "get the tokenizer's files again; Hugging Face tokenizers 0.23 must be able to load them".into()
         }

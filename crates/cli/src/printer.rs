@@ -127,7 +127,10 @@ mod tests {
     #[test]
     fn numbers_are_written_for_people() {
         assert_eq!([count(0), count(999), count(1000), count(1_234_567)], ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!([size(999), size(1000), size(54_230_000), size(999_960)], ["999 B", "1.0 kB", "54.2 MB", "1.0 MB"]);
+        assert_eq!(
+            [size(999), size(1000), size(54_230_000), size(999_960)],
+            ["999 B", "1.0 kB", "54.2 MB", "1.0 MB"]
+        );
         assert_eq!([duration(0.04), duration(59.97), duration(245.0)], ["0.0 s", "1 min 00 s", "4 min 05 s"]);
         assert_eq!(duration(7380.0), "2 h 03 min");
         assert_eq!([counted(1, "row"), counted(2, "row")], ["1 row", "2 rows"]);

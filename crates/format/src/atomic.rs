@@ -7,6 +7,8 @@
 //! before their name does. Large files are written under a temporary name by their
 //! own writers and published by [`publish`].
 
+#![expect(clippy::disallowed_methods, reason = "this is the place they are kept for")]
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
@@ -107,8 +109,13 @@ impl Lock {
     /// [`Error::InUse`] with the holder's process id and host, [`Error::Io`].
     pub fn take(path: &Path, host: &str) -> Result<Self> {
         let failed = |source| Error::io("lock", path, source);
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => {

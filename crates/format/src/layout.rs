@@ -51,7 +51,9 @@ pub fn is_split_file(split: &str, name: &str) -> bool {
     let shard = name.strip_prefix("shard_").and_then(|rest| rest.strip_suffix(".parquet"));
     shard.is_some_and(|digits| digits.len() >= 4 && digits.bytes().all(|b| b.is_ascii_digit()))
         || name == DOCUMENTS
-        || name.strip_prefix(split).is_some_and(|rest| [STATS_SUFFIX, REJECTS_SUFFIX, UNITS_SUFFIX].contains(&rest))
+        || name
+            .strip_prefix(split)
+            .is_some_and(|rest| [STATS_SUFFIX, REJECTS_SUFFIX, UNITS_SUFFIX].contains(&rest))
 }
 
 /// The paths of an output folder.
@@ -166,10 +168,19 @@ mod tests {
 
     #[test]
     fn names_of_our_own_are_told_from_others() {
-        for name in ["shard_0000.parquet", "shard_12345.parquet", "documents.parquet", "a_stats.json", "a_rejects.jsonl", "a_units.jsonl.zst"] {
+        for name in [
+            "shard_0000.parquet",
+            "shard_12345.parquet",
+            "documents.parquet",
+            "a_stats.json",
+            "a_rejects.jsonl",
+            "a_units.jsonl.zst",
+        ] {
             assert!(is_split_file("a", name), "{name}");
         }
-        for name in ["shard_1.parquet", "shard_000x.parquet", "b_stats.json", "notes.txt", "a.jsonl", "stats.json"] {
+        for name in
+            ["shard_1.parquet", "shard_000x.parquet", "b_stats.json", "notes.txt", "a.jsonl", "stats.json"]
+        {
             assert!(!is_split_file("a", name), "{name}");
         }
     }

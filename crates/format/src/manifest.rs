@@ -251,10 +251,15 @@ pub(crate) fn parse_versioned<T: for<'de> Deserialize<'de>>(path: &Path, bytes: 
     struct Version {
         format_version: u32,
     }
-    let damaged = |error: serde_json::Error| Error::Damaged { path: path.to_owned(), what: error.to_string() };
+    let damaged =
+        |error: serde_json::Error| Error::Damaged { path: path.to_owned(), what: error.to_string() };
     let Version { format_version } = serde_json::from_slice(bytes).map_err(damaged)?;
     if format_version > FORMAT_VERSION {
-        return Err(Error::TooNew { path: path.to_owned(), found: format_version, supported: FORMAT_VERSION });
+        return Err(Error::TooNew {
+            path: path.to_owned(),
+            found: format_version,
+            supported: FORMAT_VERSION,
+        });
     }
     serde_json::from_slice(bytes).map_err(damaged)
 }

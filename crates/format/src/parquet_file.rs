@@ -103,6 +103,10 @@ impl ParquetAppender {
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::DiskFull`].
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a staging file, whose name means nothing until it is published"
+    )]
     pub fn create(path: &Path, schema: Schema) -> Result<Self> {
         let file = File::create(path).map_err(|error| Error::io("create", path, error))?;
         let mut appender = Self::new(path, file, schema);

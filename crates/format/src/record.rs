@@ -26,7 +26,9 @@ pub struct Record<'a> {
 }
 
 /// Why a line is not a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Reason {
@@ -205,7 +207,9 @@ impl Cursor<'_> {
         self.white_space();
         match self.peek() {
             Some(b'{') => self.at += 1,
-            Some(b'[') => return Err(Refusal::new(Reason::JsonArray, "a JSON array where an object should be")),
+            Some(b'[') => {
+                return Err(Refusal::new(Reason::JsonArray, "a JSON array where an object should be"));
+            }
             Some(_) => {
                 // A lone value is JSON of the wrong shape; anything else is no JSON.
                 self.value()?;
@@ -420,7 +424,11 @@ impl Cursor<'_> {
 
     fn end(&mut self) -> Result<(), Refusal> {
         self.white_space();
-        if self.at == self.bytes.len() { Ok(()) } else { Err(self.invalid("more after the end of the record")) }
+        if self.at == self.bytes.len() {
+            Ok(())
+        } else {
+            Err(self.invalid("more after the end of the record"))
+        }
     }
 
     fn expect(&mut self, byte: u8) -> Result<(), Refusal> {
@@ -537,7 +545,8 @@ fn unicode_escape(digits: &str) -> (Option<char>, usize) {
     if !(0xD800..0xDC00).contains(&first) {
         return (char::from_u32(first), 4);
     }
-    let second = digits[4..].strip_prefix("\\u").and_then(unit).filter(|unit| (0xDC00..0xE000).contains(unit));
+    let second =
+        digits[4..].strip_prefix("\\u").and_then(unit).filter(|unit| (0xDC00..0xE000).contains(unit));
     match second {
         Some(second) => (char::from_u32(0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00)), 10),
         None => (None, 4),
@@ -559,10 +568,16 @@ mod tests {
     fn the_wanted_fields_are_found_wherever_they_stand() {
         let line = r#" { "n" : [1, {"text": "inner"}, []] , "text" : "a\u00e9\ud83d\ude00\n\"\/" , "id": 17, "source": "w\u0065b" } "#;
         assert_eq!(parse(line), Ok(("aé😀\n\"/".into(), Some("17".into()), Some("web".into()))));
-        assert_eq!(parse(r#"{"text":"one","text":"two","id":"x"}"#), Ok(("two".into(), Some("x".into()), None)));
+        assert_eq!(
+            parse(r#"{"text":"one","text":"two","id":"x"}"#),
+            Ok(("two".into(), Some("x".into()), None))
+        );
         assert_eq!(parse(r#"{"te\u0078t":"escaped key"}"#), Ok(("escaped key".into(), None, None)));
         assert_eq!(parse("{\"text\":\"crlf\"}\r"), Ok(("crlf".into(), None, None)));
-        assert_eq!(parse(r#"{"score":NaN,"x":[-Infinity,Infinity],"text":""}"#), Ok((String::new(), None, None)));
+        assert_eq!(
+            parse(r#"{"score":NaN,"x":[-Infinity,Infinity],"text":""}"#),
+            Ok((String::new(), None, None))
+        );
     }
 
     #[test]
@@ -632,15 +647,17 @@ mod tests {
             let members: Vec<_> = members.into_iter().map(|(k, v)| format!("{k}: {v}")).collect();
             format!("{{{}}}", members.join(", "))
         });
-        (object, prop::option::weighted(0.4, (any::<prop::sample::Index>(), "[ -~é]?"))).prop_map(|(line, damage)| {
-            let Some((at, with)) = damage else { return line };
-            let characters: Vec<char> = line.chars().collect();
-            let at = at.index(characters.len());
-            let mut damaged: String = characters[..at].iter().collect();
-            damaged.push_str(&with);
-            damaged.extend(&characters[at + 1..]);
-            damaged
-        })
+        (object, prop::option::weighted(0.4, (any::<prop::sample::Index>(), "[ -~é]?"))).prop_map(
+            |(line, damage)| {
+                let Some((at, with)) = damage else { return line };
+                let characters: Vec<char> = line.chars().collect();
+                let at = at.index(characters.len());
+                let mut damaged: String = characters[..at].iter().collect();
+                damaged.push_str(&with);
+                damaged.extend(&characters[at + 1..]);
+                damaged
+            },
+        )
     }
 
     proptest! {

@@ -34,6 +34,8 @@
 //! # }
 //! ```
 
+#![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests make and change files as they like"))]
+
 mod cache;
 mod client;
 mod digest;

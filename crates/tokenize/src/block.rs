@@ -128,10 +128,11 @@ pub(crate) fn tokenize_block(
     let mut builder = Builder::new(options, block.key == 0);
     let (bytes, checksum) = match &block.content {
         Content::Range(file) => {
-            let bytes = read_range(file, block.key, block.next_key).map_err(|source| match source.kind() {
-                std::io::ErrorKind::UnexpectedEof => Error::Changed { path: input.path.clone() },
-                _ => Error::read(&input.path, source),
-            })?;
+            let bytes =
+                read_range(file, block.key, block.next_key).map_err(|source| match source.kind() {
+                    std::io::ErrorKind::UnexpectedEof => Error::Changed { path: input.path.clone() },
+                    _ => Error::read(&input.path, source),
+                })?;
             builder.lines(&bytes, block.key, parser)?;
             (bytes.len() as u64, Checksum::of(&bytes))
         }
@@ -306,7 +307,8 @@ impl<'a> Builder<'a> {
                 let start = self.documents.labels.len();
                 self.documents.labels.push_str(text);
                 let range = start..self.documents.labels.len();
-                range.start.try_into().expect("labels fit in a block")..range.end.try_into().expect("the same")
+                range.start.try_into().expect("labels fit in a block")
+                    ..range.end.try_into().expect("the same")
             })
         };
         let (id, source, category) = (label(record.id), label(record.source), label(record.category));

@@ -17,8 +17,10 @@ const RESERVE_BYTES: u64 = 16 << 20;
 /// # Errors
 /// [`Error::TooLittleSpace`]. Where the system does not tell how much is free, nothing is refused.
 pub(crate) fn check_space(folder: &Path, splits: &[SplitPlan]) -> Result<()> {
-    let expected: f64 =
-        splits.iter().map(|split| split.input.size as f64 * split.input.kind.expansion() * OUTPUT_PER_INPUT).sum();
+    let expected: f64 = splits
+        .iter()
+        .map(|split| split.input.size as f64 * split.input.kind.expansion() * OUTPUT_PER_INPUT)
+        .sum();
     let Some(existing) = folder.ancestors().find(|folder| folder.exists()) else { return Ok(()) };
     let existing = if existing.as_os_str().is_empty() { Path::new(".") } else { existing };
     let Ok(free) = fs4::available_space(existing) else { return Ok(()) };

@@ -6,11 +6,11 @@
 
 use std::fs;
 
+use mashbill_format::Error as FormatError;
 use mashbill_format::atomic;
 use mashbill_format::checksum::Hasher;
 use mashbill_format::journal::{Journal, UnitRecord, read_records};
 use mashbill_format::layout::{DOCUMENTS, UNITS_SUFFIX, shard_name};
-use mashbill_format::Error as FormatError;
 
 use crate::error::Result;
 use crate::plan::{SplitPlan, block_checksum};
@@ -29,7 +29,9 @@ pub(crate) fn seed(plan: &SplitPlan, context: &Context<'_>) -> Result<()> {
         return Ok(());
     }
     let place = context.output.split(name);
-    let Some(mut records) = read_records(&place.join(format!("{name}{UNITS_SUFFIX}")))? else { return Ok(()) };
+    let Some(mut records) = read_records(&place.join(format!("{name}{UNITS_SUFFIX}")))? else {
+        return Ok(());
+    };
     // The last unit ended where the input did.
     records.pop();
     records.truncate(same_units(plan, context, &records)?);
@@ -58,7 +60,9 @@ fn same_units(plan: &SplitPlan, context: &Context<'_>, records: &[UnitRecord]) -
     let mut unit = 0;
     let mut next_key = 0;
     let is_same = |unit: usize, hasher: &Hasher, next_key: u64| {
-        records.get(unit).is_some_and(|record| record.checksum == hasher.finish() && record.next_key == next_key)
+        records
+            .get(unit)
+            .is_some_and(|record| record.checksum == hasher.finish() && record.next_key == next_key)
     };
     while let Some(block) = blocks.next()? {
         if block.unit > unit {
@@ -78,6 +82,10 @@ fn same_units(plan: &SplitPlan, context: &Context<'_>, records: &[UnitRecord]) -
 }
 
 /// Copies a file that is there; one that is not will be missed when it is gone on with.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "into the staging folder, which counts only when its plan is there"
+)]
 fn copy(from: &std::path::Path, to: &std::path::Path) -> Result<()> {
     if from.exists() {
         fs::copy(from, to).map_err(|source| FormatError::io("copy to", to, source))?;

@@ -58,7 +58,8 @@ impl Kind {
         if name.starts_with('.') || name.ends_with(REJECTS_SUFFIX) {
             return None;
         }
-        let found = Self::SUFFIXES.iter().find_map(|&(suffix, kind)| Some((name.strip_suffix(suffix)?, kind)));
+        let found =
+            Self::SUFFIXES.iter().find_map(|&(suffix, kind)| Some((name.strip_suffix(suffix)?, kind)));
         found.filter(|(stem, _)| !stem.is_empty())
     }
 
@@ -172,7 +173,9 @@ impl Walk {
                 let relative = above.iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join("/");
                 let split = match self.names {
                     SplitNames::Stem => stem.to_owned(),
-                    SplitNames::Path => above.iter().map(String::as_str).chain([stem]).collect::<Vec<_>>().join("__"),
+                    SplitNames::Path => {
+                        above.iter().map(String::as_str).chain([stem]).collect::<Vec<_>>().join("__")
+                    }
                 };
                 self.found.push(Input::new(split, &path, relative, kind, &metadata));
             }
@@ -217,8 +220,17 @@ mod tests {
     #[test]
     fn a_split_is_a_file_and_our_own_files_are_none() {
         let tree = tree(&[
-            "b.jsonl", "a.jsonl.gz", "c.parquet", "notes.txt", ".hidden.jsonl", "b_rejects.jsonl", "code/d.jsonl.zst",
-            "made/manifest.json", "made/b/shard_0000.parquet", "out/b/shard_0000.parquet", "code/.x/e.jsonl",
+            "b.jsonl",
+            "a.jsonl.gz",
+            "c.parquet",
+            "notes.txt",
+            ".hidden.jsonl",
+            "b_rejects.jsonl",
+            "code/d.jsonl.zst",
+            "made/manifest.json",
+            "made/b/shard_0000.parquet",
+            "out/b/shard_0000.parquet",
+            "code/.x/e.jsonl",
         ]);
         assert_eq!(
             splits(tree.path(), false, SplitNames::Stem).expect("there is input"),
@@ -244,8 +256,14 @@ mod tests {
             splits(twice.path(), true, SplitNames::Path).expect("the names differ"),
             ["chat__a=chat/a.jsonl", "code__a=code/a.jsonl"]
         );
-        assert!(matches!(splits(twice.path(), false, SplitNames::Stem), Err(Error::NoInput { deeper: 2, .. })));
-        assert!(matches!(splits(&twice.path().join("x"), false, SplitNames::Stem), Err(Error::InputMissing { .. })));
+        assert!(matches!(
+            splits(twice.path(), false, SplitNames::Stem),
+            Err(Error::NoInput { deeper: 2, .. })
+        ));
+        assert!(matches!(
+            splits(&twice.path().join("x"), false, SplitNames::Stem),
+            Err(Error::InputMissing { .. })
+        ));
         let text = tree(&["a.txt"]);
         assert!(matches!(
             splits(&text.path().join("a.txt"), false, SplitNames::Stem),

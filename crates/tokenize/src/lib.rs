@@ -10,6 +10,8 @@
 //! The library is silent: it reports through events and its [`Report`].
 //! It knows no command line, no environment and no terminal.
 
+#![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests make and change files as they like"))]
+
 pub mod tokenizer;
 
 pub mod input;

@@ -200,7 +200,11 @@ mod tests {
                     let start = row * row_length;
                     let end = tokens.len().min(start + row_length);
                     let count = rows.pieces_in_row[row] as usize;
-                    (tokens[start..end].to_vec(), rows.last_labels[row], pieces.by_ref().take(count).collect())
+                    (
+                        tokens[start..end].to_vec(),
+                        rows.last_labels[row],
+                        pieces.by_ref().take(count).collect(),
+                    )
                 })
                 .collect()
         })

@@ -213,9 +213,10 @@ impl Planner<'_> {
         difference: Option<&str>,
         confirmed: &mut Vec<(Input, Stats)>,
     ) -> Result<State> {
-        let listed = self.old.as_ref().and_then(|old| {
-            old.splits.get(&input.split).or_else(|| old.vanished.get(&input.split))
-        });
+        let listed = self
+            .old
+            .as_ref()
+            .and_then(|old| old.splits.get(&input.split).or_else(|| old.vanished.get(&input.split)));
         let Some(split) = listed else { return self.look_at_folder(input) };
         if self.options.finished == Finished::RedoAll {
             return Ok(State::Forced);
@@ -298,7 +299,8 @@ pub(crate) fn absolute(path: &Path) -> String {
 
 /// How the options cut input.
 pub(crate) fn cutting(options: &manifest::Options) -> Cutting<'_> {
-    let line_bytes_max = options.max_document_bytes.saturating_mul(LINE_BYTES_PER_TEXT_BYTE).max(LINE_BYTES_MIN);
+    let line_bytes_max =
+        options.max_document_bytes.saturating_mul(LINE_BYTES_PER_TEXT_BYTE).max(LINE_BYTES_MIN);
     Cutting { unit_bytes: options.unit_bytes, line_bytes_max, text_field: &options.text_field }
 }
 

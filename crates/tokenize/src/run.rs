@@ -143,7 +143,8 @@ pub fn run(
         events,
         output,
     };
-    let results = Results { manifest: Mutex::new(manifest), made: Mutex::default(), failed: Mutex::default() };
+    let results =
+        Results { manifest: Mutex::new(manifest), made: Mutex::default(), failed: Mutex::default() };
     if !plan.splits.is_empty() {
         make_all(&plan.splits, &context, tokenizer, &results, &told, on_event);
     }

@@ -33,7 +33,8 @@ impl Written {
             self.last_shard.clear();
         }
         let last = self.finished_shards.len();
-        self.last_shard.extend(record.row_groups.into_iter().filter(|(s, _)| *s == last).map(|(_, group)| group));
+        self.last_shard
+            .extend(record.row_groups.into_iter().filter(|(s, _)| *s == last).map(|(_, group)| group));
         self.documents.extend(record.documents);
     }
 

@@ -93,7 +93,12 @@ fn completed(staging: &Staging, plan: &SplitPlan) -> Result<Option<manifest::Spl
 }
 
 /// Puts the finished files in their place. Each step may have been done by a run that was killed.
-fn publish(split: manifest::Split, staging: &Staging, plan: &SplitPlan, context: &Context<'_>) -> Result<Made> {
+fn publish(
+    split: manifest::Split,
+    staging: &Staging,
+    plan: &SplitPlan,
+    context: &Context<'_>,
+) -> Result<Made> {
     let name = &plan.input.split;
     let place = context.output.split(name);
     if staging.files().exists() {
@@ -115,7 +120,9 @@ fn publish(split: manifest::Split, staging: &Staging, plan: &SplitPlan, context:
 enum Stop {
     Failed(Error),
     /// The engines disagree about a text.
-    Mismatch { text: String },
+    Mismatch {
+        text: String,
+    },
 }
 
 impl From<Error> for Stop {
@@ -132,7 +139,7 @@ impl From<mashbill_format::Error> for Stop {
 
 /// What workers send back.
 enum Reply {
-    Block { sequence: u64, block: Result<TokenizedBlock> },
+    Block { sequence: u64, block: Result<Box<TokenizedBlock>> },
     Rows { sequence: u64, unit: usize, group: EncodedRowGroup },
     Documents { sequence: u64, unit: usize, group: EncodedRowGroup },
     Checked(Result<Option<String>>),
@@ -267,7 +274,7 @@ impl<'env, 'run> Making<'env, 'run> {
                     self.blocks_pending -= 1;
                     ordered_blocks.put(sequence, block?);
                     while let Some(block) = ordered_blocks.take() {
-                        self.add_block(block)?;
+                        self.add_block(*block)?;
                     }
                 }
                 Reply::Rows { sequence, unit, group } => {
@@ -319,7 +326,7 @@ impl<'env, 'run> Making<'env, 'run> {
         self.pool.submit(Order::Later, &self.sender, move |worker| {
             let options = BlockOptions { tokenizer: &tokenizer, max_document_bytes };
             let block = tokenize_block(&block, &plan.input, &mut worker.parser, options);
-            Reply::Block { sequence, block }
+            Reply::Block { sequence, block: block.map(Box::new) }
         });
     }
 
@@ -503,7 +510,7 @@ impl<'env, 'run> Making<'env, 'run> {
             rejected: split.rejected.clone(),
             document_tokens: self.totals.document_tokens.clone(),
             shard_bytes,
-            engine: self.tokenizer.engine().name().into(),
+            engine: self.tokenizer.engine().name(),
             seconds: self.started.elapsed().as_secs_f64(),
             threads: self.context.threads,
             completed_unix_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),

@@ -44,7 +44,10 @@ pub(crate) struct DocumentTable {
 impl DocumentTable {
     /// Encodes the rows as one row group.
     pub(crate) fn encode(&self, row_length: usize, encoder: &mut DocumentsEncoder) -> EncodedRowGroup {
-        let rows = self.blocks.iter().flat_map(|(documents, first)| documents.table_rows(self.unit, *first, row_length));
+        let rows = self
+            .blocks
+            .iter()
+            .flat_map(|(documents, first)| documents.table_rows(self.unit, *first, row_length));
         let rows: Vec<Document<&str>> = rows.collect();
         encoder.encode(&rows)
     }

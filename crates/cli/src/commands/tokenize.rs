@@ -162,7 +162,12 @@ pub(crate) enum CompressionArg {
 pub(crate) fn run(args: &TokenizeArgs, printer: &Printer) -> Result<Exit> {
     let options = options(args)?;
     // A missing input is found out before a second is spent on the tokenizer.
-    mashbill_tokenize::input::discover(&options.input, &options.output, options.recursive, options.split_names)?;
+    mashbill_tokenize::input::discover(
+        &options.input,
+        &options.output,
+        options.recursive,
+        options.split_names,
+    )?;
     let files = find_tokenizer(&args.tokenizer, printer)?;
     let tokenizer = Arc::new(load_tokenizer(&files, &tokenizer_options(args), printer)?);
     let plan = plan(&options, tokenizer.identity())?;
@@ -226,7 +231,8 @@ fn options(args: &TokenizeArgs) -> Result<Options> {
 
 /// `data/chat` becomes `data/chat_preprocessed`, and `chat.jsonl` becomes `chat_preprocessed`.
 fn default_output(input: &Path) -> PathBuf {
-    let named = if input.file_name().is_some() { input.to_owned() } else { crate::environment::absolute(input) };
+    let named =
+        if input.file_name().is_some() { input.to_owned() } else { crate::environment::absolute(input) };
     let mut name = named.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if named.is_file() {
         for suffix in [".jsonl.gz", ".jsonl.zst", ".jsonl", ".parquet"] {
@@ -257,7 +263,9 @@ fn announce(plan: &Plan, printer: &Printer) {
         match &split.why {
             Why::New | Why::Forced => {}
             Why::Interrupted => printer.line(format_args!("{}: goes on", split.input.split)),
-            Why::Different(why) => printer.line(format_args!("{}: made again, because {why}", split.input.split)),
+            Why::Different(why) => {
+                printer.line(format_args!("{}: made again, because {why}", split.input.split))
+            }
         }
     }
     for split in &plan.vanished {
@@ -306,7 +314,8 @@ pub(crate) fn with_progress(plan: Plan, tokenizer: &Arc<Tokenizer>, printer: &Pr
         }),
         Event::Finished { split, stats } => view.suspend(|| {
             let (documents, rows) = (counted(stats.samples, "document"), counted(stats.sequences, "row"));
-            printer.good("done", format_args!("{split}: {documents}, {} tokens, {rows}", count(stats.tokens)));
+            printer
+                .good("done", format_args!("{split}: {documents}, {} tokens, {rows}", count(stats.tokens)));
         }),
         _ => {}
     });
@@ -394,7 +403,8 @@ fn summarize(report: &Report, options: &Options, tokenizer: &Tokenizer, printer:
     } else if !printer.is_quiet() {
         let shards = format!("{}/*/shard_*.parquet", options.output.display());
         printer.line(format_args!("manifest: {}", manifest.display()));
-        printer.hint(format_args!("load it with datasets.load_dataset(\"parquet\", data_files=\"{shards}\")"));
+        printer
+            .hint(format_args!("load it with datasets.load_dataset(\"parquet\", data_files=\"{shards}\")"));
     }
     Ok(())
 }
@@ -434,14 +444,21 @@ fn totals(made: &[Stats], seconds: f64, options: &Options, printer: &Printer) {
 
 fn rejects(made: &[Stats], output: &Output, printer: &Printer) {
     for stats in made.iter().filter(|stats| !stats.rejected.is_empty()) {
-        let reasons: Vec<_> = stats.rejected.iter().map(|(reason, n)| format!("{} {n}", reason.name())).collect();
+        let reasons: Vec<_> =
+            stats.rejected.iter().map(|(reason, n)| format!("{} {n}", reason.name())).collect();
         let lines = counted(stats.rejected.values().sum(), "line");
         let file = output.split(&stats.split).join(format!("{}{REJECTS_SUFFIX}", stats.split));
         let split = &stats.split;
-        printer.warning(format_args!("{split}: {lines} refused ({}), see {}", reasons.join(", "), file.display()));
+        printer.warning(format_args!(
+            "{split}: {lines} refused ({}), see {}",
+            reasons.join(", "),
+            file.display()
+        ));
         if stats.rejected.contains_key(&mashbill_format::record::Reason::JsonArray) {
             let path = &stats.input.path;
-            printer.hint(format_args!("a JSON array is not JSON Lines: jq -c '.[]' {path} > {split}.lines.jsonl"));
+            printer.hint(format_args!(
+                "a JSON array is not JSON Lines: jq -c '.[]' {path} > {split}.lines.jsonl"
+            ));
         }
     }
 }

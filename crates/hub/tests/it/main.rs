@@ -1,5 +1,7 @@
 //! The crate against a stand-in of the Hub on the loopback address.
 
+#![expect(clippy::disallowed_methods, reason = "tests make and change files as they like")]
+
 mod stand_in;
 mod world;
 

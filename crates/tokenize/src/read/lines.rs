@@ -98,8 +98,8 @@ impl PlainLines {
             at = upto;
         }
         let excerpt_end = end.min(line_start + EXCERPT_BYTES as u64);
-        let excerpt =
-            read_range(&self.file, line_start, excerpt_end).map_err(|source| read_failed(&self.path, source))?;
+        let excerpt = read_range(&self.file, line_start, excerpt_end)
+            .map_err(|source| read_failed(&self.path, source))?;
         let content = Content::TooLong { checksum: hasher.finish(), excerpt };
         let line = Cut { key: line_start, next_key: end, bytes: end - line_start, content };
         if line_start == start {
@@ -180,7 +180,10 @@ pub(super) struct StreamedLines {
 
 impl std::fmt::Debug for StreamedLines {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("StreamedLines").field("path", &self.path).field("at", &self.at).finish_non_exhaustive()
+        f.debug_struct("StreamedLines")
+            .field("path", &self.path)
+            .field("at", &self.at)
+            .finish_non_exhaustive()
     }
 }
 

@@ -10,7 +10,9 @@ use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow_schema::DataType;
 use mashbill_format::checksum::{Checksum, Hasher};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
 use parquet::errors::ParquetError;
 
 use super::{Content, Cut, Cutting};
@@ -177,8 +179,10 @@ impl ParquetFile {
         while bytes < self.block_bytes {
             if self.batch.is_none() {
                 let Some(batch) = self.reader.next() else { break };
-                let batch = batch
-                    .map_err(|source| Error::ReadParquet { path: self.path.clone(), source: source.into() })?;
+                let batch = batch.map_err(|source| Error::ReadParquet {
+                    path: self.path.clone(),
+                    source: source.into(),
+                })?;
                 let rows = 0..batch.num_rows();
                 self.batch = Some((batch, rows));
             }
