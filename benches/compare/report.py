@@ -1,0 +1,159 @@
+"""What was measured, as Markdown: one table of speeds, one of ratios, and what they were measured with."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import statistics
+import subprocess
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import systems
+from systems import Job
+
+MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One run of one system, or one stage."""
+
+    cpu_seconds: float
+    wall_seconds: float
+    tokens: int | None
+    output_bytes: int | None
+    scratch_bytes: int = 0
+    memory_bytes_max: int | None = None
+
+
+@dataclass
+class Results:
+    """All measurements by the system's name, in the order of the rounds."""
+
+    measurements: dict[str, list[Measurement]]
+    # For each peer, mashbill's run and the peer's that was its neighbor.
+    pairs: dict[str, list[tuple[Measurement, Measurement]]]
+    labels: dict[str, str]
+    # The round whose memory was sampled.
+    memory: dict[str, Measurement] = field(default_factory=dict)
+
+
+def markdown(results: Results, job: Job, program: Path, peers: list[str], command_line: str) -> str:
+    """The whole report."""
+    size = job.input.stat().st_size
+    rounds = len(next(iter(results.measurements.values())))
+    parts = [
+        f"`{command_line}`",
+        f"{size / MEGABYTE:.1f} MB of JSONL (MB = 10^6 bytes of input), rows of {job.row_length:,} tokens, "
+        f"{systems.WORKERS} workers. Medians of {rounds} rounds; CPU = user + system time of all processes.",
+        _table(_speed_header(), _speed_rows(results, size, peers)),
+        "Ratios of neighboring runs: median (least to greatest).",
+        _table(["what", "ratio"], _ratio_rows(results, peers)),
+        "\n".join(f"- {line}" for line in _circumstances(program, peers)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _speed_header() -> list[str]:
+    speeds = ["MB/CPU-s", "MB/wall-s", "tokens/CPU-s", "tokens/wall-s", "CPU-s", "wall-s"]
+    return ["system", *speeds, "peak memory", "tokens written", "output", "scratch on disk"]
+
+
+def _speed_rows(results: Results, size: int, peers: list[str]) -> Iterable[list[str]]:
+    ends = [f"mashbill-{systems.WORKERS}", "mashbill-1"]
+    for name in [*ends, *peers]:
+        yield [results.labels[name], *_speeds(results.measurements[name], size), *_sizes(results, name)]
+    alone = {"fastokens": "fastokens alone: texts in memory to ids, 1 thread, tokenizer loaded"}
+    floors = {
+        "read": "floor: reading the file",
+        "checksum": "floor: XXH3 of the file's bytes",
+        "write": "floor: writing the row groups' bytes, and syncing",
+    }
+    for name, label in (alone | floors).items():
+        yield [label, *_speeds(results.measurements[name], size), "", *_counts(results.measurements[name][0]), ""]
+    for name in [f"mashbill-{systems.WORKERS}-one-line", "mashbill-1-one-line", "first-start"]:
+        cpu, wall = _medians(results.measurements[name])
+        yield [results.labels[name], "", "", "", "", f"{cpu:.3f}", f"{wall:.3f}", *_sizes(results, name)]
+
+
+def _ratio_rows(results: Results, peers: list[str]) -> Iterable[list[str]]:
+    for name in peers:
+        pairs = results.pairs[name]
+        label = results.labels[name]
+        yield [f"mashbill / {label}, per CPU-second", _spread(b.cpu_seconds / a.cpu_seconds for a, b in pairs)]
+        yield [f"mashbill / {label}, per wall second", _spread(b.wall_seconds / a.wall_seconds for a, b in pairs)]
+    of = results.measurements
+    for threads in (1, systems.WORKERS):
+        full, load = of[f"mashbill-{threads}"], of[f"mashbill-{threads}-one-line"]
+        net = [a.cpu_seconds - b.cpu_seconds for a, b in zip(full, load, strict=True)]
+        ratio = _spread(alone.cpu_seconds / net_cpu for alone, net_cpu in zip(of["fastokens"], net, strict=True))
+        label = results.labels[f"mashbill-{threads}"]
+        yield [f"{label}, net of loading / fastokens alone, per CPU-second", ratio]
+    walls = [_net_walls(of, threads) for threads in (1, systems.WORKERS)]
+    label = f"mashbill, {systems.WORKERS} threads / 1 thread, net of loading, per wall second"
+    yield [label, _spread(one / many for one, many in zip(*walls, strict=True))]
+
+
+def _net_walls(of: dict[str, list[Measurement]], threads: int) -> list[float]:
+    pairs = zip(of[f"mashbill-{threads}"], of[f"mashbill-{threads}-one-line"], strict=True)
+    return [full.wall_seconds - load.wall_seconds for full, load in pairs]
+
+
+def _speeds(runs: list[Measurement], size: int) -> list[str]:
+    cpu, wall = _medians(runs)
+    tokens = runs[0].tokens
+    tokens_per = [f"{tokens / seconds:,.0f}" if tokens else "" for seconds in (cpu, wall)]
+    return [f"{size / MEGABYTE / cpu:,.2f}", f"{size / MEGABYTE / wall:,.2f}", *tokens_per, f"{cpu:.3f}", f"{wall:.3f}"]
+
+
+def _medians(runs: list[Measurement]) -> tuple[float, float]:
+    median: Callable[[Iterable[float]], float] = statistics.median
+    return median(run.cpu_seconds for run in runs), median(run.wall_seconds for run in runs)
+
+
+def _sizes(results: Results, name: str) -> list[str]:
+    memory = results.memory[name].memory_bytes_max
+    run = results.measurements[name][-1]
+    return [_megabytes(memory), *_counts(run), _megabytes(run.scratch_bytes)]
+
+
+def _counts(run: Measurement) -> list[str]:
+    return [f"{run.tokens:,}" if run.tokens else "", _megabytes(run.output_bytes)]
+
+
+def _megabytes(count: int | None) -> str:
+    return f"{count / MEGABYTE:,.1f} MB" if count else ""
+
+
+def _spread(ratios: Iterable[float]) -> str:
+    found = list(ratios)
+    return f"{statistics.median(found):.2f} ({min(found):.2f} to {max(found):.2f})"
+
+
+def _table(header: list[str], rows: Iterable[list[str]]) -> str:
+    ruler = ["---", *("---:" for _ in header[1:])]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [header, ruler, *rows])
+
+
+def _circumstances(program: Path, peers: list[str]) -> Iterable[str]:
+    version = subprocess.run([str(program), "--version"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    lock = (systems.BENCHES / "Cargo.lock").read_text(encoding="utf-8")
+    fastokens = re.search(r'name = "fastokens"\nversion = "(.+)"', lock)
+    yield f"{version.strip()}, commit {_commit()}; fastokens {fastokens.group(1) if fastokens else 'unknown'}"
+    for name in peers:
+        yield f"`{name}`: {systems.versions_of(name)}"
+    cpu = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    model = cpu.group(1) if cpu else platform.machine()
+    cores = f"{len(os.sched_getaffinity(0))} cores of {model}"
+    yield f"{cores}, {memory:.0f} GiB, {platform.system()} {platform.release()}"
+    yield f"load average over the last minute: {os.getloadavg()[0]:.1f} (two workers alone make 2)"
+
+
+def _commit() -> str:
+    command = ["git", "-C", str(systems.REPOSITORY), "describe", "--always", "--dirty"]
+    found = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    return found.stdout.strip() or "unknown"
