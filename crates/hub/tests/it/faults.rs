@@ -150,7 +150,7 @@ fn a_port_where_nobody_listens() {
     let error = world.fetch("org/plain").expect_err("nobody there");
     assert_eq!(error.to_string(), format!("cannot reach http://{free}"));
     assert!(matches!(error, Error::Unreachable { source: Unreachable::Refused, .. }), "{error:?}");
-    assert_eq!(world.pauses().len(), 5);
+    assert_eq!(world.pauses().len(), 2);
 }
 
 #[test]
