@@ -513,3 +513,7 @@ pub enum Error {
         source: tokenizers::Error,
     },
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails where it panics")]
+mod tests;

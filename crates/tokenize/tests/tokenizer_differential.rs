@@ -5,6 +5,13 @@
 //! `tokenizer.json` to be tested too. Tokenizers in the folder `shared` beside the
 //! repository are tested where it is there.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails where it panics, and says what it skips"
+)]
+
 use std::path::PathBuf;
 use std::{env, fs};
 

@@ -33,10 +33,9 @@ pub(super) struct Definition<'a> {
     pub(super) model: ModelDefinition<'a>,
 }
 
-/// An entry of `added_tokens`.
+/// An entry of `added_tokens`. Its id is left out: the reference gives tokens ids of its own.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct AddedTokenEntry {
-    pub(super) id: u32,
     pub(super) content: String,
     pub(super) single_word: bool,
     pub(super) lstrip: bool,

@@ -140,7 +140,7 @@ fn merges(entries: &[Vec<u8>]) -> Vec<(&[u8], &[u8])> {
 
 /// The letters that stand for bytes in a `tokenizer.json`, escaped for JSON: visible
 /// Latin-1 characters stand for themselves, the others for U+0100 and on in order.
-fn byte_letters() -> Vec<String> {
+pub(super) fn byte_letters() -> Vec<String> {
     let mut next = 0x100;
     (0..=255u8)
         .map(|byte| match byte {
@@ -153,4 +153,127 @@ fn byte_letters() -> Vec<String> {
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+#[expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails where it panics, and says what it skips"
+)]
+mod tests {
+    use super::*;
+
+    fn load(name: &str) -> tokenizers::Tokenizer {
+        embedded(name).unwrap().tokenizer_json.parse().unwrap()
+    }
+
+    /// Texts with the line ends and spaces that encodings differ on, and others.
+    fn texts() -> Vec<String> {
+        let mut texts: Vec<String> =
+            vec![include_str!("embedded.rs").to_owned(), include_str!("segments.rs").to_owned()];
+        texts.extend(include_str!("self_check.rs").lines().map(str::to_owned));
+        texts.extend(
+            (0..0x3_4000).step_by(97).filter_map(char::from_u32).map(|c| format!("a{c} {c}{c}b1{c}'s")),
+        );
+        texts.extend(
+            ["a  b", "a \n b", "a\n\n  b", "\n \n\t x", "a   ", "a\n\n", " ", "\n", "", "it's IT'S 12345"]
+                .map(str::to_owned),
+        );
+        texts
+    }
+
+    #[test]
+    fn gpt2_has_the_ids_of_tiktoken() {
+        let (tokenizer, encoding) = (load("gpt2"), tiktoken_rs::r50k_base().unwrap());
+        for text in texts() {
+            let ids = tokenizer.encode_fast(text.as_str(), false).unwrap();
+            assert_eq!(ids.get_ids(), encoding.encode_with_special_tokens(&text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn cl100k_has_the_ids_of_tiktoken() {
+        let (tokenizer, encoding) = (load("cl100k_base"), tiktoken_rs::cl100k_base().unwrap());
+        for text in texts() {
+            let ids = tokenizer.encode_fast(text.as_str(), false).unwrap();
+            assert_eq!(ids.get_ids(), encoding.encode_with_special_tokens(&text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn o200k_has_the_ids_of_tiktoken() {
+        let (tokenizer, encoding) = (load("o200k_base"), tiktoken_rs::o200k_base().unwrap());
+        for text in texts() {
+            let ids = tokenizer.encode_fast(text.as_str(), false).unwrap();
+            assert_eq!(ids.get_ids(), encoding.encode_with_special_tokens(&text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn special_tokens_have_the_ids_of_tiktoken() {
+        for (name, encoding) in [
+            ("gpt2", tiktoken_rs::r50k_base().unwrap()),
+            ("cl100k_base", tiktoken_rs::cl100k_base().unwrap()),
+            ("o200k_base", tiktoken_rs::o200k_base().unwrap()),
+        ] {
+            let tokenizer = load(name);
+            let text = "a<|endoftext|> <|endofprompt|>\n<|fim_prefix|>b<|fim_middle|><|fim_suffix|><|endof";
+            let ids = tokenizer.encode_fast(text, false).unwrap();
+            assert_eq!(ids.get_ids(), encoding.encode_with_special_tokens(text), "{name}");
+        }
+    }
+
+    /// `tiktoken` takes the white space at the end of a text as one word, line ends
+    /// included, and the pattern used here as two, cut behind the last line end. No
+    /// merge crosses that cut, so the ids are the same.
+    #[test]
+    fn no_entry_ends_with_spaces_behind_a_line_end() {
+        for (encoding, ranks) in
+            [(tiktoken_rs::cl100k_base().unwrap(), 100_256), (tiktoken_rs::o200k_base().unwrap(), 199_998)]
+        {
+            for rank in 0..ranks {
+                let bytes = encoding.decode_bytes(&[rank]).unwrap();
+                let behind =
+                    bytes.iter().rposition(|byte| matches!(byte, b'\n' | b'\r')).map(|at| &bytes[at + 1..]);
+                let split = behind.is_some_and(|behind| {
+                    !behind.is_empty()
+                        && String::from_utf8_lossy(behind)
+                            .chars()
+                            .all(|c| c.is_whitespace() || c == '\u{fffd}')
+                });
+                assert!(!split, "{bytes:?}");
+            }
+        }
+        let (tokenizer, encoding) = (load("cl100k_base"), tiktoken_rs::cl100k_base().unwrap());
+        for text in ["a\n  ", "a\n \n  ", "a.\n\n  "] {
+            let ids = tokenizer.encode_fast(text, false).unwrap();
+            assert_eq!(ids.get_ids(), encoding.encode_with_special_tokens(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn gpt2_has_the_vocabulary_and_merges_of_the_published_file() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/tokenizers/gpt2.json");
+        let Ok(published) = std::fs::read_to_string(path) else {
+            println!("skipped: there is no {path}");
+            return;
+        };
+        let published: serde_json::Value = serde_json::from_str(&published).unwrap();
+        let own: serde_json::Value = serde_json::from_str(&embedded("gpt2").unwrap().tokenizer_json).unwrap();
+        assert_eq!(own["model"]["vocab"], published["model"]["vocab"]);
+        assert_eq!(own["model"]["merges"], published["model"]["merges"]);
+        assert_eq!(own["pre_tokenizer"], published["pre_tokenizer"]);
+    }
+
+    #[test]
+    fn the_files_are_always_the_same() {
+        let hashes = EMBEDDED.iter().map(|name| {
+            use sha2::Digest as _;
+            let digest = sha2::Sha256::digest(embedded(name).unwrap().tokenizer_json.as_bytes());
+            digest[..4].iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        });
+        assert_eq!(hashes.collect::<Vec<_>>(), ["de98a140", "a1eeb0e9", "71ea8dec"]);
+        assert!(embedded("gpt3").is_none());
+    }
 }

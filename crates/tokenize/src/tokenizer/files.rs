@@ -65,6 +65,7 @@ fn read_if_there(path: &Path) -> Result<Option<String>, Error> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails where it panics")]
 mod tests {
     use super::*;
 

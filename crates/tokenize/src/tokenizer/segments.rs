@@ -33,7 +33,7 @@
 //! Unicode agree; white space is whatever any engine might call so.
 //!
 //! # Joints
-//! A run of one ASCII class has no border for as long as it goes on. A cut inside such
+//! A run of one class of characters has no border for as long as it goes on. A cut inside such
 //! a run splits the word there and leaves the other words alone: patterns take a run
 //! greedily, so its part before the cut is taken to its end, and the part behind it
 //! like the rest of the run; at least [`MARGIN`] of the class stand on both sides, so
@@ -65,7 +65,7 @@ use super::definition::Definition;
 /// Texts up to this size stay whole: the fast engine starts its threads at 64 KiB.
 pub(super) const SEGMENT_BYTES: usize = 60 * 1024;
 
-/// So many bytes of a class stand on either side of a joint.
+/// So many characters of a class stand on either side of a joint.
 pub(super) const MARGIN: usize = 8;
 
 /// So many characters of white space around a cut are looked at.
@@ -83,7 +83,7 @@ pub(super) struct Cutter {
 /// The pattern that finds the words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pattern {
-    /// Cl100k (Llama 3), Qwen, O200k: line ends are words of their own.
+    /// Cl100k (Llama 3), Qwen, O200k, Tekken: line ends are words of their own.
     LineEnds,
     /// GPT-2: line ends are white space.
     Gpt2,
@@ -169,6 +169,7 @@ impl Cutter {
 
     /// A joint of `text` at `limit` or before it, where a long run lies at `limit`.
     pub(super) fn last_joint(&self, text: &str, limit: usize) -> Option<usize> {
+        let limit = text.floor_char_boundary(limit);
         let line = text.as_bytes()[..limit].iter().rposition(|byte| *byte == b'\n').map(|at| at + 1);
         let behind_line_end = line.filter(|_| self.pattern == Pattern::LineEnds);
         [Some(limit), behind_line_end].into_iter().flatten().find(|at| self.is_joint(text, *at))
@@ -176,18 +177,19 @@ impl Cutter {
 
     /// Whether a cut splits a word inside a run of one class, and changes no other.
     pub(super) fn is_joint(&self, text: &str, at: usize) -> bool {
-        let bytes = text.as_bytes();
-        let Some(after) = bytes.get(at..at + MARGIN) else { return false };
-        let class = Class::of(bytes[at]);
-        let inside = |bytes: &[u8]| bytes.iter().all(|byte| Class::of(*byte) == class);
+        let (Some(before), Some(behind)) = (text.get(..at), text.get(at..)) else { return false };
+        let Some(class) = behind.chars().next().map(Class::of) else { return false };
+        let runs_on = |chars: &mut dyn Iterator<Item = char>| {
+            chars.take(MARGIN).filter(|c| Class::of(*c) == class).count() == MARGIN
+        };
         let splits_one_word = match (class, self.pattern) {
-            (Class::Letter | Class::Punctuation, _) | (Class::Digit, Pattern::Gpt2) => {
-                at >= MARGIN && inside(&bytes[at - MARGIN..at])
+            (Class::Letter | Class::Punctuation | Class::Symbol, _) | (Class::Digit, Pattern::Gpt2) => {
+                runs_on(&mut before.chars().rev())
             }
             (Class::Digit, Pattern::LineEnds) | (Class::Other, _) => false,
             (Class::Space, pattern) => splits_white_space(text, at, pattern),
         };
-        splits_one_word && inside(after) && self.spares_added_tokens(text, at)
+        splits_one_word && runs_on(&mut behind.chars()) && self.spares_added_tokens(text, at)
     }
 
     /// Whether no added token spans a cut, or looks across it.
@@ -252,31 +254,44 @@ impl Pattern {
             split["pattern"]["Regex"].as_str()?,
             fastokens::tiktoken::CL100K_BASE_PATTERN
                 | fastokens::tiktoken::QWEN2_PATTERN
+                | fastokens::tiktoken::QWEN35_PATTERN
                 | fastokens::tiktoken::O200K_BASE_PATTERN
+                | fastokens::tiktoken::TEKKEN_PATTERN
         );
         let splits = split["type"] == "Split" && keeps_all && known;
         (splits && spells_bytes(bytes) && bytes["use_regex"] == false).then_some(Self::LineEnds)
     }
 }
 
-/// A class of ASCII characters that patterns take runs of.
+/// A class of characters that patterns take runs of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {
     Letter,
     Digit,
     Punctuation,
     Space,
-    /// Control characters, and all that isn't ASCII.
+    /// Symbols and punctuation beyond ASCII.
+    Symbol,
+    /// All others.
     Other,
 }
 
 impl Class {
-    fn of(byte: u8) -> Self {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' => Self::Letter,
-            b'0'..=b'9' => Self::Digit,
-            b'!'..=b'~' => Self::Punctuation,
-            b' ' | b'\t' | b'\n' | b'\r' => Self::Space,
+    fn of(c: char) -> Self {
+        match c {
+            'a'..='z' | 'A'..='Z' => Self::Letter,
+            '0'..='9' => Self::Digit,
+            '!'..='~' => Self::Punctuation,
+            ' ' | '\t' | '\n' | '\r' => Self::Space,
+            // Dashes, arrows, box drawing, CJK marks, pictures: blocks of long standing
+            // that have neither letters nor numbers.
+            '\u{2010}'..='\u{2027}'
+            | '\u{2030}'..='\u{205e}'
+            | '\u{2190}'..='\u{23ff}'
+            | '\u{2500}'..='\u{2767}'
+            | '\u{3001}'..='\u{3003}'
+            | '\u{3008}'..='\u{3020}'
+            | '\u{1f300}'..='\u{1f64f}' => Self::Symbol,
             _ => Self::Other,
         }
     }
@@ -357,6 +372,7 @@ mod tests {
         assert_eq!(joint(&"1".repeat(40)), None);
         assert_eq!(joint(&format!("{}{}", "a".repeat(12), "é".repeat(12))), None);
         assert_eq!(joint(&"é".repeat(40)), None);
+        assert_eq!(cutter(Pattern::LineEnds, &[]).last_joint(&"─".repeat(40), 40), Some(39));
     }
 
     #[test]

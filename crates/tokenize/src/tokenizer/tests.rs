@@ -1,0 +1,310 @@
+//! Tests of what is put around documents and of the choice of engines, on a tokenizer
+//! with a token for each byte.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+/// A tokenizer whose ids are bytes, and 256 and on for `special`, with a template.
+fn bytes(special: &[&str], template: Value) -> TokenizerFiles {
+    let plain = |letter: &String| serde_json::from_str(&format!("\"{letter}\"")).unwrap();
+    let letters: Vec<String> = embedded::byte_letters().iter().map(plain).collect();
+    let vocab: serde_json::Map<String, Value> =
+        letters.into_iter().zip((0..).map(|id| Value::from(id))).collect();
+    let added_tokens: Vec<Value> =
+        special.iter().zip(256..).map(|(content, id)| added_token(content, id)).collect();
+    let file = json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": added_tokens, "normalizer": null,
+        "pre_tokenizer": { "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true },
+        "post_processor": template, "decoder": null,
+        "model": { "type": "BPE", "vocab": vocab, "merges": [] },
+    });
+    files(&file)
+}
+
+fn added_token(content: &str, id: u32) -> Value {
+    json!({
+        "id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
+        "normalized": false, "special": true,
+    })
+}
+
+fn files(file: &Value) -> TokenizerFiles {
+    TokenizerFiles {
+        name: "bytes".to_owned(),
+        tokenizer_json: file.to_string(),
+        tokenizer_config: None,
+        special_tokens_map: None,
+        config: None,
+        generation_config: None,
+    }
+}
+
+fn changed(files: &TokenizerFiles, change: impl Fn(&mut Value)) -> TokenizerFiles {
+    let mut file = serde_json::from_str(&files.tokenizer_json).unwrap();
+    change(&mut file);
+    TokenizerFiles { tokenizer_json: file.to_string(), ..files.clone() }
+}
+
+/// A template of the pieces, `$A` being the document.
+fn template(pieces: &[&str], ids: &[(&str, u32)]) -> Value {
+    let piece = |piece: &&str| match *piece {
+        "$A" => json!({ "Sequence": { "id": "A", "type_id": 0 } }),
+        token => json!({ "SpecialToken": { "id": token, "type_id": 0 } }),
+    };
+    let special = ids
+        .iter()
+        .map(|(token, id)| ((*token).to_owned(), json!({ "id": token, "ids": [id], "tokens": [token] })));
+    json!({
+        "type": "TemplateProcessing", "single": pieces.iter().map(piece).collect::<Vec<_>>(),
+        "pair": pieces.iter().map(piece).collect::<Vec<_>>(),
+        "special_tokens": special.collect::<serde_json::Map<_, _>>(),
+    })
+}
+
+const OPTIONS: TokenizerOptions = TokenizerOptions {
+    add_bos: true,
+    add_eos: true,
+    eos_token: None,
+    special_tokens_in_text: SpecialTokensInText::Encode,
+};
+
+fn load(files: &TokenizerFiles, options: &TokenizerOptions) -> Tokenizer {
+    Tokenizer::load(files, options, None).unwrap().0
+}
+
+fn encode(tokenizer: &Tokenizer, text: &str) -> Vec<u32> {
+    let mut ids = Vec::new();
+    tokenizer.encode(text, &mut ids).unwrap();
+    ids
+}
+
+/// The EOS token and what names it.
+fn eos(files: &TokenizerFiles) -> (String, String) {
+    let eos = load(files, &OPTIONS).identity().eos.clone().unwrap();
+    (eos.token, eos.found_in)
+}
+
+fn bos_template() -> Value {
+    template(&["<s>", "$A"], &[("<s>", 256)])
+}
+
+#[test]
+fn documents_begin_as_the_template_has_it_and_end_with_eos() {
+    let files = bytes(&["<s>", "</s>"], bos_template());
+    let tokenizer = load(&files, &OPTIONS);
+    assert_eq!(encode(&tokenizer, "ab"), [256, 97, 98, 257]);
+    assert_eq!(encode(&tokenizer, ""), [256, 257]);
+    let identity = tokenizer.identity();
+    assert_eq!(identity.bos.as_ref().unwrap().token, "<s>");
+    assert_eq!(
+        (identity.vocabulary_size, &*identity.ids_before, &*identity.ids_after),
+        (258, &[256][..], &[257][..])
+    );
+    let bare = load(&files, &TokenizerOptions { add_bos: false, add_eos: false, ..OPTIONS });
+    assert_eq!(encode(&bare, "ab"), [97, 98]);
+    assert!(bare.identity().ids_before.is_empty());
+    assert!(bare.identity().bos.is_some());
+}
+
+#[test]
+fn nothing_is_added_twice() {
+    let tokenizer = load(&bytes(&["<s>", "</s>"], bos_template()), &OPTIONS);
+    assert_eq!(encode(&tokenizer, "<s>a</s>"), [256, 97, 257]);
+    assert_eq!(encode(&tokenizer, "<s>"), [256, 257]);
+    assert_eq!(encode(&tokenizer, "</s>"), [256, 257]);
+    assert_eq!(encode(&tokenizer, "</s><s>"), [256, 257, 256, 257]);
+    let mut ids = vec![1, 2];
+    let encoded = tokenizer.encode("<s>a", &mut ids).unwrap();
+    assert_eq!(ids, [1, 2, 256, 97, 257]);
+    assert_eq!(encoded, Encoded { text_tokens: 2, added_tokens: 1, literal_special_tokens: 1 });
+
+    let ends_too = template(&["<s>", "$A", "</s>"], &[("<s>", 256), ("</s>", 257)]);
+    let tokenizer = load(&bytes(&["<s>", "</s>"], ends_too), &OPTIONS);
+    assert_eq!(encode(&tokenizer, "a"), [256, 97, 257]);
+
+    let both = template(&["<e>", "$A"], &[("<e>", 256)]);
+    let files = TokenizerFiles {
+        tokenizer_config: Some(r#"{"eos_token":"<e>"}"#.to_owned()),
+        ..bytes(&["<e>"], both)
+    };
+    let tokenizer = load(&files, &OPTIONS);
+    assert_eq!(encode(&tokenizer, ""), [256, 256]);
+    assert_eq!(encode(&tokenizer, "a<e>"), [256, 97, 256]);
+}
+
+#[test]
+fn a_template_that_repeats_the_document_is_refused() {
+    let files = bytes(&["</s>"], template(&["$A", "</s>", "$A"], &[("</s>", 256)]));
+    assert!(matches!(Tokenizer::load(&files, &OPTIONS, None), Err(Error::Template)));
+}
+
+#[test]
+fn eos_is_what_the_nearest_file_says() {
+    let files = bytes(&["<a>", "<b>", "<|endoftext|>", "</s>", "<|im_end|>"], Value::Null);
+    assert_eq!(eos(&files), ("<|endoftext|>".to_owned(), "well-known name".to_owned()));
+    let files =
+        TokenizerFiles { generation_config: Some(r#"{"eos_token_id":[260,257]}"#.to_owned()), ..files };
+    assert_eq!(eos(&files), ("<|im_end|>".to_owned(), "generation_config.json".to_owned()));
+    let files =
+        TokenizerFiles { config: Some(r#"{"text_config":{"eos_token_id":[260,259]}}"#.to_owned()), ..files };
+    assert_eq!(eos(&files), ("</s>".to_owned(), "config.json".to_owned()));
+    let files =
+        TokenizerFiles { special_tokens_map: Some(r#"{"eos_token":{"content":"<b>"}}"#.to_owned()), ..files };
+    assert_eq!(eos(&files), ("<b>".to_owned(), "special_tokens_map.json".to_owned()));
+    let files = TokenizerFiles { tokenizer_config: Some(r#"{"eos_token":"<a>"}"#.to_owned()), ..files };
+    assert_eq!(eos(&files), ("<a>".to_owned(), "tokenizer_config.json".to_owned()));
+    let option = TokenizerOptions { eos_token: Some("<b>".to_owned()), ..OPTIONS };
+    assert_eq!(load(&files, &option).identity().eos.as_ref().unwrap().found_in, "option");
+    let files = TokenizerFiles { tokenizer_config: Some(r#"{"eos_token":null}"#.to_owned()), ..files };
+    assert_eq!(eos(&files).0, "<b>");
+}
+
+#[test]
+fn an_end_of_turn_is_taken_only_where_nothing_else_ends_documents() {
+    let only_turns = bytes(&["<|eot_id|>", "<|im_end|>"], Value::Null);
+    assert_eq!(eos(&only_turns).0, "<|im_end|>");
+    let both = bytes(&["<|im_end|>", "<|end_of_text|>"], Value::Null);
+    assert_eq!(eos(&both).0, "<|end_of_text|>");
+    let config = Some(r#"{"eos_token":"<|im_end|>"}"#.to_owned());
+    let tokenizer = load(&TokenizerFiles { tokenizer_config: config, ..both }, &OPTIONS);
+    assert_eq!(tokenizer.identity().eos.as_ref().unwrap().token, "<|im_end|>");
+    assert_eq!(tokenizer.identity().notes.len(), 1);
+}
+
+#[test]
+fn eos_is_never_guessed() {
+    let files = bytes(&["<x>"], Value::Null);
+    assert!(matches!(Tokenizer::load(&files, &OPTIONS, None), Err(Error::NoEos { .. })));
+    let option = TokenizerOptions { eos_token: Some("</s>".to_owned()), ..OPTIONS };
+    assert!(matches!(Tokenizer::load(&files, &option, None), Err(Error::NotInVocabulary { .. })));
+    let config = Some(r#"{"eos_token":"<|end|>"}"#.to_owned());
+    let wrong = TokenizerFiles { tokenizer_config: config, ..files.clone() };
+    assert!(matches!(Tokenizer::load(&wrong, &OPTIONS, None), Err(Error::NotInVocabulary { .. })));
+    let broken = TokenizerFiles { config: Some("{".to_owned()), ..files.clone() };
+    assert!(matches!(Tokenizer::load(&broken, &OPTIONS, None), Err(Error::Json { file: "config.json", .. })));
+    let without = TokenizerOptions { add_eos: false, ..OPTIONS };
+    assert!(matches!(Tokenizer::load(&files, &without, None), Err(Error::NoPad { .. })));
+}
+
+#[test]
+fn rows_are_filled_with_a_pad_token_else_eos_else_bos() {
+    let pad = |files: &TokenizerFiles, options: &TokenizerOptions| {
+        let pad = load(files, options).identity().pad.clone();
+        (pad.id, pad.found_in)
+    };
+    let files = bytes(&["<s>", "</s>", "<x>", "<pad>"], bos_template());
+    assert_eq!(pad(&files, &OPTIONS), (259, "well-known name".to_owned()));
+    let named = TokenizerFiles { tokenizer_config: Some(r#"{"pad_token":"<x>"}"#.to_owned()), ..files };
+    assert_eq!(pad(&named, &OPTIONS), (258, "tokenizer_config.json".to_owned()));
+    let files = bytes(&["<s>", "</s>"], bos_template());
+    assert_eq!(pad(&files, &OPTIONS), (257, "eos".to_owned()));
+    let files = bytes(&["<s>"], bos_template());
+    assert_eq!(pad(&files, &TokenizerOptions { add_eos: false, ..OPTIONS }), (256, "bos".to_owned()));
+}
+
+#[test]
+fn special_tokens_in_a_text_are_encoded_split_or_refused() {
+    let files = bytes(&["<s>", "</s>"], Value::Null);
+    let with = |special_tokens_in_text| {
+        load(&files, &TokenizerOptions { add_eos: false, special_tokens_in_text, ..OPTIONS })
+    };
+    let mut ids = vec![7];
+    let encoded = with(SpecialTokensInText::Encode).encode("a<s>", &mut ids).unwrap();
+    assert_eq!((&*ids, encoded.literal_special_tokens), (&[7, 97, 256][..], 1));
+    let split = with(SpecialTokensInText::Split);
+    assert_eq!(encode(&split, "a<s>"), [97, 60, 115, 62]);
+    assert_eq!(split.identity().special_tokens_in_text, SpecialTokensInText::Split);
+    let reject = with(SpecialTokensInText::Reject);
+    assert!(matches!(reject.encode("<s></s>", &mut ids), Err(Error::LiteralSpecialTokens { count: 2 })));
+    assert_eq!(ids, [7, 97, 256]);
+    assert_eq!(encode(&reject, "<s"), [60, 115]);
+}
+
+#[test]
+fn truncation_and_padding_are_cleared() {
+    let files = changed(&bytes(&["</s>"], Value::Null), |file| {
+        file["truncation"] =
+            json!({ "direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0 });
+        file["padding"] = json!({
+            "strategy": { "Fixed": 9 }, "direction": "Right", "pad_to_multiple_of": null, "pad_id": 0,
+            "pad_type_id": 0, "pad_token": "x",
+        });
+    });
+    let tokenizer = load(&files, &OPTIONS);
+    assert_eq!(encode(&tokenizer, "abcd"), [97, 98, 99, 100, 256]);
+    assert!(tokenizer.identity().truncation_cleared && tokenizer.identity().padding_cleared);
+    let reference = tokenizer.to_reference(FastRefused::Dropout).unwrap();
+    assert_eq!(encode(&reference, "abcd"), [97, 98, 99, 100, 256]);
+}
+
+#[test]
+fn a_verdict_spares_the_check() {
+    let files = bytes(&["</s>"], Value::Null);
+    let (tokenizer, verdict) = Tokenizer::load(&files, &OPTIONS, None).unwrap();
+    assert_eq!((tokenizer.engine(), &verdict.refused), (Engine::Fast, &None));
+    let (tokenizer, again) = Tokenizer::load(&files, &OPTIONS, Some(&verdict)).unwrap();
+    assert_eq!((tokenizer.engine(), &again), (Engine::Fast, &verdict));
+
+    let why = FastRefused::Mismatch { text: "x".to_owned() };
+    let against = Verdict { refused: Some(why.clone()), ..verdict.clone() };
+    let text = serde_json::to_string(&against).unwrap();
+    assert_eq!(serde_json::from_str::<Verdict>(&text).unwrap(), against);
+    let (tokenizer, kept) = Tokenizer::load(&files, &OPTIONS, Some(&against)).unwrap();
+    assert_eq!(
+        (tokenizer.engine(), tokenizer.fast_refused(), &kept),
+        (Engine::Reference, Some(&why), &against)
+    );
+    assert_eq!(encode(&tokenizer, "ab"), [97, 98, 256]);
+
+    let of_another = Verdict { tokenizer_sha256: "0".to_owned(), ..against };
+    let (tokenizer, new) = Tokenizer::load(&files, &OPTIONS, Some(&of_another)).unwrap();
+    assert_eq!((tokenizer.engine(), new), (Engine::Fast, verdict));
+}
+
+#[test]
+fn models_of_other_kinds_are_left_to_the_reference() {
+    let files = changed(&bytes(&["</s>"], Value::Null), |file| {
+        file["pre_tokenizer"] = json!({ "type": "WhitespaceSplit" });
+        file["model"] =
+            json!({ "type": "WordLevel", "vocab": { "[UNK]": 0, "a": 1, "</s>": 2 }, "unk_token": "[UNK]" });
+    });
+    let tokenizer = load(&files, &OPTIONS);
+    assert_eq!(tokenizer.engine(), Engine::Reference);
+    assert_eq!(tokenizer.fast_refused(), Some(&FastRefused::Model));
+    assert_eq!(encode(&tokenizer, "a b"), [1, 0, 2]);
+
+    let files = changed(&bytes(&["</s>"], Value::Null), |file| file["model"]["dropout"] = json!(0.5));
+    assert_eq!(load(&files, &OPTIONS).fast_refused(), Some(&FastRefused::Dropout));
+}
+
+#[test]
+fn the_reference_gives_added_tokens_their_ids() {
+    // A token that the vocabulary has keeps its id from there, whatever the file says.
+    let files = changed(&bytes(&["</s>"], Value::Null), |file| {
+        file["added_tokens"].as_array_mut().unwrap().push(added_token("a", 1_000));
+        file["added_tokens"].as_array_mut().unwrap().push(added_token("<new>", 2_000));
+    });
+    let tokenizer = load(&files, &OPTIONS);
+    assert_eq!(tokenizer.engine(), Engine::Fast);
+    assert_eq!(encode(&tokenizer, "a<new>"), [97, 257, 256]);
+    assert_eq!(tokenizer.identity().vocabulary_size, 258);
+}
+
+#[test]
+fn samples_are_the_first_documents_and_a_few_by_their_content() {
+    assert!(is_sample(0, 1, 10) && is_sample(15, 1, 10) && is_sample(1_000, 4_096 * 3, 10));
+    assert!(!is_sample(16, 1, 10) && !is_sample(0, 0, 1 << 20));
+}
+
+#[test]
+fn files_that_are_no_tokenizers_are_refused() {
+    let files = bytes(&["</s>"], Value::Null);
+    let broken = TokenizerFiles { tokenizer_json: "{}".to_owned(), ..files.clone() };
+    assert!(matches!(
+        Tokenizer::load(&broken, &OPTIONS, None),
+        Err(Error::Json { file: "tokenizer.json", .. })
+    ));
+    let unknown = changed(&files, |file| file["pre_tokenizer"] = json!({ "type": "Nonsense" }));
+    assert!(Tokenizer::load(&unknown, &OPTIONS, None).is_err());
+}
