@@ -1,7 +1,7 @@
 //! The `mashbill` command as a library: arguments in, exit code out.
 //!
 //! Only here are arguments parsed, the environment read and text printed. stdout is
-//! data, stderr is talk. Each command is one file in [`commands`], which turns its
+//! data, stderr is talk. Each command is one file in `commands`, which turns its
 //! arguments into a stage's options and the stage's events into text.
 
 mod args;

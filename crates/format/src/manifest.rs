@@ -69,7 +69,7 @@ pub struct Options {
     pub compression: Compression,
     /// The field that holds a record's text.
     pub text_field: String,
-    /// Bytes of input in a unit; a unit ends at the first border of a record at or after them.
+    /// Bytes of input in a unit; a unit ends with the first block of about a megabyte that reaches them.
     pub unit_bytes: u64,
     /// Longer texts are refused, in bytes.
     pub max_document_bytes: u64,
@@ -208,7 +208,7 @@ pub struct Unit {
     pub first_key: u64,
     /// Bytes of input.
     pub bytes: u64,
-    /// Checksum of the input.
+    /// Checksum over the checksums of its blocks.
     pub checksum: Checksum,
     /// Documents kept.
     pub documents: u64,

@@ -48,7 +48,7 @@ pub struct Stats {
     pub shard_bytes: u64,
     /// The engine that made the ids: `fast` or `reference`.
     pub engine: String,
-    /// Seconds from the first byte read to the split's completion, over all runs that took part.
+    /// Seconds that the run which completed the split worked on it.
     pub seconds: f64,
     /// Threads of the last run.
     pub threads: usize,

@@ -22,7 +22,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// The input folder is the output of an earlier run.
-    #[error("`{}` has a manifest.json: it is tokenized already", path.display())]
+    #[error("`{}` is tokenized already", path.display())]
     InputIsOutput {
         /// The folder.
         path: PathBuf,

@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use mashbill_format::layout::{MANIFEST, REJECTS_SUFFIX};
+use mashbill_format::layout::{DOCUMENTS, MANIFEST, REJECTS_SUFFIX, STATS_SUFFIX, UNITS_SUFFIX};
 
 use crate::error::{Error, Result};
 
@@ -55,7 +55,7 @@ impl Kind {
 
     /// The stem and the kind of a file name; none for other files, hidden ones and files of refused lines.
     fn of(name: &str) -> Option<(&str, Self)> {
-        if name.starts_with('.') || name.ends_with(REJECTS_SUFFIX) {
+        if name.starts_with('.') || name.ends_with(REJECTS_SUFFIX) || name.ends_with(UNITS_SUFFIX) {
             return None;
         }
         let found =
@@ -99,7 +99,8 @@ pub fn discover(input: &Path, output: &Path, recursive: bool, names: SplitNames)
     };
     let mut found = Vec::new();
     if metadata.is_dir() {
-        if input.join(MANIFEST).exists() {
+        let name = input.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if is_our_own(input, name) {
             return Err(Error::InputIsOutput { path: input.to_owned() });
         }
         let mut walk = Walk { output: fs::canonicalize(output).ok(), seen: HashSet::new(), names, found };
@@ -164,7 +165,7 @@ impl Walk {
             // A link that leads nowhere is data that is missing: reading it fails, and says so.
             let Ok(metadata) = fs::metadata(&path).or_else(|_| fs::symlink_metadata(&path)) else { continue };
             if metadata.is_dir() {
-                if recursive && !name.starts_with('.') && !path.join(MANIFEST).exists() {
+                if recursive && !name.starts_with('.') && !is_our_own(&path, name) {
                     above.push(name.to_owned());
                     self.folder(&path, above, recursive)?;
                     above.pop();
@@ -182,6 +183,12 @@ impl Walk {
         }
         Ok(())
     }
+}
+
+/// Whether a folder is an output folder or a finished split.
+fn is_our_own(folder: &Path, name: &str) -> bool {
+    let split = folder.join(DOCUMENTS).exists() && folder.join(format!("{name}{STATS_SUFFIX}")).exists();
+    split || folder.join(MANIFEST).exists()
 }
 
 impl Input {
@@ -229,6 +236,10 @@ mod tests {
             "code/d.jsonl.zst",
             "made/manifest.json",
             "made/b/shard_0000.parquet",
+            "copied/shard_0000.parquet",
+            "copied/documents.parquet",
+            "copied/copied_stats.json",
+            "b_units.jsonl.zst",
             "out/b/shard_0000.parquet",
             "code/.x/e.jsonl",
         ]);

@@ -6,7 +6,7 @@
 //!                   encode
 //! ```
 //!
-//! [`plan`] looks at what there is and says what a run would do; [`run`] does it.
+//! [`plan()`] looks at what there is and says what a run would do; [`run()`] does it.
 //! The library is silent: it reports through events and its [`Report`].
 //! It knows no command line, no environment and no terminal.
 

@@ -254,7 +254,9 @@ impl Tokenizer {
             Encoder::Fast(engine) => engine.entry(id),
             Encoder::Reference(reference) => reference.entry(id),
         };
-        ids.iter().map(|&id| entry(id).map_or_else(|| format!("[{id}]"), |entry| spell::text_of(&entry))).collect()
+        ids.iter()
+            .map(|&id| entry(id).map_or_else(|| format!("[{id}]"), |entry| spell::text_of(&entry)))
+            .collect()
     }
 
     /// What the tokenizer is and does.
@@ -391,13 +393,20 @@ fn identify(
     if !options.add_bos {
         ids_before.clear();
     }
+    if options.eos_token.is_some() {
+        // It takes the place of what the template puts after a document.
+        ids_after.clear();
+    }
     match &eos {
         _ if !options.add_eos => ids_after.clear(),
         Some(eos) if ids_after.last() != Some(&eos.id) => ids_after.push(eos.id),
         Some(_) => {}
         None => return Err(Error::NoEos { tokenizer: files.name.clone() }),
     }
-    let instead = |token: &SpecialToken, found_in: &str| SpecialToken { found_in: found_in.to_owned(), ..token.clone() };
+    let instead = |token: &SpecialToken, found_in: &str| SpecialToken {
+        found_in: found_in.to_owned(),
+        ..token.clone()
+    };
     let pad = special
         .pad()
         .or_else(|| eos.as_ref().map(|eos| instead(eos, "eos")))

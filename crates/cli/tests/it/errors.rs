@@ -109,7 +109,7 @@ fn an_output_given_as_input() {
     check!(project.run("tokenize --input out --tokenizer gpt2"), @r"
     exit: 2
     --- stderr
-    error: `out` has a manifest.json: it is tokenized already
+    error: `out` is tokenized already
     hint: give the folder with the JSONL files as `--input`
     ");
 }

@@ -53,7 +53,7 @@ impl ShardReader {
     /// Opens a shard and checks its schema.
     ///
     /// # Errors
-    /// [`Error::Io`] where it cannot be opened, [`Error::Damaged`] where it is no complete shard.
+    /// [`crate::Error::Io`] where it cannot be opened, [`crate::Error::Damaged`] where it is no complete shard.
     pub fn open(path: &Path) -> Result<Self> {
         let file = super::schema(Compression::None).open(path)?;
         Ok(Self { path: path.to_owned(), file })
@@ -79,7 +79,7 @@ impl ShardReader {
     /// The rows of row group `index`.
     ///
     /// # Errors
-    /// [`Error::Damaged`] where its bytes or lengths contradict one another.
+    /// [`crate::Error::Damaged`] where its bytes or lengths contradict one another.
     pub fn row_group(&self, index: usize) -> Result<ShardRows> {
         let rows = self.file.get_row_group(index).and_then(|group| read(&*group));
         rows.map_err(|error| damaged(&self.path, &error))

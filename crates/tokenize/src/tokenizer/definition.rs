@@ -83,8 +83,8 @@ impl<'a> Definition<'a> {
     }
 }
 
-/// The entries of a vocabulary that is a map, in the file's order; other kinds of
-/// vocabularies are left to the reference and stand here as empty.
+/// The entries of a vocabulary in the file's order: a map to ids, or, for Unigram, pieces with their
+/// scores, whose ids are their places.
 #[derive(Default)]
 pub(super) struct Vocabulary<'a>(pub(super) Vec<(Cow<'a, str>, u32)>);
 
@@ -107,8 +107,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Vocabulary<'a> {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                while seq.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Vocabulary::default())
+                let mut entries = Vec::new();
+                while let Some((Text(token), IgnoredAny)) = seq.next_element()? {
+                    entries.push((token, entries.len() as u32));
+                }
+                Ok(Vocabulary(entries))
             }
         }
         deserializer.deserialize_any(Entries)
