@@ -342,7 +342,12 @@ fn an_output_that_may_not_be_written_to() {
         println!("skipped: this user may write everywhere");
         return;
     }
-    check!(project.run("tokenize --input data --tokenizer gpt2 --output locked/out"), @"");
+    check!(project.run("tokenize --input data --tokenizer gpt2 --output locked/out"), @r"
+    exit: 2
+    --- stderr
+    error: create the folder `locked/out/.mashbill`: Permission denied (os error 13)
+    hint: choose an `--output` that you may write to; `locked/out/.mashbill` is not
+    ");
 }
 
 #[test]
