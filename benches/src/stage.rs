@@ -88,9 +88,8 @@ impl Stage {
             Self::Fastokens => {
                 let texts = texts(&job.input)?;
                 let tokenizer = fastokens(job)?;
+                let encode = |text| tokenizer.encode_unpadded::<Vec<u32>>(text, false, AddedTokenPolicy::All);
                 let (tokens, measured) = measure(|| {
-                    let encode =
-                        |text| tokenizer.encode_unpadded::<Vec<u32>>(text, false, AddedTokenPolicy::All);
                     texts.iter().try_fold(0, |tokens, (_, text)| Ok(tokens + encode(text)?.len()))
                 })?;
                 Measured { tokens: Some(tokens as u64), ..measured }

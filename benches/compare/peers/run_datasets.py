@@ -23,16 +23,24 @@ def with_transformers(tokenizer_json: str) -> Callable[[Batch], Batch]:
     return lambda batch: tokenizer(batch["text"], return_token_type_ids=False)
 
 
-def with_tokenizers(tokenizer_json: str) -> Callable[[Batch], Batch]:
-    from tokenizers import Tokenizer
+class WithTokenizers:
+    """Loads the tokenizer in the worker, when it is first called.
 
-    tokenizer = Tokenizer.from_file(tokenizer_json)
+    Version 1.0.0rc3 hangs when it is unpickled in a process that was forked from one where it is loaded. The cost is
+    the same: unpickling is loading.
+    """
 
-    def tokenize(batch: Batch) -> Batch:
-        ids = [encoding.ids for encoding in tokenizer.encode_batch(batch["text"])]
+    def __init__(self, tokenizer_json: str) -> None:
+        self.tokenizer_json = tokenizer_json
+        self.tokenizer = None
+
+    def __call__(self, batch: Batch) -> Batch:
+        if self.tokenizer is None:
+            from tokenizers import Tokenizer
+
+            self.tokenizer = Tokenizer.from_file(self.tokenizer_json)
+        ids = [encoding.ids for encoding in self.tokenizer.encode_batch(batch["text"])]
         return {"input_ids": ids, "attention_mask": [[1] * len(document) for document in ids]}
-
-    return tokenize
 
 
 def main() -> None:
@@ -59,7 +67,7 @@ def main() -> None:
 
     datasets.disable_progress_bars()
     documents = datasets.load_dataset("json", data_files=args.input, split="train", cache_dir=args.scratch)
-    tokenize = {"transformers": with_transformers, "tokenizers": with_tokenizers}[args.library](args.tokenizer)
+    tokenize = {"transformers": with_transformers, "tokenizers": WithTokenizers}[args.library](args.tokenizer)
     tokenized = documents.map(tokenize, batched=True, num_proc=args.workers, remove_columns=documents.column_names)
     rows = tokenized.map(group_texts, batched=True, num_proc=args.workers)
     args.output.mkdir(parents=True, exist_ok=True)

@@ -9,8 +9,7 @@ use super::*;
 fn bytes(special: &[&str], template: Value) -> TokenizerFiles {
     let plain = |letter: &String| serde_json::from_str(&format!("\"{letter}\"")).unwrap();
     let letters: Vec<String> = embedded::byte_letters().iter().map(plain).collect();
-    let vocab: serde_json::Map<String, Value> =
-        letters.into_iter().zip((0..).map(Value::from)).collect();
+    let vocab: serde_json::Map<String, Value> = letters.into_iter().zip((0..).map(Value::from)).collect();
     let added_tokens: Vec<Value> =
         special.iter().zip(256..).map(|(content, id)| added_token(content, id)).collect();
     let file = json!({
