@@ -37,7 +37,9 @@
 //! a run splits the word there and leaves the other words alone: patterns take a run
 //! greedily, so its part before the cut is taken to its end, and the part behind it
 //! like the rest of the run; at least [`MARGIN`] of the class stand on both sides, so
-//! what stands before or behind the run has no say. Patterns with `\s*[\r\n]+` cut
+//! what stands before or behind the run has no say. (It has in one case: patterns that
+//! end words by case take `中AAAb` for one word and `中AAA` for two. So upper case is
+//! cut only behind ASCII.) Patterns with `\s*[\r\n]+` cut
 //! white space in two at its last line end: there, the cut comes right behind a line
 //! end, or the run has none before the cut; and the run begins with a space or follows
 //! a letter or digit, as punctuation takes line ends that come right behind it.
@@ -57,6 +59,9 @@
 //! touches it or the white space around it. Normalizers other than NFC, which leaves
 //! all these places alone, rule cuts out.
 
+use fastokens::tiktoken::{
+    CL100K_BASE_PATTERN, O200K_BASE_PATTERN, QWEN2_PATTERN, QWEN35_PATTERN, TEKKEN_PATTERN,
+};
 use serde_json::Value;
 use tokenizers::AddedToken;
 
@@ -83,8 +88,10 @@ pub(super) struct Cutter {
 /// The pattern that finds the words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pattern {
-    /// Cl100k (Llama 3), Qwen, O200k, Tekken: line ends are words of their own.
+    /// Cl100k (Llama 3), Qwen: line ends are words of their own.
     LineEnds,
+    /// O200k, Tekken: so they are, and words end where lower case turns into upper case.
+    LineEndsAndCase,
     /// GPT-2: line ends are white space.
     Gpt2,
 }
@@ -138,7 +145,7 @@ impl Cutter {
     fn ends_word(&self, text: &str, at: usize) -> bool {
         let bytes = text.as_bytes();
         match (bytes[at - 1], bytes[at]) {
-            (b'\n', _) if self.pattern == Pattern::LineEnds => ends_lines(text, at),
+            (b'\n', _) if self.pattern != Pattern::Gpt2 => ends_lines(text, at),
             (_, b'\n') if self.pattern == Pattern::Gpt2 => {
                 text[..at].chars().next_back().is_some_and(is_visible)
             }
@@ -164,14 +171,14 @@ impl Cutter {
         let spaces = bytes.iter().take_while(|byte| **byte == b' ').count();
         let digits = bytes[spaces..].iter().take_while(|byte| byte.is_ascii_digit()).count();
         let at = spaces + digits / 3 * 3;
-        (self.pattern == Pattern::LineEnds && digits >= 3 && self.spares_added_tokens(text, at)).then_some(at)
+        (self.pattern != Pattern::Gpt2 && digits >= 3 && self.spares_added_tokens(text, at)).then_some(at)
     }
 
     /// A joint of `text` at `limit` or before it, where a long run lies at `limit`.
     pub(super) fn last_joint(&self, text: &str, limit: usize) -> Option<usize> {
         let limit = text.floor_char_boundary(limit);
         let line = text.as_bytes()[..limit].iter().rposition(|byte| *byte == b'\n').map(|at| at + 1);
-        let behind_line_end = line.filter(|_| self.pattern == Pattern::LineEnds);
+        let behind_line_end = line.filter(|_| self.pattern != Pattern::Gpt2);
         [Some(limit), behind_line_end].into_iter().flatten().find(|at| self.is_joint(text, *at))
     }
 
@@ -183,13 +190,23 @@ impl Cutter {
             chars.take(MARGIN).filter(|c| Class::of(*c) == class).count() == MARGIN
         };
         let splits_one_word = match (class, self.pattern) {
-            (Class::Letter | Class::Punctuation | Class::Symbol, _) | (Class::Digit, Pattern::Gpt2) => {
-                runs_on(&mut before.chars().rev())
-            }
-            (Class::Digit, Pattern::LineEnds) | (Class::Other, _) => false,
+            (Class::Upper | Class::Lower | Class::Punctuation | Class::Symbol, _)
+            | (Class::Digit, Pattern::Gpt2) => runs_on(&mut before.chars().rev()),
+            (Class::Digit | Class::Other, _) => false,
             (Class::Space, pattern) => splits_white_space(text, at, pattern),
         };
-        splits_one_word && runs_on(&mut behind.chars()) && self.spares_added_tokens(text, at)
+        // Behind letters without case, which patterns with case take for upper case as
+        // well as lower, the end of a run of upper case decides where words begin.
+        let begins_word = class != Class::Upper
+            || self.pattern != Pattern::LineEndsAndCase
+            || before[..self.run_start(text, at)].chars().next_back().is_none_or(|c| c.is_ascii());
+        splits_one_word && begins_word && runs_on(&mut behind.chars()) && self.spares_added_tokens(text, at)
+    }
+
+    /// Where the run of one class begins in which `at` lies.
+    pub(super) fn run_start(&self, text: &str, at: usize) -> usize {
+        let Some(class) = text[..at].chars().next_back().map(Class::of) else { return at };
+        text[..at].trim_end_matches(|c| Class::of(c) == class).len()
     }
 
     /// Whether no added token spans a cut, or looks across it.
@@ -222,7 +239,7 @@ fn splits_white_space(text: &str, at: usize, pattern: Pattern) -> bool {
     let last = before.chars().next_back();
     match pattern {
         Pattern::Gpt2 => last.is_none_or(is_visible) && !run.is_empty(),
-        Pattern::LineEnds => {
+        Pattern::LineEnds | Pattern::LineEndsAndCase => {
             let begins_word = last
                 .is_none_or(|c| c.is_ascii_alphanumeric() || (is_visible(c) && run.starts_with([' ', '\t'])));
             begins_word && (run.ends_with('\n') || !(run.is_empty() || run.contains(['\n', '\r'])))
@@ -250,23 +267,21 @@ impl Pattern {
             "Removed" => split["invert"] == true,
             _ => false,
         };
-        let known = matches!(
-            split["pattern"]["Regex"].as_str()?,
-            fastokens::tiktoken::CL100K_BASE_PATTERN
-                | fastokens::tiktoken::QWEN2_PATTERN
-                | fastokens::tiktoken::QWEN35_PATTERN
-                | fastokens::tiktoken::O200K_BASE_PATTERN
-                | fastokens::tiktoken::TEKKEN_PATTERN
-        );
-        let splits = split["type"] == "Split" && keeps_all && known;
-        (splits && spells_bytes(bytes) && bytes["use_regex"] == false).then_some(Self::LineEnds)
+        let pattern = match split["pattern"]["Regex"].as_str()? {
+            CL100K_BASE_PATTERN | QWEN2_PATTERN | QWEN35_PATTERN => Self::LineEnds,
+            O200K_BASE_PATTERN | TEKKEN_PATTERN => Self::LineEndsAndCase,
+            _ => return None,
+        };
+        let splits = split["type"] == "Split" && keeps_all;
+        (splits && spells_bytes(bytes) && bytes["use_regex"] == false).then_some(pattern)
     }
 }
 
 /// A class of characters that patterns take runs of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {
-    Letter,
+    Upper,
+    Lower,
     Digit,
     Punctuation,
     Space,
@@ -279,7 +294,8 @@ enum Class {
 impl Class {
     fn of(c: char) -> Self {
         match c {
-            'a'..='z' | 'A'..='Z' => Self::Letter,
+            'A'..='Z' => Self::Upper,
+            'a'..='z' => Self::Lower,
             '0'..='9' => Self::Digit,
             '!'..='~' => Self::Punctuation,
             ' ' | '\t' | '\n' | '\r' => Self::Space,
