@@ -106,7 +106,8 @@ class Comparison:
 
     def _run_stage(self, name: str, number: int) -> Measurement:
         """A stage measures itself: what it is prepared with does not count."""
-        used = usage.run(systems.stage(self.job, self.stages, name), self.mashbill.environment, sample_memory=False)
+        command = systems.stage(self.job, self.stages, name)
+        used = usage.run(command, systems.STAGE_ENVIRONMENT, sample_memory=False)
         found = json.loads(used.stdout)
         measurement = Measurement(
             cpu_seconds=found["cpu_seconds"],

@@ -66,12 +66,14 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Runs this program again with the same arguments, for one stage.
+/// Runs this program again with the same arguments, for one stage on one thread: fastokens would give long texts
+/// to more, which costs CPU time.
 fn in_own_process(stage: Stage) -> Result<Measured> {
     let program = std::env::current_exe().context("this program's own path is not known")?;
     let output = Command::new(program)
         .args(std::env::args_os().skip(1))
         .args(["--stage", &stage.name()])
+        .env("FASTOKENS_BPE_THREADS", "1")
         .output()
         .context("failed to start a process for the stage")?;
     ensure!(output.status.success(), "stage `{}`: {}", stage.name(), String::from_utf8_lossy(&output.stderr));
