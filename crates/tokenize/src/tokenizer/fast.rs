@@ -166,6 +166,12 @@ impl FastEngine {
     }
 }
 
+/// Whether the engine may give other ids than the reference for `text`: `ſ` is a case of `s`, so `'ſ` is a
+/// contraction, which 0.3.5 does not always see where a pattern takes it for a part of the word.
+pub(super) fn is_doubtful(text: &str) -> bool {
+    memchr::memmem::find(text.as_bytes(), "'ſ".as_bytes()).is_some()
+}
+
 /// So many times a joint is moved before a text is encoded whole.
 const JOINT_ATTEMPTS: usize = 64;
 
@@ -263,7 +269,7 @@ mod tests {
             (state >> 33) as usize % limit
         };
         let (mut expected, mut found) = (Vec::new(), Vec::new());
-        for round in 0..1_500 {
+        for round in 0..800 {
             engine.segment_bytes = [24, 40, 100, 400][round % 4];
             let mut text = String::new();
             for _ in 0..1 + random(8) {

@@ -307,3 +307,23 @@ fn files_that_are_no_tokenizers_are_refused() {
     let unknown = changed(&files, |file| file["pre_tokenizer"] = json!({ "type": "Nonsense" }));
     assert!(Tokenizer::load(&unknown, &OPTIONS, None).is_err());
 }
+
+#[test]
+fn a_long_s_after_an_apostrophe_is_the_reference_s_to_encode() {
+    let options = TokenizerOptions {
+        add_bos: false,
+        add_eos: false,
+        eos_token: None,
+        special_tokens_in_text: SpecialTokensInText::Encode,
+    };
+    for name in ["o200k_base", "cl100k_base"] {
+        let files = embedded(name).unwrap();
+        let tokenizer = load(&files, &options);
+        let reference = Reference::whole(&files.tokenizer_json, SpecialTokensInText::Encode).unwrap();
+        for text in ["각'ſ'S're", "Waſſer'ſ", "don'ſ x'ſ'ſ", "ǅ'ſa 'ſ", "日本'ſ're", "a'ſ\u{301}b"] {
+            let mut expected = Vec::new();
+            reference.encode(text, &mut expected).unwrap();
+            assert_eq!(encode(&tokenizer, text), expected, "{name}: {text:?}");
+        }
+    }
+}
