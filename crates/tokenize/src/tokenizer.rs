@@ -25,7 +25,7 @@ mod spell;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -173,6 +173,7 @@ pub struct Tokenizer {
     encoder: Encoder,
     fast_refused: Option<FastRefused>,
     special: SpecialIds,
+    beside: OnceLock<Reference>,
 }
 
 enum Encoder {
@@ -227,6 +228,7 @@ impl Tokenizer {
             tokenizer_json: files.tokenizer_json.as_str().into(),
             encoder,
             fast_refused: verdict.refused.clone(),
+            beside: OnceLock::new(),
         };
         Ok((tokenizer, verdict))
     }
@@ -244,6 +246,7 @@ impl Tokenizer {
             encoder: Encoder::Reference(reference),
             fast_refused: Some(why),
             special: self.special.clone(),
+            beside: OnceLock::new(),
         })
     }
 
@@ -294,6 +297,7 @@ impl Tokenizer {
         ids.extend_from_slice(ids_before);
         let text_start = ids.len();
         match &self.encoder {
+            Encoder::Fast(_) if fast::is_doubtful(text) => self.whole_reference()?.encode(text, ids)?,
             Encoder::Fast(engine) => engine.encode(text, *policy, ids)?,
             Encoder::Reference(reference) => reference.encode(text, ids)?,
         }
@@ -311,6 +315,15 @@ impl Tokenizer {
             ids.extend_from_slice(ids_after);
         }
         Ok(Encoded { text_tokens, added_tokens: ids.len() - start - text_tokens, literal_special_tokens })
+    }
+
+    /// The reference beside a fast engine, for the texts that it is not trusted with; loaded for the first.
+    fn whole_reference(&self) -> Result<&Reference, Error> {
+        if let Some(reference) = self.beside.get() {
+            return Ok(reference);
+        }
+        let reference = Reference::whole(&self.tokenizer_json, self.identity.special_tokens_in_text)?;
+        Ok(self.beside.get_or_init(|| reference))
     }
 
     /// Compares documents with the reference; `None` where all are equal, else the

@@ -320,7 +320,8 @@ fn a_long_s_after_an_apostrophe_is_the_reference_s_to_encode() {
         let files = embedded(name).unwrap();
         let tokenizer = load(&files, &options);
         let reference = Reference::whole(&files.tokenizer_json, SpecialTokensInText::Encode).unwrap();
-        for text in ["각'ſ'S're", "Waſſer'ſ", "don'ſ x'ſ'ſ", "ǅ'ſa 'ſ", "日本'ſ're", "a'ſ\u{301}b"] {
+        for text in ["각'ſ'S're", "Waſſer'ſ", "don'ſ x'ſ'ſ", "ǅ'ſa 'ſ", "日本'ſ're", "a'ſ\u{301}b"]
+        {
             let mut expected = Vec::new();
             reference.encode(text, &mut expected).unwrap();
             assert_eq!(encode(&tokenizer, text), expected, "{name}: {text:?}");
