@@ -1,0 +1,207 @@
+//! Encoding words a batch at a time, in stages.
+//!
+//! What a word costs is waiting for memory: the tables are larger than the processor's cache. Each
+//! stage therefore goes through all words of the batch that are left and has the memory fetched
+//! that the next stage will read, so that the waiting of many words overlaps:
+//!
+//! 1. all words: make keys;
+//! 2. look up the vocabulary: nine of ten words are done;
+//! 3. look up the thread's cache: most others are done;
+//! 4. merge the rest, side by side;
+//! 5. append the tokens of all words in order.
+
+use crate::Engine;
+use crate::blocks::BATCH;
+use crate::merges::{SIDE_BY_SIDE_MAX, Workspace};
+use crate::words::{self, CACHED_MAX, Cache, Key, SHORT_MAX};
+
+/// Most tokens of a word that are kept in its place.
+const FEW: usize = 4;
+
+/// Working memory of a batch. Arrays have an element for each word.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    /// Where words end in the text; each begins where the last ends.
+    pub(crate) ends: [usize; BATCH],
+    keys: [Key; BATCH],
+    hashes: [u64; BATCH],
+    tokens: Tokens,
+    /// Short words that are not in the vocabulary.
+    unknown: Vec<u8>,
+    /// Longer words.
+    long: Vec<u8>,
+    /// Words to merge.
+    new: Vec<u8>,
+    work: Workspace,
+}
+
+// A place in a batch must fit a byte.
+const _: () = assert!(BATCH <= 256);
+
+/// The tokens of all words of a batch.
+#[derive(Debug)]
+struct Tokens {
+    /// The tokens of words that have at most [`FEW`]; for others, where in `many` they begin and
+    /// end.
+    few: [[u32; FEW]; BATCH],
+    /// How many tokens there are; 0 for those in `many`.
+    counts: [u8; BATCH],
+    many: Vec<u32>,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self {
+            ends: [0; BATCH],
+            keys: [[0; 2]; BATCH],
+            hashes: [0; BATCH],
+            tokens: Tokens { few: [[0; FEW]; BATCH], counts: [0; BATCH], many: Vec::new() },
+            unknown: Vec::with_capacity(BATCH),
+            long: Vec::with_capacity(BATCH),
+            new: Vec::with_capacity(BATCH),
+            work: Workspace::default(),
+        }
+    }
+}
+
+impl Batch {
+    /// Appends the tokens of the first `count` words to `out`. The first begins at `start`.
+    pub(crate) fn encode(
+        &mut self,
+        engine: &Engine,
+        cache: &mut Cache,
+        text: &[u8],
+        start: usize,
+        count: usize,
+        out: &mut Vec<u32>,
+    ) {
+        self.make_keys(engine, cache, text, start, count);
+        self.look_up_vocabulary(engine, cache, count);
+        self.look_up_cache(engine, cache, text, start);
+        self.merge(engine, cache, text, start);
+        self.tokens.append(count, out);
+    }
+
+    #[inline(never)]
+    fn make_keys(&mut self, engine: &Engine, cache: &Cache, text: &[u8], mut start: usize, count: usize) {
+        self.long.clear();
+        for i in 0..count {
+            let end = self.ends[i];
+            if end - start <= SHORT_MAX {
+                self.keys[i] = words::key(text, start, end);
+                self.hashes[i] = words::hash(self.keys[i]);
+                engine.vocabulary.prefetch(self.hashes[i]);
+            } else {
+                self.keys[i] = [0; 2];
+                self.long.push(i as u8);
+                if end - start <= CACHED_MAX {
+                    cache.prefetch_long(words::long_key(&text[start..end]));
+                }
+            }
+            start = end;
+        }
+    }
+
+    #[inline(never)]
+    fn look_up_vocabulary(&mut self, engine: &Engine, cache: &Cache, count: usize) {
+        self.unknown.clear();
+        for i in 0..count {
+            let (key, hash) = (self.keys[i], self.hashes[i]);
+            if let Some(id) = engine.vocabulary.short(key, hash) {
+                self.tokens.few[i][0] = id;
+                self.tokens.counts[i] = 1;
+            } else if key != [0; 2] {
+                cache.prefetch_short(hash);
+                self.unknown.push(i as u8);
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn look_up_cache(&mut self, engine: &Engine, cache: &Cache, text: &[u8], start: usize) {
+        self.new.clear();
+        self.tokens.many.clear();
+        for &place in &self.unknown {
+            let i = usize::from(place);
+            match cache.short(self.keys[i], self.hashes[i]) {
+                Some(tokens) => {
+                    self.tokens.few[i] = *tokens;
+                    self.tokens.counts[i] = words::count(tokens);
+                }
+                None => self.new.push(place),
+            }
+        }
+        for &place in &self.long {
+            let i = usize::from(place);
+            let word = word(&self.ends, text, start, i);
+            let cached = if word.len() <= CACHED_MAX { cache.long(words::long_key(word)) } else { None };
+            if let Some(tokens) = cached {
+                self.tokens.set(i, tokens);
+            } else if let Some(id) = engine.vocabulary.long(word) {
+                self.tokens.set(i, &[id]);
+            } else if word.len() <= SIDE_BY_SIDE_MAX {
+                self.new.push(place);
+            } else {
+                let from = self.tokens.many.len();
+                engine.merges.encode(&engine.atoms, word, &mut self.work, &mut self.tokens.many);
+                self.tokens.set_many(i, from);
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn merge(&mut self, engine: &Engine, cache: &mut Cache, text: &[u8], start: usize) {
+        if self.new.is_empty() {
+            return;
+        }
+        let Self { ends, tokens, new, work, .. } = self;
+        let word = |i| word(ends, text, start, i);
+        let words = new.iter().map(|&place| (usize::from(place), word(usize::from(place))));
+        engine.merges.encode_side_by_side(&engine.atoms, words, work, |i, found| {
+            tokens.set(i, found);
+            cache.insert(word(i), found);
+        });
+    }
+}
+
+fn word<'a>(ends: &[usize; BATCH], text: &'a [u8], start: usize, i: usize) -> &'a [u8] {
+    &text[if i == 0 { start } else { ends[i - 1] }..ends[i]]
+}
+
+impl Tokens {
+    fn set(&mut self, i: usize, tokens: &[u32]) {
+        if tokens.len() <= FEW {
+            self.few[i][..tokens.len()].copy_from_slice(tokens);
+            self.counts[i] = tokens.len() as u8;
+        } else {
+            let from = self.many.len();
+            self.many.extend_from_slice(tokens);
+            self.set_many(i, from);
+        }
+    }
+
+    /// The tokens of word `i` are those in `many` from `from` on.
+    fn set_many(&mut self, i: usize, from: usize) {
+        let (from, to) = (from as u32, self.many.len() as u32);
+        self.few[i][..2].copy_from_slice(&[from, to]);
+        self.counts[i] = 0;
+    }
+
+    /// Appends the tokens of the first `count` words to `out`.
+    #[inline(never)]
+    fn append(&self, count: usize, out: &mut Vec<u32>) {
+        // All four are written, and as many as are meant are kept: no branches.
+        let mut line = [0; FEW * (BATCH + 1)];
+        let mut len = 0;
+        for (few, &count) in self.few.iter().zip(&self.counts).take(count) {
+            line[len..len + FEW].copy_from_slice(few);
+            len += usize::from(count);
+            if count == 0 {
+                out.extend_from_slice(&line[..len]);
+                len = 0;
+                out.extend_from_slice(&self.many[few[0] as usize..few[1] as usize]);
+            }
+        }
+        out.extend_from_slice(&line[..len]);
+    }
+}

@@ -1,0 +1,462 @@
+//! What defines an engine, apart from the tables that make it fast, and reading it from a
+//! `tokenizer.json`.
+//!
+//! The JSON is read in one pass without building a tree: strings are borrowed from the text where
+//! they have no escapes. Whatever could make the reference give other ids than this engine is
+//! refused, so every field that bears on encoding without special tokens is looked at; the
+//! post-processor and the decoder don't.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
+use std::hash::BuildHasherDefault;
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use unicode_normalization_alignments::UnicodeNormalization;
+
+use crate::Error;
+use crate::added::AddedToken;
+use crate::atoms::Atoms;
+use crate::merges::{IDS_MAX, MERGES_MAX, Merge, Merges, Workspace};
+use crate::pattern::Pattern;
+use crate::words::WordHasher;
+
+/// Everything that ids depend on.
+#[derive(Debug)]
+pub(crate) struct Definition {
+    pub(crate) pattern: Pattern,
+    /// Whether texts are brought to normalization form C first.
+    pub(crate) nfc: bool,
+    /// The token of each byte.
+    pub(crate) bytes: [u32; 256],
+    /// All merges that can happen, in order of rank.
+    pub(crate) merges: Vec<Merge>,
+    /// The length in bytes of every id that occurs above, 0 for others.
+    pub(crate) lens: Vec<u32>,
+    /// Words that are one token, in order of id.
+    pub(crate) words: Vec<(Vec<u8>, u32)>,
+    /// Added tokens that are searched for before normalization.
+    pub(crate) added: Vec<AddedToken>,
+    /// Added tokens that are searched for after normalization, normalized themselves.
+    pub(crate) added_normalized: Vec<AddedToken>,
+}
+
+impl Definition {
+    pub(crate) fn from_tokenizer_json(json: &str) -> Result<Self, Error> {
+        let file: File<'_> = serde_json::from_str(json).map_err(|source| match source.classify() {
+            serde_json::error::Category::Data => Error::Unsupported { reason: source.to_string() },
+            _ => Error::Json { source },
+        })?;
+        refuse(file.truncation.is_some(), "it truncates")?;
+        refuse(file.padding.is_some(), "it pads")?;
+        if let Some(normalizer) = file.normalizer.iter().find(|normalizer| !normalizer.is_nfc()) {
+            return Err(unsupported(format!("its normalizer is {}", normalizer.kind)));
+        }
+        let nfc = file.normalizer.is_some();
+        let pattern = file
+            .pre_tokenizer
+            .map_or_else(|| Err(unsupported("it has no pre-tokenizer")), |p| p.pattern())?;
+        let model = file.model;
+        model.check()?;
+
+        let tokens = Tokens::new(&model.vocab)?;
+        let (added, added_normalized) = added_tokens(&file.added_tokens, &tokens, nfc)?;
+        let merges = tokens.merges(&model.merges)?;
+        let bytes = tokens.bytes()?;
+        let mut lens = vec![0; model.vocab.iter().map(|(_, id)| *id as usize + 1).max().unwrap_or(0)];
+        let mut words = Vec::with_capacity(model.vocab.len());
+        for (token, id) in &model.vocab {
+            if let Some(word) = word_of(token).filter(|word| !word.is_empty()) {
+                lens[*id as usize] = word.len() as u32;
+                words.push((word, *id));
+            }
+        }
+        words.sort_unstable_by_key(|(_, id)| *id);
+        if !model.ignore_merges.unwrap_or(false) {
+            let list = &merges;
+            let merges = Merges::new(bytes, list, lens.clone());
+            let atoms = Atoms::new(&merges, list);
+            let (mut work, mut out) = (Workspace::default(), Vec::new());
+            words.retain(|(word, id)| {
+                out.clear();
+                merges.encode(&atoms, word, &mut work, &mut out);
+                out == [*id]
+            });
+        }
+        Ok(Self { pattern, nfc, bytes, merges, lens, words, added, added_normalized })
+    }
+}
+
+fn unsupported(reason: impl Into<String>) -> Error {
+    Error::Unsupported { reason: reason.into() }
+}
+
+fn refuse(condition: bool, reason: &str) -> Result<(), Error> {
+    if condition { Err(unsupported(reason)) } else { Ok(()) }
+}
+
+/// Ids by token, and what follows from them.
+struct Tokens<'a>(HashMap<&'a str, u32, BuildHasherDefault<WordHasher>>);
+
+impl<'a> Tokens<'a> {
+    fn new(vocab: &'a [(Cow<'_, str>, u32)]) -> Result<Self, Error> {
+        let mut ids = HashMap::with_capacity_and_hasher(vocab.len(), BuildHasherDefault::default());
+        let mut seen = vec![false; vocab.len() * 2];
+        for (token, id) in vocab {
+            refuse(*id >= IDS_MAX, "an id is too large")?;
+            if seen.len() <= *id as usize {
+                seen.resize(*id as usize + 1, false);
+            }
+            let twice = std::mem::replace(&mut seen[*id as usize], true);
+            refuse(twice || ids.insert(&**token, *id).is_some(), "a token or an id occurs twice")?;
+        }
+        Ok(Self(ids))
+    }
+
+    fn id(&self, token: &str) -> Result<u32, Error> {
+        self.0.get(token).copied().ok_or_else(|| unsupported(format!("{token:?} is not in the vocabulary")))
+    }
+
+    fn bytes(&self) -> Result<[u32; 256], Error> {
+        let mut bytes = [0; 256];
+        for (id, c) in bytes.iter_mut().zip(byte_chars()) {
+            *id = self.id(c.encode_utf8(&mut [0; 4]))?;
+        }
+        Ok(bytes)
+    }
+
+    /// The merges that can happen. Of merges of the same pair the reference heeds the last, and
+    /// those of strings beyond the byte alphabet, or of nothing, never meet.
+    fn merges(&self, list: &[TextPair<'_>]) -> Result<Vec<Merge>, Error> {
+        refuse(list.len() >= MERGES_MAX, "there are too many merges")?;
+        let mut merges: Vec<Merge> = Vec::with_capacity(list.len());
+        let mut rank_of = HashMap::<_, _, BuildHasherDefault<WordHasher>>::with_capacity_and_hasher(
+            list.len(),
+            BuildHasherDefault::default(),
+        );
+        let mut replaced = Vec::new();
+        let mut joined = String::new();
+        for (left, right) in list {
+            joined.clear();
+            joined.push_str(left);
+            joined.push_str(right);
+            let merge = Merge { left: self.id(left)?, right: self.id(right)?, merged: self.id(&joined)? };
+            if left.is_empty() || right.is_empty() || !joined.chars().all(|c| byte_of(c).is_some()) {
+                continue;
+            }
+            match rank_of.entry(u64::from(merge.left) << 32 | u64::from(merge.right)) {
+                Entry::Vacant(entry) => {
+                    entry.insert(merges.len());
+                }
+                Entry::Occupied(mut entry) => replaced.push(entry.insert(merges.len())),
+            }
+            merges.push(merge);
+        }
+        replaced.sort_unstable();
+        for rank in replaced.into_iter().rev() {
+            merges.remove(rank);
+        }
+        Ok(merges)
+    }
+}
+
+/// The added tokens to search for before and after normalization, with the ids that the reference
+/// would give them: those of the model's vocabulary, else the next free ones.
+fn added_tokens(
+    list: &[Added<'_>],
+    tokens: &Tokens<'_>,
+    nfc: bool,
+) -> Result<(Vec<AddedToken>, Vec<AddedToken>), Error> {
+    let mut next = tokens.0.len() as u32;
+    let (mut before, mut after) = (Vec::new(), Vec::<AddedToken>::new());
+    for added in list {
+        let content = &*added.content;
+        refuse(content.is_empty(), "an added token is empty")?;
+        refuse(
+            added.lstrip || added.rstrip || added.single_word,
+            &format!("{content:?} takes its surroundings into account"),
+        )?;
+        let id = tokens.0.get(content).copied().unwrap_or_else(|| {
+            next += 1;
+            next - 1
+        });
+        refuse(
+            id != added.id,
+            &format!("{content:?} is said to have id {}, and would be given {id}", added.id),
+        )?;
+        let content = if added.normalized && nfc {
+            content.nfc().map(|(c, _)| c).collect()
+        } else {
+            content.to_owned()
+        };
+        let list = if added.normalized { &mut after } else { &mut before };
+        list.push(AddedToken { content: content.into_bytes(), id, special: added.special });
+    }
+    let mut all: Vec<_> = before.iter().chain(&after).map(|token| &token.content).collect();
+    all.sort_unstable();
+    refuse(all.windows(2).any(|pair| pair[0] == pair[1]), "two added tokens are the same")?;
+    Ok((before, after))
+}
+
+/// The characters that stand for bytes 0 to 255 in vocabularies: printable Latin-1 stands for
+/// itself, the rest is moved to U+0100 and on.
+fn byte_chars() -> impl Iterator<Item = char> {
+    let mut moved = 0x100;
+    (0..=255).map(move |byte| {
+        if matches!(byte, 0x21..=0x7e | 0xa1..=0xac | 0xae..=0xff) {
+            return char::from(byte);
+        }
+        moved += 1;
+        char::from_u32(moved - 1).expect("68 characters from U+0100 on")
+    })
+}
+
+/// The byte that a character stands for.
+fn byte_of(c: char) -> Option<u8> {
+    match u32::from(c) {
+        c @ (0x21..=0x7e | 0xa1..=0xac | 0xae..=0xff) => Some(c as u8),
+        c @ 0x100..=0x120 => Some((c - 0x100) as u8),
+        c @ 0x121..=0x142 => Some((c - 0x121 + 0x7f) as u8),
+        0x143 => Some(0xad),
+        _ => None,
+    }
+}
+
+/// The bytes that a token of the vocabulary stands for.
+fn word_of(token: &str) -> Option<Vec<u8>> {
+    token.chars().map(byte_of).collect()
+}
+
+#[derive(Deserialize)]
+struct File<'a> {
+    truncation: Option<IgnoredAny>,
+    padding: Option<IgnoredAny>,
+    #[serde(borrow, default)]
+    added_tokens: Vec<Added<'a>>,
+    normalizer: Option<Normalizer>,
+    pre_tokenizer: Option<PreTokenizer>,
+    model: Model<'a>,
+}
+
+#[derive(Deserialize)]
+struct Added<'a> {
+    id: u32,
+    #[serde(deserialize_with = "text", borrow)]
+    content: Cow<'a, str>,
+    single_word: bool,
+    lstrip: bool,
+    rstrip: bool,
+    normalized: bool,
+    special: bool,
+}
+
+#[derive(Deserialize)]
+struct Normalizer {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    normalizers: Vec<Normalizer>,
+}
+
+impl Normalizer {
+    fn is_nfc(&self) -> bool {
+        match &*self.kind {
+            "NFC" => true,
+            "Sequence" => !self.normalizers.is_empty() && self.normalizers.iter().all(Self::is_nfc),
+            _ => false,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct PreTokenizer {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    pretokenizers: Vec<PreTokenizer>,
+    pattern: Option<SplitPattern>,
+    #[serde(default)]
+    behavior: String,
+    #[serde(default)]
+    invert: bool,
+    #[serde(default)]
+    add_prefix_space: bool,
+    use_regex: Option<bool>,
+}
+
+#[derive(Deserialize)]
+enum SplitPattern {
+    Regex(String),
+    String(String),
+}
+
+impl PreTokenizer {
+    fn pattern(&self) -> Result<Pattern, Error> {
+        match (&*self.kind, &*self.pretokenizers) {
+            ("ByteLevel", []) if self.is_byte_level(true) => Ok(Pattern::Gpt2),
+            ("Sequence", [only]) => only.pattern(),
+            ("Sequence", [split, last]) if last.is_byte_level(false) => split.split_pattern(),
+            (kind, _) => Err(unsupported(format!("its pre-tokenizer is a {kind} of another kind"))),
+        }
+    }
+
+    fn is_byte_level(&self, use_regex: bool) -> bool {
+        self.kind == "ByteLevel" && !self.add_prefix_space && self.use_regex.unwrap_or(true) == use_regex
+    }
+
+    /// The patterns cover texts completely, so to isolate matches is to remove what is none.
+    fn split_pattern(&self) -> Result<Pattern, Error> {
+        let splits = self.kind == "Split"
+            && matches!((&*self.behavior, self.invert), ("Isolated", _) | ("Removed", true));
+        match &self.pattern {
+            Some(SplitPattern::Regex(regex)) if splits => {
+                Pattern::of(regex).ok_or_else(|| unsupported(format!("its split pattern is {regex}")))
+            }
+            Some(SplitPattern::String(string)) => {
+                Err(unsupported(format!("it splits by the string {string:?}")))
+            }
+            _ => Err(unsupported(format!("its pre-tokenizer is a {} of another kind", self.kind))),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Model<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    dropout: Option<f64>,
+    continuing_subword_prefix: Option<String>,
+    end_of_word_suffix: Option<String>,
+    ignore_merges: Option<bool>,
+    #[serde(deserialize_with = "vocab", borrow)]
+    vocab: Vec<(Cow<'a, str>, u32)>,
+    #[serde(deserialize_with = "merges", borrow)]
+    merges: Vec<TextPair<'a>>,
+}
+
+impl Model<'_> {
+    /// What happens to characters without a token needs no look: every byte must have one.
+    fn check(&self) -> Result<(), Error> {
+        refuse(self.kind != "BPE", &format!("its model is {}", self.kind))?;
+        refuse(self.dropout.is_some_and(|dropout| dropout != 0.0), "it drops merges at random")?;
+        let affixes = [&self.continuing_subword_prefix, &self.end_of_word_suffix];
+        refuse(affixes.into_iter().flatten().any(|affix| !affix.is_empty()), "it marks subwords")
+    }
+}
+
+/// The two tokens of a merge.
+type TextPair<'a> = (Cow<'a, str>, Cow<'a, str>);
+
+/// A string, borrowed if it has no escapes.
+struct Text<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        text(deserializer).map(Text)
+    }
+}
+
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'de, str>, D::Error> {
+    struct TextVisitor;
+    impl<'de> Visitor<'de> for TextVisitor {
+        type Value = Cow<'de, str>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
+
+        fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
+            Ok(Cow::Borrowed(text))
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+            Ok(Cow::Owned(text.to_owned()))
+        }
+    }
+    deserializer.deserialize_str(TextVisitor)
+}
+
+fn vocab<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(Cow<'de, str>, u32)>, D::Error> {
+    struct VocabVisitor;
+    impl<'de> Visitor<'de> for VocabVisitor {
+        type Value = Vec<(Cow<'de, str>, u32)>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a map from tokens to ids")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut vocab = Vec::new();
+            while let Some((Text(token), id)) = map.next_entry()? {
+                vocab.push((token, id));
+            }
+            Ok(vocab)
+        }
+    }
+    deserializer.deserialize_map(VocabVisitor)
+}
+
+/// Merges are written as `"left right"` or as `["left", "right"]`.
+fn merges<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<TextPair<'de>>, D::Error> {
+    struct Pair<'a>(Cow<'a, str>, Cow<'a, str>);
+    impl<'de> Deserialize<'de> for Pair<'de> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_any(PairVisitor)
+        }
+    }
+
+    struct PairVisitor;
+    impl<'de> Visitor<'de> for PairVisitor {
+        type Value = Pair<'de>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a merge: two tokens")
+        }
+
+        fn visit_borrowed_str<E: de::Error>(self, line: &'de str) -> Result<Self::Value, E> {
+            let (left, right) = parts(line)?;
+            Ok(Pair(Cow::Borrowed(left), Cow::Borrowed(right)))
+        }
+
+        fn visit_str<E: de::Error>(self, line: &str) -> Result<Self::Value, E> {
+            let (left, right) = parts(line)?;
+            Ok(Pair(Cow::Owned(left.to_owned()), Cow::Owned(right.to_owned())))
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+            let missing = || de::Error::custom("a merge needs two tokens");
+            let Text(left) = seq.next_element()?.ok_or_else(missing)?;
+            let Text(right) = seq.next_element()?.ok_or_else(missing)?;
+            if seq.next_element::<IgnoredAny>()?.is_some() {
+                return Err(missing());
+            }
+            Ok(Pair(left, right))
+        }
+    }
+
+    fn parts<E: de::Error>(line: &str) -> Result<(&str, &str), E> {
+        line.split_once(' ')
+            .filter(|(_, right)| !right.contains(' ') && !line.starts_with("#version"))
+            .ok_or_else(|| E::custom("a merge is not two tokens with a space between them"))
+    }
+
+    let pairs = Vec::<Pair<'de>>::deserialize(deserializer)?;
+    Ok(pairs.into_iter().map(|Pair(left, right)| (left, right)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_and_bytes_stand_for_each_other() {
+        for (byte, c) in (0..=255).zip(byte_chars()) {
+            assert_eq!(byte_of(c), Some(byte));
+        }
+        assert_eq!((0..0x400).filter_map(char::from_u32).filter_map(byte_of).count(), 256);
+        assert_eq!(word_of("Ġhi"), Some(b" hi".to_vec()));
+        assert_eq!(word_of("a b"), None);
+    }
+}

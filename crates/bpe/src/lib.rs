@@ -1,0 +1,226 @@
+//! Byte-level BPE, exactly as Hugging Face `tokenizers` does it, made for pipelines.
+//!
+//! An [`Engine`] encodes the families of byte-level BPE that are in use (GPT-2, cl100k and Llama 3,
+//! Qwen 2, o200k) and refuses everything else with [`Error::Unsupported`]: it gives the reference's
+//! ids or none. Next to other fast encoders it is built for short start-up (tables can be kept in a
+//! file), bounded memory, and being one of many threads: it starts none, has no globals, and a
+//! thread's working memory is a [`Scratch`] that the caller owns.
+//!
+//! A text goes through these modules in order: [`added`] finds added tokens, [`unicode`] says
+//! whether the rest needs normalization, [`blocks`] (and [`pattern`] behind it) splits it into
+//! words, [`batch`] takes them many at a time, [`words`] knows the words that are tokens and remembers others, and [`merges`] encodes
+//! the words that are left.
+
+mod definition;
+mod tables;
+mod added;
+mod unicode;
+mod blocks;
+mod pattern;
+mod batch;
+mod words;
+mod merges;
+mod lane;
+mod atoms;
+mod pages;
+
+use std::borrow::Cow;
+
+use unicode_normalization_alignments::UnicodeNormalization;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::added::AddedSet;
+use crate::atoms::Atoms;
+use crate::batch::Batch;
+use crate::blocks::Splitter;
+use crate::definition::Definition;
+use crate::merges::Merges;
+use crate::pattern::Pattern;
+use crate::words::{Cache, Vocabulary};
+
+/// Why there is no engine.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The tokenizer has a feature that this engine doesn't reproduce; use the reference.
+    #[error("tokenizer is not supported: {reason}")]
+    Unsupported {
+        /// What it is that isn't supported.
+        reason: String,
+    },
+    /// The text is not JSON.
+    #[error("malformed JSON")]
+    Json {
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// The table file is damaged or of another version; make it again.
+    #[error("unusable table file: {reason}")]
+    Tables {
+        /// What was found.
+        reason: &'static str,
+    },
+}
+
+/// What becomes of added tokens (`<|endoftext|>` and the like) that stand in a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddedTokens {
+    /// They become their ids: the reference's default.
+    All,
+    /// Special ones are ordinary text, others become their ids: the reference's
+    /// `encode_special_tokens`.
+    SkipSpecial,
+    /// All are ordinary text.
+    None,
+}
+
+/// A tokenizer's tables, to be shared by all threads.
+#[derive(Debug)]
+pub struct Engine {
+    pattern: Pattern,
+    nfc: bool,
+    added: AddedSet,
+    added_normalized: AddedSet,
+    vocabulary: Vocabulary,
+    merges: Merges,
+    atoms: Atoms,
+    /// Of what the engine was made from, so that a scratch notices another engine.
+    fingerprint: u64,
+}
+
+/// A thread's working memory: a cache of words (24 MiB) and buffers.
+///
+/// It serves any engine, one at a time: when the engine changes the cache starts anew.
+#[derive(Debug)]
+pub struct Scratch {
+    cache: Cache,
+    batch: Box<Batch>,
+    fingerprint: Option<u64>,
+}
+
+impl Scratch {
+    /// Empty working memory; most of it is only taken as it fills.
+    pub fn new() -> Self {
+        Self { cache: Cache::new(), batch: Box::default(), fingerprint: None }
+    }
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Engine {
+    /// Makes the tables of the tokenizer that `json`, the content of a `tokenizer.json`, defines.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if the engine can't promise the reference's ids, [`Error::Json`] if
+    /// `json` is malformed.
+    pub fn from_tokenizer_json(json: &str) -> Result<Self, Error> {
+        Ok(Self::new(Definition::from_tokenizer_json(json)?, xxh3_64(json.as_bytes())))
+    }
+
+    /// Takes the tables from what [`Engine::to_bytes`] returned.
+    ///
+    /// # Errors
+    /// [`Error::Tables`] if this version of the crate didn't write `file` or it was changed since.
+    pub fn from_bytes(file: &[u8]) -> Result<Self, Error> {
+        Ok(Self::new(tables::read(file)?, xxh3_64(file)))
+    }
+
+    /// The content of a table file, the same on every machine. It is worth its disk space (about
+    /// 6 MB for Llama 3) because loading it is many times faster than reading a `tokenizer.json`,
+    /// and can always be made again.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        tables::write(&Definition {
+            pattern: self.pattern,
+            nfc: self.nfc,
+            bytes: *self.merges.bytes(),
+            merges: self.merges.list(),
+            lens: self.merges.lens().to_vec(),
+            words: self.vocabulary.words(),
+            added: self.added.tokens().to_vec(),
+            added_normalized: self.added_normalized.tokens().to_vec(),
+        })
+    }
+
+    fn new(definition: Definition, fingerprint: u64) -> Self {
+        let merges = Merges::new(definition.bytes, &definition.merges, definition.lens);
+        Self {
+            pattern: definition.pattern,
+            nfc: definition.nfc,
+            vocabulary: Vocabulary::new(definition.words.iter().map(|(word, id)| (&**word, *id))),
+            atoms: Atoms::new(&merges, &definition.merges),
+            merges,
+            added: AddedSet::new(definition.added),
+            added_normalized: AddedSet::new(definition.added_normalized),
+            fingerprint,
+        }
+    }
+
+    /// Appends the ids of `text` to `out`: what the reference's `encode` gives without adding
+    /// special tokens.
+    ///
+    /// # Panics
+    /// If a single word has 2 GiB or more.
+    pub fn encode_into(&self, scratch: &mut Scratch, text: &str, policy: AddedTokens, out: &mut Vec<u32>) {
+        if scratch.fingerprint != Some(self.fingerprint) {
+            if scratch.fingerprint.is_some() {
+                scratch.cache = Cache::new();
+            }
+            scratch.fingerprint = Some(self.fingerprint);
+        }
+        let encode_piece = |out: &mut Vec<u32>, piece: &str| {
+            let piece = self.normalized(piece);
+            split(&self.added_normalized, &piece, policy, out, |out, piece| {
+                self.encode_words(scratch, piece.as_bytes(), out)
+            });
+        };
+        split(&self.added, text, policy, out, encode_piece);
+    }
+
+    fn normalized<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if !self.nfc || unicode::is_inert(text) {
+            return Cow::Borrowed(text);
+        }
+        Cow::Owned(text.nfc().map(|(c, _)| c).collect())
+    }
+
+    /// Encodes text without added tokens.
+    fn encode_words(&self, scratch: &mut Scratch, text: &[u8], out: &mut Vec<u32>) {
+        let mut splitter = Splitter::new(self.pattern, text);
+        let mut start = 0;
+        loop {
+            let count = splitter.next_batch(&mut scratch.batch.ends);
+            if count == 0 {
+                return;
+            }
+            scratch.batch.encode(self, &mut scratch.cache, text, start, count, out);
+            start = scratch.batch.ends[count - 1];
+        }
+    }
+}
+
+/// Calls `encode` for the parts of `text` around added tokens, and appends the ids of those.
+fn split(
+    added: &AddedSet,
+    text: &str,
+    policy: AddedTokens,
+    out: &mut Vec<u32>,
+    mut encode: impl FnMut(&mut Vec<u32>, &str),
+) {
+    let (mut start, mut at) = (0, 0);
+    while policy != AddedTokens::None
+        && let Some(found) = added.find(text.as_bytes(), at)
+    {
+        at = found.start + found.token.content.len();
+        if policy == AddedTokens::SkipSpecial && found.token.special {
+            continue;
+        }
+        encode(out, &text[start..found.start]);
+        out.push(found.token.id);
+        start = at;
+    }
+    encode(out, &text[start..]);
+}

@@ -1,0 +1,150 @@
+//! The table file: a definition, ready to use.
+//!
+//! Reading it takes a small part of the time that reading the `tokenizer.json` takes: nothing is
+//! parsed, looked up or merged, only copied and put into hash tables. It is a cache of something
+//! that can be made again, so any doubt (another version, a wrong checksum) is an error and the
+//! cure is to delete it. Numbers are little-endian:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 8 | `mbpetab` and the version, 1 |
+//! | 8 | XXH3 of all that follows |
+//! | 4, 4 | number of the pattern; 1 for normalization form C, else 0 |
+//! | 4 × 256 | token of each byte |
+//! | 4, 4 × n | count of ids; the length in bytes of each |
+//! | 4, 12 × n | count of merges; left, right and merged id of each |
+//! | list | words that are one token |
+//! | list, list | added tokens, before and after normalization; special ones have bit 31 in the id |
+//!
+//! A list is a count, then the lengths in bytes, the ids, and the bytes of all members in turn.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::Error;
+use crate::added::AddedToken;
+use crate::definition::Definition;
+use crate::merges::{IDS_MAX, MERGES_MAX, Merge};
+use crate::pattern::PATTERNS;
+
+const MAGIC: [u8; 8] = *b"mbpetab\x01";
+const HEADER_LEN: usize = 16;
+const SPECIAL: u32 = 1 << 31;
+
+/// The file's content.
+pub(crate) fn write(definition: &Definition) -> Vec<u8> {
+    let mut out = Vec::with_capacity(8 << 20);
+    out.extend_from_slice(&MAGIC);
+    out.extend_from_slice(&[0; 8]);
+    let pattern = PATTERNS.iter().position(|(pattern, _)| *pattern == definition.pattern);
+    put(&mut out, [pattern.expect("all patterns are listed") as u32, u32::from(definition.nfc)]);
+    put(&mut out, definition.bytes);
+    put(&mut out, [definition.lens.len() as u32]);
+    put(&mut out, definition.lens.iter().copied());
+    put(&mut out, [definition.merges.len() as u32]);
+    put(&mut out, definition.merges.iter().flat_map(|m| [m.left, m.right, m.merged]));
+    put_list(&mut out, definition.words.iter().map(|(word, id)| (&**word, *id)));
+    for added in [&definition.added, &definition.added_normalized] {
+        let member = |t: &'_ AddedToken| t.id | if t.special { SPECIAL } else { 0 };
+        put_list(&mut out, added.iter().map(|token| (&*token.content, member(token))));
+    }
+    let checksum = xxh3_64(&out[HEADER_LEN..]);
+    out[8..HEADER_LEN].copy_from_slice(&checksum.to_le_bytes());
+    out
+}
+
+fn put(out: &mut Vec<u8>, numbers: impl IntoIterator<Item = u32>) {
+    out.extend(numbers.into_iter().flat_map(u32::to_le_bytes));
+}
+
+fn put_list<'a>(out: &mut Vec<u8>, members: impl Iterator<Item = (&'a [u8], u32)> + Clone) {
+    put(out, [members.clone().count() as u32]);
+    put(out, members.clone().map(|(bytes, _)| bytes.len() as u32));
+    put(out, members.clone().map(|(_, id)| id));
+    members.for_each(|(bytes, _)| out.extend_from_slice(bytes));
+}
+
+/// The definition that `file` holds.
+pub(crate) fn read(file: &[u8]) -> Result<Definition, Error> {
+    let damaged = |reason| Error::Tables { reason };
+    let (header, body) = file.split_at_checked(HEADER_LEN).ok_or(damaged("too short"))?;
+    if header[..8] != MAGIC {
+        return Err(damaged("not a table file, or of another version"));
+    }
+    if header[8..] != xxh3_64(body).to_le_bytes() {
+        return Err(damaged("wrong checksum"));
+    }
+    let definition = read_body(&mut Reader(body)).ok_or(damaged("parts are missing"))?;
+    if is_sound(&definition) { Ok(definition) } else { Err(damaged("parts contradict one another")) }
+}
+
+fn read_body(from: &mut Reader<'_>) -> Option<Definition> {
+    let (pattern, _) = *PATTERNS.get(from.number()? as usize)?;
+    let nfc = from.number()? != 0;
+    let bytes = from.numbers(256)?.collect::<Vec<_>>().try_into().ok()?;
+    let count = from.number()? as usize;
+    let lens = from.numbers(count)?.collect();
+    let count = from.number()? as usize;
+    let mut numbers = from.numbers(count.checked_mul(3)?)?;
+    let merges = std::iter::from_fn(|| {
+        Some(Merge { left: numbers.next()?, right: numbers.next()?, merged: numbers.next()? })
+    })
+    .collect();
+    let words = from.list()?;
+    let mut added = || {
+        let token = |(content, id)| AddedToken { content, id: id & !SPECIAL, special: id & SPECIAL != 0 };
+        Some(from.list()?.into_iter().map(token).collect())
+    };
+    let (added, added_normalized) = (added()?, added()?);
+    from.0.is_empty().then_some(Definition {
+        pattern,
+        nfc,
+        bytes,
+        merges,
+        lens,
+        words,
+        added,
+        added_normalized,
+    })
+}
+
+/// Whether the engine can rely on the numbers: ids are in range and lengths add up.
+fn is_sound(definition: &Definition) -> bool {
+    let Definition { lens, merges, .. } = definition;
+    let len = |id: u32| lens.get(id as usize).copied().unwrap_or(0);
+    let adds_up = |m: &Merge| {
+        let (left, right) = (len(m.left), len(m.right));
+        left > 0 && right > 0 && left.checked_add(right) == Some(len(m.merged))
+    };
+    lens.len() <= IDS_MAX as usize
+        && merges.len() < MERGES_MAX
+        && definition.bytes.iter().all(|&id| len(id) == 1)
+        && merges.iter().all(adds_up)
+        && definition.words.iter().all(|(word, _)| !word.is_empty())
+        && definition.added.iter().chain(&definition.added_normalized).all(|t| !t.content.is_empty())
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn number(&mut self) -> Option<u32> {
+        self.numbers(1)?.next()
+    }
+
+    fn numbers(&mut self, count: usize) -> Option<impl Iterator<Item = u32> + use<'a>> {
+        let (numbers, _) = self.take(count.checked_mul(4)?)?.as_chunks();
+        Some(numbers.iter().map(|&bytes| u32::from_le_bytes(bytes)))
+    }
+
+    fn list(&mut self) -> Option<Vec<(Vec<u8>, u32)>> {
+        let count = self.number()? as usize;
+        let lens = self.numbers(count)?;
+        let ids = self.numbers(count)?;
+        lens.zip(ids).map(|(len, id)| Some((self.take(len as usize)?.to_vec(), id))).collect()
+    }
+}

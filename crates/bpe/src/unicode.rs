@@ -1,0 +1,174 @@
+//! What the split patterns need to know of a character, in one byte.
+//!
+//! The patterns ask only for `\p{L}` (by case), `\p{M}`, `\p{N}` and `\s`, so every code point has
+//! one of eight classes. Being exact means having the classes of the *reference's* regex engine
+//! (Oniguruma), whose Unicode version is older than Rust's; `classes.bin` is therefore derived by
+//! asking it for every code point, and a test asks again. The file is a two-level table: 4,352
+//! block numbers, then blocks of 256 classes. Bit 7 of a class byte says that Unicode 9
+//! normalization form C (the reference's tables) may treat the character as other than inert.
+
+/// Anything that no other class claims: punctuation, symbols, controls, unassigned.
+pub(crate) const OTHER: u8 = 0;
+/// `\p{Lu}` and `\p{Lt}`.
+pub(crate) const UPPER: u8 = 1;
+/// `\p{Ll}`.
+pub(crate) const LOWER: u8 = 2;
+/// `\p{Lm}` and `\p{Lo}`: letters that count as upper and as lower case.
+pub(crate) const CASELESS: u8 = 3;
+/// `\p{M}`: not a letter, but part of words in the patterns that tell case apart.
+pub(crate) const MARK: u8 = 4;
+/// `\p{N}`.
+pub(crate) const NUMBER: u8 = 5;
+/// `\s` but for the two newline characters.
+pub(crate) const SPACE: u8 = 6;
+/// `\r` and `\n`.
+pub(crate) const NEWLINE: u8 = 7;
+
+/// A set of classes, to be asked with [`Char::is`].
+pub(crate) const fn set(classes: &[u8]) -> u8 {
+    let mut bits = 0;
+    let mut i = 0;
+    while i < classes.len() {
+        bits |= 1 << classes[i];
+        i += 1;
+    }
+    bits
+}
+
+pub(crate) const LETTERS: u8 = set(&[UPPER, LOWER, CASELESS]);
+pub(crate) const SPACES: u8 = set(&[SPACE, NEWLINE]);
+
+const INDEX_LEN: usize = 0x110000 >> 8;
+static CLASSES: &[u8] = include_bytes!("classes.bin");
+
+/// A character of a text: its class and its length in bytes (1 to 4).
+#[derive(Clone, Copy)]
+pub(crate) struct Char {
+    class: u8,
+    pub(crate) len: usize,
+}
+
+impl Char {
+    /// The character that starts at `at`; `None` at the end of the text.
+    /// `text` must be UTF-8 and `at` a character boundary (else the class is meaningless).
+    #[inline(always)]
+    pub(crate) fn at(text: &[u8], at: usize) -> Option<Self> {
+        let lead = *text.get(at)?;
+        if lead < 0x80 {
+            let class = CLASSES[INDEX_LEN + usize::from(lead)] & 7;
+            return Some(Self { class, len: 1 });
+        }
+        let (code_point, len) = decode(text, at, lead);
+        Some(Self { class: properties(code_point) & 7, len })
+    }
+
+    /// Whether the class is one of `set`.
+    #[inline(always)]
+    pub(crate) fn is(self, set: u8) -> bool {
+        set >> self.class & 1 != 0
+    }
+}
+
+/// Whether the text holds only characters that normalization form C leaves alone wherever they
+/// stand, so that the text is its own normal form. `false` says nothing.
+pub(crate) fn is_inert(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        let lead = bytes[at];
+        // All that starts with a byte below 0xCC is below U+0300, where composition begins.
+        if lead < 0xCC {
+            at += 1;
+            continue;
+        }
+        let (code_point, len) = decode(bytes, at, lead);
+        if properties(code_point) & 0x80 != 0 {
+            return false;
+        }
+        at += len;
+    }
+    true
+}
+
+#[inline(always)]
+fn decode(text: &[u8], at: usize, lead: u8) -> (u32, usize) {
+    let next = |i: usize| u32::from(text.get(at + i).copied().unwrap_or(0) & 0x3f);
+    let lead = u32::from(lead);
+    if lead < 0xe0 {
+        ((lead & 0x1f) << 6 | next(1), 2)
+    } else if lead < 0xf0 {
+        ((lead & 0x0f) << 12 | next(1) << 6 | next(2), 3)
+    } else {
+        ((lead & 0x07) << 18 | next(1) << 12 | next(2) << 6 | next(3), 4)
+    }
+}
+
+#[inline(always)]
+fn properties(code_point: u32) -> u8 {
+    let block = CLASSES.get((code_point >> 8) as usize).copied().unwrap_or(0);
+    CLASSES[INDEX_LEN + (usize::from(block) << 8) + (code_point & 0xff) as usize]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use unicode_normalization_alignments::{IsNormalized, UnicodeNormalization, char, is_nfc_quick};
+
+    /// The class byte of every code point, from the reference's own engines.
+    fn derived() -> Vec<u8> {
+        let sets = [
+            (r"[\p{Lu}\p{Lt}]", UPPER),
+            (r"\p{Ll}", LOWER),
+            (r"[\p{Lm}\p{Lo}]", CASELESS),
+            (r"\p{M}", MARK),
+            (r"\p{N}", NUMBER),
+            (r"[\s&&[^\r\n]]", SPACE),
+            (r"[\r\n]", NEWLINE),
+        ]
+        .map(|(pattern, class)| (onig::Regex::new(pattern).expect("a valid pattern"), class));
+        let mut buffer = [0; 4];
+        (0..0x110000)
+            .map(|code_point| {
+                let Some(c) = char::from_u32(code_point) else { return OTHER };
+                let text = &*c.encode_utf8(&mut buffer);
+                let mut classes = sets.iter().filter(|(regex, _)| regex.find(text).is_some());
+                let class = classes.next().map_or(OTHER, |&(_, class)| class);
+                assert!(classes.next().is_none(), "{c:?} has two classes");
+                let inert = char::canonical_combining_class(c) == 0
+                    && matches!(is_nfc_quick([c].into_iter()), IsNormalized::Yes)
+                    && [c].into_iter().nfc().map(|(c, _)| c).eq([c]);
+                if inert { class } else { class | 0x80 }
+            })
+            .collect()
+    }
+
+    /// Rewrites `classes.bin` when `BPE_DERIVE_CLASSES` names a file to write.
+    #[test]
+    fn every_code_point_has_the_class_the_reference_gives_it() {
+        let derived = derived();
+        if let Some(path) = std::env::var_os("BPE_DERIVE_CLASSES") {
+            let (mut index, mut blocks) = (Vec::new(), Vec::<&[u8]>::new());
+            for block in derived.chunks(256) {
+                let known = blocks.iter().position(|b| *b == block);
+                index.push(known.unwrap_or(blocks.len()) as u8);
+                if known.is_none() {
+                    blocks.push(block);
+                }
+            }
+            assert!(blocks.len() <= 256);
+            std::fs::write(path, [index, blocks.concat()].concat()).unwrap();
+            return;
+        }
+        for (code_point, &expected) in derived.iter().enumerate() {
+            assert_eq!(properties(code_point as u32), expected, "U+{code_point:04X}");
+        }
+        assert!(derived[..0x300].iter().all(|class| class & 0x80 == 0));
+    }
+
+    #[test]
+    fn inert_texts_are_their_own_normal_form() {
+        assert!(is_inert("Grüße, 世界! \u{1F600}"));
+        assert!(!is_inert("e\u{301}"));
+        assert!(!is_inert("\u{212B}"));
+    }
+}

@@ -1,0 +1,171 @@
+//! Ids equal those of the reference, Hugging Face `tokenizers`.
+
+mod common;
+
+use std::path::Path;
+
+use bpe::{AddedTokens, Engine, Error, Scratch};
+use common::{Random, string};
+use serde_json::{Value, json};
+
+/// The tokenizers that lie beside the repository, with variations; none if there is no such folder.
+fn tokenizers() -> Vec<(String, Value)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .map(|dir| dir.join("shared/data/tokenizers"))
+        .find(|dir| dir.is_dir());
+    let Some(folder) = folder else {
+        println!("skipped: there is no folder shared/data/tokenizers");
+        return Vec::new();
+    };
+    let read = |name| serde_json::from_str(&std::fs::read_to_string(folder.join(name)).unwrap()).unwrap();
+    let (gpt2, dolma2): (Value, Value) = (read("gpt2.json"), read("dolma2.tokenizer.json"));
+    let with = |base: &Value, changes: &[(&str, Value)]| {
+        let mut changed = base.clone();
+        for (pointer, value) in changes {
+            let (parent, field) = pointer.rsplit_once('/').unwrap();
+            changed.pointer_mut(parent).unwrap()[field] = value.clone();
+        }
+        changed
+    };
+    let regex = "/pre_tokenizer/pretokenizers/0/pattern/Regex";
+    let qwen2 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+    let o200k = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+    vec![
+        ("gpt2".into(), gpt2.clone()),
+        ("dolma2".into(), dolma2.clone()),
+        (
+            "gpt2 with NFC and ignored merges".into(),
+            with(&gpt2, &[("/normalizer", json!({"type": "NFC"})), ("/model/ignore_merges", json!(true))]),
+        ),
+        (
+            "dolma2 as qwen2".into(),
+            with(&dolma2, &[(regex, json!(qwen2)), ("/normalizer", json!({"type": "NFC"}))]),
+        ),
+        (
+            "dolma2 as o200k".into(),
+            with(&dolma2, &[(regex, json!(o200k)), ("/model/ignore_merges", json!(true))]),
+        ),
+    ]
+}
+
+/// Both engines, the reference with a switch for special tokens.
+fn engines(json: &Value) -> (Engine, tokenizers::Tokenizer) {
+    let text = json.to_string();
+    let made = Engine::from_tokenizer_json(&text).unwrap();
+    let loaded = Engine::from_bytes(&made.to_bytes()).unwrap();
+    assert_eq!(loaded.to_bytes(), made.to_bytes());
+    (loaded, text.parse().unwrap())
+}
+
+#[test]
+fn ids_are_those_of_the_reference() {
+    for (name, json) in tokenizers() {
+        let (engine, mut reference) = engines(&json);
+        let (mut scratch, mut ids, mut random) = (Scratch::new(), Vec::new(), Random(7));
+        for round in 0..8_000 {
+            let text = string(&mut random);
+            let skip = round % 4 == 0;
+            reference.set_encode_special_tokens(skip);
+            let policy = if skip { AddedTokens::SkipSpecial } else { AddedTokens::All };
+            ids.clear();
+            engine.encode_into(&mut scratch, &text, policy, &mut ids);
+            let expected = reference.encode_fast(&*text, false).unwrap();
+            assert_eq!(ids, expected.get_ids(), "{name}, {policy:?}: {text:?}");
+        }
+    }
+}
+
+#[test]
+fn without_added_tokens_they_are_ordinary_text() {
+    for (_, mut json) in tokenizers() {
+        let with = Engine::from_tokenizer_json(&json.to_string()).unwrap();
+        json["added_tokens"] = json!([]);
+        let (without, reference) = engines(&json);
+        let text = "a<|endoftext|> b |||IP_ADDRESS|||";
+        let expected = reference.encode_fast(text, false).unwrap();
+        for (engine, policy) in
+            [(&with, AddedTokens::None), (&without, AddedTokens::None), (&without, AddedTokens::All)]
+        {
+            let mut ids = Vec::new();
+            engine.encode_into(&mut Scratch::new(), text, policy, &mut ids);
+            assert_eq!(ids, expected.get_ids());
+        }
+    }
+}
+
+#[test]
+fn a_scratch_serves_one_engine_after_another() {
+    let engines: Vec<_> = tokenizers()
+        .iter()
+        .map(|(_, json)| Engine::from_tokenizer_json(&json.to_string()).unwrap())
+        .collect();
+    let mut scratch = Scratch::new();
+    for engine in engines.iter().chain(&engines) {
+        let text = "antidisestablishmentarianism unbelievableness 日本語のテキスト";
+        let (mut ids, mut fresh) = (Vec::new(), Vec::new());
+        engine.encode_into(&mut scratch, text, AddedTokens::All, &mut ids);
+        engine.encode_into(&mut Scratch::new(), text, AddedTokens::All, &mut fresh);
+        assert_eq!(ids, fresh);
+    }
+}
+
+#[test]
+fn what_is_not_reproduced_is_refused() {
+    let Some((_, base)) = tokenizers().into_iter().nth(1) else { return };
+    let changes = [
+        ("/truncation", json!({"max_length": 8})),
+        ("/normalizer", json!({"type": "NFKC"})),
+        ("/normalizer", json!({"type": "Sequence", "normalizers": [{"type": "Lowercase"}]})),
+        ("/pre_tokenizer", json!(null)),
+        ("/pre_tokenizer", json!({"type": "Whitespace"})),
+        ("/pre_tokenizer/pretokenizers/0/invert", json!(false)),
+        ("/pre_tokenizer/pretokenizers/0/pattern/Regex", json!(r"\s+")),
+        ("/pre_tokenizer/pretokenizers/1/add_prefix_space", json!(true)),
+        ("/added_tokens/0/lstrip", json!(true)),
+        ("/added_tokens/0/id", json!(7)),
+        ("/model/type", json!("Unigram")),
+        ("/model/dropout", json!(0.1)),
+        ("/model/end_of_word_suffix", json!("</w>")),
+        ("/model/vocab/zzzz", json!(5)),
+        ("/model/merges/0", json!("no such")),
+        ("/model/vocab", json!([["a", 0.5]])),
+    ];
+    for (pointer, value) in changes {
+        let mut json = base.clone();
+        let (parent, field) = pointer.rsplit_once('/').unwrap();
+        let parent = json.pointer_mut(parent).unwrap();
+        match field.parse::<usize>() {
+            Ok(index) => parent[index] = value,
+            Err(_) => parent[field] = value,
+        }
+        let result = Engine::from_tokenizer_json(&json.to_string());
+        assert!(matches!(result, Err(Error::Unsupported { .. })), "{pointer}: {:?}", result.err());
+    }
+    assert!(matches!(Engine::from_tokenizer_json("{"), Err(Error::Json { .. })));
+}
+
+#[test]
+fn damaged_table_files_are_refused() {
+    let Some((_, json)) = tokenizers().into_iter().next() else { return };
+    let file = Engine::from_tokenizer_json(&json.to_string()).unwrap().to_bytes();
+    let mut random = Random(3);
+    for _ in 0..200 {
+        let mut damaged = file.clone();
+        damaged[random.below(file.len())] ^= 1 << random.below(8);
+        assert!(matches!(Engine::from_bytes(&damaged), Err(Error::Tables { .. })));
+        assert!(matches!(Engine::from_bytes(&file[..random.below(file.len())]), Err(Error::Tables { .. })));
+    }
+}
+
+#[test]
+fn endless_words_take_linear_time() {
+    let Some((_, json)) = tokenizers().into_iter().nth(1) else { return };
+    let engine = Engine::from_tokenizer_json(&json.to_string()).unwrap();
+    let (mut scratch, mut ids) = (Scratch::new(), Vec::new());
+    for unit in [" ", "a", "\n", "ab", "=-", "日", "xyzzyplugh", "\u{301}"] {
+        let text = unit.repeat(2_000_000 / unit.len());
+        engine.encode_into(&mut scratch, &text, AddedTokens::All, &mut ids);
+    }
+    assert!(ids.len() > 50_000);
+}
