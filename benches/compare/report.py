@@ -82,19 +82,19 @@ def _speed_rows(results: Results, size: int, peers: list[str]) -> Iterable[list[
 def _ratio_rows(results: Results, peers: list[str]) -> Iterable[list[str]]:
     for name in peers:
         pairs = results.pairs[name]
-        label = results.labels[name]
-        yield [f"mashbill / {label}, per CPU-second", _spread(b.cpu_seconds / a.cpu_seconds for a, b in pairs)]
-        yield [f"mashbill / {label}, per wall second", _spread(b.wall_seconds / a.wall_seconds for a, b in pairs)]
+        what = f"{results.labels[f'mashbill-{systems.WORKERS}']}, loading included / `{name}`"
+        yield [f"{what}, per CPU-second", _spread((b.cpu_seconds, a.cpu_seconds) for a, b in pairs)]
+        yield [f"{what}, per wall second", _spread((b.wall_seconds, a.wall_seconds) for a, b in pairs)]
     of = results.measurements
     for threads in (1, systems.WORKERS):
         full, load = of[f"mashbill-{threads}"], of[f"mashbill-{threads}-one-line"]
         net = [a.cpu_seconds - b.cpu_seconds for a, b in zip(full, load, strict=True)]
-        ratio = _spread(alone.cpu_seconds / net_cpu for alone, net_cpu in zip(of["fastokens"], net, strict=True))
+        ratio = _spread(zip((alone.cpu_seconds for alone in of["fastokens"]), net, strict=True))
         label = results.labels[f"mashbill-{threads}"]
         yield [f"{label}, net of loading / fastokens alone, per CPU-second", ratio]
     walls = [_net_walls(of, threads) for threads in (1, systems.WORKERS)]
     label = f"mashbill, {systems.WORKERS} threads / 1 thread, net of loading, per wall second"
-    yield [label, _spread(one / many for one, many in zip(*walls, strict=True))]
+    yield [label, _spread(zip(*walls, strict=True))]
 
 
 def _net_walls(of: dict[str, list[Measurement]], threads: int) -> list[float]:
@@ -128,9 +128,12 @@ def _megabytes(count: int | None) -> str:
     return f"{count / MEGABYTE:,.1f} MB" if count else ""
 
 
-def _spread(ratios: Iterable[float]) -> str:
-    found = list(ratios)
-    return f"{statistics.median(found):.2f} ({min(found):.2f} to {max(found):.2f})"
+def _spread(fractions: Iterable[tuple[float, float]]) -> str:
+    pairs = list(fractions)
+    if any(part <= 0 for pair in pairs for part in pair):
+        return "lost in the noise: the input is too small"
+    ratios = [over / under for over, under in pairs]
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 def _table(header: list[str], rows: Iterable[list[str]]) -> str:
@@ -142,7 +145,7 @@ def _circumstances(program: Path, peers: list[str]) -> Iterable[str]:
     version = subprocess.run([str(program), "--version"], check=True, stdout=subprocess.PIPE, text=True).stdout
     lock = (systems.BENCHES / "Cargo.lock").read_text(encoding="utf-8")
     fastokens = re.search(r'name = "fastokens"\nversion = "(.+)"', lock)
-    yield f"{version.strip()}, commit {_commit()}; fastokens {fastokens.group(1) if fastokens else 'unknown'}"
+    yield f"{version.strip()}, repository at {_commit()}; fastokens {fastokens.group(1) if fastokens else 'unknown'}"
     for name in peers:
         yield f"`{name}`: {systems.versions_of(name)}"
     cpu = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())

@@ -115,12 +115,12 @@ def peer(job: Job, name: str) -> System:
     }
     if name == "datatrove":
         script, count = "run_datatrove.py", _tokens_of_raw_files
-        label = "datatrove `DocumentTokenizer` (raw ids: no packing, no Parquet, no BOS)"
+        label = "`datatrove`: `DocumentTokenizer`, raw ids (no packing, no Parquet, no BOS)"
         options |= {"--input": job.parts, "--eos-token": job.eos_token}
     else:
         script, count = "run_datasets.py", _tokens_of_note
         library = "tokenizers" if name == "datasets-rc" else "transformers"
-        label = "Hugging Face `datasets` map + group_texts → Parquet"
+        label = f"`{name}`: Hugging Face `datasets`, map + group_texts → Parquet"
         label += ", tokenizers 1.0 release candidate called directly" if name == "datasets-rc" else ""
         options |= {"--input": job.input, "--row-length": job.row_length, "--library": library}
     words = (str(word) for pair in options.items() for word in pair)
