@@ -297,8 +297,10 @@ impl Tokenizer {
         ids.extend_from_slice(ids_before);
         let text_start = ids.len();
         match &self.encoder {
-            Encoder::Fast(_) if fast::is_doubtful(text) => self.whole_reference()?.encode(text, ids)?,
-            Encoder::Fast(engine) => engine.encode(text, *policy, ids)?,
+            Encoder::Fast(engine) => {
+                let doubtful = |text: &str, ids: &mut Vec<u32>| self.whole_reference()?.encode(text, ids);
+                engine.encode(text, *policy, &doubtful, ids)?;
+            }
             Encoder::Reference(reference) => reference.encode(text, ids)?,
         }
         let text_ids = &ids[text_start..];

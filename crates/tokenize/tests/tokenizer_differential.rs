@@ -32,9 +32,7 @@ fn cl100k_agrees() {
 
 #[test]
 fn o200k_agrees() {
-    if long() {
-        check(&embedded("o200k_base").unwrap(), 3);
-    }
+    check(&embedded("o200k_base").unwrap(), 3);
 }
 
 #[test]
