@@ -178,7 +178,7 @@ impl Planner<'_> {
             let why = if interrupted { Why::Interrupted } else { why };
             splits.push(SplitPlan { why, input_changed, input, journal });
         }
-        check_space(&self.options.output, &splits)?;
+        check_space(&self.output, &splits)?;
         let vanished = self.manifest.vanished.keys().cloned().collect();
         self.manifest.files_processed = self.manifest.splits.len() as u64;
         let options = self.options.clone();
