@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use mashbill_format::encode::Compression;
 use mashbill_format::row_group::EncodedRowGroup;
 use mashbill_format::shard::{IGNORED, Piece, RowGroupEncoder, RowLayout, Rows};
-use mashbill_tokenize::tokenizer::Tokenizer;
+use mashbill_tokenize::tokenizer::{Scratch, Tokenizer};
 
 /// All documents of the input, cut into rows.
 #[derive(Debug)]
@@ -32,9 +32,10 @@ impl Packed {
             pieces: Vec::new(),
             pieces_in_row: Vec::new(),
         };
+        let mut scratch = Scratch::new();
         for (key, text) in texts {
             let start = packed.ids.len();
-            tokenizer.encode(text, &mut packed.ids)?;
+            tokenizer.encode(&mut scratch, text, &mut packed.ids)?;
             packed.cut(i64::try_from(*key)?, start)?;
         }
         Ok(packed)

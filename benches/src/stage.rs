@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::ValueEnum;
 use fastokens::AddedTokenPolicy;
 use mashbill_format::checksum::Checksum;
-use mashbill_tokenize::tokenizer::{self, SpecialTokensInText, Tokenizer, TokenizerOptions};
+use mashbill_tokenize::tokenizer::{self, Scratch, SpecialTokensInText, Tokenizer, TokenizerOptions};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
@@ -98,10 +98,10 @@ impl Stage {
             Self::Encode => {
                 let texts = texts(&job.input)?;
                 let tokenizer = mashbill(job)?;
-                let mut ids = Vec::new();
+                let (mut scratch, mut ids) = (Scratch::new(), Vec::new());
                 let encode = |text: &str| -> Result<usize> {
                     ids.clear();
-                    tokenizer.encode(text, &mut ids)?;
+                    tokenizer.encode(&mut scratch, text, &mut ids)?;
                     Ok(ids.len())
                 };
                 let (tokens, measured) = measure_but_first(&texts, encode)?;
@@ -195,5 +195,5 @@ fn mashbill(job: &Job) -> Result<Tokenizer> {
         eos_token: None,
         special_tokens_in_text: SpecialTokensInText::Encode,
     };
-    Ok(Tokenizer::load(&tokenizer::from_path(&job.tokenizer)?, &options, None)?.0)
+    Ok(Tokenizer::load(&tokenizer::from_path(&job.tokenizer)?, &options, None)?)
 }

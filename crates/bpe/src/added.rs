@@ -98,6 +98,7 @@ impl AddedSet {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails where it panics")]
 mod tests {
     use super::*;
 

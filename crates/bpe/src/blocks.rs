@@ -33,6 +33,7 @@ impl<'a> Splitter<'a> {
     pub(crate) fn next_batch(&mut self, ends: &mut [usize; BATCH]) -> usize {
         #[cfg(target_arch = "x86_64")]
         if has_avx2() {
+            #[expect(unsafe_code, reason = "code for a newer processor may only be called on one")]
             // SAFETY: the processor has the features.
             return unsafe { x86::next_batch(self, ends) };
         }
@@ -359,9 +360,12 @@ mod x86 {
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
     #[inline]
     fn half(block: &[u8; BLOCK], at: usize) -> Masks {
-        let bytes: &[u8; 32] = block[at..at + 32].try_into().expect("the block has two halves");
-        // SAFETY: the array is 32 bytes long, and the load needs no alignment.
-        let bytes = unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) };
+        // The compiler makes one load of the four.
+        let word = |i: usize| {
+            let bytes = block[at + 8 * i..at + 8 * i + 8].try_into().expect("the block has two halves");
+            i64::from_le_bytes(bytes)
+        };
+        let bytes = _mm256_setr_epi64x(word(0), word(1), word(2), word(3));
         let mask = |v| u64::from(_mm256_movemask_epi8(v) as u32);
         let is = |byte: u8| _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(byte as i8));
         // Bytes from `first` on, `count` of them: moved to the bottom of the signed range, where
@@ -387,6 +391,7 @@ mod x86 {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails where it panics")]
 mod tests {
     use super::*;
     use crate::pattern::PATTERNS;
@@ -494,7 +499,7 @@ mod tests {
 
     #[test]
     fn blocks_split_as_the_matcher_does() {
-        for text in texts(PARTS, 60_000) {
+        for text in texts(PARTS, 10_000) {
             for (pattern, _) in PATTERNS {
                 let mut expected = Vec::new();
                 while *expected.last().unwrap_or(&0) < text.len() {
@@ -510,18 +515,22 @@ mod tests {
     fn texts_split_as_the_regular_expressions_do() {
         for (pattern, regex) in PATTERNS {
             let regex = onig::Regex::new(regex).unwrap();
-            for text in texts(PARTS, 60_000) {
+            for text in texts(PARTS, 10_000) {
                 let expected: Vec<usize> = regex.find_iter(&text).map(|(_, end)| end).collect();
                 assert_eq!(pieces(pattern, &text, false), expected, "{pattern:?} {text:?}");
             }
         }
     }
 
+    /// All classes have many members below U+3400; of the rest some are tried here, and all in
+    /// [`crate::unicode`].
     #[test]
-    fn every_character_splits_as_in_the_regular_expressions() {
+    fn characters_split_as_in_the_regular_expressions() {
+        let codes = (0..0x3400).chain((0x3400..0x11_0000).step_by(37));
+        let characters: Vec<char> = codes.filter_map(char::from_u32).collect();
         for (pattern, regex) in PATTERNS {
             let regex = onig::Regex::new(regex).unwrap();
-            for c in '\0'..=char::MAX {
+            for c in &characters {
                 let text = format!("{c}a'{c}x'{c}e'l{c} {c}{c}Z{c}\n{c} \t{c}1{c}2!{c}");
                 let expected: Vec<usize> = regex.find_iter(&text).map(|(_, end)| end).collect();
                 assert_eq!(pieces(pattern, &text, false), expected, "{pattern:?} {text:?}");

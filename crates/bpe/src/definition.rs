@@ -4,7 +4,7 @@
 //! The JSON is read in one pass without building a tree: strings are borrowed from the text where
 //! they have no escapes. Whatever could make the reference give other ids than this engine is
 //! refused, so every field that bears on encoding without special tokens is looked at; the
-//! post-processor and the decoder don't.
+//! post-processor and the decoder don't, and truncation and padding are the caller's to do or not.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -49,8 +49,6 @@ impl Definition {
             serde_json::error::Category::Data => Error::Unsupported { reason: source.to_string() },
             _ => Error::Json { source },
         })?;
-        refuse(file.truncation.is_some(), "it truncates")?;
-        refuse(file.padding.is_some(), "it pads")?;
         if let Some(normalizer) = file.normalizer.iter().find(|normalizer| !normalizer.is_nfc()) {
             return Err(unsupported(format!("its normalizer is {}", normalizer.kind)));
         }
@@ -231,8 +229,6 @@ fn word_of(token: &str) -> Option<Vec<u8>> {
 
 #[derive(Deserialize)]
 struct File<'a> {
-    truncation: Option<IgnoredAny>,
-    padding: Option<IgnoredAny>,
     #[serde(borrow, default)]
     added_tokens: Vec<Added<'a>>,
     normalizer: Option<Normalizer>,
@@ -257,7 +253,7 @@ struct Normalizer {
     #[serde(rename = "type")]
     kind: String,
     #[serde(default)]
-    normalizers: Vec<Normalizer>,
+    normalizers: Vec<Self>,
 }
 
 impl Normalizer {
@@ -275,7 +271,7 @@ struct PreTokenizer {
     #[serde(rename = "type")]
     kind: String,
     #[serde(default)]
-    pretokenizers: Vec<PreTokenizer>,
+    pretokenizers: Vec<Self>,
     pattern: Option<SplitPattern>,
     #[serde(default)]
     behavior: String,

@@ -3,13 +3,18 @@
 //! An [`Engine`] encodes the families of byte-level BPE that are in use (GPT-2, cl100k and Llama 3,
 //! Qwen 2, o200k) and refuses everything else with [`Error::Unsupported`]: it gives the reference's
 //! ids or none. Next to other fast encoders it is built for short start-up (tables can be kept in a
-//! file), bounded memory, and being one of many threads: it starts none, has no globals, and a
-//! thread's working memory is a [`Scratch`] that the caller owns.
+//! file), bounded memory, linear time in any text, and being one of many threads: it starts none,
+//! has no globals, and a thread's working memory is a [`Scratch`] that the caller owns.
 //!
 //! A text goes through these modules in order: [`added`] finds added tokens, [`unicode`] says
 //! whether the rest needs normalization, [`blocks`] (and [`pattern`] behind it) splits it into
-//! words, [`batch`] takes them many at a time, [`words`] knows the words that are tokens and remembers others, and [`merges`] encodes
-//! the words that are left.
+//! words, [`batch`] takes them many at a time, [`words`] knows the words that are tokens and
+//! remembers others, and [`merges`] encodes the words that are left.
+//!
+//! # Unsafe code
+//! What the standard library has no safe way to say is said in four functions, each with its
+//! reason: calling code that was compiled for newer processors after asking for their features
+//! (twice), asking the processor to fetch memory early, and asking the kernel for huge pages.
 
 mod definition;
 mod tables;
@@ -37,6 +42,10 @@ use crate::definition::Definition;
 use crate::merges::Merges;
 use crate::pattern::Pattern;
 use crate::words::{Cache, Vocabulary};
+
+/// The version of the tables and of the ids that come of them: what was kept under another one is to
+/// be made again. It is raised with every change of either.
+pub const VERSION: u32 = 2;
 
 /// Why there is no engine.
 #[derive(Debug, thiserror::Error)]
@@ -143,6 +152,23 @@ impl Engine {
             added: self.added.tokens().to_vec(),
             added_normalized: self.added_normalized.tokens().to_vec(),
         })
+    }
+
+    /// The bytes that a token stands for, which may be a part of a character; `None` for an id that no
+    /// text gives. It looks through all tokens: meant for showing some, not for decoding texts.
+    pub fn bytes_of(&self, id: u32) -> Option<Vec<u8>> {
+        let added = self.added.tokens().iter().chain(self.added_normalized.tokens());
+        if let Some(token) = added.into_iter().find(|token| token.id == id) {
+            return Some(token.content.clone());
+        }
+        if let Some(byte) = (0..=255).find(|&byte| self.merges.byte(byte) == id) {
+            return Some(vec![byte]);
+        }
+        if let Some(word) = self.vocabulary.word(id) {
+            return Some(word);
+        }
+        let merge = self.merges.list().into_iter().find(|merge| merge.merged == id)?;
+        Some([self.bytes_of(merge.left)?, self.bytes_of(merge.right)?].concat())
     }
 
     fn new(definition: Definition, fingerprint: u64) -> Self {

@@ -163,6 +163,7 @@ impl Merges {
     ) {
         #[cfg(target_arch = "x86_64")]
         if has_avx2() {
+            #[expect(unsafe_code, reason = "code for a newer processor may only be called on one")]
             // SAFETY: the processor has the features.
             return unsafe { self.take_turns_avx2(atoms, words, work, done) };
         }

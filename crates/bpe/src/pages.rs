@@ -1,8 +1,10 @@
 //! Large tables on huge pages.
 //!
 //! Look-ups in tables of megabytes touch a page each, and with pages of 4 KiB finding the page costs
-//! as much as reading it, above all on a virtual machine. Where look-ups are known in advance, [`prefetch`] lets them wait for memory together. The kernel is asked for them where it only gives them on request (Linux, `madvise`); it may
-//! decline, and elsewhere nothing is asked, with no effect but on speed.
+//! as much as reading it, above all on a virtual machine. The kernel is asked for huge ones where it
+//! only gives them on request (Linux, `madvise`); it may decline, and elsewhere nothing is asked,
+//! with no effect but on speed. Where look-ups are known in advance, [`prefetch`] lets them wait for
+//! memory together.
 
 use std::ops::{Deref, DerefMut};
 
@@ -37,6 +39,7 @@ impl<T: Copy> Table<T> {
 
 /// Asks for huge pages for `len` bytes of the vector's memory, from `offset` on.
 #[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "the advice is a system call")]
 fn advise<T>(all: &mut Vec<T>, offset: usize, len: usize) {
     assert!(offset + len <= all.capacity() * size_of::<T>());
     let start = all.as_mut_ptr().cast::<u8>().wrapping_add(offset);
@@ -66,6 +69,7 @@ impl<T> DerefMut for Table<T> {
 
 /// Has the processor fetch an item into its cache, on machines where that can be asked for.
 #[inline(always)]
+#[cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "there is no safe way to ask"))]
 pub(crate) fn prefetch<T>(item: &T) {
     #[cfg(target_arch = "x86_64")]
     {

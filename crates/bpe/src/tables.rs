@@ -7,7 +7,7 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 8 | `mbpetab` and the version, 1 |
+//! | 8 | `mbpetab` and the version, [`crate::VERSION`] |
 //! | 8 | XXH3 of all that follows |
 //! | 4, 4 | number of the pattern; 1 for normalization form C, else 0 |
 //! | 4 × 256 | token of each byte |
@@ -26,7 +26,7 @@ use crate::definition::Definition;
 use crate::merges::{IDS_MAX, MERGES_MAX, Merge};
 use crate::pattern::PATTERNS;
 
-const MAGIC: [u8; 8] = *b"mbpetab\x01";
+const MAGIC: [u8; 8] = [b'm', b'b', b'p', b'e', b't', b'a', b'b', crate::VERSION as u8];
 const HEADER_LEN: usize = 16;
 const SPECIAL: u32 = 1 << 31;
 

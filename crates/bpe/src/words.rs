@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::pages::{Table, prefetch};
@@ -94,6 +95,14 @@ struct Slot {
     id: u32,
 }
 
+impl Slot {
+    fn word(&self) -> Vec<u8> {
+        let bytes = self.key.map(u64::to_le_bytes);
+        let bytes = bytes.as_flattened();
+        bytes[..usize::from(bytes[SHORT_MAX])].to_vec()
+    }
+}
+
 impl Vocabulary {
     /// `words` must be different from one another and not empty. Those that come first are found
     /// fastest.
@@ -120,15 +129,21 @@ impl Vocabulary {
 
     /// All words in order of id.
     pub(crate) fn words(&self) -> Vec<(Vec<u8>, u32)> {
-        let short = self.slots.iter().filter(|slot| slot.key != [0; 2]).map(|slot| {
-            let mut word = slot.key.map(u64::to_le_bytes).concat();
-            word.truncate(usize::from(word[SHORT_MAX]));
-            (word, slot.id)
-        });
         let long = self.long.iter().map(|(word, &id)| (word.to_vec(), id));
-        let mut words: Vec<_> = short.chain(long).collect();
+        let mut words: Vec<_> = self.taken().map(|slot| (slot.word(), slot.id)).chain(long).collect();
         words.sort_unstable_by_key(|(_, id)| *id);
         words
+    }
+
+    /// The word that is the token `id`.
+    pub(crate) fn word(&self, id: u32) -> Option<Vec<u8>> {
+        let short = || self.taken().find(|slot| slot.id == id).map(Slot::word);
+        let long = || self.long.iter().find(|&(_, other)| *other == id).map(|(word, _)| word.to_vec());
+        short().or_else(long)
+    }
+
+    fn taken(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.iter().filter(|slot| slot.key != [0; 2])
     }
 
     /// The token that a short word is.

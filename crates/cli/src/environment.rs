@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use anyhow::{Context, Result};
-use mashbill_format::atomic;
 use mashbill_hub::{Revision, Settings, Wait, tokenizer_files};
-use mashbill_tokenize::tokenizer::{self, EMBEDDED, Tokenizer, TokenizerFiles, TokenizerOptions, Verdict};
+use mashbill_tokenize::tokenizer::{self, EMBEDDED, Tokenizer, TokenizerFiles, TokenizerOptions};
 
 use crate::hints::Usage;
 use crate::printer::Printer;
@@ -73,19 +72,13 @@ fn from_hub(name: &str, printer: &Printer) -> Result<TokenizerFiles> {
     })
 }
 
-/// Loads a tokenizer, with the verdict of an earlier run on its fast engine where there is one.
+/// Loads a tokenizer, with what earlier runs kept of it in the cache.
 pub(crate) fn load_tokenizer(
     files: &TokenizerFiles,
     options: &TokenizerOptions,
     printer: &Printer,
 ) -> Result<Tokenizer> {
-    let folder = cache_folder().map(|cache| cache.join("verdicts"));
-    let known = folder.as_ref().and_then(|folder| read_verdict(&folder.join(verdict_name(files))));
-    let (tokenizer, verdict) = Tokenizer::load(files, options, known.as_ref())?;
-    if let (Some(folder), true) = (folder, known.as_ref() != Some(&verdict)) {
-        // A cache that cannot be written costs a second at the next start, and is no reason to stop.
-        drop(write_verdict(&folder, &folder.join(verdict_name(files)), &verdict));
-    }
+    let tokenizer = Tokenizer::load(files, options, cache_folder().as_deref())?;
     if let Some(why) = tokenizer.fast_refused() {
         printer.warning(format_args!("the fast engine is not used for `{}`: {why}", files.name));
     }
@@ -93,21 +86,6 @@ pub(crate) fn load_tokenizer(
         printer.line(format_args!("note: {note}"));
     }
     Ok(tokenizer)
-}
-
-/// A verdict is found by the tokenizer's content; it says itself what it was made with.
-fn verdict_name(files: &TokenizerFiles) -> String {
-    format!("{}.json", mashbill_format::checksum::Checksum::of(files.tokenizer_json.as_bytes()))
-}
-
-fn read_verdict(path: &Path) -> Option<Verdict> {
-    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
-}
-
-fn write_verdict(folder: &Path, path: &Path, verdict: &Verdict) -> Result<()> {
-    atomic::create_folder(folder)?;
-    let temporary = path.with_extension(format!("tmp{}", std::process::id()));
-    Ok(atomic::replace(path, &temporary, &serde_json::to_vec(verdict)?)?)
 }
 
 /// The embedded tokenizers, as a list for people.

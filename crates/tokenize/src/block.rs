@@ -17,8 +17,9 @@ use memchr::memchr;
 
 use crate::error::{Error, Result};
 use crate::input::Input;
+use crate::pool::Worker;
 use crate::read::{Block, Content, EXCERPT_BYTES, Label, ParquetRow, read_range};
-use crate::tokenizer::{self, Encoded, Tokenizer, is_sample};
+use crate::tokenizer::{self, Encoded, Scratch, Tokenizer, is_sample};
 
 /// Refused lines that are kept of each reason in a split; the others are only counted.
 pub(crate) const REJECTS_KEPT: u64 = 20;
@@ -122,10 +123,11 @@ pub(crate) struct BlockOptions<'a> {
 pub(crate) fn tokenize_block(
     block: &Block,
     input: &Input,
-    parser: &mut RecordParser,
+    worker: &mut Worker,
     options: BlockOptions<'_>,
 ) -> Result<TokenizedBlock> {
-    let mut builder = Builder::new(options, block.key == 0);
+    let Worker { parser, scratch, .. } = worker;
+    let mut builder = Builder::new(options, scratch, block.key == 0);
     let (bytes, checksum) = match &block.content {
         Content::Range(file) => {
             let bytes =
@@ -178,6 +180,7 @@ pub(crate) fn tokenize_block(
 
 struct Builder<'a> {
     options: BlockOptions<'a>,
+    scratch: &'a mut Scratch,
     ids: Vec<u32>,
     documents: BlockDocuments,
     counts: Counts,
@@ -188,9 +191,10 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(options: BlockOptions<'a>, first: bool) -> Self {
+    fn new(options: BlockOptions<'a>, scratch: &'a mut Scratch, first: bool) -> Self {
         Self {
             options,
+            scratch,
             ids: Vec::new(),
             documents: BlockDocuments::default(),
             counts: Counts::default(),
@@ -284,7 +288,7 @@ impl<'a> Builder<'a> {
             return Ok(());
         }
         let before = self.ids.len();
-        let encoded = match self.options.tokenizer.encode(text, &mut self.ids) {
+        let encoded = match self.options.tokenizer.encode(self.scratch, text, &mut self.ids) {
             Ok(encoded) => encoded,
             Err(tokenizer::Error::LiteralSpecialTokens { count }) => {
                 self.reject(key, Reason::SpecialTokens, format!("special tokens in the text: {count}"), raw);

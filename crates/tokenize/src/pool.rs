@@ -14,10 +14,13 @@ use mashbill_format::documents::DocumentsEncoder;
 use mashbill_format::record::RecordParser;
 use mashbill_format::shard::RowGroupEncoder;
 
+use crate::tokenizer::Scratch;
+
 /// What a worker keeps from task to task.
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) parser: RecordParser,
+    pub(crate) scratch: Scratch,
     pub(crate) rows: RowGroupEncoder,
     pub(crate) documents: DocumentsEncoder,
 }

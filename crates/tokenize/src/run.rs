@@ -21,7 +21,7 @@ use crate::plan::{self, Plan, SplitPlan};
 use crate::pool::{Pool, Worker};
 use crate::read::Cutting;
 use crate::split;
-use crate::tokenizer::Tokenizer;
+use crate::tokenizer::{Scratch, Tokenizer};
 
 /// How often progress is told.
 const TICK: Duration = Duration::from_millis(100);
@@ -280,6 +280,7 @@ fn make_all(
             scope.spawn(|| {
                 pool.work(&mut Worker {
                     parser: RecordParser::new(&context.options.text_field),
+                    scratch: Scratch::new(),
                     rows: context.row_group_encoder(),
                     documents: DocumentsEncoder::new(context.options.compression),
                 });

@@ -325,7 +325,7 @@ impl<'env, 'run> Making<'env, 'run> {
         let max_document_bytes = self.context.options.max_document_bytes;
         self.pool.submit(Order::Later, &self.sender, move |worker| {
             let options = BlockOptions { tokenizer: &tokenizer, max_document_bytes };
-            let block = tokenize_block(&block, &plan.input, &mut worker.parser, options);
+            let block = tokenize_block(&block, &plan.input, worker, options);
             Reply::Block { sequence, block: block.map(Box::new) }
         });
     }

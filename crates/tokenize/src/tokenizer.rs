@@ -1,11 +1,10 @@
 //! From the files of a tokenizer and a text to the text's ids.
 //!
 //! The ids are those of Hugging Face `tokenizers` 0.23, which defines them, for every
-//! text. It encodes about 3 MB of text in a CPU-second; `fastokens` encodes 80 and
-//! more. So the fast engine is used where a check at the start found it to agree with
+//! text. It encodes about 3 MB of text in a CPU-second; a fast engine encodes 80 and
+//! more. So a fast engine is used where a check at the start found it to agree with
 //! the reference, and documents sampled during a run go on checking it
-//! ([`Tokenizer::check_samples`]). The price of that trust is written down in
-//! [`Verdict`], and a caller who meets a mismatch goes on with
+//! ([`Tokenizer::check_samples`]). A caller who meets a mismatch goes on with
 //! [`Tokenizer::to_reference`].
 //!
 //! What `truncation` and `padding` in a `tokenizer.json` would do to documents, both
@@ -16,15 +15,17 @@ mod embedded;
 mod definition;
 mod vocabulary;
 mod special;
-mod segments;
 mod reference;
 mod fast;
+mod fastokens;
+mod segments;
 mod self_check;
+mod cache;
 mod spell;
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
@@ -32,12 +33,14 @@ use sha2::{Digest, Sha256};
 
 pub use self::embedded::{EMBEDDED, embedded};
 pub use self::files::{TokenizerFiles, from_path};
-pub use self::self_check::Verdict;
 pub use self::special::SpecialToken;
+pub use mashbill_bpe::Scratch;
 
+use self::cache::Cache;
 use self::definition::Definition;
 use self::fast::FastEngine;
 use self::reference::{Outline, Reference};
+use self::self_check::{Verdict, self_check};
 use self::special::{SpecialTokens, Tokens};
 use self::vocabulary::VocabularyIndex;
 
@@ -70,8 +73,10 @@ pub enum SpecialTokensInText {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Engine {
+    /// `mashbill-bpe`, our own.
+    Own,
     /// `fastokens`.
-    Fast,
+    Fastokens,
     /// Hugging Face `tokenizers`.
     Reference,
 }
@@ -81,7 +86,8 @@ impl Engine {
     #[must_use]
     pub fn name(self) -> String {
         match self {
-            Self::Fast => format!("fastokens {}", fast::VERSION),
+            Self::Own => format!("mashbill-bpe {}", mashbill_bpe::VERSION),
+            Self::Fastokens => format!("fastokens {}", fastokens::VERSION),
             Self::Reference => format!("tokenizers {}", reference::VERSION),
         }
     }
@@ -177,14 +183,13 @@ pub struct Tokenizer {
 }
 
 enum Encoder {
-    Fast(Box<FastEngine>),
+    Fast(FastEngine),
     Reference(Reference),
 }
 
 impl Tokenizer {
-    /// Loads a tokenizer, and checks the fast engine unless `known` is a verdict on it.
-    ///
-    /// The verdict that comes back is the one to keep for the next start.
+    /// Loads a tokenizer. With a folder for a cache, the check of the fast engine and the
+    /// making of its tables are only done the first time.
     ///
     /// # Errors
     /// Whatever is wrong with the files, an EOS token that is asked for and not found,
@@ -192,45 +197,45 @@ impl Tokenizer {
     pub fn load(
         files: &TokenizerFiles,
         options: &TokenizerOptions,
-        known: Option<&Verdict>,
-    ) -> Result<(Self, Verdict), Error> {
-        let sha256 = hex(&Sha256::digest(files.tokenizer_json.as_bytes()));
-        let definition = Definition::parse(&files.tokenizer_json)
-            .map_err(|source| Error::Json { file: "tokenizer.json", source })?;
+        cache_folder: Option<&Path>,
+    ) -> Result<Self, Error> {
+        let json = &files.tokenizer_json;
+        let sha256 = hex(&Sha256::digest(json.as_bytes()));
+        let cache = Cache::new(cache_folder, &sha256);
+        let definition =
+            Definition::parse(json).map_err(|source| Error::Json { file: "tokenizer.json", source })?;
         let index = VocabularyIndex::new(&definition);
         let mut outline = Outline::new(&definition, &index)?;
-        let identity = identify(files, options, sha256, &definition, &outline, &index)?;
+        let identity = identify(files, options, sha256.clone(), &definition, &outline, &index)?;
 
-        let known = known.filter(|verdict| verdict.holds_for(&identity.sha256));
-        let fast = match known {
+        let known = cache.verdict();
+        let fast = match &known {
             Some(Verdict { refused: Some(why), .. }) => Err(why.clone()),
-            _ => FastEngine::new(&definition, &outline.added_tokens()),
+            _ => FastEngine::new(&definition, json, &outline.added_tokens(), &cache),
         };
         let fast = match fast {
             Ok(engine) if known.is_none() => {
-                let json = &files.tokenizer_json;
-                match self_check::self_check(&definition, &index, &mut outline, json, &engine)? {
-                    None => Ok(engine),
-                    Some(why) => Err(why),
-                }
+                self_check(&definition, &index, &mut outline, json, &engine)?.map_or(Ok(engine), Err)
             }
             other => other,
         };
-        let verdict = Verdict::new(&identity.sha256, fast.as_ref().err().cloned());
-        let policy = options.special_tokens_in_text;
-        let encoder = match fast {
-            Ok(engine) => Encoder::Fast(Box::new(engine)),
-            Err(_) => Encoder::Reference(Reference::whole(&files.tokenizer_json, policy)?),
+        if known.is_none() {
+            cache.keep_verdict(&Verdict::new(&sha256, fast.as_ref().err().cloned()));
+        }
+        let (encoder, fast_refused) = match fast {
+            Ok(engine) => (Encoder::Fast(engine), None),
+            Err(why) => {
+                (Encoder::Reference(Reference::whole(json, options.special_tokens_in_text)?), Some(why))
+            }
         };
-        let tokenizer = Self {
+        Ok(Self {
             special: SpecialIds::of(&outline),
             identity,
-            tokenizer_json: files.tokenizer_json.as_str().into(),
+            tokenizer_json: json.as_str().into(),
             encoder,
-            fast_refused: verdict.refused.clone(),
+            fast_refused,
             beside: OnceLock::new(),
-        };
-        Ok((tokenizer, verdict))
+        })
     }
 
     /// The same tokenizer on the reference, for a run that met a mismatch.
@@ -253,13 +258,11 @@ impl Tokenizer {
     /// The tokens as people read them, one text an id.
     #[must_use]
     pub fn spell(&self, ids: &[u32]) -> Vec<String> {
-        let entry = |id: u32| match &self.encoder {
-            Encoder::Fast(engine) => engine.entry(id),
-            Encoder::Reference(reference) => reference.entry(id),
+        let spelled = |id: u32| match &self.encoder {
+            Encoder::Fast(engine) => engine.spell(id),
+            Encoder::Reference(reference) => Some(spell::text_of(&reference.entry(id)?)),
         };
-        ids.iter()
-            .map(|&id| entry(id).map_or_else(|| format!("[{id}]"), |entry| spell::text_of(&entry)))
-            .collect()
+        ids.iter().map(|&id| spelled(id).unwrap_or_else(|| format!("[{id}]"))).collect()
     }
 
     /// What the tokenizer is and does.
@@ -271,8 +274,8 @@ impl Tokenizer {
     /// The engine in use.
     #[must_use]
     pub fn engine(&self) -> Engine {
-        match self.encoder {
-            Encoder::Fast(_) => Engine::Fast,
+        match &self.encoder {
+            Encoder::Fast(engine) => engine.engine(),
             Encoder::Reference(_) => Engine::Reference,
         }
     }
@@ -286,12 +289,13 @@ impl Tokenizer {
     /// Appends a document to `ids`: what comes before it, its text, what comes after.
     ///
     /// A text that itself begins with what comes before, or ends with what comes
-    /// after, does not get it a second time.
+    /// after, does not get it a second time. `scratch` is the thread's own; it makes
+    /// encoding fast and never changes what comes of it.
     ///
     /// # Errors
     /// [`Error::LiteralSpecialTokens`] where such documents are refused; `ids` is then
     /// as it was.
-    pub fn encode(&self, text: &str, ids: &mut Vec<u32>) -> Result<Encoded, Error> {
+    pub fn encode(&self, scratch: &mut Scratch, text: &str, ids: &mut Vec<u32>) -> Result<Encoded, Error> {
         let start = ids.len();
         let Identity { ids_before, ids_after, special_tokens_in_text: policy, .. } = &self.identity;
         ids.extend_from_slice(ids_before);
@@ -299,7 +303,7 @@ impl Tokenizer {
         match &self.encoder {
             Encoder::Fast(engine) => {
                 let doubtful = |text: &str, ids: &mut Vec<u32>| self.whole_reference()?.encode(text, ids);
-                engine.encode(text, *policy, &doubtful, ids)?;
+                engine.encode(scratch, text, *policy, &doubtful, ids)?;
             }
             Encoder::Reference(reference) => reference.encode(text, ids)?,
         }

@@ -2,10 +2,10 @@
 //! added tokens whole and cut.
 
 /// A small random generator, the same every time.
-pub struct Random(pub u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    pub fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -152,7 +152,7 @@ const ADDED: &[&str] = &[
 ];
 
 /// A string of some hundred bytes, seldom of thousands.
-pub fn string(random: &mut Random) -> String {
+pub(crate) fn string(random: &mut Random) -> String {
     let mut text = String::new();
     for _ in 0..random.below(40) {
         match random.below(14) {

@@ -377,8 +377,7 @@ fn a_plan_that_is_out_of_date_is_refused() {
         special_tokens_in_text: SpecialTokensInText::Encode,
     };
     let files = embedded("gpt2").expect("it is embedded");
-    let (tokenizer, _) = Tokenizer::load(&files, &tokenizer_options, None).expect("it loads");
-    let tokenizer = Arc::new(tokenizer);
+    let tokenizer = Arc::new(Tokenizer::load(&files, &tokenizer_options, None).expect("it loads"));
     let plan_of = |input: &str| plan(&options(input), tokenizer.identity()).expect("a plan");
     let (first, second) = (plan_of("one"), plan_of("two"));
     let run =

@@ -14,23 +14,23 @@ use serde::{Deserialize, Serialize};
 use tokenizers::AddedToken;
 
 use super::definition::Definition;
-use super::fast::{self, FastEngine};
-use super::reference::{self, Outline, Reference};
+use super::fast::FastEngine;
+use super::reference::{Outline, Reference};
 use super::vocabulary::VocabularyIndex;
-use super::{Error, FastRefused, SpecialTokensInText};
+use super::{Engine, Error, FastRefused, Scratch, SpecialTokensInText};
 
 /// The version of the set of texts.
 const VERSION: u32 = 1;
 
-/// What the check found, to be kept in a file and handed in at the next start.
+/// What the check found, to be kept for the next start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Verdict {
+pub(super) struct Verdict {
     /// SHA-256 of the `tokenizer.json` that was checked.
-    pub tokenizer_sha256: String,
+    tokenizer_sha256: String,
     /// The engines and the set of texts it holds for.
-    pub checked_with: String,
-    /// Why the fast engine can't be used; `None` where it passed.
-    pub refused: Option<FastRefused>,
+    checked_with: String,
+    /// Why no fast engine can be used; `None` where one passed.
+    pub(super) refused: Option<FastRefused>,
 }
 
 impl Verdict {
@@ -45,7 +45,8 @@ impl Verdict {
 }
 
 fn checked_with() -> String {
-    format!("fastokens {}, tokenizers {}, set {VERSION}", fast::VERSION, reference::VERSION)
+    let [own, fastokens, reference] = [Engine::Own, Engine::Fastokens, Engine::Reference].map(Engine::name);
+    format!("{own}, {fastokens}, {reference}, set {VERSION}")
 }
 
 /// Compares the engines. `Ok(None)` means that they agreed on every text.
@@ -57,7 +58,7 @@ pub(super) fn self_check(
     engine: &FastEngine,
 ) -> Result<Option<FastRefused>, Error> {
     let texts = texts(&outline.added_tokens());
-    let (mut expected, mut found) = (Vec::new(), Vec::new());
+    let (mut scratch, mut expected, mut found) = (Scratch::new(), Vec::new(), Vec::new());
     for policy in [SpecialTokensInText::Encode, SpecialTokensInText::Split] {
         let part = outline.reference_for(definition, index, policy, texts.iter().map(String::as_str))?;
         let reference = match part {
@@ -69,8 +70,8 @@ pub(super) fn self_check(
             found.clear();
             reference.encode(text, &mut expected)?;
             let doubtful = |text: &str, ids: &mut Vec<u32>| reference.encode(text, ids);
-            let same = engine.encode(text, policy, &doubtful, &mut found).is_ok() && found == expected;
-            if !same {
+            let encoded = engine.encode(&mut scratch, text, policy, &doubtful, &mut found);
+            if encoded.is_err() || found != expected {
                 return Ok(Some(FastRefused::Mismatch { text: text.chars().take(200).collect() }));
             }
         }

@@ -69,12 +69,12 @@ const OPTIONS: TokenizerOptions = TokenizerOptions {
 };
 
 fn load(files: &TokenizerFiles, options: &TokenizerOptions) -> Tokenizer {
-    Tokenizer::load(files, options, None).unwrap().0
+    Tokenizer::load(files, options, None).unwrap()
 }
 
 fn encode(tokenizer: &Tokenizer, text: &str) -> Vec<u32> {
     let mut ids = Vec::new();
-    tokenizer.encode(text, &mut ids).unwrap();
+    tokenizer.encode(&mut Scratch::new(), text, &mut ids).unwrap();
     ids
 }
 
@@ -114,7 +114,7 @@ fn nothing_is_added_twice() {
     assert_eq!(encode(&tokenizer, "</s>"), [256, 257]);
     assert_eq!(encode(&tokenizer, "</s><s>"), [256, 257, 256, 257]);
     let mut ids = vec![1, 2];
-    let encoded = tokenizer.encode("<s>a", &mut ids).unwrap();
+    let encoded = tokenizer.encode(&mut Scratch::new(), "<s>a", &mut ids).unwrap();
     assert_eq!(ids, [1, 2, 256, 97, 257]);
     assert_eq!(encoded, Encoded { text_tokens: 2, added_tokens: 1, literal_special_tokens: 1 });
 
@@ -209,13 +209,16 @@ fn special_tokens_in_a_text_are_encoded_split_or_refused() {
         load(&files, &TokenizerOptions { add_eos: false, special_tokens_in_text, ..OPTIONS })
     };
     let mut ids = vec![7];
-    let encoded = with(SpecialTokensInText::Encode).encode("a<s>", &mut ids).unwrap();
+    let encoded = with(SpecialTokensInText::Encode).encode(&mut Scratch::new(), "a<s>", &mut ids).unwrap();
     assert_eq!((&*ids, encoded.literal_special_tokens), (&[7, 97, 256][..], 1));
     let split = with(SpecialTokensInText::Split);
     assert_eq!(encode(&split, "a<s>"), [97, 60, 115, 62]);
     assert_eq!(split.identity().special_tokens_in_text, SpecialTokensInText::Split);
     let reject = with(SpecialTokensInText::Reject);
-    assert!(matches!(reject.encode("<s></s>", &mut ids), Err(Error::LiteralSpecialTokens { count: 2 })));
+    assert!(matches!(
+        reject.encode(&mut Scratch::new(), "<s></s>", &mut ids),
+        Err(Error::LiteralSpecialTokens { count: 2 })
+    ));
     assert_eq!(ids, [7, 97, 256]);
     assert_eq!(encode(&reject, "<s"), [60, 115]);
 }
@@ -238,27 +241,78 @@ fn truncation_and_padding_are_cleared() {
 }
 
 #[test]
-fn a_verdict_spares_the_check() {
+fn a_verdict_is_kept_for_the_tokenizer_and_the_engines_it_is_about() {
     let files = bytes(&["</s>"], Value::Null);
-    let (tokenizer, verdict) = Tokenizer::load(&files, &OPTIONS, None).unwrap();
-    assert_eq!((tokenizer.engine(), &verdict.refused), (Engine::Fast, &None));
-    let (tokenizer, again) = Tokenizer::load(&files, &OPTIONS, Some(&verdict)).unwrap();
-    assert_eq!((tokenizer.engine(), &again), (Engine::Fast, &verdict));
+    let folder = tempfile::tempdir().unwrap();
+    let load = || Tokenizer::load(&files, &OPTIONS, Some(folder.path())).unwrap();
+    assert_eq!(load().engine(), Engine::Own);
+    let path = only_file(&folder.path().join("verdicts"));
+    let passed = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(load().engine(), Engine::Own);
 
     let why = FastRefused::Mismatch { text: "x".to_owned() };
-    let against = Verdict { refused: Some(why.clone()), ..verdict.clone() };
-    let text = serde_json::to_string(&against).unwrap();
-    assert_eq!(serde_json::from_str::<Verdict>(&text).unwrap(), against);
-    let (tokenizer, kept) = Tokenizer::load(&files, &OPTIONS, Some(&against)).unwrap();
-    assert_eq!(
-        (tokenizer.engine(), tokenizer.fast_refused(), &kept),
-        (Engine::Reference, Some(&why), &against)
-    );
+    let sha256 = load().identity().sha256.clone();
+    let against = serde_json::to_string(&Verdict::new(&sha256, Some(why.clone()))).unwrap();
+    std::fs::write(&path, &against).unwrap();
+    let tokenizer = load();
+    assert_eq!((tokenizer.engine(), tokenizer.fast_refused()), (Engine::Reference, Some(&why)));
     assert_eq!(encode(&tokenizer, "ab"), [97, 98, 256]);
 
-    let of_another = Verdict { tokenizer_sha256: "0".to_owned(), ..against };
-    let (tokenizer, new) = Tokenizer::load(&files, &OPTIONS, Some(&of_another)).unwrap();
-    assert_eq!((tokenizer.engine(), new), (Engine::Fast, verdict));
+    for useless in [against.replace(&sha256, "0"), against.replace("set 1", "set 0"), "{".to_owned()] {
+        std::fs::write(&path, useless).unwrap();
+        assert_eq!(load().engine(), Engine::Own);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), passed);
+    }
+}
+
+#[test]
+fn kept_tables_give_the_same_ids_and_damaged_ones_are_made_again() {
+    let files = embedded("gpt2").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let load = |files| Tokenizer::load(files, &OPTIONS, Some(folder.path())).unwrap();
+    let text = "Kept tables: naïve antidisestablishmentarianism 日本語 <|endoftext|>";
+    let expected = encode(&load(&files), text);
+    let path = only_file(&folder.path().join("tables"));
+    let whole = std::fs::read(&path).unwrap();
+    assert_eq!(encode(&load(&files), text), expected);
+
+    let mut damaged = whole.clone();
+    damaged[whole.len() / 2] ^= 1;
+    let other = hex(&Sha256::digest(bytes(&["</s>"], Value::Null).tokenizer_json));
+    let of_another = [other.as_bytes(), &whole[64..]].concat();
+    for useless in [damaged, whole[..whole.len() / 3].to_vec(), Vec::new(), of_another] {
+        std::fs::write(&path, useless).unwrap();
+        let tokenizer = load(&files);
+        assert_eq!((tokenizer.engine(), encode(&tokenizer, text)), (Engine::Own, expected.clone()));
+        assert_eq!(std::fs::read(&path).unwrap(), whole);
+    }
+
+    // A cache that can't be written is no reason to stop.
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    assert_eq!(encode(&Tokenizer::load(&files, &OPTIONS, Some(&file)).unwrap(), text), expected);
+}
+
+fn only_file(folder: &Path) -> PathBuf {
+    let mut files = std::fs::read_dir(folder).unwrap();
+    let file = files.next().unwrap().unwrap().path();
+    assert!(files.next().is_none());
+    file
+}
+
+#[test]
+fn families_that_our_own_engine_does_not_know_go_to_fastokens() {
+    let files = changed(&embedded("cl100k_base").unwrap(), |file| {
+        file["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] =
+            ::fastokens::tiktoken::DEEPSEEK_SPLIT3_PATTERN.into();
+    });
+    let tokenizer = load(&files, &OPTIONS);
+    assert_eq!(tokenizer.engine(), Engine::Fastokens);
+    let reference = Reference::whole(&files.tokenizer_json, SpecialTokensInText::Encode).unwrap();
+    let mut expected = Vec::new();
+    reference.encode("Deep-Seek's 12 words", &mut expected).unwrap();
+    expected.push(100_257);
+    assert_eq!(encode(&tokenizer, "Deep-Seek's 12 words"), expected);
 }
 
 #[test]
@@ -285,7 +339,7 @@ fn the_reference_gives_added_tokens_their_ids() {
         file["added_tokens"].as_array_mut().unwrap().push(added_token("<new>", 2_000));
     });
     let tokenizer = load(&files, &OPTIONS);
-    assert_eq!(tokenizer.engine(), Engine::Fast);
+    assert_eq!(tokenizer.engine(), Engine::Fastokens);
     assert_eq!(encode(&tokenizer, "a<new>"), [97, 257, 256]);
     assert_eq!(tokenizer.identity().vocabulary_size, 258);
 }
