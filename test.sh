@@ -50,10 +50,22 @@ if [ -f fuzz/Cargo.toml ]; then
     cargo check --manifest-path fuzz/Cargo.toml --locked --target-dir "${CARGO_TARGET_DIR:-target}/fuzz"
 fi
 
-section "Python lints"
-.venv/bin/ruff check --config tests/python/pyproject.toml tests/python examples
-.venv/bin/ruff format --check --config tests/python/pyproject.toml tests/python examples
+section "Python package"
+cargo build --workspace --bins --locked
+export MASHBILL="${CARGO_TARGET_DIR:-$PWD/target}/debug/mashbill"
+wheels="${CARGO_TARGET_DIR:-$PWD/target}/wheels"
+rm -rf "$wheels"
+.venv/bin/maturin build --quiet --profile dev --locked --manifest-path python/Cargo.toml --out "$wheels"
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-index --no-deps --force-reinstall "$wheels"/*.whl
+
+section "Python lints and types"
+.venv/bin/ruff check --config tests/python/pyproject.toml tests/python python examples
+.venv/bin/ruff format --check --config tests/python/pyproject.toml tests/python python examples
+# From outside of `python`, whose source has no compiled part: what was installed is checked.
+(cd tests && ../.venv/bin/mypy --config-file ../python/pyproject.toml && ../.venv/bin/python -m mypy.stubtest mashbill._mashbill)
+
+section "Python package's tests"
+.venv/bin/python -m pytest --rootdir python/tests -c python/pyproject.toml python/tests
 
 section "Python checks of the command's output"
-cargo build --workspace --bins --locked
-MASHBILL="${CARGO_TARGET_DIR:-$PWD/target}/debug/mashbill" .venv/bin/python -m pytest tests/python
+.venv/bin/python -m pytest tests/python

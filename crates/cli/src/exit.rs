@@ -1,7 +1,6 @@
 //! Exit codes: part of the contract.
 
 use std::io;
-use std::process::ExitCode;
 
 use mashbill_format::Error as FormatError;
 use mashbill_tokenize::Error as TokenizeError;
@@ -62,14 +61,14 @@ impl Exit {
     }
 }
 
-impl From<Exit> for ExitCode {
+impl From<Exit> for u8 {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
+        match exit {
             Exit::Done => 0,
             Exit::Unexpected => 1,
             Exit::Usage => 2,
             Exit::Incomplete => 3,
             Exit::Interrupted => 130,
-        })
+        }
     }
 }

@@ -13,7 +13,6 @@ mod hints;
 mod exit;
 
 use std::ffi::OsString;
-use std::process::ExitCode;
 
 use clap::Parser;
 
@@ -21,8 +20,8 @@ use args::{Args, Command};
 use exit::Exit;
 use printer::Printer;
 
-/// Runs the command that `arguments`, the program's name first, ask for.
-pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+/// Runs the command that `arguments`, the program's name first, ask for, and gives its exit code.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let args = match Args::try_parse_from(arguments) {
         Ok(args) => args,
         Err(error) => {

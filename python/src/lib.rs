@@ -1,0 +1,24 @@
+//! The Python package's compiled part: Python values in, Rust calls with the interpreter let go, Python
+//! values out. What it does is done by the other crates.
+
+use std::ffi::OsString;
+
+use pyo3::prelude::*;
+
+/// As in the command: tables of tokenizers are built from a million small allocations.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Runs the `mashbill` command and gives its exit code.
+///
+/// `arguments` begins with the program's name.
+#[pyfunction]
+fn run(python: Python<'_>, arguments: Vec<OsString>) -> u8 {
+    python.detach(|| mashbill_cli::run(arguments))
+}
+
+#[pymodule]
+fn _mashbill(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_function(wrap_pyfunction!(run, module)?)
+}
