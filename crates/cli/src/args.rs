@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::quickstart::QuickstartArgs;
 use crate::commands::tokenize::TokenizeArgs;
+use crate::commands::verify::VerifyArgs;
 
 /// The data pipeline for language-model training and distillation.
 ///
@@ -12,7 +13,7 @@ use crate::commands::tokenize::TokenizeArgs;
 #[command(name = "mashbill", version, propagate_version = true, max_term_width = 100)]
 #[command(
     after_help = "Exit codes: 0 done, 1 unexpected error, 2 usage, 3 incomplete (run it again, it goes on), \
-    130 interrupted (state saved)."
+    4 verify found problems, 130 interrupted (state saved)."
 )]
 pub(crate) struct Args {
     /// Print nothing but warnings and errors
@@ -25,5 +26,6 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Tokenize(TokenizeArgs),
+    Verify(VerifyArgs),
     Quickstart(QuickstartArgs),
 }

@@ -1,4 +1,5 @@
 //! One file a command, in the order of the data's way.
 
 pub(crate) mod tokenize;
+pub(crate) mod verify;
 pub(crate) mod quickstart;

@@ -18,6 +18,8 @@ pub(crate) enum Exit {
     Usage,
     /// Part is done; the same command goes on.
     Incomplete,
+    /// `verify` found problems.
+    Problems,
     /// Interrupted by the user; the same command goes on.
     Interrupted,
 }
@@ -68,6 +70,7 @@ impl From<Exit> for u8 {
             Exit::Unexpected => 1,
             Exit::Usage => 2,
             Exit::Incomplete => 3,
+            Exit::Problems => 4,
             Exit::Interrupted => 130,
         }
     }

@@ -1,9 +1,10 @@
 //! What to type next, error by error: knowledge of this command line's flags belongs here.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use mashbill_format::Error as FormatError;
+use mashbill_format::verify::Remedy;
 use mashbill_hub::Error as HubError;
 use mashbill_tokenize::Error as TokenizeError;
 use mashbill_tokenize::tokenizer::Error as TokenizerError;
@@ -22,6 +23,10 @@ pub(crate) enum Usage {
     MaxDocument { given: u64 },
     #[error("--threads 0 would do nothing")]
     Threads,
+    #[error("`{}` holds nothing to verify: no manifest.json and no JSON Lines", path.display())]
+    NothingToVerify { path: PathBuf },
+    #[error("`{}` does not exist", path.display())]
+    NotThere { path: PathBuf },
     #[error("no tokenizer at `{}`", path.display())]
     NoTokenizerFile { path: PathBuf },
     #[error("`{}` holds something else already", path.display())]
@@ -59,7 +64,32 @@ fn usage_hint(usage: &Usage) -> String {
         Usage::MaxDocument { .. } => "the default is --max-document 256000000".into(),
         Usage::Threads => "leave --threads out to use what the machine has".into(),
         Usage::NoTokenizerFile { .. } => embedded_hint(),
+        Usage::NothingToVerify { .. } => {
+            "give the folder that `mashbill tokenize` wrote (its `--output`), or one with .jsonl files".into()
+        }
+        Usage::NotThere { .. } => "check the path".into(),
         Usage::NotOurFolder { .. } => "choose an empty or new folder with --output".into(),
+    }
+}
+
+/// What mends a problem that `verify` found in `folder`.
+pub(crate) fn remedy_hint(remedy: &Remedy, folder: &Path) -> String {
+    let folder = folder.display();
+    match remedy {
+        Remedy::MakeSplitAgain { split } => format!(
+            "copy {folder}/{split} again from where it is good, or make it again: remove it and give the \
+             `mashbill tokenize` command that made it with `--skip-existing`"
+        ),
+        Remedy::MakeAllAgain => {
+            "copy the folder again, or give the `mashbill tokenize` command that made it with `--force`"
+                .into()
+        }
+        Remedy::CopyAgain => "copy the folder again".into(),
+        Remedy::MoveAway { file } => format!("if nobody needs it: mv {folder}/{file} somewhere else"),
+        Remedy::RunAgain => "give the `mashbill tokenize` command that made it again: it goes on".into(),
+        Remedy::Prune => "`mashbill tokenize … --prune` removes such splits".into(),
+        Remedy::CorrectLine => "correct the line; `mashbill tokenize` sets it aside and counts it".into(),
+        _ => "make it again".into(),
     }
 }
 

@@ -33,6 +33,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let printer = Printer::new(args.quiet);
     let outcome = match &args.command {
         Command::Tokenize(tokenize) => commands::tokenize::run(tokenize, &printer),
+        Command::Verify(verify) => commands::verify::run(verify, &printer),
         Command::Quickstart(quickstart) => commands::quickstart::run(quickstart, &printer),
     };
     match outcome {

@@ -44,6 +44,11 @@ impl Printer {
         print(format_args!("{WARNING}warning:{WARNING:#} {text}\n"));
     }
 
+    /// Something that `verify` found; it is printed when quiet, too.
+    pub(crate) fn problem(&self, text: impl Display) {
+        print(format_args!("{ERROR}error:{ERROR:#} {text}\n"));
+    }
+
     /// What to type next.
     pub(crate) fn hint(&self, text: impl Display) {
         print(format_args!("{HINT}hint:{HINT:#} {text}\n"));

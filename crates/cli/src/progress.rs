@@ -42,15 +42,19 @@ impl<'a> ProgressView<'a> {
     /// Shows how far the run is.
     pub(crate) fn show(&mut self, progress: &Progress) {
         let seconds = self.started.elapsed().as_secs_f64();
-        let message = message(progress, seconds);
+        self.show_bytes(progress.bytes, progress.bytes_total, message(progress, seconds));
+    }
+
+    /// Shows that `bytes` of `total` are done.
+    pub(crate) fn show_bytes(&mut self, bytes: u64, total: u64, message: String) {
         if let Some(bar) = &self.bar {
-            bar.set_length(progress.bytes_total);
-            bar.set_position(progress.bytes);
+            bar.set_length(total);
+            bar.set_position(bytes);
             bar.set_message(message);
         } else if self.last_line.elapsed() >= LINE_EVERY {
             self.last_line = Instant::now();
-            let percent = 100 * progress.bytes / progress.bytes_total.max(1);
-            let (done, all) = (size(progress.bytes), size(progress.bytes_total));
+            let percent = 100 * bytes / total.max(1);
+            let (done, all) = (size(bytes), size(total));
             self.printer.line(format_args!("{percent:>3}%  {done} of {all}  {message}"));
         }
     }

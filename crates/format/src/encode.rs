@@ -20,8 +20,10 @@ mod levels;
 pub use compression::Compression;
 
 pub(crate) use chunk::{Chunk, Encoding, join};
-pub(crate) use compact::offset_index;
-pub(crate) use compression::{Compressor, Moved};
+pub(crate) use compact::{data_page_header, dictionary_page_header, offset_index, page_sizes_of};
+pub(crate) use compression::{Compressor, Decompressor, Moved};
 pub(crate) use delta::delta_binary_packed;
 pub(crate) use indices::{bit_packed_indices, index_width};
-pub(crate) use levels::{Runs, levels_of_equal_lists, levels_of_lists, levels_of_options, varint_bytes};
+pub(crate) use levels::{
+    Runs, levels_of_equal_lists, levels_of_lists, levels_of_options, varint, varint_bytes,
+};

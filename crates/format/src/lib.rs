@@ -27,5 +27,6 @@ pub mod parquet_file;
 pub mod journal;
 pub mod stats;
 pub mod manifest;
+pub mod verify;
 
 pub use error::Error;

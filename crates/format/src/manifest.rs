@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::atomic;
-use crate::checksum::Checksum;
+use crate::checksum::{Checksum, Hasher};
 use crate::encode::Compression;
 use crate::error::{Error, Result};
 use crate::layout::Output;
@@ -243,6 +243,24 @@ impl Manifest {
         text.push(b'\n');
         atomic::replace(&output.manifest(), &output.state().join("manifest.tmp"), &text)
     }
+}
+
+impl Manifest {
+    /// The identity of options and tokenizer: what the bytes of a split depend on besides its input.
+    #[must_use]
+    pub fn run_identity(&self) -> Checksum {
+        let parts = (FORMAT_VERSION, &self.options, &self.tokenizer_identity, self.layout);
+        Checksum::of(&serde_json::to_vec(&parts).expect("plain types with string keys"))
+    }
+}
+
+/// The identity of a split of the input `source` in a run: the same identity, the same bytes.
+#[must_use]
+pub fn split_identity(run: Checksum, source: Checksum) -> Checksum {
+    let mut hasher = Hasher::new();
+    hasher.update(&run.to_bytes());
+    hasher.update(&source.to_bytes());
+    hasher.finish()
 }
 
 /// Parses a file of ours that carries `format_version`.

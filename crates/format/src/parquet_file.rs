@@ -7,11 +7,12 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parquet::basic::Encoding as ParquetEncoding;
-use parquet::errors::ParquetError;
+use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{
     ColumnChunkMetaData, FileMetaData, ParquetMetaDataBuilder, ParquetMetaDataWriter, RowGroupMetaData,
 };
@@ -28,7 +29,7 @@ use crate::row_group::{ColumnChunk, EncodedRowGroup, RowGroup};
 /// a new release must write the same bytes.
 pub const CREATED_BY: &str = "mashbill version 1";
 
-const MAGIC: &[u8] = b"PAR1";
+pub(crate) const MAGIC: &[u8] = b"PAR1";
 
 /// The columns of a file with their encodings and codecs.
 #[derive(Debug, Clone)]
@@ -89,7 +90,7 @@ impl Schema {
     /// Opens a finished file with the stock reader, where its columns are these.
     pub(crate) fn open(&self, path: &Path) -> Result<SerializedFileReader<File>> {
         let file = File::open(path).map_err(|error| Error::io("open", path, error))?;
-        let file = SerializedFileReader::new(file).map_err(|error| damaged(path, &error))?;
+        let file = reading(|| SerializedFileReader::new(file)).map_err(|error| damaged(path, &error))?;
         if file.metadata().file_metadata().schema() != self.descriptor.root_schema() {
             let what = "its columns are other ones".to_owned();
             return Err(Error::Damaged { path: path.to_owned(), what });
@@ -200,18 +201,7 @@ impl ParquetAppender {
     /// [`Error::Io`] or [`Error::DiskFull`].
     pub fn finish(mut self) -> Result<Finished> {
         let expected = self.bytes();
-        let mut tail = Vec::new();
-        let mut groups = Vec::with_capacity(self.groups.len());
-        for (ordinal, placed) in self.groups.iter().enumerate() {
-            let mut index = self.end + tail.len() as u64;
-            offset_indexes(&mut tail, placed);
-            groups.push(placed.metadata(&self.schema, ordinal, |bytes| {
-                let offset = index;
-                index += bytes;
-                offset
-            }));
-        }
-        tail.append(&mut footer(&self.schema, self.rows, groups));
+        let tail = tail(&self.schema, self.rows, self.end, &self.groups);
         self.write(&tail)?;
         assert_eq!(self.end, expected, "the size is known before the end");
         self.file.sync_all().map_err(|error| Error::io("sync", &self.path, error))?;
@@ -328,6 +318,37 @@ impl Schema {
     }
 }
 
+/// What stands behind the row groups of a finished file that holds `groups` and nothing else.
+pub(crate) fn tail_of(schema: &Schema, groups: Vec<RowGroup>) -> Vec<u8> {
+    let (mut rows, mut end) = (0, MAGIC.len() as u64);
+    let place = |group: RowGroup| {
+        let mut placed = Placed { group, offset: end, footer_bytes: 0, index_bytes: Vec::new() };
+        placed.index_bytes = offset_indexes(&mut Vec::new(), &placed);
+        rows += placed.group.rows;
+        end += placed.group.bytes();
+        placed
+    };
+    let placed: Vec<_> = groups.into_iter().map(place).collect();
+    tail(schema, rows, end, &placed)
+}
+
+/// The offset indexes of `groups`, the last of which ends at `end`, and the footer.
+fn tail(schema: &Schema, rows: u64, end: u64, groups: &[Placed]) -> Vec<u8> {
+    let mut tail = Vec::new();
+    let mut described = Vec::with_capacity(groups.len());
+    for (ordinal, placed) in groups.iter().enumerate() {
+        let mut index = end + tail.len() as u64;
+        offset_indexes(&mut tail, placed);
+        described.push(placed.metadata(schema, ordinal, |bytes| {
+            let offset = index;
+            index += bytes;
+            offset
+        }));
+    }
+    tail.append(&mut footer(schema, rows, described));
+    tail
+}
+
 /// Appends a group's offset indexes and returns the bytes of each.
 fn offset_indexes(out: &mut Vec<u8>, placed: &Placed) -> Vec<u64> {
     let mut offset = placed.offset;
@@ -355,6 +376,12 @@ fn footer(schema: &Schema, rows: u64, groups: Vec<RowGroupMetaData>) -> Vec<u8> 
 /// Bytes of an integer field's value: a zigzag varint.
 fn integer_bytes(value: u64) -> u64 {
     varint_bytes((value << 1) as usize) as u64
+}
+
+/// Calls the stock reader, which panics on some damaged files: that, too, is an error.
+pub(crate) fn reading<T>(read: impl FnOnce() -> ParquetResult<T>) -> ParquetResult<T> {
+    let panicked = |_| ParquetError::General("its pages contradict themselves".to_owned());
+    catch_unwind(AssertUnwindSafe(read)).map_err(panicked)?
 }
 
 /// What the stock reader says of a file, as an error of this crate's.

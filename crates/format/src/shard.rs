@@ -13,6 +13,7 @@ mod read;
 use serde::{Deserialize, Serialize};
 
 pub use encode::{RowGroupEncoder, Rows};
+pub(crate) use read::lists;
 pub use read::{Row, ShardReader, ShardRows};
 
 use crate::encode::{Compression, Encoding};

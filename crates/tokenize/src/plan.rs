@@ -135,7 +135,7 @@ pub fn plan(options: &Options, tokenizer: &tokenizer::Identity) -> Result<Plan> 
         splits: BTreeMap::new(),
         vanished: BTreeMap::new(),
     };
-    let mut planner = Planner { options, output, identity: run_identity(&fresh), manifest: fresh, old: None };
+    let mut planner = Planner { options, output, identity: fresh.run_identity(), manifest: fresh, old: None };
     planner.old = Manifest::read(&planner.output.manifest())?;
     planner.plan(inputs)
 }
@@ -231,7 +231,7 @@ impl Planner<'_> {
         let path = absolute(&input.path);
         if self.options.rehash || found != (input.size, input.modified_ns, path.as_str()) {
             let checksum = checksum(input, &cutting(&self.options.bytes))?;
-            if split_identity(self.identity, checksum) != split.identity {
+            if manifest::split_identity(self.identity, checksum) != split.identity {
                 return Ok(State::Different(INPUT_CHANGED.into()));
             }
             stats.input.size = input.size;
@@ -302,20 +302,6 @@ pub(crate) fn cutting(options: &manifest::Options) -> Cutting<'_> {
     let line_bytes_max =
         options.max_document_bytes.saturating_mul(LINE_BYTES_PER_TEXT_BYTE).max(LINE_BYTES_MIN);
     Cutting { unit_bytes: options.unit_bytes, line_bytes_max, text_field: &options.text_field }
-}
-
-/// The identity of options and tokenizer: what the bytes of a split depend on besides its input.
-fn run_identity(manifest: &Manifest) -> Checksum {
-    let parts = (FORMAT_VERSION, &manifest.options, &manifest.tokenizer_identity, manifest.layout);
-    Checksum::of(&serde_json::to_vec(&parts).expect("plain types with string keys"))
-}
-
-/// The identity of a split: the same identity, the same bytes.
-pub(crate) fn split_identity(run: Checksum, input: Checksum) -> Checksum {
-    let mut hasher = Hasher::new();
-    hasher.update(&run.to_bytes());
-    hasher.update(&input.to_bytes());
-    hasher.finish()
 }
 
 /// The checksum of an input file as a run would take it.

@@ -482,7 +482,7 @@ impl<'env, 'run> Making<'env, 'run> {
             sequences,
             samples: self.totals.documents,
             tokens,
-            identity: crate::plan::split_identity(self.plan.journal.identity, source.checksum),
+            identity: manifest::split_identity(self.plan.journal.identity, source.checksum),
             source,
             ledger,
             shard_files,

@@ -15,6 +15,8 @@ fn of_the_command() {
 
     Commands:
       tokenize    Turn JSONL into packed rows of token ids: Snappy Parquet shards and a manifest.json
+      verify      Check that tokenized folders hold what they say they hold: every byte of the shards,
+                  every number
       quickstart  Go the whole way on a few hundred real records that ship with mashbill: offline, in
                   seconds
       help        Print this message or the help of the given subcommand(s)
@@ -29,8 +31,8 @@ fn of_the_command() {
       -V, --version
               Print version
 
-    Exit codes: 0 done, 1 unexpected error, 2 usage, 3 incomplete (run it again, it goes on), 130
-    interrupted (state saved).
+    Exit codes: 0 done, 1 unexpected error, 2 usage, 3 incomplete (run it again, it goes on), 4 verify
+    found problems, 130 interrupted (state saved).
     ");
 }
 

@@ -18,6 +18,8 @@ mod errors;
 mod tokenize;
 mod bad_input;
 mod golden;
+mod verify;
+mod injuries;
 #[cfg(unix)]
 mod interruption;
 #[cfg(target_os = "linux")]

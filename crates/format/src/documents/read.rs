@@ -15,7 +15,7 @@ use super::Document;
 use crate::checksum::Checksum;
 use crate::encode::Compression;
 use crate::error::Result;
-use crate::parquet_file::damaged;
+use crate::parquet_file::{damaged, reading};
 
 const BATCH_ROWS: usize = 4096;
 
@@ -72,7 +72,7 @@ impl Iterator for Documents {
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.batch.len() == 0 {
-            match self.next_batch() {
+            match reading(|| self.next_batch()) {
                 Ok(batch) => self.batch = batch.into_iter(),
                 Err(error) => {
                     (self.rows_left, self.next_group) = (0, self.file.num_row_groups());

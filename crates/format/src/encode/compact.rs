@@ -13,7 +13,7 @@ const STRUCT: u8 = 12;
 const STOP: u8 = 0;
 
 /// Appends the header of a dictionary page: sizes in bytes before and after compression.
-pub(super) fn dictionary_page_header(out: &mut Vec<u8>, raw: usize, compressed: usize, entries: usize) {
+pub(crate) fn dictionary_page_header(out: &mut Vec<u8>, raw: usize, compressed: usize, entries: usize) {
     const DICTIONARY_PAGE: i64 = 2;
     const PLAIN: i64 = 0;
     page_sizes(out, DICTIONARY_PAGE, raw, compressed);
@@ -25,7 +25,7 @@ pub(super) fn dictionary_page_header(out: &mut Vec<u8>, raw: usize, compressed: 
 
 /// Appends the header of a data page (V1): sizes in bytes before and after compression, values, and the
 /// number of their encoding.
-pub(super) fn data_page_header(
+pub(crate) fn data_page_header(
     out: &mut Vec<u8>,
     raw: usize,
     compressed: usize,
@@ -41,6 +41,30 @@ pub(super) fn data_page_header(
     integer(out, 1, I32, RLE); // definition levels
     integer(out, 1, I32, RLE); // repetition levels
     out.extend([STOP, STOP]);
+}
+
+/// The sizes in bytes, before and after compression, that a page header of ours begins with; what follows them
+/// is known to who reads the page. None where it is no such header.
+pub(crate) fn page_sizes_of(header: &[u8]) -> Option<(usize, usize)> {
+    /// Each field's number is one more than the last one's.
+    const FIRST: u8 = field(1, I32);
+    let mut rest = header;
+    let mut next = || -> Option<i64> {
+        let (&kind, after) = rest.split_first()?;
+        let (value, after) = read_varint(after)?;
+        rest = after;
+        (kind == FIRST).then_some((value >> 1) as i64 ^ -((value & 1) as i64))
+    };
+    let (_, raw, compressed) = (next()?, next()?, next()?);
+    Some((usize::try_from(raw).ok()?, usize::try_from(compressed).ok()?))
+}
+
+/// An unsigned LEB128 number of 32 bits or less, and what follows it.
+fn read_varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let length = bytes.iter().take(5).position(|byte| byte & 0x80 == 0)? + 1;
+    let (number, rest) = bytes.split_at(length);
+    let value = number.iter().rev().fold(0, |value, byte| value << 7 | u64::from(byte & 0x7f));
+    Some((value, rest))
 }
 
 /// Appends an offset index: where each page begins, its bytes and its first row.

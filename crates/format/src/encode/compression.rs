@@ -175,6 +175,53 @@ impl Compressor {
     }
 }
 
+/// The other way round, with the memory it works in.
+pub(crate) enum Decompressor {
+    Snappy(Box<snap::raw::Decoder>),
+    Zstd(zstd::bulk::Decompressor<'static>),
+    None,
+}
+
+impl Decompressor {
+    pub(crate) fn new(compression: Compression) -> Self {
+        match compression {
+            Compression::Snappy => Self::Snappy(Box::new(snap::raw::Decoder::new())),
+            Compression::Zstd => {
+                Self::Zstd(zstd::bulk::Decompressor::new().expect("a decompressor needs nothing but memory"))
+            }
+            Compression::None => Self::None,
+        }
+    }
+
+    /// Sets `out` to the `raw` bytes that `body` is made of; false where it is not made of so many.
+    pub(crate) fn decompress(&mut self, body: &[u8], raw: usize, out: &mut Vec<u8>) -> bool {
+        // Bytes of an earlier page are written over; clearing them first would cost as much as the page.
+        out.resize(raw, 0);
+        match self {
+            Self::Snappy(decoder) => {
+                snap::raw::decompress_len(body).is_ok_and(|length| length == raw)
+                    && decoder.decompress(body, out).is_ok_and(|length| length == raw)
+            }
+            Self::Zstd(decompressor) => {
+                decompressor.decompress_to_buffer(body, &mut out[..]).is_ok_and(|length| length == raw)
+            }
+            Self::None => {
+                let fits = body.len() == raw;
+                if fits {
+                    out.copy_from_slice(body);
+                }
+                fits
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Decompressor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Decompressor")
+    }
+}
+
 impl Codec {
     /// The largest size `bytes` may take when compressed.
     fn bound(&self, bytes: usize) -> usize {

@@ -11,7 +11,7 @@ use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 use super::Piece;
 use crate::encode::Compression;
 use crate::error::Result;
-use crate::parquet_file::damaged;
+use crate::parquet_file::{damaged, reading};
 
 /// A shard open for reading.
 pub struct ShardReader {
@@ -81,7 +81,7 @@ impl ShardReader {
     /// # Errors
     /// [`crate::Error::Damaged`] where its bytes or lengths contradict one another.
     pub fn row_group(&self, index: usize) -> Result<ShardRows> {
-        let rows = self.file.get_row_group(index).and_then(|group| read(&*group));
+        let rows = reading(|| read(&*self.file.get_row_group(index)?));
         rows.map_err(|error| damaged(&self.path, &error))
     }
 }
@@ -137,7 +137,7 @@ fn read(group: &dyn RowGroupReader) -> ParquetResult<ShardRows> {
 }
 
 /// The elements of `rows` lists and the lists' lengths.
-fn lists<T: DataType>(column: ColumnReader, rows: usize) -> ParquetResult<(Vec<T::T>, Vec<u32>)> {
+pub(crate) fn lists<T: DataType>(column: ColumnReader, rows: usize) -> ParquetResult<(Vec<T::T>, Vec<u32>)> {
     let mut column: ColumnReaderImpl<T> = get_typed_column_reader(column);
     let (mut values, mut definitions, mut repetitions) = (Vec::new(), Vec::new(), Vec::new());
     let (mut records, mut elements) = (0, 0);

@@ -1,0 +1,178 @@
+//! `mashbill verify`: whether folders hold what they say they hold.
+
+use std::panic;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use mashbill_format::verify::{
+    self, Event, FolderKind, Options, Problem, Remedy, Report, Severity, folder_kind,
+};
+use serde::Serialize;
+
+use crate::exit::Exit;
+use crate::hints::{Usage, remedy_hint};
+use crate::printer::{Printer, count, counted, duration, size};
+use crate::progress::ProgressView;
+
+const EXAMPLES: &str = "\
+Examples:
+  mashbill verify data/distillation_preprocessed
+  mashbill verify tokenized --json | jq '.folders[].problems[] | .place.file + \": \" + .detail'";
+
+/// Check that tokenized folders hold what they say they hold: every byte of the shards, every number
+///
+/// Recomputes the manifest's sums and identities, and compares every shard with it and with the document table:
+/// checksum, rows, lengths, ids, masks, labels, documents. Each problem says where, what, and what mends it.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct VerifyArgs {
+    /// Folders to check
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+
+    /// Threads that compute [default: what this machine or container has]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+
+    /// Print the result as JSON on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &VerifyArgs, printer: &Printer) -> Result<Exit> {
+    let threads = match args.threads {
+        Some(0) => return Err(Usage::Threads.into()),
+        Some(threads) => threads,
+        None => std::thread::available_parallelism().map_or(1, usize::from),
+    };
+    let interrupted = stop_on_interrupt()?;
+    silence_the_stock_reader();
+    let mut reports = Vec::new();
+    for path in &args.paths {
+        let report = check(path, Options { threads }, &interrupted, printer)?;
+        if report.interrupted {
+            return Ok(Exit::Interrupted);
+        }
+        reports.push(report);
+    }
+    if args.json {
+        print_json(&reports)?;
+    }
+    Ok(if reports.iter().all(Report::is_good) { Exit::Done } else { Exit::Problems })
+}
+
+/// A flag that Ctrl-C sets.
+fn stop_on_interrupt() -> Result<Arc<AtomicBool>> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupted);
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("handle Ctrl-C")?;
+    Ok(interrupted)
+}
+
+/// The stock reader panics on some damaged files. That is caught and told as a problem; the panic's own text would
+/// only frighten.
+fn silence_the_stock_reader() {
+    let before = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if !info.location().is_some_and(|location| location.file().contains("/parquet-")) {
+            before(info);
+        }
+    }));
+}
+
+/// Checks one folder and says what came of it.
+fn check(path: &Path, options: Options, interrupted: &AtomicBool, printer: &Printer) -> Result<Report> {
+    if !path.exists() {
+        return Err(Usage::NotThere { path: path.to_owned() }.into());
+    }
+    if folder_kind(path)? != Some(FolderKind::Tokenized) {
+        return Err(Usage::NothingToVerify { path: path.to_owned() }.into());
+    }
+    let started = Instant::now();
+    let mut view = ProgressView::new(printer);
+    let report = verify::verify(path, options, interrupted, &mut |event| {
+        if let Event::Progress(progress) = event {
+            let seconds = started.elapsed().as_secs_f64().max(1e-9);
+            let mut message = format!("{:.0} MB/s", progress.bytes as f64 / 1e6 / seconds);
+            if progress.problems > 0 {
+                message.push_str(&format!("  {}", counted(progress.problems, "problem")));
+            }
+            view.show_bytes(progress.bytes, progress.bytes_total, message);
+        }
+    });
+    view.finish();
+    let report = report?;
+    say(&report, started.elapsed().as_secs_f64(), printer);
+    Ok(report)
+}
+
+fn say(report: &Report, seconds: f64, printer: &Printer) {
+    for problem in &report.problems {
+        let line =
+            format_args!("{}: {} ({})", problem.place, problem.detail, problem.kind.name()).to_string();
+        match problem.severity {
+            Severity::Error => printer.problem(line),
+            Severity::Warning => printer.warning(line),
+        }
+    }
+    let kept = report.problems.len() as u64;
+    let all = report.errors + report.warnings;
+    if all > kept {
+        printer.warning(format_args!("and {} of the same kinds", counted(all - kept, "problem")));
+    }
+    let mut told: Vec<&Remedy> = Vec::new();
+    for Problem { remedy, .. } in &report.problems {
+        if !told.contains(&remedy) {
+            told.push(remedy);
+            printer.hint(remedy_hint(remedy, &report.path));
+        }
+    }
+    let path = report.path.display();
+    let what = format!(
+        "{}, {}, {} tokens, {} in {}",
+        counted(report.documents, "document"),
+        counted(report.rows, "row"),
+        count(report.tokens),
+        size(report.bytes),
+        duration(seconds),
+    );
+    if report.interrupted {
+        printer.line(format_args!("{path}: interrupted before everything was checked"));
+    } else if report.errors > 0 {
+        printer.line(format_args!("{path} is damaged: {} ({what})", counted(report.errors, "error")));
+    } else {
+        printer.good("verified", format_args!("{path}: {what}"));
+    }
+}
+
+/// The result for programs.
+#[derive(Serialize)]
+struct Json<'a> {
+    good: bool,
+    folders: Vec<JsonFolder<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonFolder<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    good: bool,
+    /// What mends each problem, as it is typed.
+    hints: Vec<String>,
+}
+
+#[expect(clippy::print_stdout, reason = "stdout is for data, and this is it")]
+fn print_json(reports: &[Report]) -> Result<()> {
+    let folders = reports.iter().map(|report| JsonFolder {
+        report,
+        good: report.is_good(),
+        hints: report.problems.iter().map(|problem| remedy_hint(&problem.remedy, &report.path)).collect(),
+    });
+    let json = Json { good: reports.iter().all(Report::is_good), folders: folders.collect() };
+    println!("{}", serde_json::to_string_pretty(&json)?);
+    Ok(())
+}

@@ -1,0 +1,98 @@
+//! `mashbill verify` as its users meet it.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::project::Project;
+
+const TWO: &str = "{\"text\":\"hello\"}\n{\"text\":\"good morning\"}\n";
+
+fn tokenized() -> Project {
+    let project = Project::with(&[("data/a.jsonl", TWO)]);
+    project.tokenize("").with_code(0);
+    project
+}
+
+#[test]
+fn a_good_folder_is_said_to_be_good() {
+    let ran = tokenized().run("verify out").with_code(0);
+    assert!(ran.stderr.starts_with("verified out: 2 documents, 1 row, 5 tokens, "), "{ran}");
+    assert_eq!(ran.stdout, "");
+}
+
+#[test]
+fn a_damaged_shard_is_found_and_mended() {
+    let project = tokenized();
+    let mut bytes = fs::read(project.path("out/a/shard_0000.parquet")).expect("it is there");
+    bytes[300] ^= 1;
+    project.write("out/a/shard_0000.parquet", bytes);
+    let ran = project.run("verify out").with_code(4);
+    assert!(
+        ran.stderr
+            .contains("error: a/shard_0000.parquet: its bytes are not those that were written (checksum)"),
+        "{ran}"
+    );
+    assert!(
+        ran.stderr.contains("hint: copy out/a again from where it is good, or make it again: remove it and"),
+        "{ran}"
+    );
+    // What the hint says works.
+    fs::remove_dir_all(project.path("out/a")).expect("it is there");
+    project.tokenize("--skip-existing").with_code(0);
+    project.run("verify out --quiet").with_code(0);
+}
+
+#[test]
+fn json_is_the_only_thing_on_stdout() {
+    let project = tokenized();
+    project.write("out/a/notes.txt", "x");
+    let ran = project.run("verify out --json").with_code(4);
+    let result: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert_eq!(result["good"], false);
+    let folder = &result["folders"][0];
+    assert_eq!((&folder["kind"], &folder["errors"]), (&"tokenized".into(), &1.into()));
+    let problem = &folder["problems"][0];
+    assert_eq!(problem["kind"], "stray");
+    assert_eq!(problem["place"]["file"], "a/notes.txt");
+    assert_eq!(folder["hints"][0], "if nobody needs it: mv out/a/notes.txt somewhere else");
+}
+
+#[test]
+fn what_is_no_folder_of_ours_is_refused() {
+    let project = Project::with(&[("empty/notes.txt", "x")]);
+    check!(project.run("verify empty"), @r"
+    exit: 2
+    --- stderr
+    error: `empty` holds nothing to verify: no manifest.json and no JSON Lines
+    hint: give the folder that `mashbill tokenize` wrote (its `--output`), or one with .jsonl files
+    ");
+    check!(project.run("verify nowhere"), @r"
+    exit: 2
+    --- stderr
+    error: `nowhere` does not exist
+    hint: check the path
+    ");
+}
+
+#[test]
+fn a_newer_folder_is_not_judged() {
+    let project = tokenized();
+    let mut manifest = project.json("out/manifest.json");
+    manifest["format_version"] = 99.into();
+    project.write("out/manifest.json", manifest.to_string());
+    check!(project.run("verify out"), @r"
+    exit: 2
+    --- stderr
+    error: `out/manifest.json` has format_version 99, this mashbill reads up to 1
+    hint: update mashbill
+    ");
+}
+
+#[test]
+fn a_run_that_was_interrupted_is_a_warning() {
+    let project = tokenized();
+    fs::create_dir(project.path("out/.mashbill")).expect("a folder");
+    let ran = project.run("verify out").with_code(0);
+    assert!(ran.stderr.contains("warning: .mashbill: a run is under way, or was interrupted"), "{ran}");
+}

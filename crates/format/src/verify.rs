@@ -1,0 +1,92 @@
+//! Whether a folder holds what its files say it holds.
+//!
+//! One function a check, one noun a file. A check never stops at the first thing it finds and never repairs: it
+//! gives [`Problem`]s that say where, what, how bad, and what to do. A tokenized folder is read once from the
+//! first byte to the last. Because its bytes are promised, most of it is checked by making the bytes again from
+//! the document table and comparing; only a row group that differs is decoded value by value, which is ten times
+//! slower and names the row. Memory holds one row group a thread.
+
+mod problem;
+mod findings;
+mod progress;
+mod folder;
+mod books;
+mod beside;
+mod table;
+mod expectation;
+mod exact;
+mod values;
+mod links;
+mod work;
+mod tokenized;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use serde::Serialize;
+
+use crate::error::Result;
+
+pub use folder::{FolderKind, folder_kind};
+pub use problem::{Kind, Place, Problem, Remedy, Severity};
+pub use progress::{Event, Progress};
+
+/// What the caller decides.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Threads that compute, 1 or more.
+    pub threads: usize,
+}
+
+/// What was looked at and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// The folder.
+    pub path: PathBuf,
+    /// What kind of folder it is.
+    pub kind: FolderKind,
+    /// Files that were read.
+    pub files: u64,
+    /// Bytes that were read.
+    pub bytes: u64,
+    /// Rows of shards, or lines of JSON Lines.
+    pub rows: u64,
+    /// Documents.
+    pub documents: u64,
+    /// Tokens; 0 for a raw folder.
+    pub tokens: u64,
+    /// What is wrong, worst first; of the same kind in the same file the first [`Report::KEPT`] only.
+    pub problems: Vec<Problem>,
+    /// How many errors there are, the ones not kept included.
+    pub errors: u64,
+    /// How many warnings there are, the ones not kept included.
+    pub warnings: u64,
+    /// Whether the check was interrupted, so that not everything was looked at.
+    pub interrupted: bool,
+}
+
+impl Report {
+    /// Problems of the same kind in the same file that are kept; others are counted.
+    pub const KEPT: usize = 5;
+
+    /// Whether nothing worse than a warning was found and everything was looked at.
+    #[must_use]
+    pub const fn is_good(&self) -> bool {
+        self.errors == 0 && !self.interrupted
+    }
+}
+
+/// Checks the tokenized folder at `path`: `interrupted` ends it early.
+///
+/// # Errors
+/// [`Error::Io`](crate::Error::Io) where the folder itself cannot be read,
+/// [`Error::TooNew`](crate::Error::TooNew) where a newer mashbill made it. What is wrong with the files is no
+/// error but a [`Problem`].
+pub fn verify(
+    path: &Path,
+    options: Options,
+    interrupted: &AtomicBool,
+    on_event: &mut dyn FnMut(Event),
+) -> Result<Report> {
+    tokenized::verify(path, options, interrupted, on_event)
+}

@@ -1,0 +1,428 @@
+//! A row group, held against the bytes it has to be.
+//!
+//! Pages are frozen, so all but the ids can be made from the expectation and compared: levels, masks, lengths and
+//! keys byte for byte. The ids' indices are checked to lie in the dictionary, whose values are checked once a
+//! group; the labels' pages are the ids' pages moved by one, so they are compared as bytes too. A token costs its
+//! decompression and a comparison of two bytes.
+//!
+//! This only says yes. Where anything differs the answer is no, and [`values`](super::values) finds out what.
+
+use std::ops::Range;
+
+use super::expectation::Expected;
+use crate::encode::{
+    Compression, Decompressor, Encoding, Runs, data_page_header, delta_binary_packed, dictionary_page_header,
+    index_width, levels_of_equal_lists, levels_of_lists, page_sizes_of,
+};
+use crate::manifest::Manifest;
+use crate::row_group::{ColumnChunk, RowGroup};
+use crate::shard::{IGNORED, Piece};
+
+/// What the rows of one dataset have in common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Common {
+    pub(super) row_length: usize,
+    pub(super) rows_per_page: usize,
+    pub(super) rows_per_group: usize,
+    pub(super) vocabulary_size: usize,
+    pub(super) compression: Compression,
+    pub(super) pad: i32,
+    pub(super) before: Vec<i32>,
+    pub(super) after: Vec<i32>,
+}
+
+/// What has to be known of a row group to check others.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    /// The first token of each row.
+    pub(super) first_tokens: Vec<i32>,
+    /// The label of each row's last position.
+    pub(super) last_labels: Vec<i32>,
+    /// The tokens at the positions that were asked for, in their order.
+    pub(super) asked: Vec<i32>,
+}
+
+/// Checks row groups one after another, in memory that is kept.
+#[derive(Debug)]
+pub(super) struct Exact<'a> {
+    common: &'a Common,
+    decompressor: Decompressor,
+    dictionary: Vec<i32>,
+    /// Pages after decompression.
+    ids: Vec<u8>,
+    other: Vec<u8>,
+    /// Bytes as they should be.
+    expected: Vec<u8>,
+    levels: Vec<u8>,
+    prefix: Vec<u8>,
+    values: Vec<i64>,
+}
+
+/// A page in the group's bytes.
+#[derive(Debug, Clone)]
+struct Page {
+    body: Range<usize>,
+    raw: usize,
+}
+
+impl Common {
+    pub(super) fn of(manifest: &Manifest) -> Self {
+        let tokenizer = &manifest.tokenizer_identity;
+        let ids = |ids: &[u32]| ids.iter().map(|&id| id as i32).collect();
+        Self {
+            row_length: manifest.options.max_seq_length,
+            rows_per_page: manifest.layout.rows_per_page,
+            rows_per_group: manifest.layout.rows_per_group,
+            vocabulary_size: tokenizer.vocabulary_size as usize,
+            compression: manifest.options.compression,
+            pad: tokenizer.pad.id as i32,
+            before: ids(&tokenizer.ids_before),
+            after: ids(&tokenizer.ids_after),
+        }
+    }
+}
+
+impl<'a> Exact<'a> {
+    pub(super) fn new(common: &'a Common) -> Self {
+        Self {
+            common,
+            decompressor: Decompressor::new(common.compression),
+            dictionary: Vec::new(),
+            ids: Vec::new(),
+            other: Vec::new(),
+            expected: Vec::new(),
+            levels: Vec::new(),
+            prefix: Vec::new(),
+            values: Vec::new(),
+        }
+    }
+
+    /// The group's description and what others need of it, where `bytes` are those of a group of the expected
+    /// rows; none where they are not, in whatever way.
+    pub(super) fn check(&mut self, bytes: &[u8], expected: &Expected) -> Option<(RowGroup, Found)> {
+        let length = self.common.row_length;
+        let mut pages_of = Vec::with_capacity(6);
+        let mut columns = Vec::with_capacity(6);
+        let mut at = 0;
+        for column in 0..6 {
+            let values = |rows: Range<usize>| match column {
+                IDS | MASK | LABELS => rows.len() * length,
+                _ => expected.pieces_in_row[rows].iter().map(|&pieces| pieces as usize).sum(),
+            };
+            let (chunk, pages) = self.walk(bytes, &mut at, expected.rows, column <= LABELS, values)?;
+            columns.push(chunk);
+            pages_of.push(pages);
+        }
+        if at != bytes.len() {
+            return None;
+        }
+        self.dictionaries(bytes, &pages_of)?;
+        let found = self.pages(bytes, &pages_of, expected)?;
+        let meta =
+            RowGroup { rows: expected.rows as u64, rows_per_page: self.common.rows_per_page as u64, columns };
+        Some((meta, found))
+    }
+
+    /// Walks over the pages of a column from `at` on.
+    fn walk(
+        &mut self,
+        bytes: &[u8],
+        at: &mut usize,
+        rows: usize,
+        has_dictionary: bool,
+        values: impl Fn(Range<usize>) -> usize,
+    ) -> Option<(ColumnChunk, Vec<Page>)> {
+        let mut chunk = ColumnChunk::default();
+        let mut pages = Vec::new();
+        if has_dictionary {
+            let (raw, compressed) = page_sizes_of(bytes.get(*at..)?)?;
+            self.expected.clear();
+            dictionary_page_header(&mut self.expected, raw, compressed, raw / 4);
+            let page = self.take(bytes, at, raw, compressed)?;
+            chunk.dictionary_bytes = (self.expected.len() + compressed) as u64;
+            chunk.uncompressed_bytes += (self.expected.len() + raw) as u64;
+            pages.push(page);
+        }
+        let encoding = if has_dictionary { Encoding::Dictionary } else { Encoding::DeltaBinaryPacked };
+        for first in (0..rows).step_by(self.common.rows_per_page) {
+            let values = values(first..(first + self.common.rows_per_page).min(rows));
+            let (raw, compressed) = page_sizes_of(bytes.get(*at..)?)?;
+            self.expected.clear();
+            data_page_header(&mut self.expected, raw, compressed, values, encoding as i64);
+            let page = self.take(bytes, at, raw, compressed)?;
+            chunk.values += values as u64;
+            chunk.uncompressed_bytes += (self.expected.len() + raw) as u64;
+            chunk.pages.push((self.expected.len() + compressed) as u64);
+            pages.push(page);
+        }
+        Some((chunk, pages))
+    }
+
+    /// The page behind the header in `self.expected`, if that is the one that stands at `at`.
+    fn take(&self, bytes: &[u8], at: &mut usize, raw: usize, compressed: usize) -> Option<Page> {
+        let start = *at + self.expected.len();
+        let body = start..start.checked_add(compressed)?;
+        let same = bytes.get(*at..start)? == self.expected && body.end <= bytes.len();
+        *at = body.end;
+        same.then_some(Page { body, raw })
+    }
+
+    /// Checks the dictionaries and keeps the one of ids and labels.
+    fn dictionaries(&mut self, bytes: &[u8], pages: &[Vec<Page>]) -> Option<()> {
+        let vocabulary = self.common.vocabulary_size;
+        let page = &pages[IDS][0];
+        let fits = page.raw.is_multiple_of(4) && page.raw <= 4 * (vocabulary + 1);
+        if !(fits && self.decompressor.decompress(&bytes[page.body.clone()], page.raw, &mut self.ids)) {
+            return None;
+        }
+        self.dictionary.clear();
+        self.dictionary.extend(self.ids.as_chunks().0.iter().map(|&value| i32::from_le_bytes(value)));
+        let (&ignored, ids) = self.dictionary.split_first()?;
+        if ignored != IGNORED || ids.iter().any(|&id| usize::try_from(id).map_or(true, |id| id >= vocabulary))
+        {
+            return None;
+        }
+        let labels = &pages[LABELS][0];
+        // The same bytes are there; others that mean the same would not be ours.
+        if bytes[labels.body.clone()] != bytes[page.body.clone()] || labels.raw != page.raw {
+            return None;
+        }
+        let mask = &pages[MASK][0];
+        let mask_values = [1i32.to_le_bytes(), 0i32.to_le_bytes()].concat();
+        let same = mask.raw == mask_values.len()
+            && self.decompressor.decompress(&bytes[mask.body.clone()], mask.raw, &mut self.other)
+            && self.other == mask_values;
+        same.then_some(())
+    }
+
+    /// Checks the data pages.
+    fn pages(&mut self, bytes: &[u8], pages: &[Vec<Page>], expected: &Expected) -> Option<Found> {
+        let (length, rows_per_page) = (self.common.row_length, self.common.rows_per_page);
+        let mut found = Found::default();
+        let mut pieces_before = 0;
+        let mut asked = expected.asked.iter().copied().peekable();
+        for (page, first) in (0..expected.rows).step_by(rows_per_page).enumerate() {
+            let rows = first..(first + rows_per_page).min(expected.rows);
+            let positions = rows.len() * length;
+            let real = expected.real.saturating_sub(first * length).min(positions);
+            let counts = &expected.pieces_in_row[rows.clone()];
+            let pieces =
+                pieces_before..pieces_before + counts.iter().map(|&count| count as usize).sum::<usize>();
+            pieces_before = pieces.end;
+
+            self.token_prefix(rows.len(), positions);
+            let [ids, mask, labels] = [IDS, MASK, LABELS].map(|column| &pages[column][page + 1]);
+            let width = index_width(self.dictionary.len());
+            self.id_page(&bytes[ids.body.clone()], ids.raw, positions, real, width)?;
+            self.label_page(&bytes[labels.body.clone()], labels.raw, rows.len(), real, width, &mut found)?;
+            self.mask_page(&bytes[mask.body.clone()], mask.raw, positions, real)?;
+            let ids = Indices { bytes: &self.ids[self.prefix.len()..], width };
+            let token = |position: usize| self.dictionary[ids.get(position)];
+            found.first_tokens.extend((0..rows.len()).map(|row| token(row * length)));
+            while let Some(position) = asked.next_if(|&position| position < rows.end * length) {
+                found.asked.push(token(position - rows.start * length));
+            }
+            let (these, ends) = (&expected.pieces[pieces.clone()], &expected.ends[pieces]);
+            self.around(these, ends, counts, &token)?;
+            self.piece_page(bytes, &pages[SEQ_LENS][page], these, counts, |piece| piece.len.into())?;
+            self.piece_page(bytes, &pages[DOC_IDS][page], these, counts, |piece| piece.doc_id)?;
+            self.piece_page(bytes, &pages[DOC_OFFSETS][page], these, counts, |piece| {
+                piece.doc_offset.into()
+            })?;
+        }
+        Some(found)
+    }
+
+    /// Sets `levels` to the levels of a page of tokens, and `prefix` to what a page of indices begins with.
+    fn token_prefix(&mut self, rows: usize, positions: usize) {
+        self.levels.clear();
+        levels_of_equal_lists(&mut self.levels, rows, self.common.row_length);
+        self.prefix.clear();
+        self.prefix.extend_from_slice(&self.levels);
+        let width = index_width(self.dictionary.len());
+        self.prefix.push(width as u8 * 8);
+        crate::encode::varint(&mut self.prefix, (positions.div_ceil(8) as u64) << 1 | 1);
+    }
+
+    /// Decompresses a page of indices to `out`, where it begins as it should and has as many.
+    fn index_page(
+        decompressor: &mut Decompressor,
+        body: &[u8],
+        raw: usize,
+        (prefix, positions, width): (&[u8], usize, usize),
+        out: &mut Vec<u8>,
+    ) -> Option<()> {
+        let bytes = positions.next_multiple_of(8) * width;
+        if raw != prefix.len() + bytes || !decompressor.decompress(body, raw, out) {
+            return None;
+        }
+        let filled = prefix.len() + positions * width;
+        (out.starts_with(prefix) && out[filled..].iter().all(|&byte| byte == 0)).then_some(())
+    }
+
+    /// Checks a page of ids and leaves it in `self.ids`.
+    fn id_page(
+        &mut self,
+        body: &[u8],
+        raw: usize,
+        positions: usize,
+        real: usize,
+        width: usize,
+    ) -> Option<()> {
+        let page = (self.prefix.as_slice(), positions, width);
+        Self::index_page(&mut self.decompressor, body, raw, page, &mut self.ids)?;
+        let indices = Indices { bytes: &self.ids[self.prefix.len()..][..positions * width], width };
+        let (least, most) = indices.bounds();
+        // Index 0 is no id.
+        if least == 0 || most as usize >= self.dictionary.len() {
+            return None;
+        }
+        (real..positions)
+            .all(|position| self.dictionary[indices.get(position)] == self.common.pad)
+            .then_some(())
+    }
+
+    /// Checks a page of labels against the ids; the label of each row's last position is left to others.
+    fn label_page(
+        &mut self,
+        body: &[u8],
+        raw: usize,
+        rows: usize,
+        real: usize,
+        width: usize,
+        found: &mut Found,
+    ) -> Option<()> {
+        let length = self.common.row_length;
+        let start = self.prefix.len();
+        let page = (self.prefix.as_slice(), rows * length, width);
+        Self::index_page(&mut self.decompressor, body, raw, page, &mut self.other)?;
+        let (ids, labels) = (&self.ids[start..], &self.other[start..]);
+        for row in 0..rows {
+            let begin = row * length;
+            let real = real.saturating_sub(begin).min(length);
+            // The label of position i is the id at i + 1, as far as there is one in the row.
+            let moved = real.saturating_sub(1);
+            let same =
+                labels[begin * width..][..moved * width] == ids[(begin + 1) * width..][..moved * width];
+            let padded = if real < length { begin + moved..begin + length } else { 0..0 };
+            let none = labels[padded.start * width..padded.end * width].iter().all(|&byte| byte == 0);
+            if !(same && none) {
+                return None;
+            }
+            let last = Indices { bytes: labels, width }.get(begin + length - 1);
+            found.last_labels.push(*self.dictionary.get(last)?);
+        }
+        Some(())
+    }
+
+    fn mask_page(&mut self, body: &[u8], raw: usize, positions: usize, real: usize) -> Option<()> {
+        self.expected.clear();
+        self.expected.extend_from_slice(&self.levels);
+        self.expected.push(1);
+        let mut runs = Runs::default();
+        runs.push(&mut self.expected, 0, real);
+        runs.push(&mut self.expected, 1, positions - real);
+        runs.finish(&mut self.expected);
+        self.is_expected(body, raw)
+    }
+
+    fn piece_page(
+        &mut self,
+        bytes: &[u8],
+        page: &Page,
+        pieces: &[Piece],
+        counts: &[u32],
+        value: fn(&Piece) -> i64,
+    ) -> Option<()> {
+        self.values.clear();
+        self.values.extend(pieces.iter().map(value));
+        self.expected.clear();
+        levels_of_lists(&mut self.expected, counts);
+        delta_binary_packed(&mut self.expected, &self.values);
+        self.is_expected(&bytes[page.body.clone()], page.raw)
+    }
+
+    /// Whether `body` decompresses to the bytes in `expected`.
+    fn is_expected(&mut self, body: &[u8], raw: usize) -> Option<()> {
+        let same = raw == self.expected.len()
+            && self.decompressor.decompress(body, raw, &mut self.other)
+            && self.other == self.expected;
+        same.then_some(())
+    }
+
+    /// Whether documents begin and end with what is put around documents, as far as that stands in one piece.
+    fn around(
+        &self,
+        pieces: &[Piece],
+        ends: &[bool],
+        counts: &[u32],
+        token: &dyn Fn(usize) -> i32,
+    ) -> Option<()> {
+        let Common { before, after, row_length, .. } = self.common;
+        let mut pieces = pieces.iter().zip(ends);
+        for (row, &count) in counts.iter().enumerate() {
+            let mut at = row * row_length;
+            for (piece, &ends) in pieces.by_ref().take(count as usize) {
+                let (begin, end) = (at, at + piece.len as usize);
+                at = end;
+                let inside = |position: usize| (begin..end).contains(&position);
+                let good = (piece.doc_offset > 0
+                    || (0..before.len()).all(|k| !inside(begin + k) || token(begin + k) == before[k]))
+                    && (!ends
+                        || (0..after.len()).all(|k| match end.checked_sub(after.len() - k) {
+                            Some(position) if inside(position) => token(position) == after[k],
+                            _ => true,
+                        }));
+                if !good {
+                    return None;
+                }
+            }
+        }
+        Some(())
+    }
+}
+
+/// The columns by their place in the schema.
+const IDS: usize = 0;
+const MASK: usize = 1;
+const LABELS: usize = 2;
+const SEQ_LENS: usize = 3;
+const DOC_IDS: usize = 4;
+const DOC_OFFSETS: usize = 5;
+
+/// Dictionary indices of 1 to 4 whole bytes.
+#[derive(Clone, Copy)]
+struct Indices<'a> {
+    bytes: &'a [u8],
+    width: usize,
+}
+
+impl Indices<'_> {
+    fn get(&self, at: usize) -> usize {
+        let bytes = &self.bytes[at * self.width..][..self.width];
+        bytes.iter().rev().fold(0, |index, &byte| index << 8 | usize::from(byte))
+    }
+
+    /// The least and the greatest index.
+    fn bounds(&self) -> (u32, u32) {
+        match self.width {
+            1 => bounds(self.bytes.iter().map(|&byte| u32::from(byte))),
+            2 => {
+                let pairs = self.bytes.as_chunks().0.iter();
+                let (least, most) = pairs.fold((u16::MAX, 0), |(least, most), &pair| {
+                    let index = u16::from_le_bytes(pair);
+                    (least.min(index), most.max(index))
+                });
+                (least.into(), most.into())
+            }
+            3 => bounds(
+                self.bytes.as_chunks::<3>().0.iter().map(|&[a, b, c]| u32::from_le_bytes([a, b, c, 0])),
+            ),
+            _ => bounds(self.bytes.as_chunks().0.iter().map(|&four| u32::from_le_bytes(four))),
+        }
+    }
+}
+
+fn bounds(indices: impl Iterator<Item = u32>) -> (u32, u32) {
+    indices.fold((u32::MAX, 0), |(least, most), index| (least.min(index), most.max(index)))
+}

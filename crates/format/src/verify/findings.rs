@@ -1,0 +1,66 @@
+//! Problems as they come in from all threads: counted all, kept few, told in an order that no thread decides.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::Report;
+use super::problem::{Kind, Place, Problem, Remedy, Severity};
+
+/// The problems of one check.
+#[derive(Debug, Default)]
+pub(super) struct Findings(Mutex<Found>);
+
+#[derive(Debug, Default)]
+struct Found {
+    kept: BTreeMap<(Severity, String, Kind), Vec<Problem>>,
+    errors: u64,
+    warnings: u64,
+}
+
+/// What was found, ready for a report.
+pub(super) struct Summary {
+    pub(super) problems: Vec<Problem>,
+    pub(super) errors: u64,
+    pub(super) warnings: u64,
+}
+
+impl Findings {
+    /// An error: data are not what they say they are.
+    pub(super) fn error(&self, kind: Kind, place: Place, remedy: Remedy, detail: impl Into<String>) {
+        self.add(Problem { severity: Severity::Error, kind, place, detail: detail.into(), remedy });
+    }
+
+    /// A warning.
+    pub(super) fn warning(&self, kind: Kind, place: Place, remedy: Remedy, detail: impl Into<String>) {
+        self.add(Problem { severity: Severity::Warning, kind, place, detail: detail.into(), remedy });
+    }
+
+    pub(super) fn add(&self, problem: Problem) {
+        let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match problem.severity {
+            Severity::Error => found.errors += 1,
+            Severity::Warning => found.warnings += 1,
+        }
+        let key = (problem.severity, problem.place.file.clone(), problem.kind);
+        let kept = found.kept.entry(key).or_default();
+        // Threads come in any order, so the first by place are kept, not the first to come.
+        let at =
+            kept.partition_point(|other| (&other.place, &other.detail) <= (&problem.place, &problem.detail));
+        kept.insert(at, problem);
+        kept.truncate(Report::KEPT);
+    }
+
+    /// How many there are so far.
+    pub(super) fn count(&self) -> u64 {
+        let found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        found.errors + found.warnings
+    }
+
+    /// All of them, worst first, then by place.
+    pub(super) fn into_summary(self) -> Summary {
+        let found = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut problems: Vec<_> = found.kept.into_values().flatten().collect();
+        problems.sort_by(|a, b| (a.severity, &a.place, a.kind).cmp(&(b.severity, &b.place, b.kind)));
+        Summary { problems, errors: found.errors, warnings: found.warnings }
+    }
+}

@@ -1,0 +1,206 @@
+//! What can be wrong, in terms a caller can act on.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What it is.
+    pub kind: Kind,
+    /// Where it is.
+    pub place: Place,
+    /// What was found and what should be there, as a fragment for people.
+    pub detail: String,
+    /// What mends it.
+    pub remedy: Remedy,
+}
+
+/// How bad a problem is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// The data are not what they say they are.
+    Error,
+    /// The data are right, but something about them may surprise.
+    Warning,
+}
+
+/// What a problem is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Kind {
+    /// The manifest cannot be read.
+    Manifest,
+    /// The manifest's numbers contradict one another.
+    Sums,
+    /// What the manifest says of its making does not give the identity it carries.
+    Identity,
+    /// A file that the manifest lists is not there.
+    Missing,
+    /// A file is there that nothing speaks of.
+    Stray,
+    /// A file has another size than was recorded.
+    Size,
+    /// A file's bytes are not those that were recorded.
+    Checksum,
+    /// A file cannot be read as what it should be.
+    Unreadable,
+    /// A file's columns have other names or types.
+    Columns,
+    /// A file has another number of rows.
+    Rows,
+    /// A row has another length.
+    RowLength,
+    /// An id is outside the vocabulary.
+    Ids,
+    /// Padding is something else than the pad token.
+    Padding,
+    /// The attention mask is wrong.
+    AttentionMask,
+    /// A label is not the next token.
+    Labels,
+    /// The pieces of a row contradict the row or the document table.
+    Pieces,
+    /// A document does not begin or end with the tokens put around documents.
+    SpecialTokens,
+    /// The document table contradicts itself or the manifest.
+    DocumentTable,
+    /// The values are right, but the bytes are not those that mashbill writes for them.
+    Encoding,
+    /// The statistics contradict the manifest or the data.
+    Stats,
+    /// The file of refused lines contradicts the manifest.
+    Rejects,
+    /// The unit records contradict the manifest.
+    Units,
+    /// A run has not finished.
+    Unfinished,
+    /// A split counts for nothing, because its input is gone.
+    Vanished,
+    /// A document is not what its source is.
+    Source,
+}
+
+impl Kind {
+    /// The name in JSON and in output.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Manifest => "manifest",
+            Self::Sums => "sums",
+            Self::Identity => "identity",
+            Self::Missing => "missing",
+            Self::Stray => "stray",
+            Self::Size => "size",
+            Self::Checksum => "checksum",
+            Self::Unreadable => "unreadable",
+            Self::Columns => "columns",
+            Self::Rows => "rows",
+            Self::RowLength => "row_length",
+            Self::Ids => "ids",
+            Self::Padding => "padding",
+            Self::AttentionMask => "attention_mask",
+            Self::Labels => "labels",
+            Self::Pieces => "pieces",
+            Self::SpecialTokens => "special_tokens",
+            Self::DocumentTable => "document_table",
+            Self::Encoding => "encoding",
+            Self::Stats => "stats",
+            Self::Rejects => "rejects",
+            Self::Units => "units",
+            Self::Unfinished => "unfinished",
+            Self::Vanished => "vanished",
+            Self::Source => "source",
+        }
+    }
+}
+
+/// Where a problem is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Place {
+    /// The file, relative to the folder, with `/` between folders; empty for the folder itself.
+    pub file: String,
+    /// The row group in the file, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub row_group: Option<usize>,
+    /// The row in the file, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub row: Option<u64>,
+    /// The line in the file, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+}
+
+impl Place {
+    /// A whole file.
+    #[must_use]
+    pub fn file(name: impl Into<String>) -> Self {
+        Self { file: name.into(), ..Self::default() }
+    }
+
+    /// A row of a row group of the same file.
+    #[must_use]
+    pub fn at(&self, row_group: usize, row: u64) -> Self {
+        Self { row_group: Some(row_group), row: Some(row), ..self.clone() }
+    }
+
+    /// A row group of the same file.
+    #[must_use]
+    pub fn group(&self, row_group: usize) -> Self {
+        Self { row_group: Some(row_group), ..self.clone() }
+    }
+
+    /// A line of the same file.
+    #[must_use]
+    pub fn line(&self, line: u64) -> Self {
+        Self { line: Some(line), ..self.clone() }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.file.is_empty() { "the folder" } else { &self.file })?;
+        if let Some(row_group) = self.row_group {
+            write!(f, ", row group {row_group}")?;
+        }
+        if let Some(row) = self.row {
+            write!(f, ", row {row}")?;
+        }
+        if let Some(line) = self.line {
+            write!(f, ", line {line}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What mends a problem; how that is typed is the command line's affair.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case", tag = "action")]
+#[non_exhaustive]
+pub enum Remedy {
+    /// Make the split again from its input.
+    MakeSplitAgain {
+        /// The split.
+        split: String,
+    },
+    /// Make everything again.
+    MakeAllAgain,
+    /// Copy the folder again, or make everything again where there is no other copy.
+    CopyAgain,
+    /// Move the file away.
+    MoveAway {
+        /// The file or folder, relative to the folder that was checked.
+        file: String,
+    },
+    /// Give the command that made the folder again: it goes on.
+    RunAgain,
+    /// Remove splits whose input is gone.
+    Prune,
+    /// Correct the line, or leave it to be refused.
+    CorrectLine,
+}

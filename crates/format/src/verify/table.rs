@@ -1,0 +1,256 @@
+//! The document table as a stream of numbers, checked against itself and the manifest's units as it goes by.
+//!
+//! Texts and hashes are left out here: they cost ten times the numbers and are looked at by another thread.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::path::Path;
+
+use parquet::column::reader::{ColumnReaderImpl, get_typed_column_reader};
+use parquet::data_type::{ByteArrayType, DataType, FixedLenByteArrayType, Int32Type, Int64Type};
+use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::reader::{FileReader, SerializedFileReader};
+
+use crate::documents;
+use crate::encode::Compression;
+use crate::error::Result;
+use crate::manifest::Unit;
+use crate::parquet_file::{damaged, reading};
+use crate::stats::LengthHistogram;
+
+const BATCH_ROWS: usize = 4096;
+
+/// The columns by their place in the schema.
+const DOC_ID: usize = 0;
+const TEXTS: [usize; 3] = [1, 2, 3];
+const CONTENT_HASH: usize = 4;
+const TOKENS: usize = 5;
+const UNIT: usize = 6;
+const ROW: usize = 7;
+const POSITION: usize = 8;
+
+/// A document's key and length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) doc_id: i64,
+    pub(super) tokens: u64,
+}
+
+/// The documents of a split in order.
+pub(super) struct Table {
+    file: SerializedFileReader<File>,
+    next_group: usize,
+    rows_left: usize,
+    columns: Option<Columns>,
+    batch: VecDeque<Row>,
+    row_length: u64,
+    /// The document after the last one that was given, in its unit; and its first token.
+    document: u64,
+    unit: usize,
+    in_unit: u64,
+    token: u64,
+    last_id: i64,
+    /// Tokens a document, so far.
+    pub(super) lengths: LengthHistogram,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    doc_id: i64,
+    tokens: i64,
+    unit: i32,
+    row: i64,
+    position: i32,
+}
+
+struct Columns {
+    doc_id: ColumnReaderImpl<Int64Type>,
+    tokens: ColumnReaderImpl<Int64Type>,
+    unit: ColumnReaderImpl<Int32Type>,
+    row: ColumnReaderImpl<Int64Type>,
+    position: ColumnReaderImpl<Int32Type>,
+}
+
+impl Table {
+    /// Opens the table at `path` of rows of `row_length` tokens.
+    pub(super) fn open(path: &Path, row_length: usize) -> Result<Self> {
+        Ok(Self {
+            file: documents::schema(Compression::None).open(path)?,
+            next_group: 0,
+            rows_left: 0,
+            columns: None,
+            batch: VecDeque::new(),
+            row_length: row_length.max(1) as u64,
+            document: 0,
+            unit: 0,
+            in_unit: 0,
+            token: 0,
+            last_id: -1,
+            lengths: LengthHistogram::default(),
+        })
+    }
+
+    /// Documents in the table.
+    pub(super) fn rows(&self) -> u64 {
+        u64::try_from(self.file.metadata().file_metadata().num_rows()).unwrap_or(0)
+    }
+
+    /// The next document of unit `unit`, of which `units` says how many it has; none after its last.
+    ///
+    /// # Errors
+    /// What is wrong with the table, as a fragment.
+    pub(super) fn next(&mut self, units: &[Unit], unit: usize) -> std::result::Result<Option<Entry>, String> {
+        if unit != self.unit {
+            self.end_unit(units)?;
+            (self.unit, self.in_unit, self.token) = (unit, 0, 0);
+        }
+        if self.in_unit == units[unit].documents {
+            return Ok(None);
+        }
+        if self.batch.is_empty() {
+            self.batch = reading(|| self.read_batch()).map_err(|error| error.to_string())?;
+        }
+        let Some(row) = self.batch.pop_front() else {
+            return Err(format!("it ends after {} documents", self.document));
+        };
+        self.check(row)?;
+        self.last_id = row.doc_id;
+        self.document += 1;
+        self.in_unit += 1;
+        self.token += row.tokens as u64;
+        self.lengths.count(row.tokens as u64);
+        Ok(Some(Entry { doc_id: row.doc_id, tokens: row.tokens as u64 }))
+    }
+
+    /// Whether a document stands where the ones before it leave off.
+    fn check(&self, row: Row) -> std::result::Result<(), String> {
+        let at = self.document;
+        if row.doc_id <= self.last_id {
+            return Err(format!("document {at} has the key {} after {}", row.doc_id, self.last_id));
+        }
+        if row.tokens < 1 || row.tokens > i64::from(i32::MAX) {
+            return Err(format!("document {at} has {} tokens", row.tokens));
+        }
+        let place =
+            (self.unit as i64, (self.token / self.row_length) as i64, (self.token % self.row_length) as i64);
+        let found = (i64::from(row.unit), row.row, i64::from(row.position));
+        if place != found {
+            return Err(format!(
+                "document {at} stands at unit {}, row {}, position {}, and the documents before it end at unit {}, \
+                 row {}, position {}",
+                found.0, found.1, found.2, place.0, place.1, place.2
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether the unit that was read has the tokens that the manifest says.
+    pub(super) fn end_unit(&self, units: &[Unit]) -> std::result::Result<(), String> {
+        let Some(unit) = units.get(self.unit) else { return Ok(()) };
+        let expected = unit.rows.saturating_mul(self.row_length).saturating_add(unit.tail_tokens);
+        if self.token == expected {
+            return Ok(());
+        }
+        Err(format!(
+            "the documents of unit {} have {} tokens, and the unit {expected}",
+            self.unit, self.token
+        ))
+    }
+
+    fn read_batch(&mut self) -> ParquetResult<VecDeque<Row>> {
+        while self.rows_left == 0 && self.next_group < self.file.num_row_groups() {
+            let group = self.file.get_row_group(self.next_group)?;
+            self.next_group += 1;
+            self.rows_left = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
+            self.columns = Some(Columns {
+                doc_id: get_typed_column_reader(group.get_column_reader(DOC_ID)?),
+                tokens: get_typed_column_reader(group.get_column_reader(TOKENS)?),
+                unit: get_typed_column_reader(group.get_column_reader(UNIT)?),
+                row: get_typed_column_reader(group.get_column_reader(ROW)?),
+                position: get_typed_column_reader(group.get_column_reader(POSITION)?),
+            });
+        }
+        let rows = self.rows_left.min(BATCH_ROWS);
+        self.rows_left -= rows;
+        let Some(columns) = self.columns.as_mut().filter(|_| rows > 0) else { return Ok(VecDeque::new()) };
+        let doc_id = required(&mut columns.doc_id, rows)?;
+        let tokens = required(&mut columns.tokens, rows)?;
+        let unit = required(&mut columns.unit, rows)?;
+        let row = required(&mut columns.row, rows)?;
+        let position = required(&mut columns.position, rows)?;
+        let each = (0..rows).map(|at| Row {
+            doc_id: doc_id[at],
+            tokens: tokens[at],
+            unit: unit[at],
+            row: row[at],
+            position: position[at],
+        });
+        Ok(each.collect())
+    }
+}
+
+/// Reads the texts and hashes of the table at `path` once, to see that they can be.
+///
+/// # Errors
+/// [`Error::Damaged`](crate::Error::Damaged), [`Error::Io`](crate::Error::Io).
+pub(super) fn check_texts(path: &Path) -> Result<()> {
+    let file = documents::schema(Compression::None).open(path)?;
+    let read = || -> ParquetResult<()> {
+        for index in 0..file.num_row_groups() {
+            let group = file.get_row_group(index)?;
+            let rows = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
+            for column in TEXTS {
+                let mut column: ColumnReaderImpl<ByteArrayType> =
+                    get_typed_column_reader(group.get_column_reader(column)?);
+                let (mut definitions, mut values) = (Vec::new(), Vec::new());
+                batches(rows, |rows| {
+                    definitions.clear();
+                    values.clear();
+                    let (read, _, _) =
+                        column.read_records(rows, Some(&mut definitions), None, &mut values)?;
+                    values.iter().try_for_each(|value| value.as_utf8().map(|_| ()))?;
+                    Ok(read)
+                })?;
+            }
+            let mut column: ColumnReaderImpl<FixedLenByteArrayType> =
+                get_typed_column_reader(group.get_column_reader(CONTENT_HASH)?);
+            let mut values = Vec::new();
+            batches(rows, |rows| {
+                values.clear();
+                Ok(column.read_records(rows, None, None, &mut values)?.0)
+            })?;
+        }
+        Ok(())
+    };
+    reading(read).map_err(|error| damaged(path, &error))
+}
+
+/// Calls `read`, which says how many rows it read, until all are.
+fn batches(mut rows: usize, mut read: impl FnMut(usize) -> ParquetResult<usize>) -> ParquetResult<()> {
+    while rows > 0 {
+        match read(rows.min(BATCH_ROWS))? {
+            0 => return Err(ParquetError::General(format!("{rows} rows are missing"))),
+            some => rows -= some,
+        }
+    }
+    Ok(())
+}
+
+/// The next `rows` values of a required column.
+fn required<T: DataType>(column: &mut ColumnReaderImpl<T>, rows: usize) -> ParquetResult<Vec<T::T>> {
+    let mut values = Vec::with_capacity(rows);
+    let mut left = rows;
+    while left > 0 {
+        match column.read_records(left, None, None, &mut values)?.0 {
+            0 => return Err(ParquetError::General(format!("{left} rows are missing"))),
+            some => left -= some,
+        }
+    }
+    Ok(values)
+}
+
+impl std::fmt::Debug for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Table").field("document", &self.document).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,180 @@
+//! A tokenized folder, checked by all threads.
+
+use std::cell::Cell;
+use std::panic::resume_unwind;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use super::exact::{Common, Exact};
+use super::findings::Findings;
+use super::folder::{self, FolderKind};
+use super::problem::{Kind, Place, Remedy};
+use super::progress::{Counters, Event};
+use super::values::Group;
+use super::work::{GroupJob, Job, Shared, Work, unreadable};
+use super::{Options, Report, books, table};
+use crate::error::{Error, Result};
+use crate::layout::{MANIFEST, Output};
+use crate::manifest::Manifest;
+
+/// How often progress is told.
+const TICK: Duration = Duration::from_millis(100);
+
+pub(super) fn verify(
+    path: &Path,
+    options: Options,
+    interrupted: &AtomicBool,
+    on_event: &mut dyn FnMut(Event),
+) -> Result<Report> {
+    let output = Output::new(path);
+    let manifest = match Manifest::read(&output.manifest()) {
+        Ok(Some(manifest)) => manifest,
+        Ok(None) => {
+            return Ok(without_manifest(path, "it is not there: the run that makes it has not ended"));
+        }
+        Err(Error::Damaged { what, .. }) => return Ok(without_manifest(path, &what)),
+        Err(error) => return Err(error),
+    };
+    let shared = Shared {
+        output: &output,
+        manifest: &manifest,
+        common: Common::of(&manifest),
+        findings: Findings::default(),
+        counters: Counters::default(),
+    };
+    folder::check_root(&output, &manifest, &shared.findings)?;
+    books::check_manifest(&manifest, &shared.findings);
+    // Without rows of a length nothing can be said of them, and that has been told.
+    if manifest.options.max_seq_length > 0 && manifest.layout.rows_per_page > 0 {
+        check_all(&shared, options, interrupted, on_event);
+    }
+    Ok(report(path, &manifest, shared, interrupted.load(Ordering::Relaxed)))
+}
+
+/// Has the folder checked by all threads.
+fn check_all(
+    shared: &Shared<'_>,
+    options: Options,
+    interrupted: &AtomicBool,
+    on_event: &mut dyn FnMut(Event),
+) {
+    let bytes_total = bytes_of(shared.manifest);
+    let work = Mutex::new(Work::new(shared));
+    let (alive, ended) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..options.threads.max(1))
+            .map(|_| {
+                let alive = alive.clone();
+                let work = &work;
+                scope.spawn(move || {
+                    let mut exact = Exact::new(&shared.common);
+                    while !interrupted.load(Ordering::Relaxed) {
+                        let Some(job) = work.lock().unwrap_or_else(PoisonError::into_inner).next() else {
+                            break;
+                        };
+                        run(job, &mut exact, shared);
+                    }
+                    drop(alive);
+                })
+            })
+            .collect();
+        drop(alive);
+        while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+            on_event(Event::Progress(shared.counters.now(bytes_total, shared.findings.count())));
+        }
+        on_event(Event::Progress(shared.counters.now(bytes_total, shared.findings.count())));
+        for thread in threads {
+            if let Err(panic) = thread.join() {
+                resume_unwind(panic);
+            }
+        }
+    });
+}
+
+fn run(job: Job<'_>, exact: &mut Exact<'_>, shared: &Shared<'_>) {
+    match job {
+        Job::Texts { path, place, split } => {
+            if let Err(error) = table::check_texts(&path) {
+                unreadable(&place, split, &error, &shared.findings);
+            }
+        }
+        Job::Group(job) => check_group(&job, exact, shared),
+    }
+}
+
+fn check_group(job: &GroupJob<'_>, exact: &mut Exact<'_>, shared: &Shared<'_>) {
+    let GroupJob { shard, index, first_row, rows, bytes, expected } = job;
+    let group = Group {
+        split: shard.split,
+        place: shard.place.clone(),
+        index: *index,
+        first_row: *first_row,
+        rows: *rows,
+        common: &shared.common,
+        findings: &shared.findings,
+        is_wrong: Cell::new(false),
+    };
+    let exactly = match (bytes, expected) {
+        (Some(bytes), Some(expected)) => exact.check(bytes, expected),
+        _ => None,
+    };
+    let (meta, found) = match exactly {
+        Some((meta, found)) => (Some(meta), Some(found)),
+        None => (None, group.check(&shard.path, expected.as_ref())),
+    };
+    if let (Some(found), Some(expected)) = (found, expected) {
+        shard.links.check(&group, expected, &found);
+    }
+    Counters::add(&shared.counters.rows, *rows as u64);
+    shard.set_group(*index, meta, shared);
+}
+
+fn bytes_of(manifest: &Manifest) -> u64 {
+    let files = manifest.splits.values().flat_map(|split| split.shard_files.iter().chain([&split.documents]));
+    files.map(|file| file.bytes).fold(0, u64::saturating_add)
+}
+
+fn report(path: &Path, manifest: &Manifest, shared: Shared<'_>, interrupted: bool) -> Report {
+    let count = |value: fn(&crate::manifest::Split) -> u64| {
+        manifest.splits.values().map(value).fold(0, u64::saturating_add)
+    };
+    let Shared { counters, findings, .. } = shared;
+    let summary = findings.into_summary();
+    Report {
+        path: path.to_owned(),
+        kind: FolderKind::Tokenized,
+        files: counters.files.into_inner() + 1,
+        bytes: counters.bytes.into_inner(),
+        rows: counters.rows.into_inner(),
+        documents: count(|split| split.samples),
+        tokens: count(|split| split.tokens),
+        problems: summary.problems,
+        errors: summary.errors,
+        warnings: summary.warnings,
+        interrupted,
+    }
+}
+
+/// The report on a folder whose manifest says nothing.
+fn without_manifest(path: &Path, detail: &str) -> Report {
+    let findings = Findings::default();
+    findings.error(Kind::Manifest, Place::file(MANIFEST), Remedy::MakeAllAgain, detail);
+    let summary = findings.into_summary();
+    Report {
+        path: path.to_owned(),
+        kind: FolderKind::Tokenized,
+        files: 0,
+        bytes: 0,
+        rows: 0,
+        documents: 0,
+        tokens: 0,
+        problems: summary.problems,
+        errors: summary.errors,
+        warnings: summary.warnings,
+        interrupted: false,
+    }
+}

@@ -1,0 +1,283 @@
+//! A row group decoded value by value, to say which row is wrong and how.
+//!
+//! It is asked only about groups whose bytes are not those they should be, so it may be slow; it knows nothing of
+//! how values are encoded.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::path::Path;
+
+use parquet::data_type::{DataType, Int32Type, Int64Type};
+use parquet::errors::ParquetError;
+use parquet::file::reader::{FileReader, RowGroupReader};
+
+use super::exact::{Common, Found};
+use super::expectation::Expected;
+use super::findings::Findings;
+use super::problem::{Kind, Place, Remedy};
+use crate::encode::Compression;
+use crate::parquet_file::reading;
+use crate::shard::{self, IGNORED, Piece, lists};
+
+/// A row group that is looked at.
+#[derive(Debug)]
+pub(super) struct Group<'a> {
+    pub(super) split: &'a str,
+    pub(super) place: Place,
+    pub(super) index: usize,
+    /// Its first row, counted in the shard.
+    pub(super) first_row: u64,
+    /// Its rows.
+    pub(super) rows: usize,
+    pub(super) common: &'a Common,
+    pub(super) findings: &'a Findings,
+    /// Whether anything was found.
+    pub(super) is_wrong: Cell<bool>,
+}
+
+/// The rows of a group as far as they could be read.
+struct Rows {
+    ids: Vec<i32>,
+    mask: Vec<i32>,
+    labels: Vec<i32>,
+    pieces: Vec<Piece>,
+    pieces_in_row: Vec<u32>,
+}
+
+impl Group<'_> {
+    /// Finds what is wrong with the group of the shard at `path`; what others need of it, where its rows could be
+    /// read. Without `expected` the rows are checked against themselves only.
+    pub(super) fn check(&self, path: &Path, expected: Option<&Expected>) -> Option<Found> {
+        let rows = self.read(path)?;
+        self.check_ids(&rows);
+        let real = self.check_pieces(&rows, expected);
+        self.check_mask(&rows, &real);
+        self.check_padding(&rows, &real);
+        self.check_labels(&rows, &real);
+        self.check_around(&rows, expected);
+        if !self.is_wrong.get() && expected.is_some() {
+            let detail = "its values are right, but its bytes are not those that mashbill writes for them";
+            self.wrong(Kind::Encoding, None, detail.into());
+        }
+        let length = self.common.row_length;
+        Some(Found {
+            first_tokens: rows.ids.iter().step_by(length).copied().collect(),
+            last_labels: rows.labels.iter().skip(length - 1).step_by(length).copied().collect(),
+            asked: expected.map_or_else(Vec::new, |expected| {
+                expected.asked.iter().map(|&position| rows.ids[position]).collect()
+            }),
+        })
+    }
+
+    fn wrong(&self, kind: Kind, row: Option<usize>, detail: String) {
+        self.is_wrong.set(true);
+        let place = match row {
+            Some(row) => self.place.at(self.index, self.first_row + row as u64),
+            None => self.place.group(self.index),
+        };
+        let remedy = Remedy::MakeSplitAgain { split: self.split.to_owned() };
+        self.findings.error(kind, place, remedy, detail);
+    }
+
+    /// Reads the columns and checks that each row is as long as a row has to be.
+    fn read(&self, path: &Path) -> Option<Rows> {
+        let file = match shard::schema(Compression::None).open(path) {
+            Ok(file) => file,
+            Err(error) => {
+                self.wrong(Kind::Unreadable, None, error.to_string());
+                return None;
+            }
+        };
+        let group = match reading(|| file.get_row_group(self.index)) {
+            Ok(group) => group,
+            Err(error) => {
+                self.wrong(Kind::Unreadable, None, error.to_string());
+                return None;
+            }
+        };
+        let group = &*group;
+        let ids = self.column::<Int32Type>(group, 0, "input_ids");
+        let mask = self.column::<Int32Type>(group, 1, "attention_mask");
+        let labels = self.column::<Int32Type>(group, 2, "labels");
+        let lens = self.column::<Int32Type>(group, 3, "seq_lens");
+        let doc_ids = self.column::<Int64Type>(group, 4, "doc_ids");
+        let offsets = self.column::<Int32Type>(group, 5, "doc_offsets");
+        let (ids, mask, labels) = (self.whole(ids?, 0)?, self.whole(mask?, 1)?, self.whole(labels?, 2)?);
+        let ((lens, pieces_in_row), (doc_ids, of_ids), (offsets, of_offsets)) = (lens?, doc_ids?, offsets?);
+        if pieces_in_row != of_ids || pieces_in_row != of_offsets {
+            let differs =
+                |row: &usize| pieces_in_row[*row] != of_ids[*row] || pieces_in_row[*row] != of_offsets[*row];
+            let row = (0..self.rows).find(differs);
+            self.wrong(Kind::Pieces, row, "seq_lens, doc_ids and doc_offsets have different lengths".into());
+            return None;
+        }
+        let pieces = lens.into_iter().zip(doc_ids).zip(offsets);
+        let pieces = pieces.map(|((len, doc_id), doc_offset)| Piece { doc_id, doc_offset, len }).collect();
+        Some(Rows { ids, mask, labels, pieces, pieces_in_row })
+    }
+
+    /// The elements of a column and the lengths of its lists.
+    fn column<T: DataType>(
+        &self,
+        group: &dyn RowGroupReader,
+        column: usize,
+        name: &str,
+    ) -> Option<(Vec<T::T>, Vec<u32>)> {
+        let read = reading(|| lists::<T>(group.get_column_reader(column)?, self.rows));
+        let read = read.and_then(|(values, lengths)| {
+            let elements: usize = lengths.iter().map(|&length| length as usize).sum();
+            if lengths.len() == self.rows && elements == values.len() {
+                Ok((values, lengths))
+            } else {
+                Err(ParquetError::General(format!("{} rows of {}", lengths.len(), self.rows)))
+            }
+        });
+        read.map_err(|error| self.wrong(Kind::Unreadable, None, format!("{name}: {error}"))).ok()
+    }
+
+    fn whole(&self, (values, lengths): (Vec<i32>, Vec<u32>), column: usize) -> Option<Vec<i32>> {
+        let length = self.common.row_length;
+        let wrong = lengths.iter().position(|&found| found as usize != length);
+        let Some(row) = wrong else { return Some(values) };
+        let name = ["input_ids", "attention_mask", "labels"][column];
+        self.wrong(Kind::RowLength, Some(row), format!("{name} has {} elements, not {length}", lengths[row]));
+        None
+    }
+
+    fn check_ids(&self, rows: &Rows) {
+        let length = self.common.row_length;
+        let size = self.common.vocabulary_size;
+        for (row, ids) in rows.ids.chunks(length).enumerate() {
+            let outside = |id: &i32| usize::try_from(*id).map_or(true, |id| id >= size);
+            if let Some(at) = ids.iter().position(outside) {
+                let detail =
+                    format!("the id {} at position {at} is outside the vocabulary of {size}", ids[at]);
+                self.wrong(Kind::Ids, Some(row), detail);
+            }
+        }
+    }
+
+    /// Checks the pieces and gives the real tokens of each row: what is expected, else what the pieces sum to.
+    fn check_pieces(&self, rows: &Rows, expected: Option<&Expected>) -> Vec<usize> {
+        let length = self.common.row_length;
+        let mut real = Vec::with_capacity(self.rows);
+        let mut pieces = rows.pieces.as_slice();
+        let mut expected_pieces = expected.map_or(&[][..], |expected| &expected.pieces);
+        for (row, &count) in rows.pieces_in_row.iter().enumerate() {
+            let here = pieces.split_off(..count as usize).expect("lengths were compared with elements");
+            let sum: i64 = here.iter().map(|piece| i64::from(piece.len)).sum();
+            let mut tokens = usize::try_from(sum).unwrap_or(0).min(length);
+            if let Some(expected) = expected {
+                let count = expected.pieces_in_row[row] as usize;
+                let should = expected_pieces.split_off(..count).expect("the count is of these pieces");
+                tokens = should.iter().map(|piece| piece.len as usize).sum();
+                if here != should {
+                    self.wrong(Kind::Pieces, Some(row), different_pieces(here, should, sum));
+                }
+            } else if sum > length as i64 || here.iter().any(|piece| piece.len < 1 || piece.doc_offset < 0) {
+                self.wrong(Kind::Pieces, Some(row), format!("seq_lens sum to {sum} of {length}"));
+            }
+            real.push(tokens);
+        }
+        real
+    }
+
+    fn check_mask(&self, rows: &Rows, real: &[usize]) {
+        for (row, (mask, &real)) in rows.mask.chunks(self.common.row_length).zip(real).enumerate() {
+            let wrong = mask.iter().enumerate().find(|&(at, &value)| value != i32::from(at < real));
+            if let Some((at, value)) = wrong {
+                let detail = format!("{value} at position {at} of a row with {real} tokens");
+                self.wrong(Kind::AttentionMask, Some(row), detail);
+            }
+        }
+    }
+
+    fn check_padding(&self, rows: &Rows, real: &[usize]) {
+        let pad = self.common.pad;
+        for (row, (ids, &real)) in rows.ids.chunks(self.common.row_length).zip(real).enumerate() {
+            if let Some(at) = (real..ids.len()).find(|&at| ids[at] != pad) {
+                let detail = format!("the id {} at position {at}, where padding is {pad}", ids[at]);
+                self.wrong(Kind::Padding, Some(row), detail);
+            }
+        }
+    }
+
+    /// Checks all labels but that of the last position, which depends on other rows.
+    fn check_labels(&self, rows: &Rows, real: &[usize]) {
+        let length = self.common.row_length;
+        let each = rows.ids.chunks(length).zip(rows.labels.chunks(length)).zip(real).enumerate();
+        for (row, ((ids, labels), &real)) in each {
+            let should = |at: usize| if at + 1 < real { ids[at + 1] } else { IGNORED };
+            let last = if real < length { length } else { length - 1 };
+            if let Some(at) = (0..last).find(|&at| labels[at] != should(at)) {
+                let count = (0..last).filter(|&at| labels[at] != should(at)).count();
+                let mut detail = format!(
+                    "the label {} at position {at} should be {}{}",
+                    labels[at],
+                    should(at),
+                    if count > 1 { format!(", and {} others are wrong", count - 1) } else { String::new() }
+                );
+                detail.push_str(shift_of(ids, labels, real));
+                self.wrong(Kind::Labels, Some(row), detail);
+            }
+        }
+    }
+
+    fn check_around(&self, rows: &Rows, expected: Option<&Expected>) {
+        let Some(expected) = expected else { return };
+        let Common { before, after, row_length, .. } = self.common;
+        let mut pieces = expected.pieces.iter().zip(&expected.ends);
+        for (row, &count) in expected.pieces_in_row.iter().enumerate() {
+            let mut at = row * row_length;
+            for (piece, &ends) in pieces.by_ref().take(count as usize) {
+                let tokens = &rows.ids[at..at + piece.len as usize];
+                at += piece.len as usize;
+                let begins = piece.doc_offset > 0 || tokens.iter().zip(before).all(|(id, known)| id == known);
+                let ends =
+                    !ends || tokens.iter().rev().zip(after.iter().rev()).all(|(id, known)| id == known);
+                for (is, end) in [(begins, "begin"), (ends, "end")] {
+                    if !is {
+                        let detail = format!("document {} does not {end} as documents do", piece.doc_id);
+                        self.wrong(Kind::SpecialTokens, Some(row), detail);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What is different between a row's pieces and those it should have.
+fn different_pieces(found: &[Piece], should: &[Piece], sum: i64) -> String {
+    let tokens: i64 = should.iter().map(|piece| i64::from(piece.len)).sum();
+    if sum != tokens {
+        return format!("seq_lens sum to {sum}, and the row has {tokens} tokens");
+    }
+    if found.len() != should.len() {
+        return format!("{} pieces where the document table gives {}", found.len(), should.len());
+    }
+    let at = found.iter().zip(should).position(|(found, should)| found != should).unwrap_or(0);
+    let text = |piece: &Piece| {
+        format!("{} tokens of document {} from token {} on", piece.len, piece.doc_id, piece.doc_offset)
+    };
+    format!("piece {at} has {}, and the document table gives {}", text(&found[at]), text(&should[at]))
+}
+
+/// Whether all labels of a row are those of another shift, as a remark.
+fn shift_of(ids: &[i32], labels: &[i32], real: usize) -> &'static str {
+    let by = |shift: usize| real > shift + 1 && (0..real - shift).all(|at| labels[at] == ids[at + shift]);
+    if by(0) {
+        ": they are the ids themselves, not shifted"
+    } else if by(2) {
+        ": they are shifted twice"
+    } else {
+        ""
+    }
+}
+
+/// Opens a shard as the stock reader does, for its footer.
+///
+/// # Errors
+/// [`Error::Damaged`](crate::Error::Damaged), [`Error::Io`](crate::Error::Io).
+pub(super) fn open(path: &Path) -> crate::error::Result<parquet::file::reader::SerializedFileReader<File>> {
+    shard::schema(Compression::None).open(path)
+}

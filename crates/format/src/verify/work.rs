@@ -1,0 +1,512 @@
+//! The folder's bytes handed out in order: one row group to whichever thread asks next.
+//!
+//! Each file is read once, from its first byte to its last, and hashed on the way, under one lock; what costs time
+//! is done by the threads outside of it. So disks are read as they like it, and memory holds one row group a thread.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use parquet::file::metadata::ParquetMetaData;
+use parquet::file::reader::FileReader;
+
+use super::beside::Records;
+use super::exact::Common;
+use super::expectation::{Expectations, Expected};
+use super::findings::Findings;
+use super::links::Links;
+use super::problem::{Kind, Place, Remedy};
+use super::progress::Counters;
+use super::table::Table;
+use super::{beside, books, folder, values};
+use crate::checksum::Hasher;
+use crate::error::Error;
+use crate::layout::{DOCUMENTS, Output};
+use crate::manifest::{DataFile, Manifest, Split};
+use crate::parquet_file::{MAGIC, tail_of};
+use crate::row_group::RowGroup;
+use crate::shard;
+
+/// Bytes read at a time where they are only hashed.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// Bytes that a row group may take for each position: with more it is none of ours.
+const BYTES_PER_POSITION: u64 = 64;
+
+/// What all threads share.
+#[derive(Debug)]
+pub(super) struct Shared<'a> {
+    pub(super) output: &'a Output,
+    pub(super) manifest: &'a Manifest,
+    pub(super) common: Common,
+    pub(super) findings: Findings,
+    pub(super) counters: Counters,
+}
+
+/// What a thread does next.
+#[derive(Debug)]
+pub(super) enum Job<'a> {
+    /// Look at the texts of a split's document table.
+    Texts { path: PathBuf, place: Place, split: &'a str },
+    /// Check a row group.
+    Group(Box<GroupJob<'a>>),
+}
+
+/// A row group to check.
+#[derive(Debug)]
+pub(super) struct GroupJob<'a> {
+    pub(super) shard: Arc<Shard<'a>>,
+    pub(super) index: usize,
+    pub(super) first_row: u64,
+    pub(super) rows: usize,
+    /// None where the file is not laid out as ours are.
+    pub(super) bytes: Option<Vec<u8>>,
+    /// None where the document table is no help.
+    pub(super) expected: Option<Expected>,
+}
+
+/// A shard whose row groups are being checked.
+#[derive(Debug)]
+pub(super) struct Shard<'a> {
+    pub(super) split: &'a str,
+    pub(super) place: Place,
+    pub(super) path: PathBuf,
+    pub(super) links: Arc<Links>,
+    records: Option<Arc<Records>>,
+    index: usize,
+    parts: Mutex<Parts>,
+}
+
+/// What is known of a shard so far.
+#[derive(Debug)]
+struct Parts {
+    /// The groups that are as they should be.
+    groups: Vec<Option<RowGroup>>,
+    pending: usize,
+    /// What stands behind the groups; none until it was read.
+    tail: Option<Vec<u8>>,
+}
+
+/// The work that is left, in order.
+#[derive(Debug)]
+pub(super) struct Work<'a> {
+    shared: &'a Shared<'a>,
+    splits: Vec<(&'a str, &'a Split)>,
+    next_split: usize,
+    current: Option<SplitWork<'a>>,
+}
+
+/// The split that is being read.
+#[derive(Debug)]
+struct SplitWork<'a> {
+    name: &'a str,
+    split: &'a Split,
+    expectations: Option<Expectations<'a>>,
+    links: Arc<Links>,
+    records: Option<Arc<Records>>,
+    next_shard: usize,
+    reading: Option<Reading<'a>>,
+}
+
+/// The shard that is being read.
+#[derive(Debug)]
+struct Reading<'a> {
+    shard: Arc<Shard<'a>>,
+    recorded: &'a DataFile,
+    file: File,
+    hasher: Hasher,
+    bytes: u64,
+    /// The row groups by their rows and, where they stand one after another, their bytes.
+    groups: Vec<(usize, Option<Range<u64>>)>,
+    next_group: usize,
+    row: u64,
+}
+
+impl<'a> Work<'a> {
+    pub(super) fn new(shared: &'a Shared<'a>) -> Self {
+        let splits = shared.manifest.splits.iter().map(|(name, split)| (name.as_str(), split)).collect();
+        Self { shared, splits, next_split: 0, current: None }
+    }
+
+    /// The next job; none when all is handed out.
+    pub(super) fn next(&mut self) -> Option<Job<'a>> {
+        loop {
+            if let Some(split) = &mut self.current {
+                if let Some(job) = split.next(self.shared) {
+                    return Some(job);
+                }
+                if let Some(split) = self.current.take() {
+                    split.end(self.shared);
+                }
+            }
+            let (name, split) = *self.splits.get(self.next_split)?;
+            self.next_split += 1;
+            let (work, texts) = SplitWork::begin(name, split, self.shared);
+            self.current = Some(work);
+            if let Some(texts) = texts {
+                return Some(texts);
+            }
+        }
+    }
+}
+
+impl<'a> SplitWork<'a> {
+    /// Checks what is small, and opens the document table.
+    fn begin(name: &'a str, split: &'a Split, shared: &Shared<'a>) -> (Self, Option<Job<'a>>) {
+        let Shared { output, manifest, findings, .. } = shared;
+        books::check_split(name, split, manifest, findings);
+        folder::check_split(output, name, split, findings);
+        beside::check_rejects(output, name, split, findings);
+        let records = beside::check_units(output, name, split, findings).map(Arc::new);
+        let path = output.split(name).join(DOCUMENTS);
+        let place = Place::file(format!("{name}/{DOCUMENTS}"));
+        let mut work = Self {
+            name,
+            split,
+            expectations: None,
+            links: Arc::default(),
+            records,
+            next_shard: 0,
+            reading: None,
+        };
+        // What is not there has been told.
+        if !path.is_file() {
+            return (work, None);
+        }
+        check_file(&path, &place, &split.documents, name, shared);
+        match Table::open(&path, shared.common.row_length) {
+            Ok(table) => {
+                work.check_rows(&place, &split.documents, table.rows(), shared);
+                if table.rows() == split.samples && work.has_units(shared) {
+                    work.expectations = Some(Expectations::new(split, shared.common.row_length, table));
+                }
+                (work, Some(Job::Texts { path, place, split: name }))
+            }
+            Err(error) => {
+                work.unreadable(&place, &error, shared);
+                (work, None)
+            }
+        }
+    }
+
+    /// Whether the manifest's units are good enough to say what rows hold; if not, that has been told.
+    fn has_units(&self, shared: &Shared<'_>) -> bool {
+        let units = &self.split.units;
+        let length = shared.common.row_length as u64;
+        let rows = units.iter().map(|unit| unit.rows).fold(0, u64::saturating_add);
+        let tails = units.iter().map(|unit| unit.tail_tokens).fold(0, u64::saturating_add);
+        length > 0
+            && rows.saturating_add(tails.div_ceil(length.max(1))) == self.split.sequences
+            && units.iter().map(|unit| unit.documents).fold(0, u64::saturating_add) == self.split.samples
+    }
+
+    fn next(&mut self, shared: &Shared<'a>) -> Option<Job<'a>> {
+        loop {
+            if let Some(mut reading) = self.reading.take() {
+                if let Some(job) = self.next_group(&mut reading, shared) {
+                    self.reading = Some(reading);
+                    return Some(job);
+                }
+                self.end_shard(reading, shared);
+            }
+            let index = self.next_shard;
+            let recorded = self.split.shard_files.get(index)?;
+            self.next_shard += 1;
+            self.reading = self.open(index, recorded, shared);
+            if self.reading.is_none() {
+                self.skip_rows(recorded.rows, shared);
+            }
+        }
+    }
+
+    /// Opens a shard; none where it cannot be read.
+    fn open(&self, index: usize, recorded: &'a DataFile, shared: &Shared<'a>) -> Option<Reading<'a>> {
+        let path = shared.output.split(self.name).join(&recorded.name);
+        let place = Place::file(format!("{}/{}", self.name, recorded.name));
+        if !path.is_file() {
+            return None;
+        }
+        Counters::add(&shared.counters.files, 1);
+        let open = || -> Result<_, Error> {
+            let file = File::open(&path).map_err(|error| Error::io("open", &path, error))?;
+            let bytes = file.metadata().map_err(|error| Error::io("read", &path, error))?.len();
+            Ok((file, bytes, values::open(&path)?))
+        };
+        let (file, bytes, reader) = match open() {
+            Ok(opened) => opened,
+            Err(error) => {
+                check_file(&path, &place, recorded, self.name, shared);
+                self.unreadable(&place, &error, shared);
+                return None;
+            }
+        };
+        let metadata = reader.metadata();
+        let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or(0);
+        self.check_rows(&place, recorded, rows, shared);
+        check_size(&place, recorded, bytes, self.name, shared);
+        let groups = groups_of(metadata, bytes, &shared.common);
+        let in_groups = groups.iter().map(|(rows, _)| *rows as u64).sum::<u64>();
+        if in_groups != rows {
+            let detail = format!("its row groups have {in_groups} rows, and its footer says {rows}");
+            shared.findings.error(Kind::Rows, place.clone(), self.remedy(), detail);
+        }
+        let parts = Parts { groups: vec![None; groups.len()], pending: groups.len(), tail: None };
+        let shard = Shard {
+            split: self.name,
+            place,
+            path,
+            links: Arc::clone(&self.links),
+            records: self.records.clone(),
+            index,
+            parts: Mutex::new(parts),
+        };
+        let shard = Arc::new(shard);
+        Some(Reading {
+            shard,
+            recorded,
+            file,
+            hasher: Hasher::new(),
+            bytes: 0,
+            groups,
+            next_group: 0,
+            row: 0,
+        })
+    }
+
+    fn next_group(&mut self, reading: &mut Reading<'a>, shared: &Shared<'a>) -> Option<Job<'a>> {
+        let index = reading.next_group;
+        let (rows, range) = reading.groups.get(index)?.clone();
+        reading.next_group += 1;
+        let first_row = reading.row;
+        reading.row += rows as u64;
+        let bytes = range.and_then(|range| reading.group(&range, shared));
+        // Rows that are too many by the manifest are nobody's.
+        let known = reading.row <= reading.recorded.rows;
+        let expected = if known { self.expect(rows, shared) } else { None };
+        let shard = Arc::clone(&reading.shard);
+        Some(Job::Group(Box::new(GroupJob { shard, index, first_row, rows, bytes, expected })))
+    }
+
+    /// Reads what stands behind the row groups and compares the checksum.
+    fn end_shard(&mut self, mut reading: Reading<'a>, shared: &Shared<'a>) {
+        let tail = reading.rest(shared);
+        let place = reading.shard.place.clone();
+        match tail {
+            Ok(tail) => {
+                if reading.hasher.finish() != reading.recorded.checksum {
+                    wrong_checksum(&place, self.name, shared);
+                }
+                reading.shard.set_tail(tail, shared);
+            }
+            Err(error) => self.unreadable(&place, &Error::io("read", &reading.shard.path, error), shared),
+        }
+        self.skip_rows(reading.recorded.rows.saturating_sub(reading.row), shared);
+    }
+
+    /// The document table's word about rows; once it is wrong it is not asked again.
+    fn expect(&mut self, rows: usize, shared: &Shared<'_>) -> Option<Expected> {
+        let expected = self.expectations.as_mut()?.next(rows);
+        expected.map_err(|detail| self.distrust_table(detail, shared)).ok()
+    }
+
+    fn skip_rows(&mut self, mut rows: u64, shared: &Shared<'_>) {
+        while rows > 0 && self.expectations.is_some() {
+            let some = rows.min(shared.common.rows_per_group as u64);
+            rows -= some;
+            drop(self.expect(some as usize, shared));
+        }
+    }
+
+    fn distrust_table(&mut self, detail: String, shared: &Shared<'_>) {
+        self.expectations = None;
+        let place = Place::file(format!("{}/{DOCUMENTS}", self.name));
+        shared.findings.error(Kind::DocumentTable, place, self.remedy(), detail);
+    }
+
+    /// Compares the statistics, when the document table was read to its end.
+    fn end(mut self, shared: &Shared<'_>) {
+        let table = self.expectations.take().map(Expectations::end).transpose();
+        let lengths = match table {
+            Ok(table) => table.map(|table| table.lengths),
+            Err(detail) => {
+                self.distrust_table(detail, shared);
+                None
+            }
+        };
+        beside::check_stats(shared.output, self.name, self.split, lengths.as_ref(), &shared.findings);
+    }
+
+    fn check_rows(&self, place: &Place, recorded: &DataFile, rows: u64, shared: &Shared<'_>) {
+        if rows != recorded.rows {
+            let detail = format!("it has {rows} rows, and the manifest says {}", recorded.rows);
+            shared.findings.error(Kind::Rows, place.clone(), self.remedy(), detail);
+        }
+    }
+
+    fn unreadable(&self, place: &Place, error: &Error, shared: &Shared<'_>) {
+        unreadable(place, self.name, error, &shared.findings);
+    }
+
+    fn remedy(&self) -> Remedy {
+        Remedy::MakeSplitAgain { split: self.name.to_owned() }
+    }
+}
+
+impl Reading<'_> {
+    /// The bytes of a row group that begins where the last one ended.
+    fn group(&mut self, range: &Range<u64>, shared: &Shared<'_>) -> Option<Vec<u8>> {
+        if self.bytes == 0 {
+            let magic = self.read(MAGIC.len() as u64, shared).ok()?;
+            if magic != MAGIC {
+                let remedy = Remedy::MakeSplitAgain { split: self.shard.split.to_owned() };
+                let detail = "it does not begin as a Parquet file does";
+                shared.findings.error(Kind::Encoding, self.shard.place.clone(), remedy, detail);
+            }
+        }
+        self.read(range.end - range.start, shared).ok()
+    }
+
+    fn read(&mut self, bytes: u64, shared: &Shared<'_>) -> io::Result<Vec<u8>> {
+        let mut out = Vec::with_capacity(bytes as usize);
+        let read = (&self.file).take(bytes).read_to_end(&mut out)? as u64;
+        self.hasher.update(&out);
+        self.bytes += read;
+        Counters::add(&shared.counters.bytes, read);
+        if read == bytes { Ok(out) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    }
+
+    /// What is left of the file; empty where its groups were not read one after another.
+    fn rest(&mut self, shared: &Shared<'_>) -> io::Result<Vec<u8>> {
+        let in_order = self.groups.iter().all(|(_, range)| range.is_some());
+        let mut rest = Vec::new();
+        loop {
+            let mut chunk = Vec::with_capacity(CHUNK_BYTES);
+            let read = (&self.file).take(CHUNK_BYTES as u64).read_to_end(&mut chunk)?;
+            if read == 0 {
+                return Ok(rest);
+            }
+            self.hasher.update(&chunk);
+            self.bytes += read as u64;
+            Counters::add(&shared.counters.bytes, read as u64);
+            if in_order {
+                rest.append(&mut chunk);
+            }
+        }
+    }
+}
+
+impl Shard<'_> {
+    /// A group has been checked; `meta` where it is as it should be.
+    pub(super) fn set_group(&self, index: usize, meta: Option<RowGroup>, shared: &Shared<'_>) {
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        parts.groups[index] = meta;
+        parts.pending -= 1;
+        self.check_tail(&mut parts, shared);
+    }
+
+    fn set_tail(&self, tail: Vec<u8>, shared: &Shared<'_>) {
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        parts.tail = Some(tail);
+        self.check_tail(&mut parts, shared);
+    }
+
+    /// When everything else is known and good, the rest of the file follows from it.
+    fn check_tail(&self, parts: &mut Parts, shared: &Shared<'_>) {
+        let Some(tail) = parts.tail.as_ref().filter(|_| parts.pending == 0) else { return };
+        let Some(groups) = parts.groups.iter().cloned().collect::<Option<Vec<_>>>() else { return };
+        let remedy = || Remedy::MakeSplitAgain { split: self.split.to_owned() };
+        if let Some(records) =
+            self.records.as_ref().filter(|records| !records.agree_with(self.index, &groups))
+        {
+            let detail = format!("the row groups of {} are recorded otherwise", self.place.file);
+            shared.findings.error(Kind::Units, Place::file(&records.file), remedy(), detail);
+        }
+        if *tail != tail_of(&shard::schema(shared.common.compression), groups) {
+            let detail = "its offset index or footer is not what mashbill writes behind these row groups";
+            shared.findings.error(Kind::Encoding, self.place.clone(), remedy(), detail);
+        }
+    }
+}
+
+/// The rows of each row group, and its bytes in the file where groups stand in order and are of a size that rows
+/// can have.
+fn groups_of(
+    metadata: &ParquetMetaData,
+    file_bytes: u64,
+    common: &Common,
+) -> Vec<(usize, Option<Range<u64>>)> {
+    let mut end = MAGIC.len() as u64;
+    let mut in_order = true;
+    let each = metadata.row_groups().iter().map(|group| {
+        let rows = usize::try_from(group.num_rows()).unwrap_or(0);
+        // A damaged footer has negative numbers, which fit nowhere.
+        let start = group.columns().first().map_or(0, |column| {
+            let first = column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset());
+            u64::try_from(first).unwrap_or(0)
+        });
+        let sizes = group.columns().iter().map(|column| u64::try_from(column.compressed_size()).unwrap_or(0));
+        let bytes = sizes.fold(0, u64::saturating_add);
+        let most = (rows as u64 * common.row_length as u64).saturating_mul(BYTES_PER_POSITION) + (1 << 16);
+        in_order &= start == end
+            && bytes <= most
+            && start.saturating_add(bytes) <= file_bytes
+            && rows <= common.rows_per_group;
+        end = start.saturating_add(bytes);
+        (rows, in_order.then_some(start..end))
+    });
+    each.collect()
+}
+
+/// Hashes a file that is read as a whole.
+fn check_file(path: &Path, place: &Place, recorded: &DataFile, split: &str, shared: &Shared<'_>) {
+    Counters::add(&shared.counters.files, 1);
+    let hash = || -> io::Result<_> {
+        let mut file = File::open(path)?;
+        let (mut hasher, mut bytes, mut chunk) = (Hasher::new(), 0, vec![0; CHUNK_BYTES]);
+        loop {
+            let read = file.read(&mut chunk)?;
+            if read == 0 {
+                return Ok((bytes, hasher.finish()));
+            }
+            hasher.update(&chunk[..read]);
+            bytes += read as u64;
+            Counters::add(&shared.counters.bytes, read as u64);
+        }
+    };
+    match hash() {
+        Ok((bytes, checksum)) => {
+            check_size(place, recorded, bytes, split, shared);
+            if checksum != recorded.checksum {
+                wrong_checksum(place, split, shared);
+            }
+        }
+        Err(error) => unreadable(place, split, &Error::io("read", path, error), &shared.findings),
+    }
+}
+
+fn check_size(place: &Place, recorded: &DataFile, bytes: u64, split: &str, shared: &Shared<'_>) {
+    if bytes != recorded.bytes {
+        let detail = format!("it has {bytes} bytes, and the manifest says {}", recorded.bytes);
+        let remedy = Remedy::MakeSplitAgain { split: split.to_owned() };
+        shared.findings.error(Kind::Size, place.clone(), remedy, detail);
+    }
+}
+
+fn wrong_checksum(place: &Place, split: &str, shared: &Shared<'_>) {
+    let remedy = Remedy::MakeSplitAgain { split: split.to_owned() };
+    let detail = "its bytes are not those that were written";
+    shared.findings.error(Kind::Checksum, place.clone(), remedy, detail);
+}
+
+/// A file that is no Parquet file, or one of other columns.
+pub(super) fn unreadable(place: &Place, split: &str, error: &Error, findings: &Findings) {
+    let (kind, detail) = match error {
+        Error::Damaged { what, .. } if what.contains("columns are other") => (Kind::Columns, what.clone()),
+        Error::Damaged { what, .. } => (Kind::Unreadable, what.clone()),
+        Error::Io { source, .. } => (Kind::Unreadable, source.to_string()),
+        error => (Kind::Unreadable, error.to_string()),
+    };
+    findings.error(kind, place.clone(), Remedy::MakeSplitAgain { split: split.to_owned() }, detail);
+}
