@@ -5,25 +5,30 @@
 //! file stand on the redirect, not on the answer of the store that it leads to.
 
 use std::io::{self, Read};
+use std::time::Duration;
 
-use ureq::http::header::{AUTHORIZATION, ETAG, LOCATION};
+use ureq::http::header::{AUTHORIZATION, ETAG, LOCATION, RANGE};
 use ureq::http::{HeaderMap, Response, StatusCode, Uri};
 use ureq::{Agent, Body};
 
 use crate::digest::Digest;
 use crate::error::{Error, Result, Unreachable};
+use crate::limits::Limits;
 use crate::repo::Commit;
 use crate::settings::Settings;
-use crate::url::{Origin, follow};
+use crate::url::{Endpoint, Origin, follow};
 
 const REDIRECTS_MAX: usize = 10;
+/// Connections that are kept for the next request, to each server.
+const IDLE_CONNECTIONS_MAX: usize = 32;
 const USER_AGENT: &str = concat!("mashbill/", env!("CARGO_PKG_VERSION"), "; rust");
 
-/// Connections to the endpoint and to where it sends us. Cheap to share between threads.
+/// Connections to the endpoint and to where it sends us, shared by all threads.
 #[derive(Debug)]
-pub(crate) struct Client<'a> {
+pub(crate) struct Client {
     agent: Agent,
-    settings: &'a Settings,
+    settings: Settings,
+    limits: Limits,
 }
 
 /// The last answer of a chain of redirects, whatever its status, and what was said on the way.
@@ -31,6 +36,8 @@ pub(crate) struct Client<'a> {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
+    /// Where it was given.
+    pub(crate) address: Uri,
     /// The server that gave it.
     pub(crate) origin: Origin,
     /// The proxy it came through, masked.
@@ -39,11 +46,13 @@ pub(crate) struct Answer {
     pub(crate) commit: Option<Commit>,
     /// The content's hash according to the Hub.
     pub(crate) digest: Option<Digest>,
+    /// The content's size according to the Hub, where it redirects.
+    pub(crate) linked_size: Option<u64>,
     body: Body,
 }
 
-impl<'a> Client<'a> {
-    pub(crate) fn new(settings: &'a Settings) -> Self {
+impl Client {
+    pub(crate) fn new(settings: Settings) -> Self {
         let agent = Agent::config_builder()
             .proxy(None)
             .max_redirects(0)
@@ -56,34 +65,60 @@ impl<'a> Client<'a> {
             .timeout_recv_response(Some(settings.answer_timeout))
             .timeout_per_read(Some(settings.stall_timeout))
             .timeout_per_write(Some(settings.stall_timeout))
+            .max_idle_connections(IDLE_CONNECTIONS_MAX)
+            .max_idle_connections_per_host(IDLE_CONNECTIONS_MAX)
             .build()
             .new_agent();
-        Self { agent, settings }
+        Self { agent, settings, limits: Limits::default() }
     }
 
-    pub(crate) fn settings(&self) -> &'a Settings {
-        self.settings
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Books a request to `address`; returns how long the server's rate limits ask to wait before it is sent.
+    pub(crate) fn book(&self, address: &Uri) -> Duration {
+        self.limits.book(address)
     }
 
     /// Asks for `address` and follows where it leads. Any status but a redirect is an answer.
     pub(crate) fn get(&self, address: &Uri) -> Result<Answer> {
+        self.get_bytes(address, None)
+    }
+
+    /// The same for the bytes from `bytes.0` up to and without `bytes.1`, which the server may disregard.
+    pub(crate) fn get_bytes(&self, address: &Uri, bytes: Option<(u64, u64)>) -> Result<Answer> {
         let mut address = address.clone();
         let mut commit = None;
         let mut digest = None;
+        let mut linked_size = None;
         for _ in 0..=REDIRECTS_MAX {
             let origin = Origin::of(&address).expect("addresses are checked where they are made");
-            let (response, proxy) = self.send(&address, &origin)?;
+            let (response, proxy) = self.send(&address, &origin, bytes)?;
             let (parts, body) = response.into_parts();
             let headers = parts.headers;
+            self.limits.learn(&address, parts.status, &headers);
             commit = commit.or_else(|| header(&headers, "x-repo-commit").and_then(Commit::parse));
             digest = digest.or_else(|| header(&headers, "x-linked-etag").and_then(Digest::parse));
+            linked_size = linked_size.or_else(|| header(&headers, "x-linked-size")?.trim().parse().ok());
             if !is_redirect(parts.status) {
                 // Only the endpoint's ETag is the content's hash: a store may put any other hash there.
                 if digest.is_none() && parts.status.is_success() && origin == *self.settings.endpoint.origin()
                 {
                     digest = header(&headers, ETAG.as_str()).and_then(Digest::parse);
                 }
-                return Ok(Answer { status: parts.status, headers, origin, proxy, commit, digest, body });
+                let status = parts.status;
+                return Ok(Answer {
+                    status,
+                    headers,
+                    address,
+                    origin,
+                    proxy,
+                    commit,
+                    digest,
+                    linked_size,
+                    body,
+                });
             }
             let target = header(&headers, LOCATION.as_str()).and_then(|location| follow(&address, location));
             address = target.ok_or_else(|| Error::NotAHub {
@@ -96,7 +131,12 @@ impl<'a> Client<'a> {
     }
 
     /// One request. The token goes to the endpoint's own origin only.
-    fn send(&self, address: &Uri, origin: &Origin) -> Result<(Response<Body>, Option<String>)> {
+    fn send(
+        &self,
+        address: &Uri,
+        origin: &Origin,
+        bytes: Option<(u64, u64)>,
+    ) -> Result<(Response<Body>, Option<String>)> {
         let proxy = self.settings.proxies.on_the_way_to(origin);
         let mut request =
             self.agent.get(address).config().proxy(proxy.map(|proxy| proxy.inner().clone())).build();
@@ -104,6 +144,9 @@ impl<'a> Client<'a> {
             && origin == self.settings.endpoint.origin()
         {
             request = request.header(AUTHORIZATION, token.header());
+        }
+        if let Some((start, end)) = bytes {
+            request = request.header(RANGE, format!("bytes={start}-{}", end - 1));
         }
         let proxy = proxy.map(ToString::to_string);
         match request.call() {
@@ -120,6 +163,33 @@ impl Answer {
     /// The value of a header, if it is text.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         header(&self.headers, name)
+    }
+
+    /// Whether this answer came from the endpoint and not from where it led.
+    pub(crate) fn is_of(&self, endpoint: &Endpoint) -> bool {
+        self.origin == *endpoint.origin()
+    }
+
+    /// How many bytes of content are announced.
+    pub(crate) fn content_length(&self) -> Option<u64> {
+        self.body.content_length()
+    }
+
+    /// Hands the content over piece by piece, until it ends or `take` returns false.
+    pub(crate) fn read(self, buffer: &mut [u8], mut take: impl FnMut(&[u8]) -> Result<bool>) -> Result<()> {
+        let mut reader = self.body.into_reader();
+        loop {
+            match reader.read(buffer) {
+                Ok(0) => return Ok(()),
+                Ok(length) if take(&buffer[..length])? => {}
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    let source = unreachable(error.into(), false);
+                    return Err(Error::Unreachable { origin: self.origin, proxy: self.proxy, source });
+                }
+            }
+        }
     }
 
     /// The whole content, `None` if it is larger than `limit` bytes.

@@ -9,7 +9,7 @@ use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
 /// The hash of a file's content in lower-case hexadecimal digits.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Digest {
     /// SHA-256 of the content, 64 digits.
@@ -19,8 +19,18 @@ pub enum Digest {
 }
 
 impl Digest {
-    /// The hash in an ETag header or in the name of a file of the cache; `None` if it is something else.
-    pub(crate) fn parse(tag: &str) -> Option<Self> {
+    /// The digits alone.
+    #[must_use]
+    pub fn digits(&self) -> &str {
+        match self {
+            Self::Sha256(digits) | Self::GitSha1(digits) => digits,
+        }
+    }
+
+    /// The hash that an ETag header, a blob's name in the cache or a list of files spells, of the kind that
+    /// its length tells; `None` if it is something else.
+    #[must_use]
+    pub fn parse(tag: &str) -> Option<Self> {
         let tag = tag.trim();
         let digits = tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"').to_ascii_lowercase();
         if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -35,14 +45,46 @@ impl Digest {
 
     /// The hash of the same kind over `contents`.
     pub(crate) fn of_same_kind(&self, contents: &[u8]) -> Self {
+        let mut hasher = self.hasher(contents.len() as u64);
+        hasher.update(contents);
+        hasher.finish()
+    }
+
+    /// Takes the hash of the same kind over content of `size` bytes, piece by piece.
+    #[must_use]
+    pub fn hasher(&self, size: u64) -> Hasher {
         match self {
-            Self::Sha256(_) => Self::Sha256(hexadecimal(&Sha256::digest(contents))),
-            Self::GitSha1(_) => {
-                let header = format!("blob {}\0", contents.len());
-                Self::GitSha1(hexadecimal(
-                    &Sha1::new().chain_update(header).chain_update(contents).finalize(),
-                ))
-            }
+            Self::Sha256(_) => Hasher::Sha256(Sha256::new()),
+            Self::GitSha1(_) => Hasher::GitSha1(Sha1::new().chain_update(format!("blob {size}\0"))),
+        }
+    }
+}
+
+/// A hash under way.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Hasher {
+    /// Becomes [`Digest::Sha256`].
+    Sha256(Sha256),
+    /// Becomes [`Digest::GitSha1`].
+    GitSha1(Sha1),
+}
+
+impl Hasher {
+    /// Adds the next piece of the content.
+    pub fn update(&mut self, piece: &[u8]) {
+        match self {
+            Self::Sha256(hash) => hash.update(piece),
+            Self::GitSha1(hash) => hash.update(piece),
+        }
+    }
+
+    /// The hash of all pieces.
+    #[must_use]
+    pub fn finish(self) -> Digest {
+        match self {
+            Self::Sha256(hash) => Digest::Sha256(hexadecimal(&hash.finalize())),
+            Self::GitSha1(hash) => Digest::GitSha1(hexadecimal(&hash.finalize())),
         }
     }
 }

@@ -111,6 +111,14 @@ pub enum Error {
         /// The Hub's cache folder that was searched.
         cache: PathBuf,
     },
+    /// The settings forbid asking the Hub, and what is wanted is not on this machine.
+    #[error("{what} of `{repo}` must be asked for, and the network is switched off")]
+    Offline {
+        /// The repository.
+        repo: RepoId,
+        /// What was wanted: `the commit`, `the list of files`, or a file's path.
+        what: String,
+    },
     /// No answer could be had from a server.
     #[error("cannot reach {origin}{}", through(proxy))]
     Unreachable {
@@ -163,6 +171,45 @@ pub enum Error {
         /// The hash of what arrived.
         received: Digest,
     },
+    /// The Hub announces another file than the one that was asked for by size and hash.
+    #[error("`{file}` of `{repo}` is another now: {announced} is announced, not {expected}")]
+    Changed {
+        /// The repository.
+        repo: RepoId,
+        /// The file.
+        file: String,
+        /// The size or hash that was asked for.
+        expected: String,
+        /// The size or hash that the Hub announces.
+        announced: String,
+    },
+    /// Another process fetches the same file to the same place.
+    #[error("another process{} is fetching `{}`", with_id(*pid), path.display())]
+    InUse {
+        /// The file.
+        path: PathBuf,
+        /// The other process, if its journal could be read.
+        pid: Option<u32>,
+    },
+    /// The disk would not hold what is to be fetched.
+    #[error("{needed} bytes are needed in `{}`, {free} are free", path.display())]
+    TooLittleSpace {
+        /// The folder.
+        path: PathBuf,
+        /// The bytes that are to be written.
+        needed: u64,
+        /// The bytes that are free.
+        free: u64,
+    },
+    /// The disk is full.
+    #[error("no space left on the disk while writing `{}`", path.display())]
+    DiskFull {
+        /// The file that was being written.
+        path: PathBuf,
+    },
+    /// The caller's flag was raised. What has arrived is kept.
+    #[error("interrupted")]
+    Interrupted,
     /// A file is larger than it can sensibly be.
     #[error("`{file}` of `{repo}` is larger than {limit} bytes")]
     TooLarge {
@@ -218,9 +265,24 @@ pub enum Unreachable {
 }
 
 impl Error {
-    /// An I/O error with the action and the path it befell.
+    /// An I/O error with the action and the path it befell; a full disk becomes [`Error::DiskFull`].
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io { action, path: path.to_owned(), source }
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::DiskFull { path: path.to_owned() }
+            }
+            _ => Self::Io { action, path: path.to_owned(), source },
+        }
+    }
+}
+
+impl From<mashbill_format::Error> for Error {
+    fn from(error: mashbill_format::Error) -> Self {
+        match error {
+            mashbill_format::Error::Io { action, path, source } => Self::io(action, &path, source),
+            mashbill_format::Error::DiskFull { path } => Self::DiskFull { path },
+            other => Self::Io { action: "publish", path: PathBuf::new(), source: io::Error::other(other) },
+        }
     }
 }
 
@@ -232,6 +294,10 @@ fn access(token: &Option<TokenSource>) -> String {
         Some(source) => format!("the token from {source} gives"),
         None => "without a token there is".to_owned(),
     }
+}
+
+fn with_id(pid: Option<u32>) -> String {
+    pid.map_or_else(String::new, |pid| format!(" (id {pid})"))
 }
 
 fn through(proxy: &Option<String>) -> String {

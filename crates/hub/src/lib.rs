@@ -11,9 +11,38 @@
 //! until its revision is named. What is fetched is bound to one commit, checked
 //! against the hash that the Hub announces, and kept under its final name only then.
 //!
+//! Datasets are fetched by a [`Hub`], which is made once and shared by all workers:
+//!
+//! ```text
+//!  Hub ──▶ dataset(repo, revision) ──▶ the commit, and who may have it      1 request
+//!      ──▶ tree(repo, commit, folder) ──▶ files with sizes and hashes       1 request for 1,000 files
+//!      ──▶ fetch(file, destination) ──▶ the file there itself, the Hub's cache, or the endpoint:
+//!                                        <destination>.part, resumed, checked, then <destination>
+//! ```
+//!
+//! ```no_run
+//! # fn main() -> Result<(), mashbill_hub::Error> {
+//! use std::sync::atomic::AtomicBool;
+//!
+//! use mashbill_hub::{Hub, RepoId, Revision, Settings, Transfer, Wait, sleep};
+//!
+//! let settings = Settings::from_env(&|name| std::env::var(name).ok())?;
+//! let interrupted = AtomicBool::new(false);
+//! let wait = |wait: Wait<'_>| sleep(wait.duration, &interrupted);
+//! let hub = Hub::new(settings, Transfer::default(), &interrupted, &wait);
+//! let repo = RepoId::dataset("openai/gsm8k")?;
+//! let commit = hub.dataset(&repo, &Revision::main())?.commit;
+//! for file in hub.tree(&repo, &commit, "main")? {
+//!     let fetched = hub.fetch(&file, &std::path::Path::new("raw").join(&file.path), &|_done| ())?;
+//!     println!("{}: {} bytes moved, {} reused", file.path, fetched.moved_bytes, fetched.reused_bytes);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! The crate reads no environment variable, prints nothing and never sleeps by
 //! itself: [`Settings::from_env`] is given a look-up, and a pause between two
-//! tries is handed to the caller as a [`Wait`].
+//! tries is handed to the caller as a [`Wait`] ([`sleep`] is there for them).
 //!
 //! A token goes to the endpoint's own scheme, host and port and to no other, and
 //! stands in no error and no `Debug` output.
@@ -36,25 +65,44 @@
 
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests make and change files as they like"))]
 
-mod cache;
-mod client;
-mod digest;
 mod error;
-mod proxy;
-mod refusal;
 mod repo;
-mod retry;
-mod settings;
-mod token;
-mod tokenizer_files;
 mod url;
+mod token;
+mod proxy;
+mod settings;
+mod digest;
+mod limits;
+mod client;
+mod refusal;
+mod retry;
+mod hub;
+mod cache;
+mod tokenizer_files;
+mod dataset;
+mod tree;
+mod transfer;
+mod connections;
+mod ranges;
+mod part;
+mod source;
+mod receive;
+mod fetch;
+mod local;
+mod space;
 
-pub use digest::Digest;
+pub use dataset::{DatasetInfo, Gated};
+pub use digest::{Digest, Hasher};
 pub use error::{Error, Result, Unreachable};
+pub use hub::{Hub, sleep};
+pub use part::{Partial, discard, partial};
 pub use proxy::{Proxies, Proxy};
-pub use repo::{Commit, RepoId, Revision};
+pub use repo::{Commit, RepoId, RepoKind, Revision};
 pub use retry::Wait;
 pub use settings::Settings;
+pub use space::{check_space, free_space};
 pub use token::{Token, TokenSource};
 pub use tokenizer_files::{FileOrigin, HubFile, Incomplete, TokenizerFiles, tokenizer_files};
+pub use transfer::{Fetched, Transfer};
+pub use tree::RemoteFile;
 pub use url::{Endpoint, Origin};

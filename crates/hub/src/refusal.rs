@@ -4,12 +4,11 @@
 //! `X-Error-Message`; the status alone is misleading, because a missing repository
 //! answers 401 to a stranger. The order of the tests is that of the official client.
 
-use std::time::Duration;
-
 use ureq::http::StatusCode;
 
 use crate::client::Answer;
 use crate::error::Error;
+use crate::limits::retry_after;
 use crate::repo::{RepoId, Revision};
 use crate::settings::Settings;
 
@@ -30,7 +29,10 @@ pub(crate) fn refusal(answer: &Answer, asked: &Asked<'_>, settings: &Settings) -
     let token = settings.token.as_ref().map(|token| token.source().clone());
     let status = answer.status;
     if status == StatusCode::TOO_MANY_REQUESTS {
-        return Error::RateLimited { origin: answer.origin.clone(), retry_after: retry_after(answer) };
+        return Error::RateLimited {
+            origin: answer.origin.clone(),
+            retry_after: retry_after(&answer.headers),
+        };
     }
     // A store that a redirect leads to knows nothing of repositories.
     if answer.origin != *endpoint.origin() {
@@ -71,41 +73,6 @@ fn unnamed(answer: &Answer, settings: &Settings) -> Error {
         status: answer.status.as_u16(),
         message: text("x-error-message"),
         request_id: text("x-request-id").or_else(|| text("x-amzn-trace-id")).or_else(|| text("x-amz-cf-id")),
-        retry_after: retry_after(answer),
-    }
-}
-
-/// How long the server asks to wait: to the end of a used-up window, else what `Retry-After` says in
-/// seconds. (A date in `Retry-After` is not understood, the Hub sends none.)
-fn retry_after(answer: &Answer) -> Option<Duration> {
-    let seconds = answer
-        .header("ratelimit")
-        .and_then(end_of_window)
-        .or_else(|| answer.header("retry-after")?.trim().parse().ok())?;
-    Some(Duration::from_secs(seconds))
-}
-
-/// The seconds until requests are counted anew, from a header such as `"resolvers";r=0;t=55`; `None`
-/// while some are left. One second more, since `t` is rounded.
-fn end_of_window(header: &str) -> Option<u64> {
-    let number =
-        |name| header.split(';').find_map(|part| part.trim().strip_prefix(name)?.parse::<u64>().ok());
-    (number("r=")? == 0).then_some(())?;
-    number("t=").map(|seconds| seconds.saturating_add(1))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_used_up_window_says_when_it_ends() {
-        let check = |header, expected| assert_eq!(end_of_window(header), expected, "{header}");
-        check(r#""resolvers";r=0;t=55"#, Some(56));
-        check(r#""api"; r=0; t=3"#, Some(4));
-        check(r#""resolvers";r=7;t=55"#, None);
-        check(r#""resolvers";r=0"#, None);
-        check("", None);
-        check(r#""x";r=0;t=99999999999999999999999"#, None);
+        retry_after: retry_after(&answer.headers),
     }
 }

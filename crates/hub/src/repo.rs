@@ -11,20 +11,65 @@ use crate::error::{Error, Result};
 
 const ID_LENGTH_MAX: usize = 96;
 
-/// The id of a model repository: `name` or `org/name`.
+/// What a repository holds. The Hub keeps each kind under names of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RepoKind {
+    /// A model, tokenizers among them.
+    Model,
+    /// A dataset.
+    Dataset,
+}
+
+impl RepoKind {
+    /// What stands before an id in the address of a page or a file.
+    pub(crate) fn prefix(self) -> &'static str {
+        match self {
+            Self::Model => "",
+            Self::Dataset => "datasets/",
+        }
+    }
+
+    /// The kind as it stands in addresses of the API and in the names of cache folders.
+    pub(crate) fn plural(self) -> &'static str {
+        match self {
+            Self::Model => "models",
+            Self::Dataset => "datasets",
+        }
+    }
+}
+
+/// The id of a repository: `name` or `org/name`, and of which kind it is. Parsed from text it is a model's.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct RepoId(String);
+pub struct RepoId {
+    kind: RepoKind,
+    name: String,
+}
 
 impl RepoId {
-    /// The id as the Hub writes it.
+    /// The id of a dataset.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRepoId`].
+    pub fn dataset(id: &str) -> Result<Self> {
+        Ok(Self { kind: RepoKind::Dataset, ..id.parse()? })
+    }
+
+    /// What the repository holds.
+    #[must_use]
+    pub fn kind(&self) -> RepoKind {
+        self.kind
+    }
+
+    /// The id as the Hub writes it, without the kind.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.name
     }
 
     /// The folder of this repository in a cache: `models--org--name`.
     pub(crate) fn folder(&self) -> String {
-        format!("models--{}", self.0.replace('/', "--"))
+        format!("{}--{}", self.kind.plural(), self.name.replace('/', "--"))
     }
 }
 
@@ -57,13 +102,13 @@ impl FromStr for RepoId {
         if id.ends_with(".git") {
             return invalid("it does not end with `.git`");
         }
-        Ok(Self(id.to_owned()))
+        Ok(Self { kind: RepoKind::Model, name: id.to_owned() })
     }
 }
 
 impl fmt::Display for RepoId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.name)
     }
 }
 

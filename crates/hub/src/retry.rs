@@ -16,7 +16,7 @@ const RETRIES_AFTER_CHECKSUM_MAX: u32 = 2;
 const RETRIES_NOBODY_THERE_MAX: u32 = 2;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The Hub counts requests in windows of five minutes.
-const PAUSE_MAX: Duration = Duration::from_secs(5 * 60 + 1);
+pub(crate) const PAUSE_MAX: Duration = Duration::from_secs(5 * 60 + 1);
 
 /// A pause that is due before the next try. Whoever receives it sleeps, and may tell why.
 #[derive(Debug)]

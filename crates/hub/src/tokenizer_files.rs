@@ -87,7 +87,7 @@ pub fn tokenizer_files(
 ) -> Result<TokenizerFiles> {
     let places = Places {
         repo,
-        client: Client::new(settings),
+        client: Client::new(settings.clone()),
         hub_cache: Cache::new(&settings.cache, repo),
         kept: Cache::new(kept, repo),
         wait,
@@ -112,7 +112,7 @@ pub fn tokenizer_files(
 /// Where the files of one repository may lie.
 struct Places<'a> {
     repo: &'a RepoId,
-    client: Client<'a>,
+    client: Client,
     hub_cache: Cache,
     kept: Cache,
     wait: &'a dyn Fn(Wait<'_>),
@@ -220,7 +220,7 @@ impl Places<'_> {
 }
 
 /// Fetches a file whole and checks it against the hash that the Hub announces.
-fn fetch_once(client: &Client<'_>, asked: &Asked<'_>) -> Result<(Commit, HubFile)> {
+fn fetch_once(client: &Client, asked: &Asked<'_>) -> Result<(Commit, HubFile)> {
     let settings = client.settings();
     let address = settings.endpoint.resolve(asked.repo, asked.revision, asked.file);
     let answer = client.get(&address)?;

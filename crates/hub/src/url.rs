@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use ureq::http::Uri;
 
-use crate::repo::{RepoId, Revision};
+use crate::repo::{Commit, RepoId, Revision};
 
 /// The address of a Hub: `https://huggingface.co`, or a mirror's, with a path if it has one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,17 +28,43 @@ impl Endpoint {
 
     /// The page of a repository, where access to it is asked for.
     pub(crate) fn page(&self, repo: &RepoId) -> String {
-        format!("{}/{repo}", self.base)
+        format!("{}/{}{repo}", self.base, repo.kind().prefix())
+    }
+
+    /// The address that describes a repository at a revision.
+    pub(crate) fn info(&self, repo: &RepoId, revision: &Revision) -> Uri {
+        let revision = quote(revision.as_str());
+        self.address(format!("/api/{}/{repo}/revision/{revision}", repo.kind().plural()))
+    }
+
+    /// The address of the first page of a commit's files, those below `folder` if it is not empty.
+    pub(crate) fn tree(&self, repo: &RepoId, commit: &Commit, folder: &str) -> Uri {
+        let kind = repo.kind().plural();
+        // The folder is quoted whole, its slashes included: so the Hub wants it.
+        let folder = if folder.is_empty() { String::new() } else { format!("/{}", quote(folder)) };
+        self.address(format!("/api/{kind}/{repo}/tree/{commit}{folder}?recursive=true&expand=false"))
+    }
+
+    /// The address of a next page on this endpoint. A mirror may hand on the Hub's own, which would lead
+    /// past the mirror; `None` where it is no address of the API.
+    pub(crate) fn next_page(&self, link: &str) -> Option<Uri> {
+        let api = link.find("/api/")?;
+        format!("{}{}", self.base, &link[api..]).parse().ok()
+    }
+
+    fn address(&self, rest: String) -> Uri {
+        (self.base.clone() + &rest).parse().expect("a checked endpoint with quoted parts is an address")
     }
 
     /// The address that gives a file or says where it lies. The revision is quoted whole, the path part by part.
     pub(crate) fn resolve(&self, repo: &RepoId, revision: &Revision, file: &str) -> Uri {
-        let mut address = format!("{}/{repo}/resolve/{}", self.base, quote(revision.as_str()));
+        let prefix = repo.kind().prefix();
+        let mut address = format!("/{prefix}{repo}/resolve/{}", quote(revision.as_str()));
         for part in file.split('/') {
             address.push('/');
             address.push_str(&quote(part));
         }
-        address.parse().expect("a checked endpoint with quoted parts is an address")
+        self.address(address)
     }
 }
 
@@ -183,6 +209,34 @@ mod tests {
             "a b/ä.json",
             "https://hub.test/hf/org/name/resolve/refs%2Fpr%2F1/a%20b/%C3%A4.json",
         );
+    }
+
+    #[test]
+    fn addresses_of_the_api_quote_whole_parts() {
+        let hub = endpoint("https://hub.test/hf");
+        let repo = RepoId::dataset("org/name").expect("an id");
+        let revision = "refs/convert/parquet".parse().expect("a revision");
+        let commit = Commit::parse(&"a".repeat(40)).expect("a commit");
+        let api = "https://hub.test/hf/api/datasets/org/name";
+        assert_eq!(
+            hub.info(&repo, &revision).to_string(),
+            format!("{api}/revision/refs%2Fconvert%2Fparquet")
+        );
+        assert_eq!(
+            hub.tree(&repo, &commit, "a b/c").to_string(),
+            format!("{api}/tree/{commit}/a%20b%2Fc?recursive=true&expand=false")
+        );
+        assert_eq!(
+            hub.tree(&repo, &commit, "").to_string(),
+            format!("{api}/tree/{commit}?recursive=true&expand=false")
+        );
+        assert_eq!(hub.page(&repo), "https://hub.test/hf/datasets/org/name");
+        let next = "https://huggingface.co/api/datasets/org/name/tree/x?cursor=a%3D";
+        assert_eq!(
+            hub.next_page(next).expect("an address"),
+            "https://hub.test/hf/api/datasets/org/name/tree/x?cursor=a%3D"
+        );
+        assert_eq!(hub.next_page("https://elsewhere.test/other"), None);
     }
 
     #[test]

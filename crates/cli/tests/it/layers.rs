@@ -10,7 +10,8 @@ use serde_json::Value;
 /// Each crate with the crates of the workspace that it may use.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("mashbill-format", &[]),
-    ("mashbill-hub", &[]),
+    ("mashbill-stand-in", &[]),
+    ("mashbill-hub", &["mashbill-format", "mashbill-stand-in"]),
     ("mashbill-bpe", &[]),
     ("mashbill-tokenize", &["mashbill-format", "mashbill-bpe"]),
     ("mashbill-cli", &["mashbill-format", "mashbill-hub", "mashbill-tokenize"]),

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests make and change files as they like")]
 
 mod stand_in;
+mod site;
 mod world;
 
 #[cfg(unix)]
@@ -10,3 +11,5 @@ mod cached;
 mod faults;
 mod fetch;
 mod refusals;
+mod lists;
+mod transfer;

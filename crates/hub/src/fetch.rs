@@ -1,0 +1,258 @@
+//! Fetching a file: in parts, from the last byte on, and never under its name before its hash is right.
+//!
+//! ```text
+//!  workers ── GET Range ──▶ write into .part ──▶ note what is done
+//!                                                    │
+//!  caller's thread:   hashes what is done from the start on, keeps the journal
+//! ```
+//!
+//! Large files are cut into parts, since one connection is slower than the line; a
+//! small one is a single part. Bytes count as soon as they are written, so a
+//! connection that breaks costs what was in its buffer. The hash follows behind the
+//! first gap, from the page cache, and is done almost when the last byte arrives.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mashbill_format::atomic;
+
+use crate::digest::{Digest, Hasher};
+use crate::error::{Error, Result};
+use crate::hub::Hub;
+use crate::local;
+use crate::part::Part;
+use crate::ranges::Ranges;
+use crate::source::Source;
+use crate::transfer::{Fetched, Transfer};
+use crate::tree::RemoteFile;
+
+/// How often a file whose hash is wrong is fetched again.
+const RETRIES_AFTER_CHECKSUM_MAX: u64 = 2;
+/// How often the workers are looked at while nothing can be hashed.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+const NOTE_EVERY: Duration = Duration::from_millis(200);
+const SYNC_EVERY: Duration = Duration::from_secs(5);
+const SYNC_EVERY_BYTES: u64 = 64 << 20;
+/// What is hashed between two looks at the rest.
+const HASH_STEP: usize = 1 << 20;
+
+/// What the workers on one file share.
+pub(crate) struct Job<'j> {
+    pub(crate) hub: &'j Hub<'j>,
+    pub(crate) file: &'j RemoteFile,
+    pub(crate) source: Source<'j>,
+    pub(crate) part: &'j Part,
+    pub(crate) moved: AtomicU64,
+    pub(crate) retries: AtomicU64,
+    /// Set when a worker failed for good.
+    pub(crate) stopped: AtomicBool,
+    pub(crate) state: Mutex<State>,
+    changed: Condvar,
+}
+
+pub(crate) struct State {
+    /// The bytes that are written.
+    pub(crate) done: Ranges,
+    /// The stretches that nobody works on yet.
+    pub(crate) queue: VecDeque<(u64, u64)>,
+    /// Whether the server gives only whole files, and one worker reads it.
+    pub(crate) whole: bool,
+    workers: usize,
+    failure: Option<Error>,
+}
+
+impl Hub<'_> {
+    /// Fetches a file to `destination`, whose folder is made; at the end it has the right size and hash.
+    ///
+    /// A file that is there with the right content is left alone; one in the Hub's cache is linked or copied
+    /// from there. What an interrupted run left in `<destination>.part` is used. `on_progress` is told a few
+    /// times a second, by the calling thread, how many of the file's bytes are there; the number falls only
+    /// if they were found to be wrong.
+    ///
+    /// # Errors
+    /// [`Error::Checksum`] after three tries, [`Error::Changed`], [`Error::InUse`], [`Error::DiskFull`],
+    /// [`Error::Interrupted`], [`Error::Io`], and all that [`Hub::dataset`] lists. What has arrived stays in
+    /// `<destination>.part`, unless it is wrong.
+    pub fn fetch(&self, file: &RemoteFile, destination: &Path, on_progress: &dyn Fn(u64)) -> Result<Fetched> {
+        let start = Instant::now();
+        self.go_on()?;
+        if let Some(folder) = destination.parent() {
+            atomic::create_folder(folder)?;
+        }
+        let mut fetched = Fetched::default();
+        if local::has_content(self, destination, file)? || local::take_from_cache(self, file, destination)? {
+            crate::part::discard(destination)?;
+            fetched.reused_bytes = file.size;
+        } else {
+            self.need_network(&file.repo, || format!("`{}`", file.path))?;
+            self.transfer_checked(file, destination, on_progress, &mut fetched)?;
+        }
+        on_progress(file.size);
+        fetched.seconds = start.elapsed().as_secs_f64();
+        Ok(fetched)
+    }
+
+    fn transfer_checked(
+        &self,
+        file: &RemoteFile,
+        destination: &Path,
+        on_progress: &dyn Fn(u64),
+        fetched: &mut Fetched,
+    ) -> Result<()> {
+        let (part, mut done) = Part::open(destination, file)?;
+        fetched.reused_bytes = done.total();
+        for retry in 0.. {
+            let job = Job::new(self, file, &part, done);
+            let received = job.run(on_progress);
+            fetched.moved_bytes += job.moved.load(Ordering::Relaxed);
+            fetched.retries += job.retries.load(Ordering::Relaxed) + job.source.renewals();
+            let received = match received {
+                Ok(received) => received,
+                Err(error) => {
+                    if job.lock().done.total() == 0 {
+                        // Nothing is worth the room that it takes.
+                        part.discard()?;
+                    }
+                    return Err(error);
+                }
+            };
+            if received == file.hash {
+                return part.publish(destination);
+            }
+            // Nobody can tell which bytes are wrong.
+            fetched.reused_bytes = 0;
+            if retry == RETRIES_AFTER_CHECKSUM_MAX {
+                part.discard()?;
+                let (repo, path) = (file.repo.clone(), file.path.clone());
+                return Err(Error::Checksum { repo, file: path, expected: file.hash.clone(), received });
+            }
+            fetched.retries += 1;
+            part.restart(file.size)?;
+            done = Ranges::default();
+        }
+        unreachable!("the loop has no end")
+    }
+}
+
+impl<'j> Job<'j> {
+    fn new(hub: &'j Hub<'j>, file: &'j RemoteFile, part: &'j Part, done: Ranges) -> Self {
+        let queue = cut(&hub.transfer, file.size, &done);
+        let workers = queue.len().min(hub.transfer.connections.max(1));
+        Self {
+            hub,
+            file,
+            source: Source::new(hub, file),
+            part,
+            moved: AtomicU64::new(0),
+            retries: AtomicU64::new(0),
+            stopped: AtomicBool::new(false),
+            state: Mutex::new(State { done, queue, whole: false, workers, failure: None }),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Fetches what is missing and returns the hash of all.
+    fn run(&self, on_progress: &dyn Fn(u64)) -> Result<Digest> {
+        let workers = self.lock().workers;
+        let hasher = thread::scope(|scope| {
+            for _ in 0..workers {
+                scope.spawn(|| {
+                    let result = self.work();
+                    self.leave(result);
+                });
+            }
+            // The workers must not go on alone if this fails.
+            self.follow(on_progress).inspect_err(|_| self.stopped.store(true, Ordering::Relaxed))
+        });
+        let mut state = self.lock();
+        match (state.failure.take(), hasher) {
+            (None, Ok(hasher)) => Ok(hasher.finish()),
+            (Some(error), _) | (None, Err(error)) => {
+                // What is there is of use to the next run; that it cannot be noted changes nothing here.
+                drop(self.part.note(&state.done, true));
+                Err(error)
+            }
+        }
+    }
+
+    /// Hashes what is there from the start on and keeps the journal, until the workers are done.
+    fn follow(&self, on_progress: &dyn Fn(u64)) -> Result<Hasher> {
+        let mut hasher = self.file.hash.hasher(self.file.size);
+        let mut buffer = vec![0; HASH_STEP.min(usize::try_from(self.file.size).unwrap_or(HASH_STEP))];
+        let mut hashed = 0;
+        let mut noted = Instant::now();
+        let mut synced = (Instant::now(), self.lock().done.total());
+        on_progress(synced.1);
+        loop {
+            let state = self.lock();
+            let prefix = state.done.prefix();
+            if hashed < prefix {
+                drop(state);
+                let step =
+                    usize::try_from(prefix - hashed).map_or(buffer.len(), |rest| rest.min(buffer.len()));
+                self.part.read_at(&mut buffer[..step], hashed)?;
+                hasher.update(&buffer[..step]);
+                hashed += step as u64;
+            } else if state.workers == 0 {
+                return Ok(hasher);
+            } else {
+                drop(self.changed.wait_timeout(state, LOOK_EVERY).unwrap_or_else(PoisonError::into_inner));
+            }
+            if noted.elapsed() >= NOTE_EVERY {
+                let done = self.lock().done.clone();
+                let total = done.total();
+                on_progress(total);
+                let sync = synced.0.elapsed() >= SYNC_EVERY || total - synced.1 >= SYNC_EVERY_BYTES;
+                self.part.note(&done, sync)?;
+                noted = Instant::now();
+                if sync {
+                    synced = (noted, total);
+                }
+            }
+        }
+    }
+
+    /// A worker's last act.
+    fn leave(&self, result: Result<()>) {
+        let mut state = self.lock();
+        if let Err(error) = result {
+            self.stopped.store(true, Ordering::Relaxed);
+            state.failure.get_or_insert(error);
+        }
+        state.workers -= 1;
+        self.changed.notify_all();
+    }
+
+    /// Makes the calling worker the only one, because the server gives only the whole file; returns false if
+    /// another was first. Bytes that may be hashed already must not be written by two.
+    pub(crate) fn become_the_only_one(&self) -> bool {
+        let mut state = self.lock();
+        if std::mem::replace(&mut state.whole, true) {
+            return false;
+        }
+        state.queue.clear();
+        let alone = |state: &mut State| state.workers > 1 && !self.stopped.load(Ordering::Relaxed);
+        drop(self.changed.wait_while(state, alone).unwrap_or_else(PoisonError::into_inner));
+        true
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        // A worker's panic ends the whole transfer; nothing here is left half changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is missing, in stretches for one worker each.
+fn cut(transfer: &Transfer, size: u64, done: &Ranges) -> VecDeque<(u64, u64)> {
+    let step = if size > transfer.parallel_from { transfer.part_size.max(1) } else { size };
+    let missing = done.missing(0, size);
+    let steps = missing.into_iter().flat_map(|(start, end)| {
+        let starts = std::iter::successors(Some(start), move |start| Some(start + step));
+        starts.take_while(move |start| *start < end).map(move |start| (start, end.min(start + step)))
+    });
+    steps.collect()
+}
