@@ -22,7 +22,7 @@ pub struct Transfer {
 impl Default for Transfer {
     fn default() -> Self {
         Self {
-            connections: 8,
+            connections: 16,
             parallel_from: 64 << 20,
             part_size: 16 << 20,
             first_pause: Duration::from_millis(500),

@@ -75,23 +75,23 @@ impl Repo {
         files.insert(path.to_owned(), entry);
     }
 
-    /// Puts all files of a folder on `main`, those in folders below it included.
+    /// Puts all files of a folder on a branch, those in folders below it included.
     ///
     /// # Errors
     /// Something cannot be read.
-    pub fn put_folder(&mut self, folder: &Path) -> io::Result<()> {
-        self.put_below(folder, "")
+    pub fn put_folder(&mut self, branch: &str, folder: &Path) -> io::Result<()> {
+        self.put_below(branch, folder, "")
     }
 
-    fn put_below(&mut self, folder: &Path, prefix: &str) -> io::Result<()> {
+    fn put_below(&mut self, branch: &str, folder: &Path, prefix: &str) -> io::Result<()> {
         for entry in std::fs::read_dir(folder)? {
             let entry = entry?;
             let Ok(name) = entry.file_name().into_string() else { continue };
             let path = format!("{prefix}{name}");
             if entry.file_type()?.is_dir() {
-                self.put_below(&entry.path(), &format!("{path}/"))?;
+                self.put_below(branch, &entry.path(), &format!("{path}/"))?;
             } else {
-                self.put("main", &path, Content::Disk(entry.path()));
+                self.put(branch, &path, Content::Disk(entry.path()));
             }
         }
         Ok(())
