@@ -73,7 +73,7 @@ lines = load_dataset("org/lines", split="train")
 streamed = load_dataset("org/open", split="train", streaming=True)
 print(json.dumps({
     "parquet": [parquet.num_rows, parquet[7]],
-    "lines": lines["text"],
+    "lines": list(lines["text"]),
     "streamed": sum(1 for _ in streamed),
 }))
 """
