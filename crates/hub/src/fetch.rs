@@ -34,9 +34,11 @@ use crate::tree::RemoteFile;
 const RETRIES_AFTER_CHECKSUM_MAX: u64 = 2;
 /// How often the workers are looked at while nothing can be hashed.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-const NOTE_EVERY: Duration = Duration::from_millis(200);
-const SYNC_EVERY: Duration = Duration::from_secs(5);
-const SYNC_EVERY_BYTES: u64 = 64 << 20;
+const TELL_EVERY: Duration = Duration::from_millis(200);
+/// The time or the bytes after which the journal is replaced: what a killed process loses.
+const NOTE_EVERY: (Duration, u64) = (Duration::from_millis(200), 1 << 20);
+/// The same for the disk: what a machine loses that goes down.
+const SYNC_EVERY: (Duration, u64) = (Duration::from_secs(5), 64 << 20);
 /// What is hashed between two looks at the rest.
 const HASH_STEP: usize = 1 << 20;
 
@@ -161,8 +163,8 @@ impl<'j> Job<'j> {
         let hasher = thread::scope(|scope| {
             for _ in 0..workers {
                 scope.spawn(|| {
-                    let result = self.work();
-                    self.leave(result);
+                    let mut leaving = Leaving { job: self, result: None };
+                    leaving.result = Some(self.work());
                 });
             }
             // The workers must not go on alone if this fails.
@@ -184,9 +186,9 @@ impl<'j> Job<'j> {
         let mut hasher = self.file.hash.hasher(self.file.size);
         let mut buffer = vec![0; HASH_STEP.min(usize::try_from(self.file.size).unwrap_or(HASH_STEP))];
         let mut hashed = 0;
-        let mut noted = Instant::now();
-        let mut synced = (Instant::now(), self.lock().done.total());
-        on_progress(synced.1);
+        let start = (Instant::now(), self.lock().done.total());
+        let (mut told, mut noted, mut synced) = (start.0, start, start);
+        on_progress(start.1);
         loop {
             let state = self.lock();
             let prefix = state.done.prefix();
@@ -202,47 +204,72 @@ impl<'j> Job<'j> {
             } else {
                 drop(self.changed.wait_timeout(state, LOOK_EVERY).unwrap_or_else(PoisonError::into_inner));
             }
-            if noted.elapsed() >= NOTE_EVERY {
+            let now = (Instant::now(), self.lock().done.total());
+            if now.0 - told >= TELL_EVERY {
+                on_progress(now.1);
+                told = now.0;
+            }
+            let sync = is_due(synced, now, SYNC_EVERY);
+            if sync || is_due(noted, now, NOTE_EVERY) {
                 let done = self.lock().done.clone();
-                let total = done.total();
-                on_progress(total);
-                let sync = synced.0.elapsed() >= SYNC_EVERY || total - synced.1 >= SYNC_EVERY_BYTES;
                 self.part.note(&done, sync)?;
-                noted = Instant::now();
+                noted = now;
                 if sync {
-                    synced = (noted, total);
+                    synced = (Instant::now(), now.1);
                 }
             }
         }
     }
 
-    /// A worker's last act.
-    fn leave(&self, result: Result<()>) {
+    /// Makes the calling worker the one that stays, because the server gives only the whole file; returns
+    /// false if another was first.
+    pub(crate) fn claim_the_whole(&self) -> bool {
         let mut state = self.lock();
-        if let Err(error) = result {
-            self.stopped.store(true, Ordering::Relaxed);
-            state.failure.get_or_insert(error);
-        }
-        state.workers -= 1;
-        self.changed.notify_all();
+        state.queue.clear();
+        !std::mem::replace(&mut state.whole, true)
     }
 
-    /// Makes the calling worker the only one, because the server gives only the whole file; returns false if
-    /// another was first. Bytes that may be hashed already must not be written by two.
-    pub(crate) fn become_the_only_one(&self) -> bool {
-        let mut state = self.lock();
-        if std::mem::replace(&mut state.whole, true) {
-            return false;
-        }
-        state.queue.clear();
-        let alone = |state: &mut State| state.workers > 1 && !self.stopped.load(Ordering::Relaxed);
-        drop(self.changed.wait_while(state, alone).unwrap_or_else(PoisonError::into_inner));
-        true
+    /// Whether no other worker is left.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.lock().workers == 1
+    }
+
+    /// Waits until no other worker is left: bytes that may be hashed already must not be written by two. The
+    /// calling worker holds no connection, which the others may need to come to their end.
+    pub(crate) fn wait_until_alone(&self) {
+        let others = |state: &mut State| state.workers > 1 && !self.stopped.load(Ordering::Relaxed);
+        drop(self.changed.wait_while(self.lock(), others).unwrap_or_else(PoisonError::into_inner));
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         // A worker's panic ends the whole transfer; nothing here is left half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether enough time or bytes have passed, and any bytes at all.
+fn is_due(last: (Instant, u64), now: (Instant, u64), every: (Duration, u64)) -> bool {
+    now.1 > last.1 && (now.0 - last.0 >= every.0 || now.1 - last.1 >= every.1)
+}
+
+/// A worker's last act, even if it panics: the others would wait for it.
+struct Leaving<'a, 'j> {
+    job: &'a Job<'j>,
+    result: Option<Result<()>>,
+}
+
+impl Drop for Leaving<'_, '_> {
+    fn drop(&mut self) {
+        let mut state = self.job.lock();
+        match self.result.take() {
+            Some(Ok(())) => {}
+            failed => {
+                self.job.stopped.store(true, Ordering::Relaxed);
+                state.failure = state.failure.take().or(failed.and_then(Result::err));
+            }
+        }
+        state.workers -= 1;
+        self.job.changed.notify_all();
     }
 }
 

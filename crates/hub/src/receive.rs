@@ -31,6 +31,9 @@ impl Job<'_> {
         let mut attempt = Attempt { job: self, stretch, only_one: false, fresh: 0 };
         let mut failures = 0;
         loop {
+            if attempt.only_one {
+                self.wait_until_alone();
+            }
             if attempt.is_over() || attempt.missing().is_none() {
                 return Ok(());
             }
@@ -108,9 +111,9 @@ impl Attempt<'_, '_> {
                 self.check_length(&answer)?;
                 if bytes != (0, size) && !self.only_one {
                     // The server disregards what was asked for.
-                    self.only_one = self.job.become_the_only_one();
+                    self.only_one = self.job.claim_the_whole();
                     self.stretch = (0, size);
-                    if !self.only_one {
+                    if !self.only_one || !self.job.is_alone() {
                         return Ok(());
                     }
                 }
