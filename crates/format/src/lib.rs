@@ -21,9 +21,13 @@ pub mod layout;
 pub mod record;
 pub mod row_group;
 pub mod encode;
+mod decode;
+pub mod read_at;
 pub mod shard;
 pub mod documents;
 pub mod parquet_file;
+pub mod row_cache;
+
 pub mod journal;
 pub mod stats;
 pub mod manifest;

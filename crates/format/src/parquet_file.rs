@@ -18,7 +18,7 @@ use parquet::file::metadata::{
 };
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::parser::parse_message_type;
-use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor};
+use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor, Type};
 
 use crate::checksum::{Checksum, Hasher};
 use crate::encode::{Compression, Encoding, offset_index, varint_bytes};
@@ -87,11 +87,16 @@ impl Schema {
         Self { descriptor, columns: columns.to_vec() }
     }
 
+    /// The schema as a file's footer has it.
+    pub(crate) fn root(&self) -> &Type {
+        self.descriptor.root_schema()
+    }
+
     /// Opens a finished file with the stock reader, where its columns are these.
     pub(crate) fn open(&self, path: &Path) -> Result<SerializedFileReader<File>> {
         let file = File::open(path).map_err(|error| Error::io("open", path, error))?;
         let file = reading(|| SerializedFileReader::new(file)).map_err(|error| damaged(path, &error))?;
-        if file.metadata().file_metadata().schema() != self.descriptor.root_schema() {
+        if file.metadata().file_metadata().schema() != self.root() {
             let what = "its columns are other ones".to_owned();
             return Err(Error::Damaged { path: path.to_owned(), what });
         }

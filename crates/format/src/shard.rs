@@ -8,11 +8,13 @@
 
 mod dictionary;
 mod encode;
+mod pages;
 mod read;
 
 use serde::{Deserialize, Serialize};
 
 pub use encode::{RowGroupEncoder, Rows};
+pub use pages::{PiecePage, Scratch, ShardPages, TokenGroup, TokenPage};
 pub(crate) use read::lists;
 pub use read::{Row, ShardReader, ShardRows};
 

@@ -14,8 +14,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("mashbill-hub", &["mashbill-format", "mashbill-stand-in"]),
     ("mashbill-bpe", &[]),
     ("mashbill-tokenize", &["mashbill-format", "mashbill-bpe"]),
+    ("mashbill-load", &["mashbill-format"]),
     ("mashbill-cli", &["mashbill-format", "mashbill-hub", "mashbill-tokenize"]),
-    ("mashbill-python", &["mashbill-cli"]),
+    ("mashbill-python", &["mashbill-cli", "mashbill-load"]),
 ];
 
 /// What only some crates may use, and why.

@@ -1,0 +1,75 @@
+//! One page: its header, decompressed.
+
+use parquet::basic::CompressionCodec;
+
+use super::thrift::{PageHeader, page_header};
+use super::{Decoded, take};
+use crate::encode::Encoding;
+
+/// What kind of page is expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PageKind {
+    Data = 0,
+    Dictionary = 2,
+}
+
+/// A page's memory: it is used again from page to page.
+#[derive(Debug, Default)]
+pub(crate) struct Page {
+    body: Vec<u8>,
+    values: usize,
+}
+
+impl Page {
+    /// Decodes the page that fills `bytes`: one of `kind`, encoded as `encoding`, whose body is not larger than
+    /// `raw_bytes_max`.
+    pub(crate) fn decode(
+        &mut self,
+        mut bytes: &[u8],
+        kind: PageKind,
+        encoding: Encoding,
+        codec: CompressionCodec,
+        raw_bytes_max: usize,
+    ) -> Decoded<()> {
+        let PageHeader { kind: found, raw_bytes, compressed_bytes, values, encoding: encoded } =
+            page_header(&mut bytes)?;
+        if found != kind as i64 || encoded != encoding as i64 {
+            return Err("a page is of another kind");
+        }
+        if raw_bytes > raw_bytes_max {
+            return Err("a page is larger than its rows");
+        }
+        let body = take(&mut bytes, compressed_bytes)?;
+        if !bytes.is_empty() {
+            return Err("a page has another size than its header says");
+        }
+        self.values = values;
+        self.body.resize(raw_bytes, 0);
+        let written = match codec {
+            CompressionCodec::SNAPPY => {
+                snap::raw::Decoder::new().decompress(body, &mut self.body).map_err(|_| CORRUPT)?
+            }
+            CompressionCodec::ZSTD => {
+                zstd::bulk::decompress_to_buffer(body, &mut self.body).map_err(|_| CORRUPT)?
+            }
+            CompressionCodec::UNCOMPRESSED if body.len() == raw_bytes => {
+                self.body.copy_from_slice(body);
+                raw_bytes
+            }
+            _ => return Err("a page is compressed in an unknown way"),
+        };
+        if written == raw_bytes { Ok(()) } else { Err("a page has another size than its header says") }
+    }
+
+    /// The decompressed body.
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// Values in the page, as its header says.
+    pub(crate) const fn values(&self) -> usize {
+        self.values
+    }
+}
+
+const CORRUPT: &str = "a page cannot be decompressed";

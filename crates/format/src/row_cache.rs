@@ -1,0 +1,254 @@
+//! `<checksum>.rows`: the rows of one shard, decoded, on a local disk.
+//!
+//! Made once from a shard so that a row is one read of known place and size: a full shuffle then costs what
+//! a shuffled array costs, for 4 bytes a token of disk. Every row carries its own checksum, which is compared
+//! whenever the row is read, so no verdict about the file has to be
+//! kept anywhere. All numbers are little endian.
+//!
+//! ```text
+//! header   64 bytes: magic, row_length, rows, shard's checksum, checksum
+//! rows     row_length ids (4), label of the last position (4), tokens before the padding (4), checksum (8)
+//! ends     a row: index after its last piece (8), checksum of its pieces (8)
+//! pieces   doc_id (8), doc_offset (4), len (4)
+//! ```
+
+use std::fs::File;
+use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::atomic;
+use crate::checksum::Checksum;
+use crate::error::{Error, Result};
+use crate::read_at::ReadAt;
+use crate::shard::{Piece, PiecePage, TokenPage};
+
+const MAGIC: [u8; 8] = *b"MBROWS\0\x01";
+const HEADER_BYTES: u64 = 64;
+const END_BYTES: usize = 16;
+const PIECE_BYTES: usize = 16;
+
+/// The name of the file with the rows of a shard.
+#[must_use]
+pub fn file_name(shard: Checksum) -> String {
+    format!("{shard}.rows")
+}
+
+/// Decoded rows open for reading, by many threads at a time.
+#[derive(Debug)]
+pub struct RowCache {
+    path: PathBuf,
+    file: Box<dyn ReadAt>,
+    row_length: usize,
+    rows: u64,
+}
+
+/// One row as it stands in the file.
+#[derive(Debug, Clone, Copy)]
+pub struct CachedRow<'a> {
+    /// Token ids, four bytes each.
+    pub input_ids: &'a [[u8; 4]],
+    /// The label of the last position.
+    pub last_label: i32,
+    /// Tokens before the padding.
+    pub real_tokens: u32,
+}
+
+impl RowCache {
+    /// Opens the file at `path` that was made of the shard with the checksum `shard`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be opened or read, [`Error::Damaged`] where it is another file.
+    pub fn open(path: &Path, shard: Checksum, row_length: usize, rows: u64) -> Result<Self> {
+        let file = File::open(path).map_err(|error| Error::io("open", path, error))?;
+        let mut header = [0; HEADER_BYTES as usize];
+        ReadAt::read_at(&file, 0, &mut header).map_err(|error| Error::io("read", path, error))?;
+        if header != self::header(shard, row_length, rows) {
+            let what = "it was made of another shard".to_owned();
+            return Err(Error::Damaged { path: path.to_owned(), what });
+        }
+        Ok(Self { path: path.to_owned(), file: Box::new(file), row_length, rows })
+    }
+
+    /// Reads row `row` through `bytes`.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Damaged`].
+    pub fn row<'a>(&self, row: u64, bytes: &'a mut Vec<u8>) -> Result<CachedRow<'a>> {
+        let stride = row_bytes(self.row_length);
+        bytes.resize(stride as usize, 0);
+        self.read(HEADER_BYTES + row * stride, bytes)?;
+        let (content, checksum) = bytes.split_last_chunk::<8>().expect("a row is longer");
+        if xxh3_64_with_seed(content, row) != u64::from_le_bytes(*checksum) {
+            return Err(self.damaged(row));
+        }
+        let (numbers, _) = content.as_chunks::<4>();
+        let (input_ids, [last_label, real_tokens]) = numbers.split_last_chunk().expect("a row is longer");
+        Ok(CachedRow {
+            input_ids,
+            last_label: i32::from_le_bytes(*last_label),
+            real_tokens: u32::from_le_bytes(*real_tokens),
+        })
+    }
+
+    /// Appends the pieces of row `row`, read through `bytes`.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Damaged`].
+    pub fn pieces(&self, row: u64, bytes: &mut Vec<u8>, pieces: &mut Vec<Piece>) -> Result<()> {
+        let ends = HEADER_BYTES + self.rows * row_bytes(self.row_length);
+        // The end of the row before is where this one begins.
+        let before = row.saturating_sub(1);
+        let entries = (row - before + 1) as usize;
+        bytes.resize(entries * END_BYTES, 0);
+        self.read(ends + before * END_BYTES as u64, bytes)?;
+        let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
+        let start = if row == 0 { 0 } else { number(0) };
+        let (end, checksum) = (number((entries - 1) * END_BYTES), number(entries * END_BYTES - 8));
+        let count = end.checked_sub(start).filter(|&count| count <= self.row_length as u64);
+        let count = count.ok_or_else(|| self.damaged(row))? as usize;
+        bytes.resize(count * PIECE_BYTES, 0);
+        self.read(ends + self.rows * END_BYTES as u64 + start * PIECE_BYTES as u64, bytes)?;
+        if xxh3_64_with_seed(bytes, row) != checksum {
+            return Err(self.damaged(row));
+        }
+        pieces.extend(bytes.as_chunks::<PIECE_BYTES>().0.iter().map(|bytes| {
+            let [doc_id @ .., _, _, _, _, _, _, _, _] = *bytes;
+            let [_, _, _, _, _, _, _, _, a, b, c, d, len @ ..] = *bytes;
+            Piece {
+                doc_id: i64::from_le_bytes(doc_id),
+                doc_offset: i32::from_le_bytes([a, b, c, d]),
+                len: i32::from_le_bytes(len),
+            }
+        }));
+        Ok(())
+    }
+
+    fn read(&self, offset: u64, bytes: &mut [u8]) -> Result<()> {
+        self.file.read_at(offset, bytes).map_err(|error| Error::io("read", &self.path, error))
+    }
+
+    fn damaged(&self, row: u64) -> Error {
+        Error::Damaged { path: self.path.clone(), what: format!("row {row} has another checksum") }
+    }
+}
+
+/// Writes decoded rows under a temporary name and publishes them when they are complete.
+#[derive(Debug)]
+pub struct RowCacheWriter {
+    temporary: PathBuf,
+    header: [u8; HEADER_BYTES as usize],
+    row_length: usize,
+    /// The three parts grow side by side; each knows its place, since the number of rows is known.
+    rows: BufWriter<File>,
+    ends: BufWriter<File>,
+    pieces: BufWriter<File>,
+    written: u64,
+    pieces_written: u64,
+    bytes: Vec<u8>,
+}
+
+impl RowCacheWriter {
+    /// Creates `temporary` for the `rows` rows of the shard with the checksum `shard`.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::DiskFull`].
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a temporary name, which means nothing until it is published"
+    )]
+    pub fn create(temporary: &Path, shard: Checksum, row_length: usize, rows: u64) -> Result<Self> {
+        let failed = |error| Error::io("create", temporary, error);
+        let file = File::create(temporary).map_err(failed)?;
+        drop(file);
+        let part = |offset| -> Result<BufWriter<File>> {
+            let mut file = File::options().write(true).open(temporary).map_err(failed)?;
+            file.seek(SeekFrom::Start(offset)).map_err(failed)?;
+            Ok(BufWriter::with_capacity(1 << 16, file))
+        };
+        let ends = HEADER_BYTES + rows * row_bytes(row_length);
+        Ok(Self {
+            temporary: temporary.to_owned(),
+            header: header(shard, row_length, rows),
+            row_length,
+            rows: part(HEADER_BYTES)?,
+            ends: part(ends)?,
+            pieces: part(ends + rows * END_BYTES as u64)?,
+            written: 0,
+            pieces_written: 0,
+            bytes: Vec::new(),
+        })
+    }
+
+    /// Appends the rows of a page.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::DiskFull`].
+    pub fn append(&mut self, tokens: &TokenPage, pieces: &PiecePage) -> Result<()> {
+        let mut start = 0;
+        for (index, input_ids) in tokens.input_ids.chunks_exact(self.row_length).enumerate() {
+            let bytes = &mut self.bytes;
+            bytes.clear();
+            bytes.extend(input_ids.iter().flat_map(|id| id.to_le_bytes()));
+            bytes.extend(tokens.last_labels[index].to_le_bytes());
+            bytes.extend(tokens.real_tokens[index].to_le_bytes());
+            let checksum = xxh3_64_with_seed(bytes, self.written);
+            bytes.extend(checksum.to_le_bytes());
+            write(&mut self.rows, bytes, &self.temporary)?;
+
+            let end = pieces.ends[index] as usize;
+            bytes.clear();
+            for piece in &pieces.pieces[start..end] {
+                bytes.extend(piece.doc_id.to_le_bytes());
+                bytes.extend(piece.doc_offset.to_le_bytes());
+                bytes.extend(piece.len.to_le_bytes());
+            }
+            self.pieces_written += (end - start) as u64;
+            start = end;
+            write(&mut self.pieces, bytes, &self.temporary)?;
+            let checksum = xxh3_64_with_seed(bytes, self.written);
+            write(&mut self.ends, &self.pieces_written.to_le_bytes(), &self.temporary)?;
+            write(&mut self.ends, &checksum.to_le_bytes(), &self.temporary)?;
+            self.written += 1;
+        }
+        Ok(())
+    }
+
+    /// Completes the file and gives it its name `path`.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::DiskFull`].
+    pub fn finish(mut self, path: &Path) -> Result<()> {
+        // The header comes last: without it the rest means nothing.
+        let sought = self.rows.seek(SeekFrom::Start(0));
+        sought.map_err(|error| Error::io("write", &self.temporary, error))?;
+        write(&mut self.rows, &self.header, &self.temporary)?;
+        for part in [self.pieces, self.ends, self.rows] {
+            let file = part.into_inner().map_err(|error| error.into_error());
+            let synced = file.and_then(|file| file.sync_all());
+            synced.map_err(|error| Error::io("write", &self.temporary, error))?;
+        }
+        atomic::publish(&self.temporary, path)
+    }
+}
+
+fn write(file: &mut BufWriter<File>, bytes: &[u8], path: &Path) -> Result<()> {
+    file.write_all(bytes).map_err(|error| Error::io("write", path, error))
+}
+
+/// Bytes of a row in the file.
+const fn row_bytes(row_length: usize) -> u64 {
+    row_length as u64 * 4 + 16
+}
+
+fn header(shard: Checksum, row_length: usize, rows: u64) -> [u8; HEADER_BYTES as usize] {
+    let mut header = [0; HEADER_BYTES as usize];
+    header[..8].copy_from_slice(&MAGIC);
+    header[8..16].copy_from_slice(&(row_length as u64).to_le_bytes());
+    header[16..24].copy_from_slice(&rows.to_le_bytes());
+    header[24..40].copy_from_slice(&shard.to_bytes());
+    let checksum = xxh3_64_with_seed(&header[..40], 0);
+    header[40..48].copy_from_slice(&checksum.to_le_bytes());
+    header
+}

@@ -1,0 +1,198 @@
+//! Shards read page by page: the same rows as from the stock reader, and damage is found.
+
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails where it panics")]
+
+use std::path::Path;
+
+use mashbill_format::checksum::Checksum;
+use mashbill_format::encode::Compression;
+use mashbill_format::error::Result;
+use mashbill_format::parquet_file::ParquetAppender;
+use mashbill_format::row_cache::{RowCache, RowCacheWriter};
+use mashbill_format::shard::{
+    self, Piece, PiecePage, RowGroupEncoder, RowLayout, Rows, Scratch, ShardPages, ShardReader, TokenPage,
+};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+/// A shard of `groups` row groups of random documents; the last row is padded.
+fn write_shard(
+    folder: &TempDir,
+    row_length: usize,
+    vocabulary: u32,
+    groups: &[Vec<u32>],
+    compression: Compression,
+) -> std::path::PathBuf {
+    let path = folder.path().join("shard_0000.parquet");
+    let mut file = ParquetAppender::create(&path, shard::schema(compression)).unwrap();
+    let mut encoder = RowGroupEncoder::new(row_length, vocabulary as usize, 0, compression);
+    let mut state = 1u64;
+    for (index, lengths) in groups.iter().enumerate() {
+        let total: usize = lengths.iter().map(|&length| length as usize).sum();
+        // Only the last row of a split is padded.
+        let total = if index + 1 < groups.len() { (total / row_length).max(1) * row_length } else { total };
+        let tokens: Vec<u32> = (0..total)
+            .map(|_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (state >> 33) as u32 % vocabulary
+            })
+            .collect();
+        let count = total.div_ceil(row_length);
+        let (mut pieces, mut pieces_in_row) = (Vec::new(), Vec::new());
+        let mut each = lengths.iter().cycle();
+        for row in 0..count {
+            let (mut left, before) = ((total - row * row_length).min(row_length), pieces.len());
+            while left > 0 {
+                let len = (*each.next().unwrap() as usize).min(left);
+                pieces.push(Piece { doc_id: pieces.len() as i64 * 77, doc_offset: 3, len: len as i32 });
+                left -= len;
+            }
+            pieces_in_row.push((pieces.len() - before) as u32);
+        }
+        let last_labels: Vec<i32> = (0..count)
+            .map(|row| tokens.get((row + 1) * row_length).map_or(-100, |&token| token as i32))
+            .collect();
+        let rows = Rows {
+            count,
+            tokens: &[&tokens],
+            last_labels: &last_labels,
+            pieces: &pieces,
+            pieces_in_row: &pieces_in_row,
+        };
+        file.append(&encoder.encode(&rows)).unwrap();
+    }
+    file.finish().unwrap();
+    path
+}
+
+/// All pages of a shard in order.
+fn pages(shard: &ShardPages) -> Result<Vec<(TokenPage, PiecePage)>> {
+    let mut scratch = Scratch::default();
+    let mut pages = Vec::new();
+    for (group, count) in shard.pages().enumerate() {
+        let tokens = shard.token_group(group, &mut scratch)?;
+        for page in 0..count {
+            let rows = shard.token_page(&tokens, page, &mut scratch)?;
+            pages.push((rows, shard.piece_page(group, page, &mut scratch)?));
+        }
+    }
+    Ok(pages)
+}
+
+fn any_groups() -> impl Strategy<Value = Vec<Vec<u32>>> {
+    let lengths = prop::collection::vec(prop_oneof![3 => 1..60u32, 1 => 1..4000u32], 1..30);
+    prop::collection::vec(lengths, 1..4)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn pages_have_the_rows_that_the_stock_reader_finds(
+        row_length in prop_oneof![1..=20usize, 21..=300usize, Just(1024usize), Just(40_000usize)],
+        vocabulary in prop_oneof![8..=300u32, 60_000..=70_000u32],
+        groups in any_groups(),
+        compression in prop::sample::select(Compression::ALL.to_vec()),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = write_shard(&folder, row_length, vocabulary, &groups, compression);
+        let stock = ShardReader::open(&path).unwrap();
+        let stock: Vec<_> = stock.row_groups().collect::<Result<_>>().unwrap();
+        let shard = ShardPages::open(&path, row_length, RowLayout::of(row_length)).unwrap();
+        let pages = pages(&shard).unwrap();
+
+        let cache = folder.path().join("cache");
+        let checksum = Checksum(7);
+        let mut writer =
+            RowCacheWriter::create(&folder.path().join("temporary"), checksum, row_length, shard.rows()).unwrap();
+        for (tokens, pieces) in &pages {
+            writer.append(tokens, pieces).unwrap();
+        }
+        writer.finish(&cache).unwrap();
+        let cache = RowCache::open(&cache, checksum, row_length, shard.rows()).unwrap();
+        let (mut bytes, mut pieces) = (Vec::new(), Vec::new());
+
+        let rows_per_page = RowLayout::of(row_length).rows_per_page;
+        let page_of_group: Vec<usize> = shard.pages().scan(0, |sum, count| { *sum += count; Some(*sum - count) }).collect();
+        for (row, expected) in stock.iter().flat_map(|group| group.iter()).enumerate() {
+            let (group, page, index) = shard.place(row as u64);
+            prop_assert!(index < rows_per_page);
+            let (tokens, in_page) = &pages[page_of_group[group] + page];
+            prop_assert_eq!(&tokens.input_ids[index * row_length..][..row_length], expected.input_ids);
+            prop_assert_eq!(tokens.last_labels[index], *expected.labels.last().unwrap());
+            let real = expected.attention_mask.iter().sum::<i32>();
+            prop_assert_eq!(tokens.real_tokens[index], real as u32);
+            let start = index.checked_sub(1).map_or(0, |before| in_page.ends[before] as usize);
+            prop_assert_eq!(&in_page.pieces[start..in_page.ends[index] as usize], expected.pieces);
+
+            let cached = cache.row(row as u64, &mut bytes).unwrap();
+            let ids: Vec<i32> = cached.input_ids.iter().map(|id| i32::from_le_bytes(*id)).collect();
+            prop_assert_eq!(ids, expected.input_ids);
+            prop_assert_eq!(cached.last_label, tokens.last_labels[index]);
+            prop_assert_eq!(cached.real_tokens, real as u32);
+            pieces.clear();
+            cache.pieces(row as u64, &mut bytes, &mut pieces).unwrap();
+            prop_assert_eq!(&pieces, expected.pieces);
+        }
+    }
+
+    #[test]
+    fn a_changed_byte_never_panics_and_never_changes_a_token_unseen(
+        at in any::<prop::sample::Index>(),
+        flip in 1..=255u8,
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let row_length = 64;
+        let lengths = vec![100, 3, 40, 800, 7, 1234, 56 * 64];
+        let path = write_shard(&folder, row_length, 900, &[lengths], Compression::Snappy);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let read = |bytes: Vec<u8>| {
+            pages(&ShardPages::read(Path::new("shard"), Box::new(bytes), row_length, RowLayout::of(row_length))?)
+        };
+        let whole = read(bytes.clone()).unwrap();
+        let at = at.index(bytes.len());
+        bytes[at] ^= flip;
+        if let Ok(pages) = read(bytes) {
+            prop_assert_eq!(pages.len(), whole.len());
+            for ((page, _), (expected, _)) in pages.iter().zip(&whole) {
+                let rows = page.input_ids.chunks(row_length).zip(expected.input_ids.chunks(row_length));
+                for (row, (found, expected_ids)) in rows.enumerate() {
+                    let real = (expected.real_tokens[row] as usize).min(row_length) - 1;
+                    // The first id of a row stands in no label of its row, and padding is nobody's label.
+                    prop_assert_eq!(&found[1..real], &expected_ids[1..real]);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_changed_byte_in_a_cached_row_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write_shard(&folder, 16, 50, &[vec![100, 3, 45]], Compression::Snappy);
+    let shard = ShardPages::open(&path, 16, RowLayout::of(16)).unwrap();
+    let (cache, checksum) = (folder.path().join("cache"), Checksum(1));
+    let mut writer = RowCacheWriter::create(&folder.path().join("t"), checksum, 16, shard.rows()).unwrap();
+    for (tokens, pieces) in pages(&shard).unwrap() {
+        writer.append(&tokens, &pieces).unwrap();
+    }
+    writer.finish(&cache).unwrap();
+    let whole = std::fs::read(&cache).unwrap();
+    let read = || -> Result<()> {
+        let cache = RowCache::open(&cache, checksum, 16, shard.rows())?;
+        for row in 0..shard.rows() {
+            cache.row(row, &mut Vec::new())?;
+            cache.pieces(row, &mut Vec::new(), &mut Vec::new())?;
+        }
+        Ok(())
+    };
+    read().unwrap();
+    for at in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x10;
+        std::fs::write(&cache, &bytes).unwrap();
+        assert!(read().is_err(), "byte {at}");
+    }
+    std::fs::write(&cache, &whole[..whole.len() - 1]).unwrap();
+    assert!(read().is_err());
+}

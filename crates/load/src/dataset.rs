@@ -1,0 +1,226 @@
+//! A tokenized folder as rows by number.
+//!
+//! The chosen splits stand in the order of their names, their shards in the order of the manifest, and every
+//! row has a number from 0. Opening reads the manifest and looks whether each shard is there with its size: no
+//! shard is opened before a row of it is wanted, so a hundred take no longer than one.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mashbill_format::checksum::{Checksum, Hasher};
+use mashbill_format::layout::Output;
+use mashbill_format::manifest::{self, Labels, Manifest, Unit};
+use mashbill_format::shard::RowLayout;
+
+use crate::error::{Error, Result};
+
+/// The rows of the chosen splits.
+#[derive(Debug)]
+pub struct Dataset {
+    /// The folder with the manifest.
+    pub folder: PathBuf,
+    /// Tokens in a row, padding included.
+    pub row_length: usize,
+    /// One more than the largest id.
+    pub vocabulary_size: u32,
+    /// The id that fills padding.
+    pub pad_id: u32,
+    /// How rows stand in the shards.
+    pub layout: RowLayout,
+    /// The chosen splits that have rows, by name.
+    pub splits: Vec<Split>,
+    /// All their shards in order.
+    pub shards: Vec<Shard>,
+    /// Rows in all splits.
+    pub rows: u64,
+    /// What the rows are made of: the same identity, the same rows under the same numbers.
+    pub identity: Checksum,
+}
+
+/// One split of a dataset.
+#[derive(Debug)]
+pub struct Split {
+    /// Its name.
+    pub name: String,
+    /// The first folder of its input file's path, if that has one.
+    pub category: Option<String>,
+    /// Where its files are.
+    pub folder: PathBuf,
+    /// The input file, relative to the folder that was tokenized.
+    pub input: String,
+    /// The number of its first row.
+    pub first_row: u64,
+    /// Its rows.
+    pub rows: u64,
+    /// Its units, which lead from a document to its rows.
+    pub units: Vec<Unit>,
+    /// The name of its document table.
+    pub documents: String,
+}
+
+/// One shard of a dataset.
+#[derive(Debug)]
+pub struct Shard {
+    /// The index of its split.
+    pub split: usize,
+    /// Where it is.
+    pub path: PathBuf,
+    /// The number of its first row.
+    pub first_row: u64,
+    /// Its rows.
+    pub rows: u64,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Its checksum.
+    pub checksum: Checksum,
+}
+
+impl Dataset {
+    /// Opens the folder `folder`: all its splits, or those named.
+    ///
+    /// # Errors
+    /// [`Error::NoManifest`], [`Error::UnknownSplit`], [`Error::NoRows`], [`Error::LabelConvention`] and
+    /// [`Error::File`] where the manifest is damaged or newer than this crate. Shards are not looked at: that is
+    /// [`Dataset::check_shards`].
+    pub fn open(folder: &Path, splits: Option<&[String]>) -> Result<Self> {
+        let output = Output::new(folder);
+        let manifest = Manifest::read(&output.manifest())?
+            .ok_or_else(|| Error::NoManifest { folder: folder.to_owned() })?;
+        if manifest.labels != Labels::default() {
+            return Err(Error::LabelConvention { found: manifest.labels.convention });
+        }
+        let mut dataset = Self {
+            folder: folder.to_owned(),
+            row_length: manifest.max_seq_length,
+            vocabulary_size: manifest.tokenizer_identity.vocabulary_size,
+            pad_id: manifest.tokenizer_identity.pad.id,
+            layout: manifest.layout,
+            splits: Vec::new(),
+            shards: Vec::new(),
+            rows: 0,
+            identity: Checksum(0),
+        };
+        let mut identity = Hasher::new();
+        for name in chosen(&manifest, splits)? {
+            let split = &manifest.splits[&name];
+            if split.sequences == 0 {
+                continue;
+            }
+            identity.update(name.as_bytes());
+            identity.update(&split.identity.to_bytes());
+            dataset.add(name, split, &output);
+        }
+        dataset.identity = identity.finish();
+        if dataset.rows == 0 || dataset.row_length == 0 {
+            return Err(Error::NoRows);
+        }
+        Ok(dataset)
+    }
+
+    fn add(&mut self, name: String, split: &manifest::Split, output: &Output) {
+        // A folder that was moved or copied is read where it is, never where it was.
+        let beside = output.split(&name);
+        let folder = if beside.is_dir() { beside } else { PathBuf::from(&split.path) };
+        let first_row = self.rows;
+        for file in &split.shard_files {
+            self.shards.push(Shard {
+                split: self.splits.len(),
+                path: folder.join(&file.name),
+                first_row: self.rows,
+                rows: file.rows,
+                bytes: file.bytes,
+                checksum: file.checksum,
+            });
+            self.rows += file.rows;
+        }
+        self.splits.push(Split {
+            name,
+            category: split.source.file.split_once('/').map(|(first, _)| first.to_owned()),
+            folder,
+            input: split.source.file.clone(),
+            first_row,
+            rows: self.rows - first_row,
+            units: split.units.clone(),
+            documents: split.documents.name.clone(),
+        });
+    }
+
+    /// Looks whether every shard is there with the size that the manifest knows.
+    ///
+    /// # Errors
+    /// [`Error::Shard`] for the first that is not.
+    pub fn check_shards(&self) -> Result<()> {
+        for shard in &self.shards {
+            let wrong = |what: String| {
+                let split = self.splits[shard.split].name.clone();
+                Err(Error::Shard { split, path: shard.path.clone(), what })
+            };
+            match fs::metadata(&shard.path) {
+                Ok(found) if found.len() == shard.bytes => {}
+                Ok(found) => {
+                    return wrong(format!(
+                        "has {} bytes where the manifest says {}",
+                        found.len(),
+                        shard.bytes
+                    ));
+                }
+                Err(error) => return wrong(format!("cannot be opened: {error}")),
+            }
+        }
+        Ok(())
+    }
+
+    /// The index of the shard that holds a row.
+    #[must_use]
+    pub fn shard_of(&self, row: u64) -> usize {
+        self.shards.partition_point(|shard| shard.first_row <= row) - 1
+    }
+
+    /// The index of the split that holds a row.
+    #[must_use]
+    pub fn split_of(&self, row: u64) -> usize {
+        self.splits.partition_point(|split| split.first_row <= row) - 1
+    }
+
+    /// The index of a split.
+    ///
+    /// # Errors
+    /// [`Error::UnknownSplit`].
+    pub fn split(&self, name: &str) -> Result<usize> {
+        self.splits.iter().position(|split| split.name == name).ok_or_else(|| Error::UnknownSplit {
+            split: name.to_owned(),
+            available: self.splits.iter().map(|split| split.name.clone()).collect(),
+        })
+    }
+
+    /// The first rows of the splits' parts that belong to `name`: a split's name, or a category's.
+    pub(crate) fn source(&self, name: &str) -> Result<Vec<usize>> {
+        let exact = self.splits.iter().position(|split| split.name == name);
+        if let Some(split) = exact {
+            return Ok(vec![split]);
+        }
+        let of_category = |split: &&usize| self.splits[**split].category.as_deref() == Some(name);
+        let all: Vec<usize> = (0..self.splits.len()).collect();
+        let found: Vec<usize> = all.iter().filter(of_category).copied().collect();
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        let names = self.splits.iter().map(|split| split.name.clone());
+        let categories = self.splits.iter().filter_map(|split| split.category.clone());
+        let available = names.chain(categories).collect::<BTreeSet<_>>().into_iter().collect();
+        Err(Error::UnknownSource { name: name.to_owned(), available })
+    }
+}
+
+/// The names of the splits to read, sorted.
+fn chosen(manifest: &Manifest, splits: Option<&[String]>) -> Result<BTreeSet<String>> {
+    let Some(splits) = splits else {
+        return Ok(manifest.splits.keys().cloned().collect());
+    };
+    if let Some(split) = splits.iter().find(|&split| !manifest.splits.contains_key(split)) {
+        let available = manifest.splits.keys().cloned().collect();
+        return Err(Error::UnknownSplit { split: split.clone(), available });
+    }
+    Ok(splits.iter().cloned().collect())
+}

@@ -1,0 +1,124 @@
+//! What can go wrong between a folder and a batch, in terms a caller can act on.
+
+use std::path::PathBuf;
+
+/// An error of opening a dataset or loading from it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file is missing, damaged or cannot be read.
+    #[error(transparent)]
+    File(#[from] mashbill_format::Error),
+    /// The folder holds no manifest.
+    #[error("`{}` is no tokenized dataset: it has no manifest.json", folder.display())]
+    NoManifest {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A split was asked for that the manifest does not list.
+    #[error("there is no split `{split}`; there are {}", list(available))]
+    UnknownSplit {
+        /// What was asked for.
+        split: String,
+        /// What there is.
+        available: Vec<String>,
+    },
+    /// There is nothing to load.
+    #[error("the splits that were chosen have no rows")]
+    NoRows,
+    /// A shard that the manifest lists is not there, or has another size.
+    #[error("shard `{}` of split `{split}` {what}", path.display())]
+    Shard {
+        /// The split.
+        split: String,
+        /// Where the shard should be.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// The manifest does not say that labels are the next tokens.
+    #[error("the manifest's labels are `{found}`, and only `shifted` ones can be read")]
+    LabelConvention {
+        /// The convention that the manifest names.
+        found: String,
+    },
+    /// A name in the weights is neither a split nor a category.
+    #[error("`{name}` in the weights is neither a split nor a category; there are {}", list(available))]
+    UnknownSource {
+        /// The name.
+        name: String,
+        /// Splits and categories.
+        available: Vec<String>,
+    },
+    /// A split belongs to two of the weights, or to none.
+    #[error("split `{split}` {what}")]
+    SplitWeight {
+        /// The split.
+        split: String,
+        /// What is wrong with its weight.
+        what: String,
+    },
+    /// Weights or stages make no sense.
+    #[error("{what}")]
+    Weights {
+        /// What is wrong.
+        what: String,
+    },
+    /// A source would be seen more often than was asked for.
+    #[error(
+        "`{source_name}` would be seen {epochs:.1} times by step {step}, and at most {max} epochs of a source are allowed"
+    )]
+    TooManyEpochs {
+        /// The source.
+        source_name: String,
+        /// How many times it would be seen.
+        epochs: f64,
+        /// The step by which.
+        step: u64,
+        /// How many are allowed.
+        max: u64,
+    },
+    /// An option is out of its range.
+    #[error("{what}")]
+    Option {
+        /// What is wrong.
+        what: String,
+    },
+    /// An epoch has fewer rows than one step takes.
+    #[error(
+        "an epoch has {rows} rows and a step takes {global_batch}: with the last batch dropped nothing is left"
+    )]
+    TooFewRows {
+        /// Rows in an epoch.
+        rows: u64,
+        /// Rows a step takes, over all ranks.
+        global_batch: u64,
+    },
+    /// A state is of another version, dataset, seed or mixture.
+    #[error("the state does not fit: {what}")]
+    State {
+        /// What differs.
+        what: String,
+    },
+    /// A thread of the loader ended without a result.
+    #[error("a loader thread panicked: {message}")]
+    Thread {
+        /// What it said.
+        message: String,
+    },
+    /// A document was asked for that the split does not have.
+    #[error("split `{split}` has no document `{document}`")]
+    UnknownDocument {
+        /// The split.
+        split: String,
+        /// The document's key or id.
+        document: String,
+    },
+}
+
+/// A result whose error is [`enum@Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+fn list(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}

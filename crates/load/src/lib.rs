@@ -1,0 +1,38 @@
+//! Packed rows as training batches.
+//!
+//! ```text
+//!  manifest.json ──▶ dataset ──▶ mix ─────▶ order ─────▶ stream ───▶ rows ────────▶ batch ───▶ loader
+//!                    rows by     which      which row    the rows    pages or       ids,       threads ahead,
+//!                    number      source     of it        of a step   decoded cache  labels     state behind
+//! ```
+//!
+//! Which row stands at which place is a pure function of the seed and of numbers that fit into a few hundred
+//! bytes ([`State`]): nothing is drawn, kept or replayed. So a run goes on exactly where it was, with another
+//! world size, batch size or number of threads, and the way from a batch to its documents and back is
+//! arithmetic.
+//!
+//! The crate reads local folders through [`mashbill_format::read_at::ReadAt`] and starts threads only in
+//! [`Loader`]. It does not know Python, and it never writes but into a cache folder it is given.
+
+mod error;
+mod dataset;
+mod mix;
+mod order;
+mod state;
+mod stream;
+mod rows;
+mod cache;
+mod batch;
+mod loader;
+mod locate;
+
+pub use batch::{Batch, Columns, Documents, LabelConvention};
+pub use cache::{CachedShard, build_cache};
+pub use dataset::{Dataset, Shard, Split};
+pub use error::{Error, Result};
+pub use loader::{Loader, LoaderOptions, OnError};
+pub use locate::{Appearance, LocatedDocument, LocatedRow, Locator};
+pub use mix::{Mixture, Stage, Target};
+pub use order::{Order, Permutation, Shuffle};
+pub use state::State;
+pub use stream::{LastBatch, Step, Stream, StreamOptions};

@@ -1,0 +1,299 @@
+//! Batches, made ahead by threads and delivered in order.
+//!
+//! A thread takes the next step's rows off the stream and makes the batch by itself, so batches are made in
+//! parallel while the order stays the stream's. A ring of fixed size bounds how far the threads run ahead. Each
+//! batch carries the state after it; the loader's own state is that of the last one delivered.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use crate::batch::{Batch, Columns};
+use crate::dataset::Dataset;
+use crate::error::{Error, Result};
+use crate::rows::{RowBuffer, RowStore};
+use crate::state::State;
+use crate::stream::{Step, Stream, StreamOptions};
+
+/// What becomes of a row that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnError {
+    /// The loader says so and stops.
+    Raise,
+    /// A row of padding stands in its place, without targets, and is counted: batches keep their shape and
+    /// ranks their steps.
+    Skip,
+}
+
+/// How batches are made.
+#[derive(Debug, Clone)]
+pub struct LoaderOptions {
+    /// Which rows each step has.
+    pub stream: StreamOptions,
+    /// The arrays of a batch.
+    pub columns: Columns,
+    /// Threads that make batches; 0: they are made when they are asked for.
+    pub threads: usize,
+    /// Batches that are ready or under way at most; what the threads hold is bounded by it.
+    pub prefetch: usize,
+    /// The folder of decoded rows that [`crate::build_cache`] filled; none: rows come straight from the shards.
+    pub cache: Option<PathBuf>,
+    /// What becomes of a row that cannot be read.
+    pub on_error: OnError,
+}
+
+/// The batches of one rank.
+#[derive(Debug)]
+pub struct Loader {
+    maker: Arc<Maker>,
+    /// The stream where no thread has it.
+    ahead: Ahead,
+    state: State,
+    skipped: u64,
+    /// For questions about other steps.
+    stream: Stream,
+}
+
+#[derive(Debug)]
+enum Ahead {
+    None(Box<Stream>, Box<RowBuffer>),
+    Threads(Threads),
+}
+
+/// What threads need to make a batch.
+#[derive(Debug)]
+struct Maker {
+    rows: RowStore,
+    row_length: usize,
+    pad_id: i32,
+    columns: Columns,
+    on_error: OnError,
+}
+
+impl Loader {
+    /// A loader of `dataset`, from the beginning or from `state`. Threads start with it.
+    ///
+    /// # Errors
+    /// Those of [`Stream::new`]; [`Error::Shard`] where a shard is missing and errors are not skipped;
+    /// [`Error::Option`].
+    pub fn new(dataset: Arc<Dataset>, options: LoaderOptions, state: Option<&State>) -> Result<Self> {
+        if options.on_error == OnError::Raise {
+            dataset.check_shards()?;
+        }
+        if options.threads > 0 && options.prefetch == 0 {
+            return Err(Error::Option { what: "threads that prefetch nothing do nothing".into() });
+        }
+        let stream = Stream::new(&dataset, options.stream, state)?;
+        let with_pieces = options.columns.documents || options.columns.mask_borders;
+        let maker = Arc::new(Maker {
+            row_length: dataset.row_length,
+            pad_id: dataset.pad_id as i32,
+            rows: RowStore::new(dataset, options.cache, with_pieces),
+            columns: options.columns,
+            on_error: options.on_error,
+        });
+        let ahead = match options.threads {
+            0 => Ahead::None(Box::new(stream.clone()), Box::default()),
+            threads => Ahead::Threads(Threads::start(&maker, stream.clone(), threads, options.prefetch)?),
+        };
+        Ok(Self { maker, ahead, state: stream.state(), skipped: 0, stream })
+    }
+
+    /// The next batch; none after the last step.
+    ///
+    /// # Errors
+    /// [`Error::Shard`] and [`Error::File`] where a row cannot be read, [`Error::TooManyEpochs`], and
+    /// [`Error::Thread`] where a thread has ended. The loader stays where it is.
+    pub fn next_batch(&mut self) -> Result<Option<Batch>> {
+        let batch = match &mut self.ahead {
+            Ahead::None(stream, buffer) => {
+                let mut next = stream.clone();
+                let step = next.next_step()?;
+                let made = step.map(|step| self.maker.make(step, next.state(), buffer)).transpose()?;
+                *stream = next;
+                made
+            }
+            Ahead::Threads(threads) => threads.next(self.state.step)?,
+        };
+        if let Some(batch) = &batch {
+            self.state = batch.state.clone();
+            self.skipped += batch.skipped;
+        }
+        Ok(batch)
+    }
+
+    /// The state after the last batch that was delivered.
+    #[must_use]
+    pub const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Rows skipped so far by this loader, on this rank.
+    #[must_use]
+    pub const fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    /// The stream, for questions about any step.
+    #[must_use]
+    pub const fn stream(&self) -> &Stream {
+        &self.stream
+    }
+}
+
+impl Maker {
+    fn make(&self, step: Step, state: State, buffer: &mut RowBuffer) -> Result<Batch> {
+        let mut batch = Batch::empty(step.rows.len(), self.row_length, self.columns, state);
+        (batch.step, batch.epoch, batch.ends_epoch) = (step.step, step.epoch, step.ends_epoch);
+        for row in step.rows {
+            match (self.rows.read(row, buffer), self.on_error) {
+                (Ok(()), _) => batch.push(row, buffer, self.columns),
+                (Err(error), OnError::Raise) => return Err(error),
+                (Err(_), OnError::Skip) => batch.push_skipped(row, self.pad_id, self.columns),
+            }
+        }
+        Ok(batch)
+    }
+}
+
+/// The threads of a loader; they end with it.
+#[derive(Debug)]
+struct Threads {
+    ring: Arc<Ring>,
+    handles: Vec<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Ring {
+    maker: Arc<Maker>,
+    prefetch: usize,
+    state: Mutex<RingState>,
+    /// A batch is ready, or will never be.
+    ready: Condvar,
+    /// There is room, or no more work.
+    room: Condvar,
+}
+
+#[derive(Debug)]
+struct RingState {
+    stream: Stream,
+    made: BTreeMap<u64, Result<Option<Batch>>>,
+    under_way: usize,
+    /// The stream has ended, failed, or nobody wants more.
+    ended: bool,
+}
+
+impl Threads {
+    fn start(maker: &Arc<Maker>, stream: Stream, threads: usize, prefetch: usize) -> Result<Self> {
+        let state = RingState { stream, made: BTreeMap::new(), under_way: 0, ended: false };
+        let ring = Arc::new(Ring {
+            maker: Arc::clone(maker),
+            prefetch,
+            state: Mutex::new(state),
+            ready: Condvar::new(),
+            room: Condvar::new(),
+        });
+        let mut started = Self { ring, handles: Vec::new() };
+        for index in 0..threads.min(prefetch) {
+            let ring = Arc::clone(&started.ring);
+            let thread = std::thread::Builder::new().name(format!("mashbill-load-{index}"));
+            let handle = thread
+                .spawn(move || ring.work())
+                .map_err(|error| Error::Thread { message: error.to_string() })?;
+            started.handles.push(handle);
+        }
+        Ok(started)
+    }
+
+    /// The batch of step `step`.
+    fn next(&self, step: u64) -> Result<Option<Batch>> {
+        let mut state = self.ring.lock();
+        loop {
+            match state.made.remove(&step) {
+                Some(Ok(Some(batch))) => {
+                    self.ring.room.notify_one();
+                    return Ok(Some(batch));
+                }
+                Some(Ok(None)) => {
+                    state.made.insert(step, Ok(None));
+                    return Ok(None);
+                }
+                Some(Err(error)) => {
+                    // Asked again, the same step gives the same error, in words.
+                    let again = Error::Thread { message: error.to_string() };
+                    state.made.insert(step, Err(again));
+                    return Err(error);
+                }
+                None => state = self.ring.ready.wait(state).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+}
+
+impl Ring {
+    fn lock(&self) -> MutexGuard<'_, RingState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes batches until there are no more.
+    fn work(&self) {
+        let mut buffer = RowBuffer::default();
+        while let Some((step, state)) = self.take() {
+            let number = step.step;
+            // Whatever happens, somebody waits for this step: it gets a batch or an error, never nothing.
+            let made = catch_unwind(AssertUnwindSafe(|| self.maker.make(step, state, &mut buffer)));
+            let made = made.unwrap_or_else(|panic| Err(Error::Thread { message: message(&*panic) }));
+            let mut state = self.lock();
+            state.under_way -= 1;
+            state.ended |= made.is_err();
+            state.made.insert(number, made.map(Some));
+            self.ready.notify_all();
+            self.room.notify_all();
+        }
+    }
+
+    /// The next step to make; none where there is none.
+    fn take(&self) -> Option<(Step, State)> {
+        let mut state = self.lock();
+        loop {
+            if state.ended {
+                return None;
+            }
+            if state.made.len() + state.under_way < self.prefetch {
+                let number = state.stream.state().step;
+                match state.stream.next_step() {
+                    Ok(Some(step)) => {
+                        state.under_way += 1;
+                        let after = state.stream.state();
+                        return Some((step, after));
+                    }
+                    Ok(None) => drop(state.made.insert(number, Ok(None))),
+                    Err(error) => drop(state.made.insert(number, Err(error))),
+                }
+                state.ended = true;
+                self.ready.notify_all();
+                self.room.notify_all();
+                return None;
+            }
+            state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.ring.lock().ended = true;
+        self.ring.room.notify_all();
+        for handle in self.handles.drain(..) {
+            // Panics were caught where they happened.
+            drop(handle.join());
+        }
+    }
+}
+
+fn message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message").to_owned()
+}

@@ -1,0 +1,220 @@
+//! Which row stands at which place of an epoch.
+//!
+//! A keyed permutation instead of a shuffled list: no memory, any place computed by itself, and
+//! an inverse that says where a row stands. The network is a Feistel one over the smallest power of two that
+//! holds the rows; what falls outside is sent through again (cycle walking), less than twice on average. It is
+//! no cipher and need not be: it has to look random to statistics, which the tests hold it to.
+//! Source: Black and Rogaway, "Ciphers with Arbitrary Finite Domains", 2002.
+
+use serde::{Deserialize, Serialize};
+
+/// The version of everything that decides on the order; a state carries it.
+pub(crate) const ALGORITHM: u32 = 1;
+
+/// Rounds of the network. The tests of chance pass with a margin.
+const ROUNDS: usize = 8;
+
+/// Tokens among which rows are shuffled freely with [`Shuffle::Blocks`]: 64 MiB of them are in memory.
+const WINDOW_TOKENS: u64 = 1 << 24;
+
+/// A permutation of `0..count`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permutation {
+    count: u64,
+    /// Bits of the left and of the right half.
+    bits: [u32; 2],
+    keys: [u64; ROUNDS],
+}
+
+/// How rows are shuffled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Shuffle {
+    /// Any row may stand anywhere.
+    Full,
+    /// Blocks of 2^20 tokens are shuffled, then the rows of 16 blocks among one another: still a permutation of
+    /// all rows, and each page is decoded once. For data that is read straight from slow disks.
+    Blocks,
+    /// Rows stand as in the shards, in every epoch.
+    Off,
+}
+
+/// The order of the rows of one source in every epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    shuffle: Shuffle,
+    seed: u64,
+    stream: u64,
+    rows: u64,
+    block_rows: u64,
+    window_rows: u64,
+}
+
+impl Permutation {
+    /// The permutation of `0..count` (1 or more) with the given key.
+    #[must_use]
+    pub fn new(count: u64, key: u64) -> Self {
+        // Two bits at least, so that both halves have one.
+        let bits = (u64::BITS - count.saturating_sub(1).leading_zeros()).max(2);
+        let mut state = key;
+        let keys = std::array::from_fn(|_| {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            mix(state)
+        });
+        Self { count, bits: [bits / 2, bits - bits / 2], keys }
+    }
+
+    /// The element at place `index`, which is below `count`.
+    #[must_use]
+    pub fn at(&self, index: u64) -> u64 {
+        debug_assert!(index < self.count);
+        let mut value = index;
+        loop {
+            value = self.forward(value);
+            if value < self.count {
+                return value;
+            }
+        }
+    }
+
+    /// The place of `element`, which is below `count`.
+    #[must_use]
+    pub fn index_of(&self, element: u64) -> u64 {
+        debug_assert!(element < self.count);
+        let mut value = element;
+        loop {
+            value = self.backward(value);
+            if value < self.count {
+                return value;
+            }
+        }
+    }
+
+    fn forward(&self, value: u64) -> u64 {
+        let mut halves = self.split(value);
+        for (round, key) in self.keys.iter().enumerate() {
+            self.turn(&mut halves, round, *key);
+        }
+        halves[0] << self.bits[1] | halves[1]
+    }
+
+    fn backward(&self, value: u64) -> u64 {
+        let mut halves = self.split(value);
+        for (round, key) in self.keys.iter().enumerate().rev() {
+            self.turn(&mut halves, round, *key);
+        }
+        halves[0] << self.bits[1] | halves[1]
+    }
+
+    fn split(&self, value: u64) -> [u64; 2] {
+        [value >> self.bits[1], value & ((1 << self.bits[1]) - 1)]
+    }
+
+    /// One round: changes one half by a function of the other. It undoes itself.
+    fn turn(&self, halves: &mut [u64; 2], round: usize, key: u64) {
+        let (changed, other) = (round % 2, 1 - round % 2);
+        halves[changed] ^= mix(halves[other] ^ key) & ((1 << self.bits[changed]) - 1);
+    }
+}
+
+impl Order {
+    /// The order of `rows` rows (1 or more) that belongs to `seed` and the source's own number `stream`;
+    /// a block is `block_rows` rows, of `row_length` tokens each.
+    #[must_use]
+    pub fn new(
+        shuffle: Shuffle,
+        seed: u64,
+        stream: u64,
+        rows: u64,
+        block_rows: usize,
+        row_length: usize,
+    ) -> Self {
+        let block_rows = block_rows.max(1) as u64;
+        let block_tokens = (block_rows * row_length as u64).max(1);
+        let blocks = (WINDOW_TOKENS / block_tokens).max(1);
+        Self { shuffle, seed, stream, rows, block_rows, window_rows: blocks * block_rows }
+    }
+
+    /// Rows in an epoch.
+    #[must_use]
+    pub const fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// The row at place `index` of epoch `epoch`; below [`Order::rows`] both.
+    #[must_use]
+    pub fn row(&self, epoch: u64, index: u64) -> u64 {
+        match self.shuffle {
+            Shuffle::Off => index,
+            Shuffle::Full => self.permutation(epoch, 0, self.rows).at(index),
+            Shuffle::Blocks => {
+                let (window, start, count) = self.window(index);
+                self.block_row(epoch, start + self.permutation(epoch, window + 1, count).at(index - start))
+            }
+        }
+    }
+
+    /// The place of row `row` in epoch `epoch`.
+    #[must_use]
+    pub fn index(&self, epoch: u64, row: u64) -> u64 {
+        match self.shuffle {
+            Shuffle::Off => row,
+            Shuffle::Full => self.permutation(epoch, 0, self.rows).index_of(row),
+            Shuffle::Blocks => {
+                let place = self.block_index(epoch, row);
+                let (window, start, count) = self.window(place);
+                start + self.permutation(epoch, window + 1, count).index_of(place - start)
+            }
+        }
+    }
+
+    fn permutation(&self, epoch: u64, number: u64, count: u64) -> Permutation {
+        let key = [self.seed, self.stream, epoch, number];
+        Permutation::new(count, key.into_iter().fold(u64::from(ALGORITHM), |key, part| mix(mix(key) ^ part)))
+    }
+
+    /// The window around a place: its number, its first place and its places.
+    fn window(&self, place: u64) -> (u64, u64, u64) {
+        let window = place / self.window_rows;
+        let start = window * self.window_rows;
+        (window, start, self.window_rows.min(self.rows - start))
+    }
+
+    /// The row at a place where only the blocks are shuffled. The last block, which may be short, stands
+    /// anywhere among the others.
+    fn block_row(&self, epoch: u64, place: u64) -> u64 {
+        let (blocks, rest, rest_start) = self.blocks(epoch);
+        let place = match place.checked_sub(rest_start) {
+            Some(in_rest) if in_rest < rest => return blocks * self.block_rows + in_rest,
+            Some(after) => rest_start + after - rest,
+            None => place,
+        };
+        let block = self.permutation(epoch, 0, blocks).at(place / self.block_rows);
+        block * self.block_rows + place % self.block_rows
+    }
+
+    fn block_index(&self, epoch: u64, row: u64) -> u64 {
+        let (blocks, rest, rest_start) = self.blocks(epoch);
+        let block = row / self.block_rows;
+        if block == blocks {
+            return rest_start + row % self.block_rows;
+        }
+        let place =
+            self.permutation(epoch, 0, blocks).index_of(block) * self.block_rows + row % self.block_rows;
+        if place < rest_start { place } else { place + rest }
+    }
+
+    /// Full blocks, the rows of the short one, and the place of its first row.
+    fn blocks(&self, epoch: u64) -> (u64, u64, u64) {
+        let blocks = self.rows / self.block_rows;
+        let slot = self.permutation(epoch, u64::MAX, blocks + 1).at(0);
+        (blocks, self.rows % self.block_rows, slot * self.block_rows)
+    }
+}
+
+/// The finalizer of SplitMix64: every bit of the result depends on every bit of `value`.
+const fn mix(mut value: u64) -> u64 {
+    value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    value = (value ^ value >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ value >> 31
+}

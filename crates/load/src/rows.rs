@@ -1,0 +1,221 @@
+//! Rows by number, from wherever they are fastest.
+//!
+//! Straight from the shards a row costs the decoding of its page (32,768 tokens, whatever the row's length), unless the page is still in memory; from the decoded cache it costs one read. Memory is
+//! bounded here: pages of 80 MiB, dictionaries of 16 MiB, and the open files.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mashbill_format::row_cache::{self, RowCache};
+use mashbill_format::shard::{Piece, PiecePage, Scratch, ShardPages, TokenGroup, TokenPage};
+
+use crate::dataset::Dataset;
+use crate::error::{Error, Result};
+
+/// Memory for decoded pages, in bytes: the window of [`crate::Shuffle::Blocks`] and a quarter more.
+const PAGES_BYTES: usize = 80 << 20;
+
+/// Row groups whose dictionaries are kept: 256 KiB each, with up to 65,536 different tokens in a group.
+const GROUPS: usize = 64;
+
+/// Shards that are open at a time; systems allow a process 1,024 files by default.
+const FILES: usize = 512;
+
+/// All rows of a dataset, for many threads at a time.
+#[derive(Debug)]
+pub(crate) struct RowStore {
+    dataset: Arc<Dataset>,
+    cache: Option<PathBuf>,
+    with_pieces: bool,
+    shards: Kept<usize, ShardPages>,
+    groups: Kept<(usize, usize), TokenGroup>,
+    pages: Kept<(usize, usize, usize), PageRows>,
+    caches: Kept<usize, RowCache>,
+}
+
+/// One row, decoded.
+#[derive(Debug, Default)]
+pub(crate) struct RowBuffer {
+    pub(crate) input_ids: Vec<i32>,
+    /// The label of the last position.
+    pub(crate) last_label: i32,
+    /// Tokens before the padding.
+    pub(crate) real_tokens: usize,
+    /// The documents' pieces; empty where they are not wanted.
+    pub(crate) pieces: Vec<Piece>,
+    bytes: Vec<u8>,
+    scratch: Scratch,
+}
+
+#[derive(Debug)]
+struct PageRows {
+    tokens: TokenPage,
+    pieces: Option<PiecePage>,
+}
+
+impl RowStore {
+    /// The rows of `dataset`; from the decoded rows in the folder `cache`, where there is one, else from the shards.
+    pub(crate) fn new(dataset: Arc<Dataset>, cache: Option<PathBuf>, with_pieces: bool) -> Self {
+        let page_bytes = 4 * dataset.row_length * dataset.layout.rows_per_page.max(1);
+        Self {
+            dataset,
+            cache,
+            with_pieces,
+            shards: Kept::new(FILES),
+            groups: Kept::new(GROUPS),
+            pages: Kept::new((PAGES_BYTES / page_bytes.max(1)).max(2)),
+            caches: Kept::new(FILES),
+        }
+    }
+
+    /// Reads row `row` of the dataset into `buffer`.
+    ///
+    /// # Errors
+    /// [`Error::Shard`] where the shard cannot be read, [`Error::File`] where the cache cannot.
+    pub(crate) fn read(&self, row: u64, buffer: &mut RowBuffer) -> Result<()> {
+        buffer.pieces.clear();
+        let shard = self.dataset.shard_of(row);
+        let in_shard = row - self.dataset.shards[shard].first_row;
+        match &self.cache {
+            Some(folder) => self.read_cached(folder, shard, in_shard, buffer),
+            None => self.read_page(shard, in_shard, buffer).map_err(|error| self.of_shard(shard, error)),
+        }
+    }
+
+    fn read_cached(
+        &self,
+        folder: &std::path::Path,
+        shard: usize,
+        row: u64,
+        buffer: &mut RowBuffer,
+    ) -> Result<()> {
+        let cache = self.caches.get(shard, || {
+            let shard = &self.dataset.shards[shard];
+            let path = folder.join(row_cache::file_name(shard.checksum));
+            RowCache::open(&path, shard.checksum, self.dataset.row_length, shard.rows)
+        })?;
+        let cached = cache.row(row, &mut buffer.bytes)?;
+        buffer.input_ids.clear();
+        buffer.input_ids.extend(cached.input_ids.iter().map(|id| i32::from_le_bytes(*id)));
+        buffer.last_label = cached.last_label;
+        buffer.real_tokens = cached.real_tokens as usize;
+        if self.with_pieces {
+            cache.pieces(row, &mut buffer.bytes, &mut buffer.pieces)?;
+        }
+        Ok(())
+    }
+
+    fn read_page(
+        &self,
+        shard: usize,
+        row: u64,
+        buffer: &mut RowBuffer,
+    ) -> mashbill_format::error::Result<()> {
+        let pages = self.shard(shard)?;
+        let (group, page, index) = pages.place(row);
+        let rows = self.pages.get((shard, group, page), || {
+            let scratch = &mut buffer.scratch;
+            let tokens = self.groups.get((shard, group), || pages.token_group(group, scratch))?;
+            let scratch = &mut buffer.scratch;
+            let pieces = self.with_pieces.then(|| pages.piece_page(group, page, scratch)).transpose()?;
+            Ok(PageRows { tokens: pages.token_page(&tokens, page, &mut buffer.scratch)?, pieces })
+        })?;
+        let row_length = self.dataset.row_length;
+        buffer.input_ids.clear();
+        buffer.input_ids.extend_from_slice(&rows.tokens.input_ids[index * row_length..][..row_length]);
+        buffer.last_label = rows.tokens.last_labels[index];
+        buffer.real_tokens = rows.tokens.real_tokens[index] as usize;
+        if let Some(pieces) = &rows.pieces {
+            let start = index.checked_sub(1).map_or(0, |before| pieces.ends[before] as usize);
+            buffer.pieces.extend_from_slice(&pieces.pieces[start..pieces.ends[index] as usize]);
+        }
+        Ok(())
+    }
+
+    fn shard(&self, shard: usize) -> mashbill_format::error::Result<Arc<ShardPages>> {
+        self.shards.get(shard, || {
+            let Dataset { row_length, layout, .. } = *self.dataset;
+            let shard = &self.dataset.shards[shard];
+            let pages = ShardPages::open(&shard.path, row_length, layout)?;
+            if pages.rows() == shard.rows {
+                return Ok(pages);
+            }
+            let what = format!("it has {} rows where the manifest says {}", pages.rows(), shard.rows);
+            Err(mashbill_format::Error::Damaged { path: shard.path.clone(), what })
+        })
+    }
+
+    /// An error of a shard's, with what a user needs to find it.
+    fn of_shard(&self, shard: usize, error: mashbill_format::Error) -> Error {
+        let shard = &self.dataset.shards[shard];
+        let what = match &error {
+            mashbill_format::Error::Io { source, .. } => format!("cannot be read: {source}"),
+            mashbill_format::Error::Damaged { what, .. } => format!("is damaged: {what}"),
+            other => format!("cannot be read: {other}"),
+        };
+        Error::Shard { split: self.dataset.splits[shard.split].name.clone(), path: shard.path.clone(), what }
+    }
+}
+
+/// The last values that were used, up to a number; each is made by one thread while others wait for it.
+#[derive(Debug)]
+struct Kept<K, V> {
+    most: usize,
+    values: Mutex<Values<K, V>>,
+}
+
+#[derive(Debug)]
+struct Values<K, V> {
+    by_key: HashMap<K, Entry<V>>,
+    clock: u64,
+}
+
+#[derive(Debug)]
+struct Entry<V> {
+    value: Arc<Mutex<Option<Arc<V>>>>,
+    used: u64,
+}
+
+impl<K: Hash + Eq + Copy, V> Kept<K, V> {
+    fn new(most: usize) -> Self {
+        Self { most, values: Mutex::new(Values { by_key: HashMap::new(), clock: 0 }) }
+    }
+
+    /// The value of `key`, made by `make` where it is not kept.
+    fn get<E>(
+        &self,
+        key: K,
+        make: impl FnOnce() -> std::result::Result<V, E>,
+    ) -> std::result::Result<Arc<V>, E> {
+        let entry = self.entry(key);
+        // A thread that panicked while it made the value has left none behind.
+        let mut value = entry.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(value) = &*value {
+            return Ok(Arc::clone(value));
+        }
+        let made = Arc::new(make()?);
+        *value = Some(Arc::clone(&made));
+        Ok(made)
+    }
+
+    fn entry(&self, key: K) -> Arc<Mutex<Option<Arc<V>>>> {
+        let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
+        values.clock += 1;
+        let clock = values.clock;
+        if let Some(entry) = values.by_key.get_mut(&key) {
+            entry.used = clock;
+            return Arc::clone(&entry.value);
+        }
+        if values.by_key.len() >= self.most {
+            // A look at every entry, which is nothing beside making one.
+            let oldest = values.by_key.iter().min_by_key(|(_, entry)| entry.used).map(|(key, _)| *key);
+            oldest.map(|key| values.by_key.remove(&key));
+        }
+        let entry = Entry { value: Arc::default(), used: clock };
+        let value = Arc::clone(&entry.value);
+        values.by_key.insert(key, entry);
+        value
+    }
+}
