@@ -2,6 +2,8 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::commands::doctor::DoctorArgs;
+use crate::commands::inspect::InspectArgs;
 use crate::commands::quickstart::QuickstartArgs;
 use crate::commands::tokenize::TokenizeArgs;
 use crate::commands::verify::VerifyArgs;
@@ -13,7 +15,7 @@ use crate::commands::verify::VerifyArgs;
 #[command(name = "mashbill", version, propagate_version = true, max_term_width = 100)]
 #[command(
     after_help = "Exit codes: 0 done, 1 unexpected error, 2 usage, 3 incomplete (run it again, it goes on), \
-    4 verify found problems, 130 interrupted (state saved)."
+    4 verify or doctor found problems, 130 interrupted (state saved)."
 )]
 pub(crate) struct Args {
     /// Print nothing but warnings and errors
@@ -27,5 +29,7 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     Tokenize(TokenizeArgs),
     Verify(VerifyArgs),
+    Inspect(InspectArgs),
     Quickstart(QuickstartArgs),
+    Doctor(DoctorArgs),
 }

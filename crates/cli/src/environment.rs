@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use anyhow::{Context, Result};
+use mashbill_format::manifest::Manifest;
 use mashbill_hub::{Revision, Settings, Wait, tokenizer_files};
-use mashbill_tokenize::tokenizer::{self, EMBEDDED, Tokenizer, TokenizerFiles, TokenizerOptions};
+use mashbill_tokenize::tokenizer::{
+    self, EMBEDDED, SpecialTokensInText, Tokenizer, TokenizerFiles, TokenizerOptions,
+};
 
 use crate::hints::Usage;
 use crate::printer::Printer;
@@ -37,13 +40,18 @@ pub(crate) fn find_tokenizer(name: &str, printer: &Printer) -> Result<TokenizerF
     from_hub(name, printer)
 }
 
-fn from_hub(name: &str, printer: &Printer) -> Result<TokenizerFiles> {
-    let settings = Settings::from_env(&|variable| {
+/// How the Hub is reached from this machine.
+pub(crate) fn hub_settings() -> Result<Settings> {
+    Ok(Settings::from_env(&|variable| {
         std::env::var(variable).ok().or_else(|| match variable {
             "HOME" => Some(std::env::home_dir()?.display().to_string()),
             _ => None,
         })
-    })?;
+    })?)
+}
+
+fn from_hub(name: &str, printer: &Printer) -> Result<TokenizerFiles> {
+    let settings = hub_settings()?;
     let wait = |wait: Wait<'_>| {
         printer.line(format_args!(
             "{}; trying again in {:.0} s",
@@ -84,6 +92,27 @@ pub(crate) fn load_tokenizer(
     }
     for note in &tokenizer.identity().notes {
         printer.line(format_args!("note: {note}"));
+    }
+    Ok(tokenizer)
+}
+
+/// The tokenizer with which a folder was made, or the one that is called `name`.
+pub(crate) fn tokenizer_of(manifest: &Manifest, name: Option<&str>, printer: &Printer) -> Result<Tokenizer> {
+    let files = find_tokenizer(name.unwrap_or(&manifest.tokenizer), printer)?;
+    let identity = &manifest.tokenizer_identity;
+    let options = TokenizerOptions {
+        add_bos: !identity.ids_before.is_empty(),
+        add_eos: !identity.ids_after.is_empty(),
+        eos_token: identity.eos.as_ref().map(|eos| eos.token.clone()),
+        special_tokens_in_text: match identity.special_tokens_in_text.as_str() {
+            "split" => SpecialTokensInText::Split,
+            "reject" => SpecialTokensInText::Reject,
+            _ => SpecialTokensInText::Encode,
+        },
+    };
+    let tokenizer = load_tokenizer(&files, &options, printer)?;
+    if tokenizer.identity().sha256 != identity.sha256 {
+        return Err(Usage::OtherTokenizer { name: files.name.clone() }.into());
     }
     Ok(tokenizer)
 }

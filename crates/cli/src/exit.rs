@@ -18,7 +18,7 @@ pub(crate) enum Exit {
     Usage,
     /// Part is done; the same command goes on.
     Incomplete,
-    /// `verify` found problems.
+    /// `verify` or `doctor` found problems.
     Problems,
     /// Interrupted by the user; the same command goes on.
     Interrupted,

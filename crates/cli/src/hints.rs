@@ -25,8 +25,14 @@ pub(crate) enum Usage {
     Threads,
     #[error("`{}` holds nothing to verify: no manifest.json and no JSON Lines", path.display())]
     NothingToVerify { path: PathBuf },
+    #[error("`{}` holds nothing to look at: no manifest.json and no JSON Lines", path.display())]
+    NothingToInspect { path: PathBuf },
+    #[error("{what} was not found in `{}`", path.display())]
+    NothingFound { what: String, path: PathBuf },
     #[error("`{}` does not exist", path.display())]
     NotThere { path: PathBuf },
+    #[error("`{name}` is not the tokenizer that the folder was made with")]
+    OtherTokenizer { name: String },
     #[error("no tokenizer at `{}`", path.display())]
     NoTokenizerFile { path: PathBuf },
     #[error("`{}` holds something else already", path.display())]
@@ -63,10 +69,15 @@ fn usage_hint(usage: &Usage) -> String {
         Usage::ShardSize { .. } => "the guide's shards have --shard-size 2".into(),
         Usage::MaxDocument { .. } => "the default is --max-document 256000000".into(),
         Usage::Threads => "leave --threads out to use what the machine has".into(),
+        Usage::OtherTokenizer { .. } => "name the right one with `--tokenizer`".into(),
         Usage::NoTokenizerFile { .. } => embedded_hint(),
         Usage::NothingToVerify { .. } => {
             "give the folder that `mashbill tokenize` wrote (its `--output`), or one with .jsonl files".into()
         }
+        Usage::NothingToInspect { .. } => {
+            "give the folder that `mashbill tokenize` wrote (its `--output`), or one with .jsonl files".into()
+        }
+        Usage::NothingFound { .. } => "`mashbill inspect PATH --random` shows what there is".into(),
         Usage::NotThere { .. } => "check the path".into(),
         Usage::NotOurFolder { .. } => "choose an empty or new folder with --output".into(),
     }
@@ -88,7 +99,9 @@ pub(crate) fn remedy_hint(remedy: &Remedy, folder: &Path) -> String {
         Remedy::MoveAway { file } => format!("if nobody needs it: mv {folder}/{file} somewhere else"),
         Remedy::RunAgain => "give the `mashbill tokenize` command that made it again: it goes on".into(),
         Remedy::Prune => "`mashbill tokenize … --prune` removes such splits".into(),
-        Remedy::CorrectLine => "correct the line; `mashbill tokenize` sets it aside and counts it".into(),
+        Remedy::CorrectLine => {
+            "correct or remove the line; `mashbill tokenize` sets lines aside that are no records".into()
+        }
         _ => "make it again".into(),
     }
 }

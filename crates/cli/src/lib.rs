@@ -34,7 +34,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let outcome = match &args.command {
         Command::Tokenize(tokenize) => commands::tokenize::run(tokenize, &printer),
         Command::Verify(verify) => commands::verify::run(verify, &printer),
+        Command::Inspect(inspect) => commands::inspect::run(inspect, &printer),
         Command::Quickstart(quickstart) => commands::quickstart::run(quickstart, &printer),
+        Command::Doctor(doctor) => commands::doctor::run(doctor, &printer),
     };
     match outcome {
         Ok(exit) => exit.into(),

@@ -19,6 +19,7 @@ pub mod checksum;
 pub mod atomic;
 pub mod layout;
 pub mod record;
+pub mod records;
 pub mod row_group;
 pub mod encode;
 mod decode;
@@ -31,6 +32,7 @@ pub mod row_cache;
 pub mod journal;
 pub mod stats;
 pub mod manifest;
+pub mod split_rows;
 pub mod verify;
 
 pub use error::Error;

@@ -9,6 +9,7 @@
 mod problem;
 mod findings;
 mod progress;
+mod threads;
 mod folder;
 mod books;
 mod beside;
@@ -19,6 +20,7 @@ mod values;
 mod links;
 mod work;
 mod tokenized;
+mod raw;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -27,7 +29,7 @@ use serde::Serialize;
 
 use crate::error::Result;
 
-pub use folder::{FolderKind, folder_kind};
+pub use folder::{FolderKind, folder_kind, json_lines_below};
 pub use problem::{Kind, Place, Problem, Remedy, Severity};
 pub use progress::{Event, Progress};
 
@@ -76,7 +78,8 @@ impl Report {
     }
 }
 
-/// Checks the tokenized folder at `path`: `interrupted` ends it early.
+/// Checks the folder at `path`, or the file of JSON Lines, as what it is; none where it is neither. `interrupted`
+/// ends it early.
 ///
 /// # Errors
 /// [`Error::Io`](crate::Error::Io) where the folder itself cannot be read,
@@ -87,6 +90,11 @@ pub fn verify(
     options: Options,
     interrupted: &AtomicBool,
     on_event: &mut dyn FnMut(Event),
-) -> Result<Report> {
-    tokenized::verify(path, options, interrupted, on_event)
+) -> Result<Option<Report>> {
+    let Some(kind) = folder_kind(path)? else { return Ok(None) };
+    let verify = match kind {
+        FolderKind::Tokenized => tokenized::verify,
+        FolderKind::Raw => raw::verify,
+    };
+    verify(path, options, interrupted, on_event).map(Some)
 }

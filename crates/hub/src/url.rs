@@ -26,6 +26,11 @@ impl Endpoint {
         &self.origin
     }
 
+    /// The endpoint itself.
+    pub(crate) fn root(&self) -> Uri {
+        format!("{}/", self.base).parse().expect("a checked endpoint is an address")
+    }
+
     /// The page of a repository, where access to it is asked for.
     pub(crate) fn page(&self, repo: &RepoId) -> String {
         format!("{}/{}{repo}", self.base, repo.kind().prefix())

@@ -8,9 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use mashbill_format::verify::{
-    self, Event, FolderKind, Options, Problem, Remedy, Report, Severity, folder_kind,
-};
+use mashbill_format::verify::{self, Event, FolderKind, Options, Problem, Remedy, Report, Severity};
 use serde::Serialize;
 
 use crate::exit::Exit;
@@ -20,12 +18,13 @@ use crate::progress::ProgressView;
 
 const EXAMPLES: &str = "\
 Examples:
+  mashbill verify data/distillation
   mashbill verify data/distillation_preprocessed
   mashbill verify tokenized --json | jq '.folders[].problems[] | .place.file + \": \" + .detail'";
 
-/// Check that tokenized folders hold what they say they hold: every byte of the shards, every number
+/// Check that folders hold what they should: records in JSON Lines, every byte of tokenized shards
 ///
-/// Recomputes the manifest's sums and identities, and compares every shard with it and with the document table:
+/// JSON Lines: every line is a record, none stands twice. Tokenized folders: recomputes the manifest's sums and identities, and compares every shard with it and with the document table:
 /// checksum, rows, lengths, ids, masks, labels, documents. Each problem says where, what, and what mends it.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
@@ -89,9 +88,6 @@ fn check(path: &Path, options: Options, interrupted: &AtomicBool, printer: &Prin
     if !path.exists() {
         return Err(Usage::NotThere { path: path.to_owned() }.into());
     }
-    if folder_kind(path)? != Some(FolderKind::Tokenized) {
-        return Err(Usage::NothingToVerify { path: path.to_owned() }.into());
-    }
     let started = Instant::now();
     let mut view = ProgressView::new(printer);
     let report = verify::verify(path, options, interrupted, &mut |event| {
@@ -105,7 +101,7 @@ fn check(path: &Path, options: Options, interrupted: &AtomicBool, printer: &Prin
         }
     });
     view.finish();
-    let report = report?;
+    let report = report?.ok_or_else(|| Usage::NothingToVerify { path: path.to_owned() })?;
     say(&report, started.elapsed().as_secs_f64(), printer);
     Ok(report)
 }
@@ -132,14 +128,19 @@ fn say(report: &Report, seconds: f64, printer: &Printer) {
         }
     }
     let path = report.path.display();
-    let what = format!(
-        "{}, {}, {} tokens, {} in {}",
-        counted(report.documents, "document"),
-        counted(report.rows, "row"),
-        count(report.tokens),
-        size(report.bytes),
-        duration(seconds),
-    );
+    let counts = match report.kind {
+        FolderKind::Tokenized => format!(
+            "{}, {}, {} tokens",
+            counted(report.documents, "document"),
+            counted(report.rows, "row"),
+            count(report.tokens)
+        ),
+        FolderKind::Raw => {
+            let files = counted(report.files, "file");
+            format!("{files}, {}, {}", counted(report.rows, "line"), counted(report.documents, "record"))
+        }
+    };
+    let what = format!("{counts}, {} in {}", size(report.bytes), duration(seconds));
     if report.interrupted {
         printer.line(format_args!("{path}: interrupted before everything was checked"));
     } else if report.errors > 0 {

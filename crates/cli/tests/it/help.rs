@@ -15,10 +15,14 @@ fn of_the_command() {
 
     Commands:
       tokenize    Turn JSONL into packed rows of token ids: Snappy Parquet shards and a manifest.json
-      verify      Check that tokenized folders hold what they say they hold: every byte of the shards,
-                  every number
+      verify      Check that folders hold what they should: records in JSON Lines, every byte of
+                  tokenized shards
+      inspect     Look at rows, documents and records: token borders, ids, document borders, masked
+                  labels
       quickstart  Go the whole way on a few hundred real records that ship with mashbill: offline, in
                   seconds
+      doctor      Look whether everything that a command needs is there: token, Hub, proxy, disk,
+                  tokenizer, Python
       help        Print this message or the help of the given subcommand(s)
 
     Options:
@@ -32,7 +36,7 @@ fn of_the_command() {
               Print version
 
     Exit codes: 0 done, 1 unexpected error, 2 usage, 3 incomplete (run it again, it goes on), 4 verify
-    found problems, 130 interrupted (state saved).
+    or doctor found problems, 130 interrupted (state saved).
     ");
 }
 

@@ -392,7 +392,8 @@ fn threads_change_nothing() {
 #[test]
 fn an_interrupted_check_says_so() {
     let folder = Folder::copy_of(&GOOD.path("out"));
-    let report = verify(&folder.root, Options { threads: 1 }, &AtomicBool::new(true), &mut |_| {}).unwrap();
+    let report = verify(&folder.root, Options { threads: 1 }, &AtomicBool::new(true), &mut |_| {});
+    let report = report.unwrap().unwrap();
     assert!(report.interrupted && !report.is_good());
 }
 
@@ -445,7 +446,7 @@ impl Folder {
 
     fn verify_with(&self, threads: usize) -> Report {
         let mut report =
-            verify(&self.root, Options { threads }, &AtomicBool::new(false), &mut |_| {}).unwrap();
+            verify(&self.root, Options { threads }, &AtomicBool::new(false), &mut |_| {}).unwrap().unwrap();
         report.path = PathBuf::new();
         report
     }

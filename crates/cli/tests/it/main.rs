@@ -19,6 +19,9 @@ mod tokenize;
 mod bad_input;
 mod golden;
 mod verify;
+mod raw;
+mod inspect;
+mod doctor;
 mod injuries;
 #[cfg(unix)]
 mod interruption;

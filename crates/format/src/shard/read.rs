@@ -71,6 +71,12 @@ impl ShardReader {
         self.file.num_row_groups()
     }
 
+    /// Rows in row group `index`.
+    #[must_use]
+    pub fn rows_in_group(&self, index: usize) -> u64 {
+        u64::try_from(self.file.metadata().row_group(index).num_rows()).unwrap_or(0)
+    }
+
     /// All row groups in order, one in memory at a time.
     pub fn row_groups(&self) -> impl Iterator<Item = Result<ShardRows>> + '_ {
         (0..self.row_group_count()).map(|index| self.row_group(index))

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::findings::Findings;
 use super::problem::{Kind, Place, Remedy};
 use crate::error::{Error, Result};
-use crate::layout::{self, Output, is_split_file};
+use crate::layout::{self, Output, REJECTS_SUFFIX, UNITS_SUFFIX, is_split_file};
 use crate::manifest::{Manifest, Split};
 
 /// What is in a folder.
@@ -27,11 +27,27 @@ pub enum FolderKind {
 /// # Errors
 /// [`Error::Io`].
 pub fn folder_kind(path: &Path) -> Result<Option<FolderKind>> {
-    if path.is_file() {
-        return Ok(is_json_lines(path).then_some(FolderKind::Raw));
-    }
-    if Output::new(path).manifest().exists() || Output::new(path).state().exists() {
+    let output = Output::new(path);
+    if output.manifest().is_file() {
         return Ok(Some(FolderKind::Tokenized));
+    }
+    if !json_lines_below(path)?.is_empty() {
+        return Ok(Some(FolderKind::Raw));
+    }
+    // A run that has not finished its first split.
+    Ok(output.state().is_dir().then_some(FolderKind::Tokenized))
+}
+
+/// The files of JSON Lines at or below `path`, sorted; refused lines and what hides behind a dot are none.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn json_lines_below(path: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    if path.is_file() {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        files.extend(is_json_lines(&name).then(|| path.to_owned()));
+        return Ok(files);
     }
     let mut folders = vec![path.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -39,18 +55,18 @@ pub fn folder_kind(path: &Path) -> Result<Option<FolderKind>> {
             let entry = folder.join(&name);
             if is_folder && !name.starts_with('.') {
                 folders.push(entry);
-            } else if is_json_lines(&entry) {
-                return Ok(Some(FolderKind::Raw));
+            } else if !is_folder && is_json_lines(&name) {
+                files.push(entry);
             }
         }
     }
-    Ok(None)
+    files.sort();
+    Ok(files)
 }
 
-/// Whether a file's name ends as those of JSON Lines do.
-fn is_json_lines(path: &Path) -> bool {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    [".jsonl", ".jsonl.gz", ".jsonl.zst"].iter().any(|end| name.ends_with(end))
+fn is_json_lines(name: &str) -> bool {
+    let ends = [".jsonl", ".jsonl.gz", ".jsonl.zst"].iter().any(|end| name.ends_with(end));
+    ends && !name.ends_with(REJECTS_SUFFIX) && !name.ends_with(UNITS_SUFFIX)
 }
 
 /// The names in a folder, sorted, and whether each is a folder.

@@ -82,8 +82,10 @@ pub enum Kind {
     Unfinished,
     /// A split counts for nothing, because its input is gone.
     Vanished,
-    /// A document is not what its source is.
-    Source,
+    /// A line is no record.
+    Line,
+    /// A record stands twice, or another one has its id.
+    Duplicate,
 }
 
 impl Kind {
@@ -115,7 +117,8 @@ impl Kind {
             Self::Units => "units",
             Self::Unfinished => "unfinished",
             Self::Vanished => "vanished",
-            Self::Source => "source",
+            Self::Line => "line",
+            Self::Duplicate => "duplicate",
         }
     }
 }

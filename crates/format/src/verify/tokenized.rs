@@ -1,28 +1,22 @@
 //! A tokenized folder, checked by all threads.
 
 use std::cell::Cell;
-use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
-use std::time::Duration;
 
 use super::exact::{Common, Exact};
 use super::findings::Findings;
 use super::folder::{self, FolderKind};
 use super::problem::{Kind, Place, Remedy};
 use super::progress::{Counters, Event};
+use super::threads::on_all_threads;
 use super::values::Group;
 use super::work::{GroupJob, Job, Shared, Work, unreadable};
 use super::{Options, Report, books, table};
 use crate::error::{Error, Result};
 use crate::layout::{MANIFEST, Output};
 use crate::manifest::Manifest;
-
-/// How often progress is told.
-const TICK: Duration = Duration::from_millis(100);
 
 pub(super) fn verify(
     path: &Path,
@@ -64,35 +58,17 @@ fn check_all(
 ) {
     let bytes_total = bytes_of(shared.manifest);
     let work = Mutex::new(Work::new(shared));
-    let (alive, ended) = mpsc::channel::<()>();
-    thread::scope(|scope| {
-        let threads: Vec<_> = (0..options.threads.max(1))
-            .map(|_| {
-                let alive = alive.clone();
-                let work = &work;
-                scope.spawn(move || {
-                    let mut exact = Exact::new(&shared.common);
-                    while !interrupted.load(Ordering::Relaxed) {
-                        let Some(job) = work.lock().unwrap_or_else(PoisonError::into_inner).next() else {
-                            break;
-                        };
-                        run(job, &mut exact, shared);
-                    }
-                    drop(alive);
-                })
-            })
-            .collect();
-        drop(alive);
-        while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-            on_event(Event::Progress(shared.counters.now(bytes_total, shared.findings.count())));
-        }
-        on_event(Event::Progress(shared.counters.now(bytes_total, shared.findings.count())));
-        for thread in threads {
-            if let Err(panic) = thread.join() {
-                resume_unwind(panic);
+    on_all_threads(
+        options.threads,
+        || {
+            let mut exact = Exact::new(&shared.common);
+            while !interrupted.load(Ordering::Relaxed) {
+                let Some(job) = work.lock().unwrap_or_else(PoisonError::into_inner).next() else { break };
+                run(job, &mut exact, shared);
             }
-        }
-    });
+        },
+        || on_event(Event::Progress(shared.counters.now(bytes_total, shared.findings.count()))),
+    );
 }
 
 fn run(job: Job<'_>, exact: &mut Exact<'_>, shared: &Shared<'_>) {

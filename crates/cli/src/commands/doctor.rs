@@ -1,0 +1,257 @@
+//! `mashbill doctor`: whether everything that a command needs is there, line by line.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Result;
+use clap::Args;
+use mashbill_hub::Settings;
+use serde::Serialize;
+
+use crate::environment::{cache_folder, find_tokenizer, hub_settings};
+use crate::exit::Exit;
+use crate::hints::hint;
+use crate::printer::{Printer, counted, error_text, size};
+
+/// With fewer open files than this a folder of many inputs on many threads stops.
+const OPEN_FILES_MIN: u64 = 256;
+
+/// With less free space than this a run of any size stops.
+const FREE_BYTES_MIN: u64 = 10_000_000_000;
+
+const EXAMPLES: &str = "\
+Examples:
+  mashbill doctor
+  mashbill doctor --tokenizer gpt2 --output data/distillation_preprocessed";
+
+/// Look whether everything that a command needs is there: token, Hub, proxy, disk, tokenizer, Python
+///
+/// Each line is ok, a warning or a problem, and says what to type. The token itself is never shown.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct DoctorArgs {
+    /// The tokenizer that is to be used
+    #[arg(long, value_name = "NAME", default_value = "meta-llama/Llama-3.2-1B")]
+    tokenizer: String,
+
+    /// The folder that is to be written to
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    output: PathBuf,
+
+    /// The Python that trains
+    #[arg(long, value_name = "PROGRAM", default_value = "python3")]
+    python: PathBuf,
+
+    /// Print the result as JSON on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// How something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    Ok,
+    Warning,
+    Problem,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Finding {
+    what: &'static str,
+    state: State,
+    text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+}
+
+impl Finding {
+    fn ok(what: &'static str, text: impl Into<String>) -> Self {
+        Self { what, state: State::Ok, text: text.into(), hint: None }
+    }
+
+    fn warning(what: &'static str, text: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { what, state: State::Warning, text: text.into(), hint: Some(hint.into()) }
+    }
+
+    fn problem(what: &'static str, text: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { what, state: State::Problem, text: text.into(), hint: Some(hint.into()) }
+    }
+}
+
+pub(crate) fn run(args: &DoctorArgs, printer: &Printer) -> Result<Exit> {
+    let mut findings = Vec::new();
+    match hub_settings() {
+        Ok(settings) => {
+            findings.push(token(&settings));
+            findings.push(proxy(&settings));
+            findings.push(endpoint(&settings));
+        }
+        Err(error) => {
+            let fix = hint(&error).unwrap_or_else(|| "correct the variable, or unset it".into());
+            findings.push(Finding::problem("settings", error_text(&error), fix));
+        }
+    }
+    findings.push(tokenizer(args));
+    findings.push(cache());
+    findings.push(disk(args));
+    findings.push(threads());
+    findings.push(open_files());
+    findings.extend(python(args));
+    if args.json {
+        print_json(&findings)?;
+    } else {
+        findings.iter().for_each(|finding| say(finding, printer));
+    }
+    let problems = findings.iter().filter(|finding| finding.state == State::Problem).count();
+    if problems > 0 {
+        printer.line(format_args!("{} to solve", counted(problems as u64, "problem")));
+    }
+    Ok(if problems > 0 { Exit::Problems } else { Exit::Done })
+}
+
+fn say(finding: &Finding, printer: &Printer) {
+    let text = format!("{}: {}", finding.what, finding.text);
+    match finding.state {
+        State::Ok => printer.good("ok", text),
+        State::Warning => printer.warning(text),
+        State::Problem => printer.problem(text),
+    }
+    if let Some(hint) = &finding.hint {
+        printer.hint(hint);
+    }
+}
+
+fn token(settings: &Settings) -> Finding {
+    match &settings.token {
+        Some(token) => Finding::ok("token", format!("found in {}", token.source())),
+        None => Finding::warning(
+            "token",
+            "none: gated tokenizers and datasets cannot be fetched",
+            "make one at https://huggingface.co/settings/tokens, then set HF_TOKEN or run `hf auth login`",
+        ),
+    }
+}
+
+fn proxy(settings: &Settings) -> Finding {
+    let proxies = &settings.proxies;
+    let named: Vec<_> = [("https", &proxies.https), ("http", &proxies.http)]
+        .into_iter()
+        .filter_map(|(scheme, proxy)| proxy.as_ref().map(|proxy| format!("{proxy} for {scheme}")))
+        .collect();
+    if named.is_empty() { Finding::ok("proxy", "none") } else { Finding::ok("proxy", named.join(", ")) }
+}
+
+fn endpoint(settings: &Settings) -> Finding {
+    let endpoint = &settings.endpoint;
+    if settings.offline {
+        return Finding::warning(
+            "hub",
+            format!("{endpoint} is not asked: HF_HUB_OFFLINE is set"),
+            "unset HF_HUB_OFFLINE to fetch what is not in the cache",
+        );
+    }
+    match mashbill_hub::reach(settings) {
+        Ok(()) => Finding::ok("hub", format!("{endpoint} answers")),
+        Err(error) => {
+            let error = anyhow::Error::from(error);
+            let fix = hint(&error).unwrap_or_else(|| "check the network and HF_ENDPOINT".into());
+            Finding::problem("hub", error_text(&error), fix)
+        }
+    }
+}
+
+fn tokenizer(args: &DoctorArgs) -> Finding {
+    match find_tokenizer(&args.tokenizer, &Printer::new(true)) {
+        Ok(_) => Finding::ok("tokenizer", format!("`{}` found", args.tokenizer)),
+        Err(error) => {
+            let fix = hint(&error).unwrap_or_else(|| "give another one with `--tokenizer`".into());
+            Finding::problem("tokenizer", error_text(&error), fix)
+        }
+    }
+}
+
+fn cache() -> Finding {
+    match cache_folder() {
+        Some(folder) => Finding::ok("cache", folder.display().to_string()),
+        None => Finding::warning("cache", "there is no folder for it", "set HOME or XDG_CACHE_HOME"),
+    }
+}
+
+fn disk(args: &DoctorArgs) -> Finding {
+    let path =
+        args.output.ancestors().find(|path| path.is_dir()).unwrap_or_else(|| std::path::Path::new("."));
+    match mashbill_tokenize::free_space(path) {
+        Ok(free) if free < FREE_BYTES_MIN => Finding::warning(
+            "disk",
+            format!("{} free at {}", size(free), path.display()),
+            "make space, or write elsewhere with `--output`",
+        ),
+        Ok(free) => Finding::ok("disk", format!("{} free at {}", size(free), path.display())),
+        Err(error) => Finding::problem(
+            "disk",
+            format!("{}: {error}", path.display()),
+            "give another folder with `--output`",
+        ),
+    }
+}
+
+fn threads() -> Finding {
+    let count = std::thread::available_parallelism().map_or(1, usize::from);
+    Finding::ok("threads", counted(count as u64, "core"))
+}
+
+/// The limit on open files, where the system tells it.
+fn open_files() -> Finding {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let limit = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    match limit.and_then(|line| line.split_whitespace().next()).map(str::parse::<u64>) {
+        Some(Ok(limit)) if limit < OPEN_FILES_MIN => {
+            Finding::warning("open files", format!("{limit} at most"), "ulimit -n 1024")
+        }
+        Some(Ok(limit)) => Finding::ok("open files", format!("{limit} at most")),
+        _ => Finding::ok("open files", "the system does not tell its limit"),
+    }
+}
+
+/// What Python says of itself, the package and torch.
+fn python(args: &DoctorArgs) -> Vec<Finding> {
+    const ASK: &str = "
+import importlib.util, platform
+print('python', platform.python_version())
+for name in ('mashbill', 'torch'):
+    print(name, 'yes' if importlib.util.find_spec(name) else 'no')
+";
+    let program = args.python.display().to_string();
+    let asked = Command::new(&args.python).arg("-c").arg(ASK).output();
+    let Some(answer) = asked.ok().filter(|answer| answer.status.success()) else {
+        let fix = "install Python 3.10 or later, or name it with `--python`; only training needs it";
+        return vec![Finding::warning("python", format!("`{program}` does not run"), fix)];
+    };
+    let text = String::from_utf8_lossy(&answer.stdout).into_owned();
+    let value = |name: &str| {
+        text.lines()
+            .find_map(|line| line.strip_prefix(name))
+            .map(|value| value.trim().to_owned())
+            .unwrap_or_default()
+    };
+    let package = |name: &'static str, install: &str| match value(name).as_str() {
+        "yes" => Finding::ok(name, format!("`{program}` has it")),
+        _ => {
+            let fix = format!("{program} -m pip install {install}; only training needs it");
+            Finding::warning(name, format!("`{program}` does not have it"), fix)
+        }
+    };
+    vec![
+        Finding::ok("python", format!("`{program}` is {}", value("python"))),
+        package("mashbill", "mashbill"),
+        package("torch", "torch"),
+    ]
+}
+
+#[expect(clippy::print_stdout, reason = "stdout is for data, and this is it")]
+fn print_json(findings: &[Finding]) -> Result<()> {
+    println!("{}", serde_json::to_string_pretty(findings)?);
+    Ok(())
+}

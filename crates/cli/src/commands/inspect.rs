@@ -1,0 +1,87 @@
+//! `mashbill inspect`: rows, documents and records, as one wants to see them once before training on them.
+
+mod tokenized;
+mod records;
+mod view;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use mashbill_format::verify::{FolderKind, folder_kind};
+
+use crate::exit::Exit;
+use crate::hints::Usage;
+use crate::printer::Printer;
+
+const EXAMPLES: &str = "\
+Examples:
+  mashbill inspect tokenized
+  mashbill inspect tokenized --split chat --row 12
+  mashbill inspect tokenized --find 'Hello' --json
+  mashbill inspect data/chat.jsonl --random --seed 7";
+
+/// Look at rows, documents and records: token borders, ids, document borders, masked labels
+///
+/// On a terminal tokens are colored by turns and their ids stand behind them; elsewhere a `|` stands between
+/// tokens. A position whose label is masked is marked with `*`.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct InspectArgs {
+    /// A tokenized folder, a folder with JSON Lines, or a .jsonl file
+    #[arg(value_name = "PATH")]
+    path: PathBuf,
+
+    /// The split, or file, to look at [default: the first]
+    #[arg(long, value_name = "NAME")]
+    split: Option<String>,
+
+    /// The row of the split, or the line of the file's records, counted from 0
+    #[arg(long, value_name = "N", group = "what")]
+    row: Option<u64>,
+
+    /// The document with this key or id
+    #[arg(long, value_name = "ID", group = "what")]
+    doc: Option<String>,
+
+    /// The first row, or record, whose text has this (in a row, characters that tokens share are not seen)
+    #[arg(long, value_name = "TEXT", group = "what")]
+    find: Option<String>,
+
+    /// Any row, or record
+    #[arg(long, group = "what")]
+    random: bool,
+
+    /// Which one `--random` takes
+    #[arg(long, value_name = "N", default_value = "0")]
+    seed: u64,
+
+    /// Tokens that are shown; 0 shows all
+    #[arg(long, value_name = "N", default_value = "256")]
+    tokens: usize,
+
+    /// The tokenizer, where the one that the manifest names is elsewhere now
+    #[arg(long, value_name = "NAME")]
+    tokenizer: Option<String>,
+
+    /// Print what is found as JSON on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
+    if !args.path.exists() {
+        return Err(Usage::NotThere { path: args.path.clone() }.into());
+    }
+    match folder_kind(&args.path)? {
+        Some(FolderKind::Tokenized) => tokenized::run(args, printer),
+        Some(FolderKind::Raw) => records::run(args),
+        None => Err(Usage::NothingToInspect { path: args.path.clone() }.into()),
+    }
+}
+
+/// One of `count` (1 or more) that `seed` stands for.
+fn pick(seed: u64, count: u64) -> u64 {
+    // The middle of a multiplicative hash: neighboring seeds give rows far apart.
+    (seed.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 16) % count.max(1)
+}

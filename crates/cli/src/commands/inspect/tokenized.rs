@@ -1,0 +1,196 @@
+//! Rows and documents of a tokenized folder.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use mashbill_format::documents::{self, Document};
+use mashbill_format::layout::{DOCUMENTS, Output};
+use mashbill_format::manifest::{Manifest, Split};
+use mashbill_format::shard::Row;
+use mashbill_format::split_rows::{RowPlace, SplitRows};
+use mashbill_tokenize::tokenizer::Tokenizer;
+
+use super::view::{Shown, ShownPiece, ShownToken, write, write_json};
+use super::{InspectArgs, pick};
+use crate::environment::tokenizer_of;
+use crate::exit::Exit;
+use crate::hints::{Usage, hint};
+use crate::printer::{Printer, error_text};
+
+pub(super) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
+    let output = Output::new(&args.path);
+    let missing = || Usage::NothingToInspect { path: args.path.clone() };
+    let manifest = Manifest::read(&output.manifest())?.ok_or_else(missing)?;
+    let not_found = |what: String| Usage::NothingFound { what, path: args.path.clone() };
+    let (name, split) = match &args.split {
+        Some(name) => {
+            manifest.splits.get_key_value(name).ok_or_else(|| not_found(format!("the split `{name}`")))?
+        }
+        None => manifest.splits.iter().find(|(_, split)| split.sequences > 0).ok_or_else(missing)?,
+    };
+    let tokenizer = match tokenizer_of(&manifest, args.tokenizer.as_deref(), printer) {
+        Ok(tokenizer) => Some(tokenizer),
+        Err(error) => {
+            printer.warning(format_args!("only ids are shown: {}", error_text(&error)));
+            if let Some(hint) = hint(&error) {
+                printer.hint(hint);
+            }
+            None
+        }
+    };
+    let folder = output.split(name);
+    let looking = Looking {
+        name,
+        split,
+        rows: SplitRows::new(&folder, split),
+        tokenizer,
+        length: manifest.max_seq_length,
+    };
+    let table = folder.join(DOCUMENTS);
+    let documents = || documents::read(&table).context("read the document table");
+    let rows = match (&args.doc, &args.find) {
+        (Some(wanted), _) => {
+            let document = documents()?
+                .find(|document| document.as_ref().map_or(true, |document| is_called(document, wanted)))
+                .ok_or_else(|| not_found(format!("the document `{wanted}`")))??;
+            looking.document(&document)?
+        }
+        (None, Some(text)) => {
+            looking.find(text)?.ok_or_else(|| not_found(format!("the text {text:?} of split `{name}`")))?
+        }
+        (None, None) => {
+            let number = if args.random { pick(args.seed, split.sequences) } else { args.row.unwrap_or(0) };
+            looking.row(number)?.ok_or_else(|| {
+                not_found(format!("row {number} of split `{name}`, which has {} rows,", split.sequences))
+            })?
+        }
+    };
+    let rows = with_documents(rows, documents()?)?;
+    if args.json {
+        write_json(&rows)?
+    } else {
+        write(&rows, args.tokens)?
+    }
+    Ok(Exit::Done)
+}
+
+fn is_called(document: &Document<String>, name: &str) -> bool {
+    document.id.as_deref() == Some(name) || document.doc_id.to_string() == name
+}
+
+/// A split that is looked at.
+struct Looking<'a> {
+    name: &'a str,
+    split: &'a Split,
+    rows: SplitRows<'a>,
+    tokenizer: Option<Tokenizer>,
+    length: usize,
+}
+
+impl Looking<'_> {
+    fn row(mut self, number: u64) -> Result<Option<Vec<Shown>>> {
+        let Some((place, row)) = self.rows.row(number)? else { return Ok(None) };
+        Ok(Some(vec![shown(self.name, number, &place, &row, self.tokenizer.as_ref())]))
+    }
+
+    /// The rows in which a document stands, without what else stands there.
+    fn document(mut self, document: &Document<String>) -> Result<Vec<Shown>> {
+        let unit = &self.split.units[usize::try_from(document.unit).context("a unit's number")?];
+        let row = u64::try_from(document.row).context("a row's number")?;
+        let length = self.length as u64;
+        let tail_begin: u64 =
+            self.split.units[..document.unit as usize].iter().map(|unit| unit.tail_tokens).sum();
+        let full_rows: u64 = self.split.units.iter().map(|unit| unit.rows).sum();
+        let mut left = document.tokens;
+        let mut next = if row < unit.rows {
+            unit.first_row + row
+        } else {
+            full_rows + (tail_begin + document.position as u64) / length
+        };
+        let mut rows = Vec::new();
+        while left > 0 {
+            let Some((place, row)) = self.rows.row(next)? else { break };
+            let mut shown = shown(self.name, next, &place, &row, self.tokenizer.as_ref());
+            shown.pieces.retain(|piece| piece.doc_id == document.doc_id);
+            shown.padding = 0;
+            left -= shown.pieces.iter().map(|piece| piece.tokens.len() as i64).sum::<i64>();
+            // Where the unit's full rows end it goes on in the unit's tail.
+            let last = next + 1 == unit.first_row + unit.rows;
+            next = if last { full_rows + tail_begin / length } else { next + 1 };
+            if shown.pieces.is_empty() {
+                break;
+            }
+            rows.push(shown);
+        }
+        Ok(rows)
+    }
+
+    /// The first row whose tokens, spelled one by one, have `text`: a character that two tokens share is not seen.
+    fn find(mut self, text: &str) -> Result<Option<Vec<Shown>>> {
+        let Some(tokenizer) = &self.tokenizer else { return Ok(None) };
+        for number in 0..self.split.sequences {
+            let Some((place, row)) = self.rows.row(number)? else { break };
+            let ids: Vec<u32> = row.input_ids.iter().map(|&id| id as u32).collect();
+            if tokenizer.spell(&ids).concat().contains(text) {
+                return Ok(Some(vec![shown(self.name, number, &place, &row, Some(tokenizer))]));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn shown(split: &str, number: u64, place: &RowPlace, row: &Row<'_>, tokenizer: Option<&Tokenizer>) -> Shown {
+    let ids: Vec<u32> = row.input_ids.iter().map(|&id| id as u32).collect();
+    let mut texts = tokenizer.map(|tokenizer| tokenizer.spell(&ids).into_iter());
+    let mut positions = row.input_ids.iter().zip(row.labels).map(|(&id, &label)| ShownToken {
+        id,
+        text: texts.as_mut().and_then(Iterator::next),
+        label,
+    });
+    let pieces: Vec<_> = row
+        .pieces
+        .iter()
+        .map(|piece| ShownPiece {
+            doc_id: piece.doc_id,
+            doc_offset: piece.doc_offset,
+            doc_tokens: None,
+            id: None,
+            source: None,
+            tokens: positions.by_ref().take(usize::try_from(piece.len).unwrap_or(0)).collect(),
+        })
+        .collect();
+    let padding = positions.count();
+    Shown {
+        split: split.to_owned(),
+        row: number,
+        shard: place.shard.clone(),
+        row_group: place.row_group,
+        row_in_shard: place.row,
+        pieces,
+        padding,
+    }
+}
+
+/// Fills in what the document table says of the pieces.
+fn with_documents(
+    mut rows: Vec<Shown>,
+    documents: impl Iterator<Item = mashbill_format::error::Result<Document<String>>>,
+) -> Result<Vec<Shown>> {
+    let mut pieces: BTreeMap<i64, Vec<&mut ShownPiece>> = BTreeMap::new();
+    for piece in rows.iter_mut().flat_map(|row| &mut row.pieces) {
+        pieces.entry(piece.doc_id).or_default().push(piece);
+    }
+    let last = pieces.keys().next_back().copied();
+    for document in documents {
+        let document = document?;
+        for piece in pieces.remove(&document.doc_id).unwrap_or_default() {
+            piece.doc_tokens = Some(document.tokens);
+            piece.id.clone_from(&document.id);
+            piece.source.clone_from(&document.source);
+        }
+        if Some(document.doc_id) >= last {
+            break;
+        }
+    }
+    Ok(rows)
+}

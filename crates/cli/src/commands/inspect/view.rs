@@ -1,0 +1,135 @@
+//! Rows and records as text.
+
+use std::fmt::Write as _;
+use std::io::Write;
+
+use anstyle::{AnsiColor, Style};
+use anyhow::Result;
+use serde::Serialize;
+
+const ODD: Style = AnsiColor::Black.on_default().bg_color(Some(anstyle::Color::Ansi(AnsiColor::Cyan)));
+const EVEN: Style = AnsiColor::Black.on_default().bg_color(Some(anstyle::Color::Ansi(AnsiColor::Yellow)));
+const MASKED: Style = AnsiColor::White.on_default().bg_color(Some(anstyle::Color::Ansi(AnsiColor::Red)));
+const BORDER: Style = AnsiColor::Magenta.on_default().bold();
+const ID: Style = Style::new().dimmed();
+
+/// A row, or the rows of a document.
+#[derive(Debug, Serialize)]
+pub(super) struct Shown {
+    pub(super) split: String,
+    /// The row in the split.
+    pub(super) row: u64,
+    pub(super) shard: String,
+    pub(super) row_group: usize,
+    pub(super) row_in_shard: u64,
+    pub(super) pieces: Vec<ShownPiece>,
+    pub(super) padding: usize,
+}
+
+/// The part of a document in a row.
+#[derive(Debug, Serialize)]
+pub(super) struct ShownPiece {
+    pub(super) doc_id: i64,
+    pub(super) doc_offset: i32,
+    /// Tokens of the whole document, where the table says so.
+    pub(super) doc_tokens: Option<i64>,
+    pub(super) id: Option<String>,
+    pub(super) source: Option<String>,
+    pub(super) tokens: Vec<ShownToken>,
+}
+
+/// One position.
+#[derive(Debug, Serialize)]
+pub(super) struct ShownToken {
+    pub(super) id: i32,
+    /// None where the tokenizer is not there.
+    pub(super) text: Option<String>,
+    pub(super) label: i32,
+}
+
+/// Writes rows to stdout; `most` tokens of them, all where it is 0.
+pub(super) fn write(rows: &[Shown], most: usize) -> Result<()> {
+    let mut out = anstream::stdout().lock();
+    let colored = !matches!(anstream::AutoStream::choice(&std::io::stdout()), anstream::ColorChoice::Never);
+    let mut left = if most == 0 { usize::MAX } else { most };
+    for row in rows {
+        let Shown { split, row: number, shard, row_group, row_in_shard, padding, .. } = row;
+        writeln!(out, "{split}, row {number} ({shard}, row group {row_group}, row {row_in_shard})")?;
+        for piece in &row.pieces {
+            writeln!(out, "{BORDER}{}{BORDER:#}", border(piece))?;
+            let shown = piece.tokens.len().min(left);
+            left -= shown;
+            writeln!(out, "{}", line(&piece.tokens[..shown], colored))?;
+            let hidden = piece.tokens.len() - shown;
+            if hidden > 0 {
+                writeln!(out, "… and {hidden} tokens more (`--tokens 0` shows all)")?;
+            }
+        }
+        if *padding > 0 {
+            writeln!(out, "{BORDER}── padding: {padding} positions{BORDER:#}")?;
+        }
+    }
+    Ok(())
+}
+
+fn border(piece: &ShownPiece) -> String {
+    let mut text = format!("── document {}", piece.doc_id);
+    for (name, value) in [("id", &piece.id), ("source", &piece.source)] {
+        if let Some(value) = value {
+            let _ = write!(text, ", {name} {value}");
+        }
+    }
+    let end = piece.doc_offset as usize + piece.tokens.len();
+    let _ = write!(text, ": tokens {} to {end}", piece.doc_offset);
+    if let Some(tokens) = piece.doc_tokens {
+        let _ = write!(text, " of {tokens}");
+    }
+    text
+}
+
+/// Tokens behind one another. With color each has its own ground and its id behind it; without it, `|` between.
+fn line(tokens: &[ShownToken], colored: bool) -> String {
+    let mut text = String::new();
+    for (at, token) in tokens.iter().enumerate() {
+        let masked = token.label < 0;
+        let spelled = token.text.as_ref().map_or_else(|| token.id.to_string(), |text| visible(text));
+        if colored {
+            let style = if masked {
+                MASKED
+            } else if at % 2 == 0 {
+                EVEN
+            } else {
+                ODD
+            };
+            let _ = write!(text, "{style}{spelled}{style:#}{ID}{}{ID:#}", token.id);
+        } else {
+            let mark = if masked { "*" } else { "" };
+            let border = if at == 0 { "" } else { "|" };
+            let _ = write!(text, "{border}{spelled}{mark}");
+        }
+    }
+    text
+}
+
+/// Text in one line: what does not show is spelled.
+fn visible(text: &str) -> String {
+    let mut visible = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' => visible.push_str("\\n"),
+            '\t' => visible.push_str("\\t"),
+            '\r' => visible.push_str("\\r"),
+            '|' => visible.push_str("\\|"),
+            character if character.is_control() => visible.extend(character.escape_unicode()),
+            character => visible.push(character),
+        }
+    }
+    visible
+}
+
+/// Writes a value to stdout as JSON.
+#[expect(clippy::print_stdout, reason = "stdout is for data, and this is it")]
+pub(super) fn write_json<T: Serialize + ?Sized>(value: &T) -> Result<()> {
+    println!("{}", serde_json::to_string_pretty(value)?);
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! `mashbill inspect` as its users meet it; a test reads a pipe, so there is no color.
+
+use serde_json::Value;
+
+use crate::project::Project;
+
+const TALK: &str = "{\"id\":\"x\",\"source\":\"made\",\"text\":\"hello there, good morning\"}\n\
+    {\"id\":\"y\",\"text\":\"one two three four five six seven eight nine ten eleven twelve\"}\n";
+
+fn tokenized() -> Project {
+    let project = Project::with(&[("data/a.jsonl", TALK), ("data/b.jsonl", "{\"text\":\"b\"}\n")]);
+    project.tokenize("").with_code(0);
+    project
+}
+
+#[test]
+fn a_row_shows_borders_of_tokens_and_documents() {
+    let project = tokenized();
+    check!(project.run("inspect out"), @r"
+    exit: 0
+    --- stdout
+    a, row 0 (shard_0000.parquet, row group 0, row 0)
+    ── document 0, id x, source made: tokens 0 to 6 of 6
+    hello| there|,| good| morning|<\|endoftext\|>
+    ── document 62, id y: tokens 0 to 10 of 13
+    one| two| three| four| five| six| seven| eight| nine| ten
+    ");
+    check!(project.run("inspect out --row 1 --tokens 3"), @r"
+    exit: 0
+    --- stdout
+    a, row 1 (shard_0000.parquet, row group 1, row 1)
+    ── document 62, id y: tokens 10 to 13 of 13
+     eleven| twelve|<\|endoftext\|>*
+    ── padding: 13 positions
+    ");
+}
+
+#[test]
+fn a_document_is_found_by_its_id_its_key_and_its_text() {
+    let project = tokenized();
+    let by_id = project.run("inspect out --doc y").with_code(0);
+    assert!(by_id.stdout.contains("id y: tokens 0 to 10 of 13"), "{by_id}");
+    assert!(by_id.stdout.contains("id y: tokens 10 to 13 of 13"), "{by_id}");
+    assert!(!by_id.stdout.contains("document 0"), "{by_id}");
+    assert_eq!(project.run("inspect out --doc 62").with_code(0).stdout, by_id.stdout);
+    let by_text = project.run("inspect out --find twelve").with_code(0);
+    assert!(by_text.stdout.starts_with("a, row 1 "), "{by_text}");
+    check!(project.run("inspect out --doc nobody"), @r"
+    exit: 2
+    --- stderr
+    error: the document `nobody` was not found in `out`
+    hint: `mashbill inspect PATH --random` shows what there is
+    ");
+    check!(project.run("inspect out --row 7 --split b"), @r"
+    exit: 2
+    --- stderr
+    error: row 7 of split `b`, which has 1 rows, was not found in `out`
+    hint: `mashbill inspect PATH --random` shows what there is
+    ");
+}
+
+#[test]
+fn json_has_every_token_with_its_label() {
+    let project = tokenized();
+    let rows: Value =
+        serde_json::from_str(&project.run("inspect out --json").with_code(0).stdout).expect("JSON");
+    let first = &rows[0]["pieces"][0];
+    assert_eq!((&first["id"], &first["doc_tokens"]), (&"x".into(), &6.into()));
+    let tokens = first["tokens"].as_array().expect("tokens");
+    assert_eq!(tokens[0]["text"], "hello");
+    // Labels are the next token.
+    assert!(tokens.windows(2).all(|pair| pair[0]["label"] == pair[1]["id"]));
+}
+
+#[test]
+fn records_are_shown_as_they_are() {
+    let project = tokenized();
+    check!(project.run("inspect data --row 1"), @r"
+    exit: 0
+    --- stdout
+    data/a.jsonl, line 2
+    id: y
+    text, 62 bytes:
+    one two three four five six seven eight nine ten eleven twelve
+    ");
+    let found = project.run("inspect data/a.jsonl --find morning --json").with_code(0);
+    let record: Value = serde_json::from_str(&found.stdout).expect("JSON");
+    assert_eq!((&record["id"], &record["line"]), (&"x".into(), &1.into()));
+    let random =
+        |seed: &str| project.run(&format!("inspect data --random --seed {seed}")).with_code(0).stdout;
+    assert_eq!(random("3"), random("3"));
+    project.run("inspect data --doc nobody").with_code(2);
+}
+
+#[test]
+fn without_the_tokenizer_ids_are_shown() {
+    let project = tokenized();
+    let ran = project.run("inspect out --tokenizer nowhere.json").with_code(0);
+    assert!(ran.stderr.contains("only ids are shown: no tokenizer at `nowhere.json`"), "{ran}");
+    assert!(ran.stdout.contains("31373|612|11|"), "{ran}");
+    let ran = project.run("inspect out --tokenizer cl100k_base").with_code(0);
+    assert!(ran.stderr.contains("only ids are shown: `cl100k_base` is not the tokenizer"), "{ran}");
+}

@@ -1,0 +1,108 @@
+//! `verify` of JSON Lines: a table of injuries, and data that have none.
+
+use std::io::Write;
+use std::sync::atomic::AtomicBool;
+
+use mashbill_format::verify::{Kind, Options, Report, Severity, verify};
+
+use crate::project::Project;
+
+/// What a file is, and what has to be found at which line.
+const INJURIES: &[(&str, &[u8], Kind, u64)] = &[
+    ("the last line is cut off", b"{\"text\":\"a\"}\n{\"text\":\"b", Kind::Line, 2),
+    ("a line is no JSON", b"{\"text\":\"a\"}\nnot json\n", Kind::Line, 2),
+    ("a line is a list", b"[{\"text\":\"a\"}]\n", Kind::Line, 1),
+    ("a line is a number", b"\n\n7\n", Kind::Line, 3),
+    ("there is no text", b"{\"id\":\"a\"}\n", Kind::Line, 1),
+    ("the text is a number", b"{\"text\":7}\n", Kind::Line, 1),
+    ("the text is half a character", b"{\"text\":\"\\ud800\"}\n", Kind::Line, 1),
+    ("a line is not UTF-8", b"{\"text\":\"\xff\"}\n", Kind::Line, 1),
+    (
+        "a record stands twice",
+        b"{\"id\":\"a\",\"text\":\"x\"}\n{\"text\":\"y\"}\n{\"id\":\"a\",\"text\":\"x\"}\n",
+        Kind::Duplicate,
+        3,
+    ),
+    (
+        "an id stands twice",
+        b"{\"id\":\"a\",\"text\":\"x\"}\n{\"id\":\"a\",\"text\":\"y\"}\n",
+        Kind::Duplicate,
+        2,
+    ),
+];
+
+fn report(project: &Project, name: &str) -> Report {
+    verify(&project.path(name), Options { threads: 2 }, &AtomicBool::new(false), &mut |_| {})
+        .expect("it can be read")
+        .expect("it is a folder of records")
+}
+
+#[test]
+fn each_injury_is_found_at_its_line() {
+    for (name, bytes, kind, line) in INJURIES {
+        let project = Project::new();
+        project.write("data/talk/a.jsonl", bytes);
+        project.write("data/b.jsonl", "{\"text\":\"good\"}\n");
+        let found = report(&project, "data");
+        let problem = found.problems.first().unwrap_or_else(|| panic!("{name}: nothing was found"));
+        assert_eq!((problem.kind, problem.place.line), (*kind, Some(*line)), "{name}: {problem:?}");
+        assert_eq!(problem.place.file, "talk/a.jsonl", "{name}");
+        assert_eq!(found.problems.len(), 1, "{name}");
+    }
+}
+
+#[test]
+fn another_text_under_the_same_id_is_a_warning() {
+    let project = Project::new();
+    project.write("data/a.jsonl", "{\"id\":\"a\",\"text\":\"x\"}\n{\"id\":\"a\",\"text\":\"y\"}\n");
+    let found = report(&project, "data");
+    assert!(found.is_good());
+    assert_eq!(found.problems[0].severity, Severity::Warning);
+}
+
+#[test]
+fn clean_records_have_no_problem() {
+    let many: String =
+        (0..40_000).map(|n| format!("{{\"id\":{n},\"text\":\"{}\"}}\n", "word ".repeat(n % 30))).collect();
+    let project = Project::new();
+    project.write("data/empty.jsonl", "");
+    project.write(
+        "data/odd.jsonl",
+        "\u{feff}{\"text\":\"a\"}\r\n\r\n{\"text\":\"\",\"id\":null}\n{\"text\":\"no end\"}",
+    );
+    project.write("data/many.jsonl", &many);
+    project.write("data/talk/packed.jsonl.zst", zstd_of(many.as_bytes()));
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gz.write_all(many.as_bytes()).expect("memory");
+    project.write("data/talk/packed.jsonl.gz", gz.finish().expect("memory"));
+    project.write("data/.mashbill/half.jsonl", "{\"te");
+    let found = report(&project, "data");
+    assert_eq!(found.problems, []);
+    assert_eq!((found.files, found.documents, found.rows), (5, 120_003, 120_004));
+    assert_eq!(report(&project, "data/many.jsonl").documents, 40_000);
+}
+
+#[test]
+fn a_file_that_cannot_be_decompressed_is_found() {
+    let project = Project::new();
+    let mut packed = zstd_of("{\"text\":\"x\"}\n".repeat(1000).as_bytes());
+    packed.truncate(packed.len() / 2);
+    project.write("data/a.jsonl.zst", packed);
+    assert_eq!(report(&project, "data").problems[0].kind, Kind::Unreadable);
+}
+
+#[test]
+fn the_command_says_where() {
+    let project = Project::with(&[("data/a.jsonl", "{\"text\":\"x\"}\n{\"text\":7}\n")]);
+    let ran = project.run("verify data").with_code(4);
+    assert!(
+        ran.stderr
+            .contains("error: a.jsonl, line 2: `text` is a number, not a string (text_not_string) (line)"),
+        "{ran}"
+    );
+    assert!(ran.stderr.contains("data is damaged: 1 error (1 file, 2 lines, 1 record, "), "{ran}");
+}
+
+fn zstd_of(bytes: &[u8]) -> Vec<u8> {
+    zstd::encode_all(bytes, 1).expect("memory")
+}

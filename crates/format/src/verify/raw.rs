@@ -1,0 +1,297 @@
+//! A folder of JSON Lines: every line a record, no record twice.
+//!
+//! One thread at a time reads, the others parse. What is kept of a record is 24 bytes for its id and text, so that
+//! the same record is found again wherever in the file it stands; more than a few million ids are not kept, and
+//! that is said.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead, Read};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use memchr::{memchr, memchr_iter};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::findings::Findings;
+use super::folder::{FolderKind, json_lines_below};
+use super::problem::{Kind, Place, Remedy};
+use super::progress::{Counters, Event};
+use super::threads::on_all_threads;
+use super::{Options, Report};
+use crate::error::Result;
+use crate::record::RecordParser;
+use crate::records::reader;
+
+/// Bytes of lines that a thread parses at a time.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// A line that is longer than this is read past, not kept.
+const LINE_BYTES_MAX: usize = 256 << 20;
+
+/// Records of a file whose ids are compared: 150 MB of memory.
+const IDS_MAX: usize = 6 << 20;
+
+/// The mark that some editors put before the first character of a UTF-8 file.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// Checks the JSON Lines at or below `path`.
+pub(super) fn verify(
+    path: &Path,
+    options: Options,
+    interrupted: &AtomicBool,
+    on_event: &mut dyn FnMut(Event),
+) -> Result<Report> {
+    let files = json_lines_below(path)?;
+    let size = |file: &PathBuf| fs::metadata(file).map_or(0, |metadata| metadata.len());
+    let bytes_total = files.iter().map(size).sum();
+    let shared =
+        Shared { findings: Findings::default(), counters: Counters::default(), documents: AtomicU64::new(0) };
+    let work = Mutex::new(Work { root: path, files: files.into_iter(), current: None, shared: &shared });
+    on_all_threads(
+        options.threads,
+        || {
+            let mut parser = RecordParser::new("text");
+            while !interrupted.load(Ordering::Relaxed) {
+                let Some(chunk) = work.lock().unwrap_or_else(PoisonError::into_inner).next() else { break };
+                chunk.check(&mut parser, &shared);
+            }
+        },
+        || on_event(Event::Progress(shared.counters.now(bytes_total, shared.findings.count()))),
+    );
+    drop(work);
+    let summary = shared.findings.into_summary();
+    Ok(Report {
+        path: path.to_owned(),
+        kind: FolderKind::Raw,
+        files: shared.counters.files.into_inner(),
+        bytes: shared.counters.bytes.into_inner(),
+        rows: shared.counters.rows.into_inner(),
+        documents: shared.documents.into_inner(),
+        tokens: 0,
+        problems: summary.problems,
+        errors: summary.errors,
+        warnings: summary.warnings,
+        interrupted: interrupted.load(Ordering::Relaxed),
+    })
+}
+
+#[derive(Debug)]
+struct Shared {
+    findings: Findings,
+    counters: Counters,
+    documents: AtomicU64,
+}
+
+/// The files that are left, and the one that is being read.
+struct Work<'a> {
+    root: &'a Path,
+    files: std::vec::IntoIter<PathBuf>,
+    current: Option<Reading<'a>>,
+    shared: &'a Shared,
+}
+
+/// A file that is being read.
+struct Reading<'a> {
+    file: Arc<Records>,
+    lines: Box<dyn BufRead + Send + 'a>,
+    next_line: u64,
+}
+
+/// What is known of a file's records.
+#[derive(Debug)]
+struct Records {
+    place: Place,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    ids: Vec<Id>,
+    is_full: bool,
+}
+
+/// A record that may stand twice: hashes of its id and text, and its line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Id {
+    id: u64,
+    text: u64,
+    line: u64,
+}
+
+/// Whole lines of a file.
+struct Chunk {
+    file: Arc<Records>,
+    first_line: u64,
+    bytes: Vec<u8>,
+}
+
+impl Work<'_> {
+    fn next(&mut self) -> Option<Chunk> {
+        loop {
+            if let Some(reading) = &mut self.current {
+                match reading.next(self.shared) {
+                    Ok(Some(chunk)) => return Some(chunk),
+                    Ok(None) => {}
+                    Err(error) => unreadable(&reading.file.place, &error, self.shared),
+                }
+            }
+            if let Some(reading) = self.current.take() {
+                end_of(reading.file, self.shared);
+            }
+            let path = self.files.next()?;
+            let name = match path.strip_prefix(self.root) {
+                Ok(name) if !name.as_os_str().is_empty() => name,
+                _ => path.file_name().map_or(path.as_path(), Path::new),
+            };
+            let place = Place::file(name.display().to_string().replace('\\', "/"));
+            Counters::add(&self.shared.counters.files, 1);
+            match Reading::open(&path, place.clone(), self.shared) {
+                Ok(reading) => self.current = Some(reading),
+                Err(error) => unreadable(&place, &error, self.shared),
+            }
+        }
+    }
+}
+
+impl<'a> Reading<'a> {
+    fn open(path: &Path, place: Place, shared: &'a Shared) -> io::Result<Self> {
+        let file = Counted { file: File::open(path)?, counters: &shared.counters };
+        let lines = reader(path, file)?;
+        let file = Records { place, seen: Mutex::default() };
+        Ok(Self { file: Arc::new(file), lines, next_line: 1 })
+    }
+
+    /// The next lines; none at the end.
+    fn next(&mut self, shared: &Shared) -> io::Result<Option<Chunk>> {
+        let mut bytes = Vec::with_capacity(CHUNK_BYTES + (CHUNK_BYTES >> 4));
+        self.lines.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut bytes)?;
+        if bytes.last().is_some_and(|&last| last != b'\n') {
+            self.lines.by_ref().take(LINE_BYTES_MAX as u64).read_until(b'\n', &mut bytes)?;
+        }
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let first_line = self.next_line;
+        let ended = memchr_iter(b'\n', &bytes).count() as u64;
+        let is_open = bytes.last() != Some(&b'\n');
+        self.next_line += ended + u64::from(is_open);
+        if is_open && bytes.len() > LINE_BYTES_MAX {
+            let place = self.file.place.line(self.next_line - 1);
+            let detail = format!("the line is longer than {LINE_BYTES_MAX} bytes");
+            shared.findings.error(Kind::Line, place, Remedy::CorrectLine, detail);
+            bytes.truncate(memchr::memrchr(b'\n', &bytes).map_or(0, |at| at + 1));
+            self.lines.skip_until(b'\n')?;
+        }
+        Ok(Some(Chunk { file: Arc::clone(&self.file), first_line, bytes }))
+    }
+}
+
+impl Chunk {
+    fn check(self, parser: &mut RecordParser, shared: &Shared) {
+        let mut bytes = self.bytes.as_slice();
+        if self.first_line == 1 {
+            bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+        }
+        let mut ids = Vec::new();
+        let (mut lines, mut documents) = (0, 0);
+        while !bytes.is_empty() {
+            let end = memchr(b'\n', bytes).unwrap_or(bytes.len());
+            let line = &bytes[..end];
+            bytes = bytes.get(end + 1..).unwrap_or_default();
+            let number = self.first_line + lines;
+            lines += 1;
+            if line.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            match parse(line, parser) {
+                Ok((id, text)) => {
+                    documents += 1;
+                    ids.extend(id.map(|id| Id { id, text, line: number }));
+                }
+                Err(detail) => {
+                    shared.findings.error(
+                        Kind::Line,
+                        self.file.place.line(number),
+                        Remedy::CorrectLine,
+                        detail,
+                    );
+                }
+            }
+        }
+        Counters::add(&shared.counters.rows, lines);
+        shared.documents.fetch_add(documents, Ordering::Relaxed);
+        self.file.add(ids);
+        end_of(self.file, shared);
+    }
+}
+
+/// The hashes of a record's id, if it has one, and of its text.
+fn parse(line: &[u8], parser: &mut RecordParser) -> std::result::Result<(Option<u64>, u64), String> {
+    let line =
+        std::str::from_utf8(line).map_err(|error| format!("no UTF-8 at byte {}", error.valid_up_to()))?;
+    match parser.parse(line) {
+        Ok(record) => Ok((record.id.map(|id| xxh3_64(id.as_bytes())), xxh3_64(record.text.as_bytes()))),
+        Err(refusal) => Err(format!("{} ({})", refusal.detail, refusal.reason.name())),
+    }
+}
+
+impl Records {
+    fn add(&self, mut ids: Vec<Id>) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = IDS_MAX - seen.ids.len();
+        seen.is_full |= ids.len() > room;
+        ids.truncate(room);
+        seen.ids.append(&mut ids);
+    }
+
+    /// Finds records that stand twice; the same record again is worse than another one of the same id.
+    fn check_ids(self, findings: &Findings) {
+        let Seen { mut ids, is_full } = self.seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+        ids.sort_unstable();
+        for pair in ids.array_windows() {
+            let [first, again] = *pair;
+            if first.id != again.id {
+                continue;
+            }
+            let place = self.place.line(again.line.max(first.line));
+            let other = first.line.min(again.line);
+            if first.text == again.text {
+                let detail = format!("the record of line {other} stands here again");
+                findings.error(Kind::Duplicate, place, Remedy::CorrectLine, detail);
+            } else {
+                let detail = format!("it has the id of line {other} and another text");
+                findings.warning(Kind::Duplicate, place, Remedy::CorrectLine, detail);
+            }
+        }
+        if is_full {
+            let detail = format!("only the ids of {IDS_MAX} records were compared");
+            findings.warning(Kind::Duplicate, self.place, Remedy::CorrectLine, detail);
+        }
+    }
+}
+
+/// Whoever holds a file's records last looks for those that stand twice.
+fn end_of(file: Arc<Records>, shared: &Shared) {
+    if let Some(records) = Arc::into_inner(file) {
+        records.check_ids(&shared.findings);
+    }
+}
+
+/// A file whose bytes are counted as they are read.
+struct Counted<'a> {
+    file: File,
+    counters: &'a Counters,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        Counters::add(&self.counters.bytes, read as u64);
+        Ok(read)
+    }
+}
+
+fn unreadable(place: &Place, error: &io::Error, shared: &Shared) {
+    shared.findings.error(Kind::Unreadable, place.clone(), Remedy::CopyAgain, error.to_string());
+}
