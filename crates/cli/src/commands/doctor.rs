@@ -180,20 +180,18 @@ fn cache() -> Finding {
 }
 
 fn disk(args: &DoctorArgs) -> Finding {
-    let path =
-        args.output.ancestors().find(|path| path.is_dir()).unwrap_or_else(|| std::path::Path::new("."));
-    match mashbill_tokenize::free_space(path) {
-        Ok(free) if free < FREE_BYTES_MIN => Finding::warning(
+    let folder = args.output.display();
+    match mashbill_hub::free_space(&args.output) {
+        Some(free) if free < FREE_BYTES_MIN => Finding::warning(
             "disk",
-            format!("{} free at {}", size(free), path.display()),
+            format!("{} free for {folder}", size(free)),
             "make space, or write elsewhere with `--output`",
         ),
-        Ok(free) => Finding::ok("disk", format!("{} free at {}", size(free), path.display())),
-        Err(error) => Finding::problem(
-            "disk",
-            format!("{}: {error}", path.display()),
-            "give another folder with `--output`",
-        ),
+        Some(free) => Finding::ok("disk", format!("{} free for {folder}", size(free))),
+        None => {
+            let fix = "give another folder with `--output`";
+            Finding::warning("disk", format!("nothing is known of {folder}"), fix)
+        }
     }
 }
 
