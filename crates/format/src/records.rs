@@ -29,7 +29,7 @@ impl Lines {
     ///
     /// # Errors
     /// It cannot be read or decompressed.
-    pub fn next(&mut self) -> io::Result<Option<(u64, &[u8])>> {
+    pub fn read(&mut self) -> io::Result<Option<(u64, &[u8])>> {
         loop {
             self.line.clear();
             if self.reader.read_until(b'\n', &mut self.line)? == 0 {

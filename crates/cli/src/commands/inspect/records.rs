@@ -69,7 +69,7 @@ fn find(files: &[PathBuf], mut is_wanted: impl FnMut(u64, &Shown) -> bool) -> Re
     let mut number = 0;
     for file in files {
         let mut lines = Lines::open(file).with_context(|| format!("read `{}`", file.display()))?;
-        while let Some((line, text)) = lines.next().with_context(|| format!("read `{}`", file.display()))? {
+        while let Some((line, text)) = lines.read().with_context(|| format!("read `{}`", file.display()))? {
             let Some(record) = std::str::from_utf8(text).ok().and_then(|text| parser.parse(text).ok()) else {
                 continue;
             };
