@@ -3,16 +3,34 @@
 //! Reads the same environment variables as the official client. Give it the same
 //! command again after it was stopped, by whatever: it goes on.
 
-#![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a program, not a library")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a program, not a library"
+)]
 
 use std::error::Error;
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use mashbill_hub::{Fetched, Hub, RepoId, Revision, Settings, Transfer, Wait, sleep};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    let Err(error) = fetch() else { return ExitCode::SUCCESS };
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    eprintln!("error: {text}");
+    ExitCode::FAILURE
+}
+
+fn fetch() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (dataset, folder, only) = match &arguments[..] {
         [dataset, folder] => (dataset, Path::new(folder), None),

@@ -16,6 +16,9 @@ const FEW: f64 = 0.05;
 /// The quota where the server does not name it: the least that the Hub grants.
 const QUOTA_DEFAULT: u64 = 500;
 
+/// Longer waits are as good as none, and a clock cannot count them.
+const WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
+
 /// What each server said about its limits.
 #[derive(Debug, Default)]
 pub(crate) struct Limits {
@@ -29,6 +32,8 @@ struct Pace {
     next: Instant,
     /// The time between two.
     interval: Duration,
+    /// When requests are counted anew, and nobody has to wait any more.
+    end: Instant,
 }
 
 impl Limits {
@@ -39,21 +44,21 @@ impl Limits {
         let Some(pace) = paces.get_mut(&bucket(address)) else { return Duration::ZERO };
         let at = pace.next.max(now);
         pace.next = at + pace.interval;
-        at - now
+        at.min(pace.end).saturating_duration_since(now)
     }
 
     /// Takes note of what an answer says.
     pub(crate) fn learn(&self, address: &Uri, status: StatusCode, headers: &HeaderMap) {
         let window = Window::of(headers);
-        let (wait, interval) = match &window {
+        let (wait, interval, end) = match &window {
             _ if status == StatusCode::TOO_MANY_REQUESTS => match retry_after(headers) {
-                Some(wait) => (wait, Duration::ZERO),
+                Some(wait) => (wait, Duration::ZERO, wait),
                 None => return,
             },
-            Some(window) if window.left == 0 => (window.end(), Duration::ZERO),
+            Some(window) if window.left == 0 => (window.end(), Duration::ZERO, window.end()),
             Some(window) if window.is_low() => {
                 let interval = Duration::from_secs_f64(window.seconds as f64 / window.left as f64);
-                (Duration::ZERO, interval)
+                (Duration::ZERO, interval, window.end())
             }
             Some(_) => {
                 if let Some(pace) = self.lock().get_mut(&bucket(address)) {
@@ -63,10 +68,11 @@ impl Limits {
             }
             None => return,
         };
-        let next = Instant::now() + wait.min(Duration::from_secs(24 * 3600));
+        let after = |wait: Duration| Instant::now() + wait.min(WAIT_MAX);
+        let learned = Pace { next: after(wait), interval, end: after(end) };
         let mut paces = self.lock();
-        let pace = paces.entry(bucket(address)).or_insert(Pace { next, interval });
-        *pace = Pace { next: pace.next.max(next), interval };
+        let pace = paces.entry(bucket(address)).or_insert(learned);
+        *pace = Pace { next: pace.next.max(learned.next), end: pace.end.max(learned.end), interval };
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Pace>> {
@@ -195,6 +201,9 @@ mod tests {
             waits[0] == 0 && (1500..=2000).contains(&waits[1]) && (3500..=4000).contains(&waits[2]),
             "{waits:?}"
         );
+        // However many ask: when the window ends, all may.
+        let longest = (0..200).map(|_| limits.book(&file)).max();
+        assert!(longest <= Some(Duration::from_secs(201)), "{longest:?}");
         limits.learn(
             &file,
             StatusCode::OK,

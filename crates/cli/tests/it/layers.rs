@@ -30,6 +30,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("fastokens", &["mashbill-tokenize"], "others deal in ids"),
     ("tiktoken-rs", &["mashbill-tokenize"], "others deal in ids"),
     ("ureq", &["mashbill-hub"], "one crate speaks to the network"),
+    ("mashbill-stand-in", &["mashbill-cli"], "libraries need a Hub to speak to in their tests only"),
     ("pyo3", &["mashbill-python"], "others know nothing of Python"),
 ];
 

@@ -124,5 +124,5 @@ fn the_token_is_in_no_title_and_no_message() {
     place.put(&[("a.json", b"{}")], Access::Disabled);
     let output = start(&place).wait_with_output().expect("it has ended");
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && said.contains("Disabled") && !said.contains("Secret"), "{said}");
+    assert!(!output.status.success() && said.contains("disabled") && !said.contains("Secret"), "{said}");
 }

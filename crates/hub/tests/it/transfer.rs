@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use mashbill_hub::{Digest, Error, RemoteFile, partial};
 use mashbill_stand_in::{Access, Content, Fault, Kind, Origin, Repo, Rule, Site};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
 
 use crate::site::{DATASET, Place, noise};
 
@@ -142,6 +144,66 @@ fn a_server_without_ranges_gives_the_whole_file() {
     let fetched = place.fetch(&file).expect("it is fetched");
     place.assert_whole(&contents);
     assert_eq!(fetched.retries, 0);
+}
+
+#[test]
+fn files_that_come_whole_do_not_wait_for_one_another() {
+    let contents = noise(9 * MIB, 4);
+    let mut place = Place::new();
+    // As few connections as there are files, and more workers on each.
+    place.transfer.connections = 2;
+    place.put(&[("a.parquet", &contents), ("b.parquet", &contents[1..])], Access::Open);
+    let files = place.files().expect("a list");
+    place.stand_in.fail(Rule { on: place.store_path().into(), times: 100, fault: Fault::IgnoreRange });
+    let fetched = place.on_hub(|hub| {
+        let fetch = |file: &RemoteFile| hub.fetch(file, &place.folder.path().join(&file.path), &|_| ());
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| fetch(&files[1]));
+            fetch(&files[0])?;
+            other.join().expect("no panic")
+        })
+    });
+    fetched.expect("both are fetched");
+    for (file, contents) in files.iter().zip([&contents[..], &contents[1..]]) {
+        assert!(fs::read(place.folder.path().join(&file.path)).expect("it is there") == contents);
+    }
+}
+
+/// Faults of every kind, in any order.
+fn any_fault() -> impl Strategy<Value = Fault> {
+    let place = 0..6 * MIB as u64;
+    prop_oneof![
+        place.clone().prop_map(Fault::CutAfter),
+        place.prop_map(Fault::FlipByte),
+        prop::sample::select(vec![400, 403, 404, 408, 416, 429, 500, 503]).prop_map(|code| status(code, &[])),
+        Just(Fault::IgnoreRange),
+        Just(Fault::WrongRange),
+        Just(Fault::NoLength),
+        Just(Fault::Close),
+    ]
+}
+
+#[test]
+fn no_order_of_faults_gives_a_file_with_wrong_bytes() {
+    let (place, file, contents) = place_with(6 * MIB);
+    let mut runner = TestRunner::new(Config { cases: 24, failure_persistence: None, ..Config::default() });
+    let checked = runner.run(&prop::collection::vec(any_fault(), 0..12), |faults| {
+        place.fail(place.store_path(), faults);
+        match place.fetch(&file) {
+            Ok(_) => place.assert_whole(&contents),
+            Err(error) => {
+                prop_assert!(!place.destination().exists(), "{}", error);
+                place.stand_in.mend();
+                // What it left is of use or in nobody's way.
+                place.fetch(&file).expect("nothing goes wrong");
+                place.assert_whole(&contents);
+            }
+        }
+        place.stand_in.mend();
+        fs::remove_file(place.destination()).expect("it is there");
+        Ok(())
+    });
+    checked.expect("every order");
 }
 
 #[test]
