@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs every test of mashbill: formatting, lints, documentation, the Rust tests, and the Python checks of what the
 # command writes. Needs cargo, a C compiler and Python 3.10 or later with its venv module; cargo-nextest is used where
-# it is installed. Stops at the first failure. What it installs goes to .venv, from tests/python/requirements.lock.
+# it is installed; the report is opened in chromium where that is installed, else the tests say so at their end.
+# Stops at the first failure. What it installs goes to .venv, from tests/python/requirements.lock.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 

@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::inspect::InspectArgs;
 use crate::commands::quickstart::QuickstartArgs;
+use crate::commands::report::ReportArgs;
 use crate::commands::tokenize::TokenizeArgs;
 use crate::commands::verify::VerifyArgs;
 
@@ -30,6 +31,7 @@ pub(crate) enum Command {
     Tokenize(TokenizeArgs),
     Verify(VerifyArgs),
     Inspect(InspectArgs),
+    Report(ReportArgs),
     Quickstart(QuickstartArgs),
     Doctor(DoctorArgs),
 }

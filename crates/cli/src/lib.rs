@@ -35,6 +35,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Tokenize(tokenize) => commands::tokenize::run(tokenize, &printer),
         Command::Verify(verify) => commands::verify::run(verify, &printer),
         Command::Inspect(inspect) => commands::inspect::run(inspect, &printer),
+        Command::Report(report) => commands::report::run(report, &printer),
         Command::Quickstart(quickstart) => commands::quickstart::run(quickstart, &printer),
         Command::Doctor(doctor) => commands::doctor::run(doctor, &printer),
     };

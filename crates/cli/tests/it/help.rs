@@ -19,6 +19,8 @@ fn of_the_command() {
                   tokenized shards
       inspect     Look at rows, documents and records: token borders, ids, document borders, masked
                   labels
+      report      Put a whole dataset on one HTML page: shares, lengths, vocabulary, refusals, rows to
+                  look at
       quickstart  Go the whole way on a few hundred real records that ship with mashbill: offline, in
                   seconds
       doctor      Look whether everything that a command needs is there: token, Hub, proxy, disk,

@@ -1,0 +1,228 @@
+//! The page's data, as its script reads them, and the page.
+//!
+//! Every list is bounded, so the page's size does not depend on the dataset's.
+
+use std::collections::{BTreeMap, HashMap};
+
+use anyhow::Result;
+use mashbill_format::verify::{Report, Severity};
+use serde::Serialize;
+
+/// Names in a list; the others are summed up as one.
+const NAMES_MAX: usize = 60;
+
+/// Points of the time line.
+const RUNS_MAX: usize = 500;
+
+/// Problems that are spelled out.
+const PROBLEMS_MAX: usize = 40;
+
+/// What a page shows.
+#[derive(Debug, Serialize)]
+pub(super) struct Page {
+    pub(super) kind: &'static str,
+    pub(super) title: String,
+    pub(super) subtitle: String,
+    pub(super) verify: Verdict,
+    /// Names and values, numbers or text.
+    pub(super) facts: Vec<(&'static str, serde_json::Value)>,
+    /// What `amount` counts in the three lists below.
+    pub(super) amount: &'static str,
+    pub(super) categories: Vec<Amount>,
+    pub(super) datasets: Vec<Amount>,
+    pub(super) sources: Vec<Amount>,
+    /// Buckets with their names, ascending.
+    pub(super) lengths: Vec<(String, u64)>,
+    pub(super) pieces: Vec<(String, u64)>,
+    pub(super) density: Vec<Value>,
+    pub(super) scripts: Vec<Share>,
+    pub(super) rejects: Vec<Amount>,
+    pub(super) vocabulary: Option<Vocabulary>,
+    pub(super) timeline: Vec<Run>,
+    pub(super) samples: Vec<Sample>,
+}
+
+/// What `verify` says.
+#[derive(Debug, Serialize)]
+pub(super) struct Verdict {
+    errors: u64,
+    warnings: u64,
+    problems: Vec<Told>,
+}
+
+#[derive(Debug, Serialize)]
+struct Told {
+    severity: Severity,
+    #[serde(rename = "where")]
+    place: String,
+    detail: String,
+}
+
+/// How much there is of something, and how many percent there should be.
+#[derive(Debug, Serialize)]
+pub(super) struct Amount {
+    pub(super) name: String,
+    pub(super) amount: u64,
+    pub(super) target: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Value {
+    pub(super) name: String,
+    pub(super) value: f64,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Share {
+    pub(super) name: &'static str,
+    /// In percent.
+    pub(super) share: f64,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Vocabulary {
+    pub(super) size: u64,
+    pub(super) used: u64,
+    pub(super) tokens: u64,
+    /// Ranks, from 1, and how often the token of that rank stands in the rows.
+    pub(super) ranks: Vec<(u64, u64)>,
+    pub(super) top: Vec<Token>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Token {
+    pub(super) id: u32,
+    pub(super) text: Option<String>,
+    pub(super) count: u64,
+}
+
+/// The run that completed a split.
+#[derive(Debug, Serialize)]
+pub(super) struct Run {
+    /// Seconds since 1970.
+    pub(super) completed: u64,
+    pub(super) seconds: f64,
+    /// Tokens a second.
+    pub(super) speed: f64,
+}
+
+/// A row or a record to look at.
+#[derive(Debug, Serialize)]
+pub(super) struct Sample {
+    pub(super) name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) text: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) pieces: Option<Vec<SamplePiece>>,
+    pub(super) padding: usize,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct SamplePiece {
+    pub(super) title: String,
+    /// Text, id, label.
+    pub(super) tokens: Vec<(Option<String>, i32, i32)>,
+    /// Tokens that are not shown.
+    pub(super) hidden: usize,
+}
+
+impl Verdict {
+    pub(super) fn of(report: &Report) -> Self {
+        let told = report.problems.iter().take(PROBLEMS_MAX).map(|problem| Told {
+            severity: problem.severity,
+            place: problem.place.to_string(),
+            detail: problem.detail.clone(),
+        });
+        Self { errors: report.errors, warnings: report.warnings, problems: told.collect() }
+    }
+}
+
+impl Page {
+    /// The page as one file.
+    pub(super) fn to_html(&self) -> Result<String> {
+        // In a script element only `<` could end the data.
+        let data = serde_json::to_string(self)?.replace('<', "\\u003c");
+        let parts = [
+            ("uplot_css", include_str!("../../../assets/report/uPlot.min.css")),
+            ("css", include_str!("../../../assets/report/report.css")),
+            ("data", &data),
+            ("uplot_js", include_str!("../../../assets/report/uPlot.iife.min.js")),
+            ("js", include_str!("../../../assets/report/report.js")),
+        ];
+        let mut rest = include_str!("../../../assets/report/report.html");
+        let mut html = String::with_capacity(data.len() + (1 << 17));
+        // One part after another, in their order: what a part holds is never looked at.
+        for (name, part) in parts {
+            let (before, after) =
+                rest.split_once(&format!("{{{{{name}}}}}")).expect("the template has each part");
+            html.push_str(before);
+            html.push_str(part);
+            rest = after;
+        }
+        html.push_str(rest);
+        Ok(html)
+    }
+}
+
+/// Amounts, largest first; the smallest of many become one.
+pub(super) fn amounts(
+    amounts: impl IntoIterator<Item = (String, u64)>,
+    targets: &HashMap<String, f64>,
+) -> Vec<Amount> {
+    let of = |(name, amount): (String, u64)| Amount { target: targets.get(&name).copied(), name, amount };
+    let mut list: Vec<_> = amounts.into_iter().map(of).collect();
+    list.sort_by(|a, b| b.amount.cmp(&a.amount).then_with(|| a.name.cmp(&b.name)));
+    if list.len() > NAMES_MAX {
+        let others = list.split_off(NAMES_MAX - 1);
+        let name = format!("{} others", others.len());
+        list.push(Amount { name, amount: others.iter().map(|other| other.amount).sum(), target: None });
+    }
+    list
+}
+
+/// Values, largest first; the middle of many is left out.
+pub(super) fn values(values: impl IntoIterator<Item = (String, f64)>) -> Vec<Value> {
+    let mut list: Vec<_> = values.into_iter().map(|(name, value)| Value { name, value }).collect();
+    list.sort_by(|a, b| b.value.total_cmp(&a.value).then_with(|| a.name.cmp(&b.name)));
+    if list.len() > NAMES_MAX {
+        list.drain(NAMES_MAX / 2..list.len() - NAMES_MAX / 2);
+    }
+    list
+}
+
+/// Runs in the order of their completion; of many every so many.
+pub(super) fn timeline(mut runs: Vec<Run>) -> Vec<Run> {
+    runs.sort_by_key(|run| run.completed);
+    let step = runs.len().div_ceil(RUNS_MAX).max(1);
+    runs.into_iter().step_by(step).collect()
+}
+
+/// Buckets of powers of two with the names that people read, none left out between the first and the last.
+pub(super) fn buckets(below: &BTreeMap<u64, u64>) -> Vec<(String, u64)> {
+    let (Some(&first), Some(&last)) = (below.keys().next(), below.keys().next_back()) else {
+        return Vec::new();
+    };
+    let powers = std::iter::successors(Some(first.max(1)), |power| power.checked_mul(2));
+    powers
+        .take_while(|&power| power <= last)
+        .map(|power| (name(power), below.get(&power).copied().unwrap_or(0)))
+        .collect()
+}
+
+/// A power of two as people write it.
+fn name(power: u64) -> String {
+    match power {
+        0..1024 => power.to_string(),
+        1024..0x10_0000 => format!("{}k", power >> 10),
+        0x10_0000..0x4000_0000 => format!("{}M", power >> 20),
+        _ => format!("{}G", power >> 30),
+    }
+}
+
+/// The beginning of a text for the page, cut between characters.
+pub(super) fn beginning(text: &str, bytes: usize) -> String {
+    match text.char_indices().find(|(at, _)| *at >= bytes) {
+        Some((at, _)) => format!("{} …", &text[..at]),
+        None => text.to_owned(),
+    }
+}
