@@ -18,7 +18,7 @@ use memchr::memchr;
 use crate::error::{Error, Result};
 use crate::input::Input;
 use crate::pool::Worker;
-use crate::read::{Block, Content, EXCERPT_BYTES, Label, ParquetRow, read_range};
+use crate::read::{Block, Content, EXCERPT_BYTES, Label, ParquetRow, read_range_into};
 use crate::tokenizer::{self, Encoded, Scratch, Tokenizer, is_sample};
 
 /// Refused lines that are kept of each reason in a split; the others are only counted.
@@ -126,17 +126,19 @@ pub(crate) fn tokenize_block(
     worker: &mut Worker,
     options: BlockOptions<'_>,
 ) -> Result<TokenizedBlock> {
-    let Worker { parser, scratch, .. } = worker;
-    let mut builder = Builder::new(options, scratch, block.key == 0);
+    let Worker { parser, scratch, memory, .. } = worker;
+    let mut builder = Builder::new(options, scratch, memory.ids(), block.key == 0);
     let (bytes, checksum) = match &block.content {
         Content::Range(file) => {
-            let bytes =
-                read_range(file, block.key, block.next_key).map_err(|source| match source.kind() {
+            let bytes = memory.bytes();
+            read_range_into(file, block.key, block.next_key, bytes).map_err(|source| {
+                match source.kind() {
                     std::io::ErrorKind::UnexpectedEof => Error::Changed { path: input.path.clone() },
                     _ => Error::read(&input.path, source),
-                })?;
-            builder.lines(&bytes, block.key, parser)?;
-            (bytes.len() as u64, Checksum::of(&bytes))
+                }
+            })?;
+            builder.lines(bytes, block.key, parser)?;
+            (bytes.len() as u64, Checksum::of(bytes))
         }
         Content::Bytes(bytes) => {
             builder.lines(bytes, block.key, parser)?;
@@ -191,11 +193,11 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(options: BlockOptions<'a>, scratch: &'a mut Scratch, first: bool) -> Self {
+    fn new(options: BlockOptions<'a>, scratch: &'a mut Scratch, ids: Vec<u32>, first: bool) -> Self {
         Self {
             options,
             scratch,
-            ids: Vec::new(),
+            ids,
             documents: BlockDocuments::default(),
             counts: Counts::default(),
             rejects: Vec::new(),

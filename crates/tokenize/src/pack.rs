@@ -41,6 +41,11 @@ impl PackedRows {
         })
     }
 
+    /// The blocks' ids, each time a stretch of them is a part of these rows.
+    pub(crate) fn into_ids(self) -> impl Iterator<Item = Arc<Vec<u32>>> {
+        self.tokens.into_iter().map(|stretch| stretch.ids)
+    }
+
     /// How many rows there are.
     pub(crate) const fn count(&self) -> usize {
         self.count

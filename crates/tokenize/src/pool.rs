@@ -8,7 +8,7 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::Sender;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use mashbill_format::documents::DocumentsEncoder;
 use mashbill_format::record::RecordParser;
@@ -21,8 +21,52 @@ use crate::tokenizer::Scratch;
 pub(crate) struct Worker {
     pub(crate) parser: RecordParser,
     pub(crate) scratch: Scratch,
+    pub(crate) memory: Memory,
     pub(crate) rows: RowGroupEncoder,
     pub(crate) documents: DocumentsEncoder,
+}
+
+/// Memory for blocks that is used again: to get new pages from the system for each would take a twentieth of
+/// all the time.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    bytes: Vec<u8>,
+    ids: Vec<Vec<u32>>,
+}
+
+/// Most elements of a buffer that is kept: what an enormous document needed is given back.
+const KEPT_ELEMENTS_MAX: usize = 4 << 20;
+
+/// Most buffers for ids that a worker keeps.
+const KEPT_IDS_MAX: usize = 4;
+
+/// Most row groups whose bytes are kept: some three megabytes each.
+const KEPT_GROUPS_MAX: usize = 4;
+
+impl Memory {
+    /// Room for a block's bytes.
+    pub(crate) fn bytes(&mut self) -> &mut Vec<u8> {
+        if self.bytes.capacity() > KEPT_ELEMENTS_MAX {
+            self.bytes = Vec::new();
+        }
+        &mut self.bytes
+    }
+
+    /// Empty room for a block's ids.
+    pub(crate) fn ids(&mut self) -> Vec<u32> {
+        self.ids.pop().unwrap_or_default()
+    }
+
+    /// Takes ids that nobody needs any more, if this was the last to hold them.
+    pub(crate) fn recycle(&mut self, ids: Arc<Vec<u32>>) {
+        if let Some(mut ids) = Arc::into_inner(ids)
+            && self.ids.len() < KEPT_IDS_MAX
+            && ids.capacity() <= KEPT_ELEMENTS_MAX
+        {
+            ids.clear();
+            self.ids.push(ids);
+        }
+    }
 }
 
 /// Which tasks go first.
@@ -42,6 +86,8 @@ type Task<'env> = Box<dyn FnOnce(&mut Worker) + Send + 'env>;
 pub(crate) struct Pool<'env> {
     queue: Mutex<Queue<'env>>,
     ready: Condvar,
+    /// Bytes of row groups that are written, for the next ones.
+    written: Mutex<Vec<Vec<u8>>>,
 }
 
 #[derive(Default)]
@@ -73,6 +119,19 @@ impl<'env> Pool<'env> {
         }
         drop(queue);
         self.ready.notify_one();
+    }
+
+    /// Takes the bytes of a row group that is written.
+    pub(crate) fn give_back(&self, bytes: Vec<u8>) {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        if written.len() < KEPT_GROUPS_MAX {
+            written.push(bytes);
+        }
+    }
+
+    /// The bytes of a row group that is written, to be used again.
+    pub(crate) fn take_back(&self) -> Vec<u8> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }
 
     /// Does tasks until the pool is closed.

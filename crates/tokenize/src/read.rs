@@ -19,7 +19,7 @@ use mashbill_format::checksum::Checksum;
 use crate::error::{Error, Result};
 use crate::input::{Input, Kind, stamp};
 
-pub(crate) use lines::read_range;
+pub(crate) use lines::{read_range, read_range_into};
 pub(crate) use parquet_rows::{Label, ParquetRow, ParquetRows};
 
 use lines::{PlainLines, StreamedLines};

@@ -18,7 +18,7 @@ use mashbill_format::stats::Stats;
 
 use crate::error::{Error, Result};
 use crate::plan::{self, Plan, SplitPlan};
-use crate::pool::{Pool, Worker};
+use crate::pool::{Memory, Pool, Worker};
 use crate::read::Cutting;
 use crate::split;
 use crate::tokenizer::{Scratch, Tokenizer};
@@ -281,6 +281,7 @@ fn make_all(
                 pool.work(&mut Worker {
                     parser: RecordParser::new(&context.options.text_field),
                     scratch: Scratch::new(),
+                    memory: Memory::default(),
                     rows: context.row_group_encoder(),
                     documents: DocumentsEncoder::new(context.options.compression),
                 });

@@ -258,15 +258,16 @@ impl<'env, 'run> Making<'env, 'run> {
                     None => ended = true,
                 }
             }
+            if ended && self.blocks_pending == 0 {
+                // The last samples are compared while the last rows are encoded.
+                self.check_samples();
+                self.close_unit();
+                self.record_units()?;
+            }
             if self.blocks_pending == 0 && self.others_pending == 0 {
-                if !ended {
-                    continue;
-                }
-                if !self.close_unit() && self.samples.is_empty() {
+                if ended {
                     return Ok(());
                 }
-                self.check_samples();
-                self.record_units()?;
                 continue;
             }
             match self.receive()? {
@@ -283,6 +284,7 @@ impl<'env, 'run> Making<'env, 'run> {
                     while let Some((unit, group)) = ordered_rows.take() {
                         let (shard, finished) = self.shards.append(&group)?;
                         self.unit(unit).written(shard, group.meta, finished);
+                        self.pool.give_back(group.bytes);
                     }
                 }
                 Reply::Documents { sequence, unit, group } => {
@@ -389,8 +391,10 @@ impl<'env, 'run> Making<'env, 'run> {
         self.rows_sent += 1;
         self.others_pending += 1;
         self.unit(unit).pending += 1;
+        let bytes = self.pool.take_back();
         self.pool.submit(Order::First, &self.sender, move |worker| {
-            let group = rows.with_rows(|rows| worker.rows.encode(rows));
+            let group = rows.with_rows(|rows| worker.rows.encode_into(rows, bytes));
+            rows.into_ids().for_each(|ids| worker.memory.recycle(ids));
             Reply::Rows { sequence, unit, group }
         });
     }

@@ -179,6 +179,7 @@ pub struct Tokenizer {
     encoder: Encoder,
     fast_refused: Option<FastRefused>,
     special: SpecialIds,
+    outline: Arc<Outline>,
     beside: OnceLock<Reference>,
 }
 
@@ -215,7 +216,7 @@ impl Tokenizer {
         };
         let fast = match fast {
             Ok(engine) if known.is_none() => {
-                self_check(&definition, &index, &mut outline, json, &engine)?.map_or(Ok(engine), Err)
+                self_check(&definition, &mut outline, json, &engine)?.map_or(Ok(engine), Err)
             }
             other => other,
         };
@@ -228,8 +229,10 @@ impl Tokenizer {
                 (Encoder::Reference(Reference::whole(json, options.special_tokens_in_text)?), Some(why))
             }
         };
+        outline.set_special_tokens_in_text(options.special_tokens_in_text);
         Ok(Self {
             special: SpecialIds::of(&outline),
+            outline: Arc::new(outline),
             identity,
             tokenizer_json: json.as_str().into(),
             encoder,
@@ -251,6 +254,7 @@ impl Tokenizer {
             encoder: Encoder::Reference(reference),
             fast_refused: Some(why),
             special: self.special.clone(),
+            outline: Arc::clone(&self.outline),
             beside: OnceLock::new(),
         })
     }
@@ -336,7 +340,7 @@ impl Tokenizer {
     /// position of the first that isn't.
     ///
     /// Each call builds the part of the reference that the samples need, which takes
-    /// 50 to 100 ms for a large vocabulary: hand in many at once.
+    /// some 50 ms for a large vocabulary: hand in many at once.
     ///
     /// # Errors
     /// The reference can't encode one of them.
@@ -344,15 +348,12 @@ impl Tokenizer {
         if samples.is_empty() || self.engine() == Engine::Reference {
             return Ok(None);
         }
-        let policy = self.identity.special_tokens_in_text;
         let definition = Definition::parse(&self.tokenizer_json)
             .map_err(|source| Error::Json { file: "tokenizer.json", source })?;
-        let index = VocabularyIndex::new(&definition);
         let texts = samples.iter().map(|sample| sample.text);
-        let part = Outline::new(&definition, &index)?.reference_for(&definition, &index, policy, texts)?;
-        let reference = match part {
+        let reference = match self.outline.reference_for(&definition, texts)? {
             Some(part) => part,
-            None => Reference::whole(&self.tokenizer_json, policy)?,
+            None => Reference::whole(&self.tokenizer_json, self.identity.special_tokens_in_text)?,
         };
         let mut expected = Vec::new();
         for (position, sample) in samples.iter().enumerate() {

@@ -64,7 +64,7 @@ impl DocumentsEncoder {
         self.integers(UNIT, documents, |document| document.unit.into());
         self.integers(ROW, documents, |document| document.row);
         self.integers(POSITION, documents, |document| document.position.into());
-        join(documents.len(), ROWS_PER_PAGE, &mut self.chunks)
+        join(documents.len(), ROWS_PER_PAGE, &mut self.chunks, Vec::new())
     }
 
     fn integers(&mut self, column: usize, documents: &[Document<&str>], value: fn(&Document<&str>) -> i64) {

@@ -52,10 +52,15 @@ impl Chunk {
     }
 }
 
-/// Joins finished chunks to a row group and empties them for the next one.
-pub(crate) fn join(rows: usize, rows_per_page: usize, chunks: &mut [Chunk]) -> EncodedRowGroup {
-    let size = chunks.iter().map(|chunk| chunk.dictionary.len() + chunk.pages.len()).sum();
-    let mut bytes = Vec::with_capacity(size);
+/// Joins finished chunks to a row group, in the memory of `bytes`, and empties them for the next one.
+pub(crate) fn join(
+    rows: usize,
+    rows_per_page: usize,
+    chunks: &mut [Chunk],
+    mut bytes: Vec<u8>,
+) -> EncodedRowGroup {
+    bytes.clear();
+    bytes.reserve_exact(chunks.iter().map(|chunk| chunk.dictionary.len() + chunk.pages.len()).sum());
     let mut columns = Vec::with_capacity(chunks.len());
     for chunk in chunks {
         bytes.extend_from_slice(&chunk.dictionary);

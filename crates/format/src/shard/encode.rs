@@ -87,6 +87,14 @@ impl RowGroupEncoder {
     /// Panics where `rows` contradicts itself (another number of tokens, labels or pieces than its rows need)
     /// or has an id outside the vocabulary.
     pub fn encode(&mut self, rows: &Rows<'_>) -> EncodedRowGroup {
+        self.encode_into(rows, Vec::new())
+    }
+
+    /// [`encode`](Self::encode) into the memory of `bytes`, whose content is lost.
+    ///
+    /// # Panics
+    /// As there.
+    pub fn encode_into(&mut self, rows: &Rows<'_>, bytes: Vec<u8>) -> EncodedRowGroup {
         let real_tokens = check(rows, self.row_length);
         self.dictionary.clear();
         let mut tokens = Tokens { slices: rows.tokens.iter(), rest: &[] };
@@ -100,7 +108,7 @@ impl RowGroupEncoder {
             self.piece_pages(here, pieces_in_row);
         }
         self.dictionary_pages();
-        join(rows.count, self.layout.rows_per_page, &mut self.chunks)
+        join(rows.count, self.layout.rows_per_page, &mut self.chunks, bytes)
     }
 
     /// Appends a page to `input_ids`, `attention_mask` and `labels`: a row for each of `last_labels`, the first

@@ -115,10 +115,16 @@ impl PlainLines {
 /// # Errors
 /// An I/O error; `UnexpectedEof` where the file has become shorter.
 pub(crate) fn read_range(file: &File, start: u64, end: u64) -> io::Result<Vec<u8>> {
-    let length = usize::try_from(end - start).map_err(|_| io::ErrorKind::FileTooLarge)?;
-    let mut bytes = vec![0; length];
-    read_at(file, &mut bytes, start)?;
+    let mut bytes = Vec::new();
+    read_range_into(file, start, end, &mut bytes)?;
     Ok(bytes)
+}
+
+/// [`read_range`] into memory that is used again; what was in it is gone.
+pub(crate) fn read_range_into(file: &File, start: u64, end: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let length = usize::try_from(end - start).map_err(|_| io::ErrorKind::FileTooLarge)?;
+    bytes.resize(length, 0);
+    read_at(file, bytes, start)
 }
 
 #[cfg(unix)]

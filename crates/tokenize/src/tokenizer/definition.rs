@@ -2,18 +2,22 @@
 //!
 //! Llama 3's file is 8 MB with 128 thousand entries and 280 thousand merges. A tree
 //! of JSON values costs 0.3 CPU-seconds and 100 MB; borrowing the strings costs a
-//! tenth of that, and is enough to build each engine from.
+//! tenth of that, and is enough to build each engine from. The merges, which most
+//! starts need none of, are only passed over, and read one by one by who needs them.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 /// A `tokenizer.json`. Parts that are small are kept as they are.
 #[derive(Deserialize)]
 pub(super) struct Definition<'a> {
+    /// The whole text.
+    #[serde(skip)]
+    json: &'a str,
     /// Tokens that are matched in the text before the model sees it.
     #[serde(default)]
     pub(super) added_tokens: Vec<AddedTokenEntry>,
@@ -51,8 +55,6 @@ pub(super) struct ModelDefinition<'a> {
     pub(super) kind: Option<String>,
     #[serde(borrow, default)]
     pub(super) vocab: Vocabulary<'a>,
-    #[serde(borrow, default)]
-    pub(super) merges: Vec<Merge<'a>>,
     #[serde(default)]
     pub(super) dropout: Option<f32>,
     #[serde(default)]
@@ -72,7 +74,16 @@ pub(super) struct ModelDefinition<'a> {
 impl<'a> Definition<'a> {
     /// Reads a definition from the text of a `tokenizer.json`.
     pub(super) fn parse(tokenizer_json: &'a str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(tokenizer_json)
+        Ok(Self { json: tokenizer_json, ..serde_json::from_str(tokenizer_json)? })
+    }
+
+    /// Hands out the model's merges in their order.
+    ///
+    /// # Errors
+    /// One of them isn't a merge.
+    pub(super) fn each_merge(&self, mut each: impl FnMut(Merge<'a>)) -> Result<(), serde_json::Error> {
+        let merges = MergesAt { path: &["model", "merges"], each: &mut each };
+        merges.deserialize(&mut serde_json::Deserializer::from_str(self.json))
     }
 
     /// Whether the model gets words in which a letter stands for each byte.
@@ -115,6 +126,47 @@ impl<'de: 'a, 'a> Deserialize<'de> for Vocabulary<'a> {
             }
         }
         deserializer.deserialize_any(Entries)
+    }
+}
+
+/// Passes over a JSON text but for the list at the end of `path`, whose merges it hands to `each`.
+struct MergesAt<'p, F> {
+    path: &'p [&'p str],
+    each: &'p mut F,
+}
+
+impl<'de, F: FnMut(Merge<'de>)> DeserializeSeed<'de> for MergesAt<'_, F> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de, F: FnMut(Merge<'de>)> Visitor<'de> for MergesAt<'_, F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of merges")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let [wanted, path @ ..] = self.path else { return Err(A::Error::custom("no list of merges")) };
+        while let Some(Text(key)) = map.next_key()? {
+            if key == *wanted {
+                map.next_value_seed(MergesAt { path, each: &mut *self.each })?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while let Some(merge) = seq.next_element()? {
+            (self.each)(merge);
+        }
+        Ok(())
     }
 }
 

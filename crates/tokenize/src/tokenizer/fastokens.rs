@@ -35,7 +35,9 @@ impl Fastokens {
         added_tokens: &[(u32, AddedToken)],
     ) -> Result<Self, FastRefused> {
         let unused_ids = unused_ids(definition)?;
-        let tokenizer = fastokens::Tokenizer::from_json(typed(definition, added_tokens, &unused_ids))
+        let typed = typed(definition, added_tokens, &unused_ids)
+            .map_err(|error| FastRefused::Load { why: error.to_string() })?;
+        let tokenizer = fastokens::Tokenizer::from_json(typed)
             .map_err(|error| FastRefused::Load { why: error.to_string() })?;
         let cutter = Cutter::new(definition, added_tokens);
         Ok(Self { tokenizer, cutter, segment_bytes: SEGMENT_BYTES })
@@ -188,8 +190,14 @@ const GIVEN_UP_BYTES: usize = 256;
 
 /// The definition as the engine reads it: without what it doesn't need, and with each
 /// merge in one string, which takes a third of the memory of two.
-fn typed(definition: &Definition<'_>, added_tokens: &[(u32, AddedToken)], unused_ids: &[u32]) -> Value {
+fn typed(
+    definition: &Definition<'_>,
+    added_tokens: &[(u32, AddedToken)],
+    unused_ids: &[u32],
+) -> Result<Value, serde_json::Error> {
     let model = &definition.model;
+    let mut merges = Vec::new();
+    definition.each_merge(|rule| merges.push(merge(&rule)))?;
     let mut vocab: Map<String, Value> =
         model.vocab.0.iter().map(|(token, id)| (token.clone().into_owned(), (*id).into())).collect();
     for id in unused_ids {
@@ -199,7 +207,7 @@ fn typed(definition: &Definition<'_>, added_tokens: &[(u32, AddedToken)], unused
     let mut set = |key: &str, value: Value| typed_model.insert(key.to_owned(), value);
     set("type", "BPE".into());
     set("vocab", vocab.into());
-    set("merges", model.merges.iter().map(merge).collect());
+    set("merges", merges.into());
     set("unk_token", model.unk_token.clone().into());
     set("continuing_subword_prefix", model.continuing_subword_prefix.clone().into());
     set("end_of_word_suffix", model.end_of_word_suffix.clone().into());
@@ -212,7 +220,7 @@ fn typed(definition: &Definition<'_>, added_tokens: &[(u32, AddedToken)], unused
     set("normalizer", definition.normalizer.clone().unwrap_or_default());
     set("pre_tokenizer", definition.pre_tokenizer.clone().unwrap_or_default());
     set("model", typed_model.into());
-    typed.into()
+    Ok(typed.into())
 }
 
 /// Begins the entries that stand for unused ids. Words in byte letters never hold it.

@@ -26,7 +26,7 @@ use tokenizers::{
     TokenizerImpl,
 };
 
-use super::definition::{AddedTokenEntry, Definition};
+use super::definition::{AddedTokenEntry, Definition, Merge};
 use super::vocabulary::{Grams, VocabularyIndex};
 use super::{Error, SpecialTokensInText};
 
@@ -73,20 +73,32 @@ impl Reference {
 
 /// A tokenizer without its vocabulary: it knows the added tokens, what is put around
 /// a document, and into which words a text is cut.
-pub(super) struct Outline(Pipeline<PartialModel>);
+pub(super) struct Outline {
+    pipeline: Pipeline<PartialModel>,
+    /// Whether a part of the vocabulary is enough for given texts.
+    is_divisible: bool,
+    special_tokens_in_text: SpecialTokensInText,
+}
 
 impl Outline {
     /// Builds the outline of a definition.
     pub(super) fn new(definition: &Definition<'_>, index: &VocabularyIndex<'_>) -> Result<Self, Error> {
         let mut pipeline = pipeline(definition, PartialModel::empty(definition, index))?;
         pipeline.add_tokens(definition.added_tokens.iter().map(added_token)).map_err(refused)?;
-        Ok(Self(pipeline))
+        let is_divisible = definition.model.spells_characters_as_themselves() && index.ids_are_unique();
+        Ok(Self { pipeline, is_divisible, special_tokens_in_text: SpecialTokensInText::Encode })
+    }
+
+    /// Decides what becomes of special tokens in texts; at first they are encoded.
+    pub(super) fn set_special_tokens_in_text(&mut self, policy: SpecialTokensInText) {
+        self.special_tokens_in_text = policy;
+        self.pipeline.set_encode_special_tokens(policy == SpecialTokensInText::Split);
     }
 
     /// The added tokens with the ids the reference gives them, by id. (They are not
     /// always the file's: a token that is in the vocabulary keeps its id from there.)
     pub(super) fn added_tokens(&self) -> Vec<(u32, AddedToken)> {
-        let mut tokens: Vec<_> = self.0.get_added_tokens_decoder().into_iter().collect();
+        let mut tokens: Vec<_> = self.pipeline.get_added_tokens_decoder().into_iter().collect();
         tokens.sort_unstable_by_key(|(id, _)| *id);
         tokens
     }
@@ -94,8 +106,10 @@ impl Outline {
     /// The ids that the post-processor puts before and after a document.
     pub(super) fn template(&self) -> Result<(Vec<u32>, Vec<u32>), Error> {
         let document = Token::new(u32::MAX, "a".to_owned(), (0, 1));
-        let around =
-            self.0.post_process(Encoding::from_tokens(vec![document], 0), None, true).map_err(refused)?;
+        let around = self
+            .pipeline
+            .post_process(Encoding::from_tokens(vec![document], 0), None, true)
+            .map_err(refused)?;
         let mut parts = around.get_ids().split(|&id| id == u32::MAX);
         match (parts.next(), parts.next(), parts.next()) {
             (Some(before), Some(after), None) => Ok((before.to_vec(), after.to_vec())),
@@ -105,8 +119,9 @@ impl Outline {
 
     /// Every word of `text`, as the model gets it.
     fn words(&self, text: &str, mut each: impl FnMut(&str)) -> Result<(), Error> {
-        let mut words = self.0.get_added_vocabulary().extract_and_normalize(self.0.get_normalizer(), text);
-        if let Some(pre_tokenizer) = self.0.get_pre_tokenizer() {
+        let mut words =
+            self.pipeline.get_added_vocabulary().extract_and_normalize(self.pipeline.get_normalizer(), text);
+        if let Some(pre_tokenizer) = self.pipeline.get_pre_tokenizer() {
             pre_tokenizer.pre_tokenize(&mut words).map_err(|source| Error::Encode { source })?;
         }
         for (word, _, added) in words.get_splits(OffsetReferential::Normalized, OffsetType::None) {
@@ -120,25 +135,20 @@ impl Outline {
     /// The reference for `texts` and nothing else (see the module's text), or `None`
     /// for a model that has to be loaded whole.
     pub(super) fn reference_for<'t>(
-        &mut self,
+        &self,
         definition: &Definition<'_>,
-        index: &VocabularyIndex<'_>,
-        policy: SpecialTokensInText,
         texts: impl Iterator<Item = &'t str>,
     ) -> Result<Option<Reference>, Error> {
-        if !definition.model.spells_characters_as_themselves() || !index.ids_are_unique() {
+        if !self.is_divisible {
             return Ok(None);
         }
-        let split = policy == SpecialTokensInText::Split;
-        self.0.set_encode_special_tokens(split);
         let mut grams = Grams::new();
         for text in texts {
             self.words(text, |word| grams.add(word))?;
         }
-        let model = PartialModel::of(definition, index, &grams)?;
-        let mut pipeline = pipeline(definition, model)?;
+        let mut pipeline = pipeline(definition, self.pipeline.get_model().with(definition, &grams)?)?;
         pipeline.add_tokens(definition.added_tokens.iter().map(added_token)).map_err(refused)?;
-        pipeline.set_encode_special_tokens(split);
+        pipeline.set_encode_special_tokens(self.special_tokens_in_text == SpecialTokensInText::Split);
         Ok(Some(Reference::Part(Box::new(pipeline))))
     }
 }
@@ -192,24 +202,29 @@ impl PartialModel {
     }
 
     /// The entries that may appear where the text has the `grams`, and their merges.
-    fn of(definition: &Definition<'_>, index: &VocabularyIndex<'_>, grams: &Grams) -> Result<Self, Error> {
-        let kept: tokenizers::models::bpe::Vocab = index
-            .entries()
+    fn with(&self, definition: &Definition<'_>, grams: &Grams) -> Result<Self, Error> {
+        // Where the file has a spelling twice, the last one counts.
+        let kept: tokenizers::models::bpe::Vocab = definition
+            .model
+            .vocab
+            .0
+            .iter()
             .filter(|(token, _)| grams.may_hold(token))
-            .map(|(token, id)| (token.to_owned(), id))
+            .map(|(token, id)| (token.clone().into_owned(), *id))
             .collect();
         let mut merges = Vec::new();
         let mut joined = String::new();
-        for merge in &definition.model.merges {
+        let each = |merge: Merge<'_>| {
             if kept.contains_key(&*merge.left) && kept.contains_key(&*merge.right) {
                 joined.clear();
                 joined.push_str(&merge.left);
                 joined.push_str(&merge.right);
                 if kept.contains_key(&joined) {
-                    merges.push((merge.left.clone().into_owned(), merge.right.clone().into_owned()));
+                    merges.push((merge.left.into_owned(), merge.right.into_owned()));
                 }
             }
-        }
+        };
+        definition.each_merge(each).map_err(|source| Error::Json { file: "tokenizer.json", source })?;
         // No cache: it is kept per thread for as long as the thread lives.
         let bpe = BPE::builder()
             .vocab_and_merges(kept, merges)
@@ -217,7 +232,7 @@ impl PartialModel {
             .cache_capacity(0)
             .build()
             .map_err(refused)?;
-        Ok(Self { bpe, ..Self::empty(definition, index) })
+        Ok(Self { bpe, vocabulary_size: self.vocabulary_size, known: self.known.clone() })
     }
 }
 
