@@ -18,8 +18,8 @@ use crate::url::Origin;
 /// A Hub. All methods may be called from many threads at once, which then share its connections and obey its
 /// rate limits together.
 ///
-/// Every call waits through failures that another try may mend, and gives up with [`Error::Interrupted`] soon
-/// after the caller's flag is raised.
+/// Every call waits through failures that another try may mend, and gives up with [`Error::Interrupted`] after
+/// the caller's flag is raised: at the next piece that arrives, or when a silent connection is given up.
 pub struct Hub<'a> {
     pub(crate) client: Client,
     pub(crate) transfer: Transfer,
