@@ -21,6 +21,8 @@ pub(crate) enum Usage {
     ShardSize { given: f64 },
     #[error("--max-document {given} is out of range: 1 to 1073741823 bytes are possible")]
     MaxDocument { given: u64 },
+    #[error("--sample {given} is no share: 0 to 1 are possible")]
+    Sample { given: f64 },
     #[error("--threads 0 would do nothing")]
     Threads,
     #[error("`{}` holds nothing to verify: no manifest.json and no JSON Lines", path.display())]
@@ -68,6 +70,7 @@ fn usage_hint(usage: &Usage) -> String {
         Usage::MaxSeqLength { .. } => "the guide's rows have --max-seq-length 8192".into(),
         Usage::ShardSize { .. } => "the guide's shards have --shard-size 2".into(),
         Usage::MaxDocument { .. } => "the default is --max-document 256000000".into(),
+        Usage::Sample { .. } => "`--sample 1` encodes all of it with the reference".into(),
         Usage::Threads => "leave --threads out to use what the machine has".into(),
         Usage::OtherTokenizer { .. } => "name the right one with `--tokenizer`".into(),
         Usage::NoTokenizerFile { .. } => embedded_hint(),

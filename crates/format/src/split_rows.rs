@@ -65,6 +65,19 @@ impl<'a> SplitRows<'a> {
         Ok(Some((place, row)))
     }
 
+    /// The ids of row `row` of the split; none behind the last.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Damaged`].
+    pub fn input_ids(&mut self, row: u64) -> Result<Option<&[i32]>> {
+        if !self.group.as_ref().is_some_and(|group| group.has(row)) {
+            self.group = self.read(row)?;
+        }
+        let Some(group) = &self.group else { return Ok(None) };
+        let (at, length) = ((row - group.first_row) as usize, group.rows.row_length);
+        Ok(Some(&group.rows.input_ids[at * length..(at + 1) * length]))
+    }
+
     /// The group with row `row`.
     fn read(&mut self, row: u64) -> Result<Option<Group>> {
         let mut shard_begin = 0;

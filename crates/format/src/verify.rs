@@ -71,6 +71,17 @@ impl Report {
     /// Problems of the same kind in the same file that are kept; others are counted.
     pub const KEPT: usize = 5;
 
+    /// Takes in what another check of the same folder found.
+    pub fn add(&mut self, problems: Vec<Problem>) {
+        for problem in problems {
+            match problem.severity {
+                Severity::Error => self.errors += 1,
+                Severity::Warning => self.warnings += 1,
+            }
+            self.problems.push(problem);
+        }
+    }
+
     /// Whether nothing worse than a warning was found and everything was looked at.
     #[must_use]
     pub const fn is_good(&self) -> bool {

@@ -26,6 +26,7 @@ mod split;
 mod disk;
 pub mod plan;
 pub mod run;
+pub mod audit;
 pub mod error;
 
 pub use error::Error;

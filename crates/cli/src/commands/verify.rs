@@ -8,9 +8,13 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use mashbill_format::layout::Output;
+use mashbill_format::manifest::Manifest;
 use mashbill_format::verify::{self, Event, FolderKind, Options, Problem, Remedy, Report, Severity};
+use mashbill_tokenize::audit;
 use serde::Serialize;
 
+use crate::environment::tokenizer_of;
 use crate::exit::Exit;
 use crate::hints::{Usage, remedy_hint};
 use crate::printer::{Printer, count, counted, duration, size};
@@ -33,6 +37,22 @@ pub(crate) struct VerifyArgs {
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
 
+    /// Read the sources again, too, and compare every document of tokenized folders with its own, id by id
+    #[arg(long)]
+    deep: bool,
+
+    /// The share of the source that the reference encodes in a deep check, 0 to 1; a fast engine does the rest
+    #[arg(long, value_name = "SHARE", default_value = "0.01", requires = "deep")]
+    sample: f64,
+
+    /// Where the sources are now, for a deep check [default: where they were]
+    #[arg(long, value_name = "PATH", requires = "deep")]
+    source: Option<PathBuf>,
+
+    /// The tokenizer of a deep check, where the one that the manifest names is elsewhere now
+    #[arg(long, value_name = "NAME", requires = "deep")]
+    tokenizer: Option<String>,
+
     /// Threads that compute [default: what this machine or container has]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -48,11 +68,19 @@ pub(crate) fn run(args: &VerifyArgs, printer: &Printer) -> Result<Exit> {
         Some(threads) => threads,
         None => std::thread::available_parallelism().map_or(1, usize::from),
     };
+    if !(0.0..=1.0).contains(&args.sample) {
+        return Err(Usage::Sample { given: args.sample }.into());
+    }
     let interrupted = stop_on_interrupt()?;
     silence_the_stock_reader();
     let mut reports = Vec::new();
     for path in &args.paths {
-        let report = check(path, Options { threads }, &interrupted, printer)?;
+        let started = Instant::now();
+        let mut report = check(path, Options { threads }, &interrupted, printer)?;
+        if args.deep && report.kind == FolderKind::Tokenized && !report.interrupted {
+            deep(args, &mut report, threads, &interrupted, printer)?;
+        }
+        say(&report, started.elapsed().as_secs_f64(), printer);
         if report.interrupted {
             return Ok(Exit::Interrupted);
         }
@@ -102,8 +130,30 @@ fn check(path: &Path, options: Options, interrupted: &AtomicBool, printer: &Prin
     });
     view.finish();
     let report = report?.ok_or_else(|| Usage::NothingToVerify { path: path.to_owned() })?;
-    say(&report, started.elapsed().as_secs_f64(), printer);
     Ok(report)
+}
+
+/// Compares a tokenized folder with its sources.
+fn deep(
+    args: &VerifyArgs,
+    report: &mut Report,
+    threads: usize,
+    interrupted: &AtomicBool,
+    printer: &Printer,
+) -> Result<()> {
+    let output = Output::new(&report.path);
+    // Without a manifest that has been told.
+    let Ok(Some(manifest)) = Manifest::read(&output.manifest()) else { return Ok(()) };
+    let tokenizer = tokenizer_of(&manifest, args.tokenizer.as_deref(), printer)?;
+    let options = audit::Options { source: args.source.clone(), sample: args.sample, threads };
+    let audited = audit::audit(&output, &manifest, &tokenizer, &options, interrupted)?;
+    let documents = counted(audited.documents, "document");
+    printer.line(format_args!(
+        "{documents} made again from the source, {} of them by the reference",
+        count(audited.by_reference)
+    ));
+    report.add(audited.problems);
+    Ok(())
 }
 
 fn say(report: &Report, seconds: f64, printer: &Printer) {

@@ -23,6 +23,8 @@ mod raw;
 mod inspect;
 mod doctor;
 mod injuries;
+mod deep;
+mod troubleshooting;
 #[cfg(unix)]
 mod interruption;
 #[cfg(target_os = "linux")]

@@ -82,6 +82,8 @@ pub enum Kind {
     Unfinished,
     /// A split counts for nothing, because its input is gone.
     Vanished,
+    /// A document is not what its source gives, or its source is gone.
+    Source,
     /// A line is no record.
     Line,
     /// A record stands twice, or another one has its id.
@@ -117,6 +119,7 @@ impl Kind {
             Self::Units => "units",
             Self::Unfinished => "unfinished",
             Self::Vanished => "vanished",
+            Self::Source => "source",
             Self::Line => "line",
             Self::Duplicate => "duplicate",
         }

@@ -1,0 +1,106 @@
+//! `verify --deep`: what only the source can tell.
+
+use std::fs;
+
+use mashbill_format::checksum::Checksum;
+use mashbill_format::documents::{self, Document, DocumentsEncoder};
+use mashbill_format::encode::Compression;
+use mashbill_format::parquet_file::ParquetAppender;
+use serde_json::json;
+
+use crate::project::Project;
+
+fn tokenized() -> Project {
+    let text =
+        |words: usize| format!("{{\"id\":\"d{words}\",\"text\":\"{}\"}}\n", "some words ".repeat(words));
+    let project = Project::with(&[
+        ("data/a.jsonl", &(1..40).map(text).collect::<String>()),
+        ("data/b.jsonl", "not json\n{\"text\":\"naïve café 日本\"}\n"),
+    ]);
+    project.tokenize("--unit-size 900 --shard-size 0.00002").with_code(0);
+    project
+}
+
+#[test]
+fn a_good_folder_is_made_again_as_it_is() {
+    let project = tokenized();
+    let ran = project.run("verify out --deep").with_code(0);
+    assert!(ran.stderr.contains("40 documents made again from the source, "), "{ran}");
+    let ran = project.run("verify out --deep --sample 1").with_code(0);
+    assert!(
+        ran.stderr.contains("40 documents made again from the source, 40 of them by the reference"),
+        "{ran}"
+    );
+    fs::rename(project.path("data"), project.path("moved")).expect("it is there");
+    let ran = project.run("verify out --deep").with_code(4);
+    assert!(ran.stderr.contains("error: a: its source `a.jsonl`: "), "{ran}");
+    project.run("verify out --deep --source moved").with_code(0);
+}
+
+/// A token that was replaced together with its label stands nowhere else in the folder.
+#[test]
+fn a_document_that_was_exchanged_is_found() {
+    let project = tokenized();
+    // The source says something else now, at the same length.
+    let text = project.read("data/a.jsonl").replacen("some words some", "some birds some", 1);
+    project.write("data/a.jsonl", text);
+    let ran = project.run("verify out --deep").with_code(4);
+    assert!(ran.stderr.contains("error: a: document "), "{ran}");
+    assert!(ran.stderr.contains("its text is another one (source)"), "{ran}");
+}
+
+#[test]
+fn what_the_table_says_of_texts_is_compared() {
+    for (change, said) in [
+        ((|d: &mut Document<String>| d.id = Some("x".into())) as fn(&mut _), "its id is another one"),
+        (|d| d.source = Some("x".into()), "its source is another one"),
+        (|d| d.category = Some("x".into()), "its category is another one"),
+        (|d| d.content_hash = Checksum::of(b"x"), "its text is another one"),
+    ] {
+        let project = tokenized();
+        let path = project.path("out/b/documents.parquet");
+        let rows = documents::read(&path).expect("a table").collect::<Result<Vec<_>, _>>();
+        let mut rows = rows.expect("documents");
+        change(&mut rows[0]);
+        let borrowed: Vec<Document<&str>> = rows
+            .iter()
+            .map(|d| Document {
+                doc_id: d.doc_id,
+                id: d.id.as_deref(),
+                source: d.source.as_deref(),
+                category: d.category.as_deref(),
+                content_hash: d.content_hash,
+                tokens: d.tokens,
+                unit: d.unit,
+                row: d.row,
+                position: d.position,
+            })
+            .collect();
+        let schema = documents::schema(Compression::Snappy);
+        let mut file = ParquetAppender::create(&path, schema).expect("a file");
+        file.append(&DocumentsEncoder::new(Compression::Snappy).encode(&borrowed)).expect("it is written");
+        let written = file.finish().expect("it is written");
+        let mut manifest = project.json("out/manifest.json");
+        let recorded = &mut manifest["splits"]["b"]["documents"];
+        recorded["bytes"] = json!(written.bytes);
+        recorded["checksum"] = json!(written.checksum);
+        project.write("out/manifest.json", manifest.to_string());
+        // The folder agrees with itself; the source does not agree with it.
+        project.run("verify out").with_code(0);
+        let ran = project.run("verify out --deep").with_code(4);
+        assert!(ran.stderr.contains(said), "{said}: {ran}");
+    }
+}
+
+#[test]
+fn a_source_that_has_grown_or_shrunk_is_found() {
+    let project = tokenized();
+    let text = project.read("data/a.jsonl");
+    project.write("data/a.jsonl", format!("{text}{{\"text\":\"more\"}}\n"));
+    let ran = project.run("verify out --deep").with_code(4);
+    assert!(ran.stderr.contains("the table does not"), "{ran}");
+    let (shorter, _) = text.trim_end().rsplit_once('\n').expect("two lines");
+    project.write("data/a.jsonl", format!("{shorter}\n"));
+    let ran = project.run("verify out --deep").with_code(4);
+    assert!(ran.stderr.contains("the document table has documents that the source does not have"), "{ran}");
+}

@@ -1,0 +1,341 @@
+//! A finished folder against its source: every document is made again and compared, id by id.
+//!
+//! Decoding the ids would prove nothing, since texts are normalized on their way. So the source is cut and encoded
+//! as in a run, without anything being written: all of it by the engine in use, and a share of the blocks, chosen by
+//! their content, by the reference, which takes thirty times as long.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use mashbill_format::checksum::Hasher;
+use mashbill_format::documents::{self, Document, Documents, DocumentsEncoder};
+use mashbill_format::layout::{DOCUMENTS, Output, STATS_SUFFIX};
+use mashbill_format::manifest::{Manifest, Split};
+use mashbill_format::record::RecordParser;
+use mashbill_format::shard::RowGroupEncoder;
+use mashbill_format::split_rows::SplitRows;
+use mashbill_format::stats::Stats;
+use mashbill_format::verify::{Kind, Place, Problem, Remedy, Severity};
+
+use crate::block::{BlockOptions, TokenizedBlock, tokenize_block};
+use crate::error::{Error, Result};
+use crate::input::{Input, SplitNames, discover};
+use crate::plan;
+use crate::pool::{Memory, Worker};
+use crate::read::Blocks;
+use crate::tokenizer::{Engine, FastRefused, Scratch, Tokenizer};
+
+/// Problems of a split after which it is left: what follows is rarely another cause.
+const PROBLEMS_MAX: usize = 5;
+
+/// How an audit is made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// Where the sources are now, a folder or a file; none where they are where they were.
+    pub source: Option<PathBuf>,
+    /// The share of blocks that the reference encodes, 0 to 1; the first block of each split always is.
+    pub sample: f64,
+    /// Splits that are worked on at the same time, 1 or more.
+    pub threads: usize,
+}
+
+/// What an audit did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Documents that were made again and compared.
+    pub documents: u64,
+    /// Those of them that the reference made.
+    pub by_reference: u64,
+    /// What is wrong.
+    pub problems: Vec<Problem>,
+}
+
+/// Compares the splits of the folder of `manifest` with their sources. `tokenizer` is the one they were made with.
+///
+/// # Errors
+/// [`Error::Tokenizer`], [`Error::Interrupted`]. A source that is gone or cannot be read is a [`Problem`].
+pub fn audit(
+    output: &Output,
+    manifest: &Manifest,
+    tokenizer: &Tokenizer,
+    options: &Options,
+    interrupted: &AtomicBool,
+) -> Result<Report> {
+    let why = FastRefused::Load { why: "an audit asks the reference".to_owned() };
+    let reference = match tokenizer.engine() {
+        Engine::Reference => None,
+        _ => Some(tokenizer.to_reference(why)?),
+    };
+    let audit = Audit {
+        output,
+        manifest,
+        tokenizer,
+        reference: reference.as_ref().unwrap_or(tokenizer),
+        options,
+        interrupted,
+    };
+    let splits: Vec<_> = manifest.splits.iter().collect();
+    let next = AtomicUsize::new(0);
+    let all = Mutex::new(Ok(Report::default()));
+    thread::scope(|scope| {
+        for _ in 0..options.threads.clamp(1, splits.len().max(1)) {
+            scope.spawn(|| {
+                while let Some((name, split)) = splits.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let made = audit.split(name, split);
+                    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+                    match (&mut *all, made) {
+                        (Ok(all), Ok(made)) => all.add(made),
+                        (Ok(_), Err(error)) => *all = Err(error),
+                        (Err(_), _) => return,
+                    }
+                }
+            });
+        }
+    });
+    let mut report = all.into_inner().unwrap_or_else(PoisonError::into_inner)?;
+    report.problems.sort_by(|a, b| (&a.place, &a.detail).cmp(&(&b.place, &b.detail)));
+    Ok(report)
+}
+
+impl Report {
+    fn add(&mut self, other: Self) {
+        self.documents += other.documents;
+        self.by_reference += other.by_reference;
+        self.problems.extend(other.problems);
+    }
+}
+
+struct Audit<'a> {
+    output: &'a Output,
+    manifest: &'a Manifest,
+    tokenizer: &'a Tokenizer,
+    reference: &'a Tokenizer,
+    options: &'a Options,
+    interrupted: &'a AtomicBool,
+}
+
+/// A split that is compared, up to where.
+struct Comparing<'a> {
+    name: &'a str,
+    split: &'a Split,
+    row_length: u64,
+    rows: SplitRows<'a>,
+    table: Documents,
+    /// The unit of the next document, and the tokens before it in its unit.
+    unit: usize,
+    token: u64,
+    report: Report,
+}
+
+impl Audit<'_> {
+    fn split(&self, name: &str, split: &Split) -> Result<Report> {
+        let problem =
+            |detail: String| Report { problems: vec![source_problem(name, detail)], ..Report::default() };
+        let input = match self.input(name, split) {
+            Ok(input) => input,
+            Err(error) => return Ok(problem(format!("its source `{}`: {error}", split.source.file))),
+        };
+        let folder = self.output.split(name);
+        let table = match documents::read(&folder.join(DOCUMENTS)) {
+            Ok(table) => table,
+            // `verify` tells what is wrong with it.
+            Err(_) => return Ok(Report::default()),
+        };
+        let mut comparing = Comparing {
+            name,
+            split,
+            row_length: self.manifest.options.max_seq_length as u64,
+            rows: SplitRows::new(&folder, split),
+            table,
+            unit: 0,
+            token: 0,
+            report: Report::default(),
+        };
+        match self.compare(&input, &mut comparing) {
+            Ok(()) => Ok(comparing.report),
+            Err(error @ (Error::Interrupted | Error::Tokenizer(_))) => Err(error),
+            Err(error) => Ok(problem(error.to_string())),
+        }
+    }
+
+    /// The split's source: where the options say, else where the run found it, else where the manifest has it.
+    fn input(&self, name: &str, split: &Split) -> Result<Input> {
+        let path = match &self.options.source {
+            Some(source) if source.is_file() => source.clone(),
+            Some(source) => source.join(&split.source.file),
+            None => {
+                let stats = Stats::read(&self.output.split(name).join(format!("{name}{STATS_SUFFIX}")));
+                let found = stats.ok().flatten().map(|stats| PathBuf::from(stats.input.path));
+                let in_manifest = || Path::new(&self.manifest.input_path).join(&split.source.file);
+                found.filter(|path| path.exists()).unwrap_or_else(in_manifest)
+            }
+        };
+        let mut inputs = discover(&path, self.output.root(), false, SplitNames::Stem)?;
+        Ok(inputs.swap_remove(0))
+    }
+
+    /// Makes the split again, block by block.
+    fn compare(&self, input: &Input, comparing: &mut Comparing<'_>) -> Result<()> {
+        let options = &self.manifest.options;
+        let mut blocks = Blocks::open(input, &plan::cutting(options), 0, 0)?;
+        let tokens = &self.manifest.tokenizer_identity;
+        let mut worker = Worker {
+            parser: RecordParser::new(&options.text_field),
+            scratch: Scratch::new(),
+            memory: Memory::default(),
+            rows: RowGroupEncoder::new(
+                options.max_seq_length,
+                tokens.vocabulary_size as usize,
+                tokens.pad.id,
+                options.compression,
+            ),
+            documents: DocumentsEncoder::new(options.compression),
+        };
+        let (mut units, mut first) = (Vec::<Hasher>::new(), true);
+        while let Some(block) = blocks.next()? {
+            if self.interrupted.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
+            let checksum = plan::block_checksum(&block, input)?;
+            if units.len() <= block.unit {
+                units.push(Hasher::new());
+            }
+            units[block.unit].update(&checksum.to_bytes());
+            let limit = self.options.sample * 2f64.powi(64);
+            let sampled = first || (checksum.low64() as f64) < limit;
+            first = false;
+            let tokenizer = if sampled { self.reference } else { self.tokenizer };
+            let with = BlockOptions { tokenizer, max_document_bytes: options.max_document_bytes };
+            let block = tokenize_block(&block, input, &mut worker, with)?;
+            comparing.report.by_reference += if sampled { block.documents.len() as u64 } else { 0 };
+            comparing.block(&block);
+            if comparing.report.problems.len() >= PROBLEMS_MAX {
+                return Ok(());
+            }
+        }
+        comparing.end(&units);
+        Ok(())
+    }
+}
+
+impl Comparing<'_> {
+    fn wrong(&mut self, detail: String) {
+        self.report.problems.push(source_problem(self.name, detail));
+    }
+
+    /// Compares a block's documents with the table and its ids with the rows.
+    fn block(&mut self, block: &TokenizedBlock) {
+        if block.unit != self.unit {
+            (self.unit, self.token) = (block.unit, 0);
+        }
+        let mut at = 0;
+        for made in block.documents.table_rows(block.unit, self.token, self.row_length as usize) {
+            let found = match self.table.next() {
+                Some(Ok(found)) => found,
+                Some(Err(error)) => return self.wrong(format!("its document table: {error}")),
+                None => {
+                    return self
+                        .wrong(format!("the source has the document {}, the table does not", made.doc_id));
+                }
+            };
+            self.report.documents += 1;
+            if let Some(what) = difference(&made, &found) {
+                return self.wrong(format!("document {}: {what}", made.doc_id));
+            }
+            let tokens = made.tokens as usize;
+            let ids = &block.ids[at..at + tokens];
+            match self.first_other(self.token + at as u64, ids) {
+                Ok(None) => {}
+                Ok(Some((position, id))) => {
+                    let (should, document) = (ids[position], made.doc_id);
+                    return self.wrong(format!(
+                        "document {document}: its token {position} is {id} and its source gives {should}"
+                    ));
+                }
+                Err(error) => return self.wrong(error.to_string()),
+            }
+            at += tokens;
+        }
+        self.token += at as u64;
+    }
+
+    /// The first of `ids`, tokens of the unit from `token` on, that stands otherwise in the rows: its position and
+    /// what stands there.
+    fn first_other(
+        &mut self,
+        token: u64,
+        ids: &[u32],
+    ) -> mashbill_format::error::Result<Option<(usize, i32)>> {
+        let Some(unit) = self.split.units.get(self.unit) else { return Ok(Some((0, -1))) };
+        let full = unit.rows * self.row_length;
+        let full_rows: u64 = self.split.units.iter().map(|unit| unit.rows).sum();
+        let tails: u64 = self.split.units[..self.unit].iter().map(|unit| unit.tail_tokens).sum();
+        let mut at = 0;
+        while at < ids.len() {
+            let token = token + at as u64;
+            // Counted in tokens from the split's first row on.
+            let place = if token < full {
+                unit.first_row * self.row_length + token
+            } else {
+                full_rows * self.row_length + tails + (token - full)
+            };
+            let Some(row) = self.rows.input_ids(place / self.row_length)? else { return Ok(Some((at, -1))) };
+            let row = &row[(place % self.row_length) as usize..];
+            // A row of the unit may end where its tail begins.
+            let here = (ids.len() - at).min(row.len());
+            let other = ids[at..at + here].iter().zip(row).position(|(&id, &found)| id as i32 != found);
+            if let Some(other) = other {
+                return Ok(Some((at + other, row[other])));
+            }
+            at += here;
+        }
+        Ok(None)
+    }
+
+    fn end(&mut self, units: &[Hasher]) {
+        if self.table.next().is_some() {
+            self.wrong("the document table has documents that the source does not have".into());
+        }
+        let found: Vec<_> = units.iter().map(Hasher::finish).collect();
+        let recorded: Vec<_> = self.split.units.iter().map(|unit| unit.checksum).collect();
+        if found != recorded {
+            let unit = found.iter().zip(&recorded).position(|(found, recorded)| found != recorded);
+            let unit = unit.unwrap_or(found.len().min(recorded.len()));
+            self.wrong(format!("the source has changed: unit {unit} has another checksum"));
+        }
+    }
+}
+
+/// What is different between a document as it was made again and as it stands in the table.
+fn difference(made: &Document<&str>, found: &Document<String>) -> Option<String> {
+    let texts = [
+        ("id", made.id, &found.id),
+        ("source", made.source, &found.source),
+        ("category", made.category, &found.category),
+    ];
+    if made.doc_id != found.doc_id {
+        return Some(format!("the table has the document {} in its place", found.doc_id));
+    }
+    if made.content_hash != found.content_hash {
+        return Some("its text is another one".into());
+    }
+    if made.tokens != found.tokens {
+        return Some(format!("it has {} tokens and its source gives {}", found.tokens, made.tokens));
+    }
+    texts
+        .iter()
+        .find(|(_, made, found)| *made != found.as_deref())
+        .map(|(name, ..)| format!("its {name} is another one"))
+}
+
+fn source_problem(split: &str, detail: String) -> Problem {
+    Problem {
+        severity: Severity::Error,
+        kind: Kind::Source,
+        place: Place::file(split),
+        detail,
+        remedy: Remedy::MakeSplitAgain { split: split.to_owned() },
+    }
+}
