@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,9 @@ EIGHTHS = (1, 2, 4, 8)
 # A cost below this is too small to tell how it grows.
 CPU_SECONDS_MIN = 0.05
 
+PAGE = """How the time and the memory of `mashbill tokenize` grow with its input, on inputs made to be hard. Made by the
+command below, which anyone can run."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -40,7 +44,7 @@ def main() -> None:
     args = arguments()
     with tempfile.TemporaryDirectory(prefix="mashbill-growth-", dir=args.work) as work:
         mashbill = Mashbill(args.mashbill, args.tokenizer, args.threads, Path(work))
-        parts = [growth(mashbill, args.rounds)]
+        parts = [f"# Growth\n\n{PAGE}", f"`{command_line(args)}`", growth(mashbill, args.rounds)]
         if args.corpus:
             parts.append(memory(mashbill, args.corpus, args.memory_gb))
     text = "\n\n".join(parts) + "\n"
@@ -195,6 +199,15 @@ def repeat(corpus: Path, file: Path, copies: int) -> None:
                     record = b'{"id":"%d-%d",' % (copy, number) + line.lstrip()[1:]
                     field = b'"text": "' if b'"text": "' in record else b'"text":"'
                     out.write(record.replace(field, b"%s%d " % (field, copy), 1))
+
+
+def command_line(args: argparse.Namespace) -> str:
+    """The command to type, without the folders of this machine."""
+    words = ["python3", "benches/growth.py", "--mashbill", args.mashbill.name, "--tokenizer", args.tokenizer.name]
+    words += ["--threads", str(args.threads), "--rounds", str(args.rounds)]
+    if args.corpus:
+        words += ["--corpus", args.corpus.name, "--memory-gb", f"{args.memory_gb:g}"]
+    return shlex.join(words)
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:

@@ -233,6 +233,8 @@ impl Merges {
         }
         assert!(word.len() < 1 << 31, "a word of 2 GiB or more");
         work.ids.clear();
+        // All the room there may be need for: growing step by step would take three times as much.
+        work.ids.reserve_exact(word.len());
         let mut at = 0;
         while at < word.len() {
             let (id, len) = atoms.at(word, at).unwrap_or((self.byte(word[at]), 1));
