@@ -47,7 +47,8 @@ def markdown(results: Results, job: Job, program: Path, peers: list[str], comman
     rounds = len(next(iter(results.measurements.values())))
     parts = [
         "# Speed\n\nmashbill beside its peers on the same file, in one run on one machine. Made by the command below, "
-        "which anyone can run; [benches/README.md](../benches/README.md) says what each system does and how it is measured.",
+        "which anyone can run; [benches/README.md](../benches/README.md) says what each system does and how it is "
+        "measured.",
         f"`{command_line}`",
         f"{size / MEGABYTE:.1f} MB of JSONL (MB = 10^6 bytes of input), rows of {job.row_length:,} tokens, "
         f"{systems.WORKERS} workers. Medians of {rounds} rounds; CPU = user + system time of all processes.",
