@@ -1,5 +1,16 @@
 """The data pipeline for language-model training and distillation."""
 
-from mashbill._mashbill import __version__
+from mashbill._mashbill import MashbillError, ShardError, StateError, __version__
+from mashbill.loader import Appearance, Batch, DataLoader, Dataset, Split
 
-__all__ = ["__version__"]
+__all__ = [
+    "Appearance",
+    "Batch",
+    "DataLoader",
+    "Dataset",
+    "MashbillError",
+    "ShardError",
+    "Split",
+    "StateError",
+    "__version__",
+]

@@ -1,10 +1,84 @@
 """The compiled part."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, final
 
-__all__ = ["__version__", "run"]
+__all__ = ["Batches", "MashbillError", "Rows", "ShardError", "StateError", "__version__", "run"]
 
 __version__: str
 
 def run(arguments: Sequence[str]) -> int:
     """Runs the `mashbill` command; `arguments` begins with the program's name. Gives the exit code."""
+
+class MashbillError(Exception):
+    """What mashbill cannot do, and why."""
+
+class ShardError(MashbillError):
+    """A file of a dataset is missing, damaged or unreadable."""
+
+class StateError(MashbillError):
+    """A state belongs to another dataset or order."""
+
+@final
+class Rows:
+    """The rows of a tokenized folder."""
+
+    def __new__(cls, folder: str | os.PathLike[str], splits: Sequence[str] | None) -> Rows: ...
+    @property
+    def folder(self) -> os.PathLike[str]: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def row_length(self) -> int: ...
+    @property
+    def vocabulary_size(self) -> int: ...
+    @property
+    def pad_id(self) -> int: ...
+    @property
+    def identity(self) -> str: ...
+    @property
+    def splits(self) -> list[tuple[str, str | None, int]]: ...
+    def cache(
+        self, folder: str | os.PathLike[str], threads: int, progress: Callable[[int, int], object] | None
+    ) -> None: ...
+
+@final
+class Batches:
+    """The batches of one rank."""
+
+    def __new__(
+        cls,
+        rows: Rows,
+        *,
+        batch_size: int,
+        world_size: int,
+        rank: int,
+        seed: int,
+        shuffle: str,
+        last: str,
+        stages: Sequence[tuple[int, Mapping[str, float], bool]] | None,
+        max_epochs: int,
+        steps: int | None,
+        lane: tuple[int, int, int] | None,
+        labels: str,
+        attention_mask: bool,
+        documents: bool,
+        mask_borders: bool,
+        threads: int,
+        prefetch: int,
+        cache: str | os.PathLike[str] | None,
+        skip_errors: bool,
+        state: str | None,
+    ) -> Batches: ...
+    def next(self) -> tuple[dict[str, Any], dict[str, Any]] | None: ...
+    def state(self) -> str: ...
+    @property
+    def step(self) -> int: ...
+    @property
+    def skipped(self) -> int: ...
+    @property
+    def steps_per_epoch(self) -> int | None: ...
+    def epochs_after(self, steps: int) -> dict[str, float]: ...
+    def locate(self, step: int, rank: int | None) -> list[dict[str, Any]]: ...
+    def steps_of(self, split: str, document: str, until: int) -> list[tuple[int, int, int, int]]: ...

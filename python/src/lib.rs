@@ -1,6 +1,8 @@
 //! The Python package's compiled part: Python values in, Rust calls with the interpreter let go, Python
 //! values out. What it does is done by the other crates.
 
+mod load;
+
 use std::ffi::OsString;
 
 use pyo3::prelude::*;
@@ -20,5 +22,10 @@ fn run(python: Python<'_>, arguments: Vec<OsString>) -> u8 {
 #[pymodule]
 fn _mashbill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("MashbillError", module.py().get_type::<load::MashbillError>())?;
+    module.add("ShardError", module.py().get_type::<load::ShardError>())?;
+    module.add("StateError", module.py().get_type::<load::StateError>())?;
+    module.add_class::<load::Rows>()?;
+    module.add_class::<load::Batches>()?;
     module.add_function(wrap_pyfunction!(run, module)?)
 }

@@ -49,6 +49,7 @@ fn options(batch_size: usize) -> LoaderOptions {
             last_batch: LastBatch::Wrap,
             mixture: None,
             steps: None,
+            lane: None,
         },
         columns: Columns {
             labels: LabelConvention::Shifted,

@@ -115,7 +115,7 @@ impl Loader {
                 *stream = next;
                 made
             }
-            Ahead::Threads(threads) => threads.next(self.state.step)?,
+            Ahead::Threads(threads) => threads.next()?,
         };
         if let Some(batch) = &batch {
             self.state = batch.state.clone();
@@ -163,6 +163,10 @@ impl Maker {
 struct Threads {
     ring: Arc<Ring>,
     handles: Vec<JoinHandle<()>>,
+    /// Batches delivered.
+    delivered: u64,
+    /// The process that has the threads: a fork of it has none.
+    process: u32,
 }
 
 #[derive(Debug)]
@@ -179,6 +183,9 @@ struct Ring {
 #[derive(Debug)]
 struct RingState {
     stream: Stream,
+    /// Batches handed to threads.
+    taken: u64,
+    /// Batches by their number in the order of delivery.
     made: BTreeMap<u64, Result<Option<Batch>>>,
     under_way: usize,
     /// The stream has ended, failed, or nobody wants more.
@@ -187,7 +194,7 @@ struct RingState {
 
 impl Threads {
     fn start(maker: &Arc<Maker>, stream: Stream, threads: usize, prefetch: usize) -> Result<Self> {
-        let state = RingState { stream, made: BTreeMap::new(), under_way: 0, ended: false };
+        let state = RingState { stream, taken: 0, made: BTreeMap::new(), under_way: 0, ended: false };
         let ring = Arc::new(Ring {
             maker: Arc::clone(maker),
             prefetch,
@@ -195,7 +202,7 @@ impl Threads {
             ready: Condvar::new(),
             room: Condvar::new(),
         });
-        let mut started = Self { ring, handles: Vec::new() };
+        let mut started = Self { ring, handles: Vec::new(), delivered: 0, process: std::process::id() };
         for index in 0..threads.min(prefetch) {
             let ring = Arc::clone(&started.ring);
             let thread = std::thread::Builder::new().name(format!("mashbill-load-{index}"));
@@ -207,23 +214,28 @@ impl Threads {
         Ok(started)
     }
 
-    /// The batch of step `step`.
-    fn next(&self, step: u64) -> Result<Option<Batch>> {
+    /// The next batch.
+    fn next(&mut self) -> Result<Option<Batch>> {
+        if self.process != std::process::id() {
+            return Err(Error::Thread { message: "a fork has no threads: open the loader again".into() });
+        }
+        let number = self.delivered;
         let mut state = self.ring.lock();
         loop {
-            match state.made.remove(&step) {
+            match state.made.remove(&number) {
                 Some(Ok(Some(batch))) => {
+                    self.delivered += 1;
                     self.ring.room.notify_one();
                     return Ok(Some(batch));
                 }
                 Some(Ok(None)) => {
-                    state.made.insert(step, Ok(None));
+                    state.made.insert(number, Ok(None));
                     return Ok(None);
                 }
                 Some(Err(error)) => {
-                    // Asked again, the same step gives the same error, in words.
+                    // Asked again, the same place gives the same error, in words.
                     let again = Error::Thread { message: error.to_string() };
-                    state.made.insert(step, Err(again));
+                    state.made.insert(number, Err(again));
                     return Err(error);
                 }
                 None => state = self.ring.ready.wait(state).unwrap_or_else(PoisonError::into_inner),
@@ -240,9 +252,8 @@ impl Ring {
     /// Makes batches until there are no more.
     fn work(&self) {
         let mut buffer = RowBuffer::default();
-        while let Some((step, state)) = self.take() {
-            let number = step.step;
-            // Whatever happens, somebody waits for this step: it gets a batch or an error, never nothing.
+        while let Some((number, step, state)) = self.take() {
+            // Whatever happens, somebody waits for this batch: it gets a batch or an error, never nothing.
             let made = catch_unwind(AssertUnwindSafe(|| self.maker.make(step, state, &mut buffer)));
             let made = made.unwrap_or_else(|panic| Err(Error::Thread { message: message(&*panic) }));
             let mut state = self.lock();
@@ -254,20 +265,21 @@ impl Ring {
         }
     }
 
-    /// The next step to make; none where there is none.
-    fn take(&self) -> Option<(Step, State)> {
+    /// The next batch's number, its step and the state after it; none where there is none.
+    fn take(&self) -> Option<(u64, Step, State)> {
         let mut state = self.lock();
         loop {
             if state.ended {
                 return None;
             }
             if state.made.len() + state.under_way < self.prefetch {
-                let number = state.stream.state().step;
+                let number = state.taken;
                 match state.stream.next_step() {
                     Ok(Some(step)) => {
                         state.under_way += 1;
+                        state.taken += 1;
                         let after = state.stream.state();
-                        return Some((step, after));
+                        return Some((number, step, after));
                     }
                     Ok(None) => drop(state.made.insert(number, Ok(None))),
                     Err(error) => drop(state.made.insert(number, Err(error))),
@@ -284,6 +296,11 @@ impl Ring {
 
 impl Drop for Threads {
     fn drop(&mut self) {
+        if self.process != std::process::id() {
+            // In a fork the lock may be held, and the threads waited for, for ever.
+            std::mem::take(&mut self.handles).into_iter().for_each(std::mem::forget);
+            return;
+        }
         self.ring.lock().ended = true;
         self.ring.room.notify_all();
         for handle in self.handles.drain(..) {

@@ -46,6 +46,9 @@ pub struct StreamOptions {
     pub mixture: Option<Mixture>,
     /// Steps after which the stream ends; none: never.
     pub steps: Option<u64>,
+    /// Only every `n`th step, `(i, n, s)`: those that come `i`, `i + n`, … steps after step `s`. For `n` worker processes that
+    /// take turns.
+    pub lane: Option<(u64, u64, u64)>,
 }
 
 /// The steps of one rank.
@@ -155,11 +158,29 @@ impl Stream {
     /// # Errors
     /// [`Error::TooManyEpochs`] where a source would be seen more often than allowed.
     pub fn next_step(&mut self) -> Result<Option<Step>> {
-        if self.plan.options.steps.is_some_and(|steps| self.cursor.step >= steps) {
-            return Ok(None);
-        }
         let ranks = self.plan.options.rank..self.plan.options.rank + 1;
-        self.plan.step(&mut self.cursor, ranks).map(Some)
+        loop {
+            if self.plan.options.steps.is_some_and(|steps| self.cursor.step >= steps) {
+                return Ok(None);
+            }
+            if self.is_own_step() {
+                return self.plan.step(&mut self.cursor, ranks).map(Some);
+            }
+            // Where somebody else has the epoch's last step, one without rows says that the epoch is over.
+            let skipped = self.plan.step(&mut self.cursor, 0..0)?;
+            if skipped.ends_epoch {
+                return Ok(Some(skipped));
+            }
+        }
+    }
+
+    /// Whether the next step is one of this stream's lane.
+    fn is_own_step(&self) -> bool {
+        let step = self.cursor.step;
+        self.plan
+            .options
+            .lane
+            .is_none_or(|(index, count, start)| step >= start && (step - start) % count.max(1) == index)
     }
 
     /// The state before the next step.

@@ -32,6 +32,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("ureq", &["mashbill-hub"], "one crate speaks to the network"),
     ("mashbill-stand-in", &["mashbill-cli"], "libraries need a Hub to speak to in their tests only"),
     ("pyo3", &["mashbill-python"], "others know nothing of Python"),
+    ("numpy", &["mashbill-python"], "others know nothing of Python"),
 ];
 
 /// What nobody may bring in, however deep, and why.

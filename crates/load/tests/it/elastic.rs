@@ -138,6 +138,45 @@ proptest! {
 }
 
 #[test]
+fn lanes_take_turns_and_all_see_the_end_of_the_epoch() {
+    let world = World::of_rows(50);
+    let dataset = world.dataset();
+    for lanes in 1..5 {
+        let mut plain = Stream::new(&dataset, stream_options(4, 1, 0), None).unwrap();
+        // Two epochs of 12 or 13 steps: the second one's turns begin anew.
+        let mut state = plain.state();
+        for _ in 0..2 {
+            let start = state.step;
+            let open = |lane| {
+                let mut options = stream_options(4, 1, 0);
+                options.lane = Some((lane, lanes, start));
+                Stream::new(&dataset, options, Some(&state)).unwrap()
+            };
+            let mut streams: Vec<Stream> = (0..lanes).map(open).collect();
+            let mut ended = vec![false; lanes as usize];
+            for turn in 0.. {
+                let lane = turn % lanes as usize;
+                if ended.iter().all(|ended| *ended) {
+                    break;
+                }
+                if ended[lane] {
+                    continue;
+                }
+                let step = streams[lane].next_step().unwrap().unwrap();
+                ended[lane] = step.ends_epoch;
+                if !step.rows.is_empty() {
+                    assert_eq!(step.rows, plain.next_step().unwrap().unwrap().rows, "{lanes} lanes");
+                }
+            }
+            for stream in &streams {
+                assert_eq!(stream.state(), plain.state());
+            }
+            state = plain.state();
+        }
+    }
+}
+
+#[test]
 fn a_state_of_something_else_is_refused() {
     let world = World::of_rows(50);
     let dataset = world.dataset();

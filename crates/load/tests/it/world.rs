@@ -270,6 +270,7 @@ pub(crate) fn stream_options(batch_size: usize, world_size: usize, rank: usize) 
         last_batch: LastBatch::Wrap,
         mixture: None,
         steps: None,
+        lane: None,
     }
 }
 

@@ -1,0 +1,381 @@
+"""Batches of a tokenized folder: shuffled, mixed, resumable, the same for every number of ranks.
+
+Threads inside the compiled part read ahead, so the fast way needs no worker processes. Where torch's `DataLoader`
+starts workers all the same, they take turns and the order stays what it is.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from mashbill import _mashbill
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+__all__ = ["Appearance", "Batch", "DataLoader", "Dataset", "Split"]
+
+LabelConvention = Literal["shifted", "aligned"]
+Shuffle = Literal["full", "blocks", "off"]
+Last = Literal["drop", "wrap", "short"]
+Weights = Mapping[str, float]
+Stage = tuple[int, Weights] | tuple[int, Weights, Literal["ramp"]]
+
+
+class Split(NamedTuple):
+    """A split of a dataset."""
+
+    name: str
+    category: str | None
+    rows: int
+
+
+class Appearance(NamedTuple):
+    """A step in which a part of a document stands, the rank that gets it, and its place in that rank's batch."""
+
+    step: int
+    rank: int
+    index_in_batch: int
+    row: int
+
+
+class Batch(dict[str, Any]):
+    """What a model takes, by name; what else is known of the rows stands in attributes.
+
+    `input_ids` (int32), `labels` (int64) and, where asked for, `attention_mask` and `position_ids` (int32) have the
+    shape (rows, row length).
+    """
+
+    step: int
+    """The step, from 0."""
+    epoch: int
+    """The epoch of its first row; with weights, 0."""
+    rows: npt.NDArray[np.uint64]
+    """The numbers of the rows in the dataset."""
+    skipped: int
+    """Rows that could not be read and are padding without targets."""
+    seq_lens: npt.NDArray[np.int32] | None
+    """With `documents`: the length of each piece of a document, row after row, without padding."""
+    doc_ids: npt.NDArray[np.int64] | None
+    """With `documents`: the key of each piece's document in its split."""
+    pieces_in_row: npt.NDArray[np.uint32] | None
+    """With `documents`: how many pieces each row has."""
+    cu_seqlens: npt.NDArray[np.int32] | None
+    """With `documents`: where each piece begins in the flattened batch, padding counted as a piece, and the end."""
+    max_seqlen: int | None
+    """With `documents`: the length of the longest piece, padding counted as one."""
+
+    def _know(self, about: dict[str, Any]) -> Batch:
+        self.step, self.epoch = about["step"], about["epoch"]
+        self.rows, self.skipped = about["rows"], about["skipped"]
+        self.seq_lens, self.doc_ids = about.get("seq_lens"), about.get("doc_ids")
+        self.pieces_in_row = about.get("pieces_in_row")
+        self.cu_seqlens, self.max_seqlen = about.get("cu_seqlens"), about.get("max_seqlen")
+        return self
+
+
+class Dataset:
+    """The rows of a folder that `mashbill tokenize` made.
+
+    folder: the folder with `manifest.json`; a folder that was moved is read where it is.
+    splits: the splits to read; all of them where none are named.
+    cache: a folder on a fast local disk for decoded rows (4 bytes a token), made once and shared by all processes:
+        full shuffles then cost what a shuffled array costs. Without it rows are decoded when they are wanted.
+    progress: called with the number of shards whose rows are in the cache, and of all shards.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        splits: Sequence[str] | None = None,
+        *,
+        cache: str | os.PathLike[str] | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> None:
+        if isinstance(splits, str):
+            raise TypeError(f'splits is a list of names: ["{splits}"]')
+        self._arguments = (os.fspath(folder), None if splits is None else list(splits))
+        self._rows = _mashbill.Rows(*self._arguments)
+        self.cache = None if cache is None else Path(cache)
+        if self.cache is not None:
+            self._rows.cache(os.fspath(self.cache), os.cpu_count() or 1, progress)
+
+    def __len__(self) -> int:
+        return self._rows.rows
+
+    @property
+    def folder(self) -> Path:
+        """The folder with the manifest."""
+        return Path(self._rows.folder)
+
+    @property
+    def row_length(self) -> int:
+        """Tokens in a row, padding included."""
+        return self._rows.row_length
+
+    @property
+    def vocabulary_size(self) -> int:
+        """One more than the largest id."""
+        return self._rows.vocabulary_size
+
+    @property
+    def pad_id(self) -> int:
+        """The id that fills padding; padding is known by its position, never by this id."""
+        return self._rows.pad_id
+
+    @property
+    def identity(self) -> str:
+        """What the rows are made of: the same identity, the same rows."""
+        return self._rows.identity
+
+    @property
+    def splits(self) -> list[Split]:
+        """The splits that are read and have rows."""
+        return [Split(*split) for split in self._rows.splits]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"arguments": self._arguments, "cache": self.cache}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._arguments, self.cache = state["arguments"], state["cache"]
+        self._rows = _mashbill.Rows(*self._arguments)
+
+
+class DataLoader:
+    """The batches of one rank. Iterating over it goes through one epoch, or with `weights` through all steps.
+
+    label_convention: "shifted": `labels[i]` is the token after `input_ids[i]`, for a loss of your own. "aligned":
+        `labels[i]` is `input_ids[i]`, for Hugging Face's models, which shift by themselves.
+    batch_size: rows a rank takes a step.
+    shuffle: "full": any row anywhere. "blocks": blocks of rows, then rows within 16 of them; every page is decoded
+        once, for slow disks. "off": as the shards have them.
+    last: what becomes of the rows that fill no step at an epoch's end. "drop": they are left out. "wrap": the next
+        epoch's first rows fill the step. "short": the step has fewer rows, on some ranks perhaps none.
+    weights: proportions of splits or categories by name, or stages `(from_step, weights)`, or
+        `(from_step, weights, "ramp")` for weights that change linearly until the next stage. Every source has its
+        own epochs. None: all rows once an epoch.
+    steps: how many steps the run has; needed to see beforehand how often each source comes (`epochs()`).
+    max_epochs: with weights, how many times a source may be seen.
+    documents: `position_ids` that begin anew with each document, and `seq_lens`, `cu_seqlens`, `doc_ids`. There is no
+        `attention_mask` then: beside `position_ids` it turns packed attention off in transformers.
+    mask_borders: whether a document's first token is nobody's target; by default where `documents` are on.
+    format: "numpy", or "torch": tensors that share the arrays' memory.
+    pin_memory: with torch, whether tensors are copied to pinned memory.
+    threads: how many threads read ahead; 0: batches are made when they are asked for.
+    prefetch: batches that are ready or under way at most.
+    on_error: "raise", or "skip": a row that cannot be read becomes padding without targets and is counted.
+    rank, world_size: by default those of `torch.distributed` where it is initialized, else 0 and 1.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        *,
+        label_convention: LabelConvention,
+        shuffle: Shuffle = "full",
+        seed: int = 0,
+        last: Last = "drop",
+        weights: Weights | Sequence[Stage] | None = None,
+        steps: int | None = None,
+        max_epochs: int = 4,
+        documents: bool = False,
+        mask_borders: bool | None = None,
+        format: Literal["numpy", "torch"] = "numpy",
+        pin_memory: bool = False,
+        threads: int = 2,
+        prefetch: int = 8,
+        on_error: Literal["raise", "skip"] = "raise",
+        rank: int | None = None,
+        world_size: int | None = None,
+    ) -> None:
+        if format not in ("numpy", "torch"):
+            raise ValueError(f'format is one of "numpy", "torch", not "{format}"')
+        if on_error not in ("raise", "skip"):
+            raise ValueError(f'on_error is one of "raise", "skip", not "{on_error}"')
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.label_convention = label_convention
+        self.rank, self.world_size = _place(rank, world_size)
+        self._format, self._pin_memory = format, pin_memory
+        self._threads = threads
+        self._weighted = weights is not None
+        self._steps = steps
+        self._options: dict[str, Any] = {
+            "batch_size": batch_size,
+            "world_size": self.world_size,
+            "rank": self.rank,
+            "seed": seed,
+            "shuffle": shuffle,
+            "last": "wrap" if self._weighted else last,
+            "stages": _stages(weights),
+            "max_epochs": max_epochs,
+            "steps": steps,
+            "labels": label_convention,
+            "attention_mask": not documents,
+            "documents": documents,
+            "mask_borders": documents if mask_borders is None else mask_borders,
+            "prefetch": prefetch,
+            "cache": None if dataset.cache is None else os.fspath(dataset.cache),
+            "skip_errors": on_error == "skip",
+        }
+        self._state: str | None = None
+        # In a worker process: its number, the number of workers, and the step from which they take turns.
+        self._lane: tuple[int, int, int] | None = None
+        self._next_lane: tuple[int, int, int] | None = None
+        self._skipped = 0
+        self._process = os.getpid()
+        # Options, shards and the state are looked at now, not with the first batch; threads start with that.
+        self._batches: _mashbill.Batches | None = None
+        self._questions = self._open(threads=0)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Batches from where the loader is, up to the end of the epoch, or of the steps."""
+        lane = self._take_lane()
+        if lane != self._lane:
+            self._state = self._current().state()
+            self._lane, self._batches = lane, None
+        while True:
+            got = self._running().next()
+            if got is None:
+                return
+            arrays, about = got
+            if len(about["rows"]) or lane is None:
+                yield self._converted(arrays)._know(about)
+            if about["ends_epoch"]:
+                return
+
+    def __len__(self) -> int:
+        """Steps of a whole epoch, or of the run where `steps` are given."""
+        if self._steps is not None:
+            return self._steps
+        steps = self._questions.steps_per_epoch
+        if steps is None:
+            raise TypeError("the number of steps differs between epochs or has no end: give steps")
+        return steps
+
+    @property
+    def step(self) -> int:
+        """Steps delivered since the beginning of the run."""
+        return self._current().step
+
+    @property
+    def skipped(self) -> int:
+        """Rows that were skipped so far, on this rank."""
+        return self._skipped + (0 if self._batches is None else self._batches.skipped)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The place after the last batch that was delivered: less than 1 KB, the same on every rank."""
+        return {"mashbill": self._current().state()} | ({} if self._lane is None else {"lane": list(self._lane)})
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on at a state, also in an iteration that has begun.
+
+        World size, batch size, threads and weights may be other ones than before; the weights hold from here on.
+        """
+        lane = state.get("lane")
+        before = self._state, self._batches
+        self._skipped = self.skipped
+        self._state, self._batches = state["mashbill"], None
+        try:
+            self._questions = self._open(threads=0)
+        except BaseException:
+            self._state, self._batches = before
+            raise
+        # A worker's state: it goes on with its turns.
+        self._lane = self._next_lane = None if lane is None else (lane[0], lane[1], lane[2])
+
+    def epochs(self, steps: int | None = None) -> dict[str, float]:
+        """How many times each source will have been seen after `steps` steps; without weights the one source is ""."""
+        steps = self._steps if steps is None else steps
+        if steps is None:
+            raise ValueError("after how many steps? give steps")
+        return self._questions.epochs_after(steps)
+
+    def locate(self, step: int, rank: int | None = None) -> list[dict[str, Any]]:
+        """The rows of a step, of one rank or of all, with the documents in them: `file`, `doc_id` (the byte offset of
+        the record in the decompressed file), `id`, `source`, `category`, `doc_offset`, `len`."""
+        return self._questions.locate(step, rank)
+
+    def steps_of(self, split: str, document: str | int, until: int | None = None) -> list[Appearance]:
+        """Every step before `until` (by default, the end of the run or of this epoch) that has seen or will see a part
+        of a document. `document` is the record's `id` or its `doc_id`."""
+        if until is None:
+            until = self._steps if self._steps is not None else self.step + len(self)
+        return [Appearance(*found) for found in self._questions.steps_of(split, str(document), until)]
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = {name: value for name, value in self.__dict__.items() if name not in ("_batches", "_questions")}
+        return kept | {"_state": self._current().state()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._batches, self._process = None, os.getpid()
+        self._questions = self._open(threads=0)
+
+    def _open(self, threads: int) -> _mashbill.Batches:
+        return _mashbill.Batches(
+            self.dataset._rows, **self._options, lane=self._lane, threads=threads, state=self._state
+        )
+
+    def _running(self) -> _mashbill.Batches:
+        """The batches with their threads, begun where the loader is."""
+        if self._process != os.getpid():
+            # A fork has no threads: it goes on with its own.
+            self._state = self._current().state()
+            self._process, self._batches = os.getpid(), None
+        if self._batches is None:
+            self._batches = self._open(self._threads)
+        return self._batches
+
+    def _current(self) -> _mashbill.Batches:
+        return self._questions if self._batches is None else self._batches
+
+    def _take_lane(self) -> tuple[int, int, int] | None:
+        """In a worker process of torch's: which of the steps from here on are this worker's."""
+        torch_data = sys.modules.get("torch.utils.data")
+        worker = torch_data.get_worker_info() if torch_data is not None else None
+        if worker is None:
+            return None
+        lane, self._next_lane = self._next_lane, None
+        if lane is not None and lane[:2] == (worker.id, worker.num_workers):
+            return lane
+        return (worker.id, worker.num_workers, self.step)
+
+    def _converted(self, arrays: dict[str, Any]) -> Batch:
+        if self._format == "numpy":
+            return Batch(arrays)
+        import torch
+
+        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        if self._pin_memory:
+            tensors = {name: tensor.pin_memory() for name, tensor in tensors.items()}
+        return Batch(tensors)
+
+
+def _place(rank: int | None, world_size: int | None) -> tuple[int, int]:
+    if (rank is None) != (world_size is None):
+        raise ValueError("rank and world_size come together")
+    if rank is not None and world_size is not None:
+        return rank, world_size
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank(), distributed.get_world_size()
+    return 0, 1
+
+
+def _stages(weights: Weights | Sequence[Stage] | None) -> list[tuple[int, dict[str, float], bool]] | None:
+    if weights is None:
+        return None
+    stages: Sequence[Stage] = [(0, weights)] if isinstance(weights, Mapping) else weights
+    out = []
+    for stage in stages:
+        if stage[2:] not in ((), ("ramp",)):
+            raise ValueError(f'a stage is (from_step, weights) or (from_step, weights, "ramp"), not {stage!r}')
+        out.append((stage[0], dict(stage[1]), len(stage) == 3))
+    return out

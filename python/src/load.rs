@@ -1,0 +1,342 @@
+//! The loader for Python: options in, numpy arrays out that own what Rust wrote.
+//!
+//! Everything that decides is `mashbill-load`'s; what reads well in Python (names of options, passes over an epoch, torch) is
+//! the package's own Python.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mashbill_load::{
+    Appearance, Batch, Columns, Dataset as RowDataset, Error, LabelConvention, LastBatch,
+    Loader as BatchLoader, LoaderOptions, LocatedDocument, LocatedRow, Locator, Mixture, OnError, Shuffle,
+    Stage, State, StreamOptions, build_cache,
+};
+use numpy::{IntoPyArray, PyArrayMethods};
+use pyo3::create_exception;
+use pyo3::exceptions::{PyException, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+create_exception!(mashbill, MashbillError, PyException, "What mashbill cannot do, and why.");
+create_exception!(
+    mashbill,
+    ShardError,
+    MashbillError,
+    "A file of a dataset is missing, damaged or unreadable."
+);
+create_exception!(mashbill, StateError, MashbillError, "A state belongs to another dataset or order.");
+
+/// A stage of a mixture: first step, weights, whether it is a ramp.
+type StageTuple = (u64, BTreeMap<String, f64>, bool);
+
+/// The rows of a tokenized folder.
+#[pyclass(frozen, module = "mashbill._mashbill")]
+pub(crate) struct Rows {
+    dataset: Arc<RowDataset>,
+}
+
+#[pymethods]
+impl Rows {
+    #[new]
+    fn open(python: Python<'_>, folder: PathBuf, splits: Option<Vec<String>>) -> PyResult<Self> {
+        let dataset = python.detach(|| RowDataset::open(&folder, splits.as_deref())).map_err(raise)?;
+        Ok(Self { dataset: Arc::new(dataset) })
+    }
+
+    #[getter]
+    fn folder(&self) -> PathBuf {
+        self.dataset.folder.clone()
+    }
+
+    #[getter]
+    fn rows(&self) -> u64 {
+        self.dataset.rows
+    }
+
+    #[getter]
+    fn row_length(&self) -> usize {
+        self.dataset.row_length
+    }
+
+    #[getter]
+    fn vocabulary_size(&self) -> u32 {
+        self.dataset.vocabulary_size
+    }
+
+    #[getter]
+    fn pad_id(&self) -> u32 {
+        self.dataset.pad_id
+    }
+
+    #[getter]
+    fn identity(&self) -> String {
+        self.dataset.identity.to_string()
+    }
+
+    /// Name, category and number of rows of each split.
+    #[getter]
+    fn splits(&self) -> Vec<(String, Option<String>, u64)> {
+        let splits = self.dataset.splits.iter();
+        splits.map(|split| (split.name.clone(), split.category.clone(), split.rows)).collect()
+    }
+
+    /// Puts the decoded rows into `folder`; `progress` is called with the shards done and all.
+    fn cache(
+        &self,
+        python: Python<'_>,
+        folder: PathBuf,
+        threads: usize,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<()> {
+        let mut failed = None;
+        let built = python.detach(|| {
+            build_cache(&self.dataset, &folder, threads, &mut |shard| {
+                let Some(progress) = &progress else { return };
+                let told = Python::attach(|python| progress.call1(python, (shard.done, shard.of)).map(drop));
+                failed = failed.take().or(told.err());
+            })
+        });
+        built.map_err(raise)?;
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+/// The batches of one rank.
+#[pyclass(frozen, module = "mashbill._mashbill")]
+pub(crate) struct Batches {
+    loader: Mutex<BatchLoader>,
+    /// Whether batches have a mask, also one without rows.
+    attention_mask: bool,
+    locator: Locator,
+}
+
+#[pymethods]
+impl Batches {
+    #[new]
+    #[pyo3(signature = (
+        rows, *, batch_size, world_size, rank, seed, shuffle, last, stages, max_epochs, steps, lane, labels,
+        attention_mask, documents, mask_borders, threads, prefetch, cache, skip_errors, state
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "keywords of one Python call")]
+    fn new(
+        python: Python<'_>,
+        rows: &Rows,
+        batch_size: usize,
+        world_size: usize,
+        rank: usize,
+        seed: u64,
+        shuffle: &str,
+        last: &str,
+        stages: Option<Vec<StageTuple>>,
+        max_epochs: u64,
+        steps: Option<u64>,
+        lane: Option<(u64, u64, u64)>,
+        labels: &str,
+        attention_mask: bool,
+        documents: bool,
+        mask_borders: bool,
+        threads: usize,
+        prefetch: usize,
+        cache: Option<PathBuf>,
+        skip_errors: bool,
+        state: Option<&str>,
+    ) -> PyResult<Self> {
+        let mixture = stages.map(|stages| Mixture {
+            stages: stages
+                .into_iter()
+                .map(|(from_step, weights, ramp)| Stage { from_step, weights, ramp })
+                .collect(),
+            max_epochs,
+        });
+        let options = LoaderOptions {
+            stream: StreamOptions {
+                batch_size,
+                world_size,
+                rank,
+                seed,
+                shuffle: choose(
+                    "shuffle",
+                    shuffle,
+                    &[("full", Shuffle::Full), ("blocks", Shuffle::Blocks), ("off", Shuffle::Off)],
+                )?,
+                last_batch: choose(
+                    "last",
+                    last,
+                    &[("drop", LastBatch::Drop), ("wrap", LastBatch::Wrap), ("short", LastBatch::Short)],
+                )?,
+                mixture,
+                steps,
+                lane,
+            },
+            columns: Columns {
+                labels: choose(
+                    "label_convention",
+                    labels,
+                    &[("shifted", LabelConvention::Shifted), ("aligned", LabelConvention::Aligned)],
+                )?,
+                attention_mask,
+                documents,
+                mask_borders,
+            },
+            threads,
+            prefetch,
+            cache,
+            on_error: if skip_errors { OnError::Skip } else { OnError::Raise },
+        };
+        let state = state.map(State::from_json).transpose().map_err(raise)?;
+        let dataset = Arc::clone(&rows.dataset);
+        let loader = python.detach(|| BatchLoader::new(dataset, options, state.as_ref())).map_err(raise)?;
+        Ok(Self {
+            loader: Mutex::new(loader),
+            attention_mask,
+            locator: Locator::new(Arc::clone(&rows.dataset)),
+        })
+    }
+
+    /// The next batch: its arrays, and what is known of it; none after the last step.
+    fn next<'py>(&self, python: Python<'py>) -> PyResult<Option<(Bound<'py, PyDict>, Bound<'py, PyDict>)>> {
+        let batch = python.detach(|| self.lock().next_batch()).map_err(raise)?;
+        batch.map(|batch| arrays(python, batch, self.attention_mask)).transpose()
+    }
+
+    fn state(&self, python: Python<'_>) -> String {
+        python.detach(|| self.lock().state().to_json())
+    }
+
+    #[getter]
+    fn step(&self, python: Python<'_>) -> u64 {
+        python.detach(|| self.lock().state().step)
+    }
+
+    #[getter]
+    fn skipped(&self, python: Python<'_>) -> u64 {
+        python.detach(|| self.lock().skipped())
+    }
+
+    #[getter]
+    fn steps_per_epoch(&self, python: Python<'_>) -> Option<u64> {
+        python.detach(|| self.lock().stream().steps_per_epoch())
+    }
+
+    fn epochs_after(&self, python: Python<'_>, steps: u64) -> BTreeMap<String, f64> {
+        python.detach(|| self.lock().stream().epochs_after(steps)).into_iter().collect()
+    }
+
+    fn locate<'py>(
+        &self,
+        python: Python<'py>,
+        step: u64,
+        rank: Option<usize>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let rows = python.detach(|| {
+            let stream = self.lock().stream().clone();
+            self.locator.locate(&stream, step, rank)
+        });
+        let rows = rows.map_err(raise)?;
+        PyList::new(python, rows.into_iter().map(|row| located(python, row)).collect::<PyResult<Vec<_>>>()?)
+    }
+
+    fn steps_of(
+        &self,
+        python: Python<'_>,
+        split: &str,
+        document: &str,
+        until: u64,
+    ) -> PyResult<Vec<(u64, usize, usize, u64)>> {
+        let found = python.detach(|| {
+            let stream = self.lock().stream().clone();
+            self.locator.steps_of(&stream, split, document, until)
+        });
+        let found = found.map_err(raise)?.into_iter();
+        Ok(found.map(|Appearance { step, rank, index, row }| (step, rank, index, row)).collect())
+    }
+}
+
+impl Batches {
+    fn lock(&self) -> MutexGuard<'_, BatchLoader> {
+        self.loader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn arrays(
+    python: Python<'_>,
+    batch: Batch,
+    attention_mask: bool,
+) -> PyResult<(Bound<'_, PyDict>, Bound<'_, PyDict>)> {
+    let shape = [batch.rows.len(), batch.row_length];
+    let (arrays, about) = (PyDict::new(python), PyDict::new(python));
+    arrays.set_item("input_ids", batch.input_ids.into_pyarray(python).reshape(shape)?)?;
+    if attention_mask {
+        arrays.set_item("attention_mask", batch.attention_mask.into_pyarray(python).reshape(shape)?)?;
+    }
+    arrays.set_item("labels", batch.labels.into_pyarray(python).reshape(shape)?)?;
+    if let Some(documents) = batch.documents {
+        arrays.set_item("position_ids", documents.position_ids.into_pyarray(python).reshape(shape)?)?;
+        about.set_item("cu_seqlens", documents.cu_seqlens.into_pyarray(python))?;
+        about.set_item("max_seqlen", documents.max_seqlen)?;
+        let seq_lens: Vec<i32> = documents.pieces.iter().map(|piece| piece.len).collect();
+        let doc_ids: Vec<i64> = documents.pieces.iter().map(|piece| piece.doc_id).collect();
+        about.set_item("seq_lens", seq_lens.into_pyarray(python))?;
+        about.set_item("doc_ids", doc_ids.into_pyarray(python))?;
+        about.set_item("pieces_in_row", documents.pieces_in_row.into_pyarray(python))?;
+    }
+    about.set_item("rows", batch.rows.into_pyarray(python))?;
+    about.set_item("step", batch.step)?;
+    about.set_item("epoch", batch.epoch)?;
+    about.set_item("ends_epoch", batch.ends_epoch)?;
+    about.set_item("skipped", batch.skipped)?;
+    Ok((arrays, about))
+}
+
+fn located(python: Python<'_>, row: LocatedRow) -> PyResult<Bound<'_, PyDict>> {
+    let out = PyDict::new(python);
+    out.set_item("row", row.row)?;
+    out.set_item("split", row.split)?;
+    out.set_item("row_in_split", row.row_in_split)?;
+    out.set_item("rank", row.rank)?;
+    out.set_item("index", row.index)?;
+    let documents = row.documents.into_iter().map(|document| located_document(python, document));
+    out.set_item("documents", PyList::new(python, documents.collect::<PyResult<Vec<_>>>()?)?)?;
+    Ok(out)
+}
+
+fn located_document(python: Python<'_>, document: LocatedDocument) -> PyResult<Bound<'_, PyDict>> {
+    let out = PyDict::new(python);
+    out.set_item("file", document.file)?;
+    out.set_item("doc_id", document.doc_id)?;
+    out.set_item("id", document.id)?;
+    out.set_item("source", document.source)?;
+    out.set_item("category", document.category)?;
+    out.set_item("doc_offset", document.doc_offset)?;
+    out.set_item("len", document.len)?;
+    Ok(out)
+}
+
+fn choose<T: Copy>(option: &str, value: &str, choices: &[(&str, T)]) -> PyResult<T> {
+    choices.iter().find(|(name, _)| *name == value).map(|(_, choice)| *choice).ok_or_else(|| {
+        let names: Vec<String> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+        PyValueError::new_err(format!("{option} is one of {}, not \"{value}\"", names.join(", ")))
+    })
+}
+
+/// An error as Python's, with its causes.
+fn raise(error: Error) -> PyErr {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(source) = cause {
+        text.push_str(": ");
+        text.push_str(&source.to_string());
+        cause = source.source();
+    }
+    match error {
+        Error::Shard { .. } | Error::File(_) => ShardError::new_err(text),
+        Error::State { .. } => StateError::new_err(text),
+        Error::Option { .. }
+        | Error::Weights { .. }
+        | Error::UnknownSplit { .. }
+        | Error::UnknownSource { .. }
+        | Error::SplitWeight { .. } => PyValueError::new_err(text),
+        _ => MashbillError::new_err(text),
+    }
+}

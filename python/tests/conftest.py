@@ -1,0 +1,54 @@
+"""A tokenized folder that the tests read, made once by the command itself."""
+
+import json
+import os
+import random
+import subprocess
+from pathlib import Path
+
+import pytest
+
+LENGTH = 32
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three splits in two categories, with rows of 32 tokens."""
+    root = tmp_path_factory.mktemp("loader")
+    words = [
+        "the",
+        "still",
+        "house",
+        "runs",
+        "rye",
+        "corn",
+        "malted",
+        "barley",
+        "and",
+        "wheat",
+        "through",
+        "copper",
+        "until",
+        "dawn",
+    ]
+    draw = random.Random(5)
+    for name, documents in {"grain/rye": 150, "grain/corn": 90, "water": 70}.items():
+        path = root / "input" / f"{name}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w") as file:
+            for number in range(documents):
+                text = " ".join(draw.choices(words, k=draw.randint(3, 60)))
+                file.write(json.dumps({"id": f"{path.stem}-{number}", "text": text, "source": "still"}) + "\n")
+    output = root / "output"
+    command = [
+        os.environ["MASHBILL"],
+        "tokenize",
+        "--input",
+        str(root / "input"),
+        "--recursive",
+        "--output",
+        str(output),
+    ]
+    command += ["--tokenizer", "gpt2", "--max-seq-length", str(LENGTH), "--quiet"]
+    subprocess.run(command, check=True, timeout=120)
+    return output

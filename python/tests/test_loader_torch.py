@@ -1,0 +1,202 @@
+"""The loader with torch: tensors, worker processes, several ranks, and models that shift labels by themselves."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from mashbill import Batch, DataLoader, Dataset
+from torchdata.stateful_dataloader import StatefulDataLoader
+
+BATCH_SIZE = 4
+
+
+def loader(folder: Path, **options: object) -> DataLoader:
+    options = {"label_convention": "shifted", "seed": 3, "format": "torch"} | options
+    return DataLoader(Dataset(folder), BATCH_SIZE, **options)
+
+
+class Wrapped(torch.utils.data.IterableDataset[Any]):
+    """What torch's loaders ask for around ours."""
+
+    def __init__(self, loader: DataLoader) -> None:
+        self.loader = loader
+
+    def __iter__(self) -> Iterator[tuple[list[int], torch.Tensor]]:
+        for batch in self.loader:
+            yield batch.rows.tolist(), batch["input_ids"]
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.loader.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.loader.load_state_dict(state)
+
+
+def rows(batches: Iterable[tuple[list[int], torch.Tensor]], steps: int | None = None) -> list[list[int]]:
+    taken = []
+    for numbers, _ in batches:
+        taken.append(numbers)
+        if len(taken) == steps:
+            break
+    return taken
+
+
+def test_tensors_share_the_arrays_memory(folder: Path) -> None:
+    batch = next(iter(loader(folder)))
+    assert (batch["input_ids"].dtype, batch["labels"].dtype) == (torch.int32, torch.int64)
+    pointer = batch["input_ids"].data_ptr()
+    assert torch.from_numpy(batch["input_ids"].numpy()).data_ptr() == pointer
+    loss = torch.nn.functional.cross_entropy(torch.zeros(BATCH_SIZE * 32, 7), batch["labels"].flatten() * 0)
+    assert loss.isfinite()
+
+
+@pytest.mark.parametrize(("workers", "context"), [(0, None), (1, "fork"), (3, "fork"), (2, "spawn")])
+def test_torch_loaders_have_the_same_order_with_any_workers(folder: Path, workers: int, context: str | None) -> None:
+    expected = [batch.rows.tolist() for batch in loader(folder)]
+    # A parent whose threads run already: its forks must not wait for them.
+    used = loader(folder)
+    next(iter(used))
+    used.load_state_dict(loader(folder).state_dict())
+    batches = torch.utils.data.DataLoader(
+        Wrapped(used), batch_size=None, num_workers=workers, multiprocessing_context=context
+    )
+    assert rows(batches) == expected
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_stateful_loader_goes_on_at_the_next_batch(folder: Path, workers: int) -> None:
+    def stateful() -> StatefulDataLoader[Any]:
+        return StatefulDataLoader(Wrapped(loader(folder)), batch_size=None, num_workers=workers)
+
+    expected = rows(stateful())
+    for stop in (1, 4, 7):
+        first = stateful()
+        iterator = iter(first)
+        begun = [next(iterator)[0] for _ in range(stop)]
+        state = first.state_dict()
+        second = stateful()
+        second.load_state_dict(state)
+        assert begun + rows(second) == expected
+
+
+RANK = """
+import json, os, sys
+import torch.distributed as dist
+from mashbill import DataLoader, Dataset
+folder, port, rank, world_size, state, steps = sys.argv[1:]
+dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=int(rank), world_size=int(world_size))
+batch_size = 12 // int(world_size)
+loader = DataLoader(Dataset(folder), batch_size, label_convention="shifted", seed=3, last="wrap", format="torch")
+assert (loader.rank, loader.world_size) == (int(rank), int(world_size))
+if state:
+    loader.load_state_dict(json.loads(state))
+batches = iter(loader)
+taken = []
+for _ in range(int(steps)):
+    gathered = [None] * int(world_size)
+    dist.all_gather_object(gathered, next(batches).rows.tolist())
+    taken.append([row for places in zip(*gathered) for row in places])
+states = [None] * int(world_size)
+dist.all_gather_object(states, loader.state_dict())
+assert all(state == states[0] for state in states)
+if int(rank) == 0:
+    print(json.dumps([taken, states[0]]))
+dist.destroy_process_group()
+"""
+
+
+def run_ranks(folder: Path, world_size: int, state: str, steps: int) -> tuple[list[list[int]], str]:
+    import socket
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "-c", RANK, str(folder), str(port), str(rank), str(world_size), state, str(steps)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+        for rank in range(world_size)
+    ]
+    try:
+        outputs = [rank.communicate(timeout=120) for rank in ranks]
+    finally:
+        for rank in ranks:
+            rank.kill()
+    assert [rank.returncode for rank in ranks] == [0] * world_size, outputs
+    taken, after = json.loads(outputs[0][0])
+    return taken, json.dumps(after)
+
+
+def test_ranks_share_one_order_through_changes_of_their_number(folder: Path) -> None:
+    expected = DataLoader(Dataset(folder), 12, label_convention="shifted", seed=3, last="wrap")
+    batches = iter(expected)
+    state = ""
+    for world_size, steps in ((3, 2), (2, 3), (1, 1)):
+        taken, state = run_ranks(folder, world_size, state, steps)
+        assert taken == [next(batches).rows.tolist() for _ in range(steps)]
+
+
+@pytest.fixture(scope="module")
+def llama() -> torch.nn.Module:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=50257,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=64,
+    )
+    return LlamaForCausalLM(config).eval()
+
+
+def by_hand(model: torch.nn.Module, batch: Batch, stored: list[list[int]]) -> float:
+    """The loss from the raw rows: the target of a position is the next id of its row, where there is one."""
+    with torch.no_grad():
+        logits = model(batch["input_ids"].long(), attention_mask=batch["attention_mask"]).logits
+    losses = []
+    for row in range(logits.shape[0]):
+        for at in range(logits.shape[1]):
+            if stored[row][at] != -100:
+                losses.append(-torch.log_softmax(logits[row, at].double(), -1)[stored[row][at]])
+    return float(torch.stack(losses).mean())
+
+
+def test_the_loss_of_a_llama_is_the_loss_by_hand_in_both_conventions(folder: Path, llama: torch.nn.Module) -> None:
+    import pyarrow.parquet as pq
+
+    names = sorted(split.name for split in Dataset(folder).splits)
+    labels = [
+        row for name in names for row in pq.read_table(folder / name / "shard_0000.parquet")["labels"].to_pylist()
+    ]
+    shifted, aligned = next(iter(loader(folder))), next(iter(loader(folder, label_convention="aligned")))
+    assert (shifted.rows == aligned.rows).all()
+    stored = [labels[row] for row in shifted.rows]
+    with torch.no_grad():
+        logits = llama(shifted["input_ids"].long(), attention_mask=shifted["attention_mask"]).logits
+        own = torch.nn.functional.cross_entropy(logits.flatten(0, 1), shifted["labels"].flatten())
+        hugging_face = llama(
+            aligned["input_ids"].long(), attention_mask=aligned["attention_mask"], labels=aligned["labels"]
+        ).loss
+        doubly_shifted = llama(
+            shifted["input_ids"].long(), attention_mask=shifted["attention_mask"], labels=shifted["labels"]
+        ).loss
+    assert abs(float(own) - by_hand(llama, shifted, stored)) < 1e-6
+    # An aligned row cannot say what follows its last position.
+    in_row = [[*row[:-1], -100] for row in stored]
+    expected = by_hand(llama, aligned, in_row)
+    assert abs(float(hugging_face) - expected) < 1e-6
+    assert abs(float(doubly_shifted) - expected) > 1e-6
