@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::doctor::DoctorArgs;
+use crate::commands::download::DownloadArgs;
 use crate::commands::inspect::InspectArgs;
 use crate::commands::quickstart::QuickstartArgs;
 use crate::commands::report::ReportArgs;
@@ -28,6 +29,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Download(DownloadArgs),
     Tokenize(TokenizeArgs),
     Verify(VerifyArgs),
     Inspect(InspectArgs),

@@ -1,5 +1,6 @@
 //! One file a command, in the order of the data's way.
 
+pub(crate) mod download;
 pub(crate) mod tokenize;
 pub(crate) mod verify;
 pub(crate) mod inspect;

@@ -2,7 +2,9 @@
 
 use std::io;
 
+use mashbill_download::Error as DownloadError;
 use mashbill_format::Error as FormatError;
+use mashbill_hub::Error as HubError;
 use mashbill_tokenize::Error as TokenizeError;
 
 use crate::hints::{Usage, is_file_in_the_way};
@@ -38,6 +40,24 @@ impl Exit {
             _ => Self::Unexpected,
         };
         for cause in error.chain() {
+            if let Some(error) = cause.downcast_ref::<DownloadError>() {
+                return match error {
+                    DownloadError::Interrupted | DownloadError::Hub(HubError::Interrupted) => {
+                        Self::Interrupted
+                    }
+                    DownloadError::Format(error) => format(error),
+                    DownloadError::TooLittleSpace { .. } => Self::Incomplete,
+                    DownloadError::Hub(
+                        HubError::Unreachable { .. }
+                        | HubError::RateLimited { .. }
+                        | HubError::Status { .. }
+                        | HubError::DiskFull { .. }
+                        | HubError::InUse { .. },
+                    ) => Self::Incomplete,
+                    DownloadError::Read { .. } => Self::Unexpected,
+                    _ => Self::Usage,
+                };
+            }
             if let Some(error) = cause.downcast_ref::<TokenizeError>() {
                 return match error {
                     TokenizeError::Interrupted => Self::Interrupted,

@@ -1,8 +1,11 @@
 //! What to type next, error by error: knowledge of this command line's flags belongs here.
 
+mod download;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
+use mashbill_download::Error as DownloadError;
 use mashbill_format::Error as FormatError;
 use mashbill_format::verify::Remedy;
 use mashbill_hub::Error as HubError;
@@ -11,6 +14,8 @@ use mashbill_tokenize::tokenizer::Error as TokenizerError;
 
 use crate::environment::embedded_names;
 use crate::printer::size;
+
+pub(crate) use download::download_hint;
 
 /// A value that no flag takes.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +49,9 @@ pub(crate) enum Usage {
 /// The hint for an error, if there is something to type.
 pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
     error.chain().find_map(|cause| {
+        if let Some(error) = cause.downcast_ref::<DownloadError>() {
+            return download_hint(error);
+        }
         if let Some(error) = cause.downcast_ref::<TokenizeError>() {
             return tokenize_hint(error);
         }

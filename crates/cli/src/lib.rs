@@ -7,6 +7,7 @@
 mod args;
 mod commands;
 mod environment;
+mod interrupt;
 mod progress;
 mod printer;
 mod hints;
@@ -32,6 +33,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     };
     let printer = Printer::new(args.quiet);
     let outcome = match &args.command {
+        Command::Download(download) => commands::download::run(download, &printer),
         Command::Tokenize(tokenize) => commands::tokenize::run(tokenize, &printer),
         Command::Verify(verify) => commands::verify::run(verify, &printer),
         Command::Inspect(inspect) => commands::inspect::run(inspect, &printer),

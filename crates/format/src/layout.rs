@@ -17,8 +17,27 @@
 //!       files/                     becomes <output>/<split>/ when the split is complete
 //!       split.json                 the manifest's entry: written when files/ is complete
 //! ```
+//!
+//! and of a folder of downloaded datasets:
+//!
+//! ```text
+//! <output>/
+//!   curriculum.lock
+//!   <category>/
+//!     <name>.jsonl
+//!     <name>.stats.json            there only when <name>.jsonl is complete
+//!     <name>_rejects.jsonl         the first refused rows, if there were any
+//!   .mashbill/
+//!     lock
+//!     download/<name>/
+//!       raw/                       fetched files; gone after use, unless they are to be kept
+//!       checkpoint.json            how far the conversion is
+//!       records.jsonl              becomes <category>/<name>.jsonl
+//! ```
 
 use std::path::{Path, PathBuf};
+
+use crate::lock::LOCK;
 
 /// The folder in an output folder that holds a run's state. Its name begins with a dot, so that no
 /// glob over data meets it.
@@ -159,6 +178,101 @@ impl Staging {
     #[must_use]
     pub fn temporary(&self) -> PathBuf {
         self.root.join("temporary")
+    }
+}
+
+/// The end of the name of a downloaded dataset's statistics.
+pub const DATASET_STATS_SUFFIX: &str = ".stats.json";
+
+/// The paths of a folder of downloaded datasets.
+#[derive(Debug, Clone)]
+pub struct Data {
+    root: PathBuf,
+}
+
+impl Data {
+    /// The layout under `root`.
+    #[must_use]
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// `curriculum.lock`.
+    #[must_use]
+    pub fn pins(&self) -> PathBuf {
+        self.root.join(LOCK)
+    }
+
+    /// The folder of a run's state.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.root.join(STATE_FOLDER)
+    }
+
+    /// The lock file that one process holds.
+    #[must_use]
+    pub fn lock(&self) -> PathBuf {
+        self.state().join("lock")
+    }
+
+    /// A name for a small file that is being written.
+    #[must_use]
+    pub fn temporary(&self) -> PathBuf {
+        self.state().join("temporary")
+    }
+
+    /// The folder of a category.
+    #[must_use]
+    pub fn category(&self, category: &str) -> PathBuf {
+        self.root.join(category)
+    }
+
+    /// The records of a dataset.
+    #[must_use]
+    pub fn records(&self, category: &str, name: &str) -> PathBuf {
+        self.category(category).join(format!("{name}.jsonl"))
+    }
+
+    /// The statistics of a dataset.
+    #[must_use]
+    pub fn stats(&self, category: &str, name: &str) -> PathBuf {
+        self.category(category).join(format!("{name}{DATASET_STATS_SUFFIX}"))
+    }
+
+    /// The refused rows of a dataset.
+    #[must_use]
+    pub fn rejects(&self, category: &str, name: &str) -> PathBuf {
+        self.category(category).join(format!("{name}{REJECTS_SUFFIX}"))
+    }
+
+    /// The folder of a dataset that is being made.
+    #[must_use]
+    pub fn making(&self, name: &str) -> PathBuf {
+        self.state().join("download").join(name)
+    }
+
+    /// The folder of a dataset's fetched files.
+    #[must_use]
+    pub fn raw(&self, name: &str) -> PathBuf {
+        self.making(name).join("raw")
+    }
+
+    /// How far the conversion of a dataset is.
+    #[must_use]
+    pub fn checkpoint(&self, name: &str) -> PathBuf {
+        self.making(name).join("checkpoint.json")
+    }
+
+    /// The records of a dataset that is being made.
+    #[must_use]
+    pub fn growing(&self, name: &str) -> PathBuf {
+        self.making(name).join("records.jsonl")
     }
 }
 

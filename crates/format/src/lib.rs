@@ -1,6 +1,10 @@
 //! The contract: every file mashbill puts on disk.
 //!
 //! ```text
+//!  catalog/<category>/<name>.toml ──▶ download ──▶ <category>/<name>.jsonl        records
+//!        dataset                                   <category>/<name>.stats.json   source, license, counts
+//!                                                  curriculum.lock                commits, files, hashes
+//!
 //!  <category>/<name>.jsonl ──▶ tokenize ──▶ <output>/<split>/shard_NNNN.parquet   packed rows
 //!        record                                            documents.parquet      where each document stands
 //!                                                          <split>_stats.json     counts, timings
@@ -18,6 +22,9 @@ pub mod error;
 pub mod checksum;
 pub mod atomic;
 pub mod layout;
+pub mod catalog;
+pub mod lock;
+pub mod dataset_stats;
 pub mod record;
 pub mod records;
 pub mod row_group;

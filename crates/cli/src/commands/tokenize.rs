@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 use mashbill_format::encode::Compression;
 use mashbill_format::layout::{Output, REJECTS_SUFFIX};
@@ -20,6 +19,7 @@ use serde::Serialize;
 use crate::environment::{find_tokenizer, load_tokenizer};
 use crate::exit::Exit;
 use crate::hints::{Usage, hint_for_failed_split};
+use crate::interrupt;
 use crate::printer::{Printer, count, counted, duration, error_text, size};
 use crate::progress::ProgressView;
 
@@ -230,7 +230,7 @@ fn options(args: &TokenizeArgs) -> Result<Options> {
 }
 
 /// `data/chat` becomes `data/chat_preprocessed`, and `chat.jsonl` becomes `chat_preprocessed`.
-fn default_output(input: &Path) -> PathBuf {
+pub(crate) fn default_output(input: &Path) -> PathBuf {
     let named =
         if input.file_name().is_some() { input.to_owned() } else { crate::environment::absolute(input) };
     let mut name = named.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -282,21 +282,7 @@ fn announce(plan: &Plan, printer: &Printer) {
 
 /// Runs the plan, showing how far it is; Ctrl-C ends it with everything finished kept.
 pub(crate) fn with_progress(plan: Plan, tokenizer: &Arc<Tokenizer>, printer: &Printer) -> Result<Report> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
-    let quiet = printer.is_quiet();
-    let handler = ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-        Printer::new(quiet).line("interrupted: finishing what is under way (Ctrl-C again to stop at once)");
-    });
-    // A program that runs two commands has its handler from the first one.
-    if let Err(error) = handler
-        && !matches!(error, ctrlc::Error::MultipleHandlers)
-    {
-        return Err(error).context("handle Ctrl-C");
-    }
+    let interrupted = interrupt::flag(printer)?;
     let host = gethostname::gethostname().to_string_lossy().into_owned();
     let mut view = ProgressView::new(printer);
     let report = mashbill_tokenize::run(plan, tokenizer, &host, &interrupted, &mut |event| match event {

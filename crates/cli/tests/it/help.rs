@@ -14,6 +14,7 @@ fn of_the_command() {
     Usage: mashbill [OPTIONS] <COMMAND>
 
     Commands:
+      download    Fetch the curriculum from the Hugging Face Hub: only what is missing, as JSON Lines
       tokenize    Turn JSONL into packed rows of token ids: Snappy Parquet shards and a manifest.json
       verify      Check that folders hold what they should: records in JSON Lines, every byte of
                   tokenized shards
@@ -39,6 +40,81 @@ fn of_the_command() {
 
     Exit codes: 0 done, 1 unexpected error, 2 usage, 3 incomplete (run it again, it goes on), 4 verify
     or doctor found problems, 130 interrupted (state saved).
+    ");
+}
+
+#[test]
+fn of_download() {
+    check!(Project::new().run("help download"), @r"
+    exit: 0
+    --- stdout
+    Fetch the curriculum from the Hugging Face Hub: only what is missing, as JSON Lines
+
+    Each dataset becomes <output>/<category>/<name>.jsonl with <name>.stats.json beside it. What the
+    datasets were made of stands in <output>/curriculum.lock: commit it, and everybody gets the same
+    bytes. An interrupted run goes on where it was when the same command is given again; a run with
+    nothing to do asks nobody.
+
+    Usage: mashbill download [OPTIONS]
+
+    Options:
+          --status-only
+              Say what is there and what is missing, and do nothing
+
+          --dry-run
+              Say what would be fetched, and do nothing
+
+          --category <NAME>
+              Only this category; may be given several times
+
+          --dataset <NAME>
+              Only this dataset, by name or as organization/name of the Hub; may be given several times
+
+          --output <DIR>
+              The folder for the categories
+
+              [default: data/distillation]
+
+          --budget <AMOUNT>
+              How much to take in all, shares met: 5Btokens, 300Mtokens, or as text 20GB
+
+          --max-download <SIZE>
+              Refuse to fetch more than this
+
+              [default: 100GB]
+
+          --max-rows <ROWS>
+              The most records of each dataset
+
+          --license-allow <LICENSE>
+              Only these licenses, by id (mit) or kind (open, terms, non-commercial, unknown)
+
+          --catalog <FILE>
+              A file with datasets of your own; may be given several times
+
+          --update
+              Take what the datasets are now, not what the lock says they were
+
+          --keep-raw
+              Keep the fetched files after they are converted, in <output>/.mashbill/download
+
+          --json
+              Print the result as JSON on stdout
+
+      -q, --quiet
+              Print nothing but warnings and errors
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+
+    Examples:
+      mashbill download --status-only
+      mashbill download --category math_reasoning --dry-run
+      mashbill download --budget 5Btokens
+      mashbill download --dataset gsm8k --dataset some-organization/some-dataset
     ");
 }
 

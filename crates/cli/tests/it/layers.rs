@@ -12,10 +12,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("mashbill-format", &[]),
     ("mashbill-stand-in", &[]),
     ("mashbill-hub", &["mashbill-format", "mashbill-stand-in"]),
+    ("mashbill-download", &["mashbill-format", "mashbill-hub"]),
     ("mashbill-bpe", &[]),
     ("mashbill-tokenize", &["mashbill-format", "mashbill-bpe"]),
     ("mashbill-load", &["mashbill-format"]),
-    ("mashbill-cli", &["mashbill-format", "mashbill-hub", "mashbill-tokenize"]),
+    (
+        "mashbill-cli",
+        &["mashbill-format", "mashbill-hub", "mashbill-download", "mashbill-tokenize", "mashbill-stand-in"],
+    ),
     ("mashbill-python", &["mashbill-cli", "mashbill-load"]),
 ];
 

@@ -15,6 +15,7 @@ mod hub;
 
 mod help;
 mod errors;
+mod download;
 mod tokenize;
 mod bad_input;
 mod golden;

@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use mashbill_format::catalog::{Curriculum, OwnCatalog};
+use mashbill_format::dataset_stats::DatasetStats;
+use mashbill_format::lock::Lock;
 use mashbill_format::manifest::Manifest;
 use mashbill_format::stats::Stats;
 use schemars::{JsonSchema, schema_for};
@@ -27,4 +30,16 @@ fn of_the_manifest_is_current() {
 #[test]
 fn of_the_statistics_is_current() {
     check::<Stats>("stats.schema.json");
+}
+
+#[test]
+fn of_the_catalog_are_current() {
+    check::<Curriculum>("curriculum.schema.json");
+    check::<OwnCatalog>("catalog.schema.json");
+}
+
+#[test]
+fn of_a_download_are_current() {
+    check::<DatasetStats>("dataset_stats.schema.json");
+    check::<Lock>("lock.schema.json");
 }

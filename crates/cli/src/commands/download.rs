@@ -1,0 +1,504 @@
+//! `mashbill download`: the curriculum from the Hub, only what is missing.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use mashbill_download::catalog::LeftOut;
+use mashbill_download::plan::BudgetPlan;
+use mashbill_download::status::{CategoryStatus, DatasetStatus, State};
+use mashbill_download::{Budget, Catalog, Event, Options, Plan, Report, Selection, Status};
+use mashbill_format::catalog::{LicenseKind, SchemaStanding};
+use mashbill_format::dataset_stats::DatasetStats;
+use mashbill_format::layout::{Data, Output};
+use mashbill_format::lock::Lock;
+use mashbill_format::manifest::Manifest;
+use mashbill_hub::{Hub, Transfer, Wait, sleep};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::environment::hub_settings;
+use crate::exit::Exit;
+use crate::hints::download_hint;
+use crate::interrupt;
+use crate::printer::{Printer, count, counted, duration, size};
+use crate::progress::ProgressView;
+
+/// Columns of a bar.
+const BAR_WIDTH: usize = 24;
+
+const EXAMPLES: &str = "\
+Examples:
+  mashbill download --status-only
+  mashbill download --category math_reasoning --dry-run
+  mashbill download --budget 5Btokens
+  mashbill download --dataset gsm8k --dataset some-organization/some-dataset";
+
+/// Fetch the curriculum from the Hugging Face Hub: only what is missing, as JSON Lines
+///
+/// Each dataset becomes <output>/<category>/<name>.jsonl with <name>.stats.json beside it. What the datasets were made
+/// of stands in <output>/curriculum.lock: commit it, and everybody gets the same bytes. An interrupted run goes on
+/// where it was when the same command is given again; a run with nothing to do asks nobody.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct DownloadArgs {
+    /// Say what is there and what is missing, and do nothing
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) status_only: bool,
+
+    /// Say what would be fetched, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Only this category; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub(crate) category: Vec<String>,
+
+    /// Only this dataset, by name or as organization/name of the Hub; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub(crate) dataset: Vec<String>,
+
+    /// The folder for the categories
+    #[arg(long, value_name = "DIR", default_value = "data/distillation")]
+    pub(crate) output: PathBuf,
+
+    /// How much to take in all, shares met: 5Btokens, 300Mtokens, or as text 20GB
+    #[arg(long, value_name = "AMOUNT", value_parser = budget)]
+    pub(crate) budget: Option<Budget>,
+
+    /// Refuse to fetch more than this
+    #[arg(long, value_name = "SIZE", default_value = "100GB", value_parser = bytes)]
+    pub(crate) max_download: u64,
+
+    /// The most records of each dataset
+    #[arg(long, value_name = "ROWS")]
+    pub(crate) max_rows: Option<u64>,
+
+    /// Only these licenses, by id (mit) or kind (open, terms, non-commercial, unknown)
+    #[arg(long, value_name = "LICENSE", value_delimiter = ',')]
+    pub(crate) license_allow: Vec<String>,
+
+    /// A file with datasets of your own; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub(crate) catalog: Vec<PathBuf>,
+
+    /// Take what the datasets are now, not what the lock says they were
+    #[arg(long)]
+    pub(crate) update: bool,
+
+    /// Keep the fetched files after they are converted, in <output>/.mashbill/download
+    #[arg(long)]
+    pub(crate) keep_raw: bool,
+
+    /// Print the result as JSON on stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+pub(crate) fn run(args: &DownloadArgs, printer: &Printer) -> Result<Exit> {
+    let mut catalog = Catalog::embedded();
+    for path in &args.catalog {
+        let text = fs::read_to_string(path).with_context(|| format!("read `{}`", path.display()))?;
+        catalog.add(path, &text)?;
+    }
+    let selected = catalog.select(&Selection {
+        categories: args.category.clone(),
+        datasets: args.dataset.clone(),
+        licenses: args.license_allow.clone(),
+    })?;
+    let exact_tokens = exact_tokens(&args.output)?;
+    if args.status_only {
+        let data = Data::new(&args.output);
+        let lock = Lock::read(&data.pins())?;
+        let mut status = mashbill_download::status(&catalog, &data, &lock, &exact_tokens)?;
+        narrow(&mut status, args);
+        return print_status(&status, args.json);
+    }
+    let options = Options {
+        output: args.output.clone(),
+        budget: args.budget,
+        max_download: args.max_download,
+        max_rows: args.max_rows,
+        update: args.update,
+        keep_raw: args.keep_raw,
+        exact_tokens,
+    };
+    let interrupted = interrupt::flag(printer)?;
+    let wait = |wait: Wait<'_>| {
+        let seconds = wait.duration.as_secs_f64().ceil();
+        printer.line(format_args!("{}; going on in {seconds:.0} s", wait.why));
+        sleep(wait.duration, &interrupted);
+    };
+    let hub = Hub::new(hub_settings()?, Transfer::default(), &interrupted, &wait);
+    let plan = mashbill_download::plan(&catalog, selected, options, &hub)?;
+    if args.dry_run {
+        return print_plan(&plan, args.json, printer);
+    }
+    announce(&plan, printer);
+    plan.check()?;
+    let report = with_progress(&plan, &hub, &interrupted, printer)?;
+    if args.json {
+        print_json(&plan, &report)?;
+    }
+    summarize(&plan, &report, &args.output, printer);
+    Ok(if plan.skipped.is_empty() && report.failed.is_empty() { Exit::Done } else { Exit::Incomplete })
+}
+
+/// An amount such as `20GB`, in bytes.
+fn bytes(text: &str) -> Result<u64, String> {
+    let units = [("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("B", 1.0)];
+    amount(text, &units).ok_or_else(|| format!("`{text}` is no size such as 20GB or 500MB"))
+}
+
+/// An amount such as `5Btokens` or `20GB`.
+fn budget(text: &str) -> Result<Budget, String> {
+    let Some(tokens) = text.strip_suffix("tokens") else {
+        return bytes(text)
+            .map(Budget::Bytes)
+            .map_err(|_| format!("`{text}` is no amount such as 5Btokens, 300Mtokens or 20GB"));
+    };
+    let units = [("T", 1e12), ("B", 1e9), ("M", 1e6), ("K", 1e3), ("", 1.0)];
+    let tokens = amount(tokens.trim_end(), &units);
+    tokens.map(Budget::Tokens).ok_or_else(|| format!("`{text}` is no amount such as 5Btokens or 300Mtokens"))
+}
+
+/// A number with the first of these units that it ends with, in any case.
+fn amount(text: &str, units: &[(&str, f64)]) -> Option<u64> {
+    let upper = text.trim().to_ascii_uppercase();
+    let (number, factor) = units
+        .iter()
+        .find_map(|(unit, factor)| Some((upper.strip_suffix(&unit.to_ascii_uppercase())?, factor)))?;
+    let number: f64 = number.trim().parse().ok()?;
+    let amount = number * factor;
+    (amount.is_finite() && (1.0..1e18).contains(&amount)).then_some(amount as u64)
+}
+
+/// Tokens by split, where the folder was tokenized to the place that `tokenize` takes by itself.
+fn exact_tokens(output: &Path) -> Result<BTreeMap<String, u64>> {
+    let tokenized = super::tokenize::default_output(output);
+    let manifest = Manifest::read(&Output::new(&tokenized).manifest())?;
+    let splits = manifest.into_iter().flat_map(|manifest| manifest.splits);
+    Ok(splits.map(|(name, split)| (name, split.tokens)).collect())
+}
+
+/// Leaves only what was asked for.
+fn narrow(status: &mut Status, args: &DownloadArgs) {
+    if !args.category.is_empty() {
+        status.categories.retain(|category| args.category.contains(&category.name));
+    }
+    if !args.dataset.is_empty() {
+        for category in &mut status.categories {
+            category.datasets.retain(|dataset| args.dataset.contains(&dataset.name));
+        }
+        status.categories.retain(|category| !category.datasets.is_empty());
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "what is asked for is data")]
+fn print_status(status: &Status, json: bool) -> Result<Exit> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(status)?);
+        return Ok(Exit::Done);
+    }
+    for category in &status.categories {
+        println!("{}", category_line(category));
+        for dataset in &category.datasets {
+            println!("  {}", dataset_line(dataset).trim_end());
+        }
+        for file in &category.own {
+            println!(
+                "  {:<18} your own  {}, about {} tokens",
+                file.name,
+                size(file.bytes),
+                count(file.tokens)
+            );
+        }
+    }
+    println!(
+        "{} tokens in all{}",
+        count(status.tokens),
+        if status.tokens > 0 { "" } else { ": nothing is there yet" }
+    );
+    Ok(Exit::Done)
+}
+
+fn category_line(category: &CategoryStatus) -> String {
+    let filled = |percent: f64| ((percent / 100.0 * BAR_WIDTH as f64).round() as usize).min(BAR_WIDTH);
+    let mut bar = vec!['#'; filled(category.percent)];
+    bar.resize(BAR_WIDTH, '.');
+    // Where the bar should end.
+    let target = filled(category.target_percent).clamp(1, BAR_WIDTH) - 1;
+    bar[target] = '|';
+    format!(
+        "{:<18} [{}] {:>5.1} % of tokens, target {} %",
+        category.name,
+        bar.into_iter().collect::<String>(),
+        category.percent,
+        category.target_percent
+    )
+}
+
+fn dataset_line(dataset: &DatasetStatus) -> String {
+    let about = if dataset.tokens_are_exact { "" } else { "about " };
+    let there = || {
+        format!(
+            "{}, {}, {about}{} tokens",
+            counted(dataset.rows, "row"),
+            size(dataset.bytes),
+            count(dataset.tokens)
+        )
+    };
+    let missing = || {
+        let fetch = dataset.expected_download_bytes.map(|bytes| format!("{} to fetch", size(bytes)));
+        let rows = dataset.expected_rows.map(|rows| counted(rows, "row"));
+        let parts: Vec<String> = [rows, fetch].into_iter().flatten().collect();
+        if parts.is_empty() { "size unknown".to_owned() } else { parts.join(", ") }
+    };
+    let (word, what) = match &dataset.state {
+        State::Complete => ("complete", there()),
+        State::Outdated(why) => ("outdated", format!("{}: {why}", there())),
+        State::Partial => ("partial", missing()),
+        State::Missing => ("missing", missing()),
+    };
+    let mut notes = Vec::new();
+    if dataset.state != State::Complete {
+        if dataset.gated {
+            notes.push("gated".to_owned());
+        }
+        if matches!(dataset.license_kind, LicenseKind::NonCommercial | LicenseKind::Unknown) {
+            notes.push(format!("license {}", license(&dataset.license, dataset.license_kind)));
+        }
+        if dataset.schema == SchemaStanding::Unconfirmed {
+            notes.push("columns unconfirmed".to_owned());
+        }
+    }
+    let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
+    format!("{:<18} {word:<9} {what}{notes}", dataset.name)
+}
+
+fn license(id: &str, kind: LicenseKind) -> String {
+    if kind == LicenseKind::Unknown { id.to_owned() } else { format!("{id}, {}", kind.name()) }
+}
+
+#[expect(clippy::print_stdout, reason = "what is asked for is data")]
+fn print_plan(plan: &Plan, json: bool, printer: &Printer) -> Result<Exit> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(plan)?);
+    } else {
+        plan_lines(plan).iter().for_each(|line| println!("{line}"));
+    }
+    tell_of_others(plan, printer);
+    plan.check()?;
+    Ok(if plan.skipped.is_empty() { Exit::Done } else { Exit::Incomplete })
+}
+
+/// What a run does, line by line.
+fn plan_lines(plan: &Plan) -> Vec<String> {
+    let mut lines: Vec<String> = plan.budget.iter().flat_map(budget_lines).collect();
+    for dataset in &plan.datasets {
+        let part = match dataset.take.rows_per_million {
+            1_000_000 => String::new(),
+            rows => format!(", {:.1} % of the rows", f64::from(rows) / 1e4),
+        };
+        let why = match &dataset.why {
+            State::Outdated(why) => format!("; made again: {why}"),
+            State::Partial => "; goes on".to_owned(),
+            _ => String::new(),
+        };
+        lines.push(format!(
+            "{:<18} {} from {} at {}: {} to fetch{part}, about {} tokens{why}",
+            dataset.name,
+            counted(dataset.files.len() as u64, "file"),
+            dataset.repo,
+            &dataset.commit[..dataset.commit.len().min(8)],
+            size(dataset.download_bytes),
+            count(dataset.est_tokens),
+        ));
+    }
+    if !plan.kept.is_empty() {
+        lines.push(format!(
+            "{} there already: {}",
+            counted(plan.kept.len() as u64, "dataset"),
+            plan.kept.join(", ")
+        ));
+    }
+    if plan.datasets.is_empty() {
+        lines.push("nothing to fetch".into());
+    } else {
+        lines.push(format!(
+            "{} to fetch: {}, about {} of disk, {}",
+            counted(plan.datasets.len() as u64, "dataset"),
+            size(plan.download_bytes),
+            size(plan.disk_bytes),
+            counted(plan.requests, "request"),
+        ));
+    }
+    lines
+}
+
+fn budget_lines(budget: &BudgetPlan) -> Vec<String> {
+    let total: u64 = budget.categories.iter().map(|category| category.tokens).sum();
+    let mut lines =
+        vec![format!("a budget of about {} tokens comes to {}", count(budget.budget_tokens), count(total))];
+    for category in budget.categories.iter().filter(|category| category.tokens > 0) {
+        let percent = category.tokens as f64 / total.max(1) as f64 * 100.0;
+        lines.push(format!(
+            "  {:<18} {percent:>5.1} % (target {} %), {} tokens",
+            category.name,
+            category.target_percent,
+            count(category.tokens)
+        ));
+    }
+    if !budget.empty.is_empty() {
+        lines.push(format!("without data, so the others share it: {}", budget.empty.join(", ")));
+    }
+    if let Some(binding) = &budget.binding {
+        lines.push(format!(
+            "{binding} binds: all of it is taken, and more of the others would miss the shares"
+        ));
+    }
+    lines
+}
+
+fn announce(plan: &Plan, printer: &Printer) {
+    plan_lines(plan).iter().for_each(|line| printer.line(line));
+    tell_of_others(plan, printer);
+}
+
+/// Says what is not taken, and how it could be.
+fn tell_of_others(plan: &Plan, printer: &Printer) {
+    if !plan.left_out.is_empty() {
+        let names = plan.left_out.iter().map(|LeftOut { dataset, license: id, license_kind }| {
+            format!("{dataset} (license {})", license(id, *license_kind))
+        });
+        printer.warning(format_args!("left out for their license: {}", names.collect::<Vec<_>>().join(", ")));
+        let flags = plan.left_out.iter().map(|left| format!("--dataset {}", left.dataset));
+        printer.hint(format_args!("who may use them names them: {}", flags.collect::<Vec<_>>().join(" ")));
+    }
+    for (name, error) in &plan.skipped {
+        tell_of_failure(name, error, printer);
+    }
+}
+
+fn tell_of_failure(name: &str, error: &mashbill_download::Error, printer: &Printer) {
+    printer.warning(format_args!("{name} is skipped: {}", chain(error)));
+    if let Some(hint) = download_hint(error) {
+        printer.hint(hint);
+    }
+}
+
+fn with_progress(
+    plan: &Plan,
+    hub: &Hub<'_>,
+    interrupted: &std::sync::atomic::AtomicBool,
+    printer: &Printer,
+) -> Result<Report> {
+    let host = gethostname::gethostname().to_string_lossy().into_owned();
+    let mut view = ProgressView::new(printer);
+    let report = mashbill_download::run(plan, hub, &host, interrupted, &mut |event| match event {
+        Event::Progress(progress) => {
+            let message = format!("{}: {}", progress.dataset, counted(progress.rows, "record"));
+            view.show_bytes(progress.bytes, progress.bytes_total, message);
+        }
+        Event::Finished(stats) => view.suspend(|| printer.good("done", finished(stats))),
+        Event::Failed { dataset, error } => view.suspend(|| tell_of_failure(dataset, error, printer)),
+        _ => {}
+    });
+    view.finish();
+    Ok(report?)
+}
+
+fn finished(stats: &DatasetStats) -> String {
+    let counts = &stats.counts;
+    let mut line = format!(
+        "{}: {}, {}, about {} tokens",
+        stats.dataset,
+        counted(counts.rows_out, "record"),
+        size(counts.jsonl_bytes),
+        count(stats.est_tokens)
+    );
+    if counts.rejected_total() > 0 {
+        let reasons = counts.rejected.iter().map(|(reason, rows)| format!("{reason} {}", count(*rows)));
+        let reasons = reasons.collect::<Vec<_>>().join(", ");
+        line.push_str(&format!("; {} refused ({reasons})", counted(counts.rejected_total(), "row")));
+    }
+    line
+}
+
+/// The result for programs.
+#[expect(clippy::print_stdout, reason = "stdout is for data, and this is it")]
+fn print_json(plan: &Plan, report: &Report) -> Result<()> {
+    #[derive(Serialize)]
+    struct Failed<'a> {
+        dataset: &'a str,
+        error: String,
+    }
+    let failed = plan.skipped.iter().chain(&report.failed);
+    let failed: Vec<_> = failed.map(|(dataset, error)| Failed { dataset, error: chain(error) }).collect();
+    let json = json!({
+        "made": report.made,
+        "kept": plan.kept,
+        "failed": failed,
+        "left_out": plan.left_out,
+        "seconds": report.seconds,
+    });
+    println!("{}", serde_json::to_string_pretty(&json)?);
+    Ok(())
+}
+
+fn summarize(plan: &Plan, report: &Report, output: &Path, printer: &Printer) {
+    if !report.made.is_empty() {
+        let records = report.made.iter().map(|stats| stats.counts.rows_out).sum();
+        let moved = report.made.iter().map(|stats| stats.downloaded_bytes).sum();
+        printer.line(format_args!(
+            "{} with {} in {}: {} fetched in {}",
+            counted(report.made.len() as u64, "dataset"),
+            counted(records, "record"),
+            output.display(),
+            size(moved),
+            duration(report.seconds),
+        ));
+    }
+    let missing = plan.skipped.iter().chain(&report.failed).map(|(name, _)| name.as_str());
+    let missing: Vec<&str> = missing.collect();
+    if !missing.is_empty() {
+        printer.warning(format_args!(
+            "{} not there: {}; the same command tries again",
+            counted(missing.len() as u64, "dataset"),
+            missing.join(", ")
+        ));
+    }
+}
+
+/// An error and its causes on one line.
+fn chain(error: &mashbill_download::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_read_as_people_write_them() {
+        assert_eq!([bytes("20GB"), bytes("1.5 mb"), bytes("7B")], [Ok(20_000_000_000), Ok(1_500_000), Ok(7)]);
+        assert_eq!(budget("5Btokens"), Ok(Budget::Tokens(5_000_000_000)));
+        assert_eq!(budget("300M tokens"), Ok(Budget::Tokens(300_000_000)));
+        assert_eq!(budget("1000tokens"), Ok(Budget::Tokens(1000)));
+        assert_eq!(budget("2GB"), Ok(Budget::Bytes(2_000_000_000)));
+        for text in ["", "GB", "-1GB", "0GB", "5", "infGB", "1e300GB", "5Xtokens"] {
+            assert!(bytes(text).is_err() && budget(text).is_err(), "{text}");
+        }
+    }
+}

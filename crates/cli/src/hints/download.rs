@@ -1,0 +1,71 @@
+//! What to type next when a download cannot be done.
+
+use mashbill_download::Error;
+use mashbill_hub::Error as HubError;
+
+use crate::printer::size;
+
+/// The hint for an error of a download, if there is something to type.
+pub(crate) fn download_hint(error: &Error) -> Option<String> {
+    Some(match error {
+        Error::Catalog { .. } => "docs/download.md describes the file".into(),
+        Error::DatasetTwice { .. } => "give it another `name`".into(),
+        Error::UnknownDataset { suggestion: None, .. } => {
+            "`mashbill download --status-only` lists them; any dataset of the Hub can be named as organization/name".into()
+        }
+        Error::UnknownCategory { suggestion: None, .. } => {
+            "the categories are instruction_chat, code, math_reasoning, factual_qa and custom".into()
+        }
+        Error::NoFiles { .. } => "name the files with `files` in a file for `--catalog`".into(),
+        Error::UnknownFormat { .. } => "name the `format` in a file for `--catalog`".into(),
+        Error::NoRecords { .. } | Error::BrokenFile { .. } => {
+            "if its rows look otherwise than the catalog says, describe it in a file for `--catalog`".into()
+        }
+        Error::TooMuch { needed, .. } => format!(
+            "allow it with `--max-download {}GB`, or take less with `--budget`, `--category` or `--dataset`",
+            needed.div_ceil(1_000_000_000)
+        ),
+        Error::TooLittleSpace { needed, free, .. } => format!(
+            "{} are free of {}: make space, or take less with `--budget`, `--category` or `--dataset`",
+            size(*free),
+            size(*needed)
+        ),
+        Error::Pin { .. } => "give the command with `--update` to write the entry again".into(),
+        Error::Interrupted => "the same command goes on".into(),
+        Error::Format(error) => return super::format_hint(error),
+        Error::Hub(error) => return hub_hint(error),
+        _ => return None,
+    })
+}
+
+fn hub_hint(error: &HubError) -> Option<String> {
+    Some(match error {
+        HubError::Gated { ask_at, token: None, .. } => {
+            format!("ask for access at {ask_at}, then set HF_TOKEN or run `hf auth login`")
+        }
+        HubError::Gated { ask_at, .. } => format!("ask for access at {ask_at} with that account"),
+        HubError::RepoNotFound { token: None, .. } => {
+            "check the name; if it is private, set HF_TOKEN or run `hf auth login`".into()
+        }
+        HubError::RepoNotFound { .. } => "check the name, and that the token's account may see it".into(),
+        HubError::BadToken { .. } | HubError::InvalidToken { .. } => {
+            "make a new token and set HF_TOKEN or run `hf auth login`".into()
+        }
+        HubError::Offline { .. } => "unset HF_HUB_OFFLINE to fetch it".into(),
+        HubError::Unreachable { .. } | HubError::NotAHub { .. } => {
+            "check the network, HTTPS_PROXY and HF_ENDPOINT; the same command goes on".into()
+        }
+        HubError::RateLimited { .. } => {
+            "wait a little, or send a token with HF_TOKEN; the same command goes on".into()
+        }
+        HubError::Status { .. } | HubError::Checksum { .. } => {
+            "wait a little; the same command goes on".into()
+        }
+        HubError::Changed { .. } => "give the command with `--update` to take what it is now".into(),
+        HubError::DiskFull { .. } | HubError::TooLittleSpace { .. } => {
+            "make space, then give the same command again: it goes on where it was".into()
+        }
+        HubError::Interrupted => "the same command goes on".into(),
+        _ => return None,
+    })
+}

@@ -1,0 +1,414 @@
+//! Fetched files to one file of records.
+//!
+//! Rows stream through: memory is a window over the input and a buffer for the output, whatever
+//! the size of either. After every [`CHECKPOINT_BYTES`] of records, and after every file, what was
+//! written is brought to the disk and a checkpoint says so; a run that finds one cuts the records
+//! at it and goes on with the same row, so the bytes are those of a run that was never stopped.
+//! The price is that work since the last checkpoint is done again: at most a second or so.
+
+mod value;
+mod refused;
+mod window;
+mod array;
+mod lines;
+mod json;
+mod parquet_rows;
+mod csv_rows;
+mod rows;
+mod render;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use mashbill_format::atomic;
+use mashbill_format::catalog::Dataset;
+use mashbill_format::checksum::{Checksum, Hasher};
+use mashbill_format::dataset_stats::{
+    Checkpoint, Counts, LengthBuckets, Making, REJECTS_KEPT, RejectedRow, TextLengths, write_rejected_rows,
+};
+use mashbill_format::layout::Data;
+use mashbill_format::manifest::FORMAT_VERSION;
+
+use crate::error::{Error, Result};
+use refused::Refused;
+use render::Rendered;
+use rows::Rows;
+use value::{Value, write_quoted};
+
+pub(crate) use render::name as render_name;
+
+/// Bytes of records between two checkpoints.
+pub const CHECKPOINT_BYTES: u64 = 64 << 20;
+
+/// Bytes of records that are written at a time.
+const WRITE_BYTES: usize = 1 << 20;
+
+/// Rows between two looks at whether the run is to end.
+const ROWS_BETWEEN_LOOKS: u64 = 256;
+
+/// A dataset that is being converted. It is gone on with where an earlier run left it.
+#[derive(Debug)]
+pub struct Conversion<'a> {
+    data: &'a Data,
+    dataset: &'a Dataset,
+    wanted: Vec<String>,
+    /// What will be written down at the next checkpoint.
+    state: Checkpoint,
+    file: File,
+    path: std::path::PathBuf,
+    /// Records that are not written yet.
+    buffer: Vec<u8>,
+    hasher: Hasher,
+    rendered: Rendered,
+    line: Vec<u8>,
+    /// Bytes of records at the last checkpoint.
+    saved_bytes: u64,
+    checkpoint_bytes: u64,
+    full: bool,
+}
+
+/// A file of records that is complete.
+#[derive(Debug, Clone)]
+pub struct Converted {
+    /// What came of the rows.
+    pub counts: Counts,
+    /// The records' lengths.
+    pub text_len: TextLengths,
+    /// The file's checksum.
+    pub checksum: Checksum,
+    /// Bytes that came over the network, as all runs together have noted.
+    pub downloaded_bytes: u64,
+    /// Bytes that were there already.
+    pub reused_bytes: u64,
+    /// Requests that were tried again.
+    pub retries: u64,
+}
+
+impl<'a> Conversion<'a> {
+    /// Goes on with what an earlier run left of `making`, or begins.
+    ///
+    /// # Errors
+    /// [`Error::Format`] where the folder of `data` cannot be written to, [`Error::Read`].
+    pub fn open(data: &'a Data, dataset: &'a Dataset, making: Making) -> Result<Self> {
+        let name = &dataset.name;
+        atomic::create_folder(&data.making(name))?;
+        let path = data.growing(name);
+        let found = Checkpoint::read(&data.checkpoint(name))?.filter(|found| found.making == making);
+        take_back(data, dataset, found.as_ref())?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(|source| mashbill_format::Error::io("create", &path, source))?;
+        let length = file.metadata().map_err(|error| Error::read(&path, error))?.len();
+        let state = match found {
+            Some(found) if found.counts.jsonl_bytes <= length => found,
+            _ => Checkpoint {
+                format_version: FORMAT_VERSION,
+                making,
+                files_done: 0,
+                position: 0,
+                rows_in_file: 0,
+                counts: Counts::default(),
+                lengths: LengthBuckets::default(),
+                rejects: Vec::new(),
+                downloaded_bytes: 0,
+                reused_bytes: 0,
+                retries: 0,
+            },
+        };
+        let kept = state.counts.jsonl_bytes;
+        file.set_len(kept).map_err(|source| mashbill_format::Error::io("cut", &path, source))?;
+        let hasher = hash(&mut file).map_err(|error| Error::read(&path, error))?;
+        let mut wanted = render::top_fields(&dataset.render);
+        let others = dataset.id.iter().chain(&dataset.metadata);
+        wanted.extend(others.map(|path| path.split('.').next().unwrap_or(path).to_owned()));
+        Ok(Self {
+            data,
+            dataset,
+            wanted,
+            full: is_full(&state),
+            state,
+            file,
+            path,
+            buffer: Vec::with_capacity(WRITE_BYTES + (WRITE_BYTES >> 2)),
+            hasher,
+            rendered: Rendered::default(),
+            line: Vec::new(),
+            saved_bytes: kept,
+            checkpoint_bytes: CHECKPOINT_BYTES,
+        })
+    }
+
+    /// The same with checkpoints after every `bytes` of records: for tests of interruption.
+    #[must_use]
+    pub const fn with_checkpoint_bytes(mut self, bytes: u64) -> Self {
+        self.checkpoint_bytes = bytes;
+        self
+    }
+
+    /// The index of the file that is to be converted next; none when no more is needed.
+    #[must_use]
+    pub fn next_file(&self) -> Option<usize> {
+        let next = self.state.files_done;
+        (next < self.state.making.source.files.len() && !self.full).then_some(next)
+    }
+
+    /// What came of the rows so far.
+    #[must_use]
+    pub const fn counts(&self) -> &Counts {
+        &self.state.counts
+    }
+
+    /// Notes what fetching a file took.
+    pub const fn fetched(&mut self, downloaded_bytes: u64, reused_bytes: u64, retries: u64) {
+        self.state.downloaded_bytes += downloaded_bytes;
+        self.state.reused_bytes += reused_bytes;
+        self.state.retries += retries;
+    }
+
+    /// Converts the next file, which lies at `path`. `on_progress` is told the counts now and then.
+    ///
+    /// # Errors
+    /// [`Error::BrokenFile`], [`Error::UnknownFormat`], [`Error::Read`]; [`Error::Format`] where writing
+    /// fails; [`Error::Interrupted`] with everything so far kept.
+    pub fn file(
+        &mut self,
+        path: &Path,
+        interrupted: &AtomicBool,
+        on_progress: &mut dyn FnMut(&Counts),
+    ) -> Result<()> {
+        let name = self.state.making.source.files[self.state.files_done].path.clone();
+        let names = self.wanted.clone();
+        let wanted = move |name: &str| names.iter().any(|wanted| wanted == name);
+        let mut rows = Rows::open(path, &name, self.dataset, &wanted, self.state.position)?;
+        while !self.full && rows.advance()? {
+            self.row(&rows, &name, &wanted);
+            self.state.position = rows.position();
+            self.state.rows_in_file += 1;
+            if self.buffer.len() >= WRITE_BYTES {
+                self.write()?;
+            }
+            if self.state.counts.jsonl_bytes - self.saved_bytes >= self.checkpoint_bytes {
+                self.save()?;
+            }
+            if self.state.rows_in_file.is_multiple_of(ROWS_BETWEEN_LOOKS) {
+                on_progress(&self.state.counts);
+                if interrupted.load(Ordering::Relaxed) {
+                    self.save()?;
+                    return Err(Error::Interrupted);
+                }
+            }
+        }
+        on_progress(&self.state.counts);
+        self.state.files_done += 1;
+        (self.state.position, self.state.rows_in_file) = (0, 0);
+        self.save()
+    }
+
+    fn row(&mut self, rows: &Rows<'_>, file: &str, wanted: &dyn Fn(&str) -> bool) {
+        let number = self.state.counts.rows_in;
+        self.state.counts.rows_in += 1;
+        let take = self.state.making.take;
+        if !is_sampled(file, self.state.rows_in_file, take.rows_per_million) {
+            self.state.counts.rows_not_sampled += 1;
+            return;
+        }
+        let made = rows.row(wanted).and_then(|row| {
+            self.rendered.render(&self.dataset.render, &row)?;
+            self.record(&row, number);
+            Ok(())
+        });
+        if let Err(refused) = made {
+            self.refuse(rows, file, refused);
+            return;
+        }
+        let counts = &mut self.state.counts;
+        let bytes = self.line.len() as u64;
+        if take.max_bytes.is_some_and(|max| counts.jsonl_bytes + bytes > max) {
+            self.full = true;
+            // The row was looked at, but it is none of those that are taken.
+            counts.rows_not_sampled += 1;
+            return;
+        }
+        self.buffer.extend_from_slice(&self.line);
+        counts.rows_out += 1;
+        counts.jsonl_bytes += bytes;
+        counts.text_bytes += self.rendered.bytes;
+        counts.chars += self.rendered.chars;
+        self.state.lengths.count(self.rendered.chars);
+        self.full = is_full(&self.state);
+    }
+
+    /// Makes the record's line.
+    fn record(&mut self, row: &Value<'_>, number: u64) {
+        let Self { line, rendered, dataset, .. } = self;
+        line.clear();
+        line.extend_from_slice(b"{\"text\": \"");
+        line.extend_from_slice(&rendered.text);
+        line.extend_from_slice(b"\", \"id\": ");
+        match dataset.id.as_ref().and_then(|path| row.at(path)?.text()) {
+            Some(id) => write_quoted(&id.plain(), line),
+            None => write_quoted(&format!("{}/{number}", dataset.name), line),
+        }
+        line.extend_from_slice(b", \"source\": ");
+        write_quoted(&dataset.name, line);
+        line.extend_from_slice(b", \"category\": ");
+        write_quoted(&dataset.category, line);
+        line.extend_from_slice(format!(", \"metadata\": {{\"num_chars\": {}", rendered.chars).as_bytes());
+        if rendered.turns > 0 {
+            line.extend_from_slice(format!(", \"num_messages\": {}", rendered.turns).as_bytes());
+        }
+        for path in &dataset.metadata {
+            if let Some(value) = row.at(path) {
+                line.extend_from_slice(b", ");
+                write_quoted(path, line);
+                line.extend_from_slice(b": ");
+                value.write(line);
+            }
+        }
+        line.push(b'}');
+        if rendered.turns > 0 {
+            line.extend_from_slice(b", \"messages\": [");
+            line.extend_from_slice(&rendered.messages);
+            line.push(b']');
+        }
+        line.extend_from_slice(b"}\n");
+    }
+
+    fn refuse(&mut self, rows: &Rows<'_>, file: &str, refused: Refused) {
+        let reason = refused.reason.to_owned();
+        if self.state.rejects.len() < REJECTS_KEPT {
+            self.state.rejects.push(RejectedRow {
+                file: file.to_owned(),
+                row: self.state.rows_in_file,
+                reason: reason.clone(),
+                detail: refused.detail,
+                start: rows.start(),
+            });
+        }
+        *self.state.counts.rejected.entry(reason).or_default() += 1;
+    }
+
+    fn write(&mut self) -> Result<()> {
+        self.hasher.update(&self.buffer);
+        let written = self.file.write_all(&self.buffer);
+        written.map_err(|source| mashbill_format::Error::io("write", &self.path, source))?;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Brings what was written to the disk, and says so.
+    fn save(&mut self) -> Result<()> {
+        self.write()?;
+        let synced = self.file.sync_data();
+        synced.map_err(|source| mashbill_format::Error::io("sync", &self.path, source))?;
+        let folder = self.data.making(&self.dataset.name);
+        self.state.write(&self.data.checkpoint(&self.dataset.name), &folder.join("temporary"))?;
+        self.saved_bytes = self.state.counts.jsonl_bytes;
+        Ok(())
+    }
+
+    /// Gives the records their final name. The statistics are the caller's to write, and the state's folder
+    /// to remove after that.
+    ///
+    /// # Errors
+    /// [`Error::NoRecords`] where rows were there and all were refused; [`Error::Format`].
+    pub fn finish(mut self) -> Result<Converted> {
+        self.save()?;
+        let state = self.state;
+        let counts = &state.counts;
+        if counts.rows_out == 0
+            && let Some((reason, _)) = counts.rejected.iter().max_by_key(|(_, count)| **count)
+        {
+            let first = state.rejects.iter().find(|reject| reject.reason == *reason);
+            return Err(Error::NoRecords {
+                rows: counts.rows_in,
+                reason: reason.clone(),
+                detail: first.map(|reject| reject.detail.clone()).unwrap_or_default(),
+            });
+        }
+        let (category, name) = (&self.dataset.category, &self.dataset.name);
+        atomic::create_folder(&self.data.category(category))?;
+        let rejects = self.data.rejects(category, name);
+        if state.rejects.is_empty() {
+            remove_if_there(&rejects)?;
+        } else {
+            let temporary = self.data.making(name).join("temporary");
+            write_rejected_rows(&rejects, &temporary, &state.rejects)?;
+        }
+        // Old statistics must not speak of new records.
+        remove_if_there(&self.data.stats(category, name))?;
+        let synced = self.file.sync_all();
+        synced.map_err(|source| mashbill_format::Error::io("sync", &self.path, source))?;
+        drop(self.file);
+        atomic::publish(&self.path, &self.data.records(category, name))?;
+        Ok(Converted {
+            text_len: state.lengths.summary(),
+            counts: state.counts,
+            checksum: self.hasher.finish(),
+            downloaded_bytes: state.downloaded_bytes,
+            reused_bytes: state.reused_bytes,
+            retries: state.retries,
+        })
+    }
+}
+
+/// Takes records back that were given their name just before a crash, so that only their statistics are missing.
+fn take_back(data: &Data, dataset: &Dataset, found: Option<&Checkpoint>) -> Result<()> {
+    let (category, name) = (&dataset.category, &dataset.name);
+    let (records, growing) = (data.records(category, name), data.growing(name));
+    let named = found.is_some_and(|found| {
+        let all = found.files_done == found.making.source.files.len() || is_full(found);
+        let size = fs::metadata(&records).map(|metadata| metadata.len()).ok();
+        all && size == Some(found.counts.jsonl_bytes)
+    });
+    if named && !growing.exists() && !data.stats(category, name).exists() {
+        atomic::publish(&records, &growing)?;
+    }
+    Ok(())
+}
+
+/// Whether a limit on the records is reached.
+fn is_full(state: &Checkpoint) -> bool {
+    let (take, counts) = (state.making.take, &state.counts);
+    take.max_rows.is_some_and(|max| counts.rows_out >= max)
+        || take.max_bytes.is_some_and(|max| counts.jsonl_bytes >= max)
+}
+
+/// Whether a row is one of those that are taken: the same rows in every run, and all of them in a larger sample.
+fn is_sampled(file: &str, row: u64, rows_per_million: u32) -> bool {
+    if rows_per_million >= 1_000_000 {
+        return true;
+    }
+    let mut hasher = Hasher::new();
+    hasher.update(file.as_bytes());
+    hasher.update(&row.to_le_bytes());
+    hasher.finish().low64() % 1_000_000 < u64::from(rows_per_million)
+}
+
+/// The checksum of a file's content so far; the file stands at its end then.
+fn hash(file: &mut File) -> io::Result<Hasher> {
+    let mut hasher = Hasher::new();
+    let mut buffer = vec![0; WRITE_BYTES];
+    file.seek(SeekFrom::Start(0))?;
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hasher),
+            count => hasher.update(&buffer[..count]),
+        }
+    }
+}
+
+fn remove_if_there(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(mashbill_format::Error::io("remove", path, source).into())
+        }
+        _ => Ok(()),
+    }
+}

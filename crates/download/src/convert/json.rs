@@ -1,0 +1,427 @@
+//! JSON text to the fields that a rendering wants.
+//!
+//! One pass checks the grammar of the whole row and keeps only wanted fields, without making a
+//! tree of the others. It accepts what RFC 8259 accepts, as `serde_json` does, which a property
+//! test holds it to; and it leaves strings escaped where that is how they will be written.
+
+use std::borrow::Cow;
+
+use super::value::{Text, Value};
+
+/// Brackets within brackets, at the most.
+const DEPTH_MAX: u32 = 100;
+
+/// Why a row is no JSON: what was expected, and at which byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Invalid {
+    pub(crate) what: &'static str,
+    pub(crate) at: usize,
+}
+
+type Result<T> = std::result::Result<T, Invalid>;
+
+/// Parses one value. Of an object only the fields for which `wanted` is true are kept, with all that is in them.
+pub(crate) fn parse<'a>(text: &'a str, wanted: &dyn Fn(&str) -> bool) -> Result<Value<'a>> {
+    let mut cursor = Cursor { text, bytes: text.as_bytes(), at: 0, depth: 0 };
+    cursor.white_space();
+    let value = match cursor.peek() {
+        Some(b'{') => cursor.object(Some(wanted))?,
+        _ => cursor.value()?,
+    };
+    cursor.white_space();
+    if cursor.at < text.len() { Err(cursor.invalid("the end expected")) } else { Ok(value) }
+}
+
+struct Cursor<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    at: usize,
+    depth: u32,
+}
+
+impl<'a> Cursor<'a> {
+    fn value(&mut self) -> Result<Value<'a>> {
+        Ok(match self.peek() {
+            Some(b'"') => Value::Text(self.string()?),
+            Some(b'{') => self.object(None)?,
+            Some(b'[') => self.list()?,
+            Some(b't') => self.word("true", Value::Bool(true))?,
+            Some(b'f') => self.word("false", Value::Bool(false))?,
+            Some(b'n') => self.word("null", Value::Null)?,
+            Some(b'-' | b'0'..=b'9') => Value::Number(Cow::Borrowed(self.number()?)),
+            _ => return Err(self.invalid("a value expected")),
+        })
+    }
+
+    fn object(&mut self, wanted: Option<&dyn Fn(&str) -> bool>) -> Result<Value<'a>> {
+        let mut fields = Vec::new();
+        self.open()?;
+        if !self.closes(b'}') {
+            loop {
+                self.white_space();
+                if self.peek() != Some(b'"') {
+                    return Err(self.invalid("a name in quotes expected"));
+                }
+                let name = match self.string()? {
+                    Text::Escaped { raw, escapes: 0 } => Cow::Borrowed(raw),
+                    other => Cow::Owned(other.plain().into_owned()),
+                };
+                self.white_space();
+                self.expect(b':', "`:` expected")?;
+                self.white_space();
+                if wanted.is_none_or(|wanted| wanted(&name)) {
+                    let value = self.value()?;
+                    fields.push((name, value));
+                } else {
+                    self.skip()?;
+                }
+                if !self.goes_on(b'}', "`,` or `}` expected")? {
+                    break;
+                }
+            }
+        }
+        self.depth -= 1;
+        Ok(Value::Map(fields))
+    }
+
+    fn list(&mut self) -> Result<Value<'a>> {
+        let mut items = Vec::new();
+        self.open()?;
+        if !self.closes(b']') {
+            loop {
+                self.white_space();
+                items.push(self.value()?);
+                if !self.goes_on(b']', "`,` or `]` expected")? {
+                    break;
+                }
+            }
+        }
+        self.depth -= 1;
+        Ok(Value::List(items))
+    }
+
+    /// Checks a value that nobody wants.
+    fn skip(&mut self) -> Result<()> {
+        match self.peek() {
+            Some(b'"') => {
+                self.string_end()?;
+            }
+            Some(open @ (b'{' | b'[')) => {
+                // In ASCII `}` and `]` stand two after `{` and `[`.
+                let close = open + 2;
+                self.open()?;
+                if !self.closes(close) {
+                    loop {
+                        self.white_space();
+                        if open == b'{' {
+                            if self.peek() != Some(b'"') {
+                                return Err(self.invalid("a name in quotes expected"));
+                            }
+                            self.string_end()?;
+                            self.white_space();
+                            self.expect(b':', "`:` expected")?;
+                            self.white_space();
+                        }
+                        self.skip()?;
+                        if !self.goes_on(close, "`,` or a closing bracket expected")? {
+                            break;
+                        }
+                    }
+                }
+                self.depth -= 1;
+            }
+            _ => {
+                self.value()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn string(&mut self) -> Result<Text<'a>> {
+        let start = self.at + 1;
+        let (escapes, canonical) = self.string_end()?;
+        let raw = &self.text[start..self.at - 1];
+        if canonical {
+            return Ok(Text::Escaped { raw, escapes });
+        }
+        unescape(raw).map(|plain| Text::Plain(Cow::Owned(plain))).map_err(|mut invalid| {
+            invalid.at += start;
+            invalid
+        })
+    }
+
+    /// Goes behind a string's end. How many escapes it has, and whether they are those that are written.
+    fn string_end(&mut self) -> Result<(u32, bool)> {
+        let start = self.at + 1;
+        self.at = start;
+        let (mut escapes, mut canonical) = (0, true);
+        loop {
+            let Some(step) = self.bytes[self.at..].iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20)
+            else {
+                self.at = self.bytes.len();
+                return Err(self.invalid("a string that does not end"));
+            };
+            self.at += step;
+            match self.bytes[self.at] {
+                b'"' => {
+                    self.at += 1;
+                    return Ok((escapes, canonical));
+                }
+                b'\\' => {
+                    match self.bytes.get(self.at + 1) {
+                        Some(b'"' | b'\\' | b'n' | b't' | b'r' | b'b' | b'f') => self.at += 2,
+                        Some(b'/') => {
+                            canonical = false;
+                            self.at += 2;
+                        }
+                        Some(b'u') => {
+                            canonical = false;
+                            let digits = self.bytes.get(self.at + 2..self.at + 6);
+                            if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
+                                return Err(self.invalid("four hexadecimal digits expected"));
+                            }
+                            self.at += 6;
+                        }
+                        _ => return Err(self.invalid("an unknown escape")),
+                    }
+                    escapes += 1;
+                }
+                _ => return Err(self.invalid("a control character in a string")),
+            }
+        }
+    }
+
+    fn number(&mut self) -> Result<&'a str> {
+        let start = self.at;
+        let digits = |cursor: &mut Self| -> Result<()> {
+            let run = cursor.bytes[cursor.at..].iter().take_while(|b| b.is_ascii_digit()).count();
+            cursor.at += run;
+            if run == 0 { Err(cursor.invalid("a digit expected")) } else { Ok(()) }
+        };
+        self.takes(b'-');
+        if !self.takes(b'0') {
+            digits(self)?;
+        }
+        if self.takes(b'.') {
+            digits(self)?;
+        }
+        if self.takes(b'e') || self.takes(b'E') {
+            if !self.takes(b'+') {
+                self.takes(b'-');
+            }
+            digits(self)?;
+        }
+        Ok(&self.text[start..self.at])
+    }
+
+    fn word(&mut self, word: &str, value: Value<'a>) -> Result<Value<'a>> {
+        if !self.bytes[self.at..].starts_with(word.as_bytes()) {
+            return Err(self.invalid("a value expected"));
+        }
+        self.at += word.len();
+        Ok(value)
+    }
+
+    fn open(&mut self) -> Result<()> {
+        self.at += 1;
+        self.depth += 1;
+        if self.depth > DEPTH_MAX { Err(self.invalid("too many brackets within brackets")) } else { Ok(()) }
+    }
+
+    /// Whether the object or list that was opened is empty; then it is left.
+    fn closes(&mut self, close: u8) -> bool {
+        self.white_space();
+        self.takes(close)
+    }
+
+    /// After an element: whether another follows, or else the end.
+    fn goes_on(&mut self, close: u8, what: &'static str) -> Result<bool> {
+        self.white_space();
+        if self.takes(b',') {
+            return Ok(true);
+        }
+        self.expect(close, what)?;
+        Ok(false)
+    }
+
+    fn expect(&mut self, byte: u8, what: &'static str) -> Result<()> {
+        if self.takes(byte) { Ok(()) } else { Err(self.invalid(what)) }
+    }
+
+    fn takes(&mut self, byte: u8) -> bool {
+        let there = self.peek() == Some(byte);
+        self.at += usize::from(there);
+        there
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn white_space(&mut self) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    const fn invalid(&self, what: &'static str) -> Invalid {
+        Invalid { what, at: self.at }
+    }
+}
+
+/// The characters of a string whose escapes are known to be well-formed.
+fn unescape(raw: &str) -> Result<String> {
+    let mut plain = String::with_capacity(raw.len());
+    let mut at = 0;
+    while let Some(step) = memchr::memchr(b'\\', &raw.as_bytes()[at..]) {
+        plain.push_str(&raw[at..at + step]);
+        at += step;
+        let letter = raw.as_bytes()[at + 1];
+        if letter != b'u' {
+            plain.push(match letter {
+                b'n' => '\n',
+                b't' => '\t',
+                b'r' => '\r',
+                b'b' => '\u{8}',
+                b'f' => '\u{c}',
+                other => char::from(other),
+            });
+            at += 2;
+            continue;
+        }
+        let half = Invalid { what: "half of a surrogate pair", at };
+        let first = hexadecimal(raw, at).ok_or(half)?;
+        at += 6;
+        let code = match first {
+            0xD800..0xDC00 => {
+                let second =
+                    hexadecimal(raw, at).filter(|code| (0xDC00..0xE000).contains(code)).ok_or(half)?;
+                at += 6;
+                0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00)
+            }
+            other => other,
+        };
+        plain.push(char::from_u32(code).ok_or(half)?);
+    }
+    plain.push_str(&raw[at..]);
+    Ok(plain)
+}
+
+/// The code of an escape `\uXXXX` at `at`.
+fn hexadecimal(raw: &str, at: usize) -> Option<u32> {
+    u32::from_str_radix(raw.get(at..at + 6)?.strip_prefix("\\u")?, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn all(text: &str) -> Result<Value<'_>> {
+        parse(text, &|_| true)
+    }
+
+    /// What a value is for `serde_json`.
+    fn tree(value: &Value<'_>) -> serde_json::Value {
+        match value {
+            Value::Null => serde_json::Value::Null,
+            Value::Bool(value) => (*value).into(),
+            Value::Number(number) => serde_json::from_str(number).expect("a number"),
+            Value::Text(text) => text.plain().into_owned().into(),
+            Value::List(items) => items.iter().map(tree).collect(),
+            Value::Map(fields) => {
+                fields.iter().map(|(name, value)| (name.to_string(), tree(value))).collect()
+            }
+        }
+    }
+
+    fn any_json() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i64>().prop_map(Into::into),
+            any::<f32>().prop_map(|x| serde_json::json!(x)),
+            any::<String>().prop_map(Into::into),
+            "[a-c\"\\\\\n\t/\u{8}\u{1}é😀]{0,12}".prop_map(Into::into),
+        ];
+        leaf.prop_recursive(4, 24, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Into::into),
+                prop::collection::btree_map("[a-d]{0,3}", inner, 0..5)
+                    .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn values_are_what_serde_json_reads(value in any_json(), pretty in any::<bool>()) {
+            let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
+            let text = text.expect("JSON");
+            let parsed = all(&text).map_err(|e| TestCaseError::fail(format!("{e:?} {text}")))?;
+            prop_assert_eq!(tree(&parsed), serde_json::from_str::<serde_json::Value>(&text).expect("JSON"));
+            let mut written = Vec::new();
+            parsed.write(&mut written);
+            prop_assert_eq!(serde_json::from_slice::<serde_json::Value>(&written).expect("JSON"), tree(&parsed));
+        }
+
+        #[test]
+        fn the_verdict_is_serde_jsons(text in "[\\[\\]{}:,\"\\\\/ \nnultrefasbu0-9dD8cC.eE+\\-]{0,24}") {
+            let ours = all(&text);
+            let wanted_nothing = parse(&text, &|_| false);
+            // `1e999` is a number of JSON that no float holds, which is no concern of ours.
+            match serde_json::from_str::<serde_json::Value>(&text) {
+                Ok(value) => prop_assert_eq!(tree(&ours.expect("valid")), value),
+                Err(error) if error.to_string().starts_with("number out of range") => {}
+                Err(_) => prop_assert!(ours.is_err()),
+            }
+            if ours_is_ok(&text) {
+                prop_assert!(wanted_nothing.is_ok());
+            }
+        }
+
+        #[test]
+        fn strings_are_escaped_as_serde_json_does(text in any::<String>()) {
+            let mut ours = Vec::new();
+            super::super::value::write_quoted(&text, &mut ours);
+            prop_assert_eq!(String::from_utf8(ours).expect("UTF-8"), serde_json::to_string(&text).expect("JSON"));
+        }
+
+        #[test]
+        fn lengths_are_those_of_the_characters(text in "[ab\"\\\\\n\té😀]{0,30}", ascii in any::<bool>()) {
+            let mut json = serde_json::to_string(&text).expect("JSON");
+            if ascii {
+                json = json.replace('é', "\\u00e9");
+            }
+            let Ok(Value::Text(found)) = all(&json) else { panic!("{json}") };
+            prop_assert_eq!(found.plain(), text.as_str());
+            prop_assert_eq!(found.lengths(), (text.chars().count() as u64, text.len() as u64));
+            prop_assert_eq!(found.is_blank(), text.trim().is_empty());
+        }
+    }
+
+    fn ours_is_ok(text: &str) -> bool {
+        all(text).is_ok()
+    }
+
+    #[test]
+    fn halves_of_surrogate_pairs_and_deep_nesting_are_refused() {
+        assert_eq!(all(r#""\ud83d\ude00""#).map(|v| tree(&v)), Ok("😀".into()));
+        for text in [r#""\ud83d""#, r#""\ude00 a""#, r#""\ud83dA""#] {
+            assert_eq!(all(text).expect_err(text).what, "half of a surrogate pair");
+        }
+        assert!(
+            all(&"[".repeat(100_000)).is_err()
+                && parse(&format!("{{\"a\":{}", "[".repeat(9999)), &|_| false).is_err()
+        );
+    }
+
+    #[test]
+    fn only_wanted_fields_are_kept() {
+        let row = r#"{"a": {"x": [1, 2]}, "b": "text", "a": 3}"#;
+        let value = parse(row, &|name| name == "a").expect("JSON");
+        assert_eq!(value.field("a").map(tree), Some(3.into()));
+        assert_eq!(value.field("b"), None);
+    }
+}

@@ -1,0 +1,191 @@
+//! The rows of a file, whatever its format, from any row on.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use mashbill_format::catalog::{Dataset, FileFormat};
+
+use super::array::{Array, Broken, Cut};
+use super::csv_rows::CsvRows;
+use super::json;
+use super::lines::Lines;
+use super::parquet_rows::ParquetRows;
+use super::refused::Refused;
+use super::value::Value;
+use super::window::{Window, content};
+use crate::error::{Error, Result};
+
+/// The longest row in bytes of its format; longer ones are passed over without being held in memory.
+const ROW_BYTES_MAX: usize = 64 << 20;
+
+/// The rows of a file.
+#[derive(Debug)]
+pub(crate) struct Rows<'a> {
+    kind: Kind,
+    path: &'a Path,
+    file: &'a str,
+    /// What was cut out last, for formats that are cut before they are parsed.
+    cut: Option<Cut>,
+}
+
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one of them at a time")]
+enum Kind {
+    Array(Array),
+    Lines(Lines),
+    Parquet(ParquetRows),
+    Csv(CsvRows),
+}
+
+impl<'a> Rows<'a> {
+    /// The rows of the file at `path`, called `file` in the dataset's repository, from `position` on: what
+    /// [`Self::position`] said behind a row, or 0.
+    pub(crate) fn open(
+        path: &'a Path,
+        file: &'a str,
+        dataset: &Dataset,
+        wanted: &dyn Fn(&str) -> bool,
+        position: u64,
+    ) -> Result<Self> {
+        let rows = |kind| Self { kind, path, file, cut: None };
+        let Some(format) = dataset.format.or_else(|| FileFormat::of_name(file)) else {
+            return Err(Error::UnknownFormat { dataset: dataset.name.clone(), file: file.to_owned() });
+        };
+        let key = dataset.rows_key.as_deref();
+        let lines = match format {
+            FileFormat::Jsonl => true,
+            FileFormat::Json => {
+                key.is_none() && !begins_with_a_bracket(path, file).map_err(|e| Error::read(path, e))?
+            }
+            FileFormat::Parquet => {
+                let opened = File::open(path).map_err(|error| Error::read(path, error))?;
+                let parquet = ParquetRows::open(opened, wanted, position);
+                return Ok(rows(Kind::Parquet(
+                    parquet.map_err(|e| broken_file(path, file, &e.to_string()))?,
+                )));
+            }
+            FileFormat::Csv => {
+                let window = Window::open(path, file, 0).map_err(|error| unreadable(path, file, error))?;
+                let csv = CsvRows::open(window, position, ROW_BYTES_MAX);
+                return Ok(rows(Kind::Csv(csv.map_err(|e| unreadable(path, file, e))?)));
+            }
+        };
+        let window = Window::open(path, file, position).map_err(|error| unreadable(path, file, error))?;
+        if lines {
+            let lines = Lines::open(window, ROW_BYTES_MAX).map_err(|error| unreadable(path, file, error))?;
+            return Ok(rows(Kind::Lines(lines)));
+        }
+        let array = if position == 0 {
+            Array::open(window, key, ROW_BYTES_MAX).map_err(|broken| no_array(path, file, broken))?
+        } else {
+            Array::behind_a_row(window, key.is_some(), ROW_BYTES_MAX)
+        };
+        Ok(rows(Kind::Array(array)))
+    }
+
+    /// Goes to the next row; false at the end.
+    pub(crate) fn advance(&mut self) -> Result<bool> {
+        let (path, file) = (self.path, self.file);
+        self.cut = match &mut self.kind {
+            Kind::Array(array) => array.next().map_err(|broken| no_array(path, file, broken))?,
+            Kind::Lines(lines) => lines.next().map_err(|error| unreadable(path, file, error))?,
+            Kind::Parquet(rows) => {
+                return rows.advance().map_err(|error| broken_file(path, file, &error.to_string()));
+            }
+            Kind::Csv(rows) => return rows.advance().map_err(|error| unreadable(path, file, error)),
+        };
+        Ok(self.cut.is_some())
+    }
+
+    /// Where the row ends that was advanced to: a byte of the decompressed content, or a number of rows.
+    pub(crate) const fn position(&self) -> u64 {
+        match &self.kind {
+            Kind::Array(array) => array.position(),
+            Kind::Lines(lines) => lines.position(),
+            Kind::Parquet(rows) => rows.position(),
+            Kind::Csv(rows) => rows.position(),
+        }
+    }
+
+    /// The row that was advanced to, as far as it is wanted.
+    pub(crate) fn row(&self, wanted: &dyn Fn(&str) -> bool) -> std::result::Result<Value<'_>, Refused> {
+        let bytes = match &self.kind {
+            Kind::Parquet(rows) => return Ok(rows.row()),
+            Kind::Csv(rows) => return rows.row(wanted),
+            Kind::Array(_) | Kind::Lines(_) => self.bytes(),
+        };
+        let Some(bytes) = bytes else {
+            return Err(Refused::new("too_long", format!("longer than {ROW_BYTES_MAX} bytes")));
+        };
+        let text = simdutf8::basic::from_utf8(bytes)
+            .map_err(|_| Refused::new("invalid_utf8", "the row is not UTF-8"))?;
+        match json::parse(text, wanted) {
+            Ok(value @ Value::Map(_)) => Ok(value),
+            Ok(other) => Err(Refused::new("not_an_object", format!("the row is {}", other.kind()))),
+            Err(invalid) => {
+                Err(Refused::new("invalid_json", format!("{} at byte {}", invalid.what, invalid.at)))
+            }
+        }
+    }
+
+    /// The beginning of the row that was advanced to, for people.
+    pub(crate) fn start(&self) -> String {
+        let start = match &self.kind {
+            Kind::Parquet(rows) => {
+                let mut text = Vec::new();
+                rows.row().write(&mut text);
+                String::from_utf8_lossy(&text).into_owned()
+            }
+            Kind::Csv(rows) => rows.start(),
+            Kind::Array(_) | Kind::Lines(_) => {
+                let bytes = self.bytes().unwrap_or_default();
+                String::from_utf8_lossy(&bytes[..bytes.len().min(4 * START_CHARS)]).into_owned()
+            }
+        };
+        start.chars().take(START_CHARS).collect()
+    }
+
+    /// The bytes that were cut out; none of a row that was passed over.
+    fn bytes(&self) -> Option<&[u8]> {
+        let Some(Cut::Row(length)) = self.cut else { return None };
+        match &self.kind {
+            Kind::Array(array) => Some(&array.bytes()[..length]),
+            Kind::Lines(lines) => Some(&lines.bytes()[..length]),
+            Kind::Parquet(_) | Kind::Csv(_) => None,
+        }
+    }
+}
+
+/// Characters of a refused row that are kept.
+const START_CHARS: usize = 300;
+
+/// Whether the content begins as an array does, after white space; some `.json` files hold lines.
+fn begins_with_a_bracket(path: &Path, file: &str) -> io::Result<bool> {
+    let mut start = Vec::new();
+    content(path, file, 0)?.take(1 << 16).read_to_end(&mut start)?;
+    let start = start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&start);
+    Ok(start.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'['))
+}
+
+fn no_array(path: &Path, file: &str, broken: Broken) -> Error {
+    match broken {
+        Broken::Io(error) => unreadable(path, file, error),
+        Broken::Content { what, at } => broken_file(path, file, &format!("{what} at byte {at}")),
+    }
+}
+
+/// A file whose content cannot be read: a compression that is broken is the file's, all else the system's.
+fn unreadable(path: &Path, file: &str, error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::InvalidData
+        | io::ErrorKind::InvalidInput
+        | io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::Other => broken_file(path, file, &error.to_string()),
+        _ => Error::read(path, error),
+    }
+}
+
+fn broken_file(path: &Path, file: &str, what: &str) -> Error {
+    Error::BrokenFile { file: file.to_owned(), path: path.to_owned(), what: what.to_owned() }
+}

@@ -1,0 +1,109 @@
+//! Bytes of a file as they go by, decompressed, with what is being looked at kept together.
+//!
+//! Memory is what the longest row needs and no more: the buffer grows only when a row does not fit.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+
+/// Bytes that are read at a time.
+const READ_BYTES: usize = 1 << 20;
+
+/// A stretch of a file's decompressed content.
+pub(crate) struct Window {
+    reader: Box<dyn Read + Send>,
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// Where the stretch begins in the content.
+    offset: u64,
+}
+
+impl std::fmt::Debug for Window {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Window").field("offset", &self.offset).field("length", &self.bytes().len()).finish()
+    }
+}
+
+impl Window {
+    /// The content of the file at `path` from byte `offset` on. What `name` ends with says how it is compressed.
+    pub(crate) fn open(path: &Path, name: &str, offset: u64) -> io::Result<Self> {
+        Ok(Self::over(content(path, name, offset)?, offset))
+    }
+
+    /// What `reader` gives, which stands at `offset`.
+    pub(crate) fn over(reader: Box<dyn Read + Send>, offset: u64) -> Self {
+        Self { reader, buffer: Vec::new(), start: 0, end: 0, offset }
+    }
+
+    /// The bytes at hand.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    /// Where the bytes at hand begin.
+    pub(crate) const fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Leaves the first `count` of the bytes at hand behind.
+    pub(crate) fn consume(&mut self, count: usize) {
+        self.start += count;
+        self.offset += count as u64;
+        debug_assert!(self.start <= self.end);
+    }
+
+    /// Gets more bytes to hand behind those that are; false at the end of the content.
+    pub(crate) fn fill(&mut self) -> io::Result<bool> {
+        if self.buffer.len() - self.end < READ_BYTES {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+            let wanted = self.end + READ_BYTES;
+            if self.buffer.len() < wanted {
+                self.buffer.resize(wanted.max(2 * READ_BYTES), 0);
+            }
+        }
+        loop {
+            match self.reader.read(&mut self.buffer[self.end..]) {
+                Ok(0) => return Ok(false),
+                Ok(count) => {
+                    self.end += count;
+                    return Ok(true);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Gets bytes to hand until there are `count`; false where the content ends before.
+    pub(crate) fn fill_to(&mut self, count: usize) -> io::Result<bool> {
+        while self.bytes().len() < count {
+            if !self.fill()? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// The decompressed content of a file from byte `offset` on.
+pub(crate) fn content(path: &Path, name: &str, offset: u64) -> io::Result<Box<dyn Read + Send>> {
+    let mut file = File::open(path)?;
+    let mut skip = offset;
+    let mut reader: Box<dyn Read + Send> = if name.ends_with(".gz") {
+        Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(1 << 16, file)))
+    } else if name.ends_with(".zst") {
+        Box::new(zstd::Decoder::new(file)?)
+    } else {
+        file.seek(SeekFrom::Start(offset))?;
+        skip = 0;
+        Box::new(file)
+    };
+    // Compressed content has to be gone through from its beginning.
+    if io::copy(&mut (&mut reader).take(skip), &mut io::sink())? < skip {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(reader)
+}

@@ -1,0 +1,142 @@
+//! Why a download cannot be done, in terms a caller can act on.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// An error of planning, fetching or converting.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A catalogue has a mistake.
+    #[error("`{}`, {mistake}", path.display())]
+    Catalog {
+        /// The file.
+        path: PathBuf,
+        /// The line and what is wrong with it.
+        mistake: mashbill_format::catalog::Mistake,
+    },
+    /// A user's catalogue names a dataset that is there already.
+    #[error("`{}` names the dataset `{name}`, which is in the catalog already", path.display())]
+    DatasetTwice {
+        /// The file.
+        path: PathBuf,
+        /// The dataset.
+        name: String,
+    },
+    /// No dataset has this name.
+    #[error("there is no dataset `{name}`{}", meant(suggestion))]
+    UnknownDataset {
+        /// What was asked for.
+        name: String,
+        /// What was probably meant.
+        suggestion: Option<String>,
+    },
+    /// No category has this name.
+    #[error("there is no category `{name}`{}", meant(suggestion))]
+    UnknownCategory {
+        /// What was asked for.
+        name: String,
+        /// What was probably meant.
+        suggestion: Option<String>,
+    },
+    /// The dataset cannot be taken.
+    #[error("`{name}` cannot be taken: {why}")]
+    Refused {
+        /// The dataset.
+        name: String,
+        /// Why.
+        why: String,
+    },
+    /// The repository has no file that the dataset's globs choose.
+    #[error("`{repo}` has no file that {} chooses", globs.join(", "))]
+    NoFiles {
+        /// The repository.
+        repo: String,
+        /// The globs.
+        globs: Vec<String>,
+    },
+    /// An entry of the lock cannot be one that mashbill wrote.
+    #[error("the entry of `{repo}` in curriculum.lock has `{file}`, which cannot be fetched")]
+    Pin {
+        /// The repository.
+        repo: String,
+        /// The file.
+        file: String,
+    },
+    /// More would be fetched than is allowed.
+    #[error("{needed} bytes would be fetched, and --max-download is {limit}")]
+    TooMuch {
+        /// Bytes to be fetched.
+        needed: u64,
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// The disk is too small.
+    #[error("about {needed} bytes are needed in `{}`, {free} are free", path.display())]
+    TooLittleSpace {
+        /// The folder.
+        path: PathBuf,
+        /// Bytes expected.
+        needed: u64,
+        /// Bytes free.
+        free: u64,
+    },
+    /// A file's format is not told by its name, and the catalogue does not name one.
+    #[error("`{file}` of `{dataset}` has a name that tells no format")]
+    UnknownFormat {
+        /// The dataset.
+        dataset: String,
+        /// The file.
+        file: String,
+    },
+    /// A fetched file is whole, but not what its format promises.
+    #[error("`{file}` cannot be converted: {what}")]
+    BrokenFile {
+        /// The file in its repository.
+        file: String,
+        /// The file on this machine.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Not one row became a record.
+    #[error("not one of {rows} rows became a record, most because of `{reason}`: {detail}")]
+    NoRecords {
+        /// Rows read.
+        rows: u64,
+        /// The most frequent reason.
+        reason: String,
+        /// What was found in the first such row.
+        detail: String,
+    },
+    /// A file cannot be read.
+    #[error("read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The user ended the run.
+    #[error("interrupted")]
+    Interrupted,
+    /// An error of a file of mashbill's.
+    #[error(transparent)]
+    Format(#[from] mashbill_format::Error),
+    /// An error of the Hub.
+    #[error(transparent)]
+    Hub(#[from] mashbill_hub::Error),
+}
+
+impl Error {
+    pub(crate) fn read(path: &Path, source: io::Error) -> Self {
+        Self::Read { path: path.to_owned(), source }
+    }
+}
+
+/// A result whose error is [`enum@Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+fn meant(suggestion: &Option<String>) -> String {
+    suggestion.as_ref().map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
+}

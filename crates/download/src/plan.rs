@@ -1,0 +1,472 @@
+//! What a run would do, without doing it.
+//!
+//! A dataset that is pinned is planned from the lock and the disk alone. For others the Hub is
+//! asked what they are made of, so that a dry run knows the same as a run; nothing is written
+//! down before the run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+
+use mashbill_format::catalog::{Category, Dataset, FileFormat, Render};
+use mashbill_format::dataset_stats::{DatasetStats, Take};
+use mashbill_format::layout::Data;
+use mashbill_format::lock::{Lock, Pin, PinnedFile};
+use mashbill_hub::{Error as HubError, Hub, free_space, partial};
+use serde::Serialize;
+
+use crate::budget::{Group, Solution, Source, solve};
+use crate::catalog::{Catalog, LeftOut, Selected};
+use crate::error::{Error, Result};
+use crate::pin::{is_of, pin, remote};
+use crate::status::{State, estimated_tokens, own_files, state};
+
+/// Room that is left to others, in bytes.
+const RESERVE_BYTES: u64 = 1 << 30;
+
+/// Files that may lie on the disk before they are converted.
+pub(crate) const FILES_AHEAD: usize = 8;
+
+/// What is to be fetched, and where to.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The folder for categories.
+    pub output: PathBuf,
+    /// The most tokens of all that is taken, what is there included.
+    pub budget: Option<Budget>,
+    /// The most bytes that are fetched.
+    pub max_download: u64,
+    /// The most records of each dataset.
+    pub max_rows: Option<u64>,
+    /// Whether commits are looked up again.
+    pub update: bool,
+    /// Whether fetched files stay.
+    pub keep_raw: bool,
+    /// Tokens of datasets that were tokenized.
+    pub exact_tokens: BTreeMap<String, u64>,
+}
+
+/// How much is taken in all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Budget {
+    /// Tokens.
+    Tokens(u64),
+    /// Bytes of text.
+    Bytes(u64),
+}
+
+/// What a run would do.
+#[derive(Debug, Serialize)]
+pub struct Plan {
+    /// The datasets that are fetched, in order.
+    pub datasets: Vec<DatasetPlan>,
+    /// Datasets that are there already.
+    pub kept: Vec<String>,
+    /// Datasets that are left out for their license.
+    pub left_out: Vec<LeftOut>,
+    /// Datasets that cannot be had.
+    #[serde(serialize_with = "as_text")]
+    pub skipped: Vec<(String, Error)>,
+    /// Bytes to be fetched.
+    pub download_bytes: u64,
+    /// Bytes of disk needed at most while it runs, estimated.
+    pub disk_bytes: u64,
+    /// Requests to the Hub, if nothing has to be tried again.
+    pub requests: u64,
+    /// What the budget came to.
+    pub budget: Option<BudgetPlan>,
+    #[serde(skip)]
+    pub(crate) options: Options,
+    /// The lock that the run leaves.
+    #[serde(skip)]
+    pub(crate) lock: Lock,
+    #[serde(skip)]
+    pub(crate) lock_is_new: bool,
+}
+
+/// A dataset that is fetched.
+#[derive(Debug, Clone, Serialize)]
+pub struct DatasetPlan {
+    /// Its name.
+    pub name: String,
+    /// Its category.
+    pub category: String,
+    /// Why.
+    pub why: State,
+    /// Its repository.
+    pub repo: String,
+    /// The commit.
+    pub commit: String,
+    /// The files that are taken, in order.
+    pub files: Vec<PinnedFile>,
+    /// How much of them.
+    pub take: Take,
+    /// Bytes to be fetched.
+    pub download_bytes: u64,
+    /// Tokens that are expected, estimated.
+    pub est_tokens: u64,
+    /// The license's id.
+    pub license: String,
+    #[serde(skip)]
+    pub(crate) dataset: Dataset,
+    #[serde(skip)]
+    pub(crate) pin: Pin,
+    #[serde(skip)]
+    pub(crate) target_percent: f64,
+    #[serde(skip)]
+    pub(crate) bytes_per_token: f64,
+}
+
+/// What a budget came to.
+#[derive(Debug, Clone, Serialize)]
+pub struct BudgetPlan {
+    /// What was asked for.
+    pub budget: Budget,
+    /// The same in tokens, estimated.
+    pub budget_tokens: u64,
+    /// Tokens of the categories, what is there included.
+    pub categories: Vec<CategoryBudget>,
+    /// The category that keeps the total below the budget.
+    pub binding: Option<String>,
+    /// Categories without data, whose shares the others have.
+    pub empty: Vec<String>,
+}
+
+/// What a category has of a budget.
+#[derive(Debug, Clone, Serialize)]
+pub struct CategoryBudget {
+    /// Its name.
+    pub name: String,
+    /// The share that it is to have, in percent.
+    pub target_percent: f64,
+    /// Tokens.
+    pub tokens: u64,
+    /// Tokens of its datasets.
+    pub datasets: BTreeMap<String, u64>,
+}
+
+fn as_text<S: serde::Serializer>(
+    skipped: &[(String, Error)],
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_map(skipped.iter().map(|(name, error)| (name, error.to_string())))
+}
+
+/// A dataset with what it is made of.
+struct Candidate<'a> {
+    dataset: &'a Dataset,
+    category: &'a Category,
+    pin: Pin,
+    state: State,
+    stats: Option<DatasetStats>,
+}
+
+/// Looks at the lock, the disk and, for what is not pinned, the Hub, and says what a run would do.
+///
+/// # Errors
+/// Those of reading; those of the Hub that concern more than
+/// one dataset. What concerns one is in [`Plan::skipped`].
+pub fn plan(catalog: &Catalog, selected: Selected, options: Options, hub: &Hub<'_>) -> Result<Plan> {
+    let data = Data::new(&options.output);
+    let mut lock = Lock::read(&data.pins())?;
+    let mut lock_is_new = false;
+    let mut skipped = Vec::new();
+    let mut candidates = Vec::new();
+    for dataset in &selected.datasets {
+        let pinned = lock.datasets.get(&dataset.name).filter(|pin| is_of(pin, dataset) && !options.update);
+        let pin = match pinned {
+            Some(pin) => pin.clone(),
+            None => match pin(hub, dataset) {
+                Ok(pin) => {
+                    lock_is_new |=
+                        lock.datasets.insert(dataset.name.clone(), pin.clone()).as_ref() != Some(&pin);
+                    pin
+                }
+                Err(error) if is_of_one_dataset(&error) => {
+                    skipped.push((dataset.name.clone(), error));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            },
+        };
+        let (state, stats) = state(dataset, &data, Some(&pin))?;
+        let category = catalog.category(&dataset.category)?;
+        candidates.push(Candidate { dataset, category, pin, state, stats });
+    }
+    let budget = match options.budget {
+        Some(budget) => Some(solve_budget(catalog, &candidates, budget, &data, &options)?),
+        None => None,
+    };
+    let mut plan = Plan {
+        datasets: Vec::new(),
+        kept: Vec::new(),
+        left_out: selected.left_out,
+        skipped,
+        download_bytes: 0,
+        disk_bytes: 0,
+        requests: 0,
+        budget: None,
+        options,
+        lock,
+        lock_is_new,
+    };
+    for (index, candidate) in candidates.iter().enumerate() {
+        let target = budget.as_ref().map(|(_, targets)| targets[index]);
+        plan.add(candidate, target, &data)?;
+    }
+    plan.budget = budget.map(|(budget, _)| budget);
+    Ok(plan)
+}
+
+/// Whether an error concerns one dataset, so that the others go on.
+pub(crate) fn is_of_one_dataset(error: &Error) -> bool {
+    match error {
+        Error::Hub(error) => matches!(
+            error,
+            HubError::Gated { .. }
+                | HubError::RepoNotFound { .. }
+                | HubError::RevisionNotFound { .. }
+                | HubError::EntryNotFound { .. }
+                | HubError::Disabled { .. }
+                | HubError::InvalidRepoId { .. }
+                | HubError::InvalidRevision { .. }
+                | HubError::Checksum { .. }
+                | HubError::Changed { .. }
+        ),
+        Error::NoFiles { .. }
+        | Error::Pin { .. }
+        | Error::UnknownFormat { .. }
+        | Error::BrokenFile { .. }
+        | Error::NoRecords { .. } => true,
+        _ => false,
+    }
+}
+
+impl Plan {
+    /// Whether a run may fetch so much, and whether the disk can hold it.
+    ///
+    /// # Errors
+    /// [`Error::TooMuch`], [`Error::TooLittleSpace`].
+    pub fn check(&self) -> Result<()> {
+        let root = &self.options.output;
+        if self.download_bytes > self.options.max_download {
+            return Err(Error::TooMuch { needed: self.download_bytes, limit: self.options.max_download });
+        }
+        let needed = self.disk_bytes + RESERVE_BYTES;
+        match free_space(root) {
+            Some(free) if !self.datasets.is_empty() && free < needed => {
+                Err(Error::TooLittleSpace { path: root.clone(), needed, free })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Adds what has to be done for a dataset, of which `target` tokens are wanted where there is a budget.
+    fn add(&mut self, candidate: &Candidate<'_>, target: Option<u64>, data: &Data) -> Result<()> {
+        let Candidate { dataset, category, pin, state, stats } = candidate;
+        let (files, mut take) = match target {
+            Some(target) => part_of(candidate, target),
+            None => (capped(dataset, pin), Take::ALL),
+        };
+        take.max_rows = self.options.max_rows;
+        let enough = stats.as_ref().is_some_and(|stats| is_enough(stats, &files, &take, target, category));
+        if files.is_empty() || (*state == State::Complete && enough) {
+            self.kept.extend((*state == State::Complete).then(|| dataset.name.clone()));
+            return Ok(());
+        }
+        let mut download_bytes = 0;
+        for file in &files {
+            let destination = data.raw(&dataset.name).join(&file.path);
+            let there = match fs::metadata(&destination) {
+                Ok(metadata) => metadata.len().min(file.size),
+                Err(_) => partial(&destination, &remote(pin, file)?).map_or(0, |partial| partial.done),
+            };
+            let missing = file.size - there;
+            download_bytes += missing;
+            // A file's address, and a request for each part of it.
+            self.requests += if missing == 0 { 0 } else { 1 + missing.div_ceil(PART_BYTES) };
+        }
+        let why = match state {
+            State::Complete => State::Outdated("another part of it is wanted".into()),
+            state => state.clone(),
+        };
+        let text_bytes = files.iter().map(|file| text_bytes_of(dataset, file)).sum::<u64>() as f64
+            * f64::from(take.rows_per_million)
+            / 1e6;
+        self.download_bytes += download_bytes;
+        self.disk_bytes += (text_bytes * records_per_text(dataset)) as u64;
+        let raw = files.iter().map(|file| file.size);
+        self.disk_bytes +=
+            if self.options.keep_raw { raw.sum::<u64>() } else { raw.take(FILES_AHEAD).max().unwrap_or(0) };
+        self.datasets.push(DatasetPlan {
+            name: dataset.name.clone(),
+            category: dataset.category.clone(),
+            why,
+            repo: dataset.repo.clone(),
+            commit: pin.commit.clone(),
+            files,
+            take,
+            download_bytes,
+            est_tokens: estimated_tokens(text_bytes as u64, category),
+            license: pin.license.clone(),
+            dataset: (*dataset).clone(),
+            pin: pin.clone(),
+            target_percent: category.target_percent,
+            bytes_per_token: category.bytes_per_token,
+        });
+        Ok(())
+    }
+}
+
+/// Bytes that one request moves, at the most.
+const PART_BYTES: u64 = 16 << 20;
+
+/// The first files of a pin, as far as the catalogue's limit goes, at least one.
+fn capped(dataset: &Dataset, pin: &Pin) -> Vec<PinnedFile> {
+    let limit = dataset.max_download_bytes.unwrap_or(u64::MAX);
+    let mut bytes = 0;
+    let within = |file: &&PinnedFile| {
+        let first = bytes == 0;
+        bytes += file.size;
+        first || bytes <= limit
+    };
+    pin.files.iter().take_while(within).cloned().collect()
+}
+
+/// The files, and how many of their rows, that give about `target` tokens.
+fn part_of(candidate: &Candidate<'_>, target: u64) -> (Vec<PinnedFile>, Take) {
+    let mut tokens = 0;
+    let enough = |file: &PinnedFile| {
+        let before = tokens;
+        tokens += estimated_tokens(text_bytes_of(candidate.dataset, file), candidate.category);
+        before < target
+    };
+    let files: Vec<_> = capped(candidate.dataset, &candidate.pin).into_iter().take_while(enough).collect();
+    let there: u64 = files
+        .iter()
+        .map(|file| estimated_tokens(text_bytes_of(candidate.dataset, file), candidate.category))
+        .sum();
+    let rows_per_million =
+        if target >= there { 1_000_000 } else { (target as f64 / there as f64 * 1e6).ceil() as u32 };
+    (files, Take { rows_per_million, ..Take::ALL })
+}
+
+/// Whether what is there is as much as is wanted, or more.
+fn is_enough(
+    stats: &DatasetStats,
+    files: &[PinnedFile],
+    take: &Take,
+    target: Option<u64>,
+    category: &Category,
+) -> bool {
+    let have = &stats.take;
+    let rows = match (have.max_rows, take.max_rows) {
+        (None, _) => true,
+        (Some(have), Some(wanted)) => have >= wanted,
+        (Some(_), None) => false,
+    };
+    if let Some(target) = target {
+        // Estimates are no reason to make a dataset again for a little more.
+        let tokens = estimated_tokens(stats.counts.text_bytes, category);
+        let all = stats.source.files.len() >= files.len() && have.rows_per_million >= take.rows_per_million;
+        return rows && (all || tokens as f64 >= target as f64 * 0.95);
+    }
+    rows && stats.source.files.starts_with(files)
+        && have.rows_per_million >= take.rows_per_million
+        && have.max_bytes.is_none()
+}
+
+/// What each of the candidates is to give of a budget, in tokens.
+fn solve_budget(
+    catalog: &Catalog,
+    candidates: &[Candidate<'_>],
+    budget: Budget,
+    data: &Data,
+    options: &Options,
+) -> Result<(BudgetPlan, Vec<u64>)> {
+    let mut groups = Vec::new();
+    let mut members = Vec::new();
+    for category in &catalog.curriculum.category {
+        let of_it: Vec<usize> =
+            (0..candidates.len()).filter(|&index| candidates[index].category.name == category.name).collect();
+        let sources = of_it.iter().map(|&index| source_of(&candidates[index], options));
+        let known: BTreeSet<&str> =
+            candidates.iter().map(|candidate| candidate.dataset.name.as_str()).collect();
+        // What else lies in the folder counts, too: a user's own files and datasets that were not asked for.
+        let own = own_files(&data.category(&category.name), &known, category, &options.exact_tokens)?;
+        groups.push(Group {
+            name: category.name.clone(),
+            target: category.target_percent,
+            own: own.iter().map(|file| file.tokens).sum(),
+            sources: sources.collect(),
+        });
+        members.push(of_it);
+    }
+    let budget_tokens = match budget {
+        Budget::Tokens(tokens) => tokens,
+        Budget::Bytes(bytes) => (bytes as f64 / mean_bytes_per_token(catalog, &groups)) as u64,
+    };
+    let Solution { takes, binding, empty } = solve(&groups, budget_tokens);
+    let mut targets = vec![0; candidates.len()];
+    let mut categories = Vec::new();
+    for (group, (indices, takes)) in groups.iter().zip(members.iter().zip(&takes)) {
+        indices.iter().zip(takes).for_each(|(&index, &take)| targets[index] = take);
+        let named = indices.iter().map(|&index| candidates[index].dataset.name.clone());
+        categories.push(CategoryBudget {
+            name: group.name.clone(),
+            target_percent: group.target,
+            tokens: group.own + takes.iter().sum::<u64>(),
+            datasets: named.zip(takes.iter().copied()).collect(),
+        });
+    }
+    let name = |index: usize| groups[index].name.clone();
+    let plan = BudgetPlan {
+        budget,
+        budget_tokens,
+        categories,
+        binding: binding.map(name),
+        empty: empty.into_iter().map(name).collect(),
+    };
+    Ok((plan, targets))
+}
+
+fn source_of(candidate: &Candidate<'_>, options: &Options) -> Source {
+    let whole = candidate.stats.as_ref().filter(|_| candidate.state == State::Complete);
+    let estimate = whole.map_or(0, |stats| estimated_tokens(stats.counts.text_bytes, candidate.category));
+    let have = match options.exact_tokens.get(&candidate.dataset.name) {
+        Some(&exact) if whole.is_some() => exact,
+        _ => estimate,
+    };
+    let text = capped(candidate.dataset, &candidate.pin);
+    let text: u64 = text.iter().map(|file| text_bytes_of(candidate.dataset, file)).sum();
+    Source { have, available: estimated_tokens(text, candidate.category) }
+}
+
+/// Bytes a token over the categories that have data, weighed by their shares.
+fn mean_bytes_per_token(catalog: &Catalog, groups: &[Group]) -> f64 {
+    let with_data = catalog.curriculum.category.iter().zip(groups).filter(|(_, group)| {
+        group.own > 0 || group.sources.iter().any(|source| source.available.max(source.have) > 0)
+    });
+    let (bytes, shares) = with_data.fold((0.0, 0.0), |(bytes, shares), (category, _)| {
+        (bytes + category.target_percent * category.bytes_per_token, shares + category.target_percent)
+    });
+    if shares > 0.0 { bytes / shares } else { 4.0 }
+}
+
+/// Bytes of text in a file, roughly: what of JSON is text, and how Parquet and gzip shrink it.
+fn text_bytes_of(dataset: &Dataset, file: &PinnedFile) -> u64 {
+    let format = dataset.format.or_else(|| FileFormat::of_name(&file.path));
+    let compressed = file.path.ends_with(".gz") || file.path.ends_with(".zst");
+    let ratio = match format {
+        Some(FileFormat::Parquet) => 2.0,
+        _ if compressed => 3.0,
+        _ => 0.9,
+    };
+    (file.size as f64 * ratio) as u64
+}
+
+/// Bytes of records for a byte of text: what is said stands in the text and in the messages.
+const fn records_per_text(dataset: &Dataset) -> f64 {
+    if matches!(dataset.render, Render::Text(_)) { 1.2 } else { 2.3 }
+}

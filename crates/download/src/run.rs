@@ -1,0 +1,356 @@
+//! Fetching and converting what was planned.
+//!
+//! A few threads fetch files ahead, in order; the calling thread converts them, in order, and
+//! tells of it. So the disk holds a few raw files at a time, the network does not wait for the
+//! converter nor the converter for the network, and what comes out does not depend on which
+//! file arrived first. What fails concerns its dataset; the others go on.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use mashbill_format::atomic::{self, Lock as FolderLock};
+use mashbill_format::dataset_stats::{DatasetStats, Making, Source};
+use mashbill_format::layout::Data;
+use mashbill_format::manifest::FORMAT_VERSION;
+use mashbill_hub::{Fetched, Hub};
+use serde::Serialize;
+
+use crate::convert::{Conversion, render_name};
+use crate::error::{Error, Result};
+use crate::pin::remote;
+use crate::plan::{DatasetPlan, FILES_AHEAD, Plan, is_of_one_dataset};
+
+/// Threads that fetch files; large files have more connections of their own.
+const FETCHERS: usize = 4;
+
+/// How often progress is told of.
+const TELL_EVERY: Duration = Duration::from_millis(200);
+
+/// What happens in a run.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// How far it is.
+    Progress(Progress),
+    /// A dataset is complete.
+    Finished(&'a DatasetStats),
+    /// A dataset could not be completed.
+    Failed {
+        /// The dataset.
+        dataset: &'a str,
+        /// Why.
+        error: &'a Error,
+    },
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, Default)]
+pub struct Progress {
+    /// Bytes of files that are there.
+    pub bytes: u64,
+    /// Bytes of files in all.
+    pub bytes_total: u64,
+    /// Records written so far in this run.
+    pub rows: u64,
+    /// The dataset that is converted.
+    pub dataset: String,
+}
+
+/// What a run did.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The datasets that it completed.
+    pub made: Vec<DatasetStats>,
+    /// Datasets that could not be completed, with why.
+    #[serde(skip)]
+    pub failed: Vec<(String, Error)>,
+    /// Seconds it took.
+    pub seconds: f64,
+}
+
+/// Does what `plan` says.
+///
+/// # Errors
+/// Those of [`Plan::check`], [`Error::Interrupted`], [`Error::Format`] where the output cannot be written, and errors of the Hub that
+/// concern more than one dataset. What is complete stays; the same command goes on.
+pub fn run(
+    plan: &Plan,
+    hub: &Hub<'_>,
+    host: &str,
+    interrupted: &AtomicBool,
+    on_event: &mut dyn FnMut(Event<'_>),
+) -> Result<Report> {
+    let started = Instant::now();
+    let data = Data::new(&plan.options.output);
+    plan.check()?;
+    let mut report = Report { made: Vec::new(), failed: Vec::new(), seconds: 0.0 };
+    if plan.datasets.is_empty() && !plan.lock_is_new {
+        return Ok(report);
+    }
+    atomic::create_folder(&data.state())?;
+    let _held = FolderLock::take(&data.lock(), host)?;
+    if plan.lock_is_new {
+        plan.lock.write(&data.pins(), &data.temporary())?;
+    }
+    let queue = Queue::new(plan, &data)?;
+    thread::scope(|scope| {
+        for _ in 0..FETCHERS {
+            scope.spawn(|| queue.fetch(hub));
+        }
+        let _ends = EndOfQueue(&queue);
+        for index in 0..plan.datasets.len() {
+            let dataset = &plan.datasets[index];
+            match make(plan, index, &data, &queue, interrupted, on_event) {
+                Ok(stats) => {
+                    on_event(Event::Finished(&stats));
+                    report.made.push(stats);
+                }
+                Err(error) if is_of_one_dataset(&error) => {
+                    queue.drop_dataset(index);
+                    on_event(Event::Failed { dataset: &dataset.name, error: &error });
+                    report.failed.push((dataset.name.clone(), error));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    })?;
+    report.seconds = started.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+/// Makes a dataset out of its files as they come.
+fn make(
+    plan: &Plan,
+    index: usize,
+    data: &Data,
+    queue: &Queue<'_>,
+    interrupted: &AtomicBool,
+    on_event: &mut dyn FnMut(Event<'_>),
+) -> Result<DatasetStats> {
+    let started = Instant::now();
+    let planned = &plan.datasets[index];
+    let dataset = &planned.dataset;
+    let source =
+        Source { repo: planned.repo.clone(), commit: planned.commit.clone(), files: planned.files.clone() };
+    let making = Making { catalog_checksum: dataset.checksum(), source: source.clone(), take: planned.take };
+    let mut conversion = Conversion::open(data, dataset, making)?;
+    queue.begin_dataset(index, conversion.next_file().unwrap_or(planned.files.len()));
+    while let Some(file) = conversion.next_file() {
+        let fetched =
+            queue.wait_for(index, file, interrupted, &mut |progress| on_event(Event::Progress(progress)))?;
+        conversion.fetched(fetched.moved_bytes, fetched.reused_bytes, fetched.retries);
+        let path = data.raw(&dataset.name).join(&planned.files[file].path);
+        let mut told = Instant::now();
+        conversion.file(&path, interrupted, &mut |counts| {
+            if told.elapsed() >= TELL_EVERY {
+                told = Instant::now();
+                let progress = Progress { rows: counts.rows_out, ..queue.progress(index) };
+                on_event(Event::Progress(progress));
+            }
+        })?;
+        if !plan.options.keep_raw {
+            // A file that cannot be removed costs room and nothing else.
+            drop(fs::remove_file(&path));
+        }
+        queue.used(index, file);
+    }
+    queue.drop_dataset(index);
+    let converted = conversion.finish()?;
+    let stats = DatasetStats {
+        format_version: FORMAT_VERSION,
+        dataset: dataset.name.clone(),
+        category: dataset.category.clone(),
+        source,
+        license: planned.license.clone(),
+        license_kind: dataset.license.kind,
+        gated: planned.pin.gated,
+        mashbill_version: env!("CARGO_PKG_VERSION").to_owned(),
+        catalog_checksum: dataset.checksum(),
+        render: render_name(&dataset.render).to_owned(),
+        take: planned.take,
+        completed_unix_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
+        seconds: started.elapsed().as_secs_f64(),
+        downloaded_bytes: converted.downloaded_bytes,
+        reused_bytes: converted.reused_bytes,
+        retries: converted.retries,
+        est_tokens: (converted.counts.text_bytes as f64 / planned.bytes_per_token) as u64,
+        counts: converted.counts,
+        jsonl_checksum: converted.checksum,
+        text_len: converted.text_len,
+        target_percent: planned.target_percent,
+        complete: true,
+    };
+    stats.write(&data.stats(&dataset.category, &dataset.name), &data.temporary())?;
+    clean(plan, planned, data)?;
+    Ok(stats)
+}
+
+/// Removes what a finished dataset does not need any more.
+fn clean(plan: &Plan, planned: &DatasetPlan, data: &Data) -> Result<()> {
+    if plan.options.keep_raw {
+        drop(fs::remove_file(data.checkpoint(&planned.name)));
+    } else {
+        atomic::remove_folder(&data.making(&planned.name))?;
+    }
+    Ok(())
+}
+
+/// The files of all datasets, in order, and who fetches them.
+struct Queue<'a> {
+    plan: &'a Plan,
+    data: &'a Data,
+    jobs: Vec<Job>,
+    state: Mutex<QueueState>,
+    changed: Condvar,
+}
+
+struct Job {
+    dataset: usize,
+    file: usize,
+    size: u64,
+    /// Bytes of the file that are there.
+    bytes: AtomicU64,
+}
+
+#[derive(Default)]
+struct QueueState {
+    /// The job that is fetched next.
+    next: usize,
+    /// Jobs that are behind the converter, or not wanted any more.
+    used: BTreeSet<usize>,
+    results: Vec<Option<Result<Fetched>>>,
+    ended: bool,
+}
+
+/// Ends the fetching when the run ends, however it does.
+struct EndOfQueue<'a, 'b>(&'a Queue<'b>);
+
+impl Drop for EndOfQueue<'_, '_> {
+    fn drop(&mut self) {
+        self.0.lock().ended = true;
+        self.0.changed.notify_all();
+    }
+}
+
+impl<'a> Queue<'a> {
+    fn new(plan: &'a Plan, data: &'a Data) -> Result<Self> {
+        let mut jobs = Vec::new();
+        for (dataset, planned) in plan.datasets.iter().enumerate() {
+            for (file, pinned) in planned.files.iter().enumerate() {
+                remote(&planned.pin, pinned)?;
+                jobs.push(Job { dataset, file, size: pinned.size, bytes: AtomicU64::new(0) });
+            }
+        }
+        let results = jobs.iter().map(|_| None).collect();
+        let state = Mutex::new(QueueState { results, ..QueueState::default() });
+        Ok(Self { plan, data, jobs, state, changed: Condvar::new() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
+        // A fetcher that panicked has left no half of a change behind.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn job(&self, dataset: usize, file: usize) -> usize {
+        self.jobs.partition_point(|job| (job.dataset, job.file) < (dataset, file))
+    }
+
+    /// Fetches one file after another until there are no more.
+    fn fetch(&self, hub: &Hub<'_>) {
+        while let Some(index) = self.take() {
+            let job = &self.jobs[index];
+            let planned = &self.plan.datasets[job.dataset];
+            let file = &planned.files[job.file];
+            let destination = self.data.raw(&planned.name).join(&file.path);
+            let fetched = remote(&planned.pin, file).and_then(|remote| {
+                let on_progress = |bytes| job.bytes.store(bytes, Ordering::Relaxed);
+                Ok(hub.fetch(&remote, &destination, &on_progress)?)
+            });
+            self.lock().results[index] = Some(fetched);
+            self.changed.notify_all();
+        }
+    }
+
+    /// The next job, when the converter is near enough.
+    fn take(&self) -> Option<usize> {
+        let mut state = self.lock();
+        loop {
+            if state.ended {
+                return None;
+            }
+            while state.used.contains(&state.next) {
+                state.next += 1;
+            }
+            let next = state.next;
+            if next >= self.jobs.len() {
+                return None;
+            }
+            let ahead = (0..next).rev().take_while(|job| !state.used.contains(job)).count();
+            if ahead < FILES_AHEAD {
+                state.next += 1;
+                return Some(next);
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// The files before `first` were converted by an earlier run.
+    fn begin_dataset(&self, dataset: usize, first: usize) {
+        let jobs = self.job(dataset, 0)..self.job(dataset, first);
+        for job in jobs.clone() {
+            self.jobs[job].bytes.store(self.jobs[job].size, Ordering::Relaxed);
+        }
+        self.lock().used.extend(jobs);
+        self.changed.notify_all();
+    }
+
+    /// A file was converted.
+    fn used(&self, dataset: usize, file: usize) {
+        self.lock().used.insert(self.job(dataset, file));
+        self.changed.notify_all();
+    }
+
+    /// No more of a dataset's files are needed.
+    fn drop_dataset(&self, dataset: usize) {
+        self.lock().used.extend(self.job(dataset, 0)..self.job(dataset + 1, 0));
+        self.changed.notify_all();
+    }
+
+    /// Waits until a file is there.
+    fn wait_for(
+        &self,
+        dataset: usize,
+        file: usize,
+        interrupted: &AtomicBool,
+        on_progress: &mut dyn FnMut(Progress),
+    ) -> Result<Fetched> {
+        let index = self.job(dataset, file);
+        let mut state = self.lock();
+        loop {
+            if let Some(result) = state.results[index].take() {
+                return result;
+            }
+            if interrupted.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
+            let waited = self.changed.wait_timeout(state, TELL_EVERY);
+            drop(waited.unwrap_or_else(PoisonError::into_inner));
+            on_progress(self.progress(dataset));
+            state = self.lock();
+        }
+    }
+
+    fn progress(&self, dataset: usize) -> Progress {
+        Progress {
+            bytes: self.jobs.iter().map(|job| job.bytes.load(Ordering::Relaxed)).sum(),
+            bytes_total: self.jobs.iter().map(|job| job.size).sum(),
+            rows: 0,
+            dataset: self.plan.datasets[dataset].name.clone(),
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! What is there, without asking anybody.
+//!
+//! A dataset is there where its statistics say so and agree with the catalogue, the lock and the
+//! size of its file. A file that merely lies there is a user's own and counts for its category.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use mashbill_format::catalog::{Category, Dataset, LicenseKind, SchemaStanding};
+use mashbill_format::dataset_stats::{Checkpoint, DatasetStats};
+use mashbill_format::layout::{Data, REJECTS_SUFFIX};
+use mashbill_format::lock::{Lock, Pin};
+use serde::Serialize;
+
+use crate::catalog::Catalog;
+use crate::error::{Error, Result};
+
+/// What a folder holds of a catalogue.
+#[derive(Debug, Clone, Serialize)]
+pub struct Status {
+    /// The categories, in order.
+    pub categories: Vec<CategoryStatus>,
+    /// Tokens in all.
+    pub tokens: u64,
+}
+
+/// What there is of a category.
+#[derive(Debug, Clone, Serialize)]
+pub struct CategoryStatus {
+    /// Its name.
+    pub name: String,
+    /// The share of all tokens that it is to have, in percent.
+    pub target_percent: f64,
+    /// The share that it has.
+    pub percent: f64,
+    /// Its tokens.
+    pub tokens: u64,
+    /// The datasets that are on, or there.
+    pub datasets: Vec<DatasetStatus>,
+    /// Files of records that no dataset of the catalogue is.
+    pub own: Vec<OwnFile>,
+}
+
+/// What there is of a dataset.
+#[derive(Debug, Clone, Serialize)]
+pub struct DatasetStatus {
+    /// Its name.
+    pub name: String,
+    /// Whether it is there.
+    pub state: State,
+    /// Records.
+    pub rows: u64,
+    /// Bytes of the file of records.
+    pub bytes: u64,
+    /// Tokens.
+    pub tokens: u64,
+    /// Whether the tokens were counted, and not estimated from the bytes.
+    pub tokens_are_exact: bool,
+    /// Rows that are to be expected, where that is known.
+    pub expected_rows: Option<u64>,
+    /// Bytes that are to be fetched for all of it, where that is known.
+    pub expected_download_bytes: Option<u64>,
+    /// The license's id.
+    pub license: String,
+    /// The license's kind.
+    pub license_kind: LicenseKind,
+    /// Whether access has to be asked for.
+    pub gated: bool,
+    /// How sure it is what its rows look like.
+    pub schema: SchemaStanding,
+}
+
+/// Whether a dataset is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "is", content = "why")]
+pub enum State {
+    /// Complete, and as catalogue and lock have it.
+    Complete,
+    /// Complete once, but not what catalogue and lock speak of now.
+    Outdated(String),
+    /// Begun.
+    Partial,
+    /// Not there.
+    Missing,
+}
+
+/// A file of records that no dataset of the catalogue is.
+#[derive(Debug, Clone, Serialize)]
+pub struct OwnFile {
+    /// Its name.
+    pub name: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Tokens.
+    pub tokens: u64,
+}
+
+/// Looks at what the folder of `data` holds. `exact` has the tokens of datasets that were tokenized.
+///
+/// # Errors
+/// [`Error::Format`] where statistics were written by a newer mashbill, [`Error::Read`].
+pub fn status(catalog: &Catalog, data: &Data, lock: &Lock, exact: &BTreeMap<String, u64>) -> Result<Status> {
+    let mut categories = Vec::new();
+    for category in &catalog.curriculum.category {
+        let of_it = catalog.datasets.iter().filter(|dataset| dataset.category == category.name);
+        let mut datasets = Vec::new();
+        for dataset in of_it.clone().filter(|dataset| dataset.refused.is_none()) {
+            let found = dataset_status(dataset, category, data, lock.datasets.get(&dataset.name), exact)?;
+            if dataset.on || found.state != State::Missing {
+                datasets.push(found);
+            }
+        }
+        let known: BTreeSet<&str> = of_it.map(|dataset| dataset.name.as_str()).collect();
+        let own = own_files(&data.category(&category.name), &known, category, exact)?;
+        let tokens = datasets.iter().map(|dataset| dataset.tokens).sum::<u64>()
+            + own.iter().map(|file| file.tokens).sum::<u64>();
+        categories.push(CategoryStatus {
+            name: category.name.clone(),
+            target_percent: category.target_percent,
+            percent: 0.0,
+            tokens,
+            datasets,
+            own,
+        });
+    }
+    let tokens = categories.iter().map(|category| category.tokens).sum();
+    for category in &mut categories {
+        category.percent =
+            if tokens == 0 { 0.0 } else { (category.tokens as f64 / tokens as f64 * 1000.0).round() / 10.0 };
+    }
+    Ok(Status { categories, tokens })
+}
+
+fn dataset_status(
+    dataset: &Dataset,
+    category: &Category,
+    data: &Data,
+    pin: Option<&Pin>,
+    exact: &BTreeMap<String, u64>,
+) -> Result<DatasetStatus> {
+    let (state, stats) = state(dataset, data, pin)?;
+    let counts = stats.as_ref().map(|stats| &stats.counts);
+    let exact = exact.get(&dataset.name).filter(|_| stats.is_some());
+    let estimate = counts.map_or(0, |counts| estimated_tokens(counts.text_bytes, category));
+    Ok(DatasetStatus {
+        name: dataset.name.clone(),
+        state,
+        rows: counts.map_or(0, |counts| counts.rows_out),
+        bytes: counts.map_or(0, |counts| counts.jsonl_bytes),
+        tokens: exact.copied().unwrap_or(estimate),
+        tokens_are_exact: exact.is_some(),
+        expected_rows: dataset.expected.rows,
+        expected_download_bytes: pin
+            .map(|pin| pin.files.iter().map(|file| file.size).sum())
+            .or(dataset.expected.download_bytes),
+        license: dataset.license.label().to_owned(),
+        license_kind: dataset.license.kind,
+        gated: dataset.gated,
+        schema: dataset.schema,
+    })
+}
+
+/// Whether a dataset is there, and what its statistics are where its records are whole.
+pub(crate) fn state(
+    dataset: &Dataset,
+    data: &Data,
+    pin: Option<&Pin>,
+) -> Result<(State, Option<DatasetStats>)> {
+    let (category, name) = (&dataset.category, &dataset.name);
+    let begun = Checkpoint::read(&data.checkpoint(name))?.is_some() || data.raw(name).exists();
+    let nothing = if begun { State::Partial } else { State::Missing };
+    let Some(stats) = DatasetStats::read(&data.stats(category, name))?.filter(|stats| stats.complete) else {
+        return Ok((nothing, None));
+    };
+    let size = fs::metadata(data.records(category, name)).map(|metadata| metadata.len()).ok();
+    if size != Some(stats.counts.jsonl_bytes) {
+        return Ok((State::Outdated("its file was changed".into()), None));
+    }
+    let why = if stats.catalog_checksum != dataset.checksum() {
+        "the catalog speaks of it in another way"
+    } else if pin.is_some_and(|pin| pin.commit != stats.source.commit) {
+        "another commit is pinned"
+    } else if pin.is_some_and(|pin| !pin.files.starts_with(&stats.source.files)) {
+        "other files are pinned"
+    } else {
+        return Ok((State::Complete, Some(stats)));
+    };
+    Ok((State::Outdated(why.into()), Some(stats)))
+}
+
+/// Tokens of a category's text, estimated.
+pub(crate) fn estimated_tokens(text_bytes: u64, category: &Category) -> u64 {
+    (text_bytes as f64 / category.bytes_per_token) as u64
+}
+
+/// Files of records in a category's folder that no dataset of the catalogue is, sorted by name.
+pub(crate) fn own_files(
+    folder: &Path,
+    known: &BTreeSet<&str>,
+    category: &Category,
+    exact: &BTreeMap<String, u64>,
+) -> Result<Vec<OwnFile>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::read(folder, error)),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| Error::read(folder, error))?;
+        let file = entry.file_name().to_string_lossy().into_owned();
+        let Some(name) = file.strip_suffix(".jsonl").filter(|name| !known.contains(name)) else { continue };
+        if file.starts_with('.') || file.ends_with(REJECTS_SUFFIX) {
+            continue;
+        }
+        let bytes = entry.metadata().map_err(|error| Error::read(folder, error))?.len();
+        let tokens = exact.get(name).copied().unwrap_or_else(|| estimated_tokens(bytes, category));
+        files.push(OwnFile { name: name.to_owned(), bytes, tokens });
+    }
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(files)
+}

@@ -1,0 +1,90 @@
+//! `curriculum.lock`: which bytes the datasets of a folder are made of.
+//!
+//! A branch on the Hub moves; a curriculum that others are to repeat must not. The first download
+//! of a dataset writes down the commit, its files, their sizes and hashes, and every later one
+//! takes exactly these. It is meant to be committed beside a project. With it nothing has to be
+//! asked to know what there should be, so a run without change makes no request.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::atomic;
+use crate::error::{Error, Result};
+use crate::manifest::{self, FORMAT_VERSION};
+
+/// The name of the file in its folder.
+pub const LOCK: &str = "curriculum.lock";
+
+/// The contents of `curriculum.lock`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Lock {
+    /// The version of the format.
+    pub format_version: u32,
+    /// Datasets by name.
+    pub datasets: BTreeMap<String, Pin>,
+}
+
+/// What a dataset is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Pin {
+    /// The repository on the Hub.
+    pub repo: String,
+    /// The branch, tag or commit that was asked for.
+    pub revision: String,
+    /// The commit that it was, as 40 hexadecimal digits.
+    pub commit: String,
+    /// The license's id in the catalogue.
+    pub license: String,
+    /// Whether access had to be asked for.
+    pub gated: bool,
+    /// The globs that chose the files.
+    pub globs: Vec<String>,
+    /// The files, in the order in which they are converted.
+    pub files: Vec<PinnedFile>,
+}
+
+/// A file of a dataset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PinnedFile {
+    /// Its path in the repository.
+    pub path: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its hash: `sha256:` or `git-sha1:` and hexadecimal digits.
+    pub hash: String,
+}
+
+impl Default for Lock {
+    fn default() -> Self {
+        Self { format_version: FORMAT_VERSION, datasets: BTreeMap::new() }
+    }
+}
+
+impl Lock {
+    /// Reads the lock at `path`; an empty one where there is none.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`], [`Error::TooNew`], [`Error::Io`].
+    pub fn read(path: &Path) -> Result<Self> {
+        match fs::read(path) {
+            Ok(bytes) => manifest::parse_versioned(path, &bytes),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(source) => Err(Error::io("read", path, source)),
+        }
+    }
+
+    /// Writes the lock at `path`, going through `temporary`.
+    ///
+    /// # Errors
+    /// [`Error::DiskFull`], [`Error::Io`].
+    pub fn write(&self, path: &Path, temporary: &Path) -> Result<()> {
+        let mut text = manifest::to_json(self);
+        text.push(b'\n');
+        atomic::replace(path, temporary, &text)
+    }
+}
