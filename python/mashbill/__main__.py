@@ -7,7 +7,7 @@ from mashbill import _mashbill
 
 def main() -> int:
     """Runs the command with the process's arguments and gives its exit code."""
-    return _mashbill.run(["mashbill", *sys.argv[1:]])
+    return _mashbill.run(["mashbill", *sys.argv[1:]], sys.executable)
 
 
 if __name__ == "__main__":

@@ -4,12 +4,17 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
-__all__ = ["Batches", "MashbillError", "Rows", "ShardError", "StateError", "__version__", "run"]
+__all__ = ["Batches", "MashbillError", "Rows", "ShardError", "StateError", "__version__", "run", "tokenizer_files"]
 
 __version__: str
 
-def run(arguments: Sequence[str]) -> int:
-    """Runs the `mashbill` command; `arguments` begins with the program's name. Gives the exit code."""
+def run(arguments: Sequence[str], interpreter: str) -> int:
+    """Runs the `mashbill` command; `arguments` begins with the program's name, `interpreter` is the Python for
+    commands in Python. Gives the exit code."""
+
+def tokenizer_files(name: str) -> dict[str, str]:
+    """The files of the tokenizer that `--tokenizer` calls `name`: `tokenizer.json` and those of
+    `tokenizer_config.json` and `special_tokens_map.json` that it has. A `ValueError` says why there is none."""
 
 class MashbillError(Exception):
     """What mashbill cannot do, and why."""

@@ -3,8 +3,11 @@
 
 mod load;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 /// As in the command: tables of tokenizers are built from a million small allocations.
@@ -13,10 +16,19 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Runs the `mashbill` command and gives its exit code.
 ///
-/// `arguments` begins with the program's name.
+/// `arguments` begins with the program's name; `interpreter` is the Python for commands in Python.
 #[pyfunction]
-fn run(python: Python<'_>, arguments: Vec<OsString>) -> u8 {
-    python.detach(|| mashbill_cli::run(arguments))
+fn run(python: Python<'_>, arguments: Vec<OsString>, interpreter: PathBuf) -> u8 {
+    python.detach(|| mashbill_cli::run(arguments, Some(&interpreter)))
+}
+
+/// The files of a tokenizer, by name: what a checkpoint needs for `transformers` to load them.
+///
+/// `name` is what `--tokenizer` takes. A `ValueError` says why there is no such tokenizer.
+#[pyfunction]
+fn tokenizer_files(python: Python<'_>, name: &str) -> PyResult<BTreeMap<&'static str, String>> {
+    let found = python.detach(|| mashbill_cli::tokenizer_files(name)).map_err(PyValueError::new_err)?;
+    Ok(found.into_iter().collect())
 }
 
 #[pymodule]
@@ -27,5 +39,6 @@ fn _mashbill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("StateError", module.py().get_type::<load::StateError>())?;
     module.add_class::<load::Rows>()?;
     module.add_class::<load::Batches>()?;
-    module.add_function(wrap_pyfunction!(run, module)?)
+    module.add_function(wrap_pyfunction!(run, module)?)?;
+    module.add_function(wrap_pyfunction!(tokenizer_files, module)?)
 }

@@ -8,6 +8,7 @@ use crate::commands::inspect::InspectArgs;
 use crate::commands::quickstart::QuickstartArgs;
 use crate::commands::report::ReportArgs;
 use crate::commands::tokenize::TokenizeArgs;
+use crate::commands::train::TrainArgs;
 use crate::commands::verify::VerifyArgs;
 
 /// The data pipeline for language-model training and distillation.
@@ -34,6 +35,7 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     Inspect(InspectArgs),
     Report(ReportArgs),
+    Train(TrainArgs),
     Quickstart(QuickstartArgs),
     Doctor(DoctorArgs),
 }

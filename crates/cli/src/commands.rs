@@ -5,5 +5,6 @@ pub(crate) mod tokenize;
 pub(crate) mod verify;
 pub(crate) mod inspect;
 pub(crate) mod report;
+pub(crate) mod train;
 pub(crate) mod quickstart;
 pub(crate) mod doctor;

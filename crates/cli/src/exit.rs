@@ -24,6 +24,9 @@ pub(crate) enum Exit {
     Problems,
     /// Interrupted by the user; the same command goes on.
     Interrupted,
+    /// As another program did whose part it was.
+    #[cfg(not(unix))]
+    Of(u8),
 }
 
 impl Exit {
@@ -92,6 +95,8 @@ impl From<Exit> for u8 {
             Exit::Incomplete => 3,
             Exit::Problems => 4,
             Exit::Interrupted => 130,
+            #[cfg(not(unix))]
+            Exit::Of(code) => code,
         }
     }
 }

@@ -44,6 +44,8 @@ pub(crate) enum Usage {
     NoTokenizerFile { path: PathBuf },
     #[error("`{}` holds something else already", path.display())]
     NotOurFolder { path: PathBuf },
+    #[error("training needs mashbill's Python package, which `python3` does not have")]
+    NoPythonPackage,
 }
 
 /// The hint for an error, if there is something to type.
@@ -91,6 +93,10 @@ fn usage_hint(usage: &Usage) -> String {
         Usage::NothingFound { .. } => "`mashbill inspect PATH --random` shows what there is".into(),
         Usage::NotThere { .. } => "check the path".into(),
         Usage::NotOurFolder { .. } => "choose an empty or new folder with --output".into(),
+        Usage::NoPythonPackage => {
+            "pip install 'mashbill[train]' in the environment that is active, then give the command again"
+                .into()
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod hints;
 mod exit;
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use clap::Parser;
 
@@ -22,7 +23,8 @@ use exit::Exit;
 use printer::Printer;
 
 /// Runs the command that `arguments`, the program's name first, ask for, and gives its exit code.
-pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+/// `interpreter` is the Python that the command came with, if it came with one.
+pub fn run(arguments: impl IntoIterator<Item = OsString>, interpreter: Option<&Path>) -> u8 {
     let args = match Args::try_parse_from(arguments) {
         Ok(args) => args,
         Err(error) => {
@@ -38,6 +40,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Verify(verify) => commands::verify::run(verify, &printer),
         Command::Inspect(inspect) => commands::inspect::run(inspect, &printer),
         Command::Report(report) => commands::report::run(report, &printer),
+        Command::Train(train) => commands::train::run(train, interpreter, args.quiet),
         Command::Quickstart(quickstart) => commands::quickstart::run(quickstart, &printer),
         Command::Doctor(doctor) => commands::doctor::run(doctor, &printer),
     };
@@ -48,4 +51,25 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             Exit::of(&error).into()
         }
     }
+}
+
+/// The files of the tokenizer that is called `name`, as `--tokenizer` takes it, by name: `tokenizer.json` and those
+/// of `tokenizer_config.json` and `special_tokens_map.json` that it has.
+///
+/// # Errors
+/// Where there is no such tokenizer, with the hint that the command gives on a line of its own.
+pub fn tokenizer_files(name: &str) -> Result<Vec<(&'static str, String)>, String> {
+    let found =
+        environment::find_tokenizer(name, &Printer::new(true)).map_err(|error| {
+            match hints::hint(&error) {
+                Some(hint) => format!("{error:#}\nhint: {hint}"),
+                None => format!("{error:#}"),
+            }
+        })?;
+    let others = [
+        ("tokenizer_config.json", found.tokenizer_config),
+        ("special_tokens_map.json", found.special_tokens_map),
+    ];
+    let there = others.into_iter().filter_map(|(name, text)| Some((name, text?)));
+    Ok([("tokenizer.json", found.tokenizer_json)].into_iter().chain(there).collect())
 }

@@ -7,5 +7,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    mashbill_cli::run(std::env::args_os()).into()
+    mashbill_cli::run(std::env::args_os(), None).into()
 }

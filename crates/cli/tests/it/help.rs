@@ -22,6 +22,8 @@ fn of_the_command() {
                   labels
       report      Put a whole dataset on one HTML page: shares, lengths, vocabulary, refusals, rows to
                   look at
+      train       Train a model from what `tokenize` wrote, as a YAML file says (in Python, with
+                  PyTorch)
       quickstart  Go the whole way on a few hundred real records that ship with mashbill: offline, in
                   seconds
       doctor      Look whether everything that a command needs is there: token, Hub, proxy, disk,

@@ -1,0 +1,58 @@
+//! `mashbill train`: hands over to the Python package, since trainers live in PyTorch.
+
+use std::ffi::OsString;
+use std::io;
+#[cfg(unix)]
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use crate::exit::Exit;
+use crate::hints::Usage;
+
+/// Train a model from what `tokenize` wrote, as a YAML file says (in Python, with PyTorch)
+#[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
+pub(crate) struct TrainArgs {
+    /// What `python -m mashbill.train` takes: --config FILE, --set KEY=VALUE, --help
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+    arguments: Vec<OsString>,
+}
+
+/// Becomes `python -m mashbill.train`, in the interpreter that this command came with or in one that is found.
+pub(crate) fn run(args: &TrainArgs, interpreter: Option<&Path>, quiet: bool) -> Result<Exit> {
+    let python = interpreter.map_or_else(find_package, |python| Ok(python.to_owned()))?;
+    let mut command = Command::new(&python);
+    command.args(["-m", "mashbill.train"]).args(quiet.then_some("--quiet")).args(&args.arguments);
+    become_it(&mut command).with_context(|| format!("`{}` could not be started", python.display()))
+}
+
+/// Takes this process's place, so that signals and kills meet the training itself.
+#[cfg(unix)]
+fn become_it(command: &mut Command) -> io::Result<Exit> {
+    Err(command.exec())
+}
+
+#[cfg(not(unix))]
+fn become_it(command: &mut Command) -> io::Result<Exit> {
+    let code = command.status()?.code();
+    Ok(Exit::Of(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+}
+
+/// A Python in the path that has the package.
+fn find_package() -> Result<PathBuf> {
+    for name in ["python3", "python"] {
+        let mut command = Command::new(name);
+        command.args([
+            "-c",
+            "import importlib.util, sys; sys.exit(importlib.util.find_spec('mashbill') is None)",
+        ]);
+        if command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+            return Ok(PathBuf::from(name));
+        }
+    }
+    Err(Usage::NoPythonPackage.into())
+}

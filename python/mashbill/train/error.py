@@ -1,0 +1,10 @@
+"""What goes wrong in a way that the person at the keyboard can set right."""
+
+
+class TrainError(Exception):
+    """An error with a hint of what to do; `code` is the command's exit code (2 usage, 3 run it again)."""
+
+    def __init__(self, message: str, hint: str, code: int = 2) -> None:
+        super().__init__(message)
+        self.hint = hint
+        self.code = code

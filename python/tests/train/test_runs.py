@@ -1,0 +1,183 @@
+"""Whole runs: learning, stopping and going on, several processes, validation, distillation."""
+
+import json
+import math
+import random
+import signal
+import subprocess
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+from mashbill.train import checkpoint
+from mashbill.train.model import hidden_states
+from runs import ENVIRONMENT, TINY, Run, direct
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tokenized: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return direct(tmp_path_factory.mktemp("uninterrupted"), tokenized).finish()
+
+
+def test_the_loss_falls_well_under_the_unigram_entropy(tokenized: Path, tmp_path: Path) -> None:
+    run = direct(tmp_path, tokenized, steps=120, batch_tokens=16 * 64, micro_batch_rows=16).finish()
+    counts = Counter(
+        int(token)
+        for shard in tokenized.glob("*/shard_*.parquet")
+        for row in pq.read_table(shard)["input_ids"].to_pylist()
+        for token in row
+    )
+    total = sum(counts.values())
+    entropy = -sum(count / total * math.log(count / total) for count in counts.values())
+    last = list(run.losses().values())[-10:]
+    assert sum(last) / len(last) < entropy - 1.0
+
+
+def test_transformers_loads_the_checkpoint_and_generates(uninterrupted: Run) -> None:
+    folder = uninterrupted.checkpoint()
+    assert folder.name == "step_00000012"
+    assert {path.name for path in folder.iterdir()} >= {
+        "model.safetensors",
+        "config.json",
+        "generation_config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    }
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    given = tokenizer("Natalia sold", return_tensors="pt")
+    generated = model.generate(input_ids=given["input_ids"], max_new_tokens=5, do_sample=False)
+    assert generated.shape[1] > given["input_ids"].shape[1]
+    assert tokenizer.eos_token == "<|end|>"
+
+
+def test_killed_at_random_steps_the_losses_are_the_same(tokenized: Path, tmp_path: Path, uninterrupted: Run) -> None:
+    run = direct(tmp_path, tokenized)
+    random.seed(7)
+    for stop_at in sorted(random.sample(range(1, 12), 3)):
+        process = subprocess.Popen(run.command(), stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+        kill_at_step(process, run, stop_at)
+    run.finish()
+    assert run.losses() == uninterrupted.losses()
+    ours, theirs = (run_weights(each) for each in (run, uninterrupted))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def kill_at_step(process: subprocess.Popen[str], run: Run, step: int) -> None:
+    """Kills the process when the record of `step` is there, or it has ended."""
+    path = run.output / "metrics.jsonl"
+    while process.poll() is None:
+        if path.exists() and path.read_text().count('"loss"') > step:
+            process.send_signal(signal.SIGKILL)
+            break
+    process.communicate(timeout=60)
+
+
+def run_weights(run: Run) -> dict[str, Any]:
+    return AutoModelForCausalLM.from_pretrained(run.checkpoint()).state_dict()
+
+
+def test_ctrl_c_saves_and_the_same_command_goes_on(tokenized: Path, tmp_path: Path, uninterrupted: Run) -> None:
+    run = direct(tmp_path, tokenized)
+    process = subprocess.Popen(run.command(), stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    path = run.output / "metrics.jsonl"
+    while process.poll() is None and not (path.exists() and '"loss"' in path.read_text()):
+        pass
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert 0 < checkpoint.record(run.checkpoint())["step"] < 12
+    run.finish()
+    assert run.losses() == uninterrupted.losses()
+
+
+def test_processes_and_micro_batches_change_nothing(tokenized: Path, tmp_path: Path, uninterrupted: Run) -> None:
+    accumulated = direct(tmp_path / "accumulated", tokenized, micro_batch_rows=1).finish()
+    two = direct(tmp_path / "two", tokenized, micro_batch_rows=1).finish(processes=2)
+    for run in (accumulated, two):
+        for step, loss in uninterrupted.losses().items():
+            assert run.losses()[step] == pytest.approx(loss, abs=1e-5), step
+    norms = [next(record["gradient_norm"] for record in run.records()) for run in (accumulated, two, uninterrupted)]
+    assert norms[0] == pytest.approx(norms[2], abs=1e-5)
+    assert norms[1] == pytest.approx(norms[2], abs=1e-5)
+
+
+def test_only_the_last_checkpoints_are_kept(uninterrupted: Run) -> None:
+    names = sorted(path.name for path in (uninterrupted.output / "checkpoints").iterdir())
+    assert names == ["step_00000008", "step_00000012"]
+
+
+def test_the_run_keeps_its_config_metrics_and_events(uninterrupted: Run) -> None:
+    assert (uninterrupted.output / "config.yaml").exists()
+    assert list(uninterrupted.losses()) == list(range(12))
+    assert list((uninterrupted.output / "tensorboard").glob("events.out.tfevents.*"))
+
+
+def test_rows_held_out_are_never_trained_on(tokenized: Path, tmp_path: Path) -> None:
+    run = direct(tmp_path, tokenized, val_data_path=str(tokenized), validation={"every": 6})
+    ran = run.start()
+    assert ran.returncode == 0, ran.stderr
+    assert "rows are held out for validation" in ran.stderr
+    assert list(run.validation()) == [5, 11]
+    assert set(run.validation()[5]) == {"gsm8k", "nq_open"}
+
+
+def test_text_is_tokenized_first(records: Path, tokenizer: Path, tmp_path: Path, uninterrupted: Run) -> None:
+    changes = {"use_pretokenized_data": False, "tokenizer": str(tokenizer), "max_seq_length": 64}
+    run = direct(tmp_path, records, **changes)
+    ran = run.start()
+    assert ran.returncode == 0, ran.stderr
+    assert "tokenizing" in ran.stderr
+    assert run.losses() == uninterrupted.losses()
+
+
+def test_a_mix_of_sources_is_followed(tokenized: Path, tmp_path: Path) -> None:
+    stages = [{"weights": {"gsm8k": 1.0, "nq_open": 0.0}}, {"from_step": 6, "weights": {"gsm8k": 0.0, "nq_open": 1.0}}]
+    losses = direct(tmp_path / "staged", tokenized, mix=stages).finish().losses()
+    constant = direct(tmp_path / "constant", tokenized, mix=stages[:1]).finish().losses()
+    # The same rows up to the stage's border, others from there on.
+    assert [losses[step] == constant[step] for step in range(12)] == [True] * 6 + [False] * 6
+    ran = direct(tmp_path / "one", tokenized, mix=[{"weights": {"gsm8k": 1.0}}]).start()
+    assert (ran.returncode, "split `nq_open` has no weight" in ran.stderr) == (2, True)
+
+
+def test_distilling_brings_the_student_nearer_to_the_teacher(tokenized: Path, tmp_path: Path) -> None:
+    shape = {**TINY, "hidden_size": 64}
+    teacher = direct(
+        tmp_path / "teacher", tokenized, steps=80, batch_tokens=16 * 64, micro_batch_rows=16, model={"llama": shape}
+    ).finish()
+    settings = {"steps": 60, "batch_tokens": 16 * 64, "micro_batch_rows": 16}
+    taught = {"model": str(teacher.checkpoint()), "temperature": 1.0}
+    distilled = direct(tmp_path / "distilled", tokenized, **settings, teacher={**taught, "weight": 1.0}).finish()
+    alone = direct(tmp_path / "alone", tokenized, **settings, teacher={**taught, "weight": 0.0}).finish()
+    divergence = [[record["divergence"] for record in run.records()][-1] for run in (distilled, alone)]
+    assert divergence[0] < 0.9 * divergence[1]
+
+
+def test_a_packed_row_is_as_its_documents_alone(tokenized: Path, uninterrupted: Run) -> None:
+    model = AutoModelForCausalLM.from_pretrained(uninterrupted.checkpoint())
+    table = pq.read_table(tokenized / "nq_open" / "shard_0000.parquet")
+    index = max(range(table.num_rows - 1), key=lambda index: len(table["seq_lens"][index]))
+    row, lengths = table["input_ids"][index].as_py(), table["seq_lens"][index].as_py()
+    assert len(lengths) > 2
+    positions = torch.tensor([[position for length in lengths for position in range(length)]])
+    head = model.get_output_embeddings()
+    with torch.no_grad():
+        packed = head(hidden_states(model, torch.tensor([row]), positions))
+        start = 0
+        for length in lengths:
+            alone = model(input_ids=torch.tensor([row[start : start + length]])).logits[0]
+            torch.testing.assert_close(packed[start : start + length], alone, atol=1e-5, rtol=0)
+            start += length
+
+
+def test_a_changed_config_is_said_when_a_run_goes_on(tokenized: Path, tmp_path: Path) -> None:
+    run = direct(tmp_path, tokenized, steps=4).finish()
+    ran = run.start("--set", "steps=6", "--set", "optimizer.clip=0.5")
+    assert ran.returncode == 0, ran.stderr
+    assert "changed since the run began: steps, optimizer.clip" in ran.stderr
+    assert json.loads((run.output / "metrics.jsonl").read_text().splitlines()[-1])["step"] == 5
