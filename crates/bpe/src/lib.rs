@@ -6,10 +6,10 @@
 //! file), bounded memory, linear time in any text, and being one of many threads: it starts none,
 //! has no globals, and a thread's working memory is a [`Scratch`] that the caller owns.
 //!
-//! A text goes through these modules in order: [`added`] finds added tokens, [`unicode`] says
-//! whether the rest needs normalization, [`blocks`] (and [`pattern`] behind it) splits it into
-//! words, [`batch`] takes them many at a time, [`words`] knows the words that are tokens and
-//! remembers others, and [`merges`] encodes the words that are left.
+//! A text goes through these modules in order: `added` finds added tokens, `unicode` says
+//! whether the rest needs normalization, `blocks` (and `pattern` behind it) splits it into
+//! words, `batch` takes them many at a time, `words` knows the words that are tokens and
+//! remembers others, and `merges` encodes the words that are left.
 //!
 //! # Unsafe code
 //! What the standard library has no safe way to say is said in four functions, each with its

@@ -85,7 +85,6 @@ class Batches:
                 max_epochs=config.max_epochs,
                 documents=config.document_mask,
                 format="torch",
-                pin_memory=torch.cuda.is_available(),
                 rank=rank,
                 world_size=world_size,
             )
