@@ -102,8 +102,8 @@ fn level(sources: &[Source], wanted: u64) -> Vec<u64> {
     let mut takes: Vec<u64> = at(low).collect();
     let mut left = wanted.saturating_sub(takes.iter().sum());
     for (take, source) in takes.iter_mut().zip(sources) {
-        // What a whole level more would overshoot goes one by one to the first that have it.
-        let more = u64::from(left > 0 && *take < ceiling(source) && *take >= low);
+        // What a whole level more would overshoot goes one by one to the first that stand at the level.
+        let more = u64::from(left > 0 && *take == low && *take < ceiling(source));
         *take += more;
         left -= more;
     }
@@ -151,6 +151,12 @@ mod tests {
         let mut own = groups.to_vec();
         own.push(Group { own: 100, ..group(10.0, &[]) });
         assert_eq!(solve(&own, 1000).takes, [vec![800], vec![100], vec![]]);
+    }
+
+    #[test]
+    fn what_is_left_over_goes_to_those_that_give_least() {
+        let groups = [group(100.0, &[(7, 50), (0, 50), (0, 50)])];
+        assert_eq!(solve(&groups, 10).takes, [vec![7, 2, 1]]);
     }
 
     fn any_groups() -> impl Strategy<Value = Vec<Group>> {
