@@ -1,5 +1,6 @@
 //! Talk, on stderr. Colors go where a terminal shows them and `NO_COLOR` is not set.
 
+use std::error::Error;
 use std::fmt::Display;
 use std::io::Write;
 
@@ -56,7 +57,7 @@ impl Printer {
 
     /// An error with its causes and, on a line of its own, what to do.
     pub(crate) fn error(&self, error: &anyhow::Error) {
-        print(format_args!("{ERROR}error:{ERROR:#} {}\n", error_text(error)));
+        print(format_args!("{ERROR}error:{ERROR:#} {}\n", error_text(error.as_ref())));
         if let Some(hint) = hint(error) {
             self.hint(hint);
         }
@@ -64,17 +65,16 @@ impl Printer {
 }
 
 /// The error and its causes on one line.
-pub(crate) fn error_text(error: &anyhow::Error) -> String {
-    let mut text = String::new();
-    for cause in error.chain() {
-        let cause = cause.to_string();
+pub(crate) fn error_text(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let said = cause.to_string();
         // A transparent error says the same as its source.
-        if !text.ends_with(&cause) {
-            if !text.is_empty() {
-                text.push_str(": ");
-            }
-            text.push_str(&cause);
+        if !text.ends_with(&said) {
+            text = format!("{text}: {said}");
         }
+        source = cause.source();
     }
     text
 }

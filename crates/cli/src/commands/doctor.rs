@@ -90,7 +90,7 @@ pub(crate) fn run(args: &DoctorArgs, printer: &Printer) -> Result<Exit> {
         }
         Err(error) => {
             let fix = hint(&error).unwrap_or_else(|| "correct the variable, or unset it".into());
-            findings.push(Finding::problem("settings", error_text(&error), fix));
+            findings.push(Finding::problem("settings", error_text(error.as_ref()), fix));
         }
     }
     findings.push(tokenizer(args));
@@ -157,7 +157,7 @@ fn endpoint(settings: &Settings) -> Finding {
         Err(error) => {
             let error = anyhow::Error::from(error);
             let fix = hint(&error).unwrap_or_else(|| "check the network and HF_ENDPOINT".into());
-            Finding::problem("hub", error_text(&error), fix)
+            Finding::problem("hub", error_text(error.as_ref()), fix)
         }
     }
 }
@@ -167,7 +167,7 @@ fn tokenizer(args: &DoctorArgs) -> Finding {
         Ok(_) => Finding::ok("tokenizer", format!("`{}` found", args.tokenizer)),
         Err(error) => {
             let fix = hint(&error).unwrap_or_else(|| "give another one with `--tokenizer`".into());
-            Finding::problem("tokenizer", error_text(&error), fix)
+            Finding::problem("tokenizer", error_text(error.as_ref()), fix)
         }
     }
 }

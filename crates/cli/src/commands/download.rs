@@ -23,7 +23,7 @@ use crate::environment::hub_settings;
 use crate::exit::Exit;
 use crate::hints::download_hint;
 use crate::interrupt;
-use crate::printer::{Printer, count, counted, duration, size};
+use crate::printer::{Printer, count, counted, duration, error_text, size};
 use crate::progress::ProgressView;
 
 /// Columns of a bar.
@@ -383,7 +383,7 @@ fn tell_of_others(plan: &Plan, printer: &Printer) {
 }
 
 fn tell_of_failure(name: &str, error: &mashbill_download::Error, printer: &Printer) {
-    printer.warning(format_args!("{name} is skipped: {}", chain(error)));
+    printer.warning(format_args!("{name} is skipped: {}", error_text(error)));
     if let Some(hint) = download_hint(error) {
         printer.hint(hint);
     }
@@ -436,7 +436,8 @@ fn print_json(plan: &Plan, report: &Report) -> Result<()> {
         error: String,
     }
     let failed = plan.skipped.iter().chain(&report.failed);
-    let failed: Vec<_> = failed.map(|(dataset, error)| Failed { dataset, error: chain(error) }).collect();
+    let failed: Vec<_> =
+        failed.map(|(dataset, error)| Failed { dataset, error: error_text(error) }).collect();
     let json = json!({
         "made": report.made,
         "kept": plan.kept,
@@ -470,20 +471,6 @@ fn summarize(plan: &Plan, report: &Report, output: &Path, printer: &Printer) {
             missing.join(", ")
         ));
     }
-}
-
-/// An error and its causes on one line.
-fn chain(error: &mashbill_download::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

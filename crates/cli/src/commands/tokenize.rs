@@ -328,7 +328,7 @@ struct Failed<'a> {
 
 #[expect(clippy::print_stdout, reason = "stdout is for data, and this is it")]
 fn print_json(report: &Report) -> Result<()> {
-    let failed = report.failed.iter().map(|(split, error)| Failed { split, error: chain(error) });
+    let failed = report.failed.iter().map(|(split, error)| Failed { split, error: error_text(error) });
     let json = Json {
         output: &report.manifest.output_path,
         manifest: &report.manifest,
@@ -339,19 +339,6 @@ fn print_json(report: &Report) -> Result<()> {
     };
     println!("{}", serde_json::to_string_pretty(&json)?);
     Ok(())
-}
-
-fn chain(error: &mashbill_tokenize::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 fn summarize(report: &Report, options: &Options, tokenizer: &Tokenizer, printer: &Printer) -> Result<()> {
@@ -381,8 +368,7 @@ fn summarize(report: &Report, options: &Options, tokenizer: &Tokenizer, printer:
         );
     }
     for (split, error) in &report.failed {
-        let error = anyhow::Error::msg(chain(error));
-        printer.warning(format_args!("{split} was not made: {}", error_text(&error)));
+        printer.warning(format_args!("{split} was not made: {}", error_text(error)));
     }
     if let Some((_, error)) = report.failed.first() {
         printer.hint(hint_for_failed_split(error));

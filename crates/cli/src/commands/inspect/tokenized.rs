@@ -31,7 +31,7 @@ pub(super) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
     let tokenizer = match tokenizer_of(&manifest, args.tokenizer.as_deref(), printer) {
         Ok(tokenizer) => Some(tokenizer),
         Err(error) => {
-            printer.warning(format_args!("only ids are shown: {}", error_text(&error)));
+            printer.warning(format_args!("only ids are shown: {}", error_text(error.as_ref())));
             if let Some(hint) = hint(&error) {
                 printer.hint(hint);
             }

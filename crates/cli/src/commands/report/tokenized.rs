@@ -47,7 +47,9 @@ pub(super) fn gather(
     let nothing = || Usage::NothingToInspect { path: path.to_owned() };
     let manifest = Manifest::read(&output.manifest())?.ok_or_else(nothing)?;
     let tokenizer = tokenizer_of(&manifest, tokenizer, printer)
-        .map_err(|error| printer.warning(format_args!("tokens are shown as ids: {}", error_text(&error))))
+        .map_err(|error| {
+            printer.warning(format_args!("tokens are shown as ids: {}", error_text(error.as_ref())))
+        })
         .ok();
     let mut counts = Counts::new(manifest.tokenizer_identity.vocabulary_size as usize);
     let every = manifest.splits.len().div_ceil(SAMPLES).max(1);
@@ -60,7 +62,10 @@ pub(super) fn gather(
             ("shards", counts.shards(&folder, name, split, samples, tokenizer.as_ref())),
         ] {
             if let Err(error) = read {
-                printer.warning(format_args!("the {what} of {name} are left out: {}", error_text(&error)));
+                printer.warning(format_args!(
+                    "the {what} of {name} are left out: {}",
+                    error_text(error.as_ref())
+                ));
             }
         }
     }
