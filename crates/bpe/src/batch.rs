@@ -6,17 +6,18 @@
 //!
 //! 1. all words: make keys;
 //! 2. look up the vocabulary: nine of ten words are done;
-//! 3. look up the thread's cache: most others are done;
+//! 3. look up the cache: most others are done;
 //! 4. merge the rest, side by side;
 //! 5. append the tokens of all words in order.
 
 use crate::Engine;
 use crate::blocks::BATCH;
+use crate::cache::{self, CACHED_MAX, SHORT_TOKENS};
 use crate::merges::{SIDE_BY_SIDE_MAX, Workspace};
-use crate::words::{self, CACHED_MAX, Cache, Key, SHORT_MAX};
+use crate::words::{self, Key, SHORT_MAX};
 
 /// Most tokens of a word that are kept in its place.
-const FEW: usize = 4;
+const FEW: usize = SHORT_TOKENS;
 
 /// Working memory of a batch. Arrays have an element for each word.
 #[derive(Debug)]
@@ -69,21 +70,20 @@ impl Batch {
     pub(crate) fn encode(
         &mut self,
         engine: &Engine,
-        cache: &mut Cache,
         text: &[u8],
         start: usize,
         count: usize,
         out: &mut Vec<u32>,
     ) {
-        self.make_keys(engine, cache, text, start, count);
-        self.look_up_vocabulary(engine, cache, count);
-        self.look_up_cache(engine, cache, text, start);
-        self.merge(engine, cache, text, start);
+        self.make_keys(engine, text, start, count);
+        self.look_up_vocabulary(engine, count);
+        self.look_up_cache(engine, text, start);
+        self.merge(engine, text, start);
         self.tokens.append(count, out);
     }
 
     #[inline(never)]
-    fn make_keys(&mut self, engine: &Engine, cache: &Cache, text: &[u8], mut start: usize, count: usize) {
+    fn make_keys(&mut self, engine: &Engine, text: &[u8], mut start: usize, count: usize) {
         self.long.clear();
         for i in 0..count {
             let end = self.ends[i];
@@ -95,7 +95,7 @@ impl Batch {
                 self.keys[i] = [0; 2];
                 self.long.push(i as u8);
                 if end - start <= CACHED_MAX {
-                    cache.prefetch_long(words::long_key(&text[start..end]));
+                    engine.cache.prefetch_long(&text[start..end]);
                 }
             }
             start = end;
@@ -103,7 +103,7 @@ impl Batch {
     }
 
     #[inline(never)]
-    fn look_up_vocabulary(&mut self, engine: &Engine, cache: &Cache, count: usize) {
+    fn look_up_vocabulary(&mut self, engine: &Engine, count: usize) {
         self.unknown.clear();
         for i in 0..count {
             let (key, hash) = (self.keys[i], self.hashes[i]);
@@ -111,22 +111,22 @@ impl Batch {
                 self.tokens.few[i][0] = id;
                 self.tokens.counts[i] = 1;
             } else if key != [0; 2] {
-                cache.prefetch_short(hash);
+                engine.cache.prefetch_short(hash);
                 self.unknown.push(i as u8);
             }
         }
     }
 
     #[inline(never)]
-    fn look_up_cache(&mut self, engine: &Engine, cache: &Cache, text: &[u8], start: usize) {
+    fn look_up_cache(&mut self, engine: &Engine, text: &[u8], start: usize) {
         self.new.clear();
         self.tokens.many.clear();
         for &place in &self.unknown {
             let i = usize::from(place);
-            match cache.short(self.keys[i], self.hashes[i]) {
+            match engine.cache.short(self.keys[i], self.hashes[i]) {
                 Some(tokens) => {
-                    self.tokens.few[i] = *tokens;
-                    self.tokens.counts[i] = words::count(tokens);
+                    self.tokens.few[i] = tokens;
+                    self.tokens.counts[i] = cache::count(&tokens);
                 }
                 None => self.new.push(place),
             }
@@ -134,9 +134,9 @@ impl Batch {
         for &place in &self.long {
             let i = usize::from(place);
             let word = word(&self.ends, text, start, i);
-            let cached = if word.len() <= CACHED_MAX { cache.long(words::long_key(word)) } else { None };
+            let cached = if word.len() <= CACHED_MAX { engine.cache.long(word) } else { None };
             if let Some(tokens) = cached {
-                self.tokens.set(i, tokens);
+                self.tokens.set(i, &tokens[..usize::from(cache::count(&tokens))]);
             } else if let Some(id) = engine.vocabulary.long(word) {
                 self.tokens.set(i, &[id]);
             } else if word.len() <= SIDE_BY_SIDE_MAX {
@@ -150,7 +150,7 @@ impl Batch {
     }
 
     #[inline(never)]
-    fn merge(&mut self, engine: &Engine, cache: &mut Cache, text: &[u8], start: usize) {
+    fn merge(&mut self, engine: &Engine, text: &[u8], start: usize) {
         if self.new.is_empty() {
             return;
         }
@@ -159,7 +159,7 @@ impl Batch {
         let words = new.iter().map(|&place| (usize::from(place), word(usize::from(place))));
         engine.merges.encode_side_by_side(&engine.atoms, words, work, |i, found| {
             tokens.set(i, found);
-            cache.insert(word(i), found);
+            engine.cache.insert(word(i), found);
         });
     }
 }

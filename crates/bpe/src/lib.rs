@@ -4,11 +4,12 @@
 //! Qwen 2, o200k) and refuses everything else with [`Error::Unsupported`]: it gives the reference's
 //! ids or none. Next to other fast encoders it is built for short start-up (tables can be kept in a
 //! file), bounded memory, linear time in any text, and being one of many threads: it starts none,
-//! has no globals, and a thread's working memory is a [`Scratch`] that the caller owns.
+//! has no globals, what a thread learns of words serves all, and a thread's working memory is a
+//! [`Scratch`] that the caller owns.
 //!
 //! A text goes through these modules in order: `added` finds added tokens, `unicode` says
 //! whether the rest needs normalization, `blocks` (and `pattern` behind it) splits it into
-//! words, `batch` takes them many at a time, `words` knows the words that are tokens and
+//! words, `batch` takes them many at a time, `words` knows the words that are tokens, `cache`
 //! remembers others, and `merges` encodes the words that are left.
 //!
 //! # Unsafe code
@@ -24,6 +25,7 @@ mod blocks;
 mod pattern;
 mod batch;
 mod words;
+mod cache;
 mod merges;
 mod lane;
 mod atoms;
@@ -32,16 +34,16 @@ mod pages;
 use std::borrow::Cow;
 
 use unicode_normalization_alignments::UnicodeNormalization;
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::added::AddedSet;
 use crate::atoms::Atoms;
 use crate::batch::Batch;
 use crate::blocks::Splitter;
+use crate::cache::Cache;
 use crate::definition::Definition;
 use crate::merges::Merges;
 use crate::pattern::Pattern;
-use crate::words::{Cache, Vocabulary};
+use crate::words::Vocabulary;
 
 /// The version of the tables and of the ids that come of them: what was kept under another one is to
 /// be made again. It is raised with every change of either.
@@ -83,7 +85,7 @@ pub enum AddedTokens {
     None,
 }
 
-/// A tokenizer's tables, to be shared by all threads.
+/// A tokenizer's tables, to be shared by all threads, and the words that they met (24 MiB).
 #[derive(Debug)]
 pub struct Engine {
     pattern: Pattern,
@@ -91,32 +93,21 @@ pub struct Engine {
     added: AddedSet,
     added_normalized: AddedSet,
     vocabulary: Vocabulary,
+    cache: Cache,
     merges: Merges,
     atoms: Atoms,
-    /// Of what the engine was made from, so that a scratch notices another engine.
-    fingerprint: u64,
 }
 
-/// A thread's working memory: a cache of words (24 MiB) and buffers.
-///
-/// It serves any engine, one at a time: when the engine changes the cache starts anew.
-#[derive(Debug)]
+/// A thread's working memory. It serves any engine.
+#[derive(Debug, Default)]
 pub struct Scratch {
-    cache: Cache,
     batch: Box<Batch>,
-    fingerprint: Option<u64>,
 }
 
 impl Scratch {
-    /// Empty working memory; most of it is only taken as it fills.
+    /// Empty working memory.
     pub fn new() -> Self {
-        Self { cache: Cache::new(), batch: Box::default(), fingerprint: None }
-    }
-}
-
-impl Default for Scratch {
-    fn default() -> Self {
-        Self::new()
+        Self::default()
     }
 }
 
@@ -127,7 +118,7 @@ impl Engine {
     /// [`Error::Unsupported`] if the engine can't promise the reference's ids, [`Error::Json`] if
     /// `json` is malformed.
     pub fn from_tokenizer_json(json: &str) -> Result<Self, Error> {
-        Ok(Self::new(Definition::from_tokenizer_json(json)?, xxh3_64(json.as_bytes())))
+        Ok(Self::new(Definition::from_tokenizer_json(json)?))
     }
 
     /// Takes the tables from what [`Engine::to_bytes`] returned.
@@ -135,7 +126,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Tables`] if this version of the crate didn't write `file` or it was changed since.
     pub fn from_bytes(file: &[u8]) -> Result<Self, Error> {
-        Ok(Self::new(tables::read(file)?, xxh3_64(file)))
+        Ok(Self::new(tables::read(file)?))
     }
 
     /// The content of a table file, the same on every machine. It is worth its disk space (about
@@ -171,17 +162,17 @@ impl Engine {
         Some([self.bytes_of(merge.left)?, self.bytes_of(merge.right)?].concat())
     }
 
-    fn new(definition: Definition, fingerprint: u64) -> Self {
+    fn new(definition: Definition) -> Self {
         let merges = Merges::new(definition.bytes, &definition.merges, definition.lens);
         Self {
             pattern: definition.pattern,
             nfc: definition.nfc,
             vocabulary: Vocabulary::new(definition.words.iter().map(|(word, id)| (&**word, *id))),
             atoms: Atoms::new(&merges, &definition.merges),
+            cache: Cache::new(),
             merges,
             added: AddedSet::new(definition.added),
             added_normalized: AddedSet::new(definition.added_normalized),
-            fingerprint,
         }
     }
 
@@ -191,12 +182,6 @@ impl Engine {
     /// # Panics
     /// If a single word has 2 GiB or more.
     pub fn encode_into(&self, scratch: &mut Scratch, text: &str, policy: AddedTokens, out: &mut Vec<u32>) {
-        if scratch.fingerprint != Some(self.fingerprint) {
-            if scratch.fingerprint.is_some() {
-                scratch.cache = Cache::new();
-            }
-            scratch.fingerprint = Some(self.fingerprint);
-        }
         let encode_piece = |out: &mut Vec<u32>, piece: &str| {
             let piece = self.normalized(piece);
             split(&self.added_normalized, &piece, policy, out, |out, piece| {
@@ -222,7 +207,7 @@ impl Engine {
             if count == 0 {
                 return;
             }
-            scratch.batch.encode(self, &mut scratch.cache, text, start, count, out);
+            scratch.batch.encode(self, text, start, count, out);
             start = scratch.batch.ends[count - 1];
         }
     }

@@ -22,9 +22,16 @@ pub(crate) struct Table<T> {
 impl<T: Copy> Table<T> {
     /// `len` times `fill`.
     pub(crate) fn new(fill: T, len: usize) -> Self {
+        Self::from_fn(|| fill, len)
+    }
+}
+
+impl<T> Table<T> {
+    /// `len` times what `fill` gives.
+    pub(crate) fn from_fn(fill: impl Fn() -> T, len: usize) -> Self {
         let size = size_of::<T>().max(1);
         if len * size < HUGE / 2 {
-            return Self { all: vec![fill; len], offset: 0 };
+            return Self { all: std::iter::repeat_with(fill).take(len).collect(), offset: 0 };
         }
         // Room to begin at a huge page and to end with one; what isn't touched takes no memory.
         let mut all: Vec<T> = Vec::with_capacity(len + 2 * HUGE.div_ceil(size));
@@ -32,7 +39,7 @@ impl<T: Copy> Table<T> {
         let first = start.next_multiple_of(HUGE);
         let offset = (first - start).div_ceil(size);
         advise(&mut all, first - start, (len * size + size).next_multiple_of(HUGE));
-        all.resize(offset + len, fill);
+        all.resize_with(offset + len, fill);
         Self { all, offset }
     }
 }

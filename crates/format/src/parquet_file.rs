@@ -53,6 +53,29 @@ pub struct ParquetAppender {
     hasher: Hasher,
 }
 
+/// A file that somebody else appends to.
+#[derive(Debug)]
+pub struct Unsynced {
+    path: PathBuf,
+    file: File,
+}
+
+impl Unsynced {
+    /// The file's path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Waits until what has been appended is on the disk.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::DiskFull`].
+    pub fn sync(&self) -> Result<()> {
+        self.file.sync_data().map_err(|error| Error::io("sync", &self.path, error))
+    }
+}
+
 /// A row group with its place in the file.
 #[derive(Debug)]
 struct Placed {
@@ -192,12 +215,13 @@ impl ParquetAppender {
         self.hasher.finish()
     }
 
-    /// Waits until what was appended is on the disk.
+    /// What waits for the disk while this goes on appending.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::DiskFull`].
-    pub fn sync(&mut self) -> Result<()> {
-        self.file.sync_data().map_err(|error| Error::io("sync", &self.path, error))
+    /// [`Error::Io`] where the process has too many files open.
+    pub fn unsynced(&self) -> Result<Unsynced> {
+        let file = self.file.try_clone().map_err(|error| Error::io("open", &self.path, error))?;
+        Ok(Unsynced { path: self.path.clone(), file })
     }
 
     /// Writes the offset indexes and the footer and waits until the file is on the disk.

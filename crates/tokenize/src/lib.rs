@@ -21,6 +21,7 @@ mod pack;
 mod pool;
 mod unit;
 mod shards;
+mod recorder;
 mod grow;
 mod split;
 mod disk;

@@ -6,11 +6,11 @@ use mashbill_format::encode::Compression;
 use mashbill_format::journal::UnitRecord;
 use mashbill_format::layout::{DOCUMENTS, shard_name};
 use mashbill_format::manifest::DataFile;
-use mashbill_format::parquet_file::ParquetAppender;
+use mashbill_format::parquet_file::{ParquetAppender, Unsynced};
 use mashbill_format::row_group::{EncodedRowGroup, RowGroup};
 use mashbill_format::{documents, shard};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// The most that a row group adds to a shard's footer and offset index: with six columns of sixteen pages
 /// it is under 2 KiB.
@@ -41,6 +41,59 @@ impl Written {
     /// The shards that are finished.
     pub(crate) fn finished_shards(&self) -> &[DataFile] {
         &self.finished_shards
+    }
+}
+
+/// The files of a split. Whoever holds them appends to them: the workers take turns.
+#[derive(Debug)]
+pub(crate) struct Files {
+    pub(crate) shards: Shards,
+    pub(crate) documents: DocumentsFile,
+}
+
+/// An encoded row group of a unit, whose turn it is to be written.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) unit: usize,
+    pub(crate) kind: Kind,
+    pub(crate) encoded: EncodedRowGroup,
+}
+
+/// What is in a row group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Rows,
+    Documents,
+}
+
+/// Where a row group went.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) shard: usize,
+    /// The shard that had to be finished for it.
+    pub(crate) finished: Option<DataFile>,
+}
+
+impl Files {
+    /// Appends a row group; gives its place, if it is one of a shard.
+    ///
+    /// # Errors
+    /// An error of writing.
+    pub(crate) fn append(&mut self, group: &Group) -> Result<Option<Place>> {
+        match group.kind {
+            Kind::Rows => self.shards.append(&group.encoded).map(Some),
+            Kind::Documents => self.documents.0.append(&group.encoded).map(|()| None).map_err(Error::from),
+        }
+    }
+
+    /// The files that grow, for somebody else to wait for.
+    ///
+    /// # Errors
+    /// An error of opening them again.
+    pub(crate) fn unsynced(&self) -> Result<impl Iterator<Item = Unsynced>> {
+        let documents = self.documents.0.unsynced()?;
+        let shard = self.shards.growing.as_ref().map(ParquetAppender::unsynced).transpose()?;
+        Ok(shard.into_iter().chain([documents]))
     }
 }
 
@@ -79,11 +132,11 @@ impl Shards {
         Ok(Self { folder: folder.to_owned(), compression, shard_bytes, finished, growing })
     }
 
-    /// Appends a row group; gives the index of its shard, and the shard that had to be finished for it.
+    /// Appends a row group.
     ///
     /// # Errors
     /// An error of writing.
-    pub(crate) fn append(&mut self, group: &EncodedRowGroup) -> Result<(usize, Option<DataFile>)> {
+    pub(crate) fn append(&mut self, group: &EncodedRowGroup) -> Result<Place> {
         let full = self.growing.as_ref().is_some_and(|shard| {
             shard.bytes() + group.meta.bytes() + FOOTER_BYTES_PER_GROUP > self.shard_bytes
         });
@@ -95,15 +148,7 @@ impl Shards {
         }
         let growing = self.growing.as_mut().expect("it was created");
         growing.append(group)?;
-        Ok((index, finished))
-    }
-
-    /// Waits until everything appended is on the disk.
-    ///
-    /// # Errors
-    /// An error of writing.
-    pub(crate) fn sync(&mut self) -> Result<()> {
-        Ok(self.growing.as_mut().map_or(Ok(()), ParquetAppender::sync)?)
+        Ok(Place { shard: index, finished })
     }
 
     /// Finishes the last shard and gives them all.
@@ -141,22 +186,6 @@ impl DocumentsFile {
         } else {
             ParquetAppender::resume(&path, schema, groups)?
         }))
-    }
-
-    /// Appends a row group.
-    ///
-    /// # Errors
-    /// An error of writing.
-    pub(crate) fn append(&mut self, group: &EncodedRowGroup) -> Result<()> {
-        Ok(self.0.append(group)?)
-    }
-
-    /// Waits until everything appended is on the disk.
-    ///
-    /// # Errors
-    /// An error of writing.
-    pub(crate) fn sync(&mut self) -> Result<()> {
-        Ok(self.0.sync()?)
     }
 
     /// Finishes the table.

@@ -1,8 +1,8 @@
 //! One split, from its input file to its finished folder.
 //!
 //! The thread that makes a split computes nothing: it cuts blocks, puts what workers
-//! made of them into order, packs, appends and records. The window of blocks that
-//! are under way bounds the memory.
+//! made of them into order, packs, and says what comes next. Workers write, too, as copying
+//! to the system takes a tenth of all the time. The window of blocks that are under way bounds the memory.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::resume_unwind;
@@ -25,10 +25,11 @@ use crate::error::{Error, Result};
 use crate::grow;
 use crate::pack::{PackedRows, Packer};
 use crate::plan::SplitPlan;
-use crate::pool::{Order, Outcome, Pool};
+use crate::pool::{Order, Outcome, Pool, Worker};
 use crate::read::{Blocks, check_unchanged};
+use crate::recorder::Recorder;
 use crate::run::{Context, Event};
-use crate::shards::{DocumentsFile, Shards, Written};
+use crate::shards::{DocumentsFile, Files, Group, Kind, Place, Shards, Written};
 use crate::tokenizer::{Engine, FastRefused, Sample, Tokenizer};
 use crate::unit::{DocumentTable, OpenUnit};
 
@@ -140,9 +141,15 @@ impl From<mashbill_format::Error> for Stop {
 /// What workers send back.
 enum Reply {
     Block { sequence: u64, block: Result<Box<TokenizedBlock>> },
-    Rows { sequence: u64, unit: usize, group: EncodedRowGroup },
-    Documents { sequence: u64, unit: usize, group: EncodedRowGroup },
+    Encoded { sequence: u64, group: Group },
+    Appended(Result<Box<Appended>>),
     Checked(Result<Option<String>>),
+}
+
+/// Row groups that were written, and the files they were written to.
+struct Appended {
+    files: Files,
+    groups: Vec<(Group, Option<Place>)>,
 }
 
 /// A split that is being made.
@@ -152,8 +159,12 @@ struct Making<'env, 'run> {
     pool: &'run Pool<'env>,
     tokenizer: Arc<Tokenizer>,
     journal: Journal,
-    shards: Shards,
-    documents: DocumentsFile,
+    recorder: Recorder,
+    /// None while a worker writes to them.
+    files: Option<Files>,
+    writing: bool,
+    /// Row groups that wait for the files, in order.
+    ready: Vec<Group>,
     packer: Packer,
     /// Units that are not recorded yet, in order.
     open: VecDeque<OpenUnit>,
@@ -167,10 +178,10 @@ struct Making<'env, 'run> {
     samples: Vec<(String, Vec<u32>)>,
     sender: Sender<Outcome<Reply>>,
     replies: Receiver<Outcome<Reply>>,
-    rows_sent: u64,
-    documents_sent: u64,
-    /// Tasks whose replies have not come.
+    groups_sent: u64,
+    /// Blocks whose replies have not come.
     blocks_pending: usize,
+    /// Row groups that are not written, and other tasks whose replies have not come.
     others_pending: usize,
     started: Instant,
 }
@@ -209,9 +220,14 @@ impl<'env, 'run> Making<'env, 'run> {
             context,
             pool,
             tokenizer: Arc::clone(tokenizer),
+            recorder: Recorder::new(journal.clone()),
             journal,
-            shards: Shards::resume(&files, options.compression, options.shard_bytes, &mut written)?,
-            documents: DocumentsFile::resume(&files, options.compression, &mut written)?,
+            files: Some(Files {
+                shards: Shards::resume(&files, options.compression, options.shard_bytes, &mut written)?,
+                documents: DocumentsFile::resume(&files, options.compression, &mut written)?,
+            }),
+            writing: false,
+            ready: Vec::new(),
             packer: Packer::new(options.max_seq_length, RowLayout::of(options.max_seq_length).rows_per_group),
             open: VecDeque::new(),
             units,
@@ -222,8 +238,7 @@ impl<'env, 'run> Making<'env, 'run> {
             samples: Vec::new(),
             sender,
             replies,
-            rows_sent: 0,
-            documents_sent: 0,
+            groups_sent: 0,
             blocks_pending: 0,
             others_pending: 0,
             started: Instant::now(),
@@ -231,18 +246,28 @@ impl<'env, 'run> Making<'env, 'run> {
     }
 
     fn make(mut self) -> std::result::Result<manifest::Split, Stop> {
-        self.tokenize()?;
+        if let Err(stop) = self.tokenize() {
+            self.await_writer();
+            return Err(stop);
+        }
         check_unchanged(&self.plan.input)?;
         self.finish().map_err(Stop::Failed)
     }
 
-    /// Reads the input to its end; afterwards every unit is recorded.
+    /// Waits until no worker writes to the split's folder, which may be removed next.
+    fn await_writer(&mut self) {
+        while self.writing {
+            let reply = self.replies.recv().expect("this thread keeps a sender");
+            self.writing = !matches!(reply, Ok(Reply::Appended(_)) | Err(_));
+        }
+    }
+
+    /// Reads the input to its end; afterwards every unit is written and recorded.
     fn tokenize(&mut self) -> std::result::Result<(), Stop> {
         let cutting = self.context.cutting();
         let mut blocks = Blocks::open(&self.plan.input, &cutting, self.units.len(), self.key)?;
         let mut ordered_blocks = Ordered::default();
-        let mut ordered_rows = Ordered::default();
-        let mut ordered_documents = Ordered::default();
+        let mut ordered_groups = Ordered::default();
         let mut sent = 0;
         let mut ended = false;
         loop {
@@ -266,7 +291,7 @@ impl<'env, 'run> Making<'env, 'run> {
             }
             if self.blocks_pending == 0 && self.others_pending == 0 {
                 if ended {
-                    return Ok(());
+                    return Ok(self.recorder.finish()?);
                 }
                 continue;
             }
@@ -278,22 +303,28 @@ impl<'env, 'run> Making<'env, 'run> {
                         self.add_block(*block)?;
                     }
                 }
-                Reply::Rows { sequence, unit, group } => {
-                    self.others_pending -= 1;
-                    ordered_rows.put(sequence, (unit, group));
-                    while let Some((unit, group)) = ordered_rows.take() {
-                        let (shard, finished) = self.shards.append(&group)?;
-                        self.unit(unit).written(shard, group.meta, finished);
-                        self.pool.give_back(group.bytes);
+                Reply::Encoded { sequence, group } => {
+                    ordered_groups.put(sequence, group);
+                    while let Some(group) = ordered_groups.take() {
+                        self.ready.push(group);
                     }
+                    self.send_ready();
                 }
-                Reply::Documents { sequence, unit, group } => {
-                    self.others_pending -= 1;
-                    ordered_documents.put(sequence, (unit, group));
-                    while let Some((unit, group)) = ordered_documents.take() {
-                        self.documents.append(&group)?;
-                        self.unit(unit).documents_written(group.meta);
+                Reply::Appended(appended) => {
+                    self.writing = false;
+                    let Appended { files, groups } = *appended?;
+                    for file in files.unsynced()? {
+                        self.recorder.appended(file)?;
                     }
+                    self.files = Some(files);
+                    for (group, place) in groups {
+                        self.others_pending -= 1;
+                        self.unit(group.unit).written(group.encoded.meta, place);
+                        if group.kind == Kind::Rows {
+                            self.pool.give_back(group.encoded.bytes);
+                        }
+                    }
+                    self.send_ready();
                 }
                 Reply::Checked(outcome) => {
                     self.others_pending -= 1;
@@ -387,27 +418,47 @@ impl<'env, 'run> Making<'env, 'run> {
     }
 
     fn send_rows(&mut self, unit: usize, rows: PackedRows) {
-        let sequence = self.rows_sent;
-        self.rows_sent += 1;
-        self.others_pending += 1;
-        self.unit(unit).pending += 1;
         let bytes = self.pool.take_back();
-        self.pool.submit(Order::First, &self.sender, move |worker| {
+        self.send_group(unit, Kind::Rows, move |worker| {
             let group = rows.with_rows(|rows| worker.rows.encode_into(rows, bytes));
             rows.into_ids().for_each(|ids| worker.memory.recycle(ids));
-            Reply::Rows { sequence, unit, group }
+            group
         });
     }
 
     fn send_documents(&mut self, unit: usize, table: DocumentTable) {
-        let sequence = self.documents_sent;
-        self.documents_sent += 1;
+        let row_length = self.context.options.max_seq_length;
+        self.send_group(unit, Kind::Documents, move |worker| table.encode(row_length, &mut worker.documents));
+    }
+
+    fn send_group(
+        &mut self,
+        unit: usize,
+        kind: Kind,
+        encode: impl FnOnce(&mut Worker) -> EncodedRowGroup + Send + 'env,
+    ) {
+        let sequence = self.groups_sent;
+        self.groups_sent += 1;
         self.others_pending += 1;
         self.unit(unit).pending += 1;
-        let row_length = self.context.options.max_seq_length;
-        self.pool.submit(Order::First, &self.sender, move |worker| {
-            let group = table.encode(row_length, &mut worker.documents);
-            Reply::Documents { sequence, unit, group }
+        self.pool.submit(Order::First, &self.sender, move |worker| Reply::Encoded {
+            sequence,
+            group: Group { unit, kind, encoded: encode(worker) },
+        });
+    }
+
+    /// Has the row groups that are ready appended, unless a worker is at it.
+    fn send_ready(&mut self) {
+        if self.ready.is_empty() {
+            return;
+        }
+        let Some(mut files) = self.files.take() else { return };
+        self.writing = true;
+        let ready = std::mem::take(&mut self.ready);
+        self.pool.submit(Order::First, &self.sender, move |_| {
+            let groups = ready.into_iter().map(|group| files.append(&group).map(|place| (group, place)));
+            let groups: Result<Vec<_>> = groups.collect();
+            Reply::Appended(groups.map(|groups| Box::new(Appended { files, groups })))
         });
     }
 
@@ -434,16 +485,14 @@ impl<'env, 'run> Making<'env, 'run> {
         &mut self.open[index - first]
     }
 
-    /// Records the units that are written, in order.
+    /// Has the units that are written recorded, in order.
     fn record_units(&mut self) -> Result<()> {
         while self.open.front().is_some_and(OpenUnit::is_written) {
             let unit = self.open.pop_front().expect("it was just seen");
             let index = unit.index;
             let record = unit.into_record();
-            self.shards.sync()?;
-            self.documents.sync()?;
-            self.journal.record(index, &record)?;
             self.units.push(summary(&record, self.units.last()));
+            self.recorder.record(index, record)?;
         }
         Ok(())
     }
@@ -454,14 +503,15 @@ impl<'env, 'run> Making<'env, 'run> {
         let full_rows: u64 = self.units.iter().map(|unit| unit.rows).sum();
         let mut last_rows = 0;
         let mut encoder = self.context.row_group_encoder();
+        let Files { mut shards, documents } = self.files.take().expect("no worker has them any more");
         for unit in 0..self.units.len() {
             let Tail { tokens, pieces } = self.recorded(unit)?.tail;
             for rows in self.packer.push(&Arc::new(tokens), pieces) {
-                last_rows += self.append_last(&rows, &mut encoder)?;
+                last_rows += append_last(&rows, &mut encoder, &mut shards)?;
             }
         }
         if let Some(rows) = self.packer.end_split() {
-            last_rows += self.append_last(&rows, &mut encoder)?;
+            last_rows += append_last(&rows, &mut encoder, &mut shards)?;
         }
         let sequences = full_rows + last_rows;
         let tokens = self.totals.ledger.tokens();
@@ -478,8 +528,8 @@ impl<'env, 'run> Making<'env, 'run> {
             bytes: self.units.iter().map(|unit| unit.bytes).sum(),
             checksum: hasher.finish(),
         };
-        let shard_files = self.shards.finish()?;
-        let documents = self.documents.finish()?;
+        let shard_files = shards.finish()?;
+        let documents = documents.finish()?;
         let split = manifest::Split {
             path: self.context.output.split(&self.plan.input.split).display().to_string(),
             shards: shard_files.len() as u64,
@@ -539,12 +589,12 @@ impl<'env, 'run> Making<'env, 'run> {
         let missing = mashbill_format::Error::Damaged { path, what: "the record is gone".into() };
         Ok(self.journal.unit(unit)?.ok_or(missing)?)
     }
+}
 
-    fn append_last(&mut self, rows: &PackedRows, encoder: &mut RowGroupEncoder) -> Result<u64> {
-        let group = rows.with_rows(|rows| encoder.encode(rows));
-        self.shards.append(&group)?;
-        Ok(rows.count() as u64)
-    }
+fn append_last(rows: &PackedRows, encoder: &mut RowGroupEncoder, shards: &mut Shards) -> Result<u64> {
+    let group = rows.with_rows(|rows| encoder.encode(rows));
+    shards.append(&group)?;
+    Ok(rows.count() as u64)
 }
 
 /// What the manifest says of a unit, which follows `before`.

@@ -7,6 +7,7 @@ use mashbill_format::manifest::{DataFile, FORMAT_VERSION};
 use mashbill_format::row_group::{EncodedRowGroup, RowGroup};
 
 use crate::block::{BlockDocuments, TokenizedBlock};
+use crate::shards::Place;
 
 /// Documents in a row group of the document table, where the unit has as many; a group ends with a block.
 const DOCUMENTS_PER_GROUP: usize = 1 << 16;
@@ -103,16 +104,15 @@ impl OpenUnit {
         self.tokens
     }
 
-    /// A row group of the unit stands in shard `shard`; to make room for it `finished` was finished.
-    pub(crate) fn written(&mut self, shard: usize, group: RowGroup, finished: Option<DataFile>) {
-        self.row_groups.push((shard, group));
-        self.finished_shards.extend(finished);
-        self.pending -= 1;
-    }
-
-    /// A row group of the unit's documents stands in the document table.
-    pub(crate) fn documents_written(&mut self, group: RowGroup) {
-        self.documents.push(group);
+    /// A row group of the unit is written: in a shard, or in the document table.
+    pub(crate) fn written(&mut self, group: RowGroup, place: Option<Place>) {
+        match place {
+            Some(Place { shard, finished }) => {
+                self.row_groups.push((shard, group));
+                self.finished_shards.extend(finished);
+            }
+            None => self.documents.push(group),
+        }
         self.pending -= 1;
     }
 
