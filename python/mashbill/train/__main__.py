@@ -1,14 +1,11 @@
 """`python -m mashbill.train --config configs/train_direct.yaml`, which is `mashbill train --config …`."""
 
 import argparse
+import contextlib
 import importlib.util
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from mashbill.train.config import Config
 
 NEEDED = ("torch", "transformers", "safetensors", "yaml", "tensorboard")
 
@@ -43,26 +40,17 @@ def main(arguments: list[str] | None = None) -> int:
     if given.config is None:
         parser.error("`--config FILE` is missing; configs/train_direct.yaml is an example")
     try:
-        return train(config.read(given.config, given.set), given.quiet)
+        read = config.read(given.config, given.set)
+        # Torch takes seconds to load: a mistake in the file is told before.
+        from mashbill.train.trainer import Run
+
+        with contextlib.closing(Run(read, given.quiet)) as run:
+            return run.train()
     except TrainError as error:
         print(f"error: {error}\nhint: {error.hint}", file=sys.stderr)
         return error.code
     except KeyboardInterrupt:
         return 130
-
-
-def train(config: "Config", quiet: bool) -> int:
-    """Runs `config` to its end."""
-    from transformers.utils import logging
-
-    from mashbill.train.trainer import Run
-
-    logging.disable_progress_bar()
-    run = Run(config, quiet)
-    try:
-        return run.train()
-    finally:
-        run.close()
 
 
 if __name__ == "__main__":

@@ -9,9 +9,11 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,6 +23,10 @@ from mashbill.train.config import Config
 from mashbill.train.error import TrainError
 
 IGNORED = -100
+
+Batch = dict[str, Tensor]
+"""Rows × row length: `input_ids`, `labels` (the token after each; -100: none), and `position_ids` in documents where
+those are masked."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +39,8 @@ class Data:
     tokenizer_files: dict[str, str]
     bos_id: int | None
     eos_id: int | None
-    held_out: list[range]
-    """Rows of the dataset whose targets training does not see."""
+    held_out: dict[str, int]
+    """How many of a split's first rows training does not see, where not documents are held out but rows."""
 
 
 @dataclass(frozen=True)
@@ -45,25 +51,6 @@ class HeldOut:
     rows: int
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Rows × row length: ids, the token after each (-100: none), and positions in documents where they are masked."""
-
-    input_ids: Tensor
-    labels: Tensor
-    position_ids: Tensor | None
-
-    def rows(self, start: int, end: int) -> "Batch":
-        """Some of the rows."""
-        positions = None if self.position_ids is None else self.position_ids[start:end]
-        return Batch(self.input_ids[start:end], self.labels[start:end], positions)
-
-    def to(self, device: torch.device) -> "Batch":
-        """On a device, copied while it computes."""
-        positions = None if self.position_ids is None else self.position_ids.to(device, non_blocking=True)
-        return Batch(self.input_ids.to(device, non_blocking=True), self.labels.to(device, non_blocking=True), positions)
-
-
 class Batches:
     """The training batches of a process, epoch after epoch; the state is that of the last one taken."""
 
@@ -72,7 +59,9 @@ class Batches:
             (each.from_step, each.weights, "ramp") if each.ramp else (each.from_step, each.weights)
             for each in config.mix or []
         ]
-        self.held_out = data.held_out
+        splits = data.dataset.splits
+        self.first_rows = np.cumsum([0, *(split.rows for split in splits)])
+        self.first_seen = self.first_rows[:-1] + [data.held_out.get(split.name, 0) for split in splits]
         try:
             self.loader = DataLoader(
                 data.dataset,
@@ -95,23 +84,22 @@ class Batches:
                 str(error), "see `mix` and `batch_tokens`, or begin anew with another `output_path`"
             ) from error
         self.steps_per_epoch = max(1, len(data.dataset) // (rows * world_size))
-        self.iterator = iter(self.loader)
+        self.endless = chain.from_iterable(repeat(self.loader))
 
-    def next(self) -> Batch:
-        """The next batch."""
+    def next(self) -> tuple[Batch, list[float]]:
+        """The next batch, and how many real tokens of each split are in it."""
         try:
-            taken = next(self.iterator, None)
-            while taken is None:
-                self.iterator = iter(self.loader)
-                taken = next(self.iterator, None)
+            taken = next(self.endless)
         except MashbillError as error:
             raise TrainError(
                 str(error), "`mashbill verify` says what else is damaged; then give the same command again", 3
             ) from error
-        for index, row in enumerate(taken.rows.tolist()):
-            if any(row in rows for rows in self.held_out):
-                taken["labels"][index] = IGNORED
-        return _batch(taken)
+        rows = taken.rows.astype(np.int64)
+        split = np.searchsorted(self.first_rows, rows, side="right") - 1
+        seen = rows >= self.first_seen[split]
+        taken["labels"][torch.from_numpy(~seen)] = IGNORED
+        tokens = np.bincount(split, _real_tokens(taken) * seen, len(self.first_seen))
+        return _batch(taken), tokens.tolist()
 
     def state_dict(self) -> Any:
         """Where to go on."""
@@ -120,26 +108,31 @@ class Batches:
 
 def open_all(config: Config, rank: int, quiet: bool) -> tuple[Data, dict[str, HeldOut]]:
     """The training data, and by split what is measured on."""
-    train = _folder(config.train_data_path, config, rank, quiet)
-    dataset = _open(train, config.pretokenized_splits)
-    held_out: dict[str, HeldOut] = {}
-    rows: list[range] = []
-    if config.val_data_path and Path(config.val_data_path).resolve() == Path(config.train_data_path).resolve():
-        first = 0
-        for split in dataset.splits:
-            count = min(split.rows - 1, max(1, round(split.rows * config.validation.held_out)))
-            if count > 0:
-                rows.append(range(first, first + count))
-                held_out[split.name] = HeldOut(_open(train, [split.name]), min(count, config.validation.rows))
-            first += split.rows
+    path = Path(config.train_data_path)
+    from_itself = config.val_data_path is not None and Path(config.val_data_path).resolve() == path.resolve()
+    folder = _folder(path, "tokenized", config, rank, quiet)
+    dataset = _open(folder, config.pretokenized_splits)
+    data = _described(dataset, config)
+    measured = folder
+    if from_itself:
+        share = config.validation.held_out
+        rows = {each.name: min(each.rows - 1, max(1, round(each.rows * share))) for each in dataset.splits}
+        data.held_out.update(rows)
         if rank == 0:
-            said = f"{sum(map(len, rows)):,} rows are held out for validation"
+            said = f"{sum(rows.values()):,} rows are held out for validation"
             print(f"note: {said}; what follows of a document that one cuts off may leak", file=sys.stderr)
     elif config.val_data_path is not None:
-        folder = _folder(config.val_data_path, config, rank, quiet)
-        for split in _open(folder, None).splits:
-            held_out[split.name] = HeldOut(_open(folder, [split.name]), min(split.rows, config.validation.rows))
-    return _described(dataset, config, rows), held_out
+        measured = _folder(Path(config.val_data_path), "tokenized_validation", config, rank, quiet)
+        rows = {each.name: each.rows for each in _open(measured, None).splits}
+        if _manifest(measured)["tokenizer_identity"]["sha256"] != data.tokenizer_sha256:
+            said = f"`{measured}` was made with another tokenizer than `{folder}`"
+            raise TrainError(said, f"tokenize it with `{data.tokenizer}`, or take another `val_data_path`")
+    else:
+        rows = {}
+    most = config.validation.rows
+    return data, {
+        split: HeldOut(_open(measured, [split]), min(count, most)) for split, count in rows.items() if count > 0
+    }
 
 
 def validation_batches(held_out: HeldOut, config: Config, rank: int, world_size: int) -> Iterator[Batch]:
@@ -165,21 +158,21 @@ def validation_batches(held_out: HeldOut, config: Config, rank: int, world_size:
             return
 
 
-def _folder(path: str, config: Config, rank: int, quiet: bool) -> Path:
+def _folder(path: Path, name: str, config: Config, rank: int, quiet: bool) -> Path:
     """The tokenized folder; text is tokenized by the first process, into the run's folder."""
-    if not Path(path).exists():
+    if not path.exists():
         raise TrainError(
             f"`{path}` does not exist", "correct `train_data_path` and `val_data_path`, or `--set train_data_path=…`"
         )
     if config.use_pretokenized_data:
-        return Path(path)
+        return path
     if config.tokenizer is None or config.max_seq_length is None:
         raise TrainError("`use_pretokenized_data: false` needs `tokenizer` and `max_seq_length`", "add both")
-    output = Path(config.output_path) / "tokenized" / Path(path).name
+    output = Path(config.output_path) / name
     if rank == 0:
         print(f"tokenizing {path} into {output}", file=sys.stderr)
-        command = ["mashbill", "tokenize", "--input", path, "--output", str(output), "--recursive", "--skip-existing"]
-        command += ["--tokenizer", config.tokenizer, "--max-seq-length", str(config.max_seq_length)]
+        command = ["mashbill", "tokenize", "--input", str(path), "--output", str(output), "--recursive"]
+        command += ["--skip-existing", "--tokenizer", config.tokenizer, "--max-seq-length", str(config.max_seq_length)]
         code = _mashbill.run(command + (["--quiet"] if quiet else []), sys.executable)
         if code:
             raise TrainError(f"`{path}` could not be tokenized", "see above; then give the same command again", code)
@@ -198,28 +191,35 @@ def _open(folder: Path, splits: list[str] | None) -> Dataset:
         raise TrainError(str(error), f"`mashbill verify {folder}` says what is there") from error
 
 
-def _described(dataset: Dataset, config: Config, held_out: list[range]) -> Data:
-    manifest = json.loads((dataset.folder / "manifest.json").read_text(encoding="utf-8"))
+def _manifest(folder: Path) -> Any:
+    return json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+
+
+def _described(dataset: Dataset, config: Config) -> Data:
+    manifest = _manifest(dataset.folder)
     identity = manifest["tokenizer_identity"]
     name = config.tokenizer or manifest["tokenizer"]
+    elsewhere = "name the right one with `--set tokenizer=…`"
     try:
         files = _mashbill.tokenizer_files(name)
     except ValueError as error:
-        raise TrainError(
-            f"the data's tokenizer is not here: {error}", "name its folder with `--set tokenizer=…`"
-        ) from error
+        raise TrainError(f"the data's tokenizer is not here: {error}", elsewhere) from error
     if sha256(files["tokenizer.json"].encode()).hexdigest() != identity["sha256"]:
-        raise TrainError(
-            f"`{name}` is another tokenizer than the data's", "name the right one with `--set tokenizer=…`"
-        )
+        raise TrainError(f"`{name}` is another tokenizer than the data's", elsewhere)
     special = {role: identity[role] for role in ("bos", "eos", "pad")}
     tokens = {f"{role}_token": token["token"] for role, token in special.items() if token is not None}
     about = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": dataset.row_length, **tokens}
     files.setdefault("tokenizer_config.json", json.dumps(about, indent=1))
     ids = {role: None if token is None else int(token["id"]) for role, token in special.items()}
-    return Data(dataset, name, identity["sha256"], files, ids["bos"], ids["eos"], held_out)
+    return Data(dataset, name, identity["sha256"], files, ids["bos"], ids["eos"], {})
+
+
+def _real_tokens(taken: Any) -> Any:
+    """The tokens of each row, without padding."""
+    if taken.seq_lens is None:
+        return taken["attention_mask"].sum(1).numpy()
+    return np.add.reduceat(taken.seq_lens, np.cumsum(taken.pieces_in_row, dtype=np.int64) - taken.pieces_in_row)
 
 
 def _batch(taken: Any) -> Batch:
-    positions = taken.get("position_ids")
-    return Batch(taken["input_ids"], taken["labels"], None if positions is None else positions.long())
+    return {name: taken[name] for name in ("input_ids", "labels", "position_ids") if name in taken}

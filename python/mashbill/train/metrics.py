@@ -18,10 +18,13 @@ class Metrics:
         self.steps = steps
         self.first_step = first_step
         self.quiet = quiet
-        self.path = folder / "metrics.jsonl"
-        kept = _records_before(self.path, first_step)
-        self.path.write_text("".join(f"{json.dumps(each)}\n" for each in kept), encoding="utf-8")
-        self.file = self.path.open("a", encoding="utf-8", buffering=1)
+        path, kept = folder / "metrics.jsonl", folder / ".metrics.tmp"
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+        # A kill may have cut off the last line.
+        whole = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] < first_step]
+        kept.write_text("".join(whole), encoding="utf-8")
+        kept.replace(path)
+        self.file = path.open("a", encoding="utf-8", buffering=1)
         self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step)
         self.live = sys.stderr.isatty()
         self.started = self.spoken = time.monotonic()
@@ -55,12 +58,9 @@ class Metrics:
     def _write(self, record: dict[str, Any]) -> None:
         self.file.write(json.dumps(record) + "\n")
         for name, value in record.items():
-            values = (
-                {f"{name}/{key}": each for key, each in value.items()} if isinstance(value, dict) else {name: value}
-            )
-            for tag, each in values.items():
-                if tag != "step":
-                    self.board.add_scalar(tag, each, record["step"])
+            by_split = value if isinstance(value, dict) else {"": value}
+            for split, each in by_split.items():
+                self.board.add_scalar(f"{name}/{split}" if split else name, each, record["step"])
 
     def _say(self, record: dict[str, Any], now: float) -> None:
         done = record["step"] + 1
@@ -70,21 +70,6 @@ class Metrics:
             f"waiting for data {100 * record['loader_wait']:.1f} %  {_duration(left)} left"
         )
         print(f"\r\x1b[K{text}" if self.live else text, end="" if self.live else "\n", file=sys.stderr, flush=True)
-
-
-def _records_before(path: Path, step: int) -> list[dict[str, Any]]:
-    if not path.exists():
-        return []
-    records = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError:
-            # The line that a kill cut off.
-            break
-        if record["step"] < step:
-            records.append(record)
-    return records
 
 
 def _duration(seconds: float) -> str:

@@ -24,19 +24,13 @@ def build(config: Config, data: Data) -> Any:
     if config.model.llama is None:
         return load(str(config.model.start_from), config.model.attention)
     torch.manual_seed(config.seed)
-    shape = config.model.llama
     llama = LlamaConfig(
         vocab_size=data.dataset.vocabulary_size,
         max_position_embeddings=data.dataset.row_length,
-        hidden_size=shape.hidden_size,
-        intermediate_size=shape.intermediate_size,
-        num_hidden_layers=shape.num_hidden_layers,
-        num_attention_heads=shape.num_attention_heads,
-        num_key_value_heads=shape.num_key_value_heads,
-        rope_parameters={"rope_type": "default", "rope_theta": shape.rope_theta},
-        tie_word_embeddings=shape.tie_word_embeddings,
         bos_token_id=data.bos_id,
         eos_token_id=data.eos_id,
+        rope_parameters={"rope_type": "default", "rope_theta": config.model.llama.rope_theta},
+        **config.model.llama.model_dump(exclude={"rope_theta"}),
     )
     return AutoModelForCausalLM.from_config(llama, attn_implementation=config.model.attention)
 
@@ -64,7 +58,9 @@ class Objective(nn.Module):
         for each in (model, *self.teacher):
             _check_head(each)
 
-    def forward(self, input_ids: Tensor, labels: Tensor, position_ids: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        self, input_ids: Tensor, labels: Tensor, position_ids: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """`input_ids`, `labels` (shifted: the token after each) and `position_ids` are rows × row length."""
         hidden = hidden_states(self.model, input_ids, position_ids)
         taught = None
@@ -72,14 +68,14 @@ class Objective(nn.Module):
             with torch.no_grad():
                 taught = hidden_states(teacher, input_ids, position_ids)
         flat = labels.reshape(-1)
-        entropy = torch.zeros((), device=flat.device)
-        divergence = torch.zeros((), device=flat.device)
+        # One chunk's logits are as small when they are kept, and need not be computed again.
+        keep = flat.numel() <= CHUNK_TOKENS
+        sums = []
         for start in range(0, flat.numel(), CHUNK_TOKENS):
             part = slice(start, start + CHUNK_TOKENS)
-            teacher_part = None if taught is None else taught[part]
-            ce, kl = checkpoint(self._chunk, hidden[part], flat[part], teacher_part, use_reentrant=False)
-            entropy = entropy + ce
-            divergence = divergence + kl
+            given = hidden[part], flat[part], None if taught is None else taught[part]
+            sums.append(self._chunk(*given) if keep else checkpoint(self._chunk, *given, use_reentrant=False))
+        entropy, divergence = (torch.stack(each).sum() for each in zip(*sums, strict=True))
         loss = (1 - self.weight) * entropy + self.weight * divergence
         return loss, entropy.detach(), divergence.detach()
 

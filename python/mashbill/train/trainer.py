@@ -15,6 +15,7 @@ from typing import Any
 import torch
 import torch.distributed as distributed
 from torch.nn.parallel import DistributedDataParallel
+from transformers.utils import logging
 
 from mashbill.train import checkpoint, checks, data, model, optimizer
 from mashbill.train import config as configuration
@@ -58,13 +59,14 @@ class Run:
     """A training run."""
 
     def __init__(self, config: Config, quiet: bool) -> None:
+        logging.disable_progress_bar()
         self.config = config
         self.processes = Processes()
         self.folder = Path(config.output_path)
         self.checkpoints = self.folder / "checkpoints"
         self.stopping = False
         before = checkpoint.latest(self.checkpoints)
-        record: dict[str, Any] = checkpoint.record(before) if before else {"step": 0, "loader": None, "tokens": 0}
+        record: dict[str, Any] = checkpoint.record(before) if before else {"step": 0, "loader": None}
 
         torch.manual_seed(config.seed + self.processes.rank)
         self.train_data, self.validation_data = data.open_all(config, self.processes.rank, quiet)
@@ -75,7 +77,8 @@ class Run:
         )
         self.steps = config.steps or self.loader.steps_per_epoch
         self.step: int = record["step"]
-        self.tokens: int = record["tokens"]
+        splits = self.train_data.dataset.splits
+        self.tokens: dict[str, int] = record.get("tokens_by_split") or {split.name: 0 for split in splits}
 
         trained = model.load(str(before), config.model.attention) if before else model.build(config, self.train_data)
         teacher = model.load(config.teacher.model, config.model.attention) if config.teacher else None
@@ -92,9 +95,7 @@ class Run:
         if self.processes.world_size > 1:
             self.replica = DistributedDataParallel(self.objective)
         bf16 = config.precision == "bf16" or (config.precision == "auto" and self.processes.device.type == "cuda")
-        self.precision = (
-            torch.autocast(self.processes.device.type, torch.bfloat16) if bf16 else contextlib.nullcontext()
-        )
+        self.precision = torch.autocast(self.processes.device.type, torch.bfloat16, enabled=bf16)
         if config.document_mask:
             with self.precision:
                 model.check_documents(self.trained, self.processes.device)
@@ -128,20 +129,21 @@ class Run:
     def _step(self) -> bool:
         """One optimizer step; whether some process was asked to stop."""
         started = time.monotonic()
-        batch = self.loader.next()
+        batch, tokens = self.loader.next()
         waited = time.monotonic() - started
-        count, stop, tokens = self.processes.sum(
-            [float((batch.labels != data.IGNORED).sum()), float(self.stopping), float(batch.input_ids.numel())]
-        )
-        micro = self.config.micro_batch_rows
-        starts = range(0, len(batch.input_ids), micro)
+        bearing = float((batch["labels"] != data.IGNORED).sum())
+        count, stop, *tokens = self.processes.sum([bearing, float(self.stopping), *tokens])
+        rows, micro, replica = len(batch["labels"]), self.config.micro_batch_rows, self.replica
         sums = torch.zeros(3, device=self.processes.device)
-        for start in starts:
-            part = batch.rows(start, start + micro).to(self.processes.device)
-            ends = start + micro >= len(batch.input_ids)
-            with self._without_exchange() if not ends else contextlib.nullcontext():
+        for start in range(0, rows, micro):
+            # Gradients are exchanged after the last micro-batch only.
+            exchange: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
+            if isinstance(replica, DistributedDataParallel) and start + micro < rows:
+                exchange = replica.no_sync()
+            with exchange:
+                part = self._on_device({name: each[start : start + micro] for name, each in batch.items()})
                 with self.precision:
-                    loss, ce, kl = self.replica(part.input_ids, part.labels, part.position_ids)
+                    loss, ce, kl = replica(**part)
                 # DistributedDataParallel takes the mean over processes; the sum is wanted.
                 (loss * (self.processes.world_size / max(count, 1.0))).backward()
             sums += torch.stack([loss.detach(), ce, kl])
@@ -153,15 +155,17 @@ class Run:
         self.optimizer.zero_grad(set_to_none=True)
         loss, ce, kl = (each / max(count, 1.0) for each in self.processes.sum(sums.tolist()))
         seconds = time.monotonic() - started
-        self.tokens += int(tokens)
+        for split, more in zip(self.tokens, tokens, strict=True):
+            self.tokens[split] += int(more)
         if self.metrics:
             record = {
                 "step": self.step,
                 "loss": loss,
                 "learning_rate": rate,
                 "gradient_norm": float(norm),
-                "tokens": self.tokens,
-                "tokens_per_second": tokens / seconds,
+                "tokens": sum(self.tokens.values()),
+                "tokens_by_split": self.tokens,
+                "tokens_per_second": sum(tokens) / seconds,
                 "loader_wait": waited / seconds,
             }
             if self.config.teacher:
@@ -170,10 +174,9 @@ class Run:
         self.step += 1
         return stop > 0
 
-    def _without_exchange(self) -> contextlib.AbstractContextManager[Any]:
-        """Gradients are exchanged after the last micro-batch only."""
-        replica = self.replica
-        return replica.no_sync() if isinstance(replica, DistributedDataParallel) else contextlib.nullcontext()
+    def _on_device(self, batch: data.Batch) -> data.Batch:
+        """Copied while the device computes."""
+        return {name: each.to(self.processes.device, non_blocking=True) for name, each in batch.items()}
 
     @torch.no_grad()
     def _validate(self) -> None:
@@ -182,11 +185,9 @@ class Run:
         for split, held_out in self.validation_data.items():
             total = count = 0.0
             for batch in data.validation_batches(held_out, self.config, self.processes.rank, self.processes.world_size):
-                part = batch.to(self.processes.device)
                 with self.precision:
-                    _, ce, _ = self.objective(part.input_ids, part.labels, part.position_ids)
-                total += float(ce)
-                count += float((batch.labels != data.IGNORED).sum())
+                    total += float(self.objective(**self._on_device(batch))[1])
+                count += float((batch["labels"] != data.IGNORED).sum())
             total, count = self.processes.sum([total, count])
             losses[split] = total / max(count, 1.0)
         self.trained.train()
@@ -202,7 +203,7 @@ class Run:
                 "schedule": self.schedule.state_dict(),
                 "random": generators,
             }
-            about = {"step": self.step, "tokens": self.tokens, "loader": self.loader.state_dict()}
+            about = {"step": self.step, "tokens_by_split": self.tokens, "loader": self.loader.state_dict()}
             try:
                 keep = self.config.checkpoints.keep
                 tokenizer = self.train_data.tokenizer_files

@@ -3,14 +3,17 @@
 import contextlib
 import io
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import torch
 import yaml
 from mashbill.train.__main__ import main
@@ -82,11 +85,25 @@ class Run:
     def losses(self) -> dict[int, float]:
         return {record["step"]: record["loss"] for record in self.records() if "loss" in record}
 
+    def tokens(self) -> dict[int, dict[str, int]]:
+        return {record["step"]: record["tokens_by_split"] for record in self.records() if "loss" in record}
+
     def validation(self) -> dict[int, dict[str, float]]:
         return {record["step"]: record["validation"] for record in self.records() if "validation" in record}
 
     def checkpoint(self) -> Path:
         return sorted((self.output / "checkpoints").glob("step_*"))[-1]
+
+
+def unigram_entropy(tokenized: Path) -> float:
+    """The entropy in nats of how often each id stands in the rows of a folder, padding left out."""
+    counts: Counter[int] = Counter()
+    for shard in tokenized.glob("*/shard_*.parquet"):
+        table = pq.read_table(shard)
+        for ids, mask in zip(table["input_ids"].to_pylist(), table["attention_mask"].to_pylist(), strict=True):
+            counts.update(ids[: sum(mask)])
+    shares = [count / counts.total() for count in counts.values()]
+    return -sum(share * math.log(share) for share in shares)
 
 
 def direct(folder: Path, data: Path, **changes: Any) -> Run:

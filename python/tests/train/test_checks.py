@@ -98,6 +98,13 @@ def test_a_teacher_with_another_tokenizer(tokenized: Path, tokenizer: Path, tmp_
     assert "has another tokenizer than the data" in error
 
 
+def test_validation_data_of_another_tokenizer(records: Path, tokenized: Path, tmp_path: Path) -> None:
+    other = tokenize(records, tmp_path / "other", "gpt2", "--max-seq-length", "64")
+    error, hint = refused(direct(tmp_path, tokenized, val_data_path=str(other)))
+    assert error == f"`{other}` was made with another tokenizer than `{tokenized}`"
+    assert "val_data_path" in hint
+
+
 def test_without_torch(tokenized: Path, tmp_path: Path) -> None:
     run = direct(tmp_path, tokenized)
     hide = "import sys; sys.modules['torch'] = None; import importlib.util as u; f = u.find_spec; "
