@@ -52,9 +52,9 @@ def markdown(results: Results, job: Job, program: Path, peers: list[str], comman
         f"`{command_line}`",
         f"{size / MEGABYTE:.1f} MB of JSONL (MB = 10^6 bytes of input), rows of {job.row_length:,} tokens, "
         f"{systems.WORKERS} workers. Medians of {rounds} rounds; CPU = user + system time of all processes.",
-        _table(_speed_header(), _speed_rows(results, size, peers)),
+        table(_speed_header(), _speed_rows(results, size, peers)),
         "Ratios of neighboring runs: median (least to greatest).",
-        _table(["what", "ratio"], _ratio_rows(results, peers)),
+        table(["what", "ratio"], _ratio_rows(results, peers)),
         "\n".join(f"- {line}" for line in _circumstances(program, peers)),
     ]
     return "\n\n".join(parts) + "\n"
@@ -139,7 +139,8 @@ def _spread(fractions: Iterable[tuple[float, float]]) -> str:
     return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
-def _table(header: list[str], rows: Iterable[list[str]]) -> str:
+def table(header: list[str], rows: Iterable[list[str]]) -> str:
+    """A table whose numbers stand at the right."""
     ruler = ["---", *("---:" for _ in header[1:])]
     return "\n".join(f"| {' | '.join(row)} |" for row in [header, ruler, *rows])
 
@@ -148,18 +149,24 @@ def _circumstances(program: Path, peers: list[str]) -> Iterable[str]:
     version = subprocess.run([str(program), "--version"], check=True, stdout=subprocess.PIPE, text=True).stdout
     lock = (systems.BENCHES / "Cargo.lock").read_text(encoding="utf-8")
     fastokens = re.search(r'name = "fastokens"\nversion = "(.+)"', lock)
-    yield f"{version.strip()}, repository at {_commit()}; fastokens {fastokens.group(1) if fastokens else 'unknown'}"
+    yield f"{version.strip()}, repository at {commit()}; fastokens {fastokens.group(1) if fastokens else 'unknown'}"
     for name in peers:
         yield f"`{name}`: {systems.versions_of(name)}"
+    yield machine()
+    yield f"load average over the last minute: {os.getloadavg()[0]:.1f} (two workers alone make 2)"
+
+
+def machine() -> str:
+    """What it was measured on."""
     cpu = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     model = cpu.group(1) if cpu else platform.machine()
     cores = f"{len(os.sched_getaffinity(0))} cores of {model}"
-    yield f"{cores}, {memory:.0f} GiB, {platform.system()} {platform.release()}"
-    yield f"load average over the last minute: {os.getloadavg()[0]:.1f} (two workers alone make 2)"
+    return f"{cores}, {memory:.0f} GiB, {platform.system()} {platform.release()}"
 
 
-def _commit() -> str:
+def commit() -> str:
+    """The repository's commit."""
     command = ["git", "-C", str(systems.REPOSITORY), "describe", "--always", "--dirty"]
     found = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     return found.stdout.strip() or "unknown"

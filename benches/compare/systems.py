@@ -124,7 +124,7 @@ def peer(job: Job, name: str) -> System:
         label += ", tokenizers 1.0 release candidate called directly" if name == "datasets-rc" else ""
         options |= {"--input": job.input, "--row-length": job.row_length, "--library": library}
     words = (str(word) for pair in options.items() for word in pair)
-    python = _environment_of(name)
+    python = environment_of(name)
     return System(
         name=name,
         label=label,
@@ -178,20 +178,22 @@ def eos_token_of(tokenizer: Path) -> str:
     return named[0]
 
 
-def versions_of(name: str) -> str:
+PACKAGES = ("datasets", "datatrove", "transformers", "tokenizers", "pyarrow")
+
+
+def versions_of(name: str, packages: tuple[str, ...] = PACKAGES) -> str:
     """The versions of what counts in a peer's environment."""
-    packages = ("datasets", "datatrove", "transformers", "tokenizers", "pyarrow")
     script = (
         "import importlib.metadata as m, json, platform, sys\n"
         "found = {d.metadata['Name']: d.version for d in m.distributions()}\n"
         "print(json.dumps({'Python': platform.python_version()} | {n: found[n] for n in sys.argv[1:] if n in found}))"
     )
-    python = _environment_of(name)
+    python = environment_of(name)
     output = subprocess.run([str(python), "-c", script, *packages], check=True, stdout=subprocess.PIPE, text=True)
     return ", ".join(f"{package} {version}" for package, version in json.loads(output.stdout).items())
 
 
-def _environment_of(name: str) -> Path:
+def environment_of(name: str) -> Path:
     """The Python of the peer's virtual environment, made from its lock where it is not there or out of date."""
     folder, lock = BENCHES / f".venv-{name}", COMPARE / f"requirements-{name}.lock"
     python, stamp = folder / "bin" / "python", folder / "stamp"

@@ -4,9 +4,25 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
-__all__ = ["Batches", "MashbillError", "Rows", "ShardError", "StateError", "__version__", "run", "tokenizer_files"]
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "Batches",
+    "MashbillError",
+    "Rows",
+    "ShardError",
+    "StateError",
+    "__version__",
+    "curriculum",
+    "run",
+    "tokenizer_files",
+]
 
 __version__: str
+
+def curriculum() -> dict[str, float]:
+    """The shares of tokens that the curriculum's categories are to have, in percent, by name."""
 
 def run(arguments: Sequence[str], interpreter: str) -> int:
     """Runs the `mashbill` command; `arguments` begins with the program's name, `interpreter` is the Python for
@@ -44,6 +60,7 @@ class Rows:
     def identity(self) -> str: ...
     @property
     def splits(self) -> list[tuple[str, str | None, int]]: ...
+    def sources(self, split: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32], list[str | None]]: ...
     def cache(
         self, folder: str | os.PathLike[str], threads: int, progress: Callable[[int, int], object] | None
     ) -> None: ...

@@ -6,6 +6,7 @@ starts workers all the same, they take turns and the order stays what it is.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +25,7 @@ LabelConvention = Literal["shifted", "aligned"]
 Shuffle = Literal["full", "blocks", "off"]
 Last = Literal["drop", "wrap", "short"]
 Weights = Mapping[str, float]
+Curriculum = Literal["curriculum"]
 Stage = tuple[int, Weights] | tuple[int, Weights, Literal["ramp"]]
 
 
@@ -70,6 +72,20 @@ class Batch(dict[str, Any]):
     max_seqlen: int | None
     """With `documents`: the length of the longest piece, padding counted as one."""
 
+    def piece_ids(self) -> npt.NDArray[np.int64]:
+        """With `documents`: for each position, the index of its piece in `doc_ids`; -1 at padding. Positions with the
+        same number may attend to each other, which is what block masks are made of."""
+        import numpy as np
+
+        if self.seq_lens is None or self.pieces_in_row is None:
+            raise ValueError("batches know their pieces where the loader is made with documents=True")
+        pieces = np.arange(len(self.seq_lens))
+        in_row = np.repeat(np.arange(len(self.rows)), self.pieces_in_row)
+        real = np.bincount(in_row, weights=self.seq_lens, minlength=len(self.rows))
+        ids = np.full(self["input_ids"].shape, -1)
+        ids[np.arange(ids.shape[1]) < real[:, None]] = np.repeat(pieces, self.seq_lens)
+        return ids
+
     def _know(self, about: dict[str, Any]) -> Batch:
         self.step, self.epoch = about["step"], about["epoch"]
         self.rows, self.skipped = about["rows"], about["skipped"]
@@ -101,6 +117,7 @@ class Dataset:
             raise TypeError(f'splits is a list of names: ["{splits}"]')
         self._arguments = (os.fspath(folder), None if splits is None else list(splits))
         self._rows = _mashbill.Rows(*self._arguments)
+        self._sources: dict[str, Any] = {}
         self.cache = None if cache is None else Path(cache)
         if self.cache is not None:
             self._rows.cache(os.fspath(self.cache), os.cpu_count() or 1, progress)
@@ -138,12 +155,33 @@ class Dataset:
         """The splits that are read and have rows."""
         return [Split(*split) for split in self._rows.splits]
 
+    def sources(self, batch: Batch) -> list[str]:
+        """The source of each piece of a document in a batch of a loader with `documents`: the `source` that the
+        record names, or the split where it names none. The first call for a split reads its document table."""
+        import numpy as np
+
+        if batch.doc_ids is None or batch.pieces_in_row is None:
+            raise ValueError("batches know their documents where the loader is made with documents=True")
+        splits = self.splits
+        ends = np.cumsum([split.rows for split in splits])
+        in_split = np.repeat(np.searchsorted(ends, batch.rows, side="right"), batch.pieces_in_row)
+        found = [""] * len(batch.doc_ids)
+        for number in np.unique(in_split):
+            name = splits[number].name
+            if name not in self._sources:
+                self._sources[name] = self._rows.sources(name)
+            doc_ids, indices, names = self._sources[name]
+            at = np.flatnonzero(in_split == number)
+            for piece, index in zip(at, indices[np.searchsorted(doc_ids, batch.doc_ids[at])], strict=True):
+                found[piece] = names[index] or name
+        return found
+
     def __getstate__(self) -> dict[str, Any]:
         return {"arguments": self._arguments, "cache": self.cache}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._arguments, self.cache = state["arguments"], state["cache"]
-        self._rows = _mashbill.Rows(*self._arguments)
+        self._rows, self._sources = _mashbill.Rows(*self._arguments), {}
 
 
 class DataLoader:
@@ -157,9 +195,11 @@ class DataLoader:
     last: what becomes of the rows that fill no step at an epoch's end. "drop": they are left out. "wrap": the next
         epoch's first rows fill the step. "short": the step has fewer rows, on some ranks perhaps none.
     weights: proportions of splits or categories by name, or stages `(from_step, weights)`, or
-        `(from_step, weights, "ramp")` for weights that change linearly until the next stage. Every source has its
-        own epochs. None: all rows once an epoch.
-    steps: how many steps the run has; needed to see beforehand how often each source comes (`epochs()`).
+        `(from_step, weights, "ramp")` for weights that change linearly until the next stage; "curriculum": the target
+        shares of the curriculum's categories, of those that the dataset has. Every source has its own epochs. None:
+        all rows once an epoch.
+    steps: how many steps the run has; needed to see beforehand how often each source comes (`epochs()`), which rank 0
+        says on stderr where there are weights.
     max_epochs: with weights, how many times a source may be seen.
     documents: `position_ids` that begin anew with each document, and `seq_lens`, `cu_seqlens`, `doc_ids`. There is no
         `attention_mask` then: beside `position_ids` it turns packed attention off in transformers.
@@ -169,6 +209,7 @@ class DataLoader:
     threads: how many threads read ahead; 0: batches are made when they are asked for.
     prefetch: batches that are ready or under way at most.
     on_error: "raise", or "skip": a row that cannot be read becomes padding without targets and is counted.
+    quiet: whether nothing is said on stderr.
     rank, world_size: by default those of `torch.distributed` where it is initialized, else 0 and 1.
     """
 
@@ -181,7 +222,7 @@ class DataLoader:
         shuffle: Shuffle = "full",
         seed: int = 0,
         last: Last = "drop",
-        weights: Weights | Sequence[Stage] | None = None,
+        weights: Weights | Sequence[Stage] | Curriculum | None = None,
         steps: int | None = None,
         max_epochs: int = 4,
         documents: bool = False,
@@ -191,6 +232,7 @@ class DataLoader:
         threads: int = 2,
         prefetch: int = 8,
         on_error: Literal["raise", "skip"] = "raise",
+        quiet: bool = False,
         rank: int | None = None,
         world_size: int | None = None,
     ) -> None:
@@ -201,10 +243,11 @@ class DataLoader:
         self.dataset = dataset
         self.batch_size = batch_size
         self.label_convention = label_convention
+        self.last: Last = "wrap" if weights is not None else last
+        self.documents = documents
         self.rank, self.world_size = _place(rank, world_size)
         self._format, self._pin_memory = format, pin_memory
         self._threads = threads
-        self._weighted = weights is not None
         self._steps = steps
         self._options: dict[str, Any] = {
             "batch_size": batch_size,
@@ -212,8 +255,8 @@ class DataLoader:
             "rank": self.rank,
             "seed": seed,
             "shuffle": shuffle,
-            "last": "wrap" if self._weighted else last,
-            "stages": _stages(weights),
+            "last": self.last,
+            "stages": _stages(_curriculum(dataset) if weights == "curriculum" else weights),
             "max_epochs": max_epochs,
             "steps": steps,
             "labels": label_convention,
@@ -233,6 +276,9 @@ class DataLoader:
         # Options, shards and the state are looked at now, not with the first batch; threads start with that.
         self._batches: _mashbill.Batches | None = None
         self._questions = self._open(threads=0)
+        if weights is not None and steps is not None and self.rank == 0 and not quiet:
+            seen = ", ".join(f"{name} {times:.2f} times" for name, times in self.epochs().items())
+            print(f"{steps} steps show {seen}", file=sys.stderr)
 
     def __iter__(self) -> Iterator[Batch]:
         """Batches from where the loader is, up to the end of the epoch, or of the steps."""
@@ -296,6 +342,20 @@ class DataLoader:
         if steps is None:
             raise ValueError("after how many steps? give steps")
         return self._questions.epochs_after(steps)
+
+    def recipe(self) -> dict[str, Any]:
+        """What the batches are made of, as JSON takes it. With it in a file, `mashbill inspect FILE --step N` lists the
+        documents of any step of any rank, and `--doc ID` the steps of a document."""
+        options = ("batch_size", "world_size", "seed", "shuffle", "last", "max_epochs", "steps")
+        stages = self._options["stages"]
+        keys = ("from_step", "weights", "ramp")
+        return {
+            "folder": str(self.dataset.folder.resolve()),
+            "splits": [split.name for split in self.dataset.splits],
+            **{name: self._options[name] for name in options},
+            "stages": None if stages is None else [dict(zip(keys, stage, strict=True)) for stage in stages],
+            "state": json.loads(self._current().state()),
+        }
 
     def locate(self, step: int, rank: int | None = None) -> list[dict[str, Any]]:
         """The rows of a step, of one rank or of all, with the documents in them: `file`, `doc_id` (the byte offset of
@@ -367,6 +427,18 @@ def _place(rank: int | None, world_size: int | None) -> tuple[int, int]:
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank(), distributed.get_world_size()
     return 0, 1
+
+
+def _curriculum(dataset: Dataset) -> Weights:
+    """The target shares of the categories that the dataset has."""
+    shares = _mashbill.curriculum()
+    for split in dataset.splits:
+        if split.category not in shares:
+            raise ValueError(
+                f"split `{split.name}` is in no category of the curriculum: a category is the first folder of a "
+                f"split's input, one of {', '.join(shares)}"
+            )
+    return {split.category: shares[split.category] for split in dataset.splits if split.category is not None}
 
 
 def _stages(weights: Weights | Sequence[Stage] | None) -> list[tuple[int, dict[str, float], bool]] | None:

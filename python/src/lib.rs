@@ -31,6 +31,12 @@ fn tokenizer_files(python: Python<'_>, name: &str) -> PyResult<BTreeMap<&'static
     Ok(found.into_iter().collect())
 }
 
+/// The shares of tokens that the curriculum's categories are to have, in percent, by name.
+#[pyfunction]
+fn curriculum() -> BTreeMap<String, f64> {
+    mashbill_cli::curriculum().into_iter().collect()
+}
+
 #[pymodule]
 fn _mashbill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
@@ -39,6 +45,7 @@ fn _mashbill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("StateError", module.py().get_type::<load::StateError>())?;
     module.add_class::<load::Rows>()?;
     module.add_class::<load::Batches>()?;
+    module.add_function(wrap_pyfunction!(curriculum, module)?)?;
     module.add_function(wrap_pyfunction!(run, module)?)?;
     module.add_function(wrap_pyfunction!(tokenizer_files, module)?)
 }

@@ -12,7 +12,7 @@ use mashbill_load::{
     Loader as BatchLoader, LoaderOptions, LocatedDocument, LocatedRow, Locator, Mixture, OnError, Shuffle,
     Stage, State, StreamOptions, build_cache,
 };
-use numpy::{IntoPyArray, PyArrayMethods};
+use numpy::{IntoPyArray, PyArray1, PyArrayMethods};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
@@ -29,6 +29,9 @@ create_exception!(mashbill, StateError, MashbillError, "A state belongs to anoth
 
 /// A stage of a mixture: first step, weights, whether it is a ramp.
 type StageTuple = (u64, BTreeMap<String, f64>, bool);
+
+/// Keys of documents, the number of each one's source, and the sources.
+type SourceArrays<'py> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<u32>>, Vec<Option<String>>);
 
 /// The rows of a tokenized folder.
 #[pyclass(frozen, module = "mashbill._mashbill")]
@@ -79,6 +82,12 @@ impl Rows {
     fn splits(&self) -> Vec<(String, Option<String>, u64)> {
         let splits = self.dataset.splits.iter();
         splits.map(|split| (split.name.clone(), split.category.clone(), split.rows)).collect()
+    }
+
+    /// The documents of a split by key, and where each came from.
+    fn sources<'py>(&self, python: Python<'py>, split: &str) -> PyResult<SourceArrays<'py>> {
+        let found = python.detach(|| self.dataset.sources(split)).map_err(raise)?;
+        Ok((found.doc_ids.into_pyarray(python), found.indices.into_pyarray(python), found.names))
     }
 
     /// Puts the decoded rows into `folder`; `progress` is called with the shards done and all.

@@ -38,7 +38,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with path.open("w") as file:
             for number in range(documents):
                 text = " ".join(draw.choices(words, k=draw.randint(3, 60)))
-                file.write(json.dumps({"id": f"{path.stem}-{number}", "text": text, "source": "still"}) + "\n")
+                record = {"id": f"{path.stem}-{number}", "text": text}
+                # Every third record does not say where it comes from.
+                if number % 3:
+                    record["source"] = "still" if number % 3 == 1 else "barrel"
+                file.write(json.dumps(record) + "\n")
     output = root / "output"
     command = [
         os.environ["MASHBILL"],

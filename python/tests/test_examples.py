@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 EXAMPLES = Path(__file__).parents[2] / "examples" / "load"
 
 
@@ -19,7 +21,8 @@ def test_the_numpy_example_counts_targets(folder: Path) -> None:
     assert [line.split(":")[0] for line in run("with_numpy.py", folder)] == ["corn", "rye", "water"]
 
 
-def test_the_torch_example_goes_on_with_the_same_losses(folder: Path) -> None:
-    straight, stopped = (line.split(":")[1].split() for line in run("with_torch.py", folder))
+@pytest.mark.parametrize("name", ["with_torch.py", "with_trainer.py"])
+def test_the_torch_examples_go_on_with_the_same_losses(folder: Path, name: str) -> None:
+    *_, straight, stopped = (line.split(":")[1].split() for line in run(name, folder) if "stopped" in line)
     assert len(straight) == 6
     assert straight == stopped

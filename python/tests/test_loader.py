@@ -160,9 +160,104 @@ def test_a_step_leads_to_its_documents_and_they_lead_back(folder: Path) -> None:
     part = located[1]["documents"][0]
     text = (folder.parent / "input" / part["file"].replace("/", os.sep)).read_bytes()
     record = json.loads(text[part["doc_id"] :].split(b"\n")[0])
-    assert (record["id"], record["source"]) == (part["id"], part["source"])
+    assert (record["id"], record.get("source")) == (part["id"], part["source"])
     for name in (part["id"], part["doc_id"]):
         assert (2, 0, 1) in [found[:3] for found in one.steps_of(located[1]["split"], name)]
+
+
+def inspect(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mashbill", "inspect", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_command_shows_the_documents_that_were_delivered(folder: Path, tmp_path: Path) -> None:
+    weights = [(0, {"grain": 3, "water": 1}), (4, {"grain": 1, "water": 2}, "ramp"), (9, {"grain": 1, "water": 1})]
+    ranks = [
+        loader(folder, documents=True, weights=weights, steps=12, rank=rank, world_size=2, quiet=True)
+        for rank in range(2)
+    ]
+    delivered = [list(rank) for rank in ranks]
+    # In the middle of the run, as a checkpoint would have it.
+    recipe = tmp_path / "run" / "loader.json"
+    recipe.parent.mkdir()
+    recipe.write_text(json.dumps(ranks[1].recipe()))
+    for step in (0, 5, 11):
+        for rank in range(2):
+            ran = inspect(recipe.parent, "--step", str(step), "--rank", str(rank), "--json")
+            assert ran.returncode == 0, ran.stderr
+            shown = json.loads(ran.stdout)
+            batch = delivered[rank][step]
+            assert shown["step"] == step
+            assert [row["row"] for row in shown["rows"]] == batch.rows.tolist()
+            documents = [document for row in shown["rows"] for document in row["documents"]]
+            assert [document["doc_id"] for document in documents] == batch.doc_ids.tolist()
+            assert [document["len"] for document in documents] == batch.seq_lens.tolist()
+            assert shown["rows"] == ranks[0].locate(step, rank)
+    document = documents[0]
+    text = inspect(recipe, "--step", "11", "--rank", "1").stdout.splitlines()
+    assert text[0] == "step 11"
+    assert text[2].startswith(f"── {document['file']}, byte {document['doc_id']}, id {document['id']}")
+    found = json.loads(inspect(recipe, "--doc", document["id"], "--json").stdout)
+    assert (11, 1) in [(each["step"], each["rank"]) for each in found["steps"]]
+    expected = ranks[0].steps_of(found["split"], document["id"])
+    assert [tuple(each.values()) for each in found["steps"]] == [tuple(each) for each in expected]
+    # Without weights a few flags say as much.
+    plain = loader(folder, seed=7)
+    taken = rows(plain, 3)
+    ran = inspect(folder, "--step", "2", "--batch-size", "4", "--seed", "7", "--json")
+    assert [row["row"] for row in json.loads(ran.stdout)["rows"]] == taken[2]
+
+
+def test_the_loss_of_each_source_takes_a_few_lines(folder: Path) -> None:
+    dataset = Dataset(folder)
+    paths = {"corn": "grain/corn.jsonl", "rye": "grain/rye.jsonl", "water": "water.jsonl"}
+    raw = {name: (folder.parent / "input" / path).read_bytes() for name, path in paths.items()}
+    losses = np.random.default_rng(1)
+    for batch in DataLoader(dataset, 8, label_convention="shifted", documents=True, last="short"):
+        loss = losses.random(batch["labels"].shape)
+        names, code = np.unique(dataset.sources(batch), return_inverse=True)
+        bears = batch["labels"] != -100
+        sums = np.bincount(code[batch.piece_ids()[bears]], weights=loss[bears], minlength=len(names))
+        # The same the long way, by the records themselves.
+        expected: Counter[str] = Counter()
+        piece = 0
+        for index, row in enumerate(batch.rows):
+            split = next(each for each in dataset.splits if row < each.rows or (row := row - each.rows) < 0)
+            at = 0
+            for _ in range(batch.pieces_in_row[index]):
+                record = json.loads(raw[split.name][batch.doc_ids[piece] :].split(b"\n")[0])
+                here = slice(at, at := at + batch.seq_lens[piece])
+                part = loss[index][here][batch["labels"][index][here] != -100]
+                expected[record.get("source", split.name)] += part.sum()
+                piece += 1
+        assert dict(zip(names, sums, strict=True)) == pytest.approx({name: expected[name] for name in names}) and set(
+            expected
+        ) == set(names)
+    with pytest.raises(ValueError, match="documents=True"):
+        dataset.sources(next(iter(loader(folder))))
+
+
+def test_the_curriculum_is_a_name_for_its_shares(
+    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for category in ("code", "math_reasoning"):
+        path = tmp_path / "input" / category / f"{category}.jsonl"
+        path.parent.mkdir(parents=True)
+        path.write_text("".join(json.dumps({"text": f"the still number {n}"}) + "\n" for n in range(400)))
+    command = [os.environ["MASHBILL"], "tokenize", "--recursive", "--input", str(tmp_path / "input"), "--quiet"]
+    command += ["--output", str(tmp_path / "out"), "--tokenizer", "gpt2", "--max-seq-length", "16"]
+    subprocess.run(command, check=True, timeout=60)
+    dataset = Dataset(tmp_path / "out")
+    # 25 and 20 percent of all tokens are 25 and 20 of 45 parts of 18 steps of 5 rows.
+    expected = {"code": 50, "math_reasoning": 40}
+    capfd.readouterr()
+    one = DataLoader(dataset, 5, label_convention="shifted", weights="curriculum", steps=18)
+    seen = ", ".join(f"{name} {expected[name] / split_rows:.2f} times" for name, _, split_rows in dataset.splits)
+    assert capfd.readouterr().err == f"18 steps show {seen}\n"
+    counts = Counter(dataset.splits[int(row >= dataset.splits[0].rows)].name for step in rows(one) for row in step)
+    assert counts == expected
+    with pytest.raises(ValueError, match="split `corn` is in no category of the curriculum"):
+        loader(folder, weights="curriculum")
 
 
 def test_what_is_wrong_is_said(folder: Path, tmp_path: Path) -> None:

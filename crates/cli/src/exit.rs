@@ -5,6 +5,7 @@ use std::io;
 use mashbill_download::Error as DownloadError;
 use mashbill_format::Error as FormatError;
 use mashbill_hub::Error as HubError;
+use mashbill_load::Error as LoadError;
 use mashbill_tokenize::Error as TokenizeError;
 
 use crate::hints::{Usage, is_file_in_the_way};
@@ -69,6 +70,13 @@ impl Exit {
                     | TokenizeError::OutputChanged { .. }
                     | TokenizeError::TooLittleSpace { .. } => Self::Incomplete,
                     TokenizeError::Read { .. } | TokenizeError::ReadParquet { .. } => Self::Unexpected,
+                    _ => Self::Usage,
+                };
+            }
+            if let Some(error) = cause.downcast_ref::<LoadError>() {
+                return match error {
+                    LoadError::File(error) => format(error),
+                    LoadError::Shard { .. } | LoadError::Thread { .. } => Self::Unexpected,
                     _ => Self::Usage,
                 };
             }

@@ -9,6 +9,7 @@ use mashbill_download::Error as DownloadError;
 use mashbill_format::Error as FormatError;
 use mashbill_format::verify::Remedy;
 use mashbill_hub::Error as HubError;
+use mashbill_load::Error as LoadError;
 use mashbill_tokenize::Error as TokenizeError;
 use mashbill_tokenize::tokenizer::Error as TokenizerError;
 
@@ -36,6 +37,14 @@ pub(crate) enum Usage {
     NothingToInspect { path: PathBuf },
     #[error("{what} was not found in `{}`", path.display())]
     NothingFound { what: String, path: PathBuf },
+    #[error("`{}` does not say what its loader was made with", path.display())]
+    NoLoader { path: PathBuf },
+    #[error("`{}` is a training run, which has steps and documents", path.display())]
+    NoStep { path: PathBuf },
+    #[error("rank {rank} is not one of the run's {world_size}, counted from 0")]
+    Rank { rank: usize, world_size: usize },
+    #[error("the run has no end that is known")]
+    NoEnd,
     #[error("`{}` does not exist", path.display())]
     NotThere { path: PathBuf },
     #[error("`{name}` is not the tokenizer that the folder was made with")]
@@ -62,6 +71,9 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
         }
         if let Some(error) = cause.downcast_ref::<HubError>() {
             return Some(hub_hint(error));
+        }
+        if let Some(error) = cause.downcast_ref::<LoadError>() {
+            return load_hint(error);
         }
         if let Some(error) = cause.downcast_ref::<FormatError>() {
             return format_hint(error);
@@ -91,6 +103,14 @@ fn usage_hint(usage: &Usage) -> String {
             "give the folder that `mashbill tokenize` wrote (its `--output`), or one with .jsonl files".into()
         }
         Usage::NothingFound { .. } => "`mashbill inspect PATH --random` shows what there is".into(),
+        Usage::NoLoader { .. } => {
+            "`--batch-size ROWS` (and `--seed`, `--world-size`) say it; with weights give a file with what \
+             `DataLoader.recipe()` gives as PATH"
+                .into()
+        }
+        Usage::NoStep { .. } => "`--step 0` lists the documents of its first batch".into(),
+        Usage::Rank { .. } => "without `--rank` the rows of all ranks are shown".into(),
+        Usage::NoEnd => "`--until STEP` says how far to look".into(),
         Usage::NotThere { .. } => "check the path".into(),
         Usage::NotOurFolder { .. } => "choose an empty or new folder with --output".into(),
         Usage::NoPythonPackage => {
@@ -229,6 +249,22 @@ fn hub_hint(error: &HubError) -> String {
 /// Whether a folder was expected where a file is.
 pub(crate) fn is_file_in_the_way(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists)
+}
+
+fn load_hint(error: &LoadError) -> Option<String> {
+    Some(match error {
+        LoadError::NoManifest { .. } => {
+            "give the folder that `mashbill tokenize` wrote; where it was moved, correct `folder` in loader.json".into()
+        }
+        LoadError::Recipe { .. } => "give a file with what `DataLoader.recipe()` gives".into(),
+        LoadError::State { .. } => {
+            "the folder was tokenized anew since: its rows are not those that were trained on".into()
+        }
+        LoadError::TooFewRows { .. } => "give the loader's own `--batch-size`".into(),
+        LoadError::Shard { .. } => "`mashbill verify` says what else is damaged, and what mends it".into(),
+        LoadError::File(error) => return format_hint(error),
+        _ => return None,
+    })
 }
 
 fn format_hint(error: &FormatError) -> Option<String> {

@@ -53,6 +53,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, interpreter: Option<&P
     }
 }
 
+/// The curriculum's categories with the share of tokens that each is to have, in percent.
+pub fn curriculum() -> Vec<(String, f64)> {
+    let categories = mashbill_download::Catalog::embedded().curriculum.category;
+    categories.into_iter().map(|category| (category.name, category.target_percent)).collect()
+}
+
 /// The files of the tokenizer that is called `name`, as `--tokenizer` takes it, by name: `tokenizer.json` and those
 /// of `tokenizer_config.json` and `special_tokens_map.json` that it has.
 ///

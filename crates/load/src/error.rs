@@ -100,6 +100,14 @@ pub enum Error {
         /// What differs.
         what: String,
     },
+    /// A file that should say what a loader was made with says something else.
+    #[error("`{}` does not describe a loader: {what}", path.display())]
+    Recipe {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
     /// A thread of the loader ended without a result.
     #[error("a loader thread panicked: {message}")]
     Thread {

@@ -25,6 +25,8 @@ mod cache;
 mod batch;
 mod loader;
 mod locate;
+mod sources;
+mod recipe;
 
 pub use batch::{Batch, Columns, Documents, LabelConvention};
 pub use cache::{CachedShard, build_cache};
@@ -34,5 +36,7 @@ pub use loader::{Loader, LoaderOptions, OnError};
 pub use locate::{Appearance, LocatedDocument, LocatedRow, Locator};
 pub use mix::{Mixture, Stage, Target};
 pub use order::{Order, Permutation, Shuffle};
+pub use recipe::{RECIPE, Recipe};
+pub use sources::Sources;
 pub use state::State;
 pub use stream::{LastBatch, Step, Stream, StreamOptions};

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mashbill_format::documents::{self, Document};
+use serde::Serialize;
 
 use crate::dataset::{Dataset, Split};
 use crate::error::{Error, Result};
@@ -21,7 +22,7 @@ pub struct Locator {
 }
 
 /// One row of a step.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LocatedRow {
     /// The row's number in the dataset.
     pub row: u64,
@@ -38,7 +39,7 @@ pub struct LocatedRow {
 }
 
 /// The part of a document in a row.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LocatedDocument {
     /// The document's key: the byte offset of its record in the decompressed input file, or its row there.
     pub doc_id: i64,
@@ -57,7 +58,7 @@ pub struct LocatedDocument {
 }
 
 /// A step in which a row of a document stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Appearance {
     /// The step.
     pub step: u64,

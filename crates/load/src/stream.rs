@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex};
 
 use mashbill_format::checksum::{Checksum, Hasher};
+use serde::{Deserialize, Serialize};
 
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
@@ -17,7 +18,8 @@ use crate::state::State;
 const CHECKPOINT_ROWS: u64 = 1 << 20;
 
 /// What becomes of the rows that fill no step at an epoch's end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum LastBatch {
     /// They are left out; every epoch has the same number of steps.
     Drop,

@@ -74,6 +74,7 @@ class Batches:
                 max_epochs=config.max_epochs,
                 documents=config.document_mask,
                 format="torch",
+                quiet=True,
                 rank=rank,
                 world_size=world_size,
             )

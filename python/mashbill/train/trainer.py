@@ -5,6 +5,7 @@ their number: where labels are masked unevenly, a mean of means would weigh toke
 """
 
 import contextlib
+import json
 import os
 import signal
 import time
@@ -230,9 +231,15 @@ class Run:
             if changed:
                 metrics.line(f"changed since the run began: {', '.join(changed)}")
         configuration.write(self.config, resolved)
+        loader = self.loader.loader
+        # For `mashbill inspect FOLDER --step N`.
+        (self.folder / "loader.json").write_text(json.dumps(loader.recipe(), indent=1) + "\n", encoding="utf-8")
         parameters = sum(each.numel() for each in self.trained.parameters())
         begins = f"going on at step {self.step:,} from {before}" if before else f"training into {self.folder}"
         metrics.line(f"{begins}: {parameters / 1e6:.1f} M parameters, {self.steps:,} steps, {self.processes.device}")
+        if self.config.mix:
+            seen = ", ".join(f"{name} {times:.2f} times" for name, times in loader.epochs(self.steps).items())
+            metrics.line(f"they show {seen}")
         return metrics
 
     def _stop(self, number: int, frame: FrameType | None) -> None:

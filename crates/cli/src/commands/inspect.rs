@@ -2,6 +2,7 @@
 
 mod tokenized;
 mod records;
+mod steps;
 mod view;
 
 use std::path::PathBuf;
@@ -19,16 +20,23 @@ Examples:
   mashbill inspect tokenized
   mashbill inspect tokenized --split chat --row 12
   mashbill inspect tokenized --find 'Hello' --json
-  mashbill inspect data/chat.jsonl --random --seed 7";
+  mashbill inspect data/chat.jsonl --random --seed 7
+  mashbill inspect runs/direct --step 1200
+  mashbill inspect runs/direct --doc gsm8k-17
+  mashbill inspect tokenized --step 40 --batch-size 32 --seed 17 --world-size 8 --rank 3";
 
 /// Look at rows, documents and records: token borders, ids, document borders, masked labels
 ///
 /// On a terminal tokens are colored by turns and their ids stand behind them; elsewhere a `|` stands between
 /// tokens. A position whose label is masked is marked with `*`.
+///
+/// Of a training run, `--step` lists the documents in a batch and `--doc` the steps that have seen or will see a document.
+/// PATH is then the folder of the run, or a file with what `DataLoader.recipe()` gives; or a tokenized folder, with
+/// `--batch-size` and the loader's other options where it has no weights.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct InspectArgs {
-    /// A tokenized folder, a folder with JSON Lines, or a .jsonl file
+    /// A tokenized folder, a folder with JSON Lines, a .jsonl file, or the folder of a training run
     #[arg(value_name = "PATH")]
     path: PathBuf,
 
@@ -40,7 +48,7 @@ pub(crate) struct InspectArgs {
     #[arg(long, value_name = "N", group = "what")]
     row: Option<u64>,
 
-    /// The document with this key or id
+    /// The document with this key or id; of a training run, the steps it stands in
     #[arg(long, value_name = "ID", group = "what")]
     doc: Option<String>,
 
@@ -52,7 +60,27 @@ pub(crate) struct InspectArgs {
     #[arg(long, group = "what")]
     random: bool,
 
-    /// Which one `--random` takes
+    /// The documents in this step of a training run, counted from 0
+    #[arg(long, value_name = "N", group = "what")]
+    step: Option<u64>,
+
+    /// Only this rank's part of the step
+    #[arg(long, value_name = "R", requires = "step")]
+    rank: Option<usize>,
+
+    /// The step before which `--doc` looks [default: the run's end, or an epoch's]
+    #[arg(long, value_name = "STEP", requires = "doc")]
+    until: Option<u64>,
+
+    /// Rows a rank takes a step, for a loader over a tokenized folder
+    #[arg(long, value_name = "ROWS")]
+    batch_size: Option<usize>,
+
+    /// Ranks of that loader
+    #[arg(long, value_name = "W", default_value = "1", requires = "batch_size")]
+    world_size: usize,
+
+    /// Which one `--random` takes, or the seed of that loader
     #[arg(long, value_name = "N", default_value = "0")]
     seed: u64,
 
@@ -72,6 +100,9 @@ pub(crate) struct InspectArgs {
 pub(crate) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
     if !args.path.exists() {
         return Err(Usage::NotThere { path: args.path.clone() }.into());
+    }
+    if let Some(recipe) = steps::recipe(args)? {
+        return steps::run(args, &recipe);
     }
     match folder_kind(&args.path)? {
         Some(FolderKind::Tokenized) => tokenized::run(args, printer),

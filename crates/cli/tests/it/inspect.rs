@@ -101,3 +101,69 @@ fn without_the_tokenizer_ids_are_shown() {
     let ran = project.run("inspect out --tokenizer cl100k_base").with_code(0);
     assert!(ran.stderr.contains("only ids are shown: `cl100k_base` is not the tokenizer"), "{ran}");
 }
+
+#[test]
+fn a_step_shows_its_documents_and_a_document_its_steps() {
+    let project = tokenized();
+    check!(project.run("inspect out --step 1 --batch-size 1 --world-size 2 --seed 5"), @r"
+    exit: 0
+    --- stdout
+    step 1
+    rank 0, row 0 of its batch: a, row 1
+    ── a.jsonl, byte 62, id y: tokens 10 to 13
+    rank 1, row 0 of its batch: b, row 0
+    ── b.jsonl, byte 0: tokens 0 to 2
+    ");
+    check!(project.run("inspect out --doc y --until 4 --batch-size 1 --world-size 2 --seed 5"), @r"
+    exit: 0
+    --- stdout
+    document `y` of split `a`, steps before 4:
+    step 0: rank 0, row 0 of its batch (row 1 of the dataset)
+    step 1: rank 0, row 0 of its batch (row 1 of the dataset)
+    step 2: rank 0, row 0 of its batch (row 0 of the dataset)
+    step 3: rank 1, row 0 of its batch (row 0 of the dataset)
+    ");
+    let step = |flags: &str| -> Value {
+        let ran = project.run(&format!("inspect out --batch-size 1 --world-size 2 --seed 5 --json {flags}"));
+        serde_json::from_str(&ran.with_code(0).stdout).expect("JSON")
+    };
+    let found = step("--doc y --until 4");
+    let steps = found["steps"].as_array().expect("steps");
+    assert!(!steps.is_empty(), "{found}");
+    for each in steps {
+        let rows = step(&format!("--step {} --rank {}", each["step"], each["rank"]));
+        let documents = rows["rows"][0]["documents"].as_array().expect("documents");
+        assert!(documents.iter().any(|document| document["id"] == "y"), "{rows}");
+    }
+    check!(project.run("inspect out --step 1"), @r"
+    exit: 2
+    --- stderr
+    error: `out` does not say what its loader was made with
+    hint: `--batch-size ROWS` (and `--seed`, `--world-size`) say it; with weights give a file with what `DataLoader.recipe()` gives as PATH
+    ");
+    check!(project.run("inspect out --step 1 --batch-size 1 --rank 1"), @r"
+    exit: 2
+    --- stderr
+    error: rank 1 is not one of the run's 1, counted from 0
+    hint: without `--rank` the rows of all ranks are shown
+    ");
+    check!(project.run("inspect out --doc nobody --batch-size 1"), @r"
+    exit: 2
+    --- stderr
+    error: the document `nobody` was not found in `out`
+    hint: `mashbill inspect PATH --random` shows what there is
+    ");
+    check!(project.run("inspect out --step 1 --batch-size 100"), @r"
+    exit: 2
+    --- stderr
+    error: an epoch has 3 rows and a step takes 100: with the last batch dropped nothing is left
+    hint: give the loader's own `--batch-size`
+    ");
+    project.write("run/loader.json", "{\"folder\":\"nowhere\"}");
+    check!(project.run("inspect run --step 1"), @r"
+    exit: 2
+    --- stderr
+    error: `run/loader.json` does not describe a loader: missing field `batch_size` at line 1 column 20
+    hint: give a file with what `DataLoader.recipe()` gives
+    ");
+}

@@ -18,7 +18,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("mashbill-load", &["mashbill-format"]),
     (
         "mashbill-cli",
-        &["mashbill-format", "mashbill-hub", "mashbill-download", "mashbill-tokenize", "mashbill-stand-in"],
+        &[
+            "mashbill-format",
+            "mashbill-hub",
+            "mashbill-download",
+            "mashbill-tokenize",
+            "mashbill-load",
+            "mashbill-stand-in",
+        ],
     ),
     ("mashbill-python", &["mashbill-cli", "mashbill-load"]),
 ];
