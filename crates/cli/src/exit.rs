@@ -26,7 +26,6 @@ pub(crate) enum Exit {
     /// Interrupted by the user; the same command goes on.
     Interrupted,
     /// As another program did whose part it was.
-    #[cfg(not(unix))]
     Of(u8),
 }
 
@@ -103,7 +102,6 @@ impl From<Exit> for u8 {
             Exit::Incomplete => 3,
             Exit::Problems => 4,
             Exit::Interrupted => 130,
-            #[cfg(not(unix))]
             Exit::Of(code) => code,
         }
     }

@@ -41,7 +41,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, interpreter: Option<&P
         Command::Inspect(inspect) => commands::inspect::run(inspect, &printer),
         Command::Report(report) => commands::report::run(report, &printer),
         Command::Train(train) => commands::train::run(train, interpreter, args.quiet),
-        Command::Quickstart(quickstart) => commands::quickstart::run(quickstart, &printer),
+        Command::Quickstart(quickstart) => commands::quickstart::run(quickstart, interpreter, &printer),
         Command::Doctor(doctor) => commands::doctor::run(doctor, &printer),
     };
     match outcome {

@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -67,12 +68,6 @@ class Metrics:
         left = (now - self.started) / max(1, done - self.first_step) * (self.steps - done)
         text = (
             f"step {done:,}/{self.steps:,}  loss {record['loss']:.4f}  {record['tokens_per_second']:,.0f} tokens/s  "
-            f"waiting for data {100 * record['loader_wait']:.1f} %  {_duration(left)} left"
+            f"waiting for data {100 * record['loader_wait']:.1f} %  {timedelta(seconds=round(left))} left"
         )
         print(f"\r\x1b[K{text}" if self.live else text, end="" if self.live else "\n", file=sys.stderr, flush=True)
-
-
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -109,10 +109,10 @@ class Run:
         while self.step < self.steps:
             stop = self._step()
             last = self.step == self.steps
-            every = self.config.validation.every
-            if self.validation_data and every and (last or self.step % every == 0) and not stop:
+            measure, keep = self.config.validation.every, self.config.checkpoints.every
+            if self.validation_data and measure and (last or self.step % measure == 0) and not stop:
                 self._validate()
-            if last or stop or self.step % self.config.checkpoints.every == 0:
+            if last or stop or (keep and self.step % keep == 0):
                 self._save()
             if stop and not last:
                 return 130

@@ -1,5 +1,7 @@
 //! `mashbill quickstart`: the whole way, offline, in seconds.
 
+mod training;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -28,9 +30,15 @@ pub(crate) struct QuickstartArgs {
     /// The folder to put everything in
     #[arg(long, value_name = "DIR", default_value = "mashbill-quickstart")]
     output: PathBuf,
+
+    /// Then train a small model on them, in under three minutes on two CPU cores; needs the Python package:
+    /// pip install 'mashbill[train]'
+    #[arg(long)]
+    train: bool,
 }
 
-pub(crate) fn run(args: &QuickstartArgs, printer: &Printer) -> Result<Exit> {
+pub(crate) fn run(args: &QuickstartArgs, interpreter: Option<&Path>, printer: &Printer) -> Result<Exit> {
+    let python = args.train.then(|| commands::train::python(interpreter)).transpose()?;
     let data = args.output.join("data");
     write_data(&data)?;
     printer.good("wrote", format_args!("the records that ship with mashbill to {}", data.display()));
@@ -52,7 +60,11 @@ pub(crate) fn run(args: &QuickstartArgs, printer: &Printer) -> Result<Exit> {
     printer.line(format_args!("running: {}", command.join(" ")));
     let parsed = CommandLine::try_parse_from(command)?;
     let Command::Tokenize(tokenize) = parsed.command else { unreachable!("it is spelled above") };
-    commands::tokenize::run(&tokenize, printer)
+    let exit = commands::tokenize::run(&tokenize, printer)?;
+    match python {
+        Some(python) if exit == Exit::Done => training::run(&args.output, &python, printer),
+        _ => Ok(exit),
+    }
 }
 
 /// Writes the records into folders by category. Files that are there already with these contents are left

@@ -24,7 +24,7 @@ pub(crate) struct TrainArgs {
 
 /// Becomes `python -m mashbill.train`, in the interpreter that this command came with or in one that is found.
 pub(crate) fn run(args: &TrainArgs, interpreter: Option<&Path>, quiet: bool) -> Result<Exit> {
-    let python = interpreter.map_or_else(find_package, |python| Ok(python.to_owned()))?;
+    let python = python(interpreter)?;
     let mut command = Command::new(&python);
     command.args(["-m", "mashbill.train"]).args(quiet.then_some("--quiet")).args(&args.arguments);
     become_it(&mut command).with_context(|| format!("`{}` could not be started", python.display()))
@@ -42,7 +42,11 @@ fn become_it(command: &mut Command) -> io::Result<Exit> {
     Ok(Exit::Of(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
 }
 
-/// A Python in the path that has the package.
+/// The Python that has the package: the one that this command came with, or one in the path.
+pub(crate) fn python(interpreter: Option<&Path>) -> Result<PathBuf> {
+    interpreter.map_or_else(find_package, |python| Ok(python.to_owned()))
+}
+
 fn find_package() -> Result<PathBuf> {
     for name in ["python3", "python"] {
         let mut command = Command::new(name);

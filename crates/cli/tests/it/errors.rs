@@ -461,6 +461,18 @@ fn the_first_bad_line_with_strict() {
 }
 
 #[test]
+fn a_quickstart_that_trains_without_the_python_package() {
+    let project = Project::new();
+    check!(project.finish(project.command("quickstart --train").env("PATH", "")), @r"
+    exit: 2
+    --- stderr
+    error: training needs mashbill's Python package, which `python3` does not have
+    hint: pip install 'mashbill[train]' in the environment that is active, then give the command again
+    ");
+    assert!(!project.path("mashbill-quickstart").exists());
+}
+
+#[test]
 fn data_of_a_quickstart_that_was_changed() {
     let project = Project::new();
     project.write("mashbill-quickstart/data/code/human_eval.jsonl", "mine");

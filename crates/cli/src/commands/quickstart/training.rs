@@ -1,0 +1,129 @@
+//! The quickstart's second step: a small model learns the records, on a CPU, in minutes.
+//!
+//! What it reaches is held against the entropy of the tokens' frequencies, since a loss alone says nothing to
+//! somebody who sees his first one: a model under it has learned more than which tokens are common.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context, Result, bail};
+use mashbill_format::atomic;
+use mashbill_format::layout::Output as Tokenized;
+use mashbill_format::manifest::Manifest;
+use mashbill_format::shard::ShardReader;
+use serde::Deserialize;
+
+use crate::exit::Exit;
+use crate::interrupt;
+use crate::printer::Printer;
+
+/// The configuration of the run; `FOLDER` stands for the quickstart's folder.
+const CONFIG: &str = include_str!("../../../assets/quickstart/train.yaml");
+
+/// Loads a checkpoint in `transformers` and goes on with a text.
+const GENERATE: &str = include_str!("../../../assets/quickstart/generate.py");
+
+const BEGINNING: &str = "Question: how many";
+
+/// Steps whose mean loss is told: one step alone has the luck of its rows.
+const LAST_STEPS: usize = 20;
+
+/// Trains on the rows in `folder`/tokenized with the package of `python`, and says what came of it.
+pub(super) fn run(folder: &Path, python: &Path, printer: &Printer) -> Result<Exit> {
+    let entropy = unigram_entropy(&folder.join("tokenized"))?;
+    printer.line(format_args!(
+        "unigram entropy of the tokens: {entropy:.2}, the loss of a model that knows only how frequent each is"
+    ));
+    let config = folder.join("train.yaml");
+    if !config.exists() {
+        // YAML's quoted texts are written as JSON's.
+        let quoted = serde_json::to_string(&folder.display().to_string())?;
+        let text = CONFIG.replace("FOLDER", &quoted[1..quoted.len() - 1]);
+        atomic::replace(&config, &folder.join(".train.tmp"), text.as_bytes())?;
+    }
+    printer.line(format_args!("running: mashbill train --config {}", config.display()));
+    // Ctrl-C meets both: the training saves and ends, and this waits for it.
+    interrupt::flag(printer)?;
+    let mut training = Command::new(python);
+    training.args(["-m", "mashbill.train"]).args(printer.is_quiet().then_some("--quiet"));
+    let ended = training.arg("--config").arg(&config).stdout(Stdio::null()).status();
+    let ended = ended.with_context(|| format!("start `{}`", python.display()))?;
+    if !ended.success() {
+        return Ok(ended.code().and_then(|code| u8::try_from(code).ok()).map_or(Exit::Unexpected, Exit::Of));
+    }
+    let run = folder.join("run");
+    let (first, last) = losses(&run.join("metrics.jsonl"))?;
+    let against = format!("from {first:.2} to {last:.2}, where the unigram entropy is {entropy:.2}");
+    if last < entropy {
+        printer.good("learned", format_args!("the loss fell {against}"));
+    } else {
+        printer.warning(format_args!("the loss went {against}: more steps would bring it below"));
+    }
+    let checkpoint = last_checkpoint(&run.join("checkpoints"))?;
+    printer.line(format_args!("{} goes on with a text:", checkpoint.display()));
+    printer.line(generate(python, &checkpoint)?);
+    Ok(Exit::Done)
+}
+
+/// The entropy in nats of how often each id stands in the rows of `folder`, padding left out.
+fn unigram_entropy(folder: &Path) -> Result<f64> {
+    let output = Tokenized::new(folder);
+    let Some(manifest) = Manifest::read(&output.manifest())? else {
+        bail!("no manifest in {}", folder.display())
+    };
+    let mut counts = vec![0_u64; manifest.tokenizer_identity.vocabulary_size as usize];
+    for (name, split) in &manifest.splits {
+        for shard in &split.shard_files {
+            for rows in ShardReader::open(&output.split(name).join(&shard.name))?.row_groups() {
+                for row in rows?.iter() {
+                    for (&id, &mask) in row.input_ids.iter().zip(row.attention_mask) {
+                        if let Some(count) = usize::try_from(id).ok().and_then(|id| counts.get_mut(id)) {
+                            *count += u64::from(mask == 1);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    let all = counts.iter().sum::<u64>() as f64;
+    let shares = counts.into_iter().filter(|&count| count > 0).map(|count| count as f64 / all);
+    Ok(shares.map(|share| -share * share.ln()).sum())
+}
+
+/// The loss of the first step, and the mean of the last ones.
+fn losses(path: &Path) -> Result<(f64, f64)> {
+    #[derive(Deserialize)]
+    struct Record {
+        loss: Option<f64>,
+    }
+    let text = fs::read_to_string(path).with_context(|| format!("read `{}`", path.display()))?;
+    let records = text.lines().map(serde_json::from_str::<Record>).collect::<Result<Vec<_>, _>>();
+    let records = records.with_context(|| format!("read `{}`", path.display()))?;
+    let losses: Vec<f64> = records.into_iter().filter_map(|record| record.loss).collect();
+    let Some(first) = losses.first() else { bail!("`{}` has no steps", path.display()) };
+    let last = &losses[losses.len().saturating_sub(LAST_STEPS)..];
+    Ok((*first, last.iter().sum::<f64>() / last.len() as f64))
+}
+
+fn last_checkpoint(folder: &Path) -> Result<PathBuf> {
+    let found = fs::read_dir(folder).with_context(|| format!("read `{}`", folder.display()))?;
+    let found = found.filter_map(|entry| Some(entry.ok()?.path()));
+    let is_whole =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("step_"));
+    found.filter(is_whole).max().with_context(|| format!("no checkpoint in `{}`", folder.display()))
+}
+
+fn generate(python: &Path, checkpoint: &Path) -> Result<String> {
+    let mut command = Command::new(python);
+    command.args(["-c", GENERATE]).arg(checkpoint).arg(BEGINNING);
+    let Output { status, stdout, stderr } = command.output().context("load the checkpoint")?;
+    if !status.success() {
+        bail!(
+            "`transformers` could not load `{}`: {}",
+            checkpoint.display(),
+            String::from_utf8_lossy(&stderr).trim()
+        );
+    }
+    Ok(String::from_utf8_lossy(&stdout).trim_end().to_owned())
+}
