@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Appearance", "Batch", "DataLoader", "Dataset", "Split"]
 
 LabelConvention = Literal["shifted", "aligned"]
+Part = Literal["train", "validation"]
 Shuffle = Literal["full", "blocks", "off"]
 Last = Literal["drop", "wrap", "short"]
 Weights = Mapping[str, float]
@@ -100,6 +101,8 @@ class Dataset:
 
     folder: the folder with `manifest.json`; a folder that was moved is read where it is.
     splits: the splits to read; all of them where none are named.
+    part: "train": what is trained on; all documents where none are held out. "validation": the documents that
+        `mashbill tokenize --val-fraction` held out.
     cache: a folder on a fast local disk for decoded rows (4 bytes a token), made once and shared by all processes:
         full shuffles then cost what a shuffled array costs. Without it rows are decoded when they are wanted.
     progress: called with the number of shards whose rows are in the cache, and of all shards.
@@ -110,12 +113,13 @@ class Dataset:
         folder: str | os.PathLike[str],
         splits: Sequence[str] | None = None,
         *,
+        part: Part = "train",
         cache: str | os.PathLike[str] | None = None,
         progress: Callable[[int, int], object] | None = None,
     ) -> None:
         if isinstance(splits, str):
             raise TypeError(f'splits is a list of names: ["{splits}"]')
-        self._arguments = (os.fspath(folder), None if splits is None else list(splits))
+        self._arguments = (os.fspath(folder), None if splits is None else list(splits), part)
         self._rows = _mashbill.Rows(*self._arguments)
         self._sources: dict[str, Any] = {}
         self.cache = None if cache is None else Path(cache)

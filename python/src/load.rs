@@ -4,7 +4,7 @@
 //! the package's own Python.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mashbill_load::{
@@ -42,8 +42,12 @@ pub(crate) struct Rows {
 #[pymethods]
 impl Rows {
     #[new]
-    fn open(python: Python<'_>, folder: PathBuf, splits: Option<Vec<String>>) -> PyResult<Self> {
-        let dataset = python.detach(|| RowDataset::open(&folder, splits.as_deref())).map_err(raise)?;
+    fn open(python: Python<'_>, folder: PathBuf, splits: Option<Vec<String>>, part: &str) -> PyResult<Self> {
+        type Open = fn(&Path, Option<&[String]>) -> Result<RowDataset, Error>;
+        let parts: [(&str, Open); 2] =
+            [("train", RowDataset::open), ("validation", RowDataset::open_validation)];
+        let open = choose("part", part, &parts)?;
+        let dataset = python.detach(|| open(&folder, splits.as_deref())).map_err(raise)?;
         Ok(Self { dataset: Arc::new(dataset) })
     }
 

@@ -43,16 +43,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 if number % 3:
                     record["source"] = "still" if number % 3 == 1 else "barrel"
                 file.write(json.dumps(record) + "\n")
-    output = root / "output"
-    command = [
-        os.environ["MASHBILL"],
-        "tokenize",
-        "--input",
-        str(root / "input"),
-        "--recursive",
-        "--output",
-        str(output),
-    ]
-    command += ["--tokenizer", "gpt2", "--max-seq-length", str(LENGTH), "--quiet"]
+    return tokenized(root / "input", root / "output")
+
+
+@pytest.fixture(scope="session")
+def parted(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same documents with a fifth of them held out."""
+    return tokenized(folder.parent / "input", tmp_path_factory.mktemp("parted") / "output", "--val-fraction", "0.2")
+
+
+def tokenized(source: Path, output: Path, *flags: str) -> Path:
+    """The folder that the command makes of `source`."""
+    command = [os.environ["MASHBILL"], "tokenize", "--input", str(source), "--recursive", "--output", str(output)]
+    command += ["--tokenizer", "gpt2", "--max-seq-length", str(LENGTH), "--quiet", *flags]
     subprocess.run(command, check=True, timeout=120)
     return output

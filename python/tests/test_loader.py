@@ -260,6 +260,47 @@ def test_the_curriculum_is_a_name_for_its_shares(
         loader(folder, weights="curriculum")
 
 
+def documents(dataset: Dataset) -> set[str]:
+    """The ids of the documents in all rows."""
+    one = DataLoader(dataset, 1, label_convention="shifted", shuffle="off", last="short")
+    return {str(part["id"]) for step in range(len(one)) for row in one.locate(step) for part in row["documents"]}
+
+
+def test_the_two_parts_are_each_others_rest(folder: Path, parted: Path) -> None:
+    train, validation = Dataset(parted), Dataset(parted, part="validation")
+    assert validation.folder == parted / "_validation"
+    assert [split.name for split in validation.splits] == ["corn", "rye", "water"]
+    assert [split.category for split in validation.splits] == ["grain", "grain", None]
+    assert not documents(train) & documents(validation)
+    assert documents(train) | documents(validation) == documents(Dataset(folder))
+    assert len(documents(Dataset(parted, ["rye"], part="validation"))) > 10
+    one = DataLoader(validation, 4, label_convention="shifted", shuffle="off", last="short")
+    assert sum(len(batch.rows) for batch in one) == len(validation)
+    assert len(pickle.loads(pickle.dumps(validation))) == len(validation)
+    # A state of one part is none of the other's.
+    with pytest.raises(mashbill.StateError):
+        DataLoader(train, 4, label_convention="shifted").load_state_dict(one.state_dict())
+
+
+def test_a_part_that_is_not_there_is_said(folder: Path, parted: Path, tmp_path: Path) -> None:
+    import shutil
+
+    with pytest.raises(mashbill.MashbillError, match=r"has no validation part: nothing was held out of it; .*--val-f"):
+        Dataset(folder, part="validation")
+    with pytest.raises(mashbill.MashbillError, match="it is the validation part itself"):
+        Dataset(parted / "_validation", part="validation")
+    with pytest.raises(ValueError, match='part is one of "train", "validation", not "test"'):
+        Dataset(parted, part="test")  # type: ignore[arg-type]
+    copy = tmp_path / "copy"
+    shutil.copytree(parted, copy, ignore=lambda _, names: {"_validation"} & set(names))
+    with pytest.raises(mashbill.MashbillError, match=r"`_validation` in it has no manifest\.json: copy it, too"):
+        Dataset(copy, part="validation")
+    shutil.copytree(folder, copy / "_validation")
+    with pytest.raises(mashbill.MashbillError, match="`_validation` in it was held out of something else"):
+        Dataset(copy, part="validation")
+    assert len(Dataset(copy)) == len(Dataset(parted))
+
+
 def test_what_is_wrong_is_said(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(mashbill.MashbillError, match=r"has no manifest\.json"):
         Dataset(tmp_path)

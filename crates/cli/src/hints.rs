@@ -27,6 +27,8 @@ pub(crate) enum Usage {
     ShardSize { given: f64 },
     #[error("--max-document {given} is out of range: 1 to 1073741823 bytes are possible")]
     MaxDocument { given: u64 },
+    #[error("--val-fraction {given} is no share: it is more than 0 and less than 1")]
+    ValFraction { given: f64 },
     #[error("--sample {given} is no share: 0 to 1 are possible")]
     Sample { given: f64 },
     #[error("--threads 0 would do nothing")]
@@ -92,6 +94,9 @@ fn usage_hint(usage: &Usage) -> String {
         Usage::MaxSeqLength { .. } => "the guide's rows have --max-seq-length 8192".into(),
         Usage::ShardSize { .. } => "the guide's shards have --shard-size 2".into(),
         Usage::MaxDocument { .. } => "the default is --max-document 256000000".into(),
+        Usage::ValFraction { .. } => {
+            "`--val-fraction 0.01` holds one document in a hundred out; without it none is".into()
+        }
         Usage::Sample { .. } => "`--sample 1` encodes all of it with the reference".into(),
         Usage::Threads => "leave --threads out to use what the machine has".into(),
         Usage::OtherTokenizer { .. } => "name the right one with `--tokenizer`".into(),
@@ -170,6 +175,7 @@ fn tokenize_hint(error: &TokenizeError) -> Option<String> {
             "give one of them another name".into()
         }
         TokenizeError::SplitTwice { .. } => "`--split-names path` names splits after their folders, too".into(),
+        TokenizeError::SplitName { .. } => "give the file another name".into(),
         TokenizeError::SplitDiffers { .. } => {
             "`--skip-existing` makes those again that differ, `--force` makes all again, another `--output` keeps both"
                 .into()

@@ -30,6 +30,12 @@ impl Checksum {
         self.0 as u64
     }
 
+    /// The upper half of the digest: the first eight bytes of [`Self::to_bytes`].
+    #[must_use]
+    pub const fn high64(self) -> u64 {
+        (self.0 >> 64) as u64
+    }
+
     /// The digest in the byte order of the xxHash canonical representation (big endian).
     #[must_use]
     pub const fn to_bytes(self) -> [u8; 16] {

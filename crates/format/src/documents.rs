@@ -9,6 +9,7 @@ mod read;
 mod texts;
 
 pub use encode::DocumentsEncoder;
+pub(crate) use read::content_hash;
 pub use read::{Documents, read};
 
 use crate::checksum::Checksum;

@@ -19,7 +19,7 @@ use crate::manifest::{self, DataFile, FORMAT_VERSION, Ledger, Split};
 use crate::record::Reason;
 use crate::row_group::RowGroup;
 use crate::shard::Piece;
-use crate::stats::LengthHistogram;
+use crate::stats::{LengthHistogram, is_zero};
 
 /// What a run is making of a split. A journal is gone on with only where this is the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +81,9 @@ pub struct Counts {
     pub blank_lines: u64,
     /// Byte order marks that were skipped.
     pub byte_order_marks: u64,
+    /// Lines that the other part has, where documents are held out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub other_part: u64,
     /// Documents kept.
     pub documents: u64,
     /// Bytes of text in the documents kept.
@@ -116,6 +119,7 @@ impl Counts {
         self.lines += other.lines;
         self.blank_lines += other.blank_lines;
         self.byte_order_marks += other.byte_order_marks;
+        self.other_part += other.other_part;
         self.documents += other.documents;
         self.text_bytes += other.text_bytes;
         self.rows += other.rows;

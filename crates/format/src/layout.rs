@@ -9,6 +9,7 @@
 //!     <split>_stats.json
 //!     <split>_rejects.jsonl
 //!     <split>_units.jsonl.zst      what a run needs to keep units when the input grows
+//!   _validation/                   the documents that are held out, if any: an output folder of its own
 //!   .mashbill/                     only while a run is under way or was interrupted
 //!     lock
 //!     <split>/
@@ -42,6 +43,10 @@ use crate::lock::LOCK;
 /// The folder in an output folder that holds a run's state. Its name begins with a dot, so that no
 /// glob over data meets it.
 pub const STATE_FOLDER: &str = ".mashbill";
+
+/// The folder in an output folder that holds the documents held out of training: an output folder of its own. Readers
+/// that collect data files by themselves (pyarrow, Spark) leave out what begins with an underscore.
+pub const VALIDATION_FOLDER: &str = "_validation";
 
 /// The name of the manifest in its folder.
 pub const MANIFEST: &str = "manifest.json";
@@ -104,6 +109,12 @@ impl Output {
     #[must_use]
     pub fn split(&self, split: &str) -> PathBuf {
         self.root.join(split)
+    }
+
+    /// The output folder of the documents that are held out.
+    #[must_use]
+    pub fn validation(&self) -> Self {
+        Self { root: self.root.join(VALIDATION_FOLDER) }
     }
 
     /// The folder of a run's state.

@@ -20,6 +20,7 @@
 
 pub mod error;
 pub mod checksum;
+pub mod held_out;
 pub mod atomic;
 pub mod layout;
 pub mod catalog;

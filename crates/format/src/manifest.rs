@@ -19,6 +19,7 @@ use crate::atomic;
 use crate::checksum::{Checksum, Hasher};
 use crate::encode::Compression;
 use crate::error::{Error, Result};
+use crate::held_out::HeldOut;
 use crate::layout::Output;
 use crate::record::Reason;
 use crate::shard::{IGNORED, RowLayout};
@@ -73,6 +74,9 @@ pub struct Options {
     pub unit_bytes: u64,
     /// Longer texts are refused, in bytes.
     pub max_document_bytes: u64,
+    /// The part of the documents that is here, where some are held out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_out: Option<HeldOut>,
 }
 
 /// Everything about a tokenizer that the ids depend on.

@@ -30,6 +30,9 @@ pub struct Stats {
     pub blank_lines: u64,
     /// Byte order marks that were skipped.
     pub byte_order_marks: u64,
+    /// Lines that the other part has, where documents are held out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub other_part: u64,
     /// Documents kept.
     pub samples: u64,
     /// Rows.
@@ -79,6 +82,12 @@ pub struct LengthHistogram {
     pub max: u64,
     /// Documents by the power of two that their length is below: `"8"` counts lengths of 4 to 7.
     pub below: BTreeMap<u64, u64>,
+}
+
+/// Whether a count that most splits do not have is left out.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+pub(crate) const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl LengthHistogram {

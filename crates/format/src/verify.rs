@@ -13,6 +13,7 @@ mod threads;
 mod folder;
 mod books;
 mod beside;
+mod held_out;
 mod table;
 mod expectation;
 mod exact;

@@ -9,7 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use mashbill_format::checksum::{Checksum, Hasher};
-use mashbill_format::layout::Output;
+use mashbill_format::held_out::Part;
+use mashbill_format::layout::{Output, VALIDATION_FOLDER};
 use mashbill_format::manifest::{self, Labels, Manifest, Unit};
 use mashbill_format::shard::RowLayout;
 
@@ -116,6 +117,46 @@ impl Dataset {
             return Err(Error::NoRows);
         }
         Ok(dataset)
+    }
+
+    /// Opens what `mashbill tokenize --val-fraction` held out of the folder `folder`: all its splits, or those named.
+    ///
+    /// # Errors
+    /// [`Error::NoValidation`] where nothing was held out, or the two parts are not each other's; those of
+    /// [`Dataset::open`].
+    pub fn open_validation(folder: &Path, splits: Option<&[String]>) -> Result<Self> {
+        let none = |why: String| Err(Error::NoValidation { folder: folder.to_owned(), why });
+        let output = Output::new(folder);
+        let manifest = Manifest::read(&output.manifest())?
+            .ok_or_else(|| Error::NoManifest { folder: folder.to_owned() })?;
+        let train = match manifest.options.held_out {
+            Some(held_out) if held_out.part == Part::Train => held_out,
+            Some(_) => return none("it is the validation part itself".into()),
+            None => {
+                return none(
+                    "nothing was held out of it; `mashbill tokenize --val-fraction 0.01` does".into(),
+                );
+            }
+        };
+        let validation = output.validation();
+        match Manifest::read(&validation.manifest())?.map(|other| other.options.held_out) {
+            Some(other) if other == Some(train.other()) => {
+                let opened = Self::open(validation.root(), splits);
+                if matches!(opened, Err(Error::NoRows)) {
+                    let fraction = train.fraction;
+                    return none(format!(
+                        "no document of its splits is among the {fraction} of all texts that are held out; give a \
+                         larger `--val-fraction`"
+                    ));
+                }
+                opened
+            }
+            Some(_) => none(format!("`{VALIDATION_FOLDER}` in it was held out of something else")),
+            None => none(format!(
+                "`{VALIDATION_FOLDER}` in it has no manifest.json: copy it, too, or give the `mashbill tokenize` \
+                 command again"
+            )),
+        }
     }
 
     fn add(&mut self, name: String, split: &manifest::Split, output: &Output) {

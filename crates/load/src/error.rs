@@ -15,6 +15,14 @@ pub enum Error {
         /// The folder.
         folder: PathBuf,
     },
+    /// What was held out of a folder was asked for, and there is no such thing.
+    #[error("`{}` has no validation part: {why}", folder.display())]
+    NoValidation {
+        /// The folder.
+        folder: PathBuf,
+        /// Why there is none.
+        why: String,
+    },
     /// A split was asked for that the manifest does not list.
     #[error("there is no split `{split}`; there are {}", list(available))]
     UnknownSplit {

@@ -12,7 +12,7 @@ use std::thread;
 use mashbill_format::checksum::Hasher;
 use mashbill_format::documents::{self, Document, Documents, DocumentsEncoder};
 use mashbill_format::layout::{DOCUMENTS, Output, STATS_SUFFIX};
-use mashbill_format::manifest::{Manifest, Split};
+use mashbill_format::manifest::{self, Manifest, Split};
 use mashbill_format::record::RecordParser;
 use mashbill_format::shard::RowGroupEncoder;
 use mashbill_format::split_rows::SplitRows;
@@ -207,7 +207,8 @@ impl Audit<'_> {
             let sampled = first || (checksum.low64() as f64) < limit;
             first = false;
             let tokenizer = if sampled { self.reference } else { self.tokenizer };
-            let with = BlockOptions { tokenizer, max_document_bytes: options.max_document_bytes };
+            let manifest::Options { max_document_bytes, held_out, .. } = *options;
+            let with = BlockOptions { tokenizer, max_document_bytes, held_out };
             let block = tokenize_block(&block, input, &mut worker, with)?;
             comparing.report.by_reference += if sampled { block.documents.len() as u64 } else { 0 };
             comparing.block(&block);

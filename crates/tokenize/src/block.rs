@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use mashbill_format::checksum::Checksum;
 use mashbill_format::documents::Document;
+use mashbill_format::held_out::{HeldOut, Part};
 use mashbill_format::journal::{Counts, Reject};
 use mashbill_format::record::{Reason, Record, RecordParser};
 use mashbill_format::shard::Piece;
@@ -114,6 +115,8 @@ impl BlockDocuments {
 pub(crate) struct BlockOptions<'a> {
     pub(crate) tokenizer: &'a Tokenizer,
     pub(crate) max_document_bytes: u64,
+    /// The part of the documents that is made; the others are passed over before they are encoded.
+    pub(crate) held_out: Option<HeldOut>,
 }
 
 /// Tokenizes `block`. Bad lines are no error; a file that cannot be read or has changed is.
@@ -147,7 +150,7 @@ pub(crate) fn tokenize_block(
         Content::TooLong { checksum, excerpt } => {
             builder.counts.lines = 1;
             let detail = format!("a line of {} bytes", block.next_key - block.key);
-            builder.reject(block.key, Reason::TooLarge, detail, excerpt);
+            builder.reject_line(block.key, Reason::TooLarge, detail, excerpt);
             (block.next_key - block.key, *checksum)
         }
         Content::Rows(rows) => {
@@ -227,13 +230,13 @@ impl<'a> Builder<'a> {
             let key = first_key + start as u64;
             self.counts.lines += 1;
             if raw.iter().all(u8::is_ascii_whitespace) {
-                self.counts.blank_lines += 1;
+                self.counts.blank_lines += u64::from(!self.is_left(Part::Train));
             } else {
                 match text.map_or_else(|| std::str::from_utf8(raw), |text| Ok(&text[start..end])) {
                     Ok(line) => self.line(line, key, parser)?,
                     Err(error) => {
                         let detail = format!("no UTF-8 at byte {}", error.valid_up_to());
-                        self.reject(key, Reason::InvalidUtf8, detail, raw);
+                        self.reject_line(key, Reason::InvalidUtf8, detail, raw);
                     }
                 }
             }
@@ -246,7 +249,7 @@ impl<'a> Builder<'a> {
         match parser.parse(line) {
             Ok(record) => self.document(&record, key, line.as_bytes()),
             Err(refusal) => {
-                self.reject(key, refusal.reason, refusal.detail, line.as_bytes());
+                self.reject_line(key, refusal.reason, refusal.detail, line.as_bytes());
                 Ok(())
             }
         }
@@ -255,14 +258,14 @@ impl<'a> Builder<'a> {
     fn row(&mut self, row: ParquetRow<'_>, key: u64) -> Result<()> {
         self.counts.lines += 1;
         let Some(bytes) = row.text else {
-            self.reject(key, Reason::NoText, "the text is null".into(), b"");
+            self.reject_line(key, Reason::NoText, "the text is null".into(), b"");
             return Ok(());
         };
         let text = match std::str::from_utf8(bytes) {
             Ok(text) => text,
             Err(error) => {
                 let detail = format!("no UTF-8 at byte {}", error.valid_up_to());
-                self.reject(key, Reason::InvalidUtf8, detail, bytes);
+                self.reject_line(key, Reason::InvalidUtf8, detail, bytes);
                 return Ok(());
             }
         };
@@ -285,6 +288,10 @@ impl<'a> Builder<'a> {
 
     fn document(&mut self, record: &Record<'_>, key: u64, raw: &[u8]) -> Result<()> {
         let text = record.text;
+        let content_hash = Checksum::of(text.as_bytes());
+        if self.is_left(self.options.held_out.map_or(Part::Train, |here| here.part_of(content_hash))) {
+            return Ok(());
+        }
         if text.len() as u64 > self.options.max_document_bytes {
             self.reject(key, Reason::TooLarge, format!("a text of {} bytes", text.len()), raw);
             return Ok(());
@@ -304,7 +311,6 @@ impl<'a> Builder<'a> {
             return Ok(());
         }
         self.count(text, encoded, tokens);
-        let content_hash = Checksum::of(text.as_bytes());
         if is_sample(self.position_in_split(), content_hash.low64(), text.len()) {
             self.samples.push((text.to_owned(), self.ids[before..].to_vec()));
         }
@@ -336,6 +342,20 @@ impl<'a> Builder<'a> {
         self.counts.ledger.special_tokens += encoded.added_tokens as u64;
         self.counts.ledger.literal_special_tokens += encoded.literal_special_tokens as u64;
         self.counts.document_tokens.count(tokens as u64);
+    }
+
+    /// Whether what belongs to `part` is left to the run that makes the other part.
+    fn is_left(&mut self, part: Part) -> bool {
+        let left = self.options.held_out.is_some_and(|here| here.part != part);
+        self.counts.other_part += u64::from(left);
+        left
+    }
+
+    /// Sets a line without a text aside. No text says which part it belongs to, so it counts where most lines do.
+    fn reject_line(&mut self, key: u64, reason: Reason, detail: String, raw: &[u8]) {
+        if !self.is_left(Part::Train) {
+            self.reject(key, reason, detail, raw);
+        }
     }
 
     fn reject(&mut self, key: u64, reason: Reason, detail: String, raw: &[u8]) {

@@ -45,6 +45,14 @@ pub enum Error {
         /// The other.
         second: PathBuf,
     },
+    /// An input file would become a split whose folder is that of the documents held out.
+    #[error("`{}` would become the split `{split}`, and that folder is for the documents held out", path.display())]
+    SplitName {
+        /// The split.
+        split: String,
+        /// The file.
+        path: PathBuf,
+    },
     /// A finished split differs from what was asked for, and nobody asked to replace it.
     #[error("the finished split `{split}` in `{}` is different: {why}", output.display())]
     SplitDiffers {

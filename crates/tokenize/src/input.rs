@@ -10,7 +10,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use mashbill_format::layout::{DOCUMENTS, MANIFEST, REJECTS_SUFFIX, STATS_SUFFIX, UNITS_SUFFIX};
+use mashbill_format::layout::{
+    DOCUMENTS, MANIFEST, REJECTS_SUFFIX, STATS_SUFFIX, UNITS_SUFFIX, VALIDATION_FOLDER,
+};
 
 use crate::error::{Error, Result};
 
@@ -88,7 +90,7 @@ pub enum SplitNames {
 ///
 /// # Errors
 /// [`Error::InputMissing`], [`Error::InputUnknown`], [`Error::InputIsOutput`], [`Error::NoInput`],
-/// [`Error::SplitTwice`], [`Error::Read`].
+/// [`Error::SplitTwice`], [`Error::SplitName`], [`Error::Read`].
 pub fn discover(input: &Path, output: &Path, recursive: bool, names: SplitNames) -> Result<Vec<Input>> {
     let metadata = match fs::metadata(input) {
         Ok(metadata) => metadata,
@@ -126,6 +128,9 @@ pub fn discover(input: &Path, output: &Path, recursive: bool, names: SplitNames)
 fn one_a_split(found: Vec<Input>) -> Result<Vec<Input>> {
     let mut by_split: BTreeMap<String, Input> = BTreeMap::new();
     for input in found {
+        if input.split == VALIDATION_FOLDER {
+            return Err(Error::SplitName { split: input.split, path: input.path });
+        }
         if let Some(first) = by_split.get(&input.split) {
             return Err(Error::SplitTwice {
                 split: input.split,

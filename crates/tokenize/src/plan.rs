@@ -3,11 +3,12 @@
 //! "Done" is said of a split only where content, options and tokenizer are the same.
 //! Nothing that is finished is replaced unless that is asked for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use mashbill_format::checksum::{Checksum, Hasher};
+use mashbill_format::held_out::HeldOut;
 use mashbill_format::journal::{self, Journal};
 use mashbill_format::layout::{Output, STATS_SUFFIX, is_split_file};
 use mashbill_format::manifest::{self, FORMAT_VERSION, Manifest, SpecialToken, TokenizerIdentity};
@@ -42,7 +43,8 @@ pub struct Options {
     pub split_names: SplitNames,
     /// The largest size of a finished shard in 10^9 bytes, more than 0.
     pub shard_size_gb: f64,
-    /// What the bytes of the shards depend on.
+    /// What the bytes of the shards depend on. Where it says that documents are held out, both parts are made: the one
+    /// to train on in `output`, the other in `_validation` below it.
     pub bytes: manifest::Options,
     /// What becomes of finished splits.
     pub finished: Finished,
@@ -79,6 +81,10 @@ pub struct Plan {
     pub kept: Vec<String>,
     /// Finished splits whose input is gone.
     pub vanished: Vec<String>,
+    /// The same for the documents that are held out, if any.
+    pub validation: Option<Box<Self>>,
+    /// Whether documents were held out, and none are now: what was held out is removed.
+    pub nothing_held_out: bool,
     /// The manifest as it was found.
     pub(crate) found: Option<Manifest>,
     /// The manifest that the run begins with: what stays.
@@ -119,6 +125,32 @@ pub enum Why {
 /// [`Error::TooLittleSpace`]; errors of reading.
 pub fn plan(options: &Options, tokenizer: &tokenizer::Identity) -> Result<Plan> {
     let inputs = discover(&options.input, &options.output, options.recursive, options.split_names)?;
+    let mut checksums = Checksums::new();
+    let mut plan = plan_part(options, inputs.clone(), tokenizer, &mut checksums)?;
+    let validation = Output::new(&options.output).validation();
+    match options.bytes.held_out {
+        Some(held_out) => {
+            let mut options = options.clone();
+            options.output = validation.root().to_owned();
+            options.bytes.held_out = Some(held_out.other());
+            plan.validation = Some(Box::new(plan_part(&options, inputs, tokenizer, &mut checksums)?));
+        }
+        None => plan.nothing_held_out = validation.manifest().exists() || validation.state().exists(),
+    }
+    check_space(&plan)?;
+    Ok(plan)
+}
+
+/// The checksums of inputs that had to be read: both parts have the same.
+type Checksums = HashMap<PathBuf, Checksum>;
+
+/// Plans one of the two parts, or all documents where none are held out.
+fn plan_part(
+    options: &Options,
+    inputs: Vec<Input>,
+    tokenizer: &tokenizer::Identity,
+    checksums: &mut Checksums,
+) -> Result<Plan> {
     let output = Output::new(&options.output);
     let fresh = Manifest {
         format_version: FORMAT_VERSION,
@@ -135,7 +167,8 @@ pub fn plan(options: &Options, tokenizer: &tokenizer::Identity) -> Result<Plan> 
         splits: BTreeMap::new(),
         vanished: BTreeMap::new(),
     };
-    let mut planner = Planner { options, output, identity: fresh.run_identity(), manifest: fresh, old: None };
+    let identity = fresh.run_identity();
+    let mut planner = Planner { options, output, identity, manifest: fresh, old: None, checksums };
     planner.old = Manifest::read(&planner.output.manifest())?;
     planner.plan(inputs)
 }
@@ -147,6 +180,7 @@ struct Planner<'a> {
     identity: Checksum,
     manifest: Manifest,
     old: Option<Manifest>,
+    checksums: &'a mut Checksums,
 }
 
 impl Planner<'_> {
@@ -178,11 +212,20 @@ impl Planner<'_> {
             let why = if interrupted { Why::Interrupted } else { why };
             splits.push(SplitPlan { why, input_changed, input, journal });
         }
-        check_space(&self.output, &splits)?;
         let vanished = self.manifest.vanished.keys().cloned().collect();
         self.manifest.files_processed = self.manifest.splits.len() as u64;
         let options = self.options.clone();
-        Ok(Plan { options, splits, kept, vanished, found: self.old, manifest: self.manifest, confirmed })
+        Ok(Plan {
+            options,
+            splits,
+            kept,
+            vanished,
+            validation: None,
+            nothing_held_out: false,
+            found: self.old,
+            manifest: self.manifest,
+            confirmed,
+        })
     }
 
     /// Takes over the finished splits that are not of this input: they stay, or their input is gone.
@@ -208,7 +251,7 @@ impl Planner<'_> {
     }
 
     fn look(
-        &self,
+        &mut self,
         input: &Input,
         difference: Option<&str>,
         confirmed: &mut Vec<(Input, Stats)>,
@@ -216,7 +259,8 @@ impl Planner<'_> {
         let listed = self
             .old
             .as_ref()
-            .and_then(|old| old.splits.get(&input.split).or_else(|| old.vanished.get(&input.split)));
+            .and_then(|old| old.splits.get(&input.split).or_else(|| old.vanished.get(&input.split)))
+            .cloned();
         let Some(split) = listed else { return self.look_at_folder(input) };
         if self.options.finished == Finished::RedoAll {
             return Ok(State::Forced);
@@ -230,7 +274,7 @@ impl Planner<'_> {
         let found = (stats.input.size, stats.input.modified_ns, stats.input.path.as_str());
         let path = absolute(&input.path);
         if self.options.rehash || found != (input.size, input.modified_ns, path.as_str()) {
-            let checksum = checksum(input, &cutting(&self.options.bytes))?;
+            let checksum = self.checksum(input)?;
             if manifest::split_identity(self.identity, checksum) != split.identity {
                 return Ok(State::Different(INPUT_CHANGED.into()));
             }
@@ -245,8 +289,18 @@ impl Planner<'_> {
         });
         Ok(match missing {
             Some(file) => State::Different(format!("`{}` is missing or has another size", file.name)),
-            None => State::Same(Box::new(split.clone())),
+            None => State::Same(Box::new(split)),
         })
+    }
+
+    /// The checksum of an input, which is read once for both parts.
+    fn checksum(&mut self, input: &Input) -> Result<Checksum> {
+        if let Some(&known) = self.checksums.get(&input.path) {
+            return Ok(known);
+        }
+        let checksum = checksum(input, &cutting(&self.options.bytes))?;
+        self.checksums.insert(input.path.clone(), checksum);
+        Ok(checksum)
     }
 
     /// Judges a split that is not in the manifest by the folder that has its name.
@@ -375,6 +429,7 @@ fn difference(old: &Manifest, new: &Manifest) -> Option<String> {
     compare("the text field", was.text_field.clone(), is.text_field.clone());
     compare("the largest document", was.max_document_bytes.to_string(), is.max_document_bytes.to_string());
     compare("the unit size", was.unit_bytes.to_string(), is.unit_bytes.to_string());
+    compare("the held-out fraction", fraction_held_out(was.held_out), fraction_held_out(is.held_out));
     let (was, is) = (&old.tokenizer_identity, &new.tokenizer_identity);
     if was.sha256 != is.sha256 {
         compare("the tokenizer", named(old), named(new));
@@ -385,6 +440,10 @@ fn difference(old: &Manifest, new: &Manifest) -> Option<String> {
         changes.push("rows stand in other groups".into());
     }
     (!changes.is_empty()).then(|| changes.join(", "))
+}
+
+fn fraction_held_out(held_out: Option<HeldOut>) -> String {
+    held_out.map_or_else(|| "0".into(), |held_out| held_out.fraction.to_string())
 }
 
 fn named(manifest: &Manifest) -> String {

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use mashbill_format::atomic::{self, Lock};
 use mashbill_format::documents::DocumentsEncoder;
+use mashbill_format::held_out::Part;
 use mashbill_format::journal::Counts;
-use mashbill_format::layout::{Output, STATS_SUFFIX};
+use mashbill_format::layout::{Output, STATS_SUFFIX, VALIDATION_FOLDER};
 use mashbill_format::manifest::{self, Manifest};
 use mashbill_format::record::RecordParser;
 use mashbill_format::shard::RowGroupEncoder;
@@ -33,6 +34,8 @@ const SPARE_BLOCKS: usize = 4;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
+    /// Work on the next of the two parts begins, where documents are held out: what is told from here on is of it.
+    Part(Part),
     /// Work on a split begins.
     Started {
         /// The split.
@@ -96,6 +99,8 @@ pub struct Report {
     pub failed: Vec<(String, Error)>,
     /// Splits whose input is gone and that were removed.
     pub pruned: Vec<String>,
+    /// The same for the documents that are held out, if any; what failed there is in `failed` here.
+    pub validation: Option<Box<Self>>,
     /// Seconds from the first byte to the last manifest.
     pub seconds: f64,
 }
@@ -109,7 +114,7 @@ pub struct Report {
 /// [`mashbill_format::Error::InUse`], [`Error::OutputChanged`], [`Error::Interrupted`], a full disk,
 /// [`Error::Strict`], and errors of the output folder.
 pub fn run(
-    plan: Plan,
+    mut plan: Plan,
     tokenizer: &Arc<Tokenizer>,
     host: &str,
     interrupted: &AtomicBool,
@@ -122,13 +127,31 @@ pub fn run(
     if Manifest::read(&output.manifest())? != plan.found {
         return Err(Error::OutputChanged { path: plan.options.output });
     }
+    let started = Instant::now();
+    let mut failed = Vec::new();
+    // What is held out comes first: a split that is in the manifest to train on never lacks its other part.
+    let mut validation = None;
+    if let Some(part) = plan.validation.take() {
+        let mut report = run(*part, tokenizer, host, interrupted, on_event)?;
+        failed.append(&mut report.failed);
+        plan.splits.retain(|split| failed.iter().all(|(name, _)| *name != split.input.split));
+        validation = Some(Box::new(report));
+    } else if plan.nothing_held_out {
+        // In one step, so that no half of it is ever taken for a split.
+        let gone = output.state().join(VALIDATION_FOLDER);
+        atomic::remove_folder(&gone)?;
+        atomic::publish(output.validation().root(), &gone)?;
+        atomic::remove_folder(&gone)?;
+    }
+    if let Some(held_out) = plan.options.bytes.held_out {
+        on_event(Event::Part(held_out.part));
+    }
     let mut manifest = plan.manifest;
     let pruned = if plan.options.prune { prune(&mut manifest, &output)? } else { Vec::new() };
     for (input, stats) in &plan.confirmed {
         let path = output.split(&input.split).join(format!("{}{STATS_SUFFIX}", input.split));
         stats.write(&path, &output.state().join("stats.tmp"))?;
     }
-    let started = Instant::now();
     let (events, told) = mpsc::channel();
     let context = Context {
         options: plan.options.bytes,
@@ -144,7 +167,7 @@ pub fn run(
         output,
     };
     let results =
-        Results { manifest: Mutex::new(manifest), made: Mutex::default(), failed: Mutex::default() };
+        Results { manifest: Mutex::new(manifest), made: Mutex::default(), failed: Mutex::new(failed) };
     if !plan.splits.is_empty() {
         make_all(&plan.splits, &context, tokenizer, &results, &told, on_event);
     }
@@ -165,7 +188,7 @@ pub fn run(
     }
     drop(lock);
     let made = results.made.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(Report { manifest, made, failed, pruned, seconds: started.elapsed().as_secs_f64() })
+    Ok(Report { manifest, made, failed, pruned, validation, seconds: started.elapsed().as_secs_f64() })
 }
 
 /// Whether an error ends the whole run, not just its split.

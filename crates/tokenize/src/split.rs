@@ -355,9 +355,9 @@ impl<'env, 'run> Making<'env, 'run> {
     fn send_block(&mut self, sequence: u64, block: crate::read::Block) {
         self.blocks_pending += 1;
         let (plan, tokenizer) = (self.plan, Arc::clone(&self.tokenizer));
-        let max_document_bytes = self.context.options.max_document_bytes;
+        let manifest::Options { max_document_bytes, held_out, .. } = self.context.options;
         self.pool.submit(Order::Later, &self.sender, move |worker| {
-            let options = BlockOptions { tokenizer: &tokenizer, max_document_bytes };
+            let options = BlockOptions { tokenizer: &tokenizer, max_document_bytes, held_out };
             let block = tokenize_block(&block, &plan.input, worker, options);
             Reply::Block { sequence, block: block.map(Box::new) }
         });
@@ -556,6 +556,7 @@ impl<'env, 'run> Making<'env, 'run> {
             lines: self.totals.lines,
             blank_lines: self.totals.blank_lines,
             byte_order_marks: self.totals.byte_order_marks,
+            other_part: self.totals.other_part,
             samples: split.samples,
             sequences,
             tokens,

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use mashbill_format::encode::Compression;
-use mashbill_format::layout::{Output, REJECTS_SUFFIX};
-use mashbill_format::manifest;
+use mashbill_format::held_out::{HeldOut, Part};
+use mashbill_format::layout::{Output, REJECTS_SUFFIX, VALIDATION_FOLDER};
+use mashbill_format::manifest::{self, Manifest};
 use mashbill_format::shard::ShardReader;
 use mashbill_format::stats::Stats;
 use mashbill_tokenize::input::SplitNames;
-use mashbill_tokenize::plan::{Finished, Why};
+use mashbill_tokenize::plan::{Finished, SplitPlan, Why};
 use mashbill_tokenize::tokenizer::{SpecialTokensInText, Tokenizer, TokenizerOptions};
 use mashbill_tokenize::{Event, Options, Plan, Report, plan};
 use serde::Serialize;
@@ -65,6 +66,11 @@ pub(crate) struct TokenizeArgs {
     /// The largest size of a finished shard in GB (10^9 bytes); decimals are fine
     #[arg(long, value_name = "GB", default_value = "2", allow_negative_numbers = true)]
     pub(crate) shard_size: f64,
+
+    /// Hold this share of the documents out of training, in <OUTPUT>/_validation: chosen by their texts alone, so the
+    /// same ones whatever else changes, and a larger share holds out the same and more
+    #[arg(long, value_name = "FRACTION", allow_negative_numbers = true)]
+    pub(crate) val_fraction: Option<f64>,
 
     /// Keep finished splits that are the same, and make those again that differ, saying why
     #[arg(long, conflicts_with = "force")]
@@ -191,6 +197,9 @@ fn options(args: &TokenizeArgs) -> Result<Options> {
     if !(1..1 << 30).contains(&args.max_document) {
         return usage(Usage::MaxDocument { given: args.max_document });
     }
+    if let Some(given) = args.val_fraction.filter(|&fraction| !HeldOut::is_fraction(fraction)) {
+        return usage(Usage::ValFraction { given });
+    }
     let threads = match args.threads {
         Some(0) => return usage(Usage::Threads),
         Some(threads) => threads,
@@ -216,6 +225,7 @@ fn options(args: &TokenizeArgs) -> Result<Options> {
             text_field: args.text_field.clone(),
             unit_bytes: args.unit_size.max(1),
             max_document_bytes: args.max_document,
+            held_out: args.val_fraction.map(|fraction| HeldOut { fraction, part: Part::Train }),
         },
         finished: match (args.force, args.skip_existing) {
             (true, _) => Finished::RedoAll,
@@ -259,13 +269,18 @@ fn tokenizer_options(args: &TokenizeArgs) -> TokenizerOptions {
 }
 
 fn announce(plan: &Plan, printer: &Printer) {
+    if plan.nothing_held_out {
+        let folder = Output::new(&plan.options.output).validation();
+        printer.line(format_args!("nothing is held out any more: {} goes", folder.root().display()));
+    }
     for split in &plan.splits {
-        match &split.why {
-            Why::New | Why::Forced => {}
-            Why::Interrupted => printer.line(format_args!("{}: goes on", split.input.split)),
-            Why::Different(why) => {
-                printer.line(format_args!("{}: made again, because {why}", split.input.split))
-            }
+        announce_split(&split.input.split, &split.why, printer);
+    }
+    for split in plan.validation.iter().flat_map(|part| &part.splits) {
+        let same = |other: &&SplitPlan| other.input.split == split.input.split && other.why == split.why;
+        // Mostly the same is done to both parts, for the same reason.
+        if plan.splits.iter().find(same).is_none() {
+            announce_split(&format!("{VALIDATION_FOLDER}/{}", split.input.split), &split.why, printer);
         }
     }
     for split in &plan.vanished {
@@ -280,19 +295,39 @@ fn announce(plan: &Plan, printer: &Printer) {
     }
 }
 
+fn announce_split(name: &str, why: &Why, printer: &Printer) {
+    match why {
+        Why::New | Why::Forced => {}
+        Why::Interrupted => printer.line(format_args!("{name}: goes on")),
+        Why::Different(why) => printer.line(format_args!("{name}: made again, because {why}")),
+    }
+}
+
 /// Runs the plan, showing how far it is; Ctrl-C ends it with everything finished kept.
 pub(crate) fn with_progress(plan: Plan, tokenizer: &Arc<Tokenizer>, printer: &Printer) -> Result<Report> {
     let interrupted = interrupt::flag(printer)?;
     let host = gethostname::gethostname().to_string_lossy().into_owned();
     let mut view = ProgressView::new(printer);
+    let mut part = Part::Train;
+    let named = |part, split: String| match part {
+        Part::Train => split,
+        Part::Validation => format!("{VALIDATION_FOLDER}/{split}"),
+    };
     let report = mashbill_tokenize::run(plan, tokenizer, &host, &interrupted, &mut |event| match event {
+        Event::Part(next) => {
+            part = next;
+            // Speed and time left are those of the part.
+            view.finish();
+            view = ProgressView::new(printer);
+        }
         Event::Progress(progress) => view.show(&progress),
         Event::Resumed { split, units, .. } => view.suspend(|| {
-            let units = counted(units as u64, "unit");
+            let (split, units) = (named(part, split), counted(units as u64, "unit"));
             printer.line(format_args!("{split}: {units} finished before, going on"));
         }),
         Event::EngineMismatch { split, text } => view.suspend(|| {
             let start: String = text.chars().take(60).collect();
+            let split = named(part, split);
             printer.warning(format_args!(
                 "{split}: the fast engine disagrees with the reference about {start:?}; \
                  what it made of this split is thrown away and the reference makes it"
@@ -300,8 +335,11 @@ pub(crate) fn with_progress(plan: Plan, tokenizer: &Arc<Tokenizer>, printer: &Pr
         }),
         Event::Finished { split, stats } => view.suspend(|| {
             let (documents, rows) = (counted(stats.samples, "document"), counted(stats.sequences, "row"));
-            printer
-                .good("done", format_args!("{split}: {documents}, {} tokens, {rows}", count(stats.tokens)));
+            let verb = match part {
+                Part::Train => "done",
+                Part::Validation => "held out",
+            };
+            printer.good(verb, format_args!("{split}: {documents}, {} tokens, {rows}", count(stats.tokens)));
         }),
         _ => {}
     });
@@ -312,12 +350,21 @@ pub(crate) fn with_progress(plan: Plan, tokenizer: &Arc<Tokenizer>, printer: &Pr
 /// The result for programs.
 #[derive(Serialize)]
 struct Json<'a> {
-    output: &'a str,
-    manifest: &'a manifest::Manifest,
-    made: &'a [Stats],
+    #[serde(flatten)]
+    train: JsonPart<'a>,
     failed: Vec<Failed<'a>>,
-    pruned: &'a [String],
     seconds: f64,
+    /// What is held out, if anything is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validation: Option<JsonPart<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonPart<'a> {
+    output: &'a str,
+    manifest: &'a Manifest,
+    made: &'a [Stats],
+    pruned: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -326,16 +373,21 @@ struct Failed<'a> {
     error: String,
 }
 
+impl<'a> JsonPart<'a> {
+    fn of(report: &'a Report) -> Self {
+        let Report { manifest, made, pruned, .. } = report;
+        Self { output: &manifest.output_path, manifest, made, pruned }
+    }
+}
+
 #[expect(clippy::print_stdout, reason = "stdout is for data, and this is it")]
 fn print_json(report: &Report) -> Result<()> {
     let failed = report.failed.iter().map(|(split, error)| Failed { split, error: error_text(error) });
     let json = Json {
-        output: &report.manifest.output_path,
-        manifest: &report.manifest,
-        made: &report.made,
+        train: JsonPart::of(report),
         failed: failed.collect(),
-        pruned: &report.pruned,
         seconds: report.seconds,
+        validation: report.validation.as_deref().map(JsonPart::of),
     };
     println!("{}", serde_json::to_string_pretty(&json)?);
     Ok(())
@@ -343,9 +395,7 @@ fn print_json(report: &Report) -> Result<()> {
 
 fn summarize(report: &Report, options: &Options, tokenizer: &Tokenizer, printer: &Printer) -> Result<()> {
     let output = Output::new(&options.output);
-    for split in &report.pruned {
-        printer.line(format_args!("removed {}", output.split(split).display()));
-    }
+    removed(&report.pruned, &output, printer);
     if !report.made.is_empty() {
         totals(&report.made, report.seconds, options, printer);
         rejects(&report.made, &output, printer);
@@ -361,6 +411,9 @@ fn summarize(report: &Report, options: &Options, tokenizer: &Tokenizer, printer:
         count(options.bytes.max_seq_length as u64),
         options.output.display(),
     ));
+    if let Some(validation) = report.validation.as_deref() {
+        summarize_validation(validation, &output.validation(), printer);
+    }
     if !report.made.is_empty() {
         printer.line(
             "labels are shifted already: labels[i] is the token after input_ids[i]. Hugging Face models shift \
@@ -379,6 +432,32 @@ fn summarize(report: &Report, options: &Options, tokenizer: &Tokenizer, printer:
             .hint(format_args!("load it with datasets.load_dataset(\"parquet\", data_files=\"{shards}\")"));
     }
     Ok(())
+}
+
+/// What is held out, over all splits.
+fn summarize_validation(report: &Report, output: &Output, printer: &Printer) {
+    removed(&report.pruned, output, printer);
+    rejects(&report.made, output, printer);
+    let sum = |value: fn(&manifest::Split) -> u64| report.manifest.splits.values().map(value).sum::<u64>();
+    let documents = sum(|split| split.samples);
+    if documents == 0 {
+        printer.warning("no document is held out: there are too few for that fraction");
+        printer.hint("give a larger `--val-fraction`, with `--skip-existing`");
+        return;
+    }
+    printer.line(format_args!(
+        "held out: {}, {} tokens, {} in {}",
+        counted(documents, "document"),
+        count(sum(|split| split.tokens)),
+        counted(sum(|split| split.sequences), "row"),
+        output.root().display()
+    ));
+}
+
+fn removed(pruned: &[String], output: &Output, printer: &Printer) {
+    for split in pruned {
+        printer.line(format_args!("removed {}", output.split(split).display()));
+    }
 }
 
 fn totals(made: &[Stats], seconds: f64, options: &Options, printer: &Printer) {

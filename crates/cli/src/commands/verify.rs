@@ -74,7 +74,7 @@ pub(crate) fn run(args: &VerifyArgs, printer: &Printer) -> Result<Exit> {
     let interrupted = stop_on_interrupt()?;
     silence_the_stock_reader();
     let mut reports = Vec::new();
-    for path in &args.paths {
+    for path in &with_validation(&args.paths) {
         let started = Instant::now();
         let mut report = check(path, Options { threads }, &interrupted, printer)?;
         if args.deep && report.kind == FolderKind::Tokenized && !report.interrupted {
@@ -90,6 +90,26 @@ pub(crate) fn run(args: &VerifyArgs, printer: &Printer) -> Result<Exit> {
         print_json(&reports)?;
     }
     Ok(if reports.iter().all(Report::is_good) { Exit::Done } else { Exit::Problems })
+}
+
+/// The folders, and after each the one with the documents that are held out of it.
+fn with_validation(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let mut all: Vec<PathBuf> = Vec::new();
+    for path in paths {
+        let output = Output::new(path);
+        let manifest = Manifest::read(&output.manifest()).ok().flatten();
+        let held_out = manifest.and_then(|manifest| manifest.options.held_out);
+        let validation = held_out.map(|_| output.validation()).filter(|other| other.manifest().exists());
+        for path in
+            [Some(path.clone()), validation.map(|other| other.root().to_owned())].into_iter().flatten()
+        {
+            // Somebody may name both.
+            if !all.contains(&path) {
+                all.push(path);
+            }
+        }
+    }
+    all
 }
 
 /// A flag that Ctrl-C sets.

@@ -159,6 +159,11 @@ fn of_tokenize() {
 
               [default: 2]
 
+          --val-fraction <FRACTION>
+              Hold this share of the documents out of training, in <OUTPUT>/_validation: chosen by their
+              texts alone, so the same ones whatever else changes, and a larger share holds out the same
+              and more
+
           --skip-existing
               Keep finished splits that are the same, and make those again that differ, saying why
 

@@ -107,7 +107,11 @@ fn with_reference() -> (Project, [usize; 2]) {
 }
 
 fn start(project: &Project, threads: u64) -> Child {
-    let mut command = project.command(&format!("{ARGUMENTS} --output out --threads {threads}"));
+    start_with(project, ARGUMENTS, threads)
+}
+
+fn start_with(project: &Project, arguments: &str, threads: u64) -> Child {
+    let mut command = project.command(&format!("{arguments} --output out --threads {threads}"));
     command.stdout(Stdio::null()).stderr(File::create(project.path("stderr")).expect("a file"));
     command.spawn().expect("the command starts")
 }
@@ -204,6 +208,58 @@ fn a_run_that_is_killed_again_and_again_gives_the_same_bytes() {
     }
     println!("killed {kills} times, {in_commit} of them in the commit of a split");
     assert!(in_commit > 0, "no kill landed in a commit");
+}
+
+/// What is held out is made first, then what is trained on: kills land in both and between them.
+#[test]
+fn a_run_that_holds_documents_out_is_killed_in_either_part() {
+    let project = project();
+    let arguments = format!("{ARGUMENTS} --val-fraction 0.3");
+    project.run(&format!("{arguments} --output reference")).with_code(0);
+    let units = project.json("reference/manifest.json")["splits"]["many"]["units"].clone();
+    let many = units.as_array().expect("units").len();
+    let output = project.path("out");
+    let (train, validation) = (output.clone(), output.join("_validation"));
+    let moments = [
+        (&validation, Moment::Units("many", 1)),
+        (&validation, Moment::Units("many", many / 2)),
+        (&validation, Moment::Published("some")),
+        (&validation, Moment::Complete("many")),
+        (&validation, Moment::Published("many")),
+        (&train, Moment::Units("many", 0)),
+        (&train, Moment::Units("many", many / 2)),
+        (&train, Moment::Complete("many")),
+    ];
+    let mut draw = Draw(0xB0B);
+    let (mut in_validation, mut in_train) = (0, 0);
+    for _ in 0..20 {
+        for (part, moment) in moments {
+            let mut child = start_with(&project, &arguments, 1 + draw.below(3));
+            let ended = wait_for(&mut child, || moment.is_reached(part));
+            thread::sleep(Duration::from_micros(draw.below(5_000)));
+            if ended.is_some() || !kill(child) {
+                break;
+            }
+            // A split that can be trained on never lacks what is held out of it.
+            let listed = |folder: &Path| -> Vec<String> {
+                let Ok(text) = fs::read(folder.join("manifest.json")) else { return Vec::new() };
+                let manifest: serde_json::Value = serde_json::from_slice(&text).expect("a whole manifest");
+                manifest["splits"].as_object().expect("splits").keys().cloned().collect()
+            };
+            let held_out = listed(&validation);
+            assert!(listed(&train).iter().all(|split| held_out.contains(split)));
+            let is_done = held_out.len() == SPLITS.len();
+            *(if is_done { &mut in_train } else { &mut in_validation }) += 1;
+        }
+        project.run(&format!("{arguments} --output out")).with_code(0);
+        assert_same_output(&project.path("reference"), &output);
+        fs::remove_dir_all(&output).expect("it was there");
+        if in_validation > 2 && in_train > 2 {
+            println!("killed {in_validation} times in what is held out, {in_train} times after it");
+            return;
+        }
+    }
+    panic!("killed {in_validation} times in what is held out, {in_train} times after it");
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod help;
 mod errors;
 mod download;
 mod tokenize;
+mod held_out;
 mod bad_input;
 mod golden;
 mod verify;

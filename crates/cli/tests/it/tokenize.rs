@@ -363,6 +363,7 @@ fn a_plan_that_is_out_of_date_is_refused() {
             text_field: "text".into(),
             unit_bytes: 1 << 20,
             max_document_bytes: 1 << 20,
+            held_out: None,
         },
         finished: Finished::Keep,
         rehash: false,

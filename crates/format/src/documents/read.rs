@@ -129,7 +129,7 @@ impl Columns {
                 id: ids.next()?,
                 source: sources.next()?,
                 category: categories.next()?,
-                content_hash: checksum(&hashes.next()?),
+                content_hash: self::content_hash(&hashes.next()?),
                 tokens: tokens.next()?,
                 unit: units.next()?,
                 row: rows_in_unit.next()?,
@@ -176,7 +176,8 @@ fn read_rows<T: DataType>(
     Ok(())
 }
 
-fn checksum(bytes: &FixedLenByteArray) -> Checksum {
+/// The value of the column `content_hash`.
+pub(crate) fn content_hash(bytes: &FixedLenByteArray) -> Checksum {
     let bytes = bytes.data().try_into().expect("the schema says 16 bytes");
     Checksum(u128::from_be_bytes(bytes))
 }

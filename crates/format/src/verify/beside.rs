@@ -38,14 +38,15 @@ pub(super) fn check_stats(
         Err(error) => return wrong(error.to_string()),
     };
     let refused = stats.rejected.values().copied().fold(0, u64::saturating_add);
-    let accounted = stats.samples.saturating_add(stats.blank_lines).saturating_add(refused);
+    let own = stats.samples.saturating_add(stats.blank_lines).saturating_add(refused);
+    let accounted = own.saturating_add(stats.other_part);
     let shard_bytes = split.shard_files.iter().map(|file| file.bytes).fold(0, u64::saturating_add);
     let pairs = [
         ("samples and the manifest's", stats.samples, split.samples),
         ("sequences and the manifest's", stats.sequences, split.sequences),
         ("tokens and the manifest's", stats.tokens, split.tokens),
         ("shard_bytes and the manifest's", stats.shard_bytes, shard_bytes),
-        ("lines and samples, blank lines and refused ones", stats.lines, accounted),
+        ("lines and samples, blank lines, refused ones and those of the other part", stats.lines, accounted),
     ];
     for (what, left, right) in pairs {
         if left != right {

@@ -3,6 +3,7 @@
 use super::findings::Findings;
 use super::problem::{Kind, Place, Remedy};
 use crate::checksum::Hasher;
+use crate::held_out::HeldOut;
 use crate::layout::{DOCUMENTS, MANIFEST, shard_name};
 use crate::manifest::{Labels, Manifest, Split, split_identity};
 use crate::shard::RowLayout;
@@ -38,6 +39,9 @@ pub(super) fn check_manifest(manifest: &Manifest, findings: &Findings) {
                 "a layout of {rows_per_group} rows a group and {rows_per_page} a page is none of this format version"
             ),
         );
+    }
+    if let Some(held_out) = options.held_out.filter(|held_out| !HeldOut::is_fraction(held_out.fraction)) {
+        wrong(Kind::Sums, format!("a held-out fraction of {}", held_out.fraction));
     }
     let tokenizer = &manifest.tokenizer_identity;
     let around = tokenizer.ids_before.iter().chain(&tokenizer.ids_after).chain([&tokenizer.pad.id]);

@@ -90,6 +90,11 @@ pub(super) fn check_root(output: &Output, manifest: &Manifest, findings: &Findin
         if name == layout::STATE_FOLDER {
             let detail = "a run is under way, or was interrupted: what it makes is not in the manifest yet";
             findings.warning(Kind::Unfinished, place, Remedy::RunAgain, detail);
+        } else if is_folder && name == layout::VALIDATION_FOLDER {
+            if manifest.options.held_out.is_none() {
+                let detail = "the manifest says that nothing is held out: what is in here is trained on, too";
+                findings.error(Kind::HeldOut, place, Remedy::MoveAway { file: name }, detail);
+            }
         } else if is_folder && !is_split {
             let detail =
                 "this folder is no split of the manifest, but a reader that takes every shard would read it";

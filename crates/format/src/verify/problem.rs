@@ -82,6 +82,8 @@ pub enum Kind {
     Unfinished,
     /// A split counts for nothing, because its input is gone.
     Vanished,
+    /// The part to train on and the part that is held out are not each other's rest.
+    HeldOut,
     /// A document is not what its source gives, or its source is gone.
     Source,
     /// A line is no record.
@@ -119,6 +121,7 @@ impl Kind {
             Self::Units => "units",
             Self::Unfinished => "unfinished",
             Self::Vanished => "vanished",
+            Self::HeldOut => "held_out",
             Self::Source => "source",
             Self::Line => "line",
             Self::Duplicate => "duplicate",

@@ -11,6 +11,7 @@ use parquet::data_type::{ByteArrayType, DataType, FixedLenByteArrayType, Int32Ty
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
+use crate::checksum::Checksum;
 use crate::documents;
 use crate::encode::Compression;
 use crate::error::Result;
@@ -189,12 +190,13 @@ impl Table {
     }
 }
 
-/// Reads the texts and hashes of the table at `path` once, to see that they can be.
+/// Reads the texts and hashes of the table at `path` once, to see that they can be; `on_hash` gets the hash of each row.
 ///
 /// # Errors
 /// [`Error::Damaged`](crate::Error::Damaged), [`Error::Io`](crate::Error::Io).
-pub(super) fn check_texts(path: &Path) -> Result<()> {
+pub(super) fn check_texts(path: &Path, on_hash: &mut dyn FnMut(u64, Checksum)) -> Result<()> {
     let file = documents::schema(Compression::None).open(path)?;
+    let mut row = 0;
     let read = || -> ParquetResult<()> {
         for index in 0..file.num_row_groups() {
             let group = file.get_row_group(index)?;
@@ -217,7 +219,12 @@ pub(super) fn check_texts(path: &Path) -> Result<()> {
             let mut values = Vec::new();
             batches(rows, |rows| {
                 values.clear();
-                Ok(column.read_records(rows, None, None, &mut values)?.0)
+                let (read, _, _) = column.read_records(rows, None, None, &mut values)?;
+                for (row, value) in (row..).zip(&values) {
+                    on_hash(row, documents::content_hash(value));
+                }
+                row += values.len() as u64;
+                Ok(read)
             })?;
         }
         Ok(())

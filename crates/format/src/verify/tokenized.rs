@@ -13,7 +13,7 @@ use super::progress::{Counters, Event};
 use super::threads::on_all_threads;
 use super::values::Group;
 use super::work::{GroupJob, Job, Shared, Work, unreadable};
-use super::{Options, Report, books, table};
+use super::{Options, Report, books, held_out, table};
 use crate::error::{Error, Result};
 use crate::layout::{MANIFEST, Output};
 use crate::manifest::Manifest;
@@ -42,6 +42,7 @@ pub(super) fn verify(
     };
     folder::check_root(&output, &manifest, &shared.findings)?;
     books::check_manifest(&manifest, &shared.findings);
+    held_out::check_parts(&output, &manifest, &shared.findings);
     // Without rows of a length nothing can be said of them, and that has been told.
     if manifest.options.max_seq_length > 0 && manifest.layout.rows_per_page > 0 {
         check_all(&shared, options, interrupted, on_event);
@@ -74,7 +75,10 @@ fn check_all(
 fn run(job: Job<'_>, exact: &mut Exact<'_>, shared: &Shared<'_>) {
     match job {
         Job::Texts { path, place, split } => {
-            if let Err(error) = table::check_texts(&path) {
+            let mut check = |row, content_hash| {
+                held_out::check_document(shared.manifest, &place, split, row, content_hash, &shared.findings);
+            };
+            if let Err(error) = table::check_texts(&path, &mut check) {
                 unreadable(&place, split, &error, &shared.findings);
             }
         }

@@ -95,6 +95,7 @@ impl World {
                 text_field: "text".into(),
                 unit_bytes: 1000,
                 max_document_bytes: 1000,
+                held_out: None,
             },
             tokenizer_identity: TokenizerIdentity {
                 sha256: "0".into(),

@@ -209,6 +209,10 @@ fn page(
         *rejects.entry(reason).or_default() += count;
     }
     let share = |part: u64, whole: u64| format!("{:.2} %", 100.0 * part as f64 / whole.max(1) as f64);
+    let held_out = manifest.options.held_out.map(|held_out| {
+        let share = format!("{} % of all texts", 100.0 * held_out.fraction);
+        ("Held out", json!(format!("{share}; this is the {} part", held_out.part.name())))
+    });
     let targets = HashMap::new();
     let run = |stats: &Stats| Run {
         completed: stats.completed_unix_s,
@@ -230,7 +234,7 @@ fn page(
             ),
         ),
         verify: Verdict::of(report),
-        facts: vec![
+        facts: [
             ("Tokens", json!(tokens)),
             ("Documents", json!(sum(|split| split.samples))),
             ("Rows", json!(sequences)),
@@ -244,7 +248,10 @@ fn page(
             ("Documents that stand twice", json!(counts.duplicates)),
             ("Refused lines", json!(rejects.values().sum::<u64>())),
             ("Bytes per token", json!(format!("{:.2}", text_bytes as f64 / tokens.max(1) as f64))),
-        ],
+        ]
+        .into_iter()
+        .chain(held_out)
+        .collect(),
         amount: "Tokens",
         categories: named(counts.categories, &targets),
         datasets: amounts(manifest.splits.iter().map(|(name, split)| (name.clone(), split.tokens)), &targets),
