@@ -123,6 +123,15 @@ class Browser:
         for kind in ("keyDown", "keyUp"):
             self.send("Input.dispatchKeyEvent", type=kind, key=key, code=key)
 
+    def drawn(self, chart: str) -> int:
+        """Pixels of the chart with that id that have the color of its bars or its first line."""
+        return self.value(
+            f"(() => {{ const canvas = document.querySelector('#{chart} canvas');"
+            " const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height); let count = 0;"
+            " for (let at = 0; at < data.length; at += 4)"
+            " if (data[at + 3] > 200 && data[at + 2] > data[at] + 60) count++; return count; })()"
+        )
+
     def complaints(self) -> list[str]:
         """Errors of the page, and what it asked of anybody but this file."""
         found = []

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browser import Browser, find
 from cases import REPOSITORY, Workshop
 
 MISSING = pytest.StashKey[dict[str, str]]()
@@ -21,6 +22,17 @@ def workshop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     assert binary.is_file(), f"{binary} is not there: `cargo build` makes it, $MASHBILL names another"
     cache = request.config.cache.mkdir("tokenizers")
     yield Workshop(binary, tmp_path_factory.mktemp("mashbill"), cache, request.config.stash[MISSING])
+
+
+@pytest.fixture(scope="session")
+def chromium(workshop: Workshop) -> Iterator[Browser]:
+    """A browser that all tests share."""
+    program = find()
+    if program is None:
+        workshop.skip("the report in a browser", "there is no chromium (on Debian: apt-get install chromium)")
+    opened = Browser(program, workshop.fresh("profile"))
+    yield opened
+    opened.close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import Browser, find
+import xxhash
+from browser import Browser
 from cases import REPOSITORY, Workshop
 
 WIDTHS = (1280, 400)
@@ -18,13 +18,26 @@ SECTIONS = {
         "categories",
         "datasets",
         "sources",
+        "lengths-by",
+        "padding",
         "density",
         "scripts",
         "rejects",
+        "duplicates",
         "tokens",
         "samples",
     ],
-    "raw": ["overview", "categories", "datasets", "sources", "scripts", "rejects", "samples"],
+    "raw": [
+        "overview",
+        "categories",
+        "datasets",
+        "sources",
+        "lengths-by",
+        "scripts",
+        "rejects",
+        "duplicates",
+        "samples",
+    ],
 }
 
 
@@ -59,17 +72,6 @@ def page(request: pytest.FixtureRequest, workshop: Workshop) -> tuple[str, Path]
     return request.param, html
 
 
-@pytest.fixture(scope="module")
-def chromium(workshop: Workshop) -> Iterator[Browser]:
-    """A browser that all tests share."""
-    program = find()
-    if program is None:
-        workshop.skip("the report in a browser", "there is no chromium (on Debian: apt-get install chromium)")
-    opened = Browser(program, workshop.fresh("profile"))
-    yield opened
-    opened.close()
-
-
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_everything_is_drawn(page: tuple[str, Path], chromium: Browser, width: int, dark: bool) -> None:
@@ -79,14 +81,7 @@ def test_everything_is_drawn(page: tuple[str, Path], chromium: Browser, width: i
     for name in SECTIONS[kind] + CHARTS[kind]:
         assert chromium.value(f"document.querySelectorAll('section#{name}').length") == 1, name
     for name in CHARTS[kind]:
-        # Pixels of the bars' or lines' own color are there.
-        drawn = chromium.value(
-            f"(() => {{ const canvas = document.querySelector('#{name}-chart canvas');"
-            " const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height); let count = 0;"
-            " for (let at = 0; at < data.length; at += 4)"
-            " if (data[at + 3] > 200 && data[at + 2] > data[at] + 60) count++; return count; })()"
-        )
-        assert drawn > 20, name
+        assert chromium.drawn(f"{name}-chart") > 20, name
     assert chromium.value("document.documentElement.scrollWidth <= innerWidth"), "it scrolls sideways"
     shown = chromium.value("document.getElementById('main').innerText")
     assert "undefined" not in shown and "NaN" not in shown
@@ -157,19 +152,83 @@ def test_the_chart_library_is_the_one_that_is_named() -> None:
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest, name
 
 
-def test_the_targets_of_categories_are_shown(workshop: Workshop, chromium: Browser) -> None:
+def test_copies_are_counted_where_they_stand_again(page: tuple[str, Path], chromium: Browser) -> None:
+    _, html = page
+    chromium.open(html)
+    # The second file has the texts of the first one, and more.
+    shown = chromium.value("document.getElementById('duplicates').innerText")
+    assert "120 of 420 documents have a text that stands in an earlier one" in shown
+    assert "40.0 %" in shown
+
+
+def test_what_is_shown_does_not_depend_on_threads(page: tuple[str, Path], workshop: Workshop) -> None:
+    kind, html = page
+    path = html.parent / ("out" if kind == "tokenized" else "data")
+    other = workshop.fresh("other.html")
+    workshop.command("report", path, "-o", other, "--threads", 1, expect=0 if kind == "tokenized" else 4)
+    assert other.read_bytes() == html.read_bytes()
+
+
+def test_what_a_download_says_is_shown(workshop: Workshop, chromium: Browser) -> None:
+    """Targets, rows that were refused, and the time line come from the statistics beside the records."""
     data = workshop.fresh("data")
-    data.mkdir()
     for name, target in (("code", 30), ("chat", 70)):
-        record = json.dumps({"text": "x" * 100, "category": name})
-        (data / f"{name}.jsonl").write_text(record + "\n", encoding="utf-8")
-        stats = {"category": name, "target_percent": target}
-        (data / f"{name}.stats.json").write_text(json.dumps(stats), encoding="utf-8")
+        (data / name).mkdir(parents=True)
+        text = "x" * 100
+        line = json.dumps({"text": text, "id": f"{name}/0", "source": f"{name}1", "category": name}).encode() + b"\n"
+        (data / name / f"{name}1.jsonl").write_bytes(line)
+        counts = {"rows_in": 3, "rows_out": 1, "rows_not_sampled": 2, "rejected": {}}
+        stats = {
+            "format_version": 1,
+            "dataset": f"{name}1",
+            "category": name,
+            "source": {"repo": "some/where", "commit": "0" * 40, "files": []},
+            "license": "mit",
+            "license_kind": "open",
+            "gated": False,
+            "mashbill_version": "0.1.0",
+            "catalog_checksum": "0" * 32,
+            "render": "text",
+            "take": {"rows_per_million": 1_000_000, "max_rows": None, "max_bytes": None},
+            "completed_unix_s": 1_700_000_000 + target,
+            "seconds": 2.5,
+            "downloaded_bytes": 100,
+            "reused_bytes": 0,
+            "retries": 0,
+            "counts": counts | {"jsonl_bytes": len(line), "text_bytes": 100, "chars": 100},
+            "jsonl_checksum": xxhash.xxh3_128_hexdigest(line),
+            "text_len": {"min": 100, "p50": 100, "p95": 100, "max": 100},
+            "est_tokens": 25,
+            "target_percent": target,
+            "complete": True,
+        }
+        (data / name / f"{name}1.stats.json").write_text(json.dumps(stats), encoding="utf-8")
     html = workshop.fresh("report.html")
     workshop.command("report", data, "-o", html)
     chromium.open(html)
+    assert chromium.complaints() == []
     assert chromium.value("document.querySelectorAll('#categories .target').length") == 2
     assert "70 %" in chromium.value("document.getElementById('categories').innerText")
+    assert "30 %" in chromium.value("document.getElementById('datasets').innerText")
+    assert chromium.drawn("timeline-chart") > 20
+    assert "1 of 2 documents" in chromium.value("document.getElementById('duplicates').innerText")
+
+
+def test_the_curriculums_targets_are_shown(workshop: Workshop, chromium: Browser) -> None:
+    """Splits from the curriculum's categories are held against its shares, parted evenly within a category."""
+    data = workshop.fresh("data")
+    for category, name in (("code", "apps"), ("math_reasoning", "gsm8k"), ("math_reasoning", "metamath")):
+        (data / category).mkdir(parents=True, exist_ok=True)
+        record = json.dumps({"text": "x " * 100, "category": category})
+        (data / category / f"{name}.jsonl").write_text(record + "\n", encoding="utf-8")
+    out, html = workshop.fresh("out"), workshop.fresh("report.html")
+    arguments = ("--recursive", "--tokenizer", "gpt2", "--max-seq-length", 64)
+    workshop.command("tokenize", "--input", data, "--output", out, *arguments)
+    workshop.command("report", out, "-o", html)
+    chromium.open(html)
+    assert chromium.value("document.querySelectorAll('#categories .target').length") == 2
+    assert "25 %" in chromium.value("document.getElementById('categories').innerText")
+    assert chromium.value("document.getElementById('datasets').innerText").count("10 %") == 2
 
 
 def test_the_file_stays_small(page: tuple[str, Path]) -> None:

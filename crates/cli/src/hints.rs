@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use mashbill_download::Error as DownloadError;
 use mashbill_format::Error as FormatError;
+use mashbill_format::lock::LOCK;
 use mashbill_format::verify::Remedy;
 use mashbill_hub::Error as HubError;
 use mashbill_load::Error as LoadError;
@@ -37,6 +38,10 @@ pub(crate) enum Usage {
     NothingToVerify { path: PathBuf },
     #[error("`{}` holds nothing to look at: no manifest.json and no JSON Lines", path.display())]
     NothingToInspect { path: PathBuf },
+    #[error("`{}` holds nothing to report on: no manifest.json, no JSON Lines, no metrics.jsonl", path.display())]
+    NothingToReport { path: PathBuf },
+    #[error("a text is looked for in the tokens' texts, for which the tokenizer is needed")]
+    FindNeedsTokenizer,
     #[error("{what} was not found in `{}`", path.display())]
     NothingFound { what: String, path: PathBuf },
     #[error("`{}` does not say what its loader was made with", path.display())]
@@ -107,6 +112,12 @@ fn usage_hint(usage: &Usage) -> String {
         Usage::NothingToInspect { .. } => {
             "give the folder that `mashbill tokenize` wrote (its `--output`), or one with .jsonl files".into()
         }
+        Usage::NothingToReport { .. } => {
+            "give a folder of `mashbill tokenize` or `mashbill download`, one with .jsonl files, or the `output_path` \
+             of `mashbill train`"
+                .into()
+        }
+        Usage::FindNeedsTokenizer => "name it with `--tokenizer`, or look for the text in the .jsonl files".into(),
         Usage::NothingFound { .. } => "`mashbill inspect PATH --random` shows what there is".into(),
         Usage::NoLoader { .. } => {
             "`--batch-size ROWS` (and `--seed`, `--world-size`) say it; with weights give a file with what \
@@ -125,9 +136,10 @@ fn usage_hint(usage: &Usage) -> String {
     }
 }
 
-/// What mends a problem that `verify` found in `folder`.
-pub(crate) fn remedy_hint(remedy: &Remedy, folder: &Path) -> String {
-    let folder = folder.display();
+/// What mends a problem that `verify` found in the folder or file at `path`.
+pub(crate) fn remedy_hint(remedy: &Remedy, path: &Path) -> String {
+    // What places are relative to.
+    let folder = if path.is_file() { path.parent().unwrap_or(path) } else { path }.display();
     match remedy {
         Remedy::MakeSplitAgain { split } => format!(
             "copy {folder}/{split} again from where it is good, or make it again: remove it and give the \
@@ -144,8 +156,34 @@ pub(crate) fn remedy_hint(remedy: &Remedy, folder: &Path) -> String {
         Remedy::CorrectLine => {
             "correct or remove the line; `mashbill tokenize` sets lines aside that are no records".into()
         }
+        Remedy::DownloadAgain { dataset, stats } if stats.is_empty() => {
+            format!("mashbill download --output {} --dataset {dataset}", data_folder(path).display())
+        }
+        Remedy::DownloadAgain { dataset, stats } => format!(
+            "rm {folder}/{stats}; then `mashbill download --output {} --dataset {dataset}` makes it again",
+            data_folder(path).display()
+        ),
+        Remedy::FetchAgain { dataset, file } => {
+            let data = data_folder(path).display();
+            format!(
+                "rm {data}/{file}; then `mashbill download --output {data} --dataset {dataset} --keep-raw`"
+            )
+        }
+        Remedy::RestoreLock => {
+            "take the lock from where it was committed, or remove it: `mashbill download` makes a new one"
+                .into()
+        }
         _ => "make it again".into(),
     }
+}
+
+/// The folder of downloaded datasets that `path` is, or in which it lies as a category or a file.
+pub(crate) fn folder_with_lock(path: &Path) -> Option<&Path> {
+    path.ancestors().take(3).find(|folder| folder.join(LOCK).is_file())
+}
+
+fn data_folder(path: &Path) -> &Path {
+    folder_with_lock(path).unwrap_or(path)
 }
 
 fn embedded_hint() -> String {

@@ -17,6 +17,7 @@ pub mod budget;
 pub mod plan;
 pub mod convert;
 pub mod run;
+pub mod audit;
 pub mod error;
 
 pub use catalog::{Catalog, Selection};

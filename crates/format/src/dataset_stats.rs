@@ -157,6 +157,16 @@ impl LengthBuckets {
         *self.up_to.entry(bucket(chars)).or_default() += 1;
     }
 
+    /// Takes in the texts that were counted elsewhere.
+    pub fn add(&mut self, other: &Self) {
+        if other.up_to.is_empty() {
+            return;
+        }
+        self.min = if self.up_to.is_empty() { other.min } else { self.min.min(other.min) };
+        self.max = self.max.max(other.max);
+        other.up_to.iter().for_each(|(&length, count)| *self.up_to.entry(length).or_default() += count);
+    }
+
     /// The lengths' summary.
     #[must_use]
     pub fn summary(&self) -> TextLengths {
@@ -319,6 +329,11 @@ mod tests {
             "{summary:?}"
         );
         assert_eq!(LengthBuckets::default().summary(), TextLengths::default());
+        let mut halves = [LengthBuckets::default(), LengthBuckets::default(), LengthBuckets::default()];
+        (1..=10_000).for_each(|length| halves[length as usize % 2].count(length));
+        let mut joined = LengthBuckets::default();
+        halves.iter().for_each(|half| joined.add(half));
+        assert_eq!(joined, lengths);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 mod problem;
 mod findings;
+mod gather;
 mod progress;
 mod threads;
 mod folder;
@@ -22,6 +23,7 @@ mod links;
 mod work;
 mod tokenized;
 mod raw;
+mod downloaded;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -30,7 +32,8 @@ use serde::Serialize;
 
 use crate::error::Result;
 
-pub use folder::{FolderKind, folder_kind, json_lines_below};
+pub use folder::{FolderKind, folder_kind, json_lines_below, name_below};
+pub use gather::{DocumentSeen, Gather};
 pub use problem::{Kind, Place, Problem, Remedy, Severity};
 pub use progress::{Event, Progress};
 
@@ -103,10 +106,24 @@ pub fn verify(
     interrupted: &AtomicBool,
     on_event: &mut dyn FnMut(Event),
 ) -> Result<Option<Report>> {
+    gathering(path, &mut vec![(); options.threads.max(1)], interrupted, on_event)
+}
+
+/// Checks as [`verify`] does, on a thread for each of `gatherers`, which see what is read.
+///
+/// # Errors
+/// Those of [`verify`].
+pub fn gathering<G: Gather>(
+    path: &Path,
+    gatherers: &mut [G],
+    interrupted: &AtomicBool,
+    on_event: &mut dyn FnMut(Event),
+) -> Result<Option<Report>> {
+    let gatherers = gatherers.iter_mut().map(|gatherer| gatherer as &mut dyn Gather).collect();
     let Some(kind) = folder_kind(path)? else { return Ok(None) };
     let verify = match kind {
         FolderKind::Tokenized => tokenized::verify,
         FolderKind::Raw => raw::verify,
     };
-    verify(path, options, interrupted, on_event).map(Some)
+    verify(path, gatherers, interrupted, on_event).map(Some)
 }

@@ -14,10 +14,15 @@
     return made;
   };
   const number = (value) => value.toLocaleString("en-US");
-  const short = (value) => {
+  const short = (value, digits = 3) => {
     const units = [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
     const unit = units.find(([size]) => Math.abs(value) >= size);
-    return unit ? `${+(value / unit[0]).toPrecision(3)}${unit[1]}` : `${+value.toPrecision(3)}`;
+    return unit ? `${+(value / unit[0]).toPrecision(digits)}${unit[1]}` : `${+value.toPrecision(digits)}`;
+  };
+  // The numbers of an axis, in as few digits as tell them apart.
+  const ticks = (_, splits) => {
+    const shown = (digits) => splits.map((value) => (value === null ? "" : short(value, digits)));
+    return [3, 4, 5, 6].map(shown).find((labels) => new Set(labels).size === labels.length) ?? shown(6);
   };
   const percent = (part, whole) => (whole ? `${((100 * part) / whole).toFixed(1)} %` : "–");
   const section = (id, title, wide, ...children) => {
@@ -30,9 +35,9 @@
   const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
   // A chart is made anew where its colors change, and only resized where its width does.
-  const chart = (id, title, label, options) => {
+  const chart = (id, title, label, options, wide) => {
     const holder = element("div", { class: "chart", id: `${id}-chart`, role: "img", "aria-label": label });
-    const made = section(id, title, false, holder);
+    const made = section(id, title, wide, holder);
     const draw = () => {
       holder.replaceChildren();
       const settings = options();
@@ -56,7 +61,7 @@
           const step = Math.ceil((buckets.length * 46) / Math.max(u.width, 1));
           return splits.map((at) => (at % step === 0 ? names[at] : ""));
         } },
-        { values: (_, splits) => splits.map(short), size: 54 },
+        { values: ticks, size: 54 },
       ],
       series: [
         { label: what[0], value: (_, at) => (at === null ? "–" : names[at]) },
@@ -84,8 +89,42 @@
     section(id, title, wide, scroll, noteText ? note(noteText) : undefined);
   };
 
+  // Lines over steps. Of a curve with `least` and `most`, where each point is many steps, the range is shaded.
+  const curves = (id, title, label, at, list, wide, noteText) => {
+    if (!list.length || !at.length) return;
+    const series = [{ label: "step", value: (_, step) => (step === null ? "–" : number(step)) }];
+    const values = [at];
+    const bands = [];
+    const seen = (_, value) => (value === null || value === undefined ? "–" : `${+value.toPrecision(5)}`);
+    const range = (text) => ({ label: text, stroke: "transparent", width: 0, points: { show: false }, value: seen });
+    list.forEach((curve, index) => {
+      const stroke = () => color(`line${index % 8}`);
+      // One measurement, or a few, are points.
+      series.push({ label: curve.name, stroke, width: 1.75, spanGaps: true, points: { show: at.length < 40, size: 6, fill: stroke }, value: seen });
+      values.push(curve.mean);
+      if (index === 0 && curve.least) {
+        const first = series.length;
+        series.push(range("most"), range("least"));
+        values.push(curve.most, curve.least);
+        bands.push({ series: [first, first + 1], fill: () => color("band") });
+      }
+    });
+    const made = chart(id, title, label, () => ({
+      data: values, series, bands,
+      scales: { x: { time: false, range: (_, low, high) => (low === high ? [low - 1, high + 1] : [low, high]) } },
+      axes: [{ values: (_, splits) => splits.map((step) => (Number.isInteger(step) ? short(step) : "")) }, { values: ticks, size: 60 }],
+    }), wide);
+    if (noteText) made.append(note(noteText));
+  };
+
   const overview = () => {
     const { verify } = data;
+    const facts = element("dl", { class: "facts" });
+    data.facts.forEach(([name, value]) => facts.append(element("div", {}, element("dt", {}, name), element("dd", {}, typeof value === "number" ? number(value) : value))));
+    if (!verify) {
+      section("overview", "The run", true, facts, ...data.notes.map(note));
+      return;
+    }
     const good = verify.errors === 0;
     const verdict = good
       ? `✓ Verified: nothing is wrong${verify.warnings ? `, ${number(verify.warnings)} warnings` : ""}`
@@ -94,15 +133,13 @@
     for (const problem of verify.problems) {
       problems.append(element("li", { class: problem.severity }, `${problem.where}: ${problem.detail}`));
     }
-    const facts = element("dl", { class: "facts" });
-    data.facts.forEach(([name, value]) => facts.append(element("div", {}, element("dt", {}, name), element("dd", {}, typeof value === "number" ? number(value) : value))));
     section("overview", "What it is", true, element("p", { class: `verdict ${good ? "good" : "bad"}` }, verdict), verify.problems.length ? problems : undefined, facts);
   };
 
   const shares = (id, title, list) => {
     const whole = list.reduce((sum, one) => sum + one.amount, 0);
     const targets = list.some((one) => one.target !== null);
-    const columns = ["Name", data.amount, "Share"].concat(targets ? ["Target"] : []);
+    const columns = ["Name", data.amount ?? "Tokens", "Share"].concat(targets ? ["Target"] : []);
     barTable(id, title, false, list.map((one) => ({
       name: one.name,
       value: whole ? (100 * one.amount) / whole : 0,
@@ -114,16 +151,19 @@
   const timeline = () => {
     const runs = data.timeline;
     if (!runs.length) return;
-    chart("timeline", "Time line", `Seconds of work on each of ${runs.length} splits by the time of completion`, () => ({
+    // Of times that are all the same uPlot would make an axis of years.
+    const [first, last] = [runs[0].completed, runs[runs.length - 1].completed];
+    const room = Math.max(2, (last - first) * 0.05);
+    chart("timeline", "Time line", `Seconds of work on each of ${runs.length} datasets by the time of completion`, () => ({
       data: [runs.map((run) => run.completed), runs.map((run) => run.seconds), runs.map((run) => run.speed)],
-      scales: { x: { time: true, range: (_, low, high) => [low - Math.max(1, (high - low) * 0.05), high + Math.max(1, (high - low) * 0.05)] } },
-      axes: [{}, { values: (_, splits) => splits.map(short), size: 54 }, { scale: "speed", side: 1, grid: { show: false }, values: (_, splits) => splits.map(short), size: 54 }],
+      scales: { x: { time: true, range: () => [first - room, last + room] } },
+      axes: [{}, { values: ticks, size: 54 }, { scale: "speed", side: 1, grid: { show: false }, values: ticks, size: 54 }],
       series: [
-        { label: "completed" },
+        { label: "completed", value: (u, _, __, at) => (at === null || at === undefined ? "–" : `${runs[at].name}, ${new Date(1000 * runs[at].completed).toISOString().slice(0, 16).replace("T", " ")}`) },
         { label: "seconds", stroke: color("bar"), paths: () => null, points: { show: true, size: 9, fill: color("bar") } },
-        { label: "tokens/s", scale: "speed", stroke: color("second"), paths: () => null, points: { show: true, size: 7, fill: color("ground") } },
+        { label: data.speed, scale: "speed", stroke: color("second"), paths: () => null, points: { show: true, size: 7, fill: color("ground") } },
       ],
-    })).append(note("Each point is a split: the seconds that the run which completed it worked on it, and its tokens a second."));
+    })).append(note(`Each point is a ${data.kind === "raw" ? "dataset" : "split"}: the seconds that the run which completed it worked on it, and its ${data.speed}.`));
   };
 
   const vocabulary = () => {
@@ -142,6 +182,61 @@
       name: token.text === null ? `[${token.id}]` : JSON.stringify(token.text), value: token.count,
       cells: [String(token.id), number(token.count), percent(token.count, whole)],
     })), ["Token", "Id", "Times", "Share"]);
+  };
+
+  const parts = (id, title, list, columns, noteText) => barTable(id, title, false, list.map((one) => ({
+    name: one.name, value: (100 * one.part) / one.whole, cells: [number(one.part), percent(one.part, one.whole)],
+  })), columns, noteText);
+
+  const duplicates = () => {
+    const found = data.duplicates;
+    if (!found) return;
+    const columns = ["Name", "Copies", "Of its documents"];
+    const about = found.is_about ? "About " : "";
+    const said = `${about}${number(found.copies)} of ${number(found.documents)} documents have a text that stands in an earlier one, too.`;
+    if (found.by.length) parts("duplicates", "Duplicates", found.by, columns, said);
+    else section("duplicates", "Duplicates", false, element("p", { class: "none" }, "✓ No text stands twice."));
+  };
+
+  const measured = () => barTable("measured", "Validation by split", false, data.measured.map((one) => ({
+    name: one.name, value: one.last, cells: [one.last.toFixed(4), one.best.toFixed(4), number(one.best_step)],
+  })), ["Split", "Last loss", "Least", "At step"]);
+
+  const dataset = () => {
+    const raw = data.kind === "raw";
+    const unit = raw ? "bytes" : "tokens";
+    shares("categories", "By category", data.categories);
+    shares("datasets", raw ? "By file" : "By split", data.datasets);
+    shares("sources", "By source", data.sources);
+    histogram("lengths", raw ? "Length of texts" : "Length of documents", `How many documents have how many ${unit}`, data.lengths, raw ? ["bytes up to", "texts"] : ["tokens up to", "documents"]);
+    barTable("lengths-by", raw ? "Length by file" : "Length by split", false, data.lengths_by.map((one) => ({
+      name: one.name, value: one.mean, cells: [short(one.mean), short(one.longest), number(one.documents)],
+    })), ["Name", `Mean ${unit}`, "Longest", raw ? "Records" : "Documents"]);
+    histogram("packing", "Documents in a row", "How many rows have pieces of how many documents", data.pieces, ["pieces", "rows"]);
+    parts("padding", "Padding", data.padding, ["Name", "Positions", "Share"], "Positions without a token: only a split's last row has any.");
+    barTable("density", "Bytes per token", false, data.density.map((one) => ({ name: one.name, value: one.value, cells: [one.value.toFixed(2)] })), ["Name", "Bytes"], "Bytes of text for each token. Little means that the tokenizer does not know the language well.");
+    barTable("scripts", "Scripts", false, data.scripts.map((one) => ({ name: one.name, value: one.share, cells: [`${one.share.toFixed(2)} %`] })), ["Script", "Letters"], raw ? "Share of the letters in the texts." : "Share of the letters that stand whole in a token; scripts whose letters are cut have more.");
+    const refused = (list) => list.map((one) => ({ name: one.name, value: one.amount, cells: [number(one.amount)] }));
+    barTable("rejects", "Refused lines", false, refused(data.rejects), ["Reason", "Lines"]);
+    barTable("fetched-rejects", "Rows refused by the download", false, refused(data.fetched_rejects), ["Reason", "Rows"]);
+    duplicates();
+    vocabulary();
+    timeline();
+    browser();
+  };
+
+  const run = () => {
+    const { steps } = data;
+    curves("loss", "Loss", "Training loss over the steps", steps, data.losses, true, data.losses[0]?.least ? "The line is the mean of the steps of each point, the shade their range." : undefined);
+    curves("validation", "Validation", "Validation loss by split over the steps", data.measured_at, data.validation, false);
+    measured();
+    curves("rate", "Learning rate", "Learning rate over the steps", steps, data.learning_rate, false);
+    curves("norm", "Gradient norm", "Norm of the gradient over the steps", steps, data.gradient_norm, false);
+    curves("speed", "Tokens a second", "Tokens a second over the steps", steps, data.tokens_per_second, false);
+    curves("wait", "Waiting for data", "Share of a step's time spent waiting for data, in percent", steps, data.loader_wait, false, "Percent of a step's time.");
+    shares("seen", "Tokens seen by split", data.seen);
+    curves("seen-over-time", "Mix over the steps", "Each split's share of the tokens, in percent, over the steps", steps, data.seen_over_time, false, "Percent of the tokens of each point.");
+    if (data.config) section("config", "Configuration", true, element("details", {}, element("summary", {}, "config.yaml"), element("pre", { tabindex: "0" }, data.config)));
   };
 
   const browser = () => {
@@ -182,6 +277,7 @@
         position += piece.hidden;
         view.append(line);
       }
+      if (sample.more) view.append(element("div", { class: "document" }, `and ${number(sample.more)} more documents in this row`));
       if (sample.padding) view.append(element("div", { class: "document" }, `padding: ${number(sample.padding)} positions`));
       view.scrollTop = 0;
     };
@@ -202,17 +298,8 @@
   document.getElementById("title").textContent = data.title;
   document.getElementById("subtitle").textContent = data.subtitle;
   overview();
-  shares("categories", "By category", data.categories);
-  shares("datasets", data.kind === "raw" ? "By file" : "By split", data.datasets);
-  shares("sources", "By source", data.sources);
-  histogram("lengths", data.kind === "raw" ? "Length of texts" : "Length of documents", "How many documents have how many tokens or bytes", data.lengths, data.kind === "raw" ? ["bytes up to", "texts"] : ["tokens up to", "documents"]);
-  histogram("packing", "Documents in a row", "How many rows have pieces of how many documents", data.pieces, ["pieces", "rows"]);
-  barTable("density", "Bytes per token", false, data.density.map((one) => ({ name: one.name, value: one.value, cells: [one.value.toFixed(2)] })), ["Name", "Bytes"], "Bytes of text for each token. Little means that the tokenizer does not know the language well.");
-  barTable("scripts", "Scripts", false, data.scripts.map((one) => ({ name: one.name, value: one.share, cells: [`${one.share.toFixed(2)} %`] })), ["Script", "Letters"], data.kind === "raw" ? "Share of the letters in the texts." : "Share of the letters that stand whole in a token; scripts whose letters are cut have more.");
-  barTable("rejects", "Refused lines", false, data.rejects.map((one) => ({ name: one.name, value: one.amount, cells: [number(one.amount)] })), ["Reason", "Lines"]);
-  vocabulary();
-  timeline();
-  browser();
+  if (data.kind === "run") run();
+  else dataset();
 
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const setTheme = (theme) => { document.documentElement.dataset.theme = theme; redraw(); };

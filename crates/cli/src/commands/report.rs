@@ -1,34 +1,46 @@
-//! `mashbill report`: a whole dataset on one page that needs nothing else.
+//! `mashbill report`: a whole dataset, or a training run, on one page that needs nothing else.
 
 mod page;
+mod names;
+mod duplicates;
 mod scripts;
+mod targets;
 mod tokenized;
 mod records;
+mod curve;
+mod yaml;
+mod training;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
 use clap::Args;
 use mashbill_format::atomic;
-use mashbill_format::verify::{self, FolderKind, Options};
+use mashbill_format::verify::{FolderKind, Gather, Report, folder_kind};
 
+use super::verify::{check, silence_the_stock_reader};
 use crate::exit::Exit;
 use crate::hints::Usage;
+use crate::interrupt;
 use crate::printer::{Printer, size};
 
 const EXAMPLES: &str = "\
 Examples:
   mashbill report tokenized
-  mashbill report data/distillation -o raw.html";
+  mashbill report data/distillation -o raw.html
+  mashbill report runs/direct -o run.html";
 
 /// Put a whole dataset on one HTML page: shares, lengths, vocabulary, refusals, rows to look at
 ///
-/// The page needs no network and no other file, and stays under 3 MB however large the dataset is.
+/// The folder is verified in the same pass, and the verdict stands on top. Of the folder of a training run the page
+/// shows losses, learning rate, speed, and the tokens seen by split. The page needs no network and no other file, and
+/// stays under 3 MB however large the dataset or the run is.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct ReportArgs {
-    /// A tokenized folder, or one with JSON Lines
+    /// A tokenized folder, one with JSON Lines, or that of a training run
     #[arg(value_name = "PATH")]
     path: PathBuf,
 
@@ -39,27 +51,70 @@ pub(crate) struct ReportArgs {
     /// The tokenizer, where the one that the manifest names is elsewhere now
     #[arg(long, value_name = "NAME")]
     tokenizer: Option<String>,
+
+    /// Threads that compute [default: what this machine or container has]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+}
+
+/// The one pass over a folder.
+struct Pass<'a> {
+    threads: usize,
+    interrupted: Arc<AtomicBool>,
+    printer: &'a Printer,
+}
+
+impl Pass<'_> {
+    /// Verifies the folder on a thread for each of `gatherers`, which see what is read.
+    fn verify<G: Gather>(&self, path: &Path, gatherers: &mut [G]) -> Result<Option<Report>> {
+        check(path, gatherers, &self.interrupted, self.printer)
+    }
 }
 
 pub(crate) fn run(args: &ReportArgs, printer: &Printer) -> Result<Exit> {
     if !args.path.exists() {
         return Err(Usage::NotThere { path: args.path.clone() }.into());
     }
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let nothing = || Usage::NothingToInspect { path: args.path.clone() };
-    let report = verify::verify(&args.path, Options { threads }, &AtomicBool::new(false), &mut |_| {})?;
-    let report = report.ok_or_else(nothing)?;
-    let page = match report.kind {
-        FolderKind::Tokenized => tokenized::gather(&args.path, args.tokenizer.as_deref(), &report, printer)?,
-        FolderKind::Raw => records::gather(&args.path, &report)?,
+    if training::is_run(&args.path) {
+        let page = training::gather(&args.path)?;
+        write(&args.output, &page::html(&page)?, printer)?;
+        return Ok(Exit::Done);
+    }
+    let threads = match args.threads {
+        Some(0) => return Err(Usage::Threads.into()),
+        Some(threads) => threads,
+        None => std::thread::available_parallelism().map_or(1, usize::from),
     };
-    let html = page.to_html()?;
-    let temporary = args.output.with_extension(format!("tmp{}", std::process::id()));
-    atomic::replace(&args.output, &temporary, html.as_bytes())?;
-    printer.good("wrote", format_args!("{} ({})", args.output.display(), size(html.len() as u64)));
-    if report.errors > 0 {
+    silence_the_stock_reader();
+    let pass = Pass { threads, interrupted: interrupt::flag(printer)?, printer };
+    let page = match folder_kind(&args.path)? {
+        Some(FolderKind::Tokenized) => {
+            tokenized::gather(&args.path, args.tokenizer.as_deref(), &pass, printer)?
+        }
+        Some(FolderKind::Raw) => records::gather(&args.path, &pass)?,
+        None => return Err(Usage::NothingToReport { path: args.path.clone() }.into()),
+    };
+    if page.verify.interrupted {
+        printer.line("interrupted: no page was written");
+        return Ok(Exit::Interrupted);
+    }
+    write(&args.output, &page::html(&page)?, printer)?;
+    if page.verify.errors > 0 {
         printer.warning("verify found errors: they stand on top of the page");
         return Ok(Exit::Problems);
     }
     Ok(Exit::Done)
+}
+
+fn write(output: &Path, html: &str, printer: &Printer) -> Result<()> {
+    let temporary = output.with_extension(format!("tmp{}", std::process::id()));
+    atomic::replace(output, &temporary, html.as_bytes())?;
+    printer.good("wrote", format_args!("{} ({})", output.display(), size(html.len() as u64)));
+    Ok(())
+}
+
+/// What a folder is called.
+fn title(path: &Path) -> String {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    name.unwrap_or_else(|| path.display().to_string())
 }

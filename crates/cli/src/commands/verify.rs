@@ -2,21 +2,24 @@
 
 use std::panic;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
-use mashbill_format::layout::Output;
+use mashbill_download::Error as DownloadError;
+use mashbill_format::layout::{Data, Output};
 use mashbill_format::manifest::Manifest;
-use mashbill_format::verify::{self, Event, FolderKind, Options, Problem, Remedy, Report, Severity};
+use mashbill_format::verify::{
+    self, Event, FolderKind, Gather, Problem, Remedy, Report, Severity, json_lines_below,
+};
 use mashbill_tokenize::audit;
 use serde::Serialize;
 
 use crate::environment::tokenizer_of;
 use crate::exit::Exit;
-use crate::hints::{Usage, remedy_hint};
+use crate::hints::{Usage, folder_with_lock, remedy_hint};
+use crate::interrupt;
 use crate::printer::{Printer, count, counted, duration, size};
 use crate::progress::ProgressView;
 
@@ -28,7 +31,8 @@ Examples:
 
 /// Check that folders hold what they should: records in JSON Lines, every byte of tokenized shards
 ///
-/// JSON Lines: every line is a record, none stands twice. Tokenized folders: recomputes the manifest's sums and identities, and compares every shard with it and with the document table:
+/// JSON Lines: every line is a record, none stands twice; a download's records are what its statistics and
+/// curriculum.lock say. Tokenized folders: recomputes the manifest's sums and identities, and compares every shard with it and with the document table:
 /// checksum, rows, lengths, ids, masks, labels, documents. Each problem says where, what, and what mends it.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
@@ -37,7 +41,8 @@ pub(crate) struct VerifyArgs {
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
 
-    /// Read the sources again, too, and compare every document of tokenized folders with its own, id by id
+    /// Read the sources again, too: compare every document of tokenized folders with its own, id by id, and the
+    /// fetched files of a download with the lock, where they were kept
     #[arg(long)]
     deep: bool,
 
@@ -71,14 +76,21 @@ pub(crate) fn run(args: &VerifyArgs, printer: &Printer) -> Result<Exit> {
     if !(0.0..=1.0).contains(&args.sample) {
         return Err(Usage::Sample { given: args.sample }.into());
     }
-    let interrupted = stop_on_interrupt()?;
+    let interrupted = interrupt::flag(printer)?;
     silence_the_stock_reader();
     let mut reports = Vec::new();
     for path in &with_validation(&args.paths) {
         let started = Instant::now();
-        let mut report = check(path, Options { threads }, &interrupted, printer)?;
-        if args.deep && report.kind == FolderKind::Tokenized && !report.interrupted {
-            deep(args, &mut report, threads, &interrupted, printer)?;
+        if !path.exists() {
+            return Err(Usage::NotThere { path: path.to_owned() }.into());
+        }
+        let report = check(path, &mut vec![(); threads], &interrupted, printer)?;
+        let mut report = report.ok_or_else(|| Usage::NothingToVerify { path: path.to_owned() })?;
+        if args.deep && !report.interrupted {
+            match report.kind {
+                FolderKind::Tokenized => deep(args, &mut report, threads, &interrupted, printer)?,
+                FolderKind::Raw => deep_raw(&mut report, &interrupted, printer)?,
+            }
         }
         say(&report, started.elapsed().as_secs_f64(), printer);
         if report.interrupted {
@@ -112,17 +124,9 @@ fn with_validation(paths: &[PathBuf]) -> Vec<PathBuf> {
     all
 }
 
-/// A flag that Ctrl-C sets.
-fn stop_on_interrupt() -> Result<Arc<AtomicBool>> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("handle Ctrl-C")?;
-    Ok(interrupted)
-}
-
 /// The stock reader panics on some damaged files. That is caught and told as a problem; the panic's own text would
 /// only frighten.
-fn silence_the_stock_reader() {
+pub(super) fn silence_the_stock_reader() {
     let before = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
         if !info.location().is_some_and(|location| location.file().contains("/parquet-")) {
@@ -131,14 +135,17 @@ fn silence_the_stock_reader() {
     }));
 }
 
-/// Checks one folder and says what came of it.
-fn check(path: &Path, options: Options, interrupted: &AtomicBool, printer: &Printer) -> Result<Report> {
-    if !path.exists() {
-        return Err(Usage::NotThere { path: path.to_owned() }.into());
-    }
+/// Checks one folder, on a thread for each of `gatherers`, and shows how far that is; none where it is no folder of
+/// ours.
+pub(super) fn check<G: Gather>(
+    path: &Path,
+    gatherers: &mut [G],
+    interrupted: &AtomicBool,
+    printer: &Printer,
+) -> Result<Option<Report>> {
     let started = Instant::now();
     let mut view = ProgressView::new(printer);
-    let report = verify::verify(path, options, interrupted, &mut |event| {
+    let report = verify::gathering(path, gatherers, interrupted, &mut |event| {
         if let Event::Progress(progress) = event {
             let seconds = started.elapsed().as_secs_f64().max(1e-9);
             let mut message = format!("{:.0} MB/s", progress.bytes as f64 / 1e6 / seconds);
@@ -149,8 +156,7 @@ fn check(path: &Path, options: Options, interrupted: &AtomicBool, printer: &Prin
         }
     });
     view.finish();
-    let report = report?.ok_or_else(|| Usage::NothingToVerify { path: path.to_owned() })?;
-    Ok(report)
+    Ok(report?)
 }
 
 /// Compares a tokenized folder with its sources.
@@ -172,6 +178,41 @@ fn deep(
         "{documents} made again from the source, {} of them by the reference",
         count(audited.by_reference)
     ));
+    report.add(audited.problems);
+    Ok(())
+}
+
+/// Compares the fetched files of downloaded datasets with the lock, where they were kept.
+fn deep_raw(report: &mut Report, interrupted: &AtomicBool, printer: &Printer) -> Result<()> {
+    let Some(folder) = folder_with_lock(&report.path) else {
+        printer.line("there is no curriculum.lock: a deep check has nothing to compare with");
+        return Ok(());
+    };
+    let records = json_lines_below(&report.path)?;
+    let is_below = |name: &str| {
+        let is_of = |file: &PathBuf| file.file_stem().is_some_and(|stem| stem == name);
+        folder == report.path || records.iter().any(is_of)
+    };
+    let audited = match mashbill_download::audit::audit(&Data::new(folder), &is_below, interrupted) {
+        Err(DownloadError::Interrupted) => {
+            report.interrupted = true;
+            return Ok(());
+        }
+        // That the lock cannot be read was told.
+        Err(DownloadError::Format(_)) => return Ok(()),
+        audited => audited?,
+    };
+    printer.line(format_args!(
+        "{} hashed again and compared with the lock",
+        counted(audited.files, "fetched file")
+    ));
+    if audited.not_kept > 0 {
+        printer.line(format_args!(
+            "{} not kept (`mashbill download --keep-raw` keeps them)",
+            counted(audited.not_kept, "other")
+        ));
+    }
+    report.bytes += audited.bytes;
     report.add(audited.problems);
     Ok(())
 }

@@ -10,17 +10,17 @@ use mashbill_stand_in::{Access, Content, Fault, Kind, Origin, Repo, Rule, Seen, 
 use crate::project::{Project, Ran};
 
 /// A token that must be seen nowhere.
-const TOKEN: &str = "hf_theTokenOfATrustedUser";
+pub(crate) const TOKEN: &str = "hf_theTokenOfATrustedUser";
 
 /// Takes datasets of every license.
-const ALL_LICENSES: &str = "--license-allow open,terms,unknown,non-commercial";
+pub(crate) const ALL_LICENSES: &str = "--license-allow open,terms,unknown,non-commercial";
 
 fn samples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/catalog")
 }
 
 /// A Hub with every dataset of the catalogue; those that are gated upstream are gated here.
-fn hub() -> StandIn {
+pub(crate) fn hub() -> StandIn {
     let users = vec![User { name: "trusted".into(), token: TOKEN.into(), trusted: true }];
     let stand_in = StandIn::start(Site { users, page_size: 3, ..Site::default() }).expect("a free port");
     for dataset in Catalog::embedded().datasets.iter().filter(|dataset| dataset.refused.is_none()) {
@@ -36,11 +36,11 @@ fn hub() -> StandIn {
     stand_in
 }
 
-fn download(project: &Project, hub: &StandIn, arguments: &str) -> Ran {
+pub(crate) fn download(project: &Project, hub: &StandIn, arguments: &str) -> Ran {
     run(project, hub, arguments, None)
 }
 
-fn run(project: &Project, hub: &StandIn, arguments: &str, token: Option<&str>) -> Ran {
+pub(crate) fn run(project: &Project, hub: &StandIn, arguments: &str, token: Option<&str>) -> Ran {
     let mut command = project.command(&format!("download --output data {arguments}"));
     command.env_remove("HF_HUB_OFFLINE").env("HF_ENDPOINT", hub.endpoint());
     if let Some(token) = token {

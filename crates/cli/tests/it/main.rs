@@ -22,6 +22,7 @@ mod bad_input;
 mod golden;
 mod verify;
 mod raw;
+mod downloaded;
 mod inspect;
 mod doctor;
 mod injuries;

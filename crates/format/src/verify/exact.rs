@@ -10,13 +10,14 @@
 use std::ops::Range;
 
 use super::expectation::Expected;
+use super::gather::Gather;
 use crate::encode::{
     Compression, Decompressor, Encoding, Runs, data_page_header, delta_binary_packed, dictionary_page_header,
     index_width, levels_of_equal_lists, levels_of_lists, page_sizes_of,
 };
 use crate::manifest::Manifest;
 use crate::row_group::{ColumnChunk, RowGroup};
-use crate::shard::{IGNORED, Piece};
+use crate::shard::{IGNORED, Piece, Row};
 
 /// What the rows of one dataset have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +43,15 @@ pub(super) struct Found {
     pub(super) asked: Vec<i32>,
 }
 
+/// What somebody wants to see of a row group.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    /// How often each id stands there.
+    pub(super) tokens: bool,
+    /// Rows, counted in the group, ascending.
+    pub(super) rows: Vec<usize>,
+}
+
 /// Checks row groups one after another, in memory that is kept.
 #[derive(Debug)]
 pub(super) struct Exact<'a> {
@@ -56,6 +66,10 @@ pub(super) struct Exact<'a> {
     levels: Vec<u8>,
     prefix: Vec<u8>,
     values: Vec<i64>,
+    /// How often each index of the dictionary stands in the group, where that is wanted.
+    counts: Vec<u64>,
+    /// The ids of the rows that are wanted.
+    rows: Vec<i32>,
 }
 
 /// A page in the group's bytes.
@@ -94,12 +108,19 @@ impl<'a> Exact<'a> {
             levels: Vec::new(),
             prefix: Vec::new(),
             values: Vec::new(),
+            counts: Vec::new(),
+            rows: Vec::new(),
         }
     }
 
     /// The group's description and what others need of it, where `bytes` are those of a group of the expected
     /// rows; none where they are not, in whatever way.
-    pub(super) fn check(&mut self, bytes: &[u8], expected: &Expected) -> Option<(RowGroup, Found)> {
+    pub(super) fn check(
+        &mut self,
+        bytes: &[u8],
+        expected: &Expected,
+        wanted: &Wanted,
+    ) -> Option<(RowGroup, Found)> {
         let length = self.common.row_length;
         let mut pages_of = Vec::with_capacity(6);
         let mut columns = Vec::with_capacity(6);
@@ -117,10 +138,47 @@ impl<'a> Exact<'a> {
             return None;
         }
         self.dictionaries(bytes, &pages_of)?;
-        let found = self.pages(bytes, &pages_of, expected)?;
+        let found = self.pages(bytes, &pages_of, expected, wanted)?;
         let meta =
             RowGroup { rows: expected.rows as u64, rows_per_page: self.common.rows_per_page as u64, columns };
         Some((meta, found))
+    }
+
+    /// Shows what is wanted of the group that was checked last, if that was good; `first_row` is its first row in the
+    /// split.
+    pub(super) fn show(
+        &self,
+        expected: &Expected,
+        found: &Found,
+        wanted: &Wanted,
+        split: &str,
+        first_row: u64,
+        gatherer: &mut dyn Gather,
+    ) {
+        let length = self.common.row_length;
+        if wanted.tokens {
+            gatherer.tokens(split, &mut self.dictionary.iter().copied().zip(self.counts.iter().copied()));
+        }
+        gatherer.pieces(split, &expected.pieces_in_row);
+        let mut pieces = expected.pieces.as_slice();
+        let mut next = 0;
+        for (&row, input_ids) in wanted.rows.iter().zip(self.rows.chunks(length)) {
+            let counts = &expected.pieces_in_row[next..=row];
+            let before: usize = counts[..row - next].iter().map(|&count| count as usize).sum();
+            pieces = &pieces[before..];
+            let here;
+            (here, pieces) = pieces.split_at(counts[row - next] as usize);
+            next = row + 1;
+            let real = expected.real.saturating_sub(row * length).min(length);
+            let mut labels = vec![IGNORED; length];
+            labels[..real.saturating_sub(1)].copy_from_slice(&input_ids[1.min(real)..real]);
+            if real == length {
+                labels[length - 1] = found.last_labels[row];
+            }
+            let attention_mask: Vec<i32> = (0..length).map(|at| i32::from(at < real)).collect();
+            let content = Row { input_ids, attention_mask: &attention_mask, labels: &labels, pieces: here };
+            gatherer.row(split, first_row + row as u64, content);
+        }
     }
 
     /// Walks over the pages of a column from `at` on.
@@ -196,11 +254,21 @@ impl<'a> Exact<'a> {
     }
 
     /// Checks the data pages.
-    fn pages(&mut self, bytes: &[u8], pages: &[Vec<Page>], expected: &Expected) -> Option<Found> {
+    fn pages(
+        &mut self,
+        bytes: &[u8],
+        pages: &[Vec<Page>],
+        expected: &Expected,
+        wanted: &Wanted,
+    ) -> Option<Found> {
         let (length, rows_per_page) = (self.common.row_length, self.common.rows_per_page);
         let mut found = Found::default();
         let mut pieces_before = 0;
         let mut asked = expected.asked.iter().copied().peekable();
+        let mut wanted_rows = wanted.rows.iter().copied().peekable();
+        self.counts.clear();
+        self.counts.resize(if wanted.tokens { self.dictionary.len() } else { 0 }, 0);
+        self.rows.clear();
         for (page, first) in (0..expected.rows).step_by(rows_per_page).enumerate() {
             let rows = first..(first + rows_per_page).min(expected.rows);
             let positions = rows.len() * length;
@@ -221,6 +289,13 @@ impl<'a> Exact<'a> {
             found.first_tokens.extend((0..rows.len()).map(|row| token(row * length)));
             while let Some(position) = asked.next_if(|&position| position < rows.end * length) {
                 found.asked.push(token(position - rows.start * length));
+            }
+            if wanted.tokens {
+                ids.count(real, &mut self.counts);
+            }
+            while let Some(row) = wanted_rows.next_if(|&row| row < rows.end) {
+                let begin = (row - rows.start) * length;
+                self.rows.extend((begin..begin + length).map(token));
             }
             let (these, ends) = (&expected.pieces[pieces.clone()], &expected.ends[pieces]);
             self.around(these, ends, counts, &token)?;
@@ -401,6 +476,20 @@ impl Indices<'_> {
     fn get(&self, at: usize) -> usize {
         let bytes = &self.bytes[at * self.width..][..self.width];
         bytes.iter().rev().fold(0, |index, &byte| index << 8 | usize::from(byte))
+    }
+
+    /// Adds to `counts` how often each index stands in the first `positions`; all of them are within `counts`.
+    fn count(&self, positions: usize, counts: &mut [u64]) {
+        let bytes = &self.bytes[..positions * self.width];
+        match self.width {
+            1 => bytes.iter().for_each(|&byte| counts[usize::from(byte)] += 1),
+            2 => {
+                for &pair in bytes.as_chunks().0 {
+                    counts[usize::from(u16::from_le_bytes(pair))] += 1;
+                }
+            }
+            _ => (0..positions).for_each(|at| counts[self.get(at)] += 1),
+        }
     }
 
     /// The least and the greatest index.

@@ -10,6 +10,7 @@ use super::findings::Findings;
 use super::problem::{Kind, Place, Remedy};
 use crate::error::{Error, Result};
 use crate::layout::{self, Output, REJECTS_SUFFIX, UNITS_SUFFIX, is_split_file};
+use crate::lock::LOCK;
 use crate::manifest::{Manifest, Split};
 
 /// What is in a folder.
@@ -31,7 +32,7 @@ pub fn folder_kind(path: &Path) -> Result<Option<FolderKind>> {
     if output.manifest().is_file() {
         return Ok(Some(FolderKind::Tokenized));
     }
-    if !json_lines_below(path)?.is_empty() {
+    if !json_lines_below(path)?.is_empty() || path.join(LOCK).is_file() {
         return Ok(Some(FolderKind::Raw));
     }
     // A run that has not finished its first split.
@@ -64,13 +65,25 @@ pub fn json_lines_below(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// The name of a file as problems have it: from `root`, the folder or file that is checked, on.
+#[must_use]
+pub fn name_below(path: &Path, root: &Path) -> String {
+    let name = match path.strip_prefix(root) {
+        Ok(name) if !name.as_os_str().is_empty() => name,
+        Ok(_) => path.file_name().map_or(path, Path::new),
+        Err(_) if root.is_file() => path.file_name().map_or(path, Path::new),
+        Err(_) => path,
+    };
+    name.display().to_string().replace('\\', "/")
+}
+
 fn is_json_lines(name: &str) -> bool {
     let ends = [".jsonl", ".jsonl.gz", ".jsonl.zst"].iter().any(|end| name.ends_with(end));
     ends && !name.ends_with(REJECTS_SUFFIX) && !name.ends_with(UNITS_SUFFIX)
 }
 
 /// The names in a folder, sorted, and whether each is a folder.
-fn entries(path: &Path) -> Result<Vec<(String, bool)>> {
+pub(super) fn entries(path: &Path) -> Result<Vec<(String, bool)>> {
     let failed = |source| Error::io("read", path, source);
     let mut names = Vec::new();
     for entry in fs::read_dir(path).map_err(failed)? {

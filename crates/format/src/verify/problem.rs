@@ -72,7 +72,7 @@ pub enum Kind {
     DocumentTable,
     /// The values are right, but the bytes are not those that mashbill writes for them.
     Encoding,
-    /// The statistics contradict the manifest or the data.
+    /// The statistics contradict the manifest, the records or the data.
     Stats,
     /// The file of refused lines contradicts the manifest.
     Rejects,
@@ -86,6 +86,8 @@ pub enum Kind {
     HeldOut,
     /// A document is not what its source gives, or its source is gone.
     Source,
+    /// The lock cannot be read, or speaks of other bytes than a download was made of.
+    Lock,
     /// A line is no record.
     Line,
     /// A record stands twice, or another one has its id.
@@ -123,6 +125,7 @@ impl Kind {
             Self::Vanished => "vanished",
             Self::HeldOut => "held_out",
             Self::Source => "source",
+            Self::Lock => "lock",
             Self::Line => "line",
             Self::Duplicate => "duplicate",
         }
@@ -212,4 +215,20 @@ pub enum Remedy {
     Prune,
     /// Correct the line, or leave it to be refused.
     CorrectLine,
+    /// Download the dataset again.
+    DownloadAgain {
+        /// The dataset.
+        dataset: String,
+        /// Its statistics, relative to the folder that was checked, which have to go first; empty where there are none.
+        stats: String,
+    },
+    /// Remove the fetched file, and download the dataset again.
+    FetchAgain {
+        /// The dataset.
+        dataset: String,
+        /// The file, relative to the folder of all datasets.
+        file: String,
+    },
+    /// Take the lock from where it was committed.
+    RestoreLock,
 }

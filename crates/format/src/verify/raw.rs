@@ -1,4 +1,4 @@
-//! A folder of JSON Lines: every line a record, no record twice.
+//! A folder of JSON Lines: every line a record, no record twice, and what a download says of them.
 //!
 //! One thread at a time reads, the others parse. What is kept of a record is 24 bytes for its id and text, so that
 //! the same record is found again wherever in the file it stands; more than a few million ids are not kept, and
@@ -13,14 +13,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use memchr::{memchr, memchr_iter};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::Report;
+use super::downloaded::{self, Claim, Claims, Counted};
 use super::findings::Findings;
-use super::folder::{FolderKind, json_lines_below};
+use super::folder::{FolderKind, json_lines_below, name_below};
+use super::gather::Gather;
 use super::problem::{Kind, Place, Remedy};
 use super::progress::{Counters, Event};
 use super::threads::on_all_threads;
-use super::{Options, Report};
+use crate::checksum::{Checksum, Hasher};
 use crate::error::Result;
-use crate::record::RecordParser;
+use crate::record::{Reason, Record, RecordParser};
 use crate::records::reader;
 
 /// Bytes of lines that a thread parses at a time.
@@ -38,7 +41,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// Checks the JSON Lines at or below `path`.
 pub(super) fn verify(
     path: &Path,
-    options: Options,
+    gatherers: Vec<&mut dyn Gather>,
     interrupted: &AtomicBool,
     on_event: &mut dyn FnMut(Event),
 ) -> Result<Report> {
@@ -47,14 +50,16 @@ pub(super) fn verify(
     let bytes_total = files.iter().map(size).sum();
     let shared =
         Shared { findings: Findings::default(), counters: Counters::default(), documents: AtomicU64::new(0) };
-    let work = Mutex::new(Work { root: path, files: files.into_iter(), current: None, shared: &shared });
+    let claims = downloaded::claims(path, &files, &shared.findings)?;
+    let work =
+        Mutex::new(Work { root: path, files: files.into_iter(), claims, current: None, shared: &shared });
     on_all_threads(
-        options.threads,
-        || {
+        gatherers,
+        |gatherer| {
             let mut parser = RecordParser::new("text");
             while !interrupted.load(Ordering::Relaxed) {
                 let Some(chunk) = work.lock().unwrap_or_else(PoisonError::into_inner).next() else { break };
-                chunk.check(&mut parser, &shared);
+                chunk.check(&mut parser, gatherer, &shared);
             }
         },
         || on_event(Event::Progress(shared.counters.now(bytes_total, shared.findings.count()))),
@@ -87,6 +92,7 @@ struct Shared {
 struct Work<'a> {
     root: &'a Path,
     files: std::vec::IntoIter<PathBuf>,
+    claims: Claims,
     current: Option<Reading<'a>>,
     shared: &'a Shared,
 }
@@ -96,12 +102,17 @@ struct Reading<'a> {
     file: Arc<Records>,
     lines: Box<dyn BufRead + Send + 'a>,
     next_line: u64,
+    /// Over what was read, where something is said of it.
+    hasher: Option<Hasher>,
+    bytes: u64,
 }
 
 /// What is known of a file's records.
 #[derive(Debug)]
 struct Records {
     place: Place,
+    /// What a download says of them.
+    claim: Option<Claim>,
     seen: Mutex<Seen>,
 }
 
@@ -109,6 +120,9 @@ struct Records {
 struct Seen {
     ids: Vec<Id>,
     is_full: bool,
+    counted: Counted,
+    /// The file's bytes and checksum, once it was read to its end.
+    whole: Option<(u64, Checksum)>,
 }
 
 /// A record that may stand twice: hashes of its id and text, and its line.
@@ -133,20 +147,21 @@ impl Work<'_> {
                 match reading.next(self.shared) {
                     Ok(Some(chunk)) => return Some(chunk),
                     Ok(None) => {}
-                    Err(error) => unreadable(&reading.file.place, &error, self.shared),
+                    Err(error) => {
+                        // What was not read to its end has no checksum.
+                        reading.hasher = None;
+                        unreadable(&reading.file.place, &error, self.shared);
+                    }
                 }
             }
             if let Some(reading) = self.current.take() {
-                end_of(reading.file, self.shared);
+                end_of(reading.end(), self.shared);
             }
             let path = self.files.next()?;
-            let name = match path.strip_prefix(self.root) {
-                Ok(name) if !name.as_os_str().is_empty() => name,
-                _ => path.file_name().map_or(path.as_path(), Path::new),
-            };
-            let place = Place::file(name.display().to_string().replace('\\', "/"));
+            let place = Place::file(name_below(&path, self.root));
+            let claim = self.claims.remove(&path);
             Counters::add(&self.shared.counters.files, 1);
-            match Reading::open(&path, place.clone(), self.shared) {
+            match Reading::open(&path, place.clone(), claim, self.shared) {
                 Ok(reading) => self.current = Some(reading),
                 Err(error) => unreadable(&place, &error, self.shared),
             }
@@ -155,11 +170,19 @@ impl Work<'_> {
 }
 
 impl<'a> Reading<'a> {
-    fn open(path: &Path, place: Place, shared: &'a Shared) -> io::Result<Self> {
-        let file = Counted { file: File::open(path)?, counters: &shared.counters };
+    fn open(path: &Path, place: Place, claim: Option<Claim>, shared: &'a Shared) -> io::Result<Self> {
+        let file = CountedFile { file: File::open(path)?, counters: &shared.counters };
         let lines = reader(path, file)?;
-        let file = Records { place, seen: Mutex::default() };
-        Ok(Self { file: Arc::new(file), lines, next_line: 1 })
+        let hasher = claim.is_some().then(Hasher::new);
+        let file = Records { place, claim, seen: Mutex::default() };
+        Ok(Self { file: Arc::new(file), lines, next_line: 1, hasher, bytes: 0 })
+    }
+
+    /// The file, of which nothing more is read.
+    fn end(self) -> Arc<Records> {
+        let whole = self.hasher.map(|hasher| (self.bytes, hasher.finish()));
+        self.file.seen.lock().unwrap_or_else(PoisonError::into_inner).whole = whole;
+        self.file
     }
 
     /// The next lines; none at the end.
@@ -172,6 +195,10 @@ impl<'a> Reading<'a> {
         if bytes.is_empty() {
             return Ok(None);
         }
+        self.bytes += bytes.len() as u64;
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&bytes);
+        }
         let first_line = self.next_line;
         let ended = memchr_iter(b'\n', &bytes).count() as u64;
         let is_open = bytes.last() != Some(&b'\n');
@@ -182,18 +209,22 @@ impl<'a> Reading<'a> {
             shared.findings.error(Kind::Line, place, Remedy::CorrectLine, detail);
             bytes.truncate(memchr::memrchr(b'\n', &bytes).map_or(0, |at| at + 1));
             self.lines.skip_until(b'\n')?;
+            // What was read past has no checksum.
+            self.hasher = None;
         }
         Ok(Some(Chunk { file: Arc::clone(&self.file), first_line, bytes }))
     }
 }
 
 impl Chunk {
-    fn check(self, parser: &mut RecordParser, shared: &Shared) {
+    fn check(self, parser: &mut RecordParser, gatherer: &mut dyn Gather, shared: &Shared) {
         let mut bytes = self.bytes.as_slice();
         if self.first_line == 1 {
             bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
         }
+        let Records { place, claim, .. } = &*self.file;
         let mut ids = Vec::new();
+        let mut counted = Counted::default();
         let (mut lines, mut documents) = (0, 0);
         while !bytes.is_empty() {
             let end = memchr(b'\n', bytes).unwrap_or(bytes.len());
@@ -205,49 +236,60 @@ impl Chunk {
                 continue;
             }
             match parse(line, parser) {
-                Ok((id, text)) => {
+                Ok(record) => {
                     documents += 1;
-                    ids.extend(id.map(|id| Id { id, text, line: number }));
+                    gatherer.record(&place.file, number, &record);
+                    if let Some(claim) = claim {
+                        counted.count(&record, number, claim.is_stranger(&record));
+                    }
+                    ids.extend(record.id.map(|id| Id {
+                        id: xxh3_64(id.as_bytes()),
+                        text: xxh3_64(record.text.as_bytes()),
+                        line: number,
+                    }));
                 }
-                Err(detail) => {
-                    shared.findings.error(
-                        Kind::Line,
-                        self.file.place.line(number),
-                        Remedy::CorrectLine,
-                        detail,
-                    );
+                Err((reason, detail)) => {
+                    gatherer.refused(&place.file, reason);
+                    let detail = format!("{detail} ({})", reason.name());
+                    shared.findings.error(Kind::Line, place.line(number), Remedy::CorrectLine, detail);
                 }
             }
         }
         Counters::add(&shared.counters.rows, lines);
         shared.documents.fetch_add(documents, Ordering::Relaxed);
-        self.file.add(ids);
+        self.file.add(ids, counted);
         end_of(self.file, shared);
     }
 }
 
-/// The hashes of a record's id, if it has one, and of its text.
-fn parse(line: &[u8], parser: &mut RecordParser) -> std::result::Result<(Option<u64>, u64), String> {
-    let line =
-        std::str::from_utf8(line).map_err(|error| format!("no UTF-8 at byte {}", error.valid_up_to()))?;
-    match parser.parse(line) {
-        Ok(record) => Ok((record.id.map(|id| xxh3_64(id.as_bytes())), xxh3_64(record.text.as_bytes()))),
-        Err(refusal) => Err(format!("{} ({})", refusal.detail, refusal.reason.name())),
-    }
+/// The record of a line, or why there is none.
+fn parse<'a>(
+    line: &'a [u8],
+    parser: &'a mut RecordParser,
+) -> std::result::Result<Record<'a>, (Reason, String)> {
+    let line = std::str::from_utf8(line)
+        .map_err(|error| (Reason::InvalidUtf8, format!("no UTF-8 at byte {}", error.valid_up_to())))?;
+    parser.parse(line).map_err(|refusal| (refusal.reason, refusal.detail))
 }
 
 impl Records {
-    fn add(&self, mut ids: Vec<Id>) {
+    fn add(&self, mut ids: Vec<Id>, counted: Counted) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.counted.add(counted);
         let room = IDS_MAX - seen.ids.len();
         seen.is_full |= ids.len() > room;
         ids.truncate(room);
         seen.ids.append(&mut ids);
     }
 
-    /// Finds records that stand twice; the same record again is worse than another one of the same id.
-    fn check_ids(self, findings: &Findings) {
-        let Seen { mut ids, is_full } = self.seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+    /// Compares the records with what a download says of them, and finds those that stand twice; the same record
+    /// again is worse than another one of the same id.
+    fn check_all(self, findings: &Findings) {
+        let Seen { mut ids, is_full, counted, whole } =
+            self.seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(claim) = self.claim {
+            claim.check_records(&self.place, &counted, whole, findings);
+        }
         ids.sort_unstable();
         for pair in ids.array_windows() {
             let [first, again] = *pair;
@@ -271,20 +313,20 @@ impl Records {
     }
 }
 
-/// Whoever holds a file's records last looks for those that stand twice.
+/// Whoever holds a file's records last checks them as a whole.
 fn end_of(file: Arc<Records>, shared: &Shared) {
     if let Some(records) = Arc::into_inner(file) {
-        records.check_ids(&shared.findings);
+        records.check_all(&shared.findings);
     }
 }
 
 /// A file whose bytes are counted as they are read.
-struct Counted<'a> {
+struct CountedFile<'a> {
     file: File,
     counters: &'a Counters,
 }
 
-impl Read for Counted<'_> {
+impl Read for CountedFile<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read(buffer)?;
         Counters::add(&self.counters.bytes, read as u64);

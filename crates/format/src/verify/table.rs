@@ -7,12 +7,12 @@ use std::fs::File;
 use std::path::Path;
 
 use parquet::column::reader::{ColumnReaderImpl, get_typed_column_reader};
-use parquet::data_type::{ByteArrayType, DataType, FixedLenByteArrayType, Int32Type, Int64Type};
+use parquet::data_type::{ByteArray, ByteArrayType, DataType, FixedLenByteArrayType, Int32Type, Int64Type};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
-use crate::checksum::Checksum;
-use crate::documents;
+use super::gather::DocumentSeen;
+use crate::documents::{self, content_hash};
 use crate::encode::Compression;
 use crate::error::Result;
 use crate::manifest::Unit;
@@ -190,57 +190,95 @@ impl Table {
     }
 }
 
-/// Reads the texts and hashes of the table at `path` once, to see that they can be; `on_hash` gets the hash of each row.
+/// Reads the texts and hashes of the table at `path` once, to see that they can be; `each` gets the row of each
+/// document and what stands there.
 ///
 /// # Errors
 /// [`Error::Damaged`](crate::Error::Damaged), [`Error::Io`](crate::Error::Io).
-pub(super) fn check_texts(path: &Path, on_hash: &mut dyn FnMut(u64, Checksum)) -> Result<()> {
+pub(super) fn check_texts(path: &Path, each: &mut dyn FnMut(u64, &DocumentSeen<'_>)) -> Result<()> {
     let file = documents::schema(Compression::None).open(path)?;
     let mut row = 0;
     let read = || -> ParquetResult<()> {
         for index in 0..file.num_row_groups() {
             let group = file.get_row_group(index)?;
             let rows = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
-            for column in TEXTS {
-                let mut column: ColumnReaderImpl<ByteArrayType> =
-                    get_typed_column_reader(group.get_column_reader(column)?);
-                let (mut definitions, mut values) = (Vec::new(), Vec::new());
-                batches(rows, |rows| {
-                    definitions.clear();
-                    values.clear();
-                    let (read, _, _) =
-                        column.read_records(rows, Some(&mut definitions), None, &mut values)?;
-                    values.iter().try_for_each(|value| value.as_utf8().map(|_| ()))?;
-                    Ok(read)
-                })?;
-            }
-            let mut column: ColumnReaderImpl<FixedLenByteArrayType> =
+            let text = |column| {
+                group.get_column_reader(column).map(get_typed_column_reader::<ByteArrayType>).map(Texts::new)
+            };
+            let [mut ids, mut sources, mut categories] = [text(TEXTS[0])?, text(TEXTS[1])?, text(TEXTS[2])?];
+            let mut hashes: ColumnReaderImpl<FixedLenByteArrayType> =
                 get_typed_column_reader(group.get_column_reader(CONTENT_HASH)?);
-            let mut values = Vec::new();
-            batches(rows, |rows| {
-                values.clear();
-                let (read, _, _) = column.read_records(rows, None, None, &mut values)?;
-                for (row, value) in (row..).zip(&values) {
-                    on_hash(row, documents::content_hash(value));
+            let mut tokens: ColumnReaderImpl<Int64Type> =
+                get_typed_column_reader(group.get_column_reader(TOKENS)?);
+            let mut left = rows;
+            while left > 0 {
+                let rows = left.min(BATCH_ROWS);
+                left -= rows;
+                ids.read(rows)?;
+                sources.read(rows)?;
+                categories.read(rows)?;
+                let hashes = required(&mut hashes, rows)?;
+                let tokens = required(&mut tokens, rows)?;
+                for (hash, tokens) in hashes.iter().zip(tokens) {
+                    ids.next()?;
+                    let document = DocumentSeen {
+                        source: sources.next()?,
+                        category: categories.next()?,
+                        content_hash: content_hash(hash),
+                        tokens: u64::try_from(tokens).unwrap_or(0),
+                    };
+                    each(row, &document);
+                    row += 1;
                 }
-                row += values.len() as u64;
-                Ok(read)
-            })?;
+            }
         }
         Ok(())
     };
     reading(read).map_err(|error| damaged(path, &error))
 }
 
-/// Calls `read`, which says how many rows it read, until all are.
-fn batches(mut rows: usize, mut read: impl FnMut(usize) -> ParquetResult<usize>) -> ParquetResult<()> {
-    while rows > 0 {
-        match read(rows.min(BATCH_ROWS))? {
-            0 => return Err(ParquetError::General(format!("{rows} rows are missing"))),
-            some => rows -= some,
-        }
+/// An optional column of texts, read in batches.
+struct Texts {
+    column: ColumnReaderImpl<ByteArrayType>,
+    definitions: Vec<i16>,
+    values: Vec<ByteArray>,
+    /// The next row of the batch, and the next of its values.
+    row: usize,
+    value: usize,
+}
+
+impl Texts {
+    const fn new(column: ColumnReaderImpl<ByteArrayType>) -> Self {
+        Self { column, definitions: Vec::new(), values: Vec::new(), row: 0, value: 0 }
     }
-    Ok(())
+
+    /// Reads the next `rows` rows.
+    fn read(&mut self, rows: usize) -> ParquetResult<()> {
+        self.definitions.clear();
+        self.values.clear();
+        (self.row, self.value) = (0, 0);
+        let mut left = rows;
+        while left > 0 {
+            let read = self.column.read_records(left, Some(&mut self.definitions), None, &mut self.values)?.0;
+            match read {
+                0 => return Err(ParquetError::General(format!("{left} rows are missing"))),
+                some => left -= some,
+            }
+        }
+        Ok(())
+    }
+
+    /// The text of the batch's next row.
+    fn next(&mut self) -> ParquetResult<Option<&str>> {
+        let is_there = self.definitions.get(self.row).is_some_and(|&definition| definition > 0);
+        self.row += 1;
+        if !is_there {
+            return Ok(None);
+        }
+        self.value += 1;
+        let value = self.values.get(self.value - 1);
+        value.ok_or_else(|| ParquetError::General("a text is missing".into()))?.as_utf8().map(Some)
+    }
 }
 
 /// The next `rows` values of a required column.

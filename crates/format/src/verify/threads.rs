@@ -8,15 +8,20 @@ use std::time::Duration;
 /// How often progress is told.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Calls `work` on `threads` threads, and `tell` on this one, ten times a second and at the end.
-pub(super) fn on_all_threads(threads: usize, work: impl Fn() + Sync, mut tell: impl FnMut()) {
+/// Calls `work` on a thread for each of `workers`, and `tell` on this one, ten times a second and at the end.
+pub(super) fn on_all_threads<W: Send>(
+    workers: impl IntoIterator<Item = W>,
+    work: impl Fn(W) + Sync,
+    mut tell: impl FnMut(),
+) {
     let (alive, ended) = mpsc::channel::<()>();
     thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads.max(1))
-            .map(|_| {
+        let threads: Vec<_> = workers
+            .into_iter()
+            .map(|worker| {
                 let (alive, work) = (alive.clone(), &work);
                 scope.spawn(move || {
-                    work();
+                    work(worker);
                     drop(alive);
                 })
             })

@@ -5,22 +5,23 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::exact::{Common, Exact};
+use super::exact::{Common, Exact, Wanted};
 use super::findings::Findings;
 use super::folder::{self, FolderKind};
+use super::gather::{DocumentSeen, Gather};
 use super::problem::{Kind, Place, Remedy};
 use super::progress::{Counters, Event};
 use super::threads::on_all_threads;
 use super::values::Group;
 use super::work::{GroupJob, Job, Shared, Work, unreadable};
-use super::{Options, Report, books, held_out, table};
+use super::{Report, books, held_out, table};
 use crate::error::{Error, Result};
 use crate::layout::{MANIFEST, Output};
 use crate::manifest::Manifest;
 
 pub(super) fn verify(
     path: &Path,
-    options: Options,
+    gatherers: Vec<&mut dyn Gather>,
     interrupted: &AtomicBool,
     on_event: &mut dyn FnMut(Event),
 ) -> Result<Report> {
@@ -45,7 +46,7 @@ pub(super) fn verify(
     held_out::check_parts(&output, &manifest, &shared.findings);
     // Without rows of a length nothing can be said of them, and that has been told.
     if manifest.options.max_seq_length > 0 && manifest.layout.rows_per_page > 0 {
-        check_all(&shared, options, interrupted, on_event);
+        check_all(&shared, gatherers, interrupted, on_event);
     }
     Ok(report(path, &manifest, shared, interrupted.load(Ordering::Relaxed)))
 }
@@ -53,40 +54,42 @@ pub(super) fn verify(
 /// Has the folder checked by all threads.
 fn check_all(
     shared: &Shared<'_>,
-    options: Options,
+    gatherers: Vec<&mut dyn Gather>,
     interrupted: &AtomicBool,
     on_event: &mut dyn FnMut(Event),
 ) {
     let bytes_total = bytes_of(shared.manifest);
     let work = Mutex::new(Work::new(shared));
     on_all_threads(
-        options.threads,
-        || {
+        gatherers,
+        |gatherer| {
             let mut exact = Exact::new(&shared.common);
             while !interrupted.load(Ordering::Relaxed) {
                 let Some(job) = work.lock().unwrap_or_else(PoisonError::into_inner).next() else { break };
-                run(job, &mut exact, shared);
+                run(job, &mut exact, gatherer, shared);
             }
         },
         || on_event(Event::Progress(shared.counters.now(bytes_total, shared.findings.count()))),
     );
 }
 
-fn run(job: Job<'_>, exact: &mut Exact<'_>, shared: &Shared<'_>) {
+fn run(job: Job<'_>, exact: &mut Exact<'_>, gatherer: &mut dyn Gather, shared: &Shared<'_>) {
     match job {
         Job::Texts { path, place, split } => {
-            let mut check = |row, content_hash| {
+            let mut each = |row, document: &DocumentSeen<'_>| {
+                let content_hash = document.content_hash;
                 held_out::check_document(shared.manifest, &place, split, row, content_hash, &shared.findings);
+                gatherer.document(split, document);
             };
-            if let Err(error) = table::check_texts(&path, &mut check) {
+            if let Err(error) = table::check_texts(&path, &mut each) {
                 unreadable(&place, split, &error, &shared.findings);
             }
         }
-        Job::Group(job) => check_group(&job, exact, shared),
+        Job::Group(job) => check_group(&job, exact, gatherer, shared),
     }
 }
 
-fn check_group(job: &GroupJob<'_>, exact: &mut Exact<'_>, shared: &Shared<'_>) {
+fn check_group(job: &GroupJob<'_>, exact: &mut Exact<'_>, gatherer: &mut dyn Gather, shared: &Shared<'_>) {
     let GroupJob { shard, index, first_row, rows, bytes, expected } = job;
     let group = Group {
         split: shard.split,
@@ -98,13 +101,21 @@ fn check_group(job: &GroupJob<'_>, exact: &mut Exact<'_>, shared: &Shared<'_>) {
         findings: &shared.findings,
         is_wrong: Cell::new(false),
     };
+    let first = shard.first_row + first_row;
+    let wanted = Wanted {
+        tokens: gatherer.wants_tokens(),
+        rows: (0..*rows).filter(|&row| gatherer.wants_row(shard.split, first + row as u64)).collect(),
+    };
     let exactly = match (bytes, expected) {
-        (Some(bytes), Some(expected)) => exact.check(bytes, expected),
+        (Some(bytes), Some(expected)) => exact.check(bytes, expected, &wanted),
         _ => None,
     };
-    let (meta, found) = match exactly {
-        Some((meta, found)) => (Some(meta), Some(found)),
-        None => (None, group.check(&shard.path, expected.as_ref())),
+    let (meta, found) = match (exactly, expected) {
+        (Some((meta, found)), Some(expected)) => {
+            exact.show(expected, &found, &wanted, shard.split, first, gatherer);
+            (Some(meta), Some(found))
+        }
+        _ => (None, group.check(&shard.path, expected.as_ref(), &wanted, first, gatherer)),
     };
     if let (Some(found), Some(expected)) = (found, expected) {
         shard.links.check(&group, expected, &found);

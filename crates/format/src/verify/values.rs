@@ -11,13 +11,14 @@ use parquet::data_type::{DataType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, RowGroupReader};
 
-use super::exact::{Common, Found};
+use super::exact::{Common, Found, Wanted};
 use super::expectation::Expected;
 use super::findings::Findings;
+use super::gather::Gather;
 use super::problem::{Kind, Place, Remedy};
 use crate::encode::Compression;
 use crate::parquet_file::reading;
-use crate::shard::{self, IGNORED, Piece, lists};
+use crate::shard::{self, IGNORED, Piece, Row, lists};
 
 /// A row group that is looked at.
 #[derive(Debug)]
@@ -46,8 +47,16 @@ struct Rows {
 
 impl Group<'_> {
     /// Finds what is wrong with the group of the shard at `path`; what others need of it, where its rows could be
-    /// read. Without `expected` the rows are checked against themselves only.
-    pub(super) fn check(&self, path: &Path, expected: Option<&Expected>) -> Option<Found> {
+    /// read. Without `expected` the rows are checked against themselves only. What is wanted of them is shown to
+    /// `gatherer`; `first_row` is the group's first row in the split.
+    pub(super) fn check(
+        &self,
+        path: &Path,
+        expected: Option<&Expected>,
+        wanted: &Wanted,
+        first_row: u64,
+        gatherer: &mut dyn Gather,
+    ) -> Option<Found> {
         let rows = self.read(path)?;
         self.check_ids(&rows);
         let real = self.check_pieces(&rows, expected);
@@ -55,6 +64,7 @@ impl Group<'_> {
         self.check_padding(&rows, &real);
         self.check_labels(&rows, &real);
         self.check_around(&rows, expected);
+        self.show(&rows, &real, wanted, first_row, gatherer);
         if !self.is_wrong.get() && expected.is_some() {
             let detail = "its values are right, but its bytes are not those that mashbill writes for them";
             self.wrong(Kind::Encoding, None, detail.into());
@@ -67,6 +77,29 @@ impl Group<'_> {
                 expected.asked.iter().map(|&position| rows.ids[position]).collect()
             }),
         })
+    }
+
+    fn show(&self, rows: &Rows, real: &[usize], wanted: &Wanted, first_row: u64, gatherer: &mut dyn Gather) {
+        let length = self.common.row_length;
+        if wanted.tokens {
+            let each = rows.ids.chunks(length).zip(real).flat_map(|(ids, &real)| &ids[..real]);
+            gatherer.tokens(self.split, &mut each.map(|&id| (id, 1)));
+        }
+        gatherer.pieces(self.split, &rows.pieces_in_row);
+        let mut pieces = rows.pieces.as_slice();
+        for (row, &count) in rows.pieces_in_row.iter().enumerate() {
+            let here = pieces.split_off(..count as usize).expect("lengths were compared with elements");
+            if wanted.rows.binary_search(&row).is_ok() {
+                let positions = row * length..(row + 1) * length;
+                let content = Row {
+                    input_ids: &rows.ids[positions.clone()],
+                    attention_mask: &rows.mask[positions.clone()],
+                    labels: &rows.labels[positions],
+                    pieces: here,
+                };
+                gatherer.row(self.split, first_row + row as u64, content);
+            }
+        }
     }
 
     fn wrong(&self, kind: Kind, row: Option<usize>, detail: String) {

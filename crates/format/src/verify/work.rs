@@ -73,6 +73,8 @@ pub(super) struct Shard<'a> {
     pub(super) split: &'a str,
     pub(super) place: Place,
     pub(super) path: PathBuf,
+    /// The split's row with which it begins.
+    pub(super) first_row: u64,
     pub(super) links: Arc<Links>,
     records: Option<Arc<Records>>,
     index: usize,
@@ -257,6 +259,7 @@ impl<'a> SplitWork<'a> {
             split: self.name,
             place,
             path,
+            first_row: self.split.shard_files[..index].iter().map(|file| file.rows).sum(),
             links: Arc::clone(&self.links),
             records: self.records.clone(),
             index,

@@ -8,6 +8,8 @@ use anyhow::Result;
 use mashbill_format::verify::{Report, Severity};
 use serde::Serialize;
 
+use crate::printer::count;
+
 /// Names in a list; the others are summed up as one.
 const NAMES_MAX: usize = 60;
 
@@ -17,7 +19,7 @@ const RUNS_MAX: usize = 500;
 /// Problems that are spelled out.
 const PROBLEMS_MAX: usize = 40;
 
-/// What a page shows.
+/// What the page of a dataset shows.
 #[derive(Debug, Serialize)]
 pub(super) struct Page {
     pub(super) kind: &'static str,
@@ -33,20 +35,30 @@ pub(super) struct Page {
     pub(super) sources: Vec<Amount>,
     /// Buckets with their names, ascending.
     pub(super) lengths: Vec<(String, u64)>,
+    pub(super) lengths_by: Vec<Length>,
     pub(super) pieces: Vec<(String, u64)>,
+    /// Positions without a token, of all positions.
+    pub(super) padding: Vec<Part>,
     pub(super) density: Vec<Value>,
     pub(super) scripts: Vec<Share>,
     pub(super) rejects: Vec<Amount>,
+    /// Rows that a download refused.
+    pub(super) fetched_rejects: Vec<Amount>,
+    pub(super) duplicates: Option<Duplicates>,
     pub(super) vocabulary: Option<Vocabulary>,
     pub(super) timeline: Vec<Run>,
+    /// What `speed` of the time line is.
+    pub(super) speed: &'static str,
     pub(super) samples: Vec<Sample>,
 }
 
 /// What `verify` says.
 #[derive(Debug, Serialize)]
 pub(super) struct Verdict {
-    errors: u64,
+    pub(super) errors: u64,
     warnings: u64,
+    #[serde(skip)]
+    pub(super) interrupted: bool,
     problems: Vec<Told>,
 }
 
@@ -64,6 +76,33 @@ pub(super) struct Amount {
     pub(super) name: String,
     pub(super) amount: u64,
     pub(super) target: Option<f64>,
+}
+
+/// A part of something that has a whole of its own.
+#[derive(Debug, Serialize)]
+pub(super) struct Part {
+    pub(super) name: String,
+    pub(super) part: u64,
+    pub(super) whole: u64,
+}
+
+/// How long the documents of a dataset are.
+#[derive(Debug, Serialize)]
+pub(super) struct Length {
+    pub(super) name: String,
+    pub(super) documents: u64,
+    pub(super) mean: f64,
+    pub(super) longest: u64,
+}
+
+/// Texts that stand in an earlier document, too.
+#[derive(Debug, Serialize)]
+pub(super) struct Duplicates {
+    pub(super) documents: u64,
+    pub(super) copies: u64,
+    /// Whether that is extrapolated.
+    pub(super) is_about: bool,
+    pub(super) by: Vec<Part>,
 }
 
 #[derive(Debug, Serialize)]
@@ -96,13 +135,13 @@ pub(super) struct Token {
     pub(super) count: u64,
 }
 
-/// The run that completed a split.
+/// The run that completed a split or a download.
 #[derive(Debug, Serialize)]
 pub(super) struct Run {
+    pub(super) name: String,
     /// Seconds since 1970.
     pub(super) completed: u64,
     pub(super) seconds: f64,
-    /// Tokens a second.
     pub(super) speed: f64,
 }
 
@@ -114,6 +153,8 @@ pub(super) struct Sample {
     pub(super) text: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) pieces: Option<Vec<SamplePiece>>,
+    /// Documents of the row that are not shown.
+    pub(super) more: usize,
     pub(super) padding: usize,
 }
 
@@ -133,38 +174,48 @@ impl Verdict {
             place: problem.place.to_string(),
             detail: problem.detail.clone(),
         });
-        Self { errors: report.errors, warnings: report.warnings, problems: told.collect() }
-    }
-}
-
-impl Page {
-    /// The page as one file.
-    pub(super) fn to_html(&self) -> Result<String> {
-        // In a script element only `<` could end the data.
-        let data = serde_json::to_string(self)?.replace('<', "\\u003c");
-        let parts = [
-            ("uplot_css", include_str!("../../../assets/report/uPlot.min.css")),
-            ("css", include_str!("../../../assets/report/report.css")),
-            ("data", &data),
-            ("uplot_js", include_str!("../../../assets/report/uPlot.iife.min.js")),
-            ("js", include_str!("../../../assets/report/report.js")),
-        ];
-        let mut rest = include_str!("../../../assets/report/report.html");
-        let mut html = String::with_capacity(data.len() + (1 << 17));
-        // One part after another, in their order: what a part holds is never looked at.
-        for (name, part) in parts {
-            let (before, after) =
-                rest.split_once(&format!("{{{{{name}}}}}")).expect("the template has each part");
-            html.push_str(before);
-            html.push_str(part);
-            rest = after;
+        Self {
+            errors: report.errors,
+            warnings: report.warnings,
+            interrupted: report.interrupted,
+            problems: told.collect(),
         }
-        html.push_str(rest);
-        Ok(html)
     }
 }
 
-/// Amounts, largest first; the smallest of many become one.
+impl Duplicates {
+    /// The number of copies for people.
+    pub(super) fn label(&self) -> String {
+        format!("{}{}", if self.is_about { "about " } else { "" }, count(self.copies))
+    }
+}
+
+/// The page that shows `data` as one file.
+pub(super) fn html(data: &impl Serialize) -> Result<String> {
+    // In a script element only `<` could end the data.
+    let data = serde_json::to_string(data)?.replace('<', "\\u003c");
+    let parts = [
+        ("uplot_css", include_str!("../../../assets/report/uPlot.min.css")),
+        ("css", include_str!("../../../assets/report/report.css")),
+        ("data", &data),
+        ("uplot_js", include_str!("../../../assets/report/uPlot.iife.min.js")),
+        ("js", include_str!("../../../assets/report/report.js")),
+    ];
+    let mut rest = include_str!("../../../assets/report/report.html");
+    let mut html = String::with_capacity(data.len() + (1 << 17));
+    // One part after another, in their order: what a part holds is never looked at.
+    for (name, part) in parts {
+        let (before, after) =
+            rest.split_once(&format!("{{{{{name}}}}}")).expect("the template has each part");
+        html.push_str(before);
+        html.push_str(part);
+        rest = after;
+    }
+    html.push_str(rest);
+    Ok(html)
+}
+
+/// Amounts, largest first; the smallest of many become one. `targets` has the percent that some are to have.
 pub(super) fn amounts(
     amounts: impl IntoIterator<Item = (String, u64)>,
     targets: &HashMap<String, f64>,
@@ -184,15 +235,62 @@ pub(super) fn amounts(
 pub(super) fn values(values: impl IntoIterator<Item = (String, f64)>) -> Vec<Value> {
     let mut list: Vec<_> = values.into_iter().map(|(name, value)| Value { name, value }).collect();
     list.sort_by(|a, b| b.value.total_cmp(&a.value).then_with(|| a.name.cmp(&b.name)));
+    without_middle(&mut list);
+    list
+}
+
+/// Parts of wholes of their own, the largest share first; the smallest of many become one.
+pub(super) fn parts(parts: impl IntoIterator<Item = Part>) -> Vec<Part> {
+    let mut list: Vec<_> = parts.into_iter().filter(|part| part.whole > 0).collect();
+    let share = |part: &Part| part.part as f64 / part.whole as f64;
+    list.sort_by(|a, b| share(b).total_cmp(&share(a)).then_with(|| a.name.cmp(&b.name)));
     if list.len() > NAMES_MAX {
-        list.drain(NAMES_MAX / 2..list.len() - NAMES_MAX / 2);
+        let others = list.split_off(NAMES_MAX - 1);
+        let sum = |value: fn(&Part) -> u64| others.iter().map(value).sum();
+        list.push(Part {
+            name: format!("{} others", others.len()),
+            part: sum(|other| other.part),
+            whole: sum(|other| other.whole),
+        });
     }
     list
 }
 
+/// What of `datasets`, names and their documents, stands again.
+pub(super) fn duplicates(
+    found: &super::duplicates::Duplicates,
+    datasets: impl IntoIterator<Item = (String, u64)>,
+    documents: u64,
+) -> Duplicates {
+    let by = datasets.into_iter().zip(&found.by_dataset);
+    let by = by.map(|((name, whole), &part)| Part { name, part, whole });
+    Duplicates {
+        documents,
+        copies: found.by_dataset.iter().sum(),
+        is_about: found.is_about,
+        by: parts(by.filter(|part| part.part > 0)),
+    }
+}
+
+/// Datasets by the length of their documents, longest first; of many the middle is left out.
+pub(super) fn longest_first(lengths: impl IntoIterator<Item = Length>) -> Vec<Length> {
+    let mut list: Vec<_> = lengths.into_iter().collect();
+    list.sort_by(|a, b| b.mean.total_cmp(&a.mean).then_with(|| a.name.cmp(&b.name)));
+    without_middle(&mut list);
+    list
+}
+
+/// Leaves out the middle of a long list.
+fn without_middle<T>(list: &mut Vec<T>) {
+    if list.len() > NAMES_MAX {
+        list.drain(NAMES_MAX / 2..list.len() - NAMES_MAX / 2);
+    }
+}
+
 /// Runs in the order of their completion; of many every so many.
-pub(super) fn timeline(mut runs: Vec<Run>) -> Vec<Run> {
-    runs.sort_by_key(|run| run.completed);
+pub(super) fn runs(runs: impl IntoIterator<Item = Run>) -> Vec<Run> {
+    let mut runs: Vec<_> = runs.into_iter().collect();
+    runs.sort_by(|a, b| (a.completed, &a.name).cmp(&(b.completed, &b.name)));
     let step = runs.len().div_ceil(RUNS_MAX).max(1);
     runs.into_iter().step_by(step).collect()
 }

@@ -1,187 +1,278 @@
-//! The data of a raw folder's page, from one pass over its lines.
+//! The data of a raw folder's page, from the pass that verifies it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
-use mashbill_format::record::RecordParser;
-use mashbill_format::records::Lines;
-use mashbill_format::verify::{Kind, Report, json_lines_below};
-use serde::Deserialize;
+use anyhow::Result;
+use mashbill_format::checksum::Checksum;
+use mashbill_format::dataset_stats::DatasetStats;
+use mashbill_format::layout::DATASET_STATS_SUFFIX;
+use mashbill_format::record::{Reason, Record};
+use mashbill_format::verify::{Gather, json_lines_below};
 use serde_json::json;
 
-use super::page::{Page, Sample, Verdict, amounts, beginning, buckets};
+use super::Pass;
+use super::duplicates::{Seen, Texts};
+use super::names::Names;
+use super::page::{
+    Amount, Length, Page, Part, Run, Sample, Verdict, amounts, beginning, buckets, duplicates, longest_first,
+    runs,
+};
 use super::scripts::Scripts;
+use super::targets::Targets;
+use crate::hints::Usage;
 use crate::printer::size;
 
 /// Records to look at, in all.
-const SAMPLES: usize = 80;
+const SAMPLES: usize = 60;
 
 /// Bytes of a record that are shown.
 const SAMPLE_BYTES: usize = 4000;
 
-/// Names of categories and sources that are told apart.
-const NAMES_MAX: usize = 10_000;
+pub(super) fn gather(path: &Path, pass: &Pass<'_>) -> Result<Page> {
+    let files = Files::below(path)?;
+    let texts = Texts::default();
+    let mut threads: Vec<_> = (0..pass.threads).map(|_| Counts::new(&files, &texts)).collect();
+    let report = pass.verify(path, &mut threads)?;
+    let report = report.ok_or_else(|| Usage::NothingToInspect { path: path.to_owned() })?;
+    let mut counts = Counts::new(&files, &texts);
+    threads.into_iter().for_each(|thread| counts.merge(thread));
+    let Counts { by_file, categories, sources, lengths, rejects, scripts, samples, texts: seen, .. } = counts;
+    drop(seen);
 
-pub(super) fn gather(path: &Path, report: &Report) -> Result<Page> {
-    let files = json_lines_below(path)?;
-    let mut counts = Counts::default();
-    let every = files.len().div_ceil(SAMPLES).max(1);
-    for (index, file) in files.iter().enumerate() {
-        let wanted = if index % every == 0 { (SAMPLES / files.len().min(SAMPLES)).max(1) } else { 0 };
-        let name = file.strip_prefix(path).unwrap_or(file).display().to_string();
-        let name = if name.is_empty() { file.display().to_string() } else { name };
-        counts.file(file, &name, wanted).with_context(|| format!("read `{}`", file.display()))?;
+    let stats: Vec<&DatasetStats> = files.stats.iter().flatten().collect();
+    let by_file: Vec<(&String, &FileCounts)> = files.names.iter().zip(&by_file).collect();
+    let mut wanted = Targets::default();
+    for (name, stats) in files.names.iter().zip(&files.stats) {
+        if let Some(stats) = stats {
+            wanted.add(&stats.category, name, stats.target_percent);
+        }
     }
-    let duplicates = report.problems.iter().filter(|problem| problem.kind == Kind::Duplicate).count();
+    if wanted.is_empty() {
+        wanted = Targets::of_curriculum(files.names.iter().map(|name| (name.as_str(), name.as_str())));
+    }
+    let mut fetched_rejects: BTreeMap<String, u64> = BTreeMap::new();
+    for (reason, count) in stats.iter().flat_map(|stats| &stats.counts.rejected) {
+        *fetched_rejects.entry(reason.clone()).or_default() += count;
+    }
     let none = HashMap::new();
+    let text_bytes: u64 = by_file.iter().map(|(_, file)| file.bytes).sum();
+    let found = texts.duplicates(files.names.len());
+    let copies = duplicates(
+        &found,
+        by_file.iter().map(|(name, file)| ((*name).clone(), file.records)),
+        report.documents,
+    );
+    let mut facts = vec![
+        ("Records", json!(report.documents)),
+        ("Lines", json!(report.rows)),
+        ("Files", json!(report.files)),
+        ("Size", json!(size(report.bytes))),
+        ("Bytes of text", json!(size(text_bytes))),
+        ("Texts that stand again", json!(copies.label())),
+        ("Refused lines", json!(rejects.values().sum::<u64>())),
+    ];
+    if !stats.is_empty() {
+        facts.push(("Downloaded datasets", json!(stats.len())));
+        facts.push(("Tokens, estimated", json!(stats.iter().map(|stats| stats.est_tokens).sum::<u64>())));
+    }
     Ok(Page {
         kind: "raw",
-        title: path
-            .file_name()
-            .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned()),
-        subtitle: format!("JSON Lines, {} files", files.len()),
-        verify: Verdict::of(report),
-        facts: vec![
-            ("Records", json!(report.documents)),
-            ("Lines", json!(report.rows)),
-            ("Files", json!(files.len())),
-            ("Size", json!(size(report.bytes))),
-            ("Bytes of text", json!(size(counts.files.values().sum()))),
-            ("Places with a record twice", json!(duplicates)),
-            ("Refused lines", json!(counts.rejects.values().sum::<u64>())),
-        ],
+        title: super::title(path),
+        subtitle: format!("JSON Lines, {}", crate::printer::counted(report.files, "file")),
+        verify: Verdict::of(&report),
+        facts,
         amount: "Bytes",
-        categories: named(counts.categories, &counts.targets),
-        datasets: amounts(counts.files, &none),
-        sources: named(counts.sources, &none),
-        lengths: buckets(&counts.lengths),
+        categories: amounts(categories.into_named(), wanted.categories()),
+        datasets: amounts(
+            by_file.iter().map(|(name, file)| ((*name).clone(), file.bytes)),
+            &wanted.datasets(),
+        ),
+        sources: amounts(sources.into_named(), &none),
+        lengths: buckets(&lengths),
+        lengths_by: longest_first(by_file.iter().filter(|(_, file)| file.records > 0).map(|(name, file)| {
+            Length {
+                name: (*name).clone(),
+                documents: file.records,
+                mean: file.bytes as f64 / file.records as f64,
+                longest: file.longest,
+            }
+        })),
         pieces: Vec::new(),
+        padding: Vec::<Part>::new(),
         density: Vec::new(),
-        scripts: counts.scripts.shares(),
-        rejects: amounts(counts.rejects.into_iter().map(|(reason, count)| (reason.to_owned(), count)), &none),
+        scripts: scripts.shares(),
+        rejects: by_reason(rejects.into_iter().map(|(reason, count)| (reason.name().to_owned(), count))),
+        fetched_rejects: by_reason(fetched_rejects),
+        duplicates: Some(copies),
         vocabulary: None,
-        timeline: Vec::new(),
-        samples: counts.samples,
+        timeline: runs(stats.iter().map(|stats| Run {
+            name: stats.dataset.clone(),
+            completed: stats.completed_unix_s,
+            seconds: stats.seconds,
+            speed: stats.counts.rows_out as f64 / stats.seconds.max(1e-3),
+        })),
+        speed: "records/s",
+        samples: samples.into_samples(&files),
     })
 }
 
-/// What is counted in the pass.
-struct Counts {
-    /// Bytes of text by file, category and source.
-    files: BTreeMap<String, u64>,
-    categories: HashMap<String, u64>,
-    sources: HashMap<String, u64>,
-    /// Percent that a category is to have.
-    targets: HashMap<String, f64>,
-    /// Texts by the power of two that their bytes are below.
-    lengths: BTreeMap<u64, u64>,
-    rejects: BTreeMap<&'static str, u64>,
-    scripts: Scripts,
-    samples: Vec<Sample>,
+fn by_reason(counts: impl IntoIterator<Item = (String, u64)>) -> Vec<Amount> {
+    amounts(counts, &HashMap::new())
 }
 
-impl Default for Counts {
-    fn default() -> Self {
+/// The files of the folder, by the names that problems have for them, and what a download says of them.
+struct Files {
+    names: Vec<String>,
+    by_name: HashMap<String, usize>,
+    stats: Vec<Option<DatasetStats>>,
+    /// How many records of each file are looked at; of many files only of every so many.
+    wanted: Vec<usize>,
+}
+
+impl Files {
+    fn below(path: &Path) -> Result<Self> {
+        let files = json_lines_below(path)?;
+        let every = files.len().div_ceil(SAMPLES).max(1);
+        let each = (SAMPLES / files.len().clamp(1, SAMPLES)).max(1);
+        let name = |file: &PathBuf| mashbill_format::verify::name_below(file, path);
+        let names: Vec<String> = files.iter().map(name).collect();
+        Ok(Self {
+            by_name: names.iter().cloned().zip(0..).collect(),
+            names,
+            stats: files.iter().map(|file| stats_of(file)).collect(),
+            wanted: (0..files.len()).map(|index| if index % every == 0 { each } else { 0 }).collect(),
+        })
+    }
+}
+
+/// What a download says of a file of records, where it says something that can be read.
+fn stats_of(file: &Path) -> Option<DatasetStats> {
+    let name = file.file_name()?.to_str()?.split(".jsonl").next()?;
+    DatasetStats::read(&file.with_file_name(format!("{name}{DATASET_STATS_SUFFIX}"))).ok().flatten()
+}
+
+/// What a thread counts.
+struct Counts<'a> {
+    files: &'a Files,
+    /// The file of the last record: the next one is mostly of the same.
+    current: usize,
+    by_file: Vec<FileCounts>,
+    categories: Names,
+    sources: Names,
+    /// Texts by the power of two that their bytes are below.
+    lengths: BTreeMap<u64, u64>,
+    rejects: BTreeMap<Reason, u64>,
+    scripts: Scripts,
+    samples: Samples,
+    texts: Seen<'a>,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct FileCounts {
+    records: u64,
+    /// Bytes of text.
+    bytes: u64,
+    longest: u64,
+}
+
+impl<'a> Counts<'a> {
+    fn new(files: &'a Files, texts: &'a Texts) -> Self {
         Self {
-            files: BTreeMap::new(),
-            categories: HashMap::new(),
-            sources: HashMap::new(),
-            targets: HashMap::new(),
+            files,
+            current: 0,
+            by_file: vec![FileCounts::default(); files.names.len()],
+            categories: Names::default(),
+            sources: Names::default(),
             lengths: BTreeMap::new(),
             rejects: BTreeMap::new(),
             scripts: Scripts::new(),
-            samples: Vec::new(),
+            samples: Samples(vec![BTreeMap::new(); files.names.len()]),
+            texts: Seen::new(texts),
         }
+    }
+
+    fn merge(&mut self, other: Self) {
+        for (sum, file) in self.by_file.iter_mut().zip(&other.by_file) {
+            sum.records += file.records;
+            sum.bytes += file.bytes;
+            sum.longest = sum.longest.max(file.longest);
+        }
+        self.categories.merge(other.categories);
+        self.sources.merge(other.sources);
+        other.lengths.iter().for_each(|(&below, count)| *self.lengths.entry(below).or_default() += count);
+        other.rejects.iter().for_each(|(&reason, count)| *self.rejects.entry(reason).or_default() += count);
+        self.scripts.merge(&other.scripts);
+        self.samples.merge(other.samples, &self.files.wanted);
     }
 }
 
-impl Counts {
-    fn file(&mut self, path: &Path, name: &str, wanted: usize) -> Result<()> {
-        if let Some((category, percent)) = target(path) {
-            self.targets.insert(category, percent);
+impl Gather for Counts<'_> {
+    fn record(&mut self, file: &str, line: u64, record: &Record<'_>) {
+        let is_current = self.files.names.get(self.current).is_some_and(|name| name == file);
+        if !is_current {
+            // A file that came while the others were read is not on the page.
+            let Some(&index) = self.files.by_name.get(file) else { return };
+            self.current = index;
         }
-        let mut parser = RecordParser::new("text");
-        let mut lines = Lines::open(path)?;
-        let mut number: u64 = 0;
-        let mut samples = Samples { wanted, step: 1, kept: Vec::new() };
-        self.files.insert(name.to_owned(), 0);
-        while let Some((line, bytes)) = lines.read()? {
-            let parsed = std::str::from_utf8(bytes).map_err(|_| "invalid_utf8");
-            let parsed = parsed.and_then(|text| parser.parse(text).map_err(|refusal| refusal.reason.name()));
-            let record = match parsed {
-                Ok(record) => record,
-                Err(reason) => {
-                    *self.rejects.entry(reason).or_default() += 1;
-                    continue;
-                }
-            };
-            let length = record.text.len() as u64;
-            *self.files.entry(name.to_owned()).or_default() += length;
-            add(&mut self.categories, record.category, length);
-            add(&mut self.sources, record.source, length);
-            *self.lengths.entry((length + 1).next_power_of_two()).or_default() += 1;
-            self.scripts.count(record.text, 1);
-            samples.offer(number, || Sample {
-                name: format!("{name}, line {line}"),
-                text: Some(beginning(record.text, SAMPLE_BYTES)),
-                pieces: None,
-                padding: 0,
-            });
-            number += 1;
-        }
-        self.samples.extend(samples.kept.into_iter().map(|(_, sample)| sample));
-        Ok(())
+        let length = record.text.len() as u64;
+        let counts = &mut self.by_file[self.current];
+        counts.records += 1;
+        counts.bytes += length;
+        counts.longest = counts.longest.max(length);
+        self.categories.add(record.category, length);
+        self.sources.add(record.source, length);
+        *self.lengths.entry((length + 1).next_power_of_two()).or_default() += 1;
+        self.scripts.count(record.text, 1);
+        self.texts.add(Checksum::of(record.text.as_bytes()).low64(), self.current as u32);
+        self.samples.offer(self.current, self.files.wanted[self.current], line, record.text);
+    }
+
+    fn refused(&mut self, _: &str, reason: Reason) {
+        *self.rejects.entry(reason).or_default() += 1;
     }
 }
 
-/// The category of a downloaded file and the percent it is to have, where statistics beside it say so.
-fn target(path: &Path) -> Option<(String, f64)> {
-    /// What is read of the statistics.
-    #[derive(Deserialize)]
-    struct Stats {
-        category: String,
-        target_percent: f64,
-    }
-    let name = path.file_name()?.to_str()?.split(".jsonl").next()?;
-    let text = std::fs::read(path.with_file_name(format!("{name}.stats.json"))).ok()?;
-    let stats: Stats = serde_json::from_slice(&text).ok()?;
-    Some((stats.category, stats.target_percent))
-}
-
-/// Records of a file whose number is not known beforehand: every so many of them.
-struct Samples {
-    wanted: usize,
-    step: u64,
-    kept: Vec<(u64, Sample)>,
-}
+/// Records of each file: those whose lines have the smallest hashes, so that threads agree without a word.
+#[derive(Debug)]
+struct Samples(Vec<BTreeMap<(u64, u64), String>>);
 
 impl Samples {
-    fn offer(&mut self, number: u64, sample: impl FnOnce() -> Sample) {
-        if self.wanted == 0 || !number.is_multiple_of(self.step) {
-            return;
-        }
-        self.kept.push((number, sample()));
-        // With twice as many as wanted, every second one goes, and from here on half as many come.
-        if self.kept.len() >= 2 * self.wanted {
-            self.step *= 2;
-            self.kept.retain(|(number, _)| number.is_multiple_of(self.step));
+    fn offer(&mut self, file: usize, wanted: usize, line: u64, text: &str) {
+        let key = (Checksum::of(&line.to_le_bytes()).low64(), line);
+        let kept = &mut self.0[file];
+        let is_wanted = kept.len() < wanted || kept.last_key_value().is_some_and(|(last, _)| key < *last);
+        if wanted > 0 && is_wanted {
+            kept.insert(key, beginning(text, SAMPLE_BYTES));
+            if kept.len() > wanted {
+                kept.pop_last();
+            }
         }
     }
-}
 
-fn add(counts: &mut HashMap<String, u64>, name: Option<&str>, amount: u64) {
-    let name = name.unwrap_or("(none)");
-    // Nearly every record has a name that is known, for which nothing is allocated.
-    if let Some(sum) = counts.get_mut(name) {
-        *sum += amount;
-        return;
+    fn merge(&mut self, other: Self, wanted: &[usize]) {
+        for ((kept, other), &wanted) in self.0.iter_mut().zip(other.0).zip(wanted) {
+            kept.extend(other);
+            while kept.len() > wanted {
+                kept.pop_last();
+            }
+        }
     }
-    let name = if counts.len() < NAMES_MAX { name } else { "(others)" };
-    *counts.entry(name.to_owned()).or_default() += amount;
-}
 
-/// Amounts by name; none where nothing has a name.
-fn named(counts: HashMap<String, u64>, targets: &HashMap<String, f64>) -> Vec<super::page::Amount> {
-    if counts.keys().all(|name| name == "(none)") { Vec::new() } else { amounts(counts, targets) }
+    fn into_samples(self, files: &Files) -> Vec<Sample> {
+        let mut samples = Vec::new();
+        for (name, kept) in files.names.iter().zip(self.0) {
+            let mut of_file: Vec<(u64, String)> =
+                kept.into_iter().map(|((_, line), text)| (line, text)).collect();
+            of_file.sort_unstable();
+            samples.extend(of_file.into_iter().map(|(line, text)| Sample {
+                name: format!("{name}, line {line}"),
+                text: Some(text),
+                pieces: None,
+                more: 0,
+                padding: 0,
+            }));
+        }
+        samples
+    }
 }

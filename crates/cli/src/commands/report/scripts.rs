@@ -83,12 +83,24 @@ impl Scripts {
 
     /// Counts the letters of `text`, `times` over.
     pub(super) fn count(&mut self, text: &str, times: u64) {
-        for character in text.chars().filter(|character| character.is_alphabetic()) {
+        // Most text is ASCII, of which all letters are of the first range.
+        let letters = text.bytes().filter(u8::is_ascii_alphabetic).count();
+        self.letters[0] += letters as u64 * times;
+        if text.is_ascii() {
+            return;
+        }
+        let others = text.chars().filter(|character| !character.is_ascii() && character.is_alphabetic());
+        for character in others {
             let code = u32::from(character);
             let range =
                 if code < 0x370 { 0 } else { RANGES.partition_point(|(first, _)| *first <= code) - 1 };
             self.letters[range] += times;
         }
+    }
+
+    /// Takes in what another thread counted.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.letters.iter_mut().zip(&other.letters).for_each(|(sum, letters)| *sum += letters);
     }
 
     /// The scripts' shares, largest first.

@@ -1,23 +1,28 @@
-//! The data of a tokenized folder's page, from one pass over its document tables and its shards.
+//! The data of a tokenized folder's page, from the pass that verifies it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use mashbill_format::documents;
-use mashbill_format::layout::{DOCUMENTS, Output, STATS_SUFFIX};
+use mashbill_format::dataset_stats::DatasetStats;
+use mashbill_format::layout::{DATASET_STATS_SUFFIX, Output, STATS_SUFFIX};
 use mashbill_format::manifest::{Manifest, Split};
 use mashbill_format::record::Reason;
-use mashbill_format::shard::{Row, ShardReader};
+use mashbill_format::shard::{Piece, Row};
 use mashbill_format::stats::{LengthHistogram, Stats};
-use mashbill_format::verify::Report;
+use mashbill_format::verify::{DocumentSeen, Gather, Report};
 use mashbill_tokenize::tokenizer::Tokenizer;
 use serde_json::json;
 
+use super::Pass;
+use super::duplicates::{self, Seen, Texts};
+use super::names::Names;
 use super::page::{
-    Page, Run, Sample, SamplePiece, Token, Verdict, Vocabulary, amounts, buckets, timeline, values,
+    Length, Page, Part, Run, Sample, SamplePiece, Share, Token, Verdict, Vocabulary, amounts, beginning,
+    buckets, duplicates, longest_first, parts, runs, values,
 };
 use super::scripts::Scripts;
+use super::targets::Targets;
 use crate::environment::tokenizer_of;
 use crate::hints::Usage;
 use crate::printer::{Printer, error_text, size};
@@ -28,11 +33,8 @@ const SAMPLES: usize = 40;
 /// Tokens of a row that are shown.
 const SAMPLE_TOKENS: usize = 700;
 
-/// Documents whose contents are compared; 8 bytes each.
-const HASHES_MAX: usize = 16 << 20;
-
-/// Names of categories and sources that are told apart.
-const NAMES_MAX: usize = 10_000;
+/// Bytes of a token's text that are shown.
+const TOKEN_BYTES: usize = 60;
 
 /// Tokens that are listed.
 const TOP: usize = 60;
@@ -40,148 +42,196 @@ const TOP: usize = 60;
 pub(super) fn gather(
     path: &Path,
     tokenizer: Option<&str>,
-    report: &Report,
+    pass: &Pass<'_>,
     printer: &Printer,
 ) -> Result<Page> {
     let output = Output::new(path);
-    let nothing = || Usage::NothingToInspect { path: path.to_owned() };
-    let manifest = Manifest::read(&output.manifest())?.ok_or_else(nothing)?;
+    // What is wrong with a manifest is the verdict's to say; without one there is nothing else to show.
+    let manifest = Manifest::read(&output.manifest())?
+        .ok_or_else(|| Usage::NothingToInspect { path: path.to_owned() })?;
     let tokenizer = tokenizer_of(&manifest, tokenizer, printer)
         .map_err(|error| {
             printer.warning(format_args!("tokens are shown as ids: {}", error_text(error.as_ref())))
         })
         .ok();
-    let mut counts = Counts::new(manifest.tokenizer_identity.vocabulary_size as usize);
-    let every = manifest.splits.len().div_ceil(SAMPLES).max(1);
-    for (index, (name, split)) in manifest.splits.iter().enumerate() {
-        let samples = if index % every == 0 { SAMPLES / manifest.splits.len().min(SAMPLES) } else { 0 };
-        // What cannot be read has been told by `verify`; the page shows the rest.
-        let folder = output.split(name);
-        for (what, read) in [
-            ("document table", counts.documents(&folder.join(DOCUMENTS))),
-            ("shards", counts.shards(&folder, name, split, samples, tokenizer.as_ref())),
-        ] {
-            if let Err(error) = read {
-                printer.warning(format_args!(
-                    "the {what} of {name} are left out: {}",
-                    error_text(error.as_ref())
-                ));
-            }
-        }
-    }
-    Ok(page(path, &manifest, &output, report, counts, tokenizer.as_ref()))
+    let plan = Plan::of(&manifest);
+    let texts = Texts::default();
+    let mut threads: Vec<_> = (0..pass.threads).map(|_| Counts::new(&plan, &texts)).collect();
+    let report = pass.verify(path, &mut threads)?;
+    let report = report.ok_or_else(|| Usage::NothingToInspect { path: path.to_owned() })?;
+    let mut counts = Counts::new(&plan, &texts);
+    threads.into_iter().for_each(|thread| counts.merge(thread));
+    let Counts { found, seen, .. } = counts;
+    drop(seen);
+    let copies = texts.duplicates(manifest.splits.len());
+    Ok(page(path, &manifest, &output, &report, found, &copies, tokenizer.as_ref()))
 }
 
-/// What is counted in the pass.
-struct Counts {
+/// What all threads know beforehand.
+struct Plan {
+    vocabulary_size: usize,
+    /// The splits' numbers, and the rows of each that are shown.
+    splits: BTreeMap<String, (u32, BTreeSet<u64>)>,
+}
+
+impl Plan {
+    fn of(manifest: &Manifest) -> Self {
+        let count = manifest.splits.len();
+        let every = count.div_ceil(SAMPLES).max(1);
+        let each = (SAMPLES / count.clamp(1, SAMPLES)) as u64;
+        let splits = (0..).zip(&manifest.splits).map(|(index, (name, split))| {
+            let mut rows = BTreeSet::new();
+            if index as usize % every == 0 && split.sequences > 0 {
+                let step = split.sequences.div_ceil(each.max(1)).max(1);
+                rows.extend((0..split.sequences).step_by(usize::try_from(step).unwrap_or(usize::MAX)));
+                // The last row has the padding, which people want to see once.
+                rows.insert(split.sequences - 1);
+            }
+            (name.clone(), (index, rows))
+        });
+        Self {
+            vocabulary_size: manifest.tokenizer_identity.vocabulary_size as usize,
+            splits: splits.collect(),
+        }
+    }
+}
+
+/// What a thread counts.
+struct Counts<'a> {
+    plan: &'a Plan,
+    found: Found,
+    seen: Seen<'a>,
+}
+
+#[derive(Debug, Default)]
+struct Found {
     /// Tokens by the documents' category and source.
-    categories: HashMap<String, u64>,
-    sources: HashMap<String, u64>,
+    categories: Names,
+    sources: Names,
     lengths: LengthHistogram,
-    hashes: HashSet<u64>,
-    duplicates: u64,
     /// How often each id stands in the rows.
     tokens: Vec<u64>,
     /// Rows by the number of their pieces, as powers of two.
     pieces: BTreeMap<u64, u64>,
-    samples: Vec<Sample>,
+    /// Rows to look at, by split and number.
+    rows: BTreeMap<(u32, u64), ShownRow>,
 }
 
-impl Counts {
-    fn new(vocabulary_size: usize) -> Self {
-        Self {
-            categories: HashMap::new(),
-            sources: HashMap::new(),
-            lengths: LengthHistogram::default(),
-            hashes: HashSet::new(),
-            duplicates: 0,
-            tokens: vec![0; vocabulary_size],
-            pieces: BTreeMap::new(),
-            samples: Vec::new(),
-        }
+/// The beginning of a row.
+#[derive(Debug)]
+struct ShownRow {
+    split: String,
+    /// Ids and labels.
+    tokens: Vec<(i32, i32)>,
+    pieces: Vec<Piece>,
+    /// Pieces that are not shown.
+    more: usize,
+    padding: usize,
+}
+
+impl<'a> Counts<'a> {
+    fn new(plan: &'a Plan, texts: &'a Texts) -> Self {
+        let found = Found { tokens: vec![0; plan.vocabulary_size], ..Found::default() };
+        Self { plan, found, seen: Seen::new(texts) }
     }
 
-    fn documents(&mut self, path: &Path) -> Result<()> {
-        for document in documents::read(path)? {
-            let document = document?;
-            let tokens = u64::try_from(document.tokens).unwrap_or(0);
-            add(&mut self.categories, document.category, tokens);
-            add(&mut self.sources, document.source, tokens);
-            self.lengths.count(tokens);
-            let hash = document.content_hash.low64();
-            if self.hashes.contains(&hash) {
-                self.duplicates += 1;
-            } else if self.hashes.len() < HASHES_MAX {
-                self.hashes.insert(hash);
-            }
-        }
-        Ok(())
-    }
-
-    fn shards(
-        &mut self,
-        folder: &Path,
-        name: &str,
-        split: &Split,
-        samples: usize,
-        tokenizer: Option<&Tokenizer>,
-    ) -> Result<()> {
-        let step = split.sequences.div_ceil(samples.max(1) as u64).max(1);
-        let mut number = 0;
-        for shard in &split.shard_files {
-            for rows in ShardReader::open(&folder.join(&shard.name))?.row_groups() {
-                for row in rows?.iter() {
-                    self.row(&row);
-                    // The last row has the padding, which people want to see once.
-                    if samples > 0 && (number % step == 0 || number + 1 == split.sequences) {
-                        self.samples.push(sample(name, number, &row, tokenizer));
-                    }
-                    number += 1;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn row(&mut self, row: &Row<'_>) {
-        for (&id, &mask) in row.input_ids.iter().zip(row.attention_mask) {
-            if let Some(count) = usize::try_from(id).ok().and_then(|id| self.tokens.get_mut(id)) {
-                *count += u64::from(mask == 1);
-            }
-        }
-        *self.pieces.entry((row.pieces.len() as u64).next_power_of_two()).or_default() += 1;
+    fn merge(&mut self, other: Self) {
+        let (found, other) = (&mut self.found, other.found);
+        found.categories.merge(other.categories);
+        found.sources.merge(other.sources);
+        found.lengths.add(&other.lengths);
+        found.tokens.iter_mut().zip(&other.tokens).for_each(|(sum, count)| *sum += count);
+        other.pieces.iter().for_each(|(&pieces, count)| *found.pieces.entry(pieces).or_default() += count);
+        found.rows.extend(other.rows);
     }
 }
 
-fn add(counts: &mut HashMap<String, u64>, name: Option<String>, amount: u64) {
-    let name = name.unwrap_or_else(|| "(none)".to_owned());
-    let known = counts.len() < NAMES_MAX || counts.contains_key(&name);
-    *counts.entry(if known { name } else { "(others)".to_owned() }).or_default() += amount;
+impl Gather for Counts<'_> {
+    fn document(&mut self, split: &str, document: &DocumentSeen<'_>) {
+        let found = &mut self.found;
+        found.categories.add(document.category, document.tokens);
+        found.sources.add(document.source, document.tokens);
+        found.lengths.count(document.tokens);
+        if let Some((index, _)) = self.plan.splits.get(split) {
+            self.seen.add(document.content_hash.low64(), *index);
+        }
+    }
+
+    fn wants_tokens(&self) -> bool {
+        true
+    }
+
+    fn tokens(&mut self, _: &str, counts: &mut dyn Iterator<Item = (i32, u64)>) {
+        for (id, count) in counts {
+            if let Some(sum) = usize::try_from(id).ok().and_then(|id| self.found.tokens.get_mut(id)) {
+                *sum += count;
+            }
+        }
+    }
+
+    fn pieces(&mut self, _: &str, pieces_in_row: &[u32]) {
+        for &pieces in pieces_in_row {
+            *self.found.pieces.entry(u64::from(pieces).next_power_of_two()).or_default() += 1;
+        }
+    }
+
+    fn wants_row(&self, split: &str, row: u64) -> bool {
+        self.plan.splits.get(split).is_some_and(|(_, rows)| rows.contains(&row))
+    }
+
+    fn row(&mut self, split: &str, row: u64, content: Row<'_>) {
+        let Some((index, _)) = self.plan.splits.get(split) else { return };
+        let lens = content.pieces.iter().map(|piece| usize::try_from(piece.len).unwrap_or(0));
+        let real = lens.sum::<usize>().min(content.input_ids.len());
+        let shown = real.min(SAMPLE_TOKENS);
+        let (mut at, mut pieces) = (0, Vec::new());
+        for piece in content.pieces {
+            if at >= shown {
+                break;
+            }
+            at += usize::try_from(piece.len).unwrap_or(0);
+            pieces.push(*piece);
+        }
+        let row_shown = ShownRow {
+            split: split.to_owned(),
+            tokens: content
+                .input_ids
+                .iter()
+                .copied()
+                .zip(content.labels.iter().copied())
+                .take(shown)
+                .collect(),
+            more: content.pieces.len() - pieces.len(),
+            pieces,
+            padding: content.input_ids.len() - real,
+        };
+        self.found.rows.insert((*index, row), row_shown);
+    }
 }
 
-fn sample(split: &str, number: u64, row: &Row<'_>, tokenizer: Option<&Tokenizer>) -> Sample {
-    let mut left = SAMPLE_TOKENS;
-    let mut at = 0;
-    let mut pieces = Vec::new();
-    for piece in row.pieces {
-        let end = (at + usize::try_from(piece.len).unwrap_or(0)).min(row.input_ids.len());
-        let shown = (end - at).min(left);
-        left -= shown;
-        let ids: Vec<u32> = row.input_ids[at..at + shown].iter().map(|&id| id as u32).collect();
-        let mut texts = tokenizer.map(|tokenizer| tokenizer.spell(&ids).into_iter());
-        let tokens = row.input_ids[at..at + shown].iter().zip(&row.labels[at..]);
-        let tokens =
-            tokens.map(|(&id, &label)| (texts.as_mut().and_then(Iterator::next), id, label)).collect();
-        // Rows of thousands of tiny documents are cut like those of long ones.
-        if shown > 0 {
-            let last = piece.doc_offset + piece.len;
-            let title = format!("document {}, tokens {} to {last}", piece.doc_id, piece.doc_offset);
-            pieces.push(SamplePiece { title, tokens, hidden: end - at - shown });
+impl ShownRow {
+    /// The row for the page. Rows of thousands of tiny documents are cut like those of long ones.
+    fn sample(&self, row: u64, tokenizer: Option<&Tokenizer>) -> Sample {
+        let mut tokens = self.tokens.as_slice();
+        let mut pieces = Vec::new();
+        for piece in &self.pieces {
+            let len = usize::try_from(piece.len).unwrap_or(0);
+            let (here, rest) = tokens.split_at(len.min(tokens.len()));
+            tokens = rest;
+            let ids: Vec<u32> = here.iter().map(|&(id, _)| id as u32).collect();
+            let mut texts = tokenizer.map(|tokenizer| tokenizer.spell(&ids).into_iter());
+            let mut text =
+                || texts.as_mut().and_then(Iterator::next).map(|text| beginning(&text, TOKEN_BYTES));
+            let last = i64::from(piece.doc_offset) + i64::from(piece.len);
+            pieces.push(SamplePiece {
+                title: format!("document {}, tokens {} to {last}", piece.doc_id, piece.doc_offset),
+                tokens: here.iter().map(|&(id, label)| (text(), id, label)).collect(),
+                hidden: len - here.len(),
+            });
         }
-        at = end;
+        let name = format!("{}, row {row}", self.split);
+        Sample { name, text: None, pieces: Some(pieces), more: self.more, padding: self.padding }
     }
-    let name = format!("{split}, row {number}");
-    Sample { name, text: None, pieces: Some(pieces), padding: row.input_ids.len() - at }
 }
 
 fn page(
@@ -189,7 +239,8 @@ fn page(
     manifest: &Manifest,
     output: &Output,
     report: &Report,
-    counts: Counts,
+    found: Found,
+    copies: &duplicates::Duplicates,
     tokenizer: Option<&Tokenizer>,
 ) -> Page {
     let stats: Vec<Stats> = manifest
@@ -213,17 +264,23 @@ fn page(
         let share = format!("{} % of all texts", 100.0 * held_out.fraction);
         ("Held out", json!(format!("{share}; this is the {} part", held_out.part.name())))
     });
-    let targets = HashMap::new();
-    let run = |stats: &Stats| Run {
-        completed: stats.completed_unix_s,
-        seconds: stats.seconds,
-        speed: stats.tokens as f64 / stats.seconds.max(1e-3),
+    let none = HashMap::new();
+    let wanted = targets(manifest, &stats);
+    let copies = duplicates(
+        copies,
+        manifest.splits.iter().map(|(name, split)| (name.clone(), split.samples)),
+        sum(|split| split.samples),
+    );
+    let splits = || manifest.splits.iter();
+    let length = |stats: &Stats| Length {
+        name: stats.split.clone(),
+        documents: stats.samples,
+        mean: stats.tokens as f64 / stats.samples.max(1) as f64,
+        longest: stats.document_tokens.max,
     };
     Page {
         kind: "tokenized",
-        title: path
-            .file_name()
-            .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned()),
+        title: super::title(path),
         subtitle: format!(
             "{}, rows of {} tokens, made by {}",
             manifest.tokenizer,
@@ -245,7 +302,7 @@ fn page(
             ),
             ("Padding", json!(share(padding, positions))),
             ("BOS and EOS", json!(share(sum(|split| split.ledger.special_tokens), tokens))),
-            ("Documents that stand twice", json!(counts.duplicates)),
+            ("Texts that stand again", json!(copies.label())),
             ("Refused lines", json!(rejects.values().sum::<u64>())),
             ("Bytes per token", json!(format!("{:.2}", text_bytes as f64 / tokens.max(1) as f64))),
         ]
@@ -253,32 +310,59 @@ fn page(
         .chain(held_out)
         .collect(),
         amount: "Tokens",
-        categories: named(counts.categories, &targets),
-        datasets: amounts(manifest.splits.iter().map(|(name, split)| (name.clone(), split.tokens)), &targets),
-        sources: named(counts.sources, &targets),
-        lengths: buckets(&counts.lengths.below),
-        pieces: buckets(&counts.pieces),
+        categories: amounts(found.categories.into_named(), wanted.categories()),
+        datasets: amounts(splits().map(|(name, split)| (name.clone(), split.tokens)), &wanted.datasets()),
+        sources: amounts(found.sources.into_named(), &none),
+        lengths: buckets(&found.lengths.below),
+        lengths_by: longest_first(stats.iter().filter(|stats| stats.samples > 0).map(length)),
+        pieces: buckets(&found.pieces),
+        padding: parts(splits().map(|(name, split)| Part {
+            name: name.clone(),
+            part: split.ledger.padding,
+            whole: split.sequences * manifest.max_seq_length as u64,
+        })),
         density: values(
             stats
                 .iter()
                 .filter(|stats| stats.tokens > 0)
                 .map(|stats| (stats.split.clone(), stats.text_bytes as f64 / stats.tokens as f64)),
         ),
-        scripts: scripts(&counts.tokens, tokenizer),
-        rejects: amounts(rejects.iter().map(|(reason, &count)| (reason.name().to_owned(), count)), &targets),
-        vocabulary: Some(vocabulary(&counts.tokens, tokenizer)),
-        timeline: timeline(stats.iter().map(run).collect()),
-        samples: counts.samples,
+        scripts: scripts(&found.tokens, tokenizer),
+        rejects: amounts(rejects.iter().map(|(reason, &count)| (reason.name().to_owned(), count)), &none),
+        fetched_rejects: Vec::new(),
+        duplicates: Some(copies),
+        vocabulary: Some(vocabulary(&found.tokens, tokenizer)),
+        timeline: runs(stats.iter().map(|stats| Run {
+            name: stats.split.clone(),
+            completed: stats.completed_unix_s,
+            seconds: stats.seconds,
+            speed: stats.tokens as f64 / stats.seconds.max(1e-3),
+        })),
+        speed: "tokens/s",
+        samples: found.rows.iter().map(|((_, row), shown)| shown.sample(*row, tokenizer)).collect(),
     }
 }
 
-/// Amounts by name; none where nothing has a name.
-fn named(counts: HashMap<String, u64>, targets: &HashMap<String, f64>) -> Vec<super::page::Amount> {
-    if counts.keys().all(|name| name == "(none)") { Vec::new() } else { amounts(counts, targets) }
+/// The shares that categories and splits are to have: by the download that their sources came from, where that is
+/// still at hand, else by the curriculum, where all categories are its own.
+fn targets(manifest: &Manifest, stats: &[Stats]) -> Targets {
+    let mut targets = Targets::default();
+    for stats in stats {
+        let source = PathBuf::from(&stats.input.path);
+        let download = source.with_file_name(format!("{}{DATASET_STATS_SUFFIX}", stats.split));
+        if let Ok(Some(download)) = DatasetStats::read(&download) {
+            targets.add(&download.category, &stats.split, download.target_percent);
+        }
+    }
+    if targets.is_empty() {
+        let files = manifest.splits.iter().map(|(name, split)| (name.as_str(), split.source.file.as_str()));
+        targets = Targets::of_curriculum(files);
+    }
+    targets
 }
 
 /// The letters of all tokens, each as often as it stands in the rows; a letter that tokens share is not seen.
-fn scripts(tokens: &[u64], tokenizer: Option<&Tokenizer>) -> Vec<super::page::Share> {
+fn scripts(tokens: &[u64], tokenizer: Option<&Tokenizer>) -> Vec<Share> {
     let Some(tokenizer) = tokenizer else { return Vec::new() };
     let used: Vec<u32> = (0..).zip(tokens).filter(|(_, count)| **count > 0).map(|(id, _)| id).collect();
     let mut scripts = Scripts::new();
@@ -294,6 +378,7 @@ fn vocabulary(counts: &[u64], tokenizer: Option<&Tokenizer>) -> Vocabulary {
     used.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
     let top: Vec<u32> = used.iter().take(TOP).map(|(_, id)| *id).collect();
     let mut texts = tokenizer.map(|tokenizer| tokenizer.spell(&top).into_iter());
+    let mut text = || texts.as_mut().and_then(Iterator::next).map(|text| beginning(&text, TOKEN_BYTES));
     // Ranks a tenth apart are as near as the eye can tell them on a logarithmic axis.
     let mut ranks: Vec<(u64, u64)> = Vec::new();
     for (rank, (count, _)) in (1u64..).zip(&used) {
@@ -307,10 +392,6 @@ fn vocabulary(counts: &[u64], tokenizer: Option<&Tokenizer>) -> Vocabulary {
         used: used.len() as u64,
         tokens: counts.iter().sum(),
         ranks,
-        top: used
-            .iter()
-            .take(TOP)
-            .map(|&(count, id)| Token { id, text: texts.as_mut().and_then(Iterator::next), count })
-            .collect(),
+        top: used.iter().take(TOP).map(|&(count, id)| Token { id, text: text(), count }).collect(),
     }
 }
