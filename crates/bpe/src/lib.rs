@@ -32,6 +32,7 @@ mod atoms;
 mod pages;
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use unicode_normalization_alignments::UnicodeNormalization;
 
@@ -145,21 +146,39 @@ impl Engine {
         })
     }
 
-    /// The bytes that a token stands for, which may be a part of a character; `None` for an id that no
-    /// text gives. It looks through all tokens: meant for showing some, not for decoding texts.
-    pub fn bytes_of(&self, id: u32) -> Option<Vec<u8>> {
-        let added = self.added.tokens().iter().chain(self.added_normalized.tokens());
-        if let Some(token) = added.into_iter().find(|token| token.id == id) {
-            return Some(token.content.clone());
+    /// The bytes that each token stands for, by id, which may be a part of a character; `None` for an id that no
+    /// text gives. Made in some hundredths of a second, to be kept by whoever spells many.
+    pub fn spellings(&self) -> Vec<Option<Vec<u8>>> {
+        let mut known: HashMap<u32, Vec<u8>> = HashMap::new();
+        for (word, id) in self.vocabulary.words() {
+            known.insert(id, word);
         }
-        if let Some(byte) = (0..=255).find(|&byte| self.merges.byte(byte) == id) {
-            return Some(vec![byte]);
+        for byte in 0..=255 {
+            known.insert(self.merges.byte(byte), vec![byte]);
         }
-        if let Some(word) = self.vocabulary.word(id) {
-            return Some(word);
+        // Mostly the halves of a merge come before it; where they do not, another round finds them.
+        let mut merges = self.merges.list();
+        loop {
+            let before = merges.len();
+            merges.retain(|merge| {
+                let (Some(left), Some(right)) = (known.get(&merge.left), known.get(&merge.right)) else {
+                    return true;
+                };
+                let bytes = [left.as_slice(), right].concat();
+                known.entry(merge.merged).or_insert(bytes);
+                false
+            });
+            if merges.len() == before {
+                break;
+            }
         }
-        let merge = self.merges.list().into_iter().find(|merge| merge.merged == id)?;
-        Some([self.bytes_of(merge.left)?, self.bytes_of(merge.right)?].concat())
+        for token in self.added.tokens().iter().chain(self.added_normalized.tokens()) {
+            known.insert(token.id, token.content.clone());
+        }
+        let size = known.keys().max().map_or(0, |&id| id as usize + 1);
+        let mut spellings = vec![None; size];
+        known.into_iter().for_each(|(id, bytes)| spellings[id as usize] = Some(bytes));
+        spellings
     }
 
     fn new(definition: Definition) -> Self {

@@ -113,13 +113,6 @@ impl Vocabulary {
         words
     }
 
-    /// The word that is the token `id`.
-    pub(crate) fn word(&self, id: u32) -> Option<Vec<u8>> {
-        let short = || self.taken().find(|slot| slot.id == id).map(Slot::word);
-        let long = || self.long.iter().find(|&(_, other)| *other == id).map(|(word, _)| word.to_vec());
-        short().or_else(long)
-    }
-
     fn taken(&self) -> impl Iterator<Item = &Slot> {
         self.slots.iter().filter(|slot| slot.key != [0; 2])
     }

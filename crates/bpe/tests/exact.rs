@@ -86,12 +86,13 @@ fn ids_are_those_of_the_reference() {
 fn the_bytes_of_the_tokens_are_the_text() {
     for (name, json) in tokenizers() {
         let engine = Engine::from_tokenizer_json(&json.to_string()).unwrap();
+        let spellings = engine.spellings();
         let text = "Bytes of tokens: \u{0}\t naïve 日本語 unbelievableness<|endoftext|>.";
         let mut ids = Vec::new();
         engine.encode_into(&mut Scratch::new(), text, AddedTokens::All, &mut ids);
-        let bytes: Vec<u8> = ids.iter().flat_map(|&id| engine.bytes_of(id).unwrap()).collect();
+        let bytes: Vec<u8> = ids.iter().flat_map(|&id| spellings[id as usize].clone().unwrap()).collect();
         assert_eq!(String::from_utf8(bytes).unwrap(), text, "{name}");
-        assert_eq!(engine.bytes_of(3_000_000), None);
+        assert!(spellings.len() < 3_000_000);
     }
 }
 

@@ -181,6 +181,8 @@ pub struct Tokenizer {
     special: SpecialIds,
     outline: Arc<Outline>,
     beside: OnceLock<Reference>,
+    /// The tokens' texts, made when the first is asked for.
+    spellings: OnceLock<Vec<Option<String>>>,
 }
 
 enum Encoder {
@@ -238,6 +240,7 @@ impl Tokenizer {
             encoder,
             fast_refused,
             beside: OnceLock::new(),
+            spellings: OnceLock::new(),
         })
     }
 
@@ -256,14 +259,19 @@ impl Tokenizer {
             special: self.special.clone(),
             outline: Arc::clone(&self.outline),
             beside: OnceLock::new(),
+            spellings: OnceLock::new(),
         })
     }
 
     /// The tokens as people read them, one text an id.
     #[must_use]
     pub fn spell(&self, ids: &[u32]) -> Vec<String> {
+        let all = self.spellings.get_or_init(|| match &self.encoder {
+            Encoder::Fast(engine) => engine.spellings(),
+            Encoder::Reference(_) => Vec::new(),
+        });
         let spelled = |id: u32| match &self.encoder {
-            Encoder::Fast(engine) => engine.spell(id),
+            Encoder::Fast(engine) => all.get(id as usize).cloned().flatten().or_else(|| engine.spell(id)),
             Encoder::Reference(reference) => Some(spell::text_of(&reference.entry(id)?)),
         };
         ids.iter().map(|&id| spelled(id).unwrap_or_else(|| format!("[{id}]"))).collect()

@@ -19,6 +19,9 @@ const OPEN_FILES_MIN: u64 = 256;
 /// With less free space than this a run of any size stops.
 const FREE_BYTES_MIN: u64 = 10_000_000_000;
 
+/// The first Python that mashbill's package runs on.
+const PYTHON_MIN: [u32; 2] = [3, 10];
+
 const EXAMPLES: &str = "\
 Examples:
   mashbill doctor
@@ -216,10 +219,13 @@ fn open_files() -> Finding {
 /// What Python says of itself, the package and torch.
 fn python(args: &DoctorArgs) -> Vec<Finding> {
     const ASK: &str = "
-import importlib.util, platform
+import importlib.metadata, platform
 print('python', platform.python_version())
-for name in ('mashbill', 'torch'):
-    print(name, 'yes' if importlib.util.find_spec(name) else 'no')
+for name in ('mashbill', 'torch', 'transformers'):
+    try:
+        print(name, importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        pass
 ";
     let program = args.python.display().to_string();
     let asked = Command::new(&args.python).arg("-c").arg(ASK).output();
@@ -234,18 +240,32 @@ for name in ('mashbill', 'torch'):
             .map(|value| value.trim().to_owned())
             .unwrap_or_default()
     };
+    let found = value("python");
+    let version: Vec<u32> = found.split('.').map_while(|part| part.parse().ok()).collect();
+    let python = if version.as_slice() < &PYTHON_MIN[..] {
+        let fix = "install Python 3.10 or later, or name it with `--python`; only training needs it";
+        Finding::warning("python", format!("`{program}` is {found}, which is too old"), fix)
+    } else {
+        Finding::ok("python", format!("`{program}` is {found}"))
+    };
     let package = |name: &'static str, install: &str| match value(name).as_str() {
-        "yes" => Finding::ok(name, format!("`{program}` has it")),
-        _ => {
+        "" => {
             let fix = format!("{program} -m pip install {install}; only training needs it");
             Finding::warning(name, format!("`{program}` does not have it"), fix)
         }
+        version => Finding::ok(name, format!("`{program}` has {version}")),
     };
-    vec![
-        Finding::ok("python", format!("`{program}` is {}", value("python"))),
-        package("mashbill", "mashbill"),
-        package("torch", "torch"),
-    ]
+    let ours = match value("mashbill").as_str() {
+        version if version.is_empty() || version == env!("CARGO_PKG_VERSION") => {
+            package("mashbill", "mashbill")
+        }
+        version => Finding::warning(
+            "mashbill",
+            format!("`{program}` has {version}, and this command is {}", env!("CARGO_PKG_VERSION")),
+            format!("{program} -m pip install mashbill=={}", env!("CARGO_PKG_VERSION")),
+        ),
+    };
+    vec![python, ours, package("torch", "'mashbill[train]'"), package("transformers", "'mashbill[train]'")]
 }
 
 #[expect(clippy::print_stdout, reason = "stdout is for data, and this is it")]

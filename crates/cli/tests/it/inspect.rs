@@ -8,7 +8,8 @@ const TALK: &str = "{\"id\":\"x\",\"source\":\"made\",\"text\":\"hello there, go
     {\"id\":\"y\",\"text\":\"one two three four five six seven eight nine ten eleven twelve\"}\n";
 
 fn tokenized() -> Project {
-    let project = Project::with(&[("data/a.jsonl", TALK), ("data/b.jsonl", "{\"text\":\"b\"}\n")]);
+    let project =
+        Project::with(&[("data/a.jsonl", TALK), ("data/b.jsonl", "{\"id\":\"z\",\"text\":\"b\"}\n")]);
     project.tokenize("").with_code(0);
     project
 }
@@ -51,6 +52,19 @@ fn a_document_is_found_by_its_id_its_key_and_its_text() {
     error: the document `nobody` was not found in `out`
     hint: `mashbill inspect PATH --random` shows what there is
     ");
+    // Without a split all of them are looked through.
+    let in_b = project.run("inspect out --find b --split b").with_code(0);
+    assert!(in_b.stdout.starts_with("b, row 0 "), "{in_b}");
+    let key = project.run("inspect out --doc z").with_code(0);
+    assert!(key.stdout.starts_with("b, row 0 ") && key.stdout.contains("id z"), "{key}");
+    let mut splits: Vec<_> = (0..20)
+        .map(|seed| {
+            project.run(&format!("inspect out --random --seed {seed}")).with_code(0).stdout[..1].to_owned()
+        })
+        .collect();
+    splits.sort();
+    splits.dedup();
+    assert_eq!(splits, ["a", "b"]);
     check!(project.run("inspect out --row 7 --split b"), @r"
     exit: 2
     --- stderr

@@ -82,10 +82,21 @@ impl FastEngine {
         }
     }
 
-    /// A token as people read it.
+    /// All tokens as people read them, by id, where they are cheaper made together than one by one.
+    pub(super) fn spellings(&self) -> Vec<Option<String>> {
+        match self {
+            Self::Own(engine) => {
+                let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+                engine.spellings().into_iter().map(|bytes| bytes.map(text)).collect()
+            }
+            Self::Fastokens(_) => Vec::new(),
+        }
+    }
+
+    /// A token as people read it; none where [`Self::spellings`] has it.
     pub(super) fn spell(&self, id: u32) -> Option<String> {
         match self {
-            Self::Own(engine) => Some(String::from_utf8_lossy(&engine.bytes_of(id)?).into_owned()),
+            Self::Own(_) => None,
             Self::Fastokens(engine) => Some(spell::text_of(&engine.entry(id)?)),
         }
     }

@@ -22,12 +22,18 @@ pub(super) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
     let missing = || Usage::NothingToInspect { path: args.path.clone() };
     let manifest = Manifest::read(&output.manifest())?.ok_or_else(missing)?;
     let not_found = |what: String| Usage::NothingFound { what, path: args.path.clone() };
-    let (name, split) = match &args.split {
+    // Without a name, a document or a text is looked for in all splits, in their order.
+    let splits: Vec<(&String, &Split)> = match &args.split {
         Some(name) => {
-            manifest.splits.get_key_value(name).ok_or_else(|| not_found(format!("the split `{name}`")))?
+            let split = manifest.splits.get_key_value(name);
+            vec![split.ok_or_else(|| not_found(format!("the split `{name}`")))?]
         }
-        None => manifest.splits.iter().find(|(_, split)| split.sequences > 0).ok_or_else(missing)?,
+        None => manifest.splits.iter().filter(|(_, split)| split.sequences > 0).collect(),
     };
+    if splits.is_empty() {
+        return Err(missing().into());
+    }
+    let scope = args.split.as_ref().map_or_else(String::new, |name| format!(" of split `{name}`"));
     let tokenizer = match tokenizer_of(&manifest, args.tokenizer.as_deref(), printer) {
         Ok(tokenizer) => Some(tokenizer),
         Err(error) => {
@@ -38,34 +44,57 @@ pub(super) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
             None
         }
     };
-    let folder = output.split(name);
-    let looking = Looking {
+    let documents =
+        |name: &str| documents::read(&output.split(name).join(DOCUMENTS)).context("read the document table");
+    let looking = |name, split| Looking {
         name,
         split,
-        rows: SplitRows::new(&folder, split),
-        tokenizer,
+        rows: SplitRows::new(&output.split(name), split),
+        tokenizer: tokenizer.as_ref(),
         length: manifest.max_seq_length,
     };
-    let table = folder.join(DOCUMENTS);
-    let documents = || documents::read(&table).context("read the document table");
-    let rows = match (&args.doc, &args.find) {
+    let (name, rows) = match (&args.doc, &args.find) {
         (Some(wanted), _) => {
-            let document = documents()?
-                .find(|document| document.as_ref().map_or(true, |document| is_called(document, wanted)))
-                .ok_or_else(|| not_found(format!("the document `{wanted}`")))??;
-            looking.document(&document)?
+            let found = splits.iter().find_map(|&(name, split)| {
+                let document = match documents(name) {
+                    Ok(mut documents) => documents
+                        .find(|document| document.as_ref().map_or(true, |found| is_called(found, wanted)))?,
+                    Err(error) => return Some(Err(error)),
+                };
+                let rows = document
+                    .map_err(anyhow::Error::from)
+                    .and_then(|document| looking(name, split).document(&document));
+                Some(rows.map(|rows| (name, rows)))
+            });
+            found.ok_or_else(|| not_found(format!("the document `{wanted}`{scope}")))??
         }
+        (None, Some(_)) if tokenizer.is_none() => return Err(Usage::FindNeedsTokenizer.into()),
         (None, Some(text)) => {
-            looking.find(text)?.ok_or_else(|| not_found(format!("the text {text:?} of split `{name}`")))?
+            let found = splits.iter().find_map(|&(name, split)| {
+                let rows = looking(name, split).find(text).transpose()?;
+                Some(rows.map(|rows| (name, rows)))
+            });
+            found.ok_or_else(|| not_found(format!("the text {text:?}{scope}")))??
         }
         (None, None) => {
-            let number = if args.random { pick(args.seed, split.sequences) } else { args.row.unwrap_or(0) };
-            looking.row(number)?.ok_or_else(|| {
+            let all = splits.iter().map(|(_, split)| split.sequences).sum();
+            let mut number = if args.random { pick(args.seed, all) } else { args.row.unwrap_or(0) };
+            let mut place = splits[0];
+            for &(name, split) in splits.iter().filter(|_| args.random) {
+                place = (name, split);
+                if number < split.sequences {
+                    break;
+                }
+                number -= split.sequences;
+            }
+            let (name, split) = place;
+            let rows = looking(name, split).row(number)?.ok_or_else(|| {
                 not_found(format!("row {number} of split `{name}`, which has {} rows,", split.sequences))
-            })?
+            })?;
+            (name, rows)
         }
     };
-    let rows = with_documents(rows, documents()?)?;
+    let rows = with_documents(rows, documents(name)?)?;
     if args.json {
         write_json(&rows)?
     } else {
@@ -83,14 +112,14 @@ struct Looking<'a> {
     name: &'a str,
     split: &'a Split,
     rows: SplitRows<'a>,
-    tokenizer: Option<Tokenizer>,
+    tokenizer: Option<&'a Tokenizer>,
     length: usize,
 }
 
 impl Looking<'_> {
     fn row(mut self, number: u64) -> Result<Option<Vec<Shown>>> {
         let Some((place, row)) = self.rows.row(number)? else { return Ok(None) };
-        Ok(Some(vec![shown(self.name, number, &place, &row, self.tokenizer.as_ref())]))
+        Ok(Some(vec![shown(self.name, number, &place, &row, self.tokenizer)]))
     }
 
     /// The rows in which a document stands, without what else stands there.
@@ -110,7 +139,7 @@ impl Looking<'_> {
         let mut rows = Vec::new();
         while left > 0 {
             let Some((place, row)) = self.rows.row(next)? else { break };
-            let mut shown = shown(self.name, next, &place, &row, self.tokenizer.as_ref());
+            let mut shown = shown(self.name, next, &place, &row, self.tokenizer);
             shown.pieces.retain(|piece| piece.doc_id == document.doc_id);
             shown.padding = 0;
             left -= shown.pieces.iter().map(|piece| piece.tokens.len() as i64).sum::<i64>();
@@ -127,7 +156,7 @@ impl Looking<'_> {
 
     /// The first row whose tokens, spelled one by one, have `text`: a character that two tokens share is not seen.
     fn find(mut self, text: &str) -> Result<Option<Vec<Shown>>> {
-        let Some(tokenizer) = &self.tokenizer else { return Ok(None) };
+        let Some(tokenizer) = self.tokenizer else { return Ok(None) };
         for number in 0..self.split.sequences {
             let Some((place, row)) = self.rows.row(number)? else { break };
             let ids: Vec<u32> = row.input_ids.iter().map(|&id| id as u32).collect();
