@@ -5,6 +5,7 @@ use std::path::Path;
 
 use mashbill_format::atomic::Lock;
 
+use crate::download::{download, hub as hub_of_datasets};
 use crate::hub;
 use crate::project::{Project, Ran};
 
@@ -17,6 +18,22 @@ const TROUBLES: &[Trouble] = &[
     ("The Hub cannot be reached", || from_hub("http://127.0.0.1:9")),
     ("No network, and the tokenizer is not in the cache", || {
         records(RECORD).run("tokenize --input data --tokenizer no/such")
+    }),
+    ("A dataset is gated", || download(&Project::new(), &hub_of_datasets(), "--dataset starcoder")),
+    ("A download would be too large", || {
+        download(&Project::new(), &hub_of_datasets(), "--dataset gsm8k --max-download 1kB")
+    }),
+    ("A downloaded file was changed", || {
+        let project = downloaded();
+        let path = project.path("data/math_reasoning/gsm8k.jsonl");
+        let records = fs::read_to_string(&path).expect("it is there");
+        fs::write(path, records.replace("Weng", "Wong")).expect("a file");
+        project.run("verify data")
+    }),
+    ("A dataset of the lock is not there", || {
+        let project = downloaded();
+        fs::remove_dir_all(project.path("data/math_reasoning")).expect("it is there");
+        project.run("verify data")
     }),
     ("The data lie in folders below the input", || {
         Project::with(&[("data/chat/a.jsonl", RECORD)]).tokenize("")
@@ -53,6 +70,11 @@ const TROUBLES: &[Trouble] = &[
         project.run("verify out")
     }),
     ("The model trains on the wrong token", || records(RECORD).tokenize("")),
+    ("There is no Python package to train with", || {
+        let project = Project::new();
+        let mut command = project.command("train --config train.yaml");
+        project.finish(command.env("PATH", project.path("nothing")))
+    }),
     ("Only one process may write", || {
         let project = tokenized();
         fs::create_dir(project.path("out/.mashbill")).expect("a folder");
@@ -63,6 +85,12 @@ const TROUBLES: &[Trouble] = &[
 
 /// A trouble's name and what makes it.
 type Trouble = (&'static str, fn() -> Ran);
+
+fn downloaded() -> Project {
+    let project = Project::new();
+    download(&project, &hub_of_datasets(), "--dataset gsm8k").with_code(0);
+    project
+}
 
 fn records(text: &str) -> Project {
     Project::with(&[("data/a.jsonl", text)])
