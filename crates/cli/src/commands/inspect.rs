@@ -40,7 +40,7 @@ pub(crate) struct InspectArgs {
     #[arg(value_name = "PATH")]
     path: PathBuf,
 
-    /// The split, or file, to look at [default: the first]
+    /// The split, or file, to look at [default: the first for a row, all for anything else]
     #[arg(long, value_name = "NAME")]
     split: Option<String>,
 
