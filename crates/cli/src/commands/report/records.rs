@@ -141,7 +141,9 @@ impl Files {
             by_name: names.iter().cloned().zip(0..).collect(),
             names,
             stats: files.iter().map(|file| stats_of(file)).collect(),
-            wanted: (0..files.len()).map(|index| if index % every == 0 { each } else { 0 }).collect(),
+            wanted: (0..files.len())
+                .map(|index| if index.is_multiple_of(every) { each } else { 0 })
+                .collect(),
         })
     }
 }

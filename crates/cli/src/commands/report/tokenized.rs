@@ -81,7 +81,7 @@ impl Plan {
         let each = (SAMPLES / count.clamp(1, SAMPLES)) as u64;
         let splits = (0..).zip(&manifest.splits).map(|(index, (name, split))| {
             let mut rows = BTreeSet::new();
-            if index as usize % every == 0 && split.sequences > 0 {
+            if (index as usize).is_multiple_of(every) && split.sequences > 0 {
                 let step = split.sequences.div_ceil(each.max(1)).max(1);
                 rows.extend((0..split.sequences).step_by(usize::try_from(step).unwrap_or(usize::MAX)));
                 // The last row has the padding, which people want to see once.
