@@ -20,8 +20,7 @@ RECORD = "training_state.json"
 
 def latest(folder: Path) -> Path | None:
     """The last whole checkpoint in `folder`."""
-    found = sorted(folder.glob("step_*"))
-    return found[-1] if found else None
+    return max(folder.glob("step_*"), default=None)
 
 
 def record(checkpoint: Path) -> dict[str, Any]:

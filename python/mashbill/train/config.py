@@ -82,7 +82,12 @@ class Validation(_Section):
 
     every: int = Field(200, description="steps between two measurements; 0: none", ge=0)
     rows: int = Field(256, description="rows of each split that are used at most", ge=1)
-    held_out: float = Field(0.01, description="share of the rows held out of the training data", gt=0, lt=1)
+    held_out: float = Field(
+        0.01,
+        description="share held out of text that is tokenized first; of the rows, where no documents are",
+        gt=0,
+        lt=1,
+    )
 
 
 class Checkpoints(_Section):
@@ -96,7 +101,7 @@ class Config(_Section):
     """A training run."""
 
     train_data_path: str = Field(description="what `mashbill tokenize` wrote, or JSONL to tokenize")
-    val_data_path: str | None = Field(None, description="the same; equal to train_data_path: its held-out part")
+    val_data_path: str | None = Field(None, description="the same; equal to train_data_path: what is held out of it")
     use_pretokenized_data: bool = Field(True, description="whether train_data_path is tokenized already")
     pretokenized_splits: list[str] | None = Field(None, description="the splits to train on; null: all")
     tokenizer: str | None = Field(None, description="what to tokenize with; null: the data's")

@@ -1,7 +1,7 @@
 """Batches: what the run reads, through mashbill's loader.
 
-Validation never meets training. Where both are the same folder, the first rows of each split are held out: training
-sees none of their targets.
+Validation never meets training. Where both are the same folder, it is the documents that `mashbill tokenize` held out,
+or where it held none out the first rows of each split: training sees none of their targets.
 """
 
 import json
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from mashbill import DataLoader, Dataset, MashbillError, _mashbill
-from mashbill.loader import Stage
+from mashbill.loader import Part, Stage
 from mashbill.train.config import Config
 from mashbill.train.error import TrainError
 
@@ -102,38 +102,37 @@ class Batches:
         tokens = np.bincount(split, _real_tokens(taken) * seen, len(self.first_seen))
         return _batch(taken), tokens.tolist()
 
-    def state_dict(self) -> Any:
-        """Where to go on."""
-        return self.loader.state_dict()
-
 
 def open_all(config: Config, rank: int, quiet: bool) -> tuple[Data, dict[str, HeldOut]]:
     """The training data, and by split what is measured on."""
     path = Path(config.train_data_path)
     from_itself = config.val_data_path is not None and Path(config.val_data_path).resolve() == path.resolve()
-    folder = _folder(path, "tokenized", config, rank, quiet)
+    fraction = config.validation.held_out if from_itself else None
+    folder = _folder(path, "tokenized", fraction, config, rank, quiet)
     dataset = _open(folder, config.pretokenized_splits)
     data = _described(dataset, config)
     measured = folder
-    if from_itself:
+    part: Part = "train"
+    rows: dict[str, int] = {}
+    if from_itself and _manifest(folder)["options"].get("held_out"):
+        part = "validation"
+        rows = {each.name: each.rows for each in _open(folder, config.pretokenized_splits, part).splits}
+    elif from_itself:
         share = config.validation.held_out
         rows = {each.name: min(each.rows - 1, max(1, round(each.rows * share))) for each in dataset.splits}
         data.held_out.update(rows)
         if rank == 0:
-            said = f"{sum(rows.values()):,} rows are held out for validation"
-            print(f"note: {said}; what follows of a document that one cuts off may leak", file=sys.stderr)
+            said = f"the first {sum(rows.values()):,} rows are held out for validation, and what follows of a document"
+            hint = f"hint: `mashbill tokenize --val-fraction {share}` holds out whole documents"
+            print(f"note: {said} that one cuts off may leak\n{hint}", file=sys.stderr)
     elif config.val_data_path is not None:
-        measured = _folder(Path(config.val_data_path), "tokenized_validation", config, rank, quiet)
+        measured = _folder(Path(config.val_data_path), "tokenized_validation", None, config, rank, quiet)
         rows = {each.name: each.rows for each in _open(measured, None).splits}
         if _manifest(measured)["tokenizer_identity"]["sha256"] != data.tokenizer_sha256:
             said = f"`{measured}` was made with another tokenizer than `{folder}`"
             raise TrainError(said, f"tokenize it with `{data.tokenizer}`, or take another `val_data_path`")
-    else:
-        rows = {}
-    most = config.validation.rows
-    return data, {
-        split: HeldOut(_open(measured, [split]), min(count, most)) for split, count in rows.items() if count > 0
-    }
+    counts = {split: min(count, config.validation.rows) for split, count in rows.items() if count > 0}
+    return data, {split: HeldOut(_open(measured, [split], part), count) for split, count in counts.items()}
 
 
 def validation_batches(held_out: HeldOut, config: Config, rank: int, world_size: int) -> Iterator[Batch]:
@@ -159,7 +158,7 @@ def validation_batches(held_out: HeldOut, config: Config, rank: int, world_size:
             return
 
 
-def _folder(path: Path, name: str, config: Config, rank: int, quiet: bool) -> Path:
+def _folder(path: Path, name: str, fraction: float | None, config: Config, rank: int, quiet: bool) -> Path:
     """The tokenized folder; text is tokenized by the first process, into the run's folder."""
     if not path.exists():
         raise TrainError(
@@ -174,6 +173,7 @@ def _folder(path: Path, name: str, config: Config, rank: int, quiet: bool) -> Pa
         print(f"tokenizing {path} into {output}", file=sys.stderr)
         command = ["mashbill", "tokenize", "--input", str(path), "--output", str(output), "--recursive"]
         command += ["--skip-existing", "--tokenizer", config.tokenizer, "--max-seq-length", str(config.max_seq_length)]
+        command += ["--val-fraction", str(fraction)] if fraction is not None else []
         code = _mashbill.run(command + (["--quiet"] if quiet else []), sys.executable)
         if code:
             raise TrainError(f"`{path}` could not be tokenized", "see above; then give the same command again", code)
@@ -182,14 +182,16 @@ def _folder(path: Path, name: str, config: Config, rank: int, quiet: bool) -> Pa
     return output
 
 
-def _open(folder: Path, splits: list[str] | None) -> Dataset:
+def _open(folder: Path, splits: list[str] | None, part: Part = "train") -> Dataset:
     try:
-        return Dataset(folder, splits)
+        return Dataset(folder, splits, part=part)
     except (MashbillError, ValueError) as error:
         if not (folder / "manifest.json").exists():
             hint = f"tokenize it first: mashbill tokenize --input {folder} --output {folder}_preprocessed"
             raise TrainError(f"there is no manifest.json in `{folder}`", hint) from error
-        raise TrainError(str(error), f"`mashbill verify {folder}` says what is there") from error
+        larger = "hold out more: `validation.held_out` where text is tokenized first, else `--val-fraction`"
+        hint = larger if part == "validation" else f"`mashbill verify {folder}` says what is there"
+        raise TrainError(str(error), hint) from error
 
 
 def _manifest(folder: Path) -> Any:

@@ -204,7 +204,7 @@ class Run:
                 "schedule": self.schedule.state_dict(),
                 "random": generators,
             }
-            about = {"step": self.step, "tokens_by_split": self.tokens, "loader": self.loader.state_dict()}
+            about = {"step": self.step, "tokens_by_split": self.tokens, "loader": self.loader.loader.state_dict()}
             try:
                 keep = self.config.checkpoints.keep
                 tokenizer = self.train_data.tokenizer_files

@@ -11,11 +11,13 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import torch
+from conftest import tokenize
 from mashbill import DataLoader, Dataset
 from mashbill.train import checkpoint
 from mashbill.train.model import hidden_states
 from runs import ENVIRONMENT, TINY, Run, direct, unigram_entropy
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 
@@ -146,6 +148,11 @@ def test_only_the_last_checkpoints_are_kept(uninterrupted: Run) -> None:
     assert names == ["step_00000008", "step_00000012"]
 
 
+def test_no_checkpoint_but_the_last(tokenized: Path, tmp_path: Path) -> None:
+    run = direct(tmp_path, tokenized, steps=2, checkpoints={"every": 0}).finish()
+    assert [path.name for path in (run.output / "checkpoints").iterdir()] == ["step_00000002"]
+
+
 def test_the_run_keeps_its_config_metrics_and_events(uninterrupted: Run) -> None:
     assert (uninterrupted.output / "config.yaml").exists()
     assert list(uninterrupted.losses()) == list(range(12))
@@ -160,8 +167,41 @@ def test_rows_held_out_are_never_trained_on(tokenized: Path, tmp_path: Path) -> 
     ran = run.start()
     assert ran.returncode == 0, ran.stderr
     assert "rows are held out for validation" in ran.stderr
+    assert "mashbill tokenize --val-fraction" in ran.stderr
     assert list(run.validation()) == [5, 11]
     assert set(run.validation()[5]) == {"gsm8k", "nq_open"}
+
+
+def test_documents_that_were_held_out_are_measured_on(records: Path, tokenizer: Path, tmp_path: Path) -> None:
+    length = ("--max-seq-length", "64")
+    data = tokenize(records, tmp_path / "data", tokenizer, *length, "--val-fraction", "0.1")
+    run = direct(tmp_path, data, val_data_path=str(data), validation={"every": 6})
+    ran = run.start()
+    assert ran.returncode == 0, ran.stderr
+    assert "may leak" not in ran.stderr
+    assert list(run.validation()) == [5, 11]
+    model = AutoModelForCausalLM.from_pretrained(run.checkpoint())
+    expected = {name: loss_by_document(model, data / "_validation" / name) for name in ("gsm8k", "nq_open")}
+    assert run.validation()[11] == pytest.approx(expected, abs=1e-4)
+
+
+@torch.no_grad()
+def loss_by_document(model: Any, split: Path) -> float:
+    """The mean loss over a split, each piece of a document by itself and as the format describes it."""
+    table = pq.read_table(split / "shard_0000.parquet")
+    columns = [table[name].to_pylist() for name in ("input_ids", "labels", "seq_lens")]
+    total = count = 0.0
+    for ids, labels, lengths in zip(*columns, strict=True):
+        start = 0
+        for length in lengths:
+            end = start + length
+            # The token after a piece is another document's, but where the row ends within the document.
+            targets = [*ids[start + 1 : end], labels[-1] if end == len(ids) else -100]
+            logits = model(input_ids=torch.tensor([ids[start:end]])).logits[0]
+            total += float(cross_entropy(logits, torch.tensor(targets), reduction="sum"))
+            count += sum(target != -100 for target in targets)
+            start = end
+    return total / count
 
 
 def test_text_is_tokenized_first(records: Path, tokenizer: Path, tmp_path: Path, uninterrupted: Run) -> None:
@@ -171,6 +211,15 @@ def test_text_is_tokenized_first(records: Path, tokenizer: Path, tmp_path: Path,
     assert ran.returncode == 0, ran.stderr
     assert "tokenizing" in ran.stderr
     assert run.losses() == uninterrupted.losses()
+
+
+def test_text_is_held_out_by_document(records: Path, tokenizer: Path, tmp_path: Path) -> None:
+    changes = {"use_pretokenized_data": False, "tokenizer": str(tokenizer), "max_seq_length": 64}
+    validation = {"held_out": 0.1, "every": 1}
+    run = direct(tmp_path, records, **changes, val_data_path=str(records), validation=validation, steps=1).finish()
+    manifest = json.loads((run.output / "tokenized" / "_validation" / "manifest.json").read_text())
+    assert manifest["options"]["held_out"] == {"fraction": 0.1, "part": "validation"}
+    assert set(run.validation()[0]) == {"gsm8k", "nq_open"}
 
 
 def test_a_mix_of_sources_is_followed(tokenized: Path, tmp_path: Path) -> None:
@@ -193,7 +242,7 @@ def test_distilling_brings_the_student_nearer_to_the_teacher(tokenized: Path, tm
     distilled = direct(tmp_path / "distilled", tokenized, **settings, teacher={**taught, "weight": 1.0}).finish()
     alone = direct(tmp_path / "alone", tokenized, **settings, teacher={**taught, "weight": 0.0}).finish()
     divergence = [[record["divergence"] for record in run.records()][-1] for run in (distilled, alone)]
-    assert divergence[0] < 0.9 * divergence[1]
+    assert divergence[0] < 0.5 * divergence[1]
 
 
 def test_a_packed_row_is_as_its_documents_alone(tokenized: Path, uninterrupted: Run) -> None:
