@@ -4,6 +4,7 @@ import json
 import random
 import signal
 import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,17 @@ def test_transformers_loads_the_checkpoint_and_generates(uninterrupted: Run) -> 
     generated = model.generate(input_ids=given["input_ids"], max_new_tokens=5, do_sample=False)
     assert generated.shape[1] > given["input_ids"].shape[1]
     assert tokenizer.eos_token == "<|end|>"
+
+
+def test_inspect_shows_the_documents_of_a_step(uninterrupted: Run, tokenized: Path) -> None:
+    recipe = json.loads((uninterrupted.output / "loader.json").read_text())
+    names = ("batch_size", "seed", "last")
+    options = {name: recipe[name] for name in names}
+    loader = DataLoader(Dataset(tokenized), label_convention="shifted", **options)
+    command = [sys.executable, "-m", "mashbill", "inspect", str(uninterrupted.output), "--json", "--step"]
+    for step in (0, 7):
+        ran = subprocess.run([*command, str(step)], capture_output=True, text=True, timeout=60, check=True)
+        assert json.loads(ran.stdout)["rows"] == loader.locate(step)
 
 
 def test_killed_at_random_steps_the_losses_are_the_same(tokenized: Path, tmp_path: Path, uninterrupted: Run) -> None:
