@@ -59,6 +59,15 @@ def test_tensors_share_the_arrays_memory(folder: Path) -> None:
     assert loss.isfinite()
 
 
+def test_tensors_are_pinned_on_request(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[torch.Tensor] = []
+    if not torch.cuda.is_available():
+        # Pinning takes a GPU's driver; without one, what torch is asked for is looked at.
+        monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: asked.append(tensor) or tensor)
+    batch = next(iter(loader(folder, pin_memory=True)))
+    assert all(tensor.is_pinned() or any(tensor is each for each in asked) for tensor in batch.values())
+
+
 @pytest.mark.parametrize(("workers", "context"), [(0, None), (1, "fork"), (3, "fork"), (2, "spawn")])
 def test_torch_loaders_have_the_same_order_with_any_workers(folder: Path, workers: int, context: str | None) -> None:
     expected = [batch.rows.tolist() for batch in loader(folder)]

@@ -62,9 +62,10 @@ pub(crate) struct Anchor {
     /// The step.
     pub(crate) step: u64,
     /// Rows taken of each source.
+    #[serde(with = "crate::state::compact")]
     pub(crate) taken: Vec<u64>,
     /// How far each source was behind its target, in units of 2^-32 of a row; less than one row.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "crate::state::compact")]
     pub(crate) lag: Vec<i64>,
 }
 

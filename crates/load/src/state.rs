@@ -23,9 +23,10 @@ pub struct State {
     /// Steps delivered.
     pub step: u64,
     /// Rows taken of each source, over all epochs.
+    #[serde(with = "compact")]
     pub taken: Vec<u64>,
     /// How far each source is behind its target, in units of 2^-32 of a row; empty without a mixture.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "compact")]
     pub(crate) lag: Vec<i64>,
     /// From where the schedule is counted.
     pub(crate) anchor: Anchor,
@@ -44,5 +45,122 @@ impl State {
     /// [`Error::State`].
     pub fn from_json(text: &str) -> Result<Self> {
         serde_json::from_str(text).map_err(|error| Error::State { what: error.to_string() })
+    }
+}
+
+/// Lists of numbers as text of 64 digits: five bits each, a sixth says that more follow. So a state stays under 1 KB with as many
+/// sources as the curriculum has datasets. Plain lists are read, too.
+pub(crate) mod compact {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+    /// A number of one of the lists.
+    pub(crate) trait Number: Copy {
+        fn to_bits(self) -> u64;
+        fn from_bits(bits: u64) -> Self;
+    }
+
+    impl Number for u64 {
+        fn to_bits(self) -> u64 {
+            self
+        }
+
+        fn from_bits(bits: u64) -> Self {
+            bits
+        }
+    }
+
+    impl Number for i64 {
+        /// The sign stands last, so that numbers near 0 are short.
+        fn to_bits(self) -> u64 {
+            (self << 1 ^ self >> 63) as u64
+        }
+
+        fn from_bits(bits: u64) -> Self {
+            (bits >> 1) as Self ^ -((bits & 1) as Self)
+        }
+    }
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written<N> {
+        Text(String),
+        List(Vec<N>),
+    }
+
+    pub(crate) fn serialize<N: Number, S: Serializer>(
+        numbers: &[N],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let mut text = String::new();
+        for number in numbers {
+            let mut bits = number.to_bits();
+            while bits >= 32 {
+                text.push(char::from(DIGITS[(bits % 32 + 32) as usize]));
+                bits /= 32;
+            }
+            text.push(char::from(DIGITS[bits as usize]));
+        }
+        serializer.serialize_str(&text)
+    }
+
+    pub(crate) fn deserialize<'de, N: Number + Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<N>, D::Error> {
+        match Written::deserialize(deserializer)? {
+            Written::List(numbers) => Ok(numbers),
+            Written::Text(text) => parse(&text)
+                .ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no list of numbers"))),
+        }
+    }
+
+    fn parse<N: Number>(text: &str) -> Option<Vec<N>> {
+        let (mut numbers, mut bits, mut shift) = (Vec::new(), 0, 0);
+        for digit in text.bytes() {
+            let value = DIGITS.iter().position(|&known| known == digit)? as u64;
+            let part = value % 32;
+            // What does not fit into 64 bits is no number of ours.
+            if shift > 60 || (shift == 60 && part >= 16) {
+                return None;
+            }
+            bits |= part << shift;
+            shift += 5;
+            if value < 32 {
+                numbers.push(N::from_bits(bits));
+                (bits, shift) = (0, 0);
+            }
+        }
+        (shift == 0).then_some(numbers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Lists {
+        #[serde(with = "super::compact")]
+        counts: Vec<u64>,
+        #[serde(with = "super::compact")]
+        lags: Vec<i64>,
+    }
+
+    proptest! {
+        #[test]
+        fn lists_come_back_from_text_and_from_plain_json(counts in any::<Vec<u64>>(), lags in any::<Vec<i64>>()) {
+            let plain = serde_json::json!({ "counts": counts, "lags": lags });
+            let lists = Lists { counts, lags };
+            let text = serde_json::to_string(&lists).expect("lists are JSON");
+            prop_assert_eq!(&serde_json::from_str::<Lists>(&text).expect("as it was written"), &lists);
+            prop_assert_eq!(&serde_json::from_value::<Lists>(plain).expect("plain lists are read"), &lists);
+        }
+
+        #[test]
+        fn any_text_is_a_list_or_an_error(text in "[A-Za-z0-9_ -]{0,40}") {
+            drop(serde_json::from_value::<Lists>(serde_json::json!({ "counts": text, "lags": text })));
+        }
     }
 }

@@ -114,6 +114,33 @@ fn a_resumed_mixture_goes_on_exactly() {
 }
 
 #[test]
+fn a_state_of_as_many_sources_as_the_curriculum_has_datasets_is_small() {
+    let names: Vec<String> = (0..25).map(|number| format!("dataset_{number}")).collect();
+    let splits: Vec<_> = names.iter().map(|name| (name.as_str(), vec![vec![8 * 10]])).collect();
+    let world = World::new(8, &splits);
+    let dataset = world.dataset();
+    let weights = |step: usize| {
+        let each = names.iter().enumerate();
+        let weights: Vec<_> = each.map(|(at, name)| (name.as_str(), 1.0 + (at * step % 7) as f64)).collect();
+        let mut options = with(vec![stage(0, &weights)]);
+        options.mixture.as_mut().unwrap().max_epochs = u64::MAX;
+        options.batch_size = 1024;
+        options
+    };
+    // A trillion tokens in rows of 8,192, then the weights are changed.
+    let mut state = Stream::new(&dataset, weights(0), None).unwrap().state();
+    state.taken = vec![4_882_812; 25];
+    for step in [0, 1] {
+        let mut stream = Stream::new(&dataset, weights(step), Some(&state)).unwrap();
+        (0..3).for_each(|_| drop(stream.next_step().unwrap()));
+        state = stream.state();
+    }
+    let json = state.to_json();
+    assert!(json.len() < 1024, "{} bytes: {json}", json.len());
+    assert_eq!(State::from_json(&json).unwrap(), state);
+}
+
+#[test]
 fn a_source_is_not_seen_more_than_four_times_unasked() {
     let world = world();
     let dataset = world.dataset();
