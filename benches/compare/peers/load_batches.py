@@ -53,13 +53,22 @@ def datasets(folder: Path) -> Iterator[Any]:
 
 
 def litdata(folder: Path) -> Iterator[Any]:
+    """litdata, the same three columns, shuffled."""
+    from litdata import StreamingDataLoader, StreamingDataset
+
+    rows = StreamingDataset(str(folder / "litdata"), shuffle=True, seed=SEED, drop_last=True)
+    loader = StreamingDataLoader(rows, batch_size=BATCH, num_workers=0)
+    while True:
+        yield from loader
+
+
+def litdata_tokens(folder: Path) -> Iterator[Any]:
     """litdata with its loader for tokens, shuffled: ids alone, which is all that it takes."""
     from litdata import StreamingDataLoader, StreamingDataset, TokensLoader
 
     length = json.loads((folder / "rows.json").read_text())["row_length"]
-    rows = StreamingDataset(
-        str(folder / "litdata"), item_loader=TokensLoader(block_size=length), shuffle=True, seed=SEED, drop_last=True
-    )
+    loads = TokensLoader(block_size=length)
+    rows = StreamingDataset(str(folder / "litdata-tokens"), item_loader=loads, shuffle=True, seed=SEED, drop_last=True)
     loader = StreamingDataLoader(rows, batch_size=BATCH, num_workers=0)
     while True:
         yield from loader
@@ -82,6 +91,7 @@ SYSTEMS: dict[str, Callable[[Path], Iterator[Any]]] = {
     "memmap": memmap,
     "datasets": datasets,
     "litdata": litdata,
+    "litdata-tokens": litdata_tokens,
     "streaming": streaming,
 }
 

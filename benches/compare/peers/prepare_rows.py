@@ -65,25 +65,49 @@ def tokens(part: tuple[str, int, int]) -> Iterator[Any]:
     """Rows of ids as tensors; a function of the module, since litdata's worker imports it."""
     import torch
 
-    path, start, end = part
-    for row in np.load(path, mmap_mode="r")[start:end]:
+    folder, start, end = part
+    for row in np.load(Path(folder) / "input_ids.npy", mmap_mode="r")[start:end]:
         yield torch.from_numpy(np.array(row))
 
 
+def all_columns(part: tuple[str, int, int]) -> Iterator[Any]:
+    """Rows of all columns as tensors."""
+    import torch
+
+    folder, start, end = part
+    columns = {name: np.load(Path(folder) / f"{name}.npy", mmap_mode="r") for name in COLUMNS}
+    for row in range(start, end):
+        yield {name: torch.from_numpy(np.array(column[row], np.int32)) for name, column in columns.items()}
+
+
 def litdata(folder: Path) -> None:
+    """litdata's chunks of all columns."""
+    from litdata import optimize
+
+    optimize(
+        fn=all_columns, inputs=parts(folder), output_dir=str(folder / "litdata"), chunk_bytes="64MB", num_workers=1
+    )
+
+
+def litdata_tokens(folder: Path) -> None:
     """litdata's chunks of tokens."""
     from litdata import TokensLoader, optimize
 
-    path = folder / "input_ids.npy"
-    count, length = np.load(path, mmap_mode="r").shape
+    length = json.loads((folder / "rows.json").read_text())["row_length"]
     optimize(
         fn=tokens,
-        inputs=[(str(path), start, min(start + 4096, count)) for start in range(0, count, 4096)],
-        output_dir=str(folder / "litdata"),
+        inputs=parts(folder),
+        output_dir=str(folder / "litdata-tokens"),
         chunk_size=length * 2048,
         item_loader=TokensLoader(block_size=length),
         num_workers=1,
     )
+
+
+def parts(folder: Path) -> list[tuple[str, int, int]]:
+    """What one call of litdata's function makes."""
+    count = json.loads((folder / "rows.json").read_text())["rows"]
+    return [(str(folder), start, min(start + 4096, count)) for start in range(0, count, 4096)]
 
 
 def streaming(folder: Path) -> None:
@@ -97,5 +121,13 @@ def streaming(folder: Path) -> None:
             out.write(row)
 
 
+SYSTEMS = {
+    "memmap": memmap,
+    "datasets": datasets,
+    "litdata": litdata,
+    "litdata-tokens": litdata_tokens,
+    "streaming": streaming,
+}
+
 if __name__ == "__main__":
-    {"memmap": memmap, "datasets": datasets, "litdata": litdata, "streaming": streaming}[sys.argv[1]](Path(sys.argv[2]))
+    SYSTEMS[sys.argv[1]](Path(sys.argv[2]))
