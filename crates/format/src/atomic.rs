@@ -71,9 +71,15 @@ pub fn remove_folder(path: &Path) -> Result<()> {
     }
 }
 
+/// Writes a new file at `path`. One that is there goes first instead of being written over: where [`create`] was killed
+/// between its two names, it is a name of the file that was created, whose bytes must stay.
 fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
     let write = || -> io::Result<()> {
-        let mut file = File::create(path)?;
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = File::create_new(path)?;
         file.write_all(bytes)?;
         file.sync_all()
     };
@@ -163,6 +169,20 @@ mod tests {
         replace(&path, &temporary, b"three").expect("replacing works");
         assert_eq!(fs::read(&path).expect("it is there"), b"three");
         assert!(!temporary.exists());
+    }
+
+    #[test]
+    fn what_was_created_stays_where_a_kill_left_its_temporary_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [first, second, temporary] = ["a", "b", "tmp"].map(|name| folder.path().join(name));
+        create(&first, &temporary, b"one").expect("the name is free");
+        fs::hard_link(&first, &temporary).expect("as it is between the two steps");
+        create(&second, &temporary, b"two").expect("the name is free");
+        assert_eq!(fs::read(&first).expect("it is there"), b"one");
+        assert_eq!(fs::read(&second).expect("it is there"), b"two");
+        fs::hard_link(&first, &temporary).expect("as it is between the two steps");
+        replace(&second, &temporary, b"three").expect("replacing works");
+        assert_eq!(fs::read(&first).expect("it is there"), b"one");
     }
 
     #[test]
