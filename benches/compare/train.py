@@ -4,7 +4,7 @@
 
 One run of `mashbill train` in this process takes its batches in turns from the loader and from memory, where random ids
 lie with the positions of real batches, so that attention has the same work. Blocks of `--steps` steps follow each other
-as ABBA; a ratio is of the two blocks of a pair. Without FOLDER the records of the quickstart are tokenized. Needs the
+as ABBA; a ratio is of the two blocks of a pair. Without FOLDER it takes what `mashbill quickstart` makes. Needs the
 package with `mashbill[train]`; takes about three minutes on two CPU cores as it is given above.
 """
 
@@ -21,7 +21,6 @@ from mashbill.train import config
 from mashbill.train.data import Batch, Batches
 from mashbill.train.trainer import Run
 
-RECORDS = Path(__file__).parents[2] / "crates" / "cli" / "data"
 CONFIG = """
 train_data_path: {data}
 output_path: {output}
@@ -89,10 +88,11 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        folder = given.folder or scratch / "tokenized"
-        if given.folder is None:
-            command = ["mashbill", "tokenize", "--input", RECORDS, "--output", folder, "--tokenizer", "gpt2"]
-            subprocess.run([sys.executable, "-m", *command, "--max-seq-length", "512", "--quiet"], check=True)
+        folder = given.folder
+        if folder is None:
+            folder = scratch / "quickstart" / "tokenized"
+            command = ["mashbill", "quickstart", "--quiet", "--output", folder.parent]
+            subprocess.run([sys.executable, "-m", *command], check=True)
         path = scratch / "run.yaml"
         mask = str(given.document_mask).lower()
         path.write_text(CONFIG.format(data=folder, output=scratch / "run", document_mask=mask))
