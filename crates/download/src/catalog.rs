@@ -1,8 +1,8 @@
 //! The catalogue that is built in, what users add to it, and who of it is taken.
 //!
 //! The files of `catalog/` are part of the program, so that it needs none beside it. A license
-//! that is not open is nobody's default: such a dataset is taken when somebody names it, or its
-//! license, and is listed as left out otherwise.
+//! that is not open is nobody's default: such a dataset is taken when somebody names it, in a file of their own too, or
+//! its license, and is listed as left out otherwise.
 
 use std::path::Path;
 
@@ -134,9 +134,13 @@ impl Catalog {
         for name in &selection.datasets {
             named.push(self.find(name)?);
         }
+        // Who asks for a dataset by name wants to be told of it, too.
+        self.datasets.iter_mut().for_each(|dataset| dataset.on |= named.contains(&dataset.name));
         let mut left_out = Vec::new();
         let mut datasets = Vec::new();
-        for dataset in &self.datasets {
+        for (index, dataset) in self.datasets.iter().enumerate() {
+            // Behind those that are built in stand a user's own, who has chosen them.
+            let is_own = index >= DATASETS.len() && selection.licenses.is_empty();
             let is_named = named.contains(&dataset.name);
             let in_category =
                 selection.categories.is_empty() || selection.categories.contains(&dataset.category);
@@ -148,7 +152,7 @@ impl Catalog {
             if let Some(why) = &dataset.refused {
                 return Err(Error::Refused { name: dataset.name.clone(), why: why.clone() });
             }
-            if is_named || is_allowed(dataset, &selection.licenses) {
+            if is_named || is_own || is_allowed(dataset, &selection.licenses) {
                 datasets.push(dataset.clone());
             } else {
                 left_out.push(LeftOut {
@@ -307,6 +311,21 @@ mod tests {
     fn any_repository_can_be_named() {
         let selection = Selection { datasets: strings("org/new OpenAI/gsm8k"), ..Selection::default() };
         assert_eq!(names(&selection).expect("known").0, ["gsm8k", "org__new"]);
+    }
+
+    #[test]
+    fn a_users_own_datasets_are_taken_whatever_their_license() {
+        let mut catalog = Catalog::embedded();
+        catalog.add(Path::new("own.toml"), "[[dataset]]\nrepo = \"a/b\"\n").expect("new");
+        let taken = |licenses: &str| {
+            let selection = Selection {
+                categories: strings("custom"),
+                licenses: strings(licenses),
+                ..Selection::default()
+            };
+            catalog.clone().select(&selection).expect("known").datasets.len()
+        };
+        assert_eq!((taken(""), taken("open"), taken("unknown")), (1, 0, 1));
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod csv_rows;
 mod rows;
 mod render;
 
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -61,12 +62,18 @@ pub struct Conversion<'a> {
     /// Records that are not written yet.
     buffer: Vec<u8>,
     hasher: Hasher,
-    rendered: Rendered,
-    line: Vec<u8>,
+    /// The messages of the record that is being made.
+    messages: Vec<u8>,
     /// Bytes of records at the last checkpoint.
     saved_bytes: u64,
     checkpoint_bytes: u64,
     full: bool,
+}
+
+/// How long a record's text is.
+struct TextSize {
+    chars: u64,
+    bytes: u64,
 }
 
 /// A file of records that is complete.
@@ -95,8 +102,11 @@ impl<'a> Conversion<'a> {
         let name = &dataset.name;
         atomic::create_folder(&data.making(name))?;
         let path = data.growing(name);
-        let found = Checkpoint::read(&data.checkpoint(name))?.filter(|found| found.making == making);
-        take_back(data, dataset, found.as_ref())?;
+        let found = resumable(data, dataset, &making)?;
+        if found.is_some() && !path.exists() && data.records(&dataset.category, name).exists() {
+            // They were given their name just before a crash, so that only their statistics are missing.
+            atomic::publish(&data.records(&dataset.category, name), &path)?;
+        }
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -104,23 +114,19 @@ impl<'a> Conversion<'a> {
             .truncate(false)
             .open(&path)
             .map_err(|source| mashbill_format::Error::io("create", &path, source))?;
-        let length = file.metadata().map_err(|error| Error::read(&path, error))?.len();
-        let state = match found {
-            Some(found) if found.counts.jsonl_bytes <= length => found,
-            _ => Checkpoint {
-                format_version: FORMAT_VERSION,
-                making,
-                files_done: 0,
-                position: 0,
-                rows_in_file: 0,
-                counts: Counts::default(),
-                lengths: LengthBuckets::default(),
-                rejects: Vec::new(),
-                downloaded_bytes: 0,
-                reused_bytes: 0,
-                retries: 0,
-            },
-        };
+        let state = found.unwrap_or_else(|| Checkpoint {
+            format_version: FORMAT_VERSION,
+            making,
+            files_done: 0,
+            position: 0,
+            rows_in_file: 0,
+            counts: Counts::default(),
+            lengths: LengthBuckets::default(),
+            rejects: Vec::new(),
+            downloaded_bytes: 0,
+            reused_bytes: 0,
+            retries: 0,
+        });
         let kept = state.counts.jsonl_bytes;
         file.set_len(kept).map_err(|source| mashbill_format::Error::io("cut", &path, source))?;
         let hasher = hash(&mut file).map_err(|error| Error::read(&path, error))?;
@@ -137,8 +143,7 @@ impl<'a> Conversion<'a> {
             path,
             buffer: Vec::with_capacity(WRITE_BYTES + (WRITE_BYTES >> 2)),
             hasher,
-            rendered: Rendered::default(),
-            line: Vec::new(),
+            messages: Vec::new(),
             saved_bytes: kept,
             checkpoint_bytes: CHECKPOINT_BYTES,
         })
@@ -218,50 +223,49 @@ impl<'a> Conversion<'a> {
             self.state.counts.rows_not_sampled += 1;
             return;
         }
-        let made = rows.row(wanted).and_then(|row| {
-            self.rendered.render(&self.dataset.render, &row)?;
-            self.record(&row, number);
-            Ok(())
-        });
-        if let Err(refused) = made {
-            self.refuse(rows, file, refused);
-            return;
-        }
+        let before = self.buffer.len();
+        let record = match rows.row(wanted).and_then(|row| self.record(&row, number)) {
+            Ok(record) => record,
+            Err(refused) => {
+                self.buffer.truncate(before);
+                self.refuse(rows, file, refused);
+                return;
+            }
+        };
         let counts = &mut self.state.counts;
-        let bytes = self.line.len() as u64;
+        let bytes = (self.buffer.len() - before) as u64;
         if take.max_bytes.is_some_and(|max| counts.jsonl_bytes + bytes > max) {
+            self.buffer.truncate(before);
             self.full = true;
             // The row was looked at, but it is none of those that are taken.
             counts.rows_not_sampled += 1;
             return;
         }
-        self.buffer.extend_from_slice(&self.line);
         counts.rows_out += 1;
         counts.jsonl_bytes += bytes;
-        counts.text_bytes += self.rendered.bytes;
-        counts.chars += self.rendered.chars;
-        self.state.lengths.count(self.rendered.chars);
+        counts.text_bytes += record.bytes;
+        counts.chars += record.chars;
+        self.state.lengths.count(record.chars);
         self.full = is_full(&self.state);
     }
 
-    /// Makes the record's line.
-    fn record(&mut self, row: &Value<'_>, number: u64) {
-        let Self { line, rendered, dataset, .. } = self;
-        line.clear();
+    /// Makes the record's line behind those that are not written yet. Where the row is refused, part of it may stand there.
+    fn record(&mut self, row: &Value<'_>, number: u64) -> std::result::Result<TextSize, Refused> {
+        let Self { buffer: line, messages, dataset, .. } = self;
+        messages.clear();
         line.extend_from_slice(b"{\"text\": \"");
-        line.extend_from_slice(&rendered.text);
+        let Rendered { chars, bytes, turns, .. } = Rendered::of(row, &dataset.render, line, messages)?;
         line.extend_from_slice(b"\", \"id\": ");
         match dataset.id.as_ref().and_then(|path| row.at(path)?.text()) {
             Some(id) => write_quoted(&id.plain(), line),
-            None => write_quoted(&format!("{}/{number}", dataset.name), line),
+            None => append(line, format_args!("\"{}/{number}\"", dataset.name)),
         }
-        line.extend_from_slice(b", \"source\": ");
-        write_quoted(&dataset.name, line);
-        line.extend_from_slice(b", \"category\": ");
-        write_quoted(&dataset.category, line);
-        line.extend_from_slice(format!(", \"metadata\": {{\"num_chars\": {}", rendered.chars).as_bytes());
-        if rendered.turns > 0 {
-            line.extend_from_slice(format!(", \"num_messages\": {}", rendered.turns).as_bytes());
+        // Both are names of files, in which nothing has to be escaped.
+        let (name, category) = (&dataset.name, &dataset.category);
+        append(line, format_args!(", \"source\": \"{name}\", \"category\": \"{category}\""));
+        append(line, format_args!(", \"metadata\": {{\"num_chars\": {chars}"));
+        if turns > 0 {
+            append(line, format_args!(", \"num_messages\": {turns}"));
         }
         for path in &dataset.metadata {
             if let Some(value) = row.at(path) {
@@ -272,12 +276,13 @@ impl<'a> Conversion<'a> {
             }
         }
         line.push(b'}');
-        if rendered.turns > 0 {
+        if turns > 0 {
             line.extend_from_slice(b", \"messages\": [");
-            line.extend_from_slice(&rendered.messages);
+            line.extend_from_slice(messages);
             line.push(b']');
         }
         line.extend_from_slice(b"}\n");
+        Ok(TextSize { chars, bytes })
     }
 
     fn refuse(&mut self, rows: &Rows<'_>, file: &str, refused: Refused) {
@@ -358,19 +363,33 @@ impl<'a> Conversion<'a> {
     }
 }
 
-/// Takes records back that were given their name just before a crash, so that only their statistics are missing.
-fn take_back(data: &Data, dataset: &Dataset, found: Option<&Checkpoint>) -> Result<()> {
+/// The files of `making` that are not needed any more, since an earlier run has converted them or enough of them.
+///
+/// # Errors
+/// [`Error::Format`] where the checkpoint was written by a newer mashbill or cannot be read.
+pub(crate) fn files_done(data: &Data, dataset: &Dataset, making: &Making) -> Result<usize> {
+    let found = resumable(data, dataset, making)?;
+    Ok(found.map_or(0, |found| if is_full(&found) { making.source.files.len() } else { found.files_done }))
+}
+
+/// The checkpoint of `making` that a run goes on from: none where its records are not all there.
+fn resumable(data: &Data, dataset: &Dataset, making: &Making) -> Result<Option<Checkpoint>> {
     let (category, name) = (&dataset.category, &dataset.name);
-    let (records, growing) = (data.records(category, name), data.growing(name));
-    let named = found.is_some_and(|found| {
-        let all = found.files_done == found.making.source.files.len() || is_full(found);
-        let size = fs::metadata(&records).map(|metadata| metadata.len()).ok();
-        all && size == Some(found.counts.jsonl_bytes)
-    });
-    if named && !growing.exists() && !data.stats(category, name).exists() {
-        atomic::publish(&records, &growing)?;
-    }
-    Ok(())
+    let length = |path: &Path| fs::metadata(path).map(|metadata| metadata.len()).ok();
+    let found = Checkpoint::read(&data.checkpoint(name))?.filter(|found| found.making == *making);
+    Ok(found.filter(|found| {
+        let bytes = found.counts.jsonl_bytes;
+        match length(&data.growing(name)) {
+            Some(length) => bytes <= length,
+            None if bytes == 0 => true,
+            // Records that have their name already, but no statistics yet.
+            None => {
+                let all = found.files_done == making.source.files.len() || is_full(found);
+                all && length(&data.records(category, name)) == Some(bytes)
+                    && !data.stats(category, name).exists()
+            }
+        }
+    }))
 }
 
 /// Whether a limit on the records is reached.
@@ -402,6 +421,10 @@ fn hash(file: &mut File) -> io::Result<Hasher> {
             count => hasher.update(&buffer[..count]),
         }
     }
+}
+
+fn append(line: &mut Vec<u8>, text: fmt::Arguments<'_>) {
+    line.write_fmt(text).expect("memory takes it");
 }
 
 fn remove_if_there(path: &Path) -> Result<()> {

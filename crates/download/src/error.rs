@@ -55,6 +55,12 @@ pub enum Error {
         /// The globs.
         globs: Vec<String>,
     },
+    /// A file has the dataset's name that no download made.
+    #[error("`{}` is there already, and no download made it", path.display())]
+    NotOurs {
+        /// The file.
+        path: PathBuf,
+    },
     /// An entry of the lock cannot be one that mashbill wrote.
     #[error("the entry of `{repo}` in curriculum.lock has `{file}`, which cannot be fetched")]
     Pin {

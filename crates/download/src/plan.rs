@@ -9,14 +9,15 @@ use std::fs;
 use std::path::PathBuf;
 
 use mashbill_format::catalog::{Category, Dataset, FileFormat, Render};
-use mashbill_format::dataset_stats::{DatasetStats, Take};
+use mashbill_format::dataset_stats::{DatasetStats, Making, Source, Take};
 use mashbill_format::layout::Data;
 use mashbill_format::lock::{Lock, Pin, PinnedFile};
 use mashbill_hub::{Error as HubError, Hub, free_space, partial};
 use serde::Serialize;
 
-use crate::budget::{Group, Solution, Source, solve};
+use crate::budget::{self, Group, Solution, solve};
 use crate::catalog::{Catalog, LeftOut, Selected};
+use crate::convert::files_done;
 use crate::error::{Error, Result};
 use crate::pin::{is_of, pin, remote};
 use crate::status::{State, estimated_tokens, own_files, state};
@@ -191,6 +192,11 @@ pub fn plan(catalog: &Catalog, selected: Selected, options: Options, hub: &Hub<'
             },
         };
         let (state, stats) = state(dataset, &data, Some(&pin))?;
+        if state == State::Foreign {
+            let path = data.records(&dataset.category, &dataset.name);
+            skipped.push((dataset.name.clone(), Error::NotOurs { path }));
+            continue;
+        }
         let category = catalog.category(&dataset.category)?;
         candidates.push(Candidate { dataset, category, pin, state, stats });
     }
@@ -275,8 +281,10 @@ impl Plan {
             self.kept.extend((*state == State::Complete).then(|| dataset.name.clone()));
             return Ok(());
         }
+        let source = Source { repo: dataset.repo.clone(), commit: pin.commit.clone(), files };
+        let making = Making { catalog_checksum: dataset.checksum(), source, take };
         let mut download_bytes = 0;
-        for file in &files {
+        for file in &making.source.files[files_done(data, dataset, &making)?..] {
             let destination = data.raw(&dataset.name).join(&file.path);
             let there = match fs::metadata(&destination) {
                 Ok(metadata) => metadata.len().min(file.size),
@@ -287,6 +295,7 @@ impl Plan {
             // A file's address, and a request for each part of it.
             self.requests += if missing == 0 { 0 } else { 1 + missing.div_ceil(PART_BYTES) };
         }
+        let files = making.source.files;
         let why = match state {
             State::Complete => State::Outdated("another part of it is wanted".into()),
             state => state.clone(),
@@ -316,6 +325,15 @@ impl Plan {
             bytes_per_token: category.bytes_per_token,
         });
         Ok(())
+    }
+}
+
+impl DatasetPlan {
+    /// What decides about every byte of its records.
+    pub(crate) fn making(&self) -> Making {
+        let source =
+            Source { repo: self.repo.clone(), commit: self.commit.clone(), files: self.files.clone() };
+        Making { catalog_checksum: self.dataset.checksum(), source, take: self.take }
     }
 }
 
@@ -431,7 +449,7 @@ fn solve_budget(
     Ok((plan, targets))
 }
 
-fn source_of(candidate: &Candidate<'_>, options: &Options) -> Source {
+fn source_of(candidate: &Candidate<'_>, options: &Options) -> budget::Source {
     let whole = candidate.stats.as_ref().filter(|_| candidate.state == State::Complete);
     let estimate = whole.map_or(0, |stats| estimated_tokens(stats.counts.text_bytes, candidate.category));
     let have = match options.exact_tokens.get(&candidate.dataset.name) {
@@ -440,7 +458,7 @@ fn source_of(candidate: &Candidate<'_>, options: &Options) -> Source {
     };
     let text = capped(candidate.dataset, &candidate.pin);
     let text: u64 = text.iter().map(|file| text_bytes_of(candidate.dataset, file)).sum();
-    Source { have, available: estimated_tokens(text, candidate.category) }
+    budget::Source { have, available: estimated_tokens(text, candidate.category) }
 }
 
 /// Bytes a token over the categories that have data, weighed by their shares.

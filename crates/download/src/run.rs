@@ -13,13 +13,13 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mashbill_format::atomic::{self, Lock as FolderLock};
-use mashbill_format::dataset_stats::{DatasetStats, Making, Source};
+use mashbill_format::dataset_stats::DatasetStats;
 use mashbill_format::layout::Data;
 use mashbill_format::manifest::FORMAT_VERSION;
 use mashbill_hub::{Fetched, Hub};
 use serde::Serialize;
 
-use crate::convert::{Conversion, render_name};
+use crate::convert::{Conversion, files_done, render_name};
 use crate::error::{Error, Result};
 use crate::pin::remote;
 use crate::plan::{DatasetPlan, FILES_AHEAD, Plan, is_of_one_dataset};
@@ -119,8 +119,21 @@ pub fn run(
         }
         Ok(())
     })?;
+    tidy(&data)?;
     report.seconds = started.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// Removes the state's folder, unless something in it is of use to a later run. The lock's file goes with it, and with
+/// that the last trace of the run.
+fn tidy(data: &Data) -> Result<()> {
+    let of_all = data.making("");
+    // It stays where it is not empty.
+    drop(fs::remove_dir(&of_all));
+    if !of_all.exists() {
+        atomic::remove_folder(&data.state())?;
+    }
+    Ok(())
 }
 
 /// Makes a dataset out of its files as they come.
@@ -135,11 +148,9 @@ fn make(
     let started = Instant::now();
     let planned = &plan.datasets[index];
     let dataset = &planned.dataset;
-    let source =
-        Source { repo: planned.repo.clone(), commit: planned.commit.clone(), files: planned.files.clone() };
-    let making = Making { catalog_checksum: dataset.checksum(), source: source.clone(), take: planned.take };
+    let making = planned.making();
+    let source = making.source.clone();
     let mut conversion = Conversion::open(data, dataset, making)?;
-    queue.begin_dataset(index, conversion.next_file().unwrap_or(planned.files.len()));
     while let Some(file) = conversion.next_file() {
         let fetched =
             queue.wait_for(index, file, interrupted, &mut |progress| on_event(Event::Progress(progress)))?;
@@ -240,14 +251,18 @@ impl Drop for EndOfQueue<'_, '_> {
 impl<'a> Queue<'a> {
     fn new(plan: &'a Plan, data: &'a Data) -> Result<Self> {
         let mut jobs = Vec::new();
+        let mut used = BTreeSet::new();
         for (dataset, planned) in plan.datasets.iter().enumerate() {
+            let done = files_done(data, &planned.dataset, &planned.making())?;
             for (file, pinned) in planned.files.iter().enumerate() {
                 remote(&planned.pin, pinned)?;
-                jobs.push(Job { dataset, file, size: pinned.size, bytes: AtomicU64::new(0) });
+                let bytes = if file < done { pinned.size } else { 0 };
+                used.extend((file < done).then_some(jobs.len()));
+                jobs.push(Job { dataset, file, size: pinned.size, bytes: AtomicU64::new(bytes) });
             }
         }
         let results = jobs.iter().map(|_| None).collect();
-        let state = Mutex::new(QueueState { results, ..QueueState::default() });
+        let state = Mutex::new(QueueState { results, used, ..QueueState::default() });
         Ok(Self { plan, data, jobs, state, changed: Condvar::new() })
     }
 
@@ -297,16 +312,6 @@ impl<'a> Queue<'a> {
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-    }
-
-    /// The files before `first` were converted by an earlier run.
-    fn begin_dataset(&self, dataset: usize, first: usize) {
-        let jobs = self.job(dataset, 0)..self.job(dataset, first);
-        for job in jobs.clone() {
-            self.jobs[job].bytes.store(self.jobs[job].size, Ordering::Relaxed);
-        }
-        self.lock().used.extend(jobs);
-        self.changed.notify_all();
     }
 
     /// A file was converted.

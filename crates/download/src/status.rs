@@ -83,6 +83,8 @@ pub enum State {
     Partial,
     /// Not there.
     Missing,
+    /// Not there, and a file has its name that no download made: a user's own, which is left alone.
+    Foreign,
 }
 
 /// A file of records that no dataset of the catalogue is.
@@ -105,13 +107,16 @@ pub fn status(catalog: &Catalog, data: &Data, lock: &Lock, exact: &BTreeMap<Stri
     for category in &catalog.curriculum.category {
         let of_it = catalog.datasets.iter().filter(|dataset| dataset.category == category.name);
         let mut datasets = Vec::new();
-        for dataset in of_it.clone().filter(|dataset| dataset.refused.is_none()) {
+        let mut known = BTreeSet::new();
+        for dataset in of_it {
             let found = dataset_status(dataset, category, data, lock.datasets.get(&dataset.name), exact)?;
-            if dataset.on || found.state != State::Missing {
+            if found.state != State::Foreign {
+                known.insert(dataset.name.as_str());
+            }
+            if dataset.refused.is_none() && (dataset.on || found.state != State::Missing) {
                 datasets.push(found);
             }
         }
-        let known: BTreeSet<&str> = of_it.map(|dataset| dataset.name.as_str()).collect();
         let own = own_files(&data.category(&category.name), &known, category, exact)?;
         let tokens = datasets.iter().map(|dataset| dataset.tokens).sum::<u64>()
             + own.iter().map(|file| file.tokens).sum::<u64>();
@@ -169,7 +174,12 @@ pub(crate) fn state(
 ) -> Result<(State, Option<DatasetStats>)> {
     let (category, name) = (&dataset.category, &dataset.name);
     let begun = Checkpoint::read(&data.checkpoint(name))?.is_some() || data.raw(name).exists();
-    let nothing = if begun { State::Partial } else { State::Missing };
+    let nothing = match begun {
+        true => State::Partial,
+        // What a run gives its name is either complete or still has its checkpoint.
+        false if data.records(category, name).exists() => State::Foreign,
+        false => State::Missing,
+    };
     let Some(stats) = DatasetStats::read(&data.stats(category, name))?.filter(|stats| stats.complete) else {
         return Ok((nothing, None));
     };

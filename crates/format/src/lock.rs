@@ -55,7 +55,7 @@ pub struct PinnedFile {
     pub path: String,
     /// Its size in bytes.
     pub size: u64,
-    /// Its hash: `sha256:` or `git-sha1:` and hexadecimal digits.
+    /// Its hash: `sha256` or `git sha1`, and hexadecimal digits.
     pub hash: String,
 }
 

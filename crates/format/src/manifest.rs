@@ -16,6 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::atomic;
+use crate::catalog::LicenseKind;
 use crate::checksum::{Checksum, Hasher};
 use crate::encode::Compression;
 use crate::error::{Error, Result};
@@ -154,6 +155,10 @@ pub struct Split {
     pub identity: Checksum,
     /// The input.
     pub source: Source,
+    /// What the input may be used for, where `<name>.stats.json` beside it says so. The split's bytes do not
+    /// depend on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub license: Option<License>,
     /// Where every token comes from.
     pub ledger: Ledger,
     /// The shards in order.
@@ -175,6 +180,15 @@ pub struct Source {
     pub bytes: u64,
     /// The checksum over the units' checksums.
     pub checksum: Checksum,
+}
+
+/// What a downloaded dataset may be used for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct License {
+    /// The license's id, as on the Hub; `not stated` where there is none.
+    pub id: String,
+    /// Its kind.
+    pub kind: LicenseKind,
 }
 
 /// The books of a split: `text_tokens + special_tokens = tokens`, and

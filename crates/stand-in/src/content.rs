@@ -25,6 +25,12 @@ impl From<Vec<u8>> for Content {
     }
 }
 
+impl From<&'static [u8]> for Content {
+    fn from(bytes: &'static [u8]) -> Self {
+        Self::Memory(bytes.into())
+    }
+}
+
 impl From<&'static str> for Content {
     fn from(text: &'static str) -> Self {
         Self::Memory(text.as_bytes().into())

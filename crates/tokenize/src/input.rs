@@ -201,6 +201,11 @@ impl Input {
         let (size, modified_ns) = stamp(metadata);
         Self { split, path: path.to_owned(), relative, kind, size, modified_ns }
     }
+
+    /// The file's name without its ending.
+    pub(crate) fn stem(&self) -> Option<&str> {
+        Kind::of(self.path.file_name()?.to_str()?).map(|(stem, _)| stem)
+    }
 }
 
 /// A file's size in bytes and modification time in nanoseconds since 1970: where both are unchanged,

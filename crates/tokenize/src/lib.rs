@@ -24,6 +24,7 @@ mod shards;
 mod recorder;
 mod grow;
 mod split;
+mod license;
 mod disk;
 pub mod plan;
 pub mod run;

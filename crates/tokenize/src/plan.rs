@@ -17,6 +17,7 @@ use mashbill_format::stats::Stats;
 use crate::disk::check_space;
 use crate::error::{Error, Result};
 use crate::input::{Input, SplitNames, discover};
+use crate::license::license_of;
 use crate::read::{Block, Blocks, Content, Cutting, read_range};
 use crate::tokenizer::{self, SpecialTokensInText};
 
@@ -289,7 +290,10 @@ impl Planner<'_> {
         });
         Ok(match missing {
             Some(file) => State::Different(format!("`{}` is missing or has another size", file.name)),
-            None => State::Same(Box::new(split)),
+            None => {
+                let license = license_of(input, &split.source)?;
+                State::Same(Box::new(manifest::Split { license, ..split }))
+            }
         })
     }
 

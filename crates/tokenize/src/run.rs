@@ -18,6 +18,7 @@ use mashbill_format::shard::RowGroupEncoder;
 use mashbill_format::stats::Stats;
 
 use crate::error::{Error, Result};
+use crate::license::license_of;
 use crate::plan::{self, Plan, SplitPlan};
 use crate::pool::{Memory, Pool, Worker};
 use crate::read::Cutting;
@@ -354,9 +355,10 @@ fn make_one<'env>(
     let name = &split.input.split;
     context.tell(Event::Started { split: name.clone() });
     let made = split::make(split, context, pool, tokenizer).and_then(|made| {
+        let license = license_of(&split.input, &made.split.source)?;
         let mut manifest = results.manifest.lock().unwrap_or_else(PoisonError::into_inner);
         manifest.vanished.remove(name);
-        manifest.splits.insert(name.clone(), made.split);
+        manifest.splits.insert(name.clone(), manifest::Split { license, ..made.split });
         manifest.files_processed = manifest.splits.len() as u64;
         manifest.write(&context.output)?;
         drop(manifest);

@@ -538,6 +538,8 @@ impl<'env, 'run> Making<'env, 'run> {
             tokens,
             identity: manifest::split_identity(self.plan.journal.identity, source.checksum),
             source,
+            // Whoever lists the split looks it up: it may change while the split does not.
+            license: None,
             ledger,
             shard_files,
             documents,

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
@@ -27,8 +28,16 @@ def tokenize(source: Path, output: Path, tokenizer: Path | str, *arguments: str)
 def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of JSON Lines: `gsm8k.jsonl` and `nq_open.jsonl`."""
     folder = tmp_path_factory.mktemp("records")
-    for name in ("gsm8k", "nq_open"):
-        (folder / f"{name}.jsonl").write_bytes((SHIPPED / f"{name}.jsonl").read_bytes())
+    gsm8k = pq.read_table(SHIPPED / "hub/openai/gsm8k/main/train-00000-of-00001.parquet").to_pylist()
+    lines = (SHIPPED / "hub/google-research-datasets/natural-questions/nq_open/NQ-open.dev.jsonl").read_text("utf-8")
+    nq_open = [json.loads(line) for line in lines.splitlines()]
+    nq_open = [{"question": f"{row['question']}?", "answer": row["answer"][0]} for row in nq_open]
+    for name, category, rows in (("gsm8k", "math_reasoning", gsm8k), ("nq_open", "factual_qa", nq_open)):
+        with (folder / f"{name}.jsonl").open("w", encoding="utf-8") as file:
+            for number, row in enumerate(rows):
+                text = f"Question: {row['question']}\nAnswer: {row['answer']}"
+                record = {"text": text, "id": f"{name}/{number}", "source": name, "category": category}
+                print(json.dumps(record), file=file)
     return folder
 
 

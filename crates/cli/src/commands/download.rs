@@ -1,6 +1,6 @@
 //! `mashbill download`: the curriculum from the Hub, only what is missing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ use mashbill_format::dataset_stats::DatasetStats;
 use mashbill_format::layout::{Data, Output};
 use mashbill_format::lock::Lock;
 use mashbill_format::manifest::Manifest;
-use mashbill_hub::{Hub, Transfer, Wait, sleep};
+use mashbill_hub::{Hub, Settings, Transfer, Wait, sleep};
 use serde::Serialize;
 use serde_json::json;
 
@@ -98,6 +98,11 @@ pub(crate) struct DownloadArgs {
 }
 
 pub(crate) fn run(args: &DownloadArgs, printer: &Printer) -> Result<Exit> {
+    run_with(args, hub_settings()?, printer)
+}
+
+/// The same where the Hub is reached as `settings` say.
+pub(crate) fn run_with(args: &DownloadArgs, settings: Settings, printer: &Printer) -> Result<Exit> {
     let mut catalog = Catalog::embedded();
     for path in &args.catalog {
         let text = fs::read_to_string(path).with_context(|| format!("read `{}`", path.display()))?;
@@ -113,7 +118,8 @@ pub(crate) fn run(args: &DownloadArgs, printer: &Printer) -> Result<Exit> {
         let data = Data::new(&args.output);
         let lock = Lock::read(&data.pins())?;
         let mut status = mashbill_download::status(&catalog, &data, &lock, &exact_tokens)?;
-        narrow(&mut status, args);
+        let asked_for = selected.datasets.iter().map(|dataset| dataset.name.as_str());
+        narrow(&mut status, args, &asked_for.collect());
         return print_status(&status, args.json);
     }
     let options = Options {
@@ -131,7 +137,7 @@ pub(crate) fn run(args: &DownloadArgs, printer: &Printer) -> Result<Exit> {
         printer.line(format_args!("{}; going on in {seconds:.0} s", wait.why));
         sleep(wait.duration, &interrupted);
     };
-    let hub = Hub::new(hub_settings()?, Transfer::default(), &interrupted, &wait);
+    let hub = Hub::new(settings, Transfer::default(), &interrupted, &wait);
     let plan = mashbill_download::plan(&catalog, selected, options, &hub)?;
     if args.dry_run {
         return print_plan(&plan, args.json, printer);
@@ -184,13 +190,13 @@ fn exact_tokens(output: &Path) -> Result<BTreeMap<String, u64>> {
 }
 
 /// Leaves only what was asked for.
-fn narrow(status: &mut Status, args: &DownloadArgs) {
+fn narrow(status: &mut Status, args: &DownloadArgs, asked_for: &BTreeSet<&str>) {
     if !args.category.is_empty() {
         status.categories.retain(|category| args.category.contains(&category.name));
     }
     if !args.dataset.is_empty() {
         for category in &mut status.categories {
-            category.datasets.retain(|dataset| args.dataset.contains(&dataset.name));
+            category.datasets.retain(|dataset| asked_for.contains(dataset.name.as_str()));
         }
         status.categories.retain(|category| !category.datasets.is_empty());
     }
@@ -261,6 +267,7 @@ fn dataset_line(dataset: &DatasetStatus) -> String {
         State::Outdated(why) => ("outdated", format!("{}: {why}", there())),
         State::Partial => ("partial", missing()),
         State::Missing => ("missing", missing()),
+        State::Foreign => ("foreign", "a file of that name is your own, and left alone".to_owned()),
     };
     let mut notes = Vec::new();
     if dataset.state != State::Complete {

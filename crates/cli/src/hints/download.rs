@@ -30,6 +30,9 @@ pub(crate) fn download_hint(error: &Error) -> Option<String> {
             size(*free),
             size(*needed)
         ),
+        Error::NotOurs { .. } => {
+            "give that file another name, where it goes on counting as your own, or take another `--output`".into()
+        }
         Error::Pin { .. } => "give the command with `--update` to write the entry again".into(),
         Error::Interrupted => "the same command goes on".into(),
         Error::Format(error) => return super::format_hint(error),

@@ -3,13 +3,14 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::project::{Project, assert_same_output};
+use crate::shipped;
 
 const ARGUMENTS: &str = "tokenize --input data --tokenizer gpt2 --max-seq-length 128 --shard-size 0.0005 \
     --unit-size 100000 --threads 1";
@@ -48,11 +49,9 @@ impl Drop for SmallDisk {
 }
 
 fn project() -> Project {
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("data");
-    let lines = |name: &str| fs::read_to_string(shipped.join(name)).expect("it ships");
     let project = Project::new();
-    project.write("data/some.jsonl", lines("nq_open.jsonl").repeat(4));
-    project.write("data/many.jsonl", lines("gsm8k.jsonl").repeat(36));
+    project.write("data/some.jsonl", shipped::nq_open().repeat(4));
+    project.write("data/many.jsonl", shipped::gsm8k().repeat(36));
     project
 }
 
@@ -71,8 +70,7 @@ fn what_cannot_fit_is_not_begun() {
 #[test]
 fn a_disk_that_becomes_full_loses_nothing() {
     let project = Project::new();
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/gsm8k.jsonl");
-    let lines = fs::read_to_string(shipped).expect("it ships");
+    let lines = shipped::gsm8k();
     let few: String = lines.lines().take(40).flat_map(|line| [line, "\n"]).collect();
     let mut many = GzEncoder::new(Vec::new(), Compression::best());
     many.write_all(few.repeat(30_000_000 / few.len()).as_bytes()).expect("memory takes it");

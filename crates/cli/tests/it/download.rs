@@ -150,6 +150,11 @@ fn the_whole_catalog_is_fetched_once_and_tokenized() {
         .map(|dataset| dataset.name)
         .collect();
     assert_eq!(splits, names, "{tokenized}");
+    for dataset in Catalog::embedded().datasets.iter().filter(|dataset| dataset.on) {
+        let license = &manifest["splits"][&dataset.name]["license"];
+        let expected = serde_json::json!({"id": dataset.license.label(), "kind": dataset.license.kind});
+        assert_eq!(*license, expected, "{}", dataset.name);
+    }
 
     // And the tokens are those that were counted.
     let status: serde_json::Value =
@@ -419,5 +424,122 @@ fn a_file_that_was_changed_by_hand_is_made_again() {
     assert!(project.path("data/.mashbill/download/gsm8k/raw/main/train-00000-of-00001.parquet").exists());
     hub.clear_log();
     download(&project, &hub, "--dataset gsm8k").with_code(0);
+    assert!(hub.log().is_empty());
+}
+
+#[test]
+fn a_license_travels_into_the_manifest() {
+    let (project, hub) = (Project::new(), hub());
+    download(&project, &hub, "--dataset gsm8k").with_code(0);
+    project.write("data/custom/own.jsonl", "{\"text\": \"of my own\"}\n");
+    let tokenize = |more: &str| {
+        let fixed = "tokenize --input data --output out --recursive --tokenizer gpt2 --max-seq-length 64";
+        let ran = project.run(&format!("{fixed} --threads 1 {more}")).with_code(0);
+        let license = project.json("out/manifest.json")["splits"]["gsm8k"]["license"].clone();
+        (license, ran)
+    };
+    let mit = serde_json::json!({"id": "mit", "kind": "open"});
+    assert_eq!(tokenize("").0, mit);
+    assert!(project.json("out/manifest.json")["splits"]["own"].get("license").is_none());
+
+    // A correction is taken over, and nothing is tokenized again.
+    let stats = project.read("data/math_reasoning/gsm8k.stats.json");
+    let corrected = stats.replace("\"mit\"", "\"cc-by-nc-4.0\"").replace("\"open\"", "\"non-commercial\"");
+    project.write("data/math_reasoning/gsm8k.stats.json", &corrected);
+    let but_the_manifest = || {
+        let mut files = project.files("out");
+        files.remove("manifest.json");
+        files
+    };
+    let before = but_the_manifest();
+    let (license, ran) = tokenize("");
+    assert_eq!(license, serde_json::json!({"id": "cc-by-nc-4.0", "kind": "non-commercial"}));
+    assert!(ran.stderr.contains("2 finished splits unchanged") && but_the_manifest() == before, "{ran}");
+    project.write("data/math_reasoning/gsm8k.stats.json", &stats);
+    assert_eq!(tokenize("").0, mit);
+
+    // Records that were changed since are nobody's to license, and neither are those without statistics.
+    let records = project.read("data/math_reasoning/gsm8k.jsonl");
+    project.write("data/math_reasoning/gsm8k.jsonl", format!("{records}{{\"text\": \"mine\"}}\n"));
+    assert!(tokenize("--skip-existing").0.is_null());
+    project.write("data/math_reasoning/gsm8k.jsonl", &records);
+    assert_eq!(tokenize("--skip-existing").0, mit);
+    fs::remove_file(project.path("data/math_reasoning/gsm8k.stats.json")).expect("it was there");
+    assert!(tokenize("").0.is_null());
+
+    // Compressed, the same records have the same license.
+    project.write("data/math_reasoning/gsm8k.stats.json", &stats);
+    let compressed = zstd::encode_all(records.as_bytes(), 1).expect("compressed");
+    project.write("data/math_reasoning/gsm8k.jsonl.zst", compressed);
+    fs::remove_file(project.path("data/math_reasoning/gsm8k.jsonl")).expect("it was there");
+    assert_eq!(tokenize("--skip-existing").0, mit);
+}
+
+#[test]
+fn a_users_own_file_is_left_alone() {
+    let (project, hub) = (Project::new(), hub());
+    project.write("data/math_reasoning/gsm8k.jsonl", "{\"text\": \"made by another program\"}\n");
+    check!(shown(&download(&project, &hub, "--dataset gsm8k")), @r"
+    exit: 3
+    --- stderr
+    nothing to fetch
+    warning: gsm8k is skipped: `data/math_reasoning/gsm8k.jsonl` is there already, and no download made it
+    hint: give that file another name, where it goes on counting as your own, or take another `--output`
+    warning: 1 dataset not there: gsm8k; the same command tries again
+    ");
+    assert!(project.read("data/math_reasoning/gsm8k.jsonl").contains("another program"));
+    let status = download(&project, &hub, "--status-only --category math_reasoning").with_code(0);
+    let lines: Vec<&str> = status.stdout.lines().map(str::trim).collect();
+    assert!(
+        lines.contains(&"gsm8k              foreign   a file of that name is your own, and left alone"),
+        "{status}"
+    );
+    assert!(lines.iter().any(|line| line.starts_with("gsm8k              your own")), "{status}");
+}
+
+#[test]
+fn offline_the_lock_and_the_hubs_cache_are_enough() {
+    let (project, hub) = (Project::new(), hub());
+    let offline = |project: &Project, arguments: &str| {
+        let mut command = project.command(&format!("download --output data {arguments}"));
+        command.env("HF_HUB_OFFLINE", "1").env("HF_ENDPOINT", hub.endpoint());
+        command.env("HF_HOME", project.path("home"));
+        project.finish(&mut command)
+    };
+    let refused = offline(&project, "--dataset gsm8k");
+    assert!(refused.code != Some(0) && refused.stderr.contains("the network is switched off"), "{refused}");
+    assert!(refused.stderr.contains("hint: unset HF_HUB_OFFLINE"), "{refused}");
+    assert!(hub.log().is_empty());
+    download(&project, &hub, "--dataset gsm8k").with_code(0);
+
+    // A colleague with the lock, and with the file in the cache of the official client.
+    let lock = project.json("data/curriculum.lock");
+    let file = &lock["datasets"]["gsm8k"]["files"][0];
+    let hash = file["hash"].as_str().expect("a hash");
+    let digits = hash.strip_prefix("sha256 ").expect("a large file's");
+    let bytes = fs::read(samples().join("gsm8k/files").join(file["path"].as_str().expect("a path")))
+        .expect("a sample");
+    let other = Project::with(&[("data/curriculum.lock", &lock.to_string())]);
+    let blob = format!("home/hub/datasets--openai--gsm8k/blobs/{digits}");
+    other.write(&blob, &bytes);
+    hub.clear_log();
+    offline(&other, "--dataset gsm8k").with_code(0);
+    assert!(hub.log().is_empty());
+    assert!(
+        other.files("data/math_reasoning")["gsm8k.jsonl"]
+            == project.files("data/math_reasoning")["gsm8k.jsonl"]
+    );
+    let stats = other.json("data/math_reasoning/gsm8k.stats.json");
+    assert_eq!((&stats["downloaded_bytes"], &stats["reused_bytes"]), (&0.into(), &bytes.len().into()));
+    assert!(fs::read(other.path(&blob)).expect("it stays") == bytes);
+}
+
+#[test]
+fn a_status_lists_what_is_asked_for_by_any_name() {
+    let (project, hub) = (Project::new(), hub());
+    let status =
+        download(&project, &hub, "--status-only --dataset OpenAI/gsm8k --dataset finemath").with_code(0);
+    assert!(status.stdout.contains("gsm8k ") && status.stdout.contains("finemath "), "{status}");
+    assert!(!status.stdout.contains("metamath"), "{status}");
     assert!(hub.log().is_empty());
 }

@@ -256,7 +256,9 @@ fn of_quickstart() {
     --- stdout
     Go the whole way on a few hundred real records that ship with mashbill: offline, in seconds
 
-    Writes the records as JSONL, tokenizes them with the embedded gpt2 tokenizer and says what came out.
+    Downloads the records from a stand-in of the Hub on this machine, converts them to JSON Lines,
+    tokenizes them with the embedded gpt2 tokenizer, verifies both folders, and says each command. A
+    second run finds everything done.
 
     Usage: mashbill quickstart [OPTIONS]
 

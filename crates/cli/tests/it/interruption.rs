@@ -14,6 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::project::{Project, assert_same_output};
+use crate::shipped;
 
 /// Small units and shards, so that there are many of each.
 const ARGUMENTS: &str = "tokenize --input data --tokenizer gpt2 --max-seq-length 128 --shard-size 0.0002 \
@@ -82,16 +83,14 @@ impl Draw {
 
 /// A project with the records that ship with mashbill, repeated with other beginnings.
 fn project() -> Project {
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("data");
-    let lines = |name: &str| fs::read_to_string(shipped.join(name)).expect("it ships");
     let repeated = |text: &str, times: usize| {
-        let copies = (0..times).map(|copy| text.replace("{\"text\":\"", &format!("{{\"text\":\"{copy}. ")));
+        let copies = (0..times).map(|copy| text.replace("{\"text\": \"", &format!("{{\"text\": \"{copy}. ")));
         copies.collect::<String>()
     };
     let project = Project::new();
-    let many = repeated(&lines("gsm8k.jsonl"), 6) + &repeated(&lines("human_eval.jsonl"), 5);
+    let many = repeated(&shipped::gsm8k(), 6) + &repeated(&shipped::human_eval(), 5);
     project.write("data/many.jsonl", many + "{\"bad\":\n");
-    project.write("data/some.jsonl", repeated(&lines("nq_open.jsonl"), 4));
+    project.write("data/some.jsonl", repeated(&shipped::nq_open(), 4));
     project
 }
 

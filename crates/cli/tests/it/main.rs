@@ -12,10 +12,13 @@
 #[macro_use]
 mod project;
 mod hub;
+#[cfg(unix)]
+mod shipped;
 
 mod help;
 mod errors;
 mod download;
+mod quickstart;
 mod tokenize;
 mod held_out;
 mod bad_input;
@@ -30,6 +33,8 @@ mod deep;
 mod troubleshooting;
 #[cfg(unix)]
 mod interruption;
+#[cfg(unix)]
+mod download_interruption;
 #[cfg(target_os = "linux")]
 mod disk;
 

@@ -335,17 +335,6 @@ fn no_eos_puts_none() {
     assert_eq!(manifest["tokenizer_identity"]["ids_after"], json!([]));
 }
 
-#[test]
-fn the_quickstart_goes_the_whole_way() {
-    let project = Project::new();
-    let ran = project.run("quickstart").with_code(0);
-    assert!(ran.stderr.contains("running: mashbill tokenize --recursive --tokenizer gpt2"), "{ran}");
-    let manifest = project.json("mashbill-quickstart/tokenized/manifest.json");
-    assert_eq!(manifest["files_processed"], 3);
-    let again = project.run("quickstart").with_code(0);
-    assert!(again.stderr.contains("3 finished splits unchanged"), "{again}");
-}
-
 /// A plan is made without the lock. What another run finishes in between must not be undone.
 #[test]
 fn a_plan_that_is_out_of_date_is_refused() {

@@ -16,30 +16,33 @@ use super::value::{Text, Value};
 
 type Result<T> = std::result::Result<T, Refused>;
 
-/// What a row became. The buffers are used again for the next one.
-#[derive(Debug, Default)]
-pub(crate) struct Rendered {
-    /// The text as it stands between the quotes of JSON.
-    pub(crate) text: Vec<u8>,
+/// What a row becomes. Both buffers are the caller's, who uses them again for the next one.
+#[derive(Debug)]
+pub(crate) struct Rendered<'o> {
+    /// Where the text goes, as it stands between the quotes of JSON, behind what is there.
+    text: &'o mut Vec<u8>,
     /// Characters of the text.
     pub(crate) chars: u64,
     /// Bytes of the text as UTF-8.
     pub(crate) bytes: u64,
-    /// The messages as a JSON array without its brackets; empty where there are none.
-    pub(crate) messages: Vec<u8>,
+    /// Where the messages go, as a JSON array without its brackets; nothing where there are none.
+    messages: &'o mut Vec<u8>,
     /// How many messages there are.
     pub(crate) turns: u64,
     blank: bool,
 }
 
-impl Rendered {
-    /// Renders `row` in the place of what was there.
-    pub(crate) fn render(&mut self, render: &Render, row: &Value<'_>) -> Result<()> {
-        self.text.clear();
-        self.messages.clear();
-        (self.chars, self.bytes, self.turns, self.blank) = (0, 0, 0, true);
-        self.by(render, row)?;
-        if self.blank { Err(Refused::new("empty_text", "there is no text in it")) } else { Ok(()) }
+impl<'o> Rendered<'o> {
+    /// Renders `row` behind what is in the buffers. Where it is refused, part of it may stand there.
+    pub(crate) fn of(
+        row: &Value<'_>,
+        render: &Render,
+        text: &'o mut Vec<u8>,
+        messages: &'o mut Vec<u8>,
+    ) -> Result<Self> {
+        let mut rendered = Self { text, messages, chars: 0, bytes: 0, turns: 0, blank: true };
+        rendered.by(render, row)?;
+        if rendered.blank { Err(Refused::new("empty_text", "there is no text in it")) } else { Ok(rendered) }
     }
 
     fn by(&mut self, render: &Render, row: &Value<'_>) -> Result<()> {
@@ -186,7 +189,7 @@ impl Rendered {
         self.messages.extend_from_slice(before.as_bytes());
         self.messages.extend_from_slice(role.name().as_bytes());
         self.messages.extend_from_slice(b"\", \"content\": \"");
-        text.write_escaped(&mut self.messages);
+        text.write_escaped(self.messages);
         self.messages.extend_from_slice(b"\"}");
         self.turns += 1;
     }
@@ -196,14 +199,14 @@ impl Rendered {
         self.chars += chars;
         self.bytes += bytes;
         self.blank = self.blank && text.is_blank();
-        text.write_escaped(&mut self.text);
+        text.write_escaped(self.text);
     }
 
     /// Words that are not the source's.
     fn literal(&mut self, text: &str) {
         self.chars += text.len() as u64;
         self.bytes += text.len() as u64;
-        super::value::write_escaped(text, &mut self.text);
+        super::value::write_escaped(text, self.text);
     }
 }
 

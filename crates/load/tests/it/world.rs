@@ -179,6 +179,7 @@ fn write_split(
         tokens: tokens as u64,
         identity: Checksum(u128::from(seed) + 1),
         source: Source { file: input, bytes: 1, checksum: Checksum(0) },
+        license: None,
         ledger: Ledger { text_tokens: tokens as u64, ..Ledger::default() },
         shard_files,
         documents,

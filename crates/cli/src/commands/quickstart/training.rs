@@ -1,4 +1,4 @@
-//! The quickstart's second step: a small model learns the records, on a CPU, in minutes.
+//! The quickstart's last step: a small model learns the records, on a CPU, in minutes.
 //!
 //! What it reaches is held against the entropy of the tokens' frequencies, since a loss alone says nothing to
 //! somebody who sees his first one: a model under it has learned more than which tokens are common.

@@ -1,0 +1,87 @@
+//! The quickstart's first step: a real download from a stand-in of the Hub.
+//!
+//! The stand-in is the one that the tests let fail in every way. Here it serves what ships with the command, on
+//! the loopback address, until the step ends; the download is the same as from the Hub, redirects, hashes and
+//! lock included. Nothing of the user's environment that is for the Hub is used: no token goes to the stand-in,
+//! and switching the network off does not concern it.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use mashbill_format::atomic;
+use mashbill_hub::{Proxies, Settings};
+use mashbill_stand_in::{Content, Kind, Repo, Site, StandIn};
+
+use crate::args::Command;
+use crate::commands;
+use crate::exit::Exit;
+use crate::hints::Usage;
+use crate::printer::{Printer, counted};
+
+/// The datasets that are not in mashbill's own catalogue.
+const CATALOG: &str = include_str!("../../../data/catalog.toml");
+
+/// The files of a repository by their paths.
+type Files = &'static [(&'static str, &'static [u8])];
+
+macro_rules! files_of {
+    ($repo:literal: $($path:literal),+) => {
+        ($repo, &[$(($path, include_bytes!(concat!("../../../data/hub/", $repo, "/", $path)).as_slice())),+])
+    };
+}
+
+/// What ships with the command, with the licenses it came under: see `data/README.md`.
+const REPOS: [(&str, Files); 3] = [
+    files_of!("openai/gsm8k": "LICENSE", "main/train-00000-of-00001.parquet"),
+    files_of!("openai/human-eval": "LICENSE", "data/HumanEval.jsonl.gz"),
+    files_of!("google-research-datasets/natural-questions": "LICENSE", "nq_open/NQ-open.dev.jsonl"),
+];
+
+/// How long an answer from this machine may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Downloads what ships with the command to `data`. The catalogue goes to `output`, where it can be looked at.
+pub(super) fn download(output: &Path, data: &str, printer: &Printer) -> Result<Exit> {
+    let catalog = output.join("catalog.toml");
+    write_catalog(&catalog, output)?;
+    let stand_in = StandIn::start(Site::default()).context("serve a stand-in of the Hub on 127.0.0.1")?;
+    for (id, files) in REPOS {
+        let mut repo = Repo::new(Kind::Dataset, id);
+        for &(path, bytes) in files {
+            repo.put("main", path, Content::from(bytes));
+        }
+        stand_in.put(repo);
+    }
+    let settings = Settings {
+        endpoint: stand_in.endpoint().parse().expect("an address"),
+        token: None,
+        cache: output.join("no-cache"),
+        offline: false,
+        proxies: Proxies::default(),
+        answer_timeout: PATIENCE,
+        stall_timeout: PATIENCE,
+    };
+    printer.line(format_args!("a stand-in of the Hub is at {}", stand_in.endpoint()));
+    let datasets = ["--dataset", "gsm8k", "--dataset", "human_eval", "--dataset", "nq_open"];
+    let catalog = catalog.display().to_string();
+    let words = [["download"].as_slice(), &datasets, &["--catalog", &catalog, "--output", data]].concat();
+    let Command::Download(args) = super::spoken(&words, printer)? else {
+        unreachable!("it is spelled above")
+    };
+    let exit = commands::download::run_with(&args, settings, printer)?;
+    printer.line(format_args!("the stand-in answered {}", counted(stand_in.log().len() as u64, "request")));
+    Ok(exit)
+}
+
+/// Writes the catalogue, unless it is there already.
+fn write_catalog(path: &Path, output: &Path) -> Result<()> {
+    match fs::read(path) {
+        Ok(found) if found == CATALOG.as_bytes() => return Ok(()),
+        Ok(_) => return Err(Usage::NotOurFolder { path: path.to_owned() }.into()),
+        Err(_) => {}
+    }
+    atomic::create_folder(output)?;
+    Ok(atomic::replace(path, &output.join(".catalog.tmp"), CATALOG.as_bytes())?)
+}
