@@ -52,6 +52,16 @@ fn a_document_is_found_by_its_id_its_key_and_its_text() {
     error: the document `nobody` was not found in `out`
     hint: `mashbill inspect PATH --random` shows what there is
     ");
+    // What was found is shown, also where it stands far from the row's beginning.
+    check!(project.run("inspect out --find eight --tokens 4"), @r"
+    exit: 0
+    --- stdout
+    a, row 0 (shard_0000.parquet, row group 0, row 0)
+    … 11 tokens before (`--tokens 0` shows all)
+    ── document 62, id y: tokens 0 to 10 of 13
+     six| seven| eight| nine
+    … and 1 tokens more (`--tokens 0` shows all)
+    ");
     // Without a split all of them are looked through.
     let in_b = project.run("inspect out --find b --split b").with_code(0);
     assert!(in_b.stdout.starts_with("b, row 0 "), "{in_b}");
@@ -126,7 +136,7 @@ fn a_step_shows_its_documents_and_a_document_its_steps() {
     rank 0, row 0 of its batch: a, row 1
     ── a.jsonl, byte 62, id y: tokens 10 to 13
     rank 1, row 0 of its batch: b, row 0
-    ── b.jsonl, byte 0: tokens 0 to 2
+    ── b.jsonl, byte 0, id z: tokens 0 to 2
     ");
     check!(project.run("inspect out --doc y --until 4 --batch-size 1 --world-size 2 --seed 5"), @r"
     exit: 0

@@ -160,8 +160,15 @@ impl Looking<'_> {
         for number in 0..self.split.sequences {
             let Some((place, row)) = self.rows.row(number)? else { break };
             let ids: Vec<u32> = row.input_ids.iter().map(|&id| id as u32).collect();
-            if tokenizer.spell(&ids).concat().contains(text) {
-                return Ok(Some(vec![shown(self.name, number, &place, &row, Some(tokenizer))]));
+            let texts = tokenizer.spell(&ids);
+            if let Some(byte) = texts.concat().find(text) {
+                let mut end = 0;
+                let found = texts.iter().position(|text| {
+                    end += text.len();
+                    end > byte
+                });
+                let shown = shown(self.name, number, &place, &row, Some(tokenizer));
+                return Ok(Some(vec![Shown { found, ..shown }]));
             }
         }
         Ok(None)
@@ -197,6 +204,7 @@ fn shown(split: &str, number: u64, place: &RowPlace, row: &Row<'_>, tokenizer: O
         row_in_shard: place.row,
         pieces,
         padding,
+        found: None,
     }
 }
 

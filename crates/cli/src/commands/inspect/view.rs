@@ -24,6 +24,9 @@ pub(super) struct Shown {
     pub(super) row_in_shard: u64,
     pub(super) pieces: Vec<ShownPiece>,
     pub(super) padding: usize,
+    /// The position at which the text stands that was looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) found: Option<usize>,
 }
 
 /// The part of a document in a row.
@@ -47,7 +50,7 @@ pub(super) struct ShownToken {
     pub(super) label: i32,
 }
 
-/// Writes rows to stdout; `most` tokens of them, all where it is 0.
+/// Writes rows to stdout; `most` tokens of them, all where it is 0. What was found stands in their middle.
 pub(super) fn write(rows: &[Shown], most: usize) -> Result<()> {
     let mut out = anstream::stdout().lock();
     let colored = !matches!(anstream::AutoStream::choice(&std::io::stdout()), anstream::ColorChoice::Never);
@@ -55,12 +58,26 @@ pub(super) fn write(rows: &[Shown], most: usize) -> Result<()> {
     for row in rows {
         let Shown { split, row: number, shard, row_group, row_in_shard, padding, .. } = row;
         writeln!(out, "{split}, row {number} ({shard}, row group {row_group}, row {row_in_shard})")?;
-        for piece in &row.pieces {
+        let mut before = row.found.map_or(0, |at| at.saturating_sub(left / 2));
+        if before > 0 {
+            writeln!(out, "… {before} tokens before (`--tokens 0` shows all)")?;
+        }
+        for (index, piece) in row.pieces.iter().enumerate() {
+            let passed = before.min(piece.tokens.len());
+            before -= passed;
+            if passed == piece.tokens.len() {
+                continue;
+            }
+            if left == 0 {
+                let hidden = row.pieces.len() - index;
+                writeln!(out, "… and {} more in this row (`--tokens 0` shows all)", documents(hidden))?;
+                break;
+            }
             writeln!(out, "{BORDER}{}{BORDER:#}", border(piece))?;
-            let shown = piece.tokens.len().min(left);
+            let shown = (piece.tokens.len() - passed).min(left);
             left -= shown;
-            writeln!(out, "{}", line(&piece.tokens[..shown], colored))?;
-            let hidden = piece.tokens.len() - shown;
+            writeln!(out, "{}", line(&piece.tokens[passed..passed + shown], colored))?;
+            let hidden = piece.tokens.len() - passed - shown;
             if hidden > 0 {
                 writeln!(out, "… and {hidden} tokens more (`--tokens 0` shows all)")?;
             }
@@ -70,6 +87,10 @@ pub(super) fn write(rows: &[Shown], most: usize) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn documents(count: usize) -> String {
+    if count == 1 { "1 document".into() } else { format!("{count} documents") }
 }
 
 fn border(piece: &ShownPiece) -> String {
