@@ -32,7 +32,6 @@ mod atoms;
 mod pages;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use unicode_normalization_alignments::UnicodeNormalization;
 
@@ -147,37 +146,35 @@ impl Engine {
     }
 
     /// The bytes that each token stands for, by id, which may be a part of a character; `None` for an id that no
-    /// text gives. Made in some hundredths of a second, to be kept by whoever spells many.
+    /// text gives. Made in a hundredth of a second, to be kept by whoever spells many.
     pub fn spellings(&self) -> Vec<Option<Vec<u8>>> {
-        let mut known: HashMap<u32, Vec<u8>> = HashMap::new();
+        let added = || self.added.tokens().iter().chain(self.added_normalized.tokens());
+        let size = added().map(|token| token.id as usize + 1).fold(self.merges.lens().len(), usize::max);
+        let mut spellings: Vec<Option<Vec<u8>>> = vec![None; size];
         for (word, id) in self.vocabulary.words() {
-            known.insert(id, word);
+            spellings[id as usize] = Some(word);
         }
         for byte in 0..=255 {
-            known.insert(self.merges.byte(byte), vec![byte]);
+            spellings[self.merges.byte(byte) as usize] = Some(vec![byte]);
         }
         // Mostly the halves of a merge come before it; where they do not, another round finds them.
         let mut merges = self.merges.list();
         loop {
+            merges.retain(|merge| spellings[merge.merged as usize].is_none());
             let before = merges.len();
             merges.retain(|merge| {
-                let (Some(left), Some(right)) = (known.get(&merge.left), known.get(&merge.right)) else {
-                    return true;
-                };
-                let bytes = [left.as_slice(), right].concat();
-                known.entry(merge.merged).or_insert(bytes);
+                let halves = (&spellings[merge.left as usize], &spellings[merge.right as usize]);
+                let (Some(left), Some(right)) = halves else { return true };
+                spellings[merge.merged as usize] = Some([left.as_slice(), right].concat());
                 false
             });
             if merges.len() == before {
                 break;
             }
         }
-        for token in self.added.tokens().iter().chain(self.added_normalized.tokens()) {
-            known.insert(token.id, token.content.clone());
+        for token in added() {
+            spellings[token.id as usize] = Some(token.content.clone());
         }
-        let size = known.keys().max().map_or(0, |&id| id as usize + 1);
-        let mut spellings = vec![None; size];
-        known.into_iter().for_each(|(id, bytes)| spellings[id as usize] = Some(bytes));
         spellings
     }
 
