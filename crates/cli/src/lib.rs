@@ -4,7 +4,6 @@
 //! data, stderr is talk. Each command is one file in `commands`, which turns its
 //! arguments into a stage's options and the stage's events into text.
 
-mod allocator;
 mod args;
 mod commands;
 mod environment;
@@ -26,7 +25,6 @@ use printer::Printer;
 /// Runs the command that `arguments`, the program's name first, ask for, and gives its exit code.
 /// `interpreter` is the Python that the command came with, if it came with one.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, interpreter: Option<&Path>) -> u8 {
-    allocator::keep_freed_memory();
     let args = match Args::try_parse_from(arguments) {
         Ok(args) => args,
         Err(error) => {

@@ -37,7 +37,6 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("indicatif", &["mashbill-cli"], "libraries are silent"),
     ("ctrlc", &["mashbill-cli"], "signals belong to the program"),
     ("mimalloc", &["mashbill-cli", "mashbill-python"], "the allocator belongs to the program"),
-    ("libmimalloc-sys", &["mashbill-cli"], "the allocator belongs to the program"),
     ("tokenizers", &["mashbill-tokenize"], "others deal in ids"),
     ("fastokens", &["mashbill-tokenize"], "others deal in ids"),
     ("tiktoken-rs", &["mashbill-tokenize"], "others deal in ids"),
