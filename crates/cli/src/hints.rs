@@ -156,11 +156,11 @@ pub(crate) fn remedy_hint(remedy: &Remedy, path: &Path) -> String {
         Remedy::CorrectLine => {
             "correct or remove the line; `mashbill tokenize` sets lines aside that are no records".into()
         }
-        Remedy::DownloadAgain { dataset, stats } if stats.is_empty() => {
+        Remedy::DownloadAgain { dataset, records } if records.is_empty() => {
             format!("mashbill download --output {} --dataset {dataset}", data_folder(path).display())
         }
-        Remedy::DownloadAgain { dataset, stats } => format!(
-            "rm {folder}/{stats}; then `mashbill download --output {} --dataset {dataset}` makes it again",
+        Remedy::DownloadAgain { dataset, records } => format!(
+            "rm {folder}/{records}; then `mashbill download --output {} --dataset {dataset}` makes it again",
             data_folder(path).display()
         ),
         Remedy::FetchAgain { dataset, file } => {

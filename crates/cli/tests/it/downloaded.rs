@@ -252,10 +252,10 @@ fn the_command_says_what_to_type_and_that_mends_it() {
     error: curriculum.lock: it names squad, of which there are no records (missing)
     error: math_reasoning/gsm8k.jsonl: its bytes are not those that were written (checksum)
     hint: mashbill download --output data --dataset squad
-    hint: rm data/math_reasoning/gsm8k.stats.json; then `mashbill download --output data --dataset gsm8k` makes it again
+    hint: rm data/math_reasoning/gsm8k.jsonl; then `mashbill download --output data --dataset gsm8k` makes it again
     data is damaged: 2 errors (1 file, 3 lines, 3 records, 2.5 kB
     ");
-    fs::remove_file(project.path(&format!("data/{STATS}"))).expect("it is there");
+    fs::remove_file(project.path(&format!("data/{RECORDS}"))).expect("it is there");
     download(&project, &hub, "--dataset gsm8k").with_code(0);
     download(&project, &hub, "--dataset squad").with_code(0);
     project.run("verify data --quiet").with_code(0);

@@ -69,7 +69,8 @@ pub(super) fn claims(root: &Path, files: &[PathBuf], findings: &Findings) -> Res
                 continue;
             }
             let place = Place::file(name_below(&folder.join(&name), root));
-            let remedy = Remedy::DownloadAgain { dataset: dataset.into(), stats: place.file.clone() };
+            let records_name = records.map(|records| name_below(records, root)).unwrap_or_default();
+            let remedy = Remedy::DownloadAgain { dataset: dataset.into(), records: records_name };
             let pin = lock.and_then(|lock| lock.datasets.get(dataset));
             match DatasetStats::read(&folder.join(&name)) {
                 Ok(Some(stats)) => {
@@ -155,17 +156,17 @@ impl Locks {
                         .is_some_and(|category| parent(category) == *folder && is_of(file, category, dataset))
                 };
                 let records = files.iter().find(is_here);
-                let stats = |file: &PathBuf| file.with_file_name(format!("{dataset}{DATASET_STATS_SUFFIX}"));
-                let remedy = |stats: String| Remedy::DownloadAgain { dataset: dataset.clone(), stats };
+                let remedy = |records: String| Remedy::DownloadAgain { dataset: dataset.clone(), records };
                 if data.checkpoint(dataset).is_file() {
                     let detail = format!("the download of {dataset} is under way, or was interrupted");
                     let place = Place::file(name_below(&data.making(dataset), root));
                     findings.warning(Kind::Unfinished, place, remedy(String::new()), detail);
-                } else if let Some(stats) = records.map(stats) {
+                } else if let Some(records) = records {
+                    let stats = records.with_file_name(format!("{dataset}{DATASET_STATS_SUFFIX}"));
                     if !stats.is_file() {
                         let place = Place::file(name_below(&stats, root));
                         let detail = "it is not there, so nothing says what the records beside it should be";
-                        findings.error(Kind::Missing, place.clone(), remedy(place.file), detail);
+                        findings.error(Kind::Missing, place, remedy(name_below(records, root)), detail);
                     }
                 } else if !has_stats(folder, dataset) {
                     let place = Place::file(name_below(&folder.join(LOCK), root));

@@ -219,8 +219,9 @@ pub enum Remedy {
     DownloadAgain {
         /// The dataset.
         dataset: String,
-        /// Its statistics, relative to the folder that was checked, which have to go first; empty where there are none.
-        stats: String,
+        /// The file of its records, relative to the folder that was checked, which has to go first: a download replaces
+        /// no file that it cannot tell from a user's own. Empty where there is none.
+        records: String,
     },
     /// Remove the fetched file, and download the dataset again.
     FetchAgain {
