@@ -22,7 +22,7 @@ use serde::Serialize;
 use crate::convert::{Conversion, files_done, render_name};
 use crate::error::{Error, Result};
 use crate::pin::remote;
-use crate::plan::{DatasetPlan, FILES_AHEAD, Plan, is_of_one_dataset};
+use crate::plan::{FILES_AHEAD, Plan, is_of_one_dataset};
 
 /// Threads that fetch files; large files have more connections of their own.
 const FETCHERS: usize = 4;
@@ -88,11 +88,18 @@ pub fn run(
     let data = Data::new(&plan.options.output);
     plan.check()?;
     let mut report = Report { made: Vec::new(), failed: Vec::new(), seconds: 0.0 };
-    if plan.datasets.is_empty() && !plan.lock_is_new {
+    let nothing_to_do = plan.datasets.is_empty() && !plan.lock_is_new;
+    if nothing_to_do && !data.state().exists() {
         return Ok(report);
     }
     atomic::create_folder(&data.state())?;
-    let _held = FolderLock::take(&data.lock(), host)?;
+    let _held = match FolderLock::take(&data.lock(), host) {
+        Err(mashbill_format::Error::InUse { .. }) if nothing_to_do => return Ok(report),
+        taken => taken?,
+    };
+    for name in &plan.kept {
+        clean_after_kill(plan, name, &data)?;
+    }
     if plan.lock_is_new {
         plan.lock.write(&data.pins(), &data.temporary())?;
     }
@@ -197,17 +204,28 @@ fn make(
         complete: true,
     };
     stats.write(&data.stats(&dataset.category, &dataset.name), &data.temporary())?;
-    clean(plan, planned, data)?;
+    clean(plan, &planned.name, data)?;
     Ok(stats)
 }
 
-/// Removes what a finished dataset does not need any more.
-fn clean(plan: &Plan, planned: &DatasetPlan, data: &Data) -> Result<()> {
+/// Removes what a finished dataset does not need any more; its checkpoint goes last.
+fn clean(plan: &Plan, name: &str, data: &Data) -> Result<()> {
     if plan.options.keep_raw {
-        drop(fs::remove_file(data.checkpoint(&planned.name)));
+        drop(fs::remove_file(data.checkpoint(name)));
     } else {
-        atomic::remove_folder(&data.making(&planned.name))?;
+        atomic::remove_folder(&data.raw(name))?;
+        atomic::remove_folder(&data.making(name))?;
     }
+    Ok(())
+}
+
+/// Does for a dataset that is there what a run that was killed right after finishing it had still to do.
+fn clean_after_kill(plan: &Plan, name: &str, data: &Data) -> Result<()> {
+    if data.checkpoint(name).exists() {
+        clean(plan, name, data)?;
+    }
+    // With raw files that were to be kept it is not empty, and stays.
+    drop(fs::remove_dir(data.making(name)));
     Ok(())
 }
 

@@ -320,6 +320,24 @@ fn a_download_that_is_killed_again_and_again_gives_the_same_bytes() {
     assert!(sent_in_all <= series * size + kills * LOST_BYTES, "{sent_in_all} of {series} times {size}");
 }
 
+/// Between a dataset's statistics and the removal of what it was made with: the next run has nothing else to do.
+#[test]
+fn what_a_kill_after_the_last_record_leaves_behind_goes() {
+    let project = Project::with(&[("own.toml", CATALOG)]);
+    let (hub, _) = hub();
+    finish(&project, &hub, "out");
+    let expected = promised(&project.path("out"));
+    project.write("out/.mashbill/download/rows/checkpoint.json", "{}");
+    project.write("out/.mashbill/download/rows/raw/rows.jsonl", "");
+    project.write("out/.mashbill/lock", "1 elsewhere\n");
+    finish(&project, &hub, "out");
+    assert!(
+        promised(&project.path("out")) == expected,
+        "{}",
+        differences(&expected, &promised(&project.path("out")))
+    );
+}
+
 fn differences(expected: &BTreeMap<String, Vec<u8>>, found: &BTreeMap<String, Vec<u8>>) -> String {
     let names: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
     let differ = names.into_iter().filter(|name| expected.get(*name) != found.get(*name));
