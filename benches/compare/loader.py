@@ -27,7 +27,6 @@ import report
 import systems
 
 PEERS = Path(__file__).resolve().parent / "peers"
-RECORDS = systems.REPOSITORY / "crates" / "cli" / "data"
 ROW_LENGTH = 1024
 BATCH = 32
 # Each peer: its environment, mashbill's batches that it is compared with, what it does, and the ratio that is wanted.
@@ -123,13 +122,18 @@ def install(wheel: Path, python: Path) -> None:
 
 def prepare(folder: Path, python: Path, rows: int, peers: list[str]) -> None:
     """Makes about so many rows of real records, and the same in many shards, and gives each peer its format."""
-    records = [line for path in sorted(RECORDS.glob("*.jsonl")) for line in path.read_text("utf-8").splitlines(True)]
+    mashbill = str(python.parent / "mashbill")
+    env = environment(folder) | {"XDG_CACHE_HOME": str(folder / "home")}
+    # The records that ship with mashbill.
+    made = folder / "quickstart"
+    subprocess.run([mashbill, "quickstart", "--quiet", "--output", str(made)], check=True, env=env)
+    files = sorted((made / "data").glob("*/*.jsonl"))
+    records = [line for path in files for line in path.read_text("utf-8").splitlines(True)]
     draw = random.Random(1)
     # GPT-2 makes a token of about four bytes of these records.
     wanted = rows * ROW_LENGTH * 4
-    command = [str(python.parent / "mashbill"), "tokenize", "--quiet", "--tokenizer", "gpt2"]
-    command += ["--max-seq-length", str(ROW_LENGTH), "--shard-size"]
-    env = environment(folder) | {"XDG_CACHE_HOME": str(folder / "home")}
+    command = [mashbill, "tokenize", "--quiet", "--tokenizer", "gpt2", "--max-seq-length", str(ROW_LENGTH)]
+    command += ["--shard-size"]
     # A shard has a row group at least: many splits make many shards.
     for name, splits, gigabytes in (("tokenized", 4, 1), ("many_shards", 50, 0.0001)):
         source = folder / "records" / name

@@ -23,6 +23,11 @@ pub(crate) fn cache_folder() -> Option<PathBuf> {
     Some(cache.join("mashbill"))
 }
 
+/// Whether the environment has such a variable.
+pub(crate) fn has(variable: &str) -> bool {
+    std::env::var_os(variable).is_some()
+}
+
 /// Finds the tokenizer that is called `name`: an embedded one, a file or folder, or a repository of the Hub.
 pub(crate) fn find_tokenizer(name: &str, printer: &Printer) -> Result<TokenizerFiles> {
     if let Some(files) = tokenizer::embedded(name) {

@@ -18,7 +18,7 @@ def quickstart(folder: Path, environment: dict[str, str]) -> subprocess.Complete
     if not FULL:
         # Where there is a configuration already, that one is used.
         folder.mkdir(parents=True, exist_ok=True)
-        text = TEMPLATE.read_text().replace("FOLDER", str(folder)).replace("steps: 300", "steps: 2")
+        text = TEMPLATE.read_text().replace("FOLDER", str(folder)).replace("steps: 450", "steps: 2")
         (folder / "train.yaml").write_text(text)
     command = [COMMAND, "quickstart", "--train", "--output", folder]
     return subprocess.run(command, capture_output=True, text=True, timeout=900, check=False, env=environment)
@@ -34,7 +34,7 @@ def test_the_quickstart_trains_and_the_checkpoint_generates(tmp_path: Path) -> N
     assert fell is not None, ran.stderr
     assert float(fell[1]) > 10.0
     losses = [json.loads(line)["loss"] for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
-    assert len(losses) == (300 if FULL else 2)
+    assert len(losses) == (450 if FULL else 2)
     if FULL:
         print(ran.stderr)
         assert float(fell[2]) < entropy - 0.7

@@ -14,6 +14,7 @@ use mashbill_format::manifest::Manifest;
 use mashbill_format::shard::ShardReader;
 use serde::Deserialize;
 
+use crate::commands::train::trainer;
 use crate::exit::Exit;
 use crate::interrupt;
 use crate::printer::Printer;
@@ -45,8 +46,8 @@ pub(super) fn run(folder: &Path, python: &Path, printer: &Printer) -> Result<Exi
     printer.line(format_args!("running: mashbill train --config {}", config.display()));
     // Ctrl-C meets both: the training saves and ends, and this waits for it.
     interrupt::flag(printer)?;
-    let mut training = Command::new(python);
-    training.args(["-m", "mashbill.train"]).args(printer.is_quiet().then_some("--quiet"));
+    let mut training = trainer(python);
+    training.args(printer.is_quiet().then_some("--quiet"));
     let ended = training.arg("--config").arg(&config).stdout(Stdio::null()).status();
     let ended = ended.with_context(|| format!("start `{}`", python.display()))?;
     if !ended.success() {
