@@ -4,7 +4,7 @@
 //! stage therefore goes through all words of the batch that are left and has the memory fetched
 //! that the next stage will read, so that the waiting of many words overlaps:
 //!
-//! 1. all words: make keys;
+//! 1. all words: cut long ones into parts, and make keys of the parts;
 //! 2. look up the vocabulary: nine of ten words are done;
 //! 3. look up the cache: most others are done;
 //! 4. merge the rest, side by side;
@@ -19,47 +19,66 @@ use crate::words::{self, Key, SHORT_MAX};
 /// Most tokens of a word that are kept in its place.
 const FEW: usize = SHORT_TOKENS;
 
-/// Working memory of a batch. Arrays have an element for each word.
+/// Shortest word, in bytes, that is cut: shorter ones are mostly known as they are.
+const CUT_MIN: usize = 12;
+
+/// Working memory of a batch. Arrays but the first have an element for each part.
 #[derive(Debug)]
 pub(crate) struct Batch {
     /// Where words end in the text; each begins where the last ends.
-    pub(crate) ends: [usize; BATCH],
+    pub(crate) word_ends: [usize; BATCH],
+    /// Where parts end in the text, likewise: words, or what they are cut into.
+    ends: [usize; BATCH],
+    /// Whether a part is a word.
+    whole: [bool; BATCH],
     keys: [Key; BATCH],
     hashes: [u64; BATCH],
     tokens: Tokens,
-    /// Short words that are not in the vocabulary.
+    /// Short parts that are not in the vocabulary.
     unknown: Vec<u8>,
-    /// Longer words.
+    /// Longer parts.
     long: Vec<u8>,
-    /// Words to merge.
+    /// Parts to merge, each different.
     new: Vec<u8>,
+    /// Parts that are the same as one of those, and which.
+    again: Vec<[u8; 2]>,
     work: Workspace,
 }
 
 // A place in a batch must fit a byte.
 const _: () = assert!(BATCH <= 256);
 
-/// The tokens of all words of a batch.
+/// The tokens of all parts of a batch.
 #[derive(Debug)]
 struct Tokens {
-    /// The tokens of words that have at most [`FEW`]; for others, where in `many` they begin and
+    /// The tokens of parts that have at most [`FEW`]; for others, where in `many` they begin and
     /// end.
     few: [[u32; FEW]; BATCH],
     /// How many tokens there are; 0 for those in `many`.
     counts: [u8; BATCH],
     many: Vec<u32>,
+    /// Where tokens are put in line.
+    line: [u32; FEW * (BATCH + 1)],
 }
 
 impl Default for Batch {
     fn default() -> Self {
         Self {
+            word_ends: [0; BATCH],
             ends: [0; BATCH],
+            whole: [true; BATCH],
             keys: [[0; 2]; BATCH],
             hashes: [0; BATCH],
-            tokens: Tokens { few: [[0; FEW]; BATCH], counts: [0; BATCH], many: Vec::new() },
+            tokens: Tokens {
+                few: [[0; FEW]; BATCH],
+                counts: [0; BATCH],
+                many: Vec::new(),
+                line: [0; FEW * (BATCH + 1)],
+            },
             unknown: Vec::with_capacity(BATCH),
             long: Vec::with_capacity(BATCH),
             new: Vec::with_capacity(BATCH),
+            again: Vec::with_capacity(BATCH),
             work: Workspace::default(),
         }
     }
@@ -71,22 +90,43 @@ impl Batch {
         &mut self,
         engine: &Engine,
         text: &[u8],
-        start: usize,
+        mut start: usize,
         count: usize,
         out: &mut Vec<u32>,
     ) {
-        self.make_keys(engine, text, start, count);
-        self.look_up_vocabulary(engine, count);
-        self.look_up_cache(engine, text, start);
-        self.merge(engine, text, start);
-        self.tokens.append(count, out);
+        let (mut first, mut word_start) = (0, start);
+        while first < count {
+            let count = self.make_keys(engine, text, start, &mut first, &mut word_start, count);
+            self.look_up_vocabulary(engine, count);
+            self.look_up_cache(engine, text, start);
+            self.merge(engine, text, start);
+            self.tokens.append(count, out);
+            start = self.ends[count - 1];
+        }
     }
 
+    /// Takes words, cut where they are long, as parts until there is no more word or no more room, and returns
+    /// the count of the parts.
     #[inline(never)]
-    fn make_keys(&mut self, engine: &Engine, text: &[u8], mut start: usize, count: usize) {
+    fn make_keys(
+        &mut self,
+        engine: &Engine,
+        text: &[u8],
+        mut start: usize,
+        word: &mut usize,
+        word_start: &mut usize,
+        words: usize,
+    ) -> usize {
         self.long.clear();
-        for i in 0..count {
-            let end = self.ends[i];
+        let mut i = 0;
+        while *word < words && i < BATCH {
+            let word_end = self.word_ends[*word];
+            let mut end = word_end;
+            if end - *word_start >= CUT_MIN && (end - *word_start > SHORT_MAX || text[end - 1] >= 0x80) {
+                end = engine.cuts.end(&text[..word_end], start);
+            }
+            self.whole[i] = (start, end) == (*word_start, word_end);
+            self.ends[i] = end;
             if end - start <= SHORT_MAX {
                 self.keys[i] = words::key(text, start, end);
                 self.hashes[i] = words::hash(self.keys[i]);
@@ -98,8 +138,14 @@ impl Batch {
                     engine.cache.prefetch_long(&text[start..end]);
                 }
             }
+            i += 1;
             start = end;
+            if end == word_end {
+                *word += 1;
+                *word_start = end;
+            }
         }
+        i
     }
 
     #[inline(never)]
@@ -107,7 +153,7 @@ impl Batch {
         self.unknown.clear();
         for i in 0..count {
             let (key, hash) = (self.keys[i], self.hashes[i]);
-            if let Some(id) = engine.vocabulary.short(key, hash) {
+            if let Some(id) = engine.vocabulary.short(key, hash, self.whole[i]) {
                 self.tokens.few[i][0] = id;
                 self.tokens.counts[i] = 1;
             } else if key != [0; 2] {
@@ -120,6 +166,7 @@ impl Batch {
     #[inline(never)]
     fn look_up_cache(&mut self, engine: &Engine, text: &[u8], start: usize) {
         self.new.clear();
+        self.again.clear();
         self.tokens.many.clear();
         for &place in &self.unknown {
             let i = usize::from(place);
@@ -128,7 +175,11 @@ impl Batch {
                     self.tokens.few[i] = tokens;
                     self.tokens.counts[i] = cache::count(&tokens);
                 }
-                None => self.new.push(place),
+                // A new word often comes again at once.
+                None => match self.new.iter().find(|&&new| self.keys[usize::from(new)] == self.keys[i]) {
+                    Some(&new) => self.again.push([place, new]),
+                    None => self.new.push(place),
+                },
             }
         }
         for &place in &self.long {
@@ -137,7 +188,7 @@ impl Batch {
             let cached = if word.len() <= CACHED_MAX { engine.cache.long(word) } else { None };
             if let Some(tokens) = cached {
                 self.tokens.set(i, &tokens[..usize::from(cache::count(&tokens))]);
-            } else if let Some(id) = engine.vocabulary.long(word) {
+            } else if let Some(id) = engine.vocabulary.long(word, self.whole[i]) {
                 self.tokens.set(i, &[id]);
             } else if word.len() <= SIDE_BY_SIDE_MAX {
                 self.new.push(place);
@@ -161,6 +212,11 @@ impl Batch {
             tokens.set(i, found);
             engine.cache.insert(word(i), found);
         });
+        for &[place, new] in &self.again {
+            let (i, new) = (usize::from(place), usize::from(new));
+            self.tokens.few[i] = self.tokens.few[new];
+            self.tokens.counts[i] = self.tokens.counts[new];
+        }
     }
 }
 
@@ -189,17 +245,17 @@ impl Tokens {
 
     /// Appends the tokens of the first `count` words to `out`.
     #[inline(never)]
-    fn append(&self, count: usize, out: &mut Vec<u32>) {
+    fn append(&mut self, count: usize, out: &mut Vec<u32>) {
         // All four are written, and as many as are meant are kept: no branches.
-        let mut line = [0; FEW * (BATCH + 1)];
+        let Self { few, counts, many, line } = self;
         let mut len = 0;
-        for (few, &count) in self.few.iter().zip(&self.counts).take(count) {
+        for (few, &count) in few.iter().zip(&*counts).take(count) {
             line[len..len + FEW].copy_from_slice(few);
             len += usize::from(count);
             if count == 0 {
                 out.extend_from_slice(&line[..len]);
                 len = 0;
-                out.extend_from_slice(&self.many[few[0] as usize..few[1] as usize]);
+                out.extend_from_slice(&many[few[0] as usize..few[1] as usize]);
             }
         }
         out.extend_from_slice(&line[..len]);

@@ -19,9 +19,10 @@ use unicode_normalization_alignments::UnicodeNormalization;
 use crate::Error;
 use crate::added::AddedToken;
 use crate::atoms::Atoms;
+use crate::cuts::Cuts;
 use crate::merges::{IDS_MAX, MERGES_MAX, Merge, Merges, Workspace};
 use crate::pattern::Pattern;
-use crate::words::WordHasher;
+use crate::words::{Word, WordHasher};
 
 /// Everything that ids depend on.
 #[derive(Debug)]
@@ -36,7 +37,8 @@ pub(crate) struct Definition {
     /// The length in bytes of every id that occurs above, 0 for others.
     pub(crate) lens: Vec<u32>,
     /// Words that are one token, in order of id.
-    pub(crate) words: Vec<(Vec<u8>, u32)>,
+    pub(crate) words: Vec<Word>,
+    pub(crate) cuts: Cuts,
     /// Added tokens that are searched for before normalization.
     pub(crate) added: Vec<AddedToken>,
     /// Added tokens that are searched for after normalization, normalized themselves.
@@ -68,22 +70,23 @@ impl Definition {
         for (token, id) in &model.vocab {
             if let Some(word) = word_of(token).filter(|word| !word.is_empty()) {
                 lens[*id as usize] = word.len() as u32;
-                words.push((word, *id));
+                words.push(Word { bytes: word, id: *id, merges: false });
             }
         }
-        words.sort_unstable_by_key(|(_, id)| *id);
-        if !model.ignore_merges.unwrap_or(false) {
-            let list = &merges;
-            let merges = Merges::new(bytes, list, lens.clone());
-            let atoms = Atoms::new(&merges, list);
-            let (mut work, mut out) = (Workspace::default(), Vec::new());
-            words.retain(|(word, id)| {
-                out.clear();
-                merges.encode(&atoms, word, &mut work, &mut out);
-                out == [*id]
-            });
+        words.sort_unstable_by_key(|word| word.id);
+        let cuts = Cuts::new(words.iter().map(|word| &*word.bytes));
+        let engine = Merges::new(bytes, &merges, lens.clone());
+        let atoms = Atoms::new(&engine, &merges);
+        let (mut work, mut out) = (Workspace::default(), Vec::new());
+        for word in &mut words {
+            out.clear();
+            engine.encode(&atoms, &word.bytes, &mut work, &mut out);
+            word.merges = out == [word.id];
         }
-        Ok(Self { pattern, nfc, bytes, merges, lens, words, added, added_normalized })
+        if !model.ignore_merges.unwrap_or(false) {
+            words.retain(|word| word.merges);
+        }
+        Ok(Self { pattern, nfc, bytes, merges, lens, words, cuts, added, added_normalized })
     }
 }
 

@@ -9,8 +9,8 @@
 //!
 //! A text goes through these modules in order: `added` finds added tokens, `unicode` says
 //! whether the rest needs normalization, `blocks` (and `pattern` behind it) splits it into
-//! words, `batch` takes them many at a time, `words` knows the words that are tokens, `cache`
-//! remembers others, and `merges` encodes the words that are left.
+//! words, `batch` takes them many at a time, `cuts` divides long ones, `words` knows those that are
+//! tokens, `cache` remembers others, and `merges` encodes the words that are left.
 //!
 //! # Unsafe code
 //! What the standard library has no safe way to say is said in four functions, each with its
@@ -24,6 +24,7 @@ mod unicode;
 mod blocks;
 mod pattern;
 mod batch;
+mod cuts;
 mod words;
 mod cache;
 mod merges;
@@ -40,6 +41,7 @@ use crate::atoms::Atoms;
 use crate::batch::Batch;
 use crate::blocks::Splitter;
 use crate::cache::Cache;
+use crate::cuts::Cuts;
 use crate::definition::Definition;
 use crate::merges::Merges;
 use crate::pattern::Pattern;
@@ -47,7 +49,7 @@ use crate::words::Vocabulary;
 
 /// The version of the tables and of the ids that come of them: what was kept under another one is to
 /// be made again. It is raised with every change of either.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Why there is no engine.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +96,7 @@ pub struct Engine {
     added_normalized: AddedSet,
     vocabulary: Vocabulary,
     cache: Cache,
+    cuts: Cuts,
     merges: Merges,
     atoms: Atoms,
 }
@@ -140,6 +143,7 @@ impl Engine {
             merges: self.merges.list(),
             lens: self.merges.lens().to_vec(),
             words: self.vocabulary.words(),
+            cuts: self.cuts.clone(),
             added: self.added.tokens().to_vec(),
             added_normalized: self.added_normalized.tokens().to_vec(),
         })
@@ -151,8 +155,8 @@ impl Engine {
         let added = || self.added.tokens().iter().chain(self.added_normalized.tokens());
         let size = added().map(|token| token.id as usize + 1).fold(self.merges.lens().len(), usize::max);
         let mut spellings: Vec<Option<Vec<u8>>> = vec![None; size];
-        for (word, id) in self.vocabulary.words() {
-            spellings[id as usize] = Some(word);
+        for word in self.vocabulary.words() {
+            spellings[word.id as usize] = Some(word.bytes);
         }
         for byte in 0..=255 {
             spellings[self.merges.byte(byte) as usize] = Some(vec![byte]);
@@ -183,7 +187,8 @@ impl Engine {
         Self {
             pattern: definition.pattern,
             nfc: definition.nfc,
-            vocabulary: Vocabulary::new(definition.words.iter().map(|(word, id)| (&**word, *id))),
+            vocabulary: Vocabulary::new(&definition.words),
+            cuts: definition.cuts,
             atoms: Atoms::new(&merges, &definition.merges),
             cache: Cache::new(),
             merges,
@@ -219,12 +224,12 @@ impl Engine {
         let mut splitter = Splitter::new(self.pattern, text);
         let mut start = 0;
         loop {
-            let count = splitter.next_batch(&mut scratch.batch.ends);
+            let count = splitter.next_batch(&mut scratch.batch.word_ends);
             if count == 0 {
                 return;
             }
             scratch.batch.encode(self, text, start, count, out);
-            start = scratch.batch.ends[count - 1];
+            start = scratch.batch.word_ends[count - 1];
         }
     }
 }

@@ -495,6 +495,7 @@ fn spread(ids: &mut Vec<u32>, len: impl Fn(u32) -> usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cuts::Cuts;
 
     /// Straight from the definition.
     fn plain(merges: &[Merge], mut ids: Vec<u32>) -> Vec<u32> {
@@ -517,9 +518,8 @@ mod tests {
 
     /// Merges over the bytes of some letters in any order, so that some make pairs of lower rank
     /// and some join parts of characters.
-    fn vocabulary(state: &mut u64) -> (Vec<Merge>, Vec<u32>) {
-        let mut lens = vec![1; 256];
-        let mut texts: Vec<Vec<u32>> = (0..256).map(|byte| vec![byte]).collect();
+    fn vocabulary(state: &mut u64) -> (Vec<Merge>, Vec<Vec<u8>>) {
+        let mut texts: Vec<Vec<u8>> = (0..=255).map(|byte| vec![byte]).collect();
         let count = 2 + random(state) as usize % 4;
         let mut usable: Vec<u32> = LETTERS[..count].concat().bytes().map(u32::from).collect();
         usable.extend("éé".bytes().map(u32::from));
@@ -533,7 +533,6 @@ mod tests {
             }
             let merged = texts.iter().position(|t| *t == text).unwrap_or(texts.len()) as u32;
             if merged as usize == texts.len() {
-                lens.push(text.len() as u32);
                 texts.push(text);
                 usable.push(merged);
             }
@@ -544,14 +543,15 @@ mod tests {
                 merges.swap(i, random(state) as usize % (i + 1));
             }
         }
-        (merges, lens)
+        (merges, texts)
     }
 
     #[test]
     fn all_ways_of_merging_follow_the_definition() {
-        let (mut state, mut atoms_met) = (1, 0);
+        let (mut state, mut atoms_met, mut cuts_met) = (1, 0, 0);
         for _ in 0..4_000 {
-            let (list, lens) = vocabulary(&mut state);
+            let (list, texts) = vocabulary(&mut state);
+            let lens = texts.iter().map(|text| text.len() as u32).collect();
             let merges = Merges::new(std::array::from_fn(|byte| byte as u32), &list, lens);
             let atoms = Atoms::new(&merges, &list);
             atoms_met += usize::from(atoms.at("é".as_bytes(), 0).is_some());
@@ -585,6 +585,15 @@ mod tests {
             assert_eq!(seen, (1 << 30) - 1);
             merges.encode(&atoms, &word, &mut work, &mut out);
             assert_eq!(out, expected, "{:?}, {list:?}", String::from_utf8_lossy(&word));
+            let cuts = Cuts::new(texts.iter().map(|text| &**text));
+            let (mut start, mut parts) = (0, Vec::new());
+            while start < word.len() {
+                let end = cuts.end(&word, start);
+                merges.encode(&atoms, &word[start..end], &mut work, &mut parts);
+                cuts_met += usize::from(end < word.len());
+                start = end;
+            }
+            assert_eq!(parts, expected, "in parts, {:?}, {list:?}", String::from_utf8_lossy(&word));
             for way in 0..2 {
                 work.ids = word.iter().map(|&byte| u32::from(byte)).collect();
                 match way {
@@ -595,5 +604,6 @@ mod tests {
             }
         }
         assert!(atoms_met > 100, "{atoms_met}");
+        assert!(cuts_met > 100, "{cuts_met}");
     }
 }

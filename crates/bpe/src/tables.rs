@@ -13,7 +13,8 @@
 //! | 4 × 256 | token of each byte |
 //! | 4, 4 × n | count of ids; the length in bytes of each |
 //! | 4, 12 × n | count of merges; left, right and merged id of each |
-//! | list | words that are one token |
+//! | list | words that are one token; those that merging does not give have bit 31 in the id |
+//! | 4 × 6,144 | where words may be cut |
 //! | list, list | added tokens, before and after normalization; special ones have bit 31 in the id |
 //!
 //! A list is a count, then the lengths in bytes, the ids, and the bytes of all members in turn.
@@ -22,13 +23,16 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::Error;
 use crate::added::AddedToken;
+use crate::cuts::{self, Cuts};
 use crate::definition::Definition;
 use crate::merges::{IDS_MAX, MERGES_MAX, Merge};
 use crate::pattern::PATTERNS;
+use crate::words::Word;
 
 const MAGIC: [u8; 8] = [b'm', b'b', b'p', b'e', b't', b'a', b'b', crate::VERSION as u8];
 const HEADER_LEN: usize = 16;
 const SPECIAL: u32 = 1 << 31;
+const NOT_MERGED: u32 = 1 << 31;
 
 /// The file's content.
 pub(crate) fn write(definition: &Definition) -> Vec<u8> {
@@ -42,7 +46,9 @@ pub(crate) fn write(definition: &Definition) -> Vec<u8> {
     put(&mut out, definition.lens.iter().copied());
     put(&mut out, [definition.merges.len() as u32]);
     put(&mut out, definition.merges.iter().flat_map(|m| [m.left, m.right, m.merged]));
-    put_list(&mut out, definition.words.iter().map(|(word, id)| (&**word, *id)));
+    let member = |word: &'_ Word| word.id | if word.merges { 0 } else { NOT_MERGED };
+    put_list(&mut out, definition.words.iter().map(|word| (&*word.bytes, member(word))));
+    put(&mut out, definition.cuts.numbers().iter().copied());
     for added in [&definition.added, &definition.added_normalized] {
         let member = |t: &'_ AddedToken| t.id | if t.special { SPECIAL } else { 0 };
         put_list(&mut out, added.iter().map(|token| (&*token.content, member(token))));
@@ -89,7 +95,9 @@ fn read_body(from: &mut Reader<'_>) -> Option<Definition> {
         Some(Merge { left: numbers.next()?, right: numbers.next()?, merged: numbers.next()? })
     })
     .collect();
-    let words = from.list()?;
+    let word = |(bytes, id)| Word { bytes, id: id & !NOT_MERGED, merges: id & NOT_MERGED == 0 };
+    let words = from.list()?.into_iter().map(word).collect();
+    let cuts = Cuts::from_numbers(from.numbers(cuts::NUMBERS)?)?;
     let mut added = || {
         let token = |(content, id)| AddedToken { content, id: id & !SPECIAL, special: id & SPECIAL != 0 };
         Some(from.list()?.into_iter().map(token).collect())
@@ -102,6 +110,7 @@ fn read_body(from: &mut Reader<'_>) -> Option<Definition> {
         merges,
         lens,
         words,
+        cuts,
         added,
         added_normalized,
     })
@@ -119,7 +128,7 @@ fn is_sound(definition: &Definition) -> bool {
         && merges.len() < MERGES_MAX
         && definition.bytes.iter().all(|&id| len(id) == 1)
         && merges.iter().all(adds_up)
-        && definition.words.iter().all(|(word, _)| !word.is_empty())
+        && definition.words.iter().all(|word| !word.bytes.is_empty())
         && definition.added.iter().chain(&definition.added_normalized).all(|t| !t.content.is_empty())
 }
 
@@ -136,7 +145,7 @@ impl<'a> Reader<'a> {
         self.numbers(1)?.next()
     }
 
-    fn numbers(&mut self, count: usize) -> Option<impl Iterator<Item = u32> + use<'a>> {
+    fn numbers(&mut self, count: usize) -> Option<impl ExactSizeIterator<Item = u32> + use<'a>> {
         let (numbers, _) = self.take(count.checked_mul(4)?)?.as_chunks();
         Some(numbers.iter().map(|&bytes| u32::from_le_bytes(bytes)))
     }

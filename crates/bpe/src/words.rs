@@ -57,11 +57,20 @@ pub(crate) fn fold(a: u64, b: u64) -> u64 {
     product as u64 ^ (product >> 64) as u64
 }
 
+/// A word that is one token.
+#[derive(Debug)]
+pub(crate) struct Word {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) id: u32,
+    /// Whether merging gives the token, too. What is a part of a word is a token only then.
+    pub(crate) merges: bool,
+}
+
 /// The words that are one token.
 #[derive(Debug)]
 pub(crate) struct Vocabulary {
     slots: Table<Slot>,
-    long: HashMap<Box<[u8]>, u32, BuildHasherDefault<WordHasher>>,
+    long: HashMap<Box<[u8]>, (u32, bool), BuildHasherDefault<WordHasher>>,
     long_max: usize,
 }
 
@@ -71,45 +80,47 @@ pub(crate) struct Vocabulary {
 struct Slot {
     key: Key,
     id: u32,
+    merges: bool,
 }
 
 impl Slot {
-    fn word(&self) -> Vec<u8> {
+    fn word(&self) -> Word {
         let bytes = self.key.map(u64::to_le_bytes);
         let bytes = bytes.as_flattened();
-        bytes[..usize::from(bytes[SHORT_MAX])].to_vec()
+        let bytes = bytes[..usize::from(bytes[SHORT_MAX])].to_vec();
+        Word { bytes, id: self.id, merges: self.merges }
     }
 }
 
 impl Vocabulary {
     /// `words` must be different from one another and not empty. Those that come first are found
     /// fastest.
-    pub(crate) fn new<'a>(words: impl ExactSizeIterator<Item = (&'a [u8], u32)>) -> Self {
+    pub(crate) fn new(words: &[Word]) -> Self {
         // At three fifths full, most words are found where they belong.
         let size = words.len() * 5 / 3 + 2;
-        let mut slots = Table::new(Slot { key: [0; 2], id: NONE }, size);
-        let mut long = HashMap::<Box<[u8]>, u32, _>::default();
-        for (word, id) in words {
-            if word.len() > SHORT_MAX {
-                long.insert(word.into(), id);
+        let mut slots = Table::new(Slot { key: [0; 2], id: NONE, merges: false }, size);
+        let mut long = HashMap::<Box<[u8]>, _, _>::default();
+        for &Word { ref bytes, id, merges } in words {
+            if bytes.len() > SHORT_MAX {
+                long.insert(bytes.as_slice().into(), (id, merges));
                 continue;
             }
-            let key = key(word, 0, word.len());
+            let key = key(bytes, 0, bytes.len());
             let mut slot = home(hash(key), size);
             while slots[slot].key != [0; 2] {
                 slot = if slot + 1 == size { 0 } else { slot + 1 };
             }
-            slots[slot] = Slot { key, id };
+            slots[slot] = Slot { key, id, merges };
         }
         let long_max = long.keys().map(|word| word.len()).max().unwrap_or(0);
         Self { slots, long, long_max }
     }
 
     /// All words in order of id.
-    pub(crate) fn words(&self) -> Vec<(Vec<u8>, u32)> {
-        let long = self.long.iter().map(|(word, &id)| (word.to_vec(), id));
-        let mut words: Vec<_> = self.taken().map(|slot| (slot.word(), slot.id)).chain(long).collect();
-        words.sort_unstable_by_key(|(_, id)| *id);
+    pub(crate) fn words(&self) -> Vec<Word> {
+        let long = self.long.iter().map(|(word, &(id, merges))| Word { bytes: word.to_vec(), id, merges });
+        let mut words: Vec<_> = self.taken().map(Slot::word).chain(long).collect();
+        words.sort_unstable_by_key(|word| word.id);
         words
     }
 
@@ -117,9 +128,9 @@ impl Vocabulary {
         self.slots.iter().filter(|slot| slot.key != [0; 2])
     }
 
-    /// The token that a short word is.
+    /// The token that a short word, or a part of a word, is.
     #[inline(always)]
-    pub(crate) fn short(&self, key: Key, hash: u64) -> Option<u32> {
+    pub(crate) fn short(&self, key: Key, hash: u64, whole: bool) -> Option<u32> {
         let slots = &*self.slots;
         let mut at = home(hash, slots.len());
         loop {
@@ -128,7 +139,7 @@ impl Vocabulary {
                 return None;
             }
             if slot.key == key {
-                return Some(slot.id);
+                return (whole | slot.merges).then_some(slot.id);
             }
             at = if at + 1 == slots.len() { 0 } else { at + 1 };
         }
@@ -141,12 +152,13 @@ impl Vocabulary {
         prefetch(&slots[home(hash, slots.len())]);
     }
 
-    /// The token that a word of more than [`SHORT_MAX`] bytes is.
-    pub(crate) fn long(&self, word: &[u8]) -> Option<u32> {
+    /// The token that a word, or a part of a word, of more than [`SHORT_MAX`] bytes is.
+    pub(crate) fn long(&self, word: &[u8], whole: bool) -> Option<u32> {
         if word.len() > self.long_max {
             return None;
         }
-        self.long.get(word).copied()
+        let (id, merges) = *self.long.get(word)?;
+        (whole | merges).then_some(id)
     }
 }
 

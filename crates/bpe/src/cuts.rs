@@ -1,0 +1,122 @@
+//! Where a word may be cut into parts that are encoded on their own.
+//!
+//! A merge makes a token of two neighbors. Where no token has two characters side by side, no merge ever
+//! crosses the border between them, and what merging makes of the whole is what it makes of both sides,
+//! one after the other. Scripts that write no spaces have words as long as sentences, each of which is met
+//! once; their parts are met again and again, and most of them are tokens. Borders inside ASCII are not
+//! looked at: tokens have nearly all pairs of letters.
+
+use crate::pages::Table;
+
+/// Bits of the hash of two characters. Llama 3 has 11,700 such pairs, so one in eleven others is taken for one.
+const PAIR_BITS: u32 = 17;
+/// Numbers in a table file.
+pub(crate) const NUMBERS: usize = (1 << PAIR_BITS) / 32 + (1 << 16) / 32;
+
+/// See the [module](self).
+#[derive(Clone, Debug)]
+pub(crate) struct Cuts {
+    /// A bit for each value of the hash of two characters, whether they stand side by side in a token, then a
+    /// bit for each two bytes, whether a token has them at a border of characters of which it has one in part.
+    bits: Table<u32>,
+}
+
+impl Cuts {
+    /// `tokens` are all that merging may give.
+    pub(crate) fn new<'a>(tokens: impl Iterator<Item = &'a [u8]>) -> Self {
+        let mut bits = Table::new(0, NUMBERS);
+        for token in tokens.filter(|token| !token.is_ascii()) {
+            for border in (1..token.len()).filter(|&at| !is_continued(token[at])) {
+                let (before, after) = token.split_at(border);
+                let start = before.iter().rposition(|&byte| !is_continued(byte));
+                let left = start.map(|start| &before[start..]).filter(|left| left.len() == len(left[0]));
+                let right = after.get(..len(after[0])).filter(|c| c[1..].iter().all(|&b| is_continued(b)));
+                let bit = match (left, right) {
+                    (Some(left), Some(right)) => pair_bit(packed(left), packed(right)),
+                    _ => bytes_bit(token[border - 1], token[border]),
+                };
+                bits[bit / 32] |= 1 << (bit % 32);
+            }
+        }
+        Self { bits }
+    }
+
+    /// What [`Cuts::numbers`] returned; `None` if it is of another length.
+    pub(crate) fn from_numbers(numbers: impl ExactSizeIterator<Item = u32>) -> Option<Self> {
+        let mut bits = Table::new(0, NUMBERS);
+        if numbers.len() != NUMBERS {
+            return None;
+        }
+        for (bit, number) in bits.iter_mut().zip(numbers) {
+            *bit = number;
+        }
+        Some(Self { bits })
+    }
+
+    /// All there is to know.
+    pub(crate) fn numbers(&self) -> &[u32] {
+        &self.bits
+    }
+
+    /// Where the part of `word`, which must be UTF-8, that begins at `start` ends.
+    #[inline]
+    pub(crate) fn end(&self, word: &[u8], start: usize) -> usize {
+        let mut border = start + len(word[start]);
+        let mut left = packed(&word[start..border.min(word.len())]);
+        while border < word.len() {
+            let end = border + len(word[border]);
+            let right = packed(&word[border..end.min(word.len())]);
+            if (left | right) & 0x80 != 0
+                && !self.has(bytes_bit(word[border - 1], word[border]))
+                && !self.has(pair_bit(left, right))
+            {
+                return border;
+            }
+            (border, left) = (end, right);
+        }
+        word.len()
+    }
+
+    #[inline(always)]
+    fn has(&self, bit: usize) -> bool {
+        self.bits[bit / 32] >> (bit % 32) & 1 != 0
+    }
+}
+
+fn is_continued(byte: u8) -> bool {
+    byte & 0xc0 == 0x80
+}
+
+/// The length of the character that begins with this byte.
+#[inline(always)]
+fn len(first: u8) -> usize {
+    match first {
+        0..0xc0 => 1,
+        0xc0..0xe0 => 2,
+        0xe0..0xf0 => 3,
+        0xf0.. => 4,
+    }
+}
+
+/// The bytes of a character, the first one lowest.
+#[inline(always)]
+fn packed(bytes: &[u8]) -> u32 {
+    match *bytes {
+        [a] => u32::from(a),
+        [a, b] => u32::from_le_bytes([a, b, 0, 0]),
+        [a, b, c] => u32::from_le_bytes([a, b, c, 0]),
+        [a, b, c, d, ..] => u32::from_le_bytes([a, b, c, d]),
+        [] => 0,
+    }
+}
+
+#[inline(always)]
+fn pair_bit(left: u32, right: u32) -> usize {
+    let hash = (u64::from(left) << 32 | u64::from(right)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (hash >> (64 - PAIR_BITS)) as usize
+}
+
+#[inline(always)]
+fn bytes_bit(left: u8, right: u8) -> usize {
+    1 << PAIR_BITS | usize::from(left) << 8 | usize::from(right)
+}
