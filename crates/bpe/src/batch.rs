@@ -35,18 +35,18 @@ pub(crate) struct Batch {
     hashes: [u64; BATCH],
     tokens: Tokens,
     /// Short parts that are not in the vocabulary.
-    unknown: Vec<u8>,
+    unknown: Vec<u16>,
     /// Longer parts.
-    long: Vec<u8>,
+    long: Vec<u16>,
     /// Parts to merge, each different.
-    new: Vec<u8>,
+    new: Vec<u16>,
     /// Parts that are the same as one of those, and which.
-    again: Vec<[u8; 2]>,
+    again: Vec<[u16; 2]>,
     work: Workspace,
 }
 
 // A place in a batch must fit a byte.
-const _: () = assert!(BATCH <= 256);
+const _: () = assert!(BATCH <= 65536);
 
 /// The tokens of all parts of a batch.
 #[derive(Debug)]
@@ -133,7 +133,7 @@ impl Batch {
                 engine.vocabulary.prefetch(self.hashes[i]);
             } else {
                 self.keys[i] = [0; 2];
-                self.long.push(i as u8);
+                self.long.push(i as u16);
                 if end - start <= CACHED_MAX {
                     engine.cache.prefetch_long(&text[start..end]);
                 }
@@ -158,7 +158,7 @@ impl Batch {
                 self.tokens.counts[i] = 1;
             } else if key != [0; 2] {
                 engine.cache.prefetch_short(hash);
-                self.unknown.push(i as u8);
+                self.unknown.push(i as u16);
             }
         }
     }

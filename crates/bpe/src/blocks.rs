@@ -13,7 +13,7 @@ use crate::pattern::Pattern;
 /// Bytes in a block, and bits in a mask.
 const BLOCK: usize = 64;
 /// Most pieces that one call to [`Splitter::next_batch`] finds.
-pub(crate) const BATCH: usize = 4 * BLOCK;
+pub(crate) const BATCH: usize = 8 * BLOCK;
 
 /// Walks through a text by batches of pieces.
 pub(crate) struct Splitter<'a> {

@@ -88,7 +88,8 @@ class Batches:
         self.endless = chain.from_iterable(repeat(self.loader))
 
     def next(self) -> tuple[Batch, list[float]]:
-        """The next batch, and how many real tokens of each split are in it."""
+        """The next batch, and how many real tokens of each split are in it. Counted with numpy: torch's threads take
+        longer to begin and end than such sums take, above all beside the loader's."""
         try:
             taken = next(self.endless)
         except MashbillError as error:
@@ -98,7 +99,7 @@ class Batches:
         rows = taken.rows.astype(np.int64)
         split = np.searchsorted(self.first_rows, rows, side="right") - 1
         seen = rows >= self.first_seen[split]
-        taken["labels"][torch.from_numpy(~seen)] = IGNORED
+        taken["labels"].numpy()[~seen] = IGNORED
         tokens = np.bincount(split, _real_tokens(taken) * seen, len(self.first_seen))
         return _batch(taken), tokens.tolist()
 
@@ -220,7 +221,7 @@ def _described(dataset: Dataset, config: Config) -> Data:
 def _real_tokens(taken: Any) -> Any:
     """The tokens of each row, without padding."""
     if taken.seq_lens is None:
-        return taken["attention_mask"].sum(1).numpy()
+        return taken["attention_mask"].numpy().sum(1)
     return np.add.reduceat(taken.seq_lens, np.cumsum(taken.pieces_in_row, dtype=np.int64) - taken.pieces_in_row)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as distributed
 from torch.nn.parallel import DistributedDataParallel
@@ -132,7 +133,7 @@ class Run:
         started = time.monotonic()
         batch, tokens = self.loader.next()
         waited = time.monotonic() - started
-        bearing = float((batch["labels"] != data.IGNORED).sum())
+        bearing = float(np.count_nonzero(batch["labels"].numpy() != data.IGNORED))
         count, stop, *tokens = self.processes.sum([bearing, float(self.stopping), *tokens])
         rows, micro, replica = len(batch["labels"]), self.config.micro_batch_rows, self.replica
         sums = torch.zeros(3, device=self.processes.device)
