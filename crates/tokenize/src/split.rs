@@ -271,9 +271,10 @@ impl<'env, 'run> Making<'env, 'run> {
         let mut sent = 0;
         let mut ended = false;
         loop {
+            // Row groups are larger than blocks, and some wait for the disk: fewer are under way.
             while !ended
                 && self.blocks_pending + ordered_blocks.len() < self.context.window
-                && self.others_pending <= self.context.window
+                && self.others_pending <= self.context.window / 2
             {
                 match blocks.next()? {
                     Some(block) => {
