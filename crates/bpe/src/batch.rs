@@ -16,11 +16,15 @@ use crate::cache::{self, CACHED_MAX, SHORT_TOKENS};
 use crate::merges::{SIDE_BY_SIDE_MAX, Workspace};
 use crate::words::{self, Key, SHORT_MAX};
 
-/// Most tokens of a word that are kept in its place.
+/// Most tokens of a part that are kept in its place.
 const FEW: usize = SHORT_TOKENS;
 
-/// Shortest word, in bytes, that is cut: shorter ones are mostly known as they are.
+/// Shortest word, in bytes, that is cut: shorter ones are mostly known as they are. Up to [`SHORT_MAX`] bytes
+/// it must also end beyond ASCII.
 const CUT_MIN: usize = 12;
+
+/// A new word often comes again at once: it is looked for among so many that were new before it.
+const AGAIN: usize = 64;
 
 /// Working memory of a batch. Arrays but the first have an element for each part.
 #[derive(Debug)]
@@ -34,19 +38,19 @@ pub(crate) struct Batch {
     keys: [Key; BATCH],
     hashes: [u64; BATCH],
     tokens: Tokens,
-    /// Short parts that are not in the vocabulary.
+    /// Short parts that are not in the vocabulary, or not as parts.
     unknown: Vec<u16>,
     /// Longer parts.
     long: Vec<u16>,
-    /// Parts to merge, each different.
+    /// Parts to merge.
     new: Vec<u16>,
-    /// Parts that are the same as one of those, and which.
+    /// Short parts that are the same as one of those, and which.
     again: Vec<[u16; 2]>,
     work: Workspace,
 }
 
-// A place in a batch must fit a byte.
-const _: () = assert!(BATCH <= 65536);
+// A place in a batch must fit two bytes.
+const _: () = assert!(BATCH <= 1 << 16);
 
 /// The tokens of all parts of a batch.
 #[derive(Debug)]
@@ -175,11 +179,13 @@ impl Batch {
                     self.tokens.few[i] = tokens;
                     self.tokens.counts[i] = cache::count(&tokens);
                 }
-                // A new word often comes again at once.
-                None => match self.new.iter().find(|&&new| self.keys[usize::from(new)] == self.keys[i]) {
-                    Some(&new) => self.again.push([place, new]),
-                    None => self.new.push(place),
-                },
+                None => {
+                    let mut recent = self.new.iter().rev().take(AGAIN);
+                    match recent.find(|&&new| self.keys[usize::from(new)] == self.keys[i]) {
+                        Some(&new) => self.again.push([place, new]),
+                        None => self.new.push(place),
+                    }
+                }
             }
         }
         for &place in &self.long {
@@ -205,12 +211,17 @@ impl Batch {
         if self.new.is_empty() {
             return;
         }
-        let Self { ends, tokens, new, work, .. } = self;
+        let Self { ends, whole, tokens, new, work, .. } = self;
         let word = |i| word(ends, text, start, i);
         let words = new.iter().map(|&place| (usize::from(place), word(usize::from(place))));
         engine.merges.encode_side_by_side(&engine.atoms, words, work, |i, found| {
             tokens.set(i, found);
-            engine.cache.insert(word(i), found);
+            // The cache is asked for a long word before the vocabulary: it must not have one that is a token as a
+            // whole, and others as a part.
+            let word = word(i);
+            if whole[i] || word.len() <= SHORT_MAX || engine.vocabulary.long(word, true).is_none() {
+                engine.cache.insert(word, found);
+            }
         });
         for &[place, new] in &self.again {
             let (i, new) = (usize::from(place), usize::from(new));
@@ -236,14 +247,14 @@ impl Tokens {
         }
     }
 
-    /// The tokens of word `i` are those in `many` from `from` on.
+    /// The tokens of part `i` are those in `many` from `from` on.
     fn set_many(&mut self, i: usize, from: usize) {
         let (from, to) = (from as u32, self.many.len() as u32);
         self.few[i][..2].copy_from_slice(&[from, to]);
         self.counts[i] = 0;
     }
 
-    /// Appends the tokens of the first `count` words to `out`.
+    /// Appends the tokens of the first `count` parts to `out`.
     #[inline(never)]
     fn append(&mut self, count: usize, out: &mut Vec<u32>) {
         // All four are written, and as many as are meant are kept: no branches.

@@ -6,8 +6,6 @@
 //! once; their parts are met again and again, and most of them are tokens. Borders inside ASCII are not
 //! looked at: tokens have nearly all pairs of letters.
 
-use crate::pages::Table;
-
 /// Bits of the hash of two characters. Llama 3 has 11,700 such pairs, so one in eleven others is taken for one.
 const PAIR_BITS: u32 = 17;
 /// Numbers in a table file.
@@ -18,13 +16,13 @@ pub(crate) const NUMBERS: usize = (1 << PAIR_BITS) / 32 + (1 << 16) / 32;
 pub(crate) struct Cuts {
     /// A bit for each value of the hash of two characters, whether they stand side by side in a token, then a
     /// bit for each two bytes, whether a token has them at a border of characters of which it has one in part.
-    bits: Table<u32>,
+    bits: Box<[u32]>,
 }
 
 impl Cuts {
-    /// `tokens` are all that merging may give.
+    /// `tokens` are all that merging may give, and all words that are tokens without it: those must not be cut.
     pub(crate) fn new<'a>(tokens: impl Iterator<Item = &'a [u8]>) -> Self {
-        let mut bits = Table::new(0, NUMBERS);
+        let mut bits = vec![0; NUMBERS].into_boxed_slice();
         for token in tokens.filter(|token| !token.is_ascii()) {
             for border in (1..token.len()).filter(|&at| !is_continued(token[at])) {
                 let (before, after) = token.split_at(border);
@@ -42,15 +40,9 @@ impl Cuts {
     }
 
     /// What [`Cuts::numbers`] returned; `None` if it is of another length.
-    pub(crate) fn from_numbers(numbers: impl ExactSizeIterator<Item = u32>) -> Option<Self> {
-        let mut bits = Table::new(0, NUMBERS);
-        if numbers.len() != NUMBERS {
-            return None;
-        }
-        for (bit, number) in bits.iter_mut().zip(numbers) {
-            *bit = number;
-        }
-        Some(Self { bits })
+    pub(crate) fn from_numbers(numbers: impl Iterator<Item = u32>) -> Option<Self> {
+        let bits: Box<[u32]> = numbers.collect();
+        (bits.len() == NUMBERS).then_some(Self { bits })
     }
 
     /// All there is to know.

@@ -74,6 +74,7 @@ impl Definition {
             }
         }
         words.sort_unstable_by_key(|word| word.id);
+        // Before some words are left out: merging may give those, too.
         let cuts = Cuts::new(words.iter().map(|word| &*word.bytes));
         let engine = Merges::new(bytes, &merges, lens.clone());
         let atoms = Atoms::new(&engine, &merges);

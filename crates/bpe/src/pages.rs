@@ -12,7 +12,7 @@ use std::ops::{Deref, DerefMut};
 const HUGE: usize = 2 << 20;
 
 /// A slice of fixed length that begins on a huge page.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Table<T> {
     all: Vec<T>,
     /// Elements before the first huge page: unused.

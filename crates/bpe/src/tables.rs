@@ -145,7 +145,7 @@ impl<'a> Reader<'a> {
         self.numbers(1)?.next()
     }
 
-    fn numbers(&mut self, count: usize) -> Option<impl ExactSizeIterator<Item = u32> + use<'a>> {
+    fn numbers(&mut self, count: usize) -> Option<impl Iterator<Item = u32> + use<'a>> {
         let (numbers, _) = self.take(count.checked_mul(4)?)?.as_chunks();
         Some(numbers.iter().map(|&bytes| u32::from_le_bytes(bytes)))
     }

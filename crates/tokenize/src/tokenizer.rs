@@ -474,8 +474,8 @@ impl SpecialIds {
     fn count(&self, ids: &[u32]) -> usize {
         let (Some(&first), Some(&last)) = (self.ids.first(), self.ids.last()) else { return 0 };
         let may_be = |id: u32| id.wrapping_sub(first) <= last - first;
-        // Nearly always there is none, and counting, unlike searching, is done for many ids at once.
-        if ids.iter().map(|&id| u32::from(may_be(id))).fold(0, |count, one| count | one) == 0 {
+        // Nearly always there is none, which is found out for many ids at once.
+        if !ids.iter().fold(false, |found, &id| found | may_be(id)) {
             return 0;
         }
         ids.iter().filter(|&&id| may_be(id) && self.ids.binary_search(&id).is_ok()).count()
