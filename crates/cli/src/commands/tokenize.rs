@@ -426,10 +426,12 @@ fn summarize(report: &Report, options: &Options, tokenizer: &Tokenizer, printer:
     if let Some((_, error)) = report.failed.first() {
         printer.hint(hint_for_failed_split(error));
     } else if !printer.is_quiet() {
-        let shards = format!("{}/*/shard_*.parquet", options.output.display());
+        let output = options.output.display();
         printer.line(format_args!("manifest: {}", manifest.display()));
-        printer
-            .hint(format_args!("load it with datasets.load_dataset(\"parquet\", data_files=\"{shards}\")"));
+        printer.hint(format_args!(
+            "load it with mashbill.Dataset(\"{output}\") or \
+             datasets.load_dataset(\"parquet\", data_files=\"{output}/*/shard_*.parquet\")"
+        ));
     }
     Ok(())
 }

@@ -10,10 +10,10 @@ pub(crate) fn download_hint(error: &Error) -> Option<String> {
     Some(match error {
         Error::Catalog { .. } => "docs/download.md describes the file".into(),
         Error::DatasetTwice { .. } => "give it another `name`".into(),
-        Error::UnknownDataset { suggestion: None, .. } => {
+        Error::UnknownDataset { .. } => {
             "`mashbill download --status-only` lists them; any dataset of the Hub can be named as organization/name".into()
         }
-        Error::UnknownCategory { suggestion: None, .. } => {
+        Error::UnknownCategory { .. } => {
             "the categories are instruction_chat, code, math_reasoning, factual_qa and custom".into()
         }
         Error::NoFiles { .. } => "name the files with `files` in a file for `--catalog`".into(),

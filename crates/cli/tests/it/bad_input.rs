@@ -68,7 +68,7 @@ fn each_kind_is_counted_with_its_line() {
     1 split with 1 row of 16 tokens in out
     labels are shifted already: labels[i] is the token after input_ids[i]. Hugging Face models shift once more by themselves: give them input_ids as labels, not this column
     manifest: out/manifest.json
-    hint: load it with datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
+    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
     "#);
     let (lines, counts) = refused(&project);
     let lines: Vec<_> = lines.iter().map(|(line, reason)| (*line, reason.as_str())).collect();
@@ -147,7 +147,7 @@ fn a_json_array_in_lines_is_refused_with_advice() {
     1 split with 1 row of 16 tokens in out
     labels are shifted already: labels[i] is the token after input_ids[i]. Hugging Face models shift once more by themselves: give them input_ids as labels, not this column
     manifest: out/manifest.json
-    hint: load it with datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
+    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
     "#);
 }
 

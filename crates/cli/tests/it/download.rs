@@ -307,11 +307,13 @@ fn mistakes_are_answered_with_what_was_meant() {
     exit: 2
     --- stderr
     error: there is no dataset `gms8k`; did you mean `gsm8k`?
+    hint: `mashbill download --status-only` lists them; any dataset of the Hub can be named as organization/name
     ");
     check!(shown(&download(&project, &hub, "--category maths")), @r"
     exit: 2
     --- stderr
     error: there is no category `maths`; did you mean `math_reasoning`?
+    hint: the categories are instruction_chat, code, math_reasoning, factual_qa and custom
     ");
     check!(shown(&download(&project, &hub, "--dataset bigcode/the-stack-v2")), @r"
     exit: 2

@@ -49,7 +49,7 @@ fn a_first_run_tells_what_came_out() {
     2 splits with 2 rows of 16 tokens in out
     labels are shifted already: labels[i] is the token after input_ids[i]. Hugging Face models shift once more by themselves: give them input_ids as labels, not this column
     manifest: out/manifest.json
-    hint: load it with datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
+    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
     "#);
 }
 
@@ -65,7 +65,7 @@ fn an_unchanged_run_leaves_everything_alone() {
     2 finished splits unchanged, left alone: a, b
     2 splits with 2 rows of 16 tokens in out
     manifest: out/manifest.json
-    hint: load it with datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
+    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
     "#);
     project.tokenize("--skip-existing").with_code(0);
     project.tokenize("--rehash").with_code(0);
@@ -96,7 +96,7 @@ fn a_new_file_only_adds_its_split() {
     3 splits with 3 rows of 16 tokens in out
     labels are shifted already: labels[i] is the token after input_ids[i]. Hugging Face models shift once more by themselves: give them input_ids as labels, not this column
     manifest: out/manifest.json
-    hint: load it with datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
+    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
     "#);
     let after = written(&project.path("out"));
     for (name, time) in before.iter().filter(|(name, _)| *name != "manifest.json") {
@@ -118,7 +118,7 @@ fn a_touched_file_is_recognized_by_its_content() {
     2 finished splits unchanged, left alone: a, b
     2 splits with 2 rows of 16 tokens in out
     manifest: out/manifest.json
-    hint: load it with datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
+    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
     "#);
     let after = written(&project.path("out"));
     assert_eq!(before["a/shard_0000.parquet"], after["a/shard_0000.parquet"]);
@@ -143,7 +143,7 @@ fn changed_content_is_made_again_where_that_is_asked_for() {
     2 splits with 2 rows of 16 tokens in out
     labels are shifted already: labels[i] is the token after input_ids[i]. Hugging Face models shift once more by themselves: give them input_ids as labels, not this column
     manifest: out/manifest.json
-    hint: load it with datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
+    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
     "#);
     assert_eq!(project.json("out/manifest.json")["splits"]["a"]["samples"], 2);
     check!(project.run("tokenize --input data --output out --tokenizer gpt2 --max-seq-length 8 --skip-existing --quiet"), @r"
@@ -215,7 +215,7 @@ fn a_vanished_input_counts_no_more_and_goes_when_that_is_asked_for() {
     1 finished split unchanged, left alone: a
     1 split with 1 row of 16 tokens in out
     manifest: out/manifest.json
-    hint: load it with datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
+    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
     "#);
     let manifest = project.json("out/manifest.json");
     assert_eq!(manifest["files_processed"], 1);
@@ -234,7 +234,7 @@ fn a_vanished_input_counts_no_more_and_goes_when_that_is_asked_for() {
     removed out/b
     1 split with 1 row of 16 tokens in out
     manifest: out/manifest.json
-    hint: load it with datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
+    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
     "#);
     assert!(!project.path("out/b").exists());
     assert!(project.json("out/manifest.json")["vanished"].is_null());
