@@ -52,6 +52,15 @@ pub(crate) struct Batch {
 // A place in a batch must fit two bytes.
 const _: () = assert!(BATCH <= 1 << 16);
 
+/// The words of a batch that are still to be taken.
+#[derive(Clone, Copy)]
+struct Words {
+    next: usize,
+    count: usize,
+    /// Where the next one begins.
+    start: usize,
+}
+
 /// The tokens of all parts of a batch.
 #[derive(Debug)]
 struct Tokens {
@@ -98,9 +107,9 @@ impl Batch {
         count: usize,
         out: &mut Vec<u32>,
     ) {
-        let (mut first, mut word_start) = (0, start);
-        while first < count {
-            let count = self.make_keys(engine, text, start, &mut first, &mut word_start, count);
+        let mut words = Words { next: 0, count, start };
+        while words.next < count {
+            let count = self.make_keys(engine, text, start, &mut words);
             self.look_up_vocabulary(engine, count);
             self.look_up_cache(engine, text, start);
             self.merge(engine, text, start);
@@ -110,26 +119,21 @@ impl Batch {
     }
 
     /// Takes words, cut where they are long, as parts until there is no more word or no more room, and returns
-    /// the count of the parts.
+    /// the count of the parts. The first begins at `start`.
     #[inline(never)]
-    fn make_keys(
-        &mut self,
-        engine: &Engine,
-        text: &[u8],
-        mut start: usize,
-        word: &mut usize,
-        word_start: &mut usize,
-        words: usize,
-    ) -> usize {
+    fn make_keys(&mut self, engine: &Engine, text: &[u8], mut start: usize, words: &mut Words) -> usize {
         self.long.clear();
+        self.whole.fill(true);
         let mut i = 0;
-        while *word < words && i < BATCH {
-            let word_end = self.word_ends[*word];
+        let Words { mut next, count, start: mut word_start } = *words;
+        while next < count && i < BATCH {
+            let word_end = self.word_ends[next];
+            let len = word_end - word_start;
             let mut end = word_end;
-            if end - *word_start >= CUT_MIN && (end - *word_start > SHORT_MAX || text[end - 1] >= 0x80) {
+            if len >= CUT_MIN && (len > SHORT_MAX || text[end - 1] >= 0x80) {
                 end = engine.cuts.end(&text[..word_end], start);
+                self.whole[i] = end - start == len;
             }
-            self.whole[i] = (start, end) == (*word_start, word_end);
             self.ends[i] = end;
             if end - start <= SHORT_MAX {
                 self.keys[i] = words::key(text, start, end);
@@ -145,10 +149,11 @@ impl Batch {
             i += 1;
             start = end;
             if end == word_end {
-                *word += 1;
-                *word_start = end;
+                next += 1;
+                word_start = end;
             }
         }
+        *words = Words { next, count, start: word_start };
         i
     }
 
