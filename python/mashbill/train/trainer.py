@@ -155,7 +155,7 @@ class Run:
         self.optimizer.step()
         self.schedule.step()
         self.optimizer.zero_grad(set_to_none=True)
-        loss, ce, kl = (each / max(count, 1.0) for each in self.processes.sum(sums.tolist()))
+        loss, ce, kl = (each / (count or float("nan")) for each in self.processes.sum(sums.tolist()))
         seconds = time.monotonic() - started
         for split, more in zip(self.tokens, tokens, strict=True):
             self.tokens[split] += int(more)

@@ -17,7 +17,9 @@
   const short = (value, digits = 3) => {
     const units = [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
     const unit = units.find(([size]) => Math.abs(value) >= size);
-    return unit ? `${+(value / unit[0]).toPrecision(digits)}${unit[1]}` : `${+value.toPrecision(digits)}`;
+    if (unit) return `${+(value / unit[0]).toPrecision(digits)}${unit[1]}`;
+    const small = value !== 0 && Math.abs(value) < 1e-3;
+    return small ? (+value.toPrecision(digits)).toExponential() : `${+value.toPrecision(digits)}`;
   };
   // The numbers of an axis, in as few digits as tell them apart.
   const ticks = (_, splits) => {

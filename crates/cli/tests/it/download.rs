@@ -168,6 +168,28 @@ fn the_whole_catalog_is_fetched_once_and_tokenized() {
     );
 }
 
+/// The guide's commands, one for each category, come to the tree that one command for all makes.
+#[test]
+fn categories_one_by_one_come_to_the_whole() {
+    let (whole, apart, hub) = (Project::new(), Project::new(), hub());
+    run(&whole, &hub, ALL_LICENSES, Some(TOKEN)).with_code(0);
+    for (at, category) in ["instruction_chat", "code", "math_reasoning", "factual_qa"].into_iter().enumerate()
+    {
+        run(&apart, &hub, &format!("--category {category} {ALL_LICENSES}"), Some(TOKEN)).with_code(0);
+        let folders = fs::read_dir(apart.path("data")).expect("it was made").flatten();
+        assert_eq!(
+            folders.filter(|entry| entry.path().is_dir()).count(),
+            at + 1,
+            "{category} alone was fetched"
+        );
+    }
+    let (whole, apart) = (whole.files("data"), apart.files("data"));
+    assert!(whole.keys().eq(apart.keys()), "{:?} and {:?}", whole.keys(), apart.keys());
+    for (name, bytes) in whole.iter().filter(|(name, _)| name.ends_with(".jsonl")) {
+        assert!(*bytes == apart[name], "{name}");
+    }
+}
+
 #[test]
 fn status_says_what_is_there_and_what_is_missing() {
     let (project, hub) = (Project::new(), hub());

@@ -410,14 +410,16 @@ fn facts(path: &Path, run: &Run, config: &Config, done: u64) -> Vec<(&'static st
     let wait = run.steps.mean(LOADER_WAIT);
     facts.push(("Waiting for data", wait.map(|percent| json!(format!("{percent:.2} %")))));
     facts.push(("Steps without a finite loss", (run.lost > 0).then(|| json!(run.lost))));
-    facts.push(("Last checkpoint", last_checkpoint(path).map(|name| json!(name))));
+    facts.push(("Last checkpoint", last_checkpoint(path).map(|step| json!(format!("step {}", count(step))))));
     facts.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
-fn last_checkpoint(path: &Path) -> Option<String> {
+/// The steps that the last checkpoint has behind it.
+fn last_checkpoint(path: &Path) -> Option<u64> {
     let entries = fs::read_dir(path.join("checkpoints")).ok()?;
-    let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-    names.filter(|name| name.strip_prefix("step_").is_some_and(|step| step.parse::<u64>().is_ok())).max()
+    let steps =
+        entries.flatten().filter_map(|entry| entry.file_name().to_str()?.strip_prefix("step_")?.parse().ok());
+    steps.max()
 }
 
 /// The percent of the tokens that each split is to have after `done` steps: by the mix, else by its rows; nothing
