@@ -18,7 +18,7 @@ pub(crate) fn answer(shared: &Shared, request: &Request, fault: Option<&Fault>) 
     let parts = request.parts();
     let [sha256] = &parts[..] else { return refused("NoSuchKey", 404) };
     let expires = request.query("Expires").and_then(|text| text.parse().ok()).unwrap_or(0);
-    if request.query("Signature").as_deref() != Some(&signature(sha256, expires)) || expires < now() {
+    if request.query("Signature").as_deref() != Some(&signature(sha256, expires)) || expires <= now() {
         return refused("AccessDenied", 403);
     }
     let Some(entry) = shared.large(sha256) else { return refused("NoSuchKey", 404) };
