@@ -5,16 +5,17 @@
 //! that the next stage will read, so that the waiting of many words overlaps:
 //!
 //! 1. all words: cut long ones into parts, and make keys of the parts;
-//! 2. look up the vocabulary: nine of ten words are done;
-//! 3. look up the cache: most others are done;
-//! 4. merge the rest, side by side;
-//! 5. append the tokens of all words in order.
+//! 2. find the entries of the vocabulary that may be theirs;
+//! 3. compare those: nine of ten words are done;
+//! 4. look up the cache: most others are done;
+//! 5. merge the rest, side by side;
+//! 6. append the tokens of all words in order.
 
 use crate::Engine;
 use crate::blocks::BATCH;
 use crate::cache::{self, CACHED_MAX, SHORT_TOKENS};
 use crate::merges::{SIDE_BY_SIDE_MAX, Workspace};
-use crate::words::{self, Key, SHORT_MAX};
+use crate::words::{self, Entry, Key, SHORT_MAX};
 
 /// Most tokens of a part that are kept in its place.
 const FEW: usize = SHORT_TOKENS;
@@ -37,6 +38,8 @@ pub(crate) struct Batch {
     whole: [bool; BATCH],
     keys: [Key; BATCH],
     hashes: [u64; BATCH],
+    /// What the vocabulary may have for each.
+    entries: [Entry; BATCH],
     tokens: Tokens,
     /// Short parts that are not in the vocabulary, or not as parts.
     unknown: Vec<u16>,
@@ -82,6 +85,7 @@ impl Default for Batch {
             whole: [true; BATCH],
             keys: [[0; 2]; BATCH],
             hashes: [0; BATCH],
+            entries: [Entry::NONE; BATCH],
             tokens: Tokens {
                 few: [[0; FEW]; BATCH],
                 counts: [0; BATCH],
@@ -110,6 +114,7 @@ impl Batch {
         let mut words = Words { next: 0, count, start };
         while words.next < count {
             let count = self.make_keys(engine, text, start, &mut words);
+            self.find_in_vocabulary(engine, count);
             self.look_up_vocabulary(engine, count);
             self.look_up_cache(engine, text, start);
             self.merge(engine, text, start);
@@ -141,6 +146,7 @@ impl Batch {
                 engine.vocabulary.prefetch(self.hashes[i]);
             } else {
                 self.keys[i] = [0; 2];
+                self.hashes[i] = 0;
                 self.long.push(i as u16);
                 if end - start <= CACHED_MAX {
                     engine.cache.prefetch_long(&text[start..end]);
@@ -158,12 +164,22 @@ impl Batch {
     }
 
     #[inline(never)]
+    fn find_in_vocabulary(&mut self, engine: &Engine, count: usize) {
+        for i in 0..count {
+            let entry = engine.vocabulary.find(self.hashes[i]);
+            self.entries[i] = entry;
+            engine.vocabulary.prefetch_key(entry);
+        }
+    }
+
+    #[inline(never)]
     fn look_up_vocabulary(&mut self, engine: &Engine, count: usize) {
         self.unknown.clear();
         for i in 0..count {
             let (key, hash) = (self.keys[i], self.hashes[i]);
-            if let Some(id) = engine.vocabulary.short(key, hash, self.whole[i]) {
-                self.tokens.few[i][0] = id;
+            let entry = engine.vocabulary.short(key, hash, self.entries[i]);
+            if !entry.is_none() & (entry.merges() | self.whole[i]) {
+                self.tokens.few[i][0] = entry.id();
                 self.tokens.counts[i] = 1;
             } else if key != [0; 2] {
                 engine.cache.prefetch_short(hash);

@@ -18,9 +18,8 @@ use unicode_normalization_alignments::UnicodeNormalization;
 
 use crate::Error;
 use crate::added::AddedToken;
-use crate::atoms::Atoms;
 use crate::cuts::Cuts;
-use crate::merges::{IDS_MAX, MERGES_MAX, Merge, Merges, Workspace};
+use crate::merges::{IDS_MAX, MERGES_MAX, Merge, Merges};
 use crate::pattern::Pattern;
 use crate::words::{Word, WordHasher};
 
@@ -76,19 +75,37 @@ impl Definition {
         words.sort_unstable_by_key(|word| word.id);
         // Before some words are left out: merging may give those, too.
         let cuts = Cuts::new(words.iter().map(|word| &*word.bytes));
-        let engine = Merges::new(bytes, &merges, lens.clone());
-        let atoms = Atoms::new(&engine, &merges);
-        let (mut work, mut out) = (Workspace::default(), Vec::new());
-        for word in &mut words {
-            out.clear();
-            engine.encode(&atoms, &word.bytes, &mut work, &mut out);
-            word.merges = out == [word.id];
-        }
+        let merges = merges_that_happen(bytes, merges, &lens, &mut words);
         if !model.ignore_merges.unwrap_or(false) {
             words.retain(|word| word.merges);
         }
         Ok(Self { pattern, nfc, bytes, merges, lens, words, cuts, added, added_normalized })
     }
+}
+
+/// Those of `merges` that happen in any text; notes which of all `words` merging gives.
+///
+/// When two neighbors merge, nothing around them has had a part in what led to them: merging what the new token
+/// stands for, alone, takes the same steps and ends with the same merge. So of all merges that give a token only that
+/// last one ever happens, and the others never have their turn. Vocabularies that were not made as a list of merges
+/// have two or three for each token.
+pub(crate) fn merges_that_happen(
+    bytes: [u32; 256],
+    merges: Vec<Merge>,
+    lens: &[u32],
+    words: &mut [Word],
+) -> Vec<Merge> {
+    let engine = Merges::new(bytes, &merges, lens.to_vec());
+    let mut happens = vec![false; merges.len()];
+    let mut ids = Vec::new();
+    for word in words {
+        let last = engine.merge_alone(&word.bytes, &mut ids);
+        word.merges = ids == [word.id];
+        if let Some(rank) = last.filter(|_| word.merges) {
+            happens[rank as usize] = true;
+        }
+    }
+    merges.into_iter().zip(happens).filter(|(_, happens)| *happens).map(|(merge, _)| merge).collect()
 }
 
 fn unsupported(reason: impl Into<String>) -> Error {

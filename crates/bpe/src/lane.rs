@@ -1,58 +1,87 @@
 //! Merging one word of ordinary length, a step at a time.
 //!
 //! A merge depends on look-ups of the pairs that the last one made, which mostly miss the
-//! processor's cache. [`Lane`] therefore stops after asking for that memory, so that several words
-//! can take turns and wait together rather than one after another.
+//! processor's cache. Each step therefore ends with asking for the memory that the next one reads, so
+//! that several words can take turns and wait together rather than one after another: [`Lane::hear`]
+//! takes the ranks of new pairs, [`Lane::merge`] merges and asks for the next. Neither decides a branch by what was found,
+//! as the processor would guess wrong half of the time.
 
 use crate::atoms::Atoms;
-use crate::merges::{Merges, NONE, Pair};
+use crate::merges::{IDS_MAX, Merges, NONE, Pair, Question};
 
-/// Bits of a place in a lane; ranks have the other bits of 32.
-pub(crate) const PLACE_BITS: u32 = 8;
+/// Places in a lane: a bit each in a number.
+const PLACES: usize = 64;
+/// Longest word, in bytes, that a lane takes: it has an end on either side.
+pub(crate) const WORD_MAX: usize = PLACES - 2;
+/// Bits of a place; ranks have the other bits of 32.
+const PLACE_BITS: u32 = 6;
 /// Ranks are compared so many at a time.
 const STRIDE: usize = 16;
+/// What stands at both ends: it merges with nothing.
+const END: u32 = IDS_MAX;
 
-/// A word of up to 64 × `BLOCKS` bytes.
+/// A word with an end on either side.
 #[derive(Debug)]
-pub(crate) struct Lane<const BLOCKS: usize> {
+pub(crate) struct Lane {
     /// Tokens, each at the place of its first byte.
-    ids: [[u32; 64]; BLOCKS],
+    ids: [u32; PLACES],
     /// The rank of each token with the next, above its place: the least is the merge to make.
-    ranks: [[u32; 64]; BLOCKS],
-    /// A bit for each place where a token begins.
-    alive: [u64; BLOCKS],
-    len: usize,
-    /// A bit for each place whose token is still to be looked up with the next.
-    pending: [u64; BLOCKS],
+    ranks: [u32; PLACES],
+    /// A bit for each place where a token, or an end, begins.
+    alive: u64,
+    /// Places that are in use, to a whole stride.
+    used: usize,
+    /// A bit for each place whose token is to be looked up with the next at first.
+    first: u64,
+    /// Where the last merge made new pairs, and what was asked about them.
+    asked: [(usize, Question); 2],
 }
 
-impl<const BLOCKS: usize> Default for Lane<BLOCKS> {
+impl Default for Lane {
     fn default() -> Self {
-        let ids = [[0; 64]; BLOCKS];
-        Self { ids, ranks: ids, alive: [0; BLOCKS], len: 0, pending: [0; BLOCKS] }
+        let asked = [(0, Question::default()); 2];
+        Self { ids: [END; PLACES], ranks: [NONE; PLACES], alive: 0, used: 0, first: 0, asked }
     }
 }
 
-impl<const BLOCKS: usize> Lane<BLOCKS> {
-    /// Takes a word, which must not be empty.
+impl Lane {
+    /// Takes a word of 1 to [`WORD_MAX`] bytes.
     #[inline(always)]
     pub(crate) fn begin(&mut self, merges: &Merges, atoms: &Atoms, word: &[u8]) {
-        self.len = word.len();
-        self.alive = [0; BLOCKS];
-        self.pending = [0; BLOCKS];
-        self.ranks.as_flattened_mut()[..word.len().next_multiple_of(STRIDE)].fill(NONE);
+        let end = word.len() + 1;
+        self.used = (end + 1).next_multiple_of(STRIDE);
+        self.ranks[..self.used].fill(NONE);
+        self.first = 0;
+        self.asked = [(0, merges.no_question()); 2];
+        if word.is_ascii() {
+            for (id, &byte) in self.ids[1..].iter_mut().zip(word) {
+                *id = merges.byte(byte);
+            }
+            for (last, pair) in word.windows(2).enumerate() {
+                self.set(merges, last + 1, merges.byte_rank(pair[0], pair[1]));
+            }
+            self.alive = u64::MAX >> (PLACES - 1 - end);
+        } else {
+            self.begin_in_unicode(merges, atoms, word);
+            self.alive |= 1 | 1 << end;
+        }
+        (self.ids[0], self.ids[end]) = (END, END);
+    }
+
+    fn begin_in_unicode(&mut self, merges: &Merges, atoms: &Atoms, word: &[u8]) {
+        self.alive = 0;
         let (mut at, mut last) = (0, 0);
         while at < word.len() {
             let atom = if word[at] < 0x80 { None } else { atoms.at(word, at) };
             let (id, len) = atom.unwrap_or((merges.byte(word[at]), 1));
-            self.ids.as_flattened_mut()[at] = id;
-            self.alive[at / 64] |= 1 << (at % 64);
+            self.ids[at + 1] = id;
+            self.alive |= 1 << (at + 1);
             // The pair with the token before: a table has those of bytes.
             if at > 0 {
                 if len == 1 && last + 1 == at {
-                    self.set(merges, last, merges.byte_rank(word[last], word[at]));
-                } else if merges.may_merge(Pair::new(self.id(last), id)) {
-                    self.pending[last / 64] |= 1 << (last % 64);
+                    self.set(merges, last + 1, merges.byte_rank(word[last], word[at]));
+                } else if merges.may_merge(Pair::new(self.ids[last + 1], id)) {
+                    self.first |= 1 << (last + 1);
                 }
             }
             last = at;
@@ -60,113 +89,85 @@ impl<const BLOCKS: usize> Lane<BLOCKS> {
         }
     }
 
-    /// Merges until memory must be waited for; `false` if there is nothing left to merge.
+    /// Takes the answers to what was asked.
     #[inline(always)]
-    pub(crate) fn step(&mut self, merges: &Merges) -> bool {
-        for block in 0..BLOCKS {
-            let mut pending = std::mem::take(&mut self.pending[block]);
-            while pending != 0 {
-                let at = 64 * block + pending.trailing_zeros() as usize;
-                pending &= pending - 1;
-                if let Some(next) = self.after(at) {
-                    self.set(merges, at, merges.rank(Pair::new(self.id(at), self.id(next))));
-                }
-            }
+    pub(crate) fn hear(&mut self, merges: &Merges) {
+        for (at, question) in self.asked {
+            self.set(merges, at, merges.answer(question));
         }
-        while let Some((at, rank)) = self.least() {
-            let Some(gone) = self.after(at) else { return false };
-            let id = merges.merged(rank);
-            self.ids.as_flattened_mut()[at] = id;
-            self.alive[gone / 64] &= !(1 << (gone % 64));
-            let ranks = self.ranks.as_flattened_mut();
-            (ranks[at], ranks[gone]) = (NONE, NONE);
-            let mut waits = false;
-            if let Some(next) = self.after(at)
-                && merges.may_merge(Pair::new(id, self.id(next)))
-            {
-                self.pending[at / 64] |= 1 << (at % 64);
-                waits = true;
-            }
-            if let Some(last) = self.before(at) {
-                self.ranks.as_flattened_mut()[last] = NONE;
-                if merges.may_merge(Pair::new(self.id(last), id)) {
-                    self.pending[last / 64] |= 1 << (last % 64);
-                    waits = true;
-                }
-            }
-            if waits {
-                return true;
-            }
+        while self.first != 0 {
+            let at = self.first.trailing_zeros() as usize;
+            self.first &= self.first - 1;
+            self.set(merges, at, merges.rank(Pair::new(self.ids[at], self.ids[self.after(at)])));
         }
-        false
+    }
+
+    /// Merges once, and asks about the pairs that it makes; `false` if there is nothing left to merge.
+    #[inline(always)]
+    pub(crate) fn merge(&mut self, merges: &Merges) -> bool {
+        let least = self.least();
+        if least == NONE {
+            return false;
+        }
+        let at = least as usize % PLACES;
+        let id = merges.merged(least >> PLACE_BITS);
+        let gone = self.after(at);
+        self.alive &= !(1 << gone);
+        let (last, next) = (self.before(at), self.after(at));
+        self.ids[at] = id;
+        self.ranks[gone] = NONE;
+        self.asked = [
+            (last, merges.ask(Pair::new(self.ids[last], id))),
+            (at, merges.ask(Pair::new(id, self.ids[next]))),
+        ];
+        // Until they are heard.
+        (self.ranks[last], self.ranks[at]) = (NONE, NONE);
+        true
     }
 
     /// The tokens, moved to the front.
+    #[inline(always)]
     pub(crate) fn finish(&mut self) -> &[u32] {
-        let ids = self.ids.as_flattened_mut();
         let mut count = 0;
-        for (block, &alive) in self.alive.iter().enumerate() {
-            let mut alive = alive;
-            while alive != 0 {
-                ids[count] = ids[64 * block + alive.trailing_zeros() as usize];
-                count += 1;
-                alive &= alive - 1;
-            }
+        // Without the ends.
+        let mut alive = self.alive & !1;
+        alive &= !(1 << alive.ilog2());
+        while alive != 0 {
+            self.ids[count] = self.ids[alive.trailing_zeros() as usize];
+            count += 1;
+            alive &= alive - 1;
         }
-        &ids[..count]
+        &self.ids[..count]
     }
 
-    /// The first place of the least rank, and the rank.
+    /// The least rank, above its first place.
     #[inline(always)]
-    fn least(&self) -> Option<(usize, u32)> {
+    fn least(&self) -> u32 {
         let mut least = [NONE; STRIDE];
-        let used = self.len.next_multiple_of(STRIDE);
-        for ranks in self.ranks.as_flattened()[..used].chunks_exact(STRIDE) {
+        for ranks in self.ranks[..self.used].chunks_exact(STRIDE) {
             for (least, &rank) in least.iter_mut().zip(ranks) {
                 *least = rank.min(*least);
             }
         }
-        let least = least.into_iter().fold(NONE, u32::min);
-        let place = least & ((1 << PLACE_BITS) - 1);
-        (least != NONE).then_some((place as usize, least >> PLACE_BITS))
+        least.into_iter().fold(NONE, u32::min)
     }
 
     #[inline(always)]
     fn set(&mut self, merges: &Merges, at: usize, rank: u32) {
-        if rank != NONE {
-            merges.prefetch_merged(rank);
-            self.ranks.as_flattened_mut()[at] = rank << PLACE_BITS | at as u32;
-        } else {
-            self.ranks.as_flattened_mut()[at] = NONE;
-        }
+        let is_none = rank == NONE;
+        merges.prefetch_merged(if is_none { 0 } else { rank });
+        self.ranks[at] = if is_none { NONE } else { rank << PLACE_BITS | at as u32 };
     }
 
+    /// The place of the token, or the end, after the one at `at`, which is not the last.
     #[inline(always)]
-    fn id(&self, at: usize) -> u32 {
-        self.ids.as_flattened()[at]
+    fn after(&self, at: usize) -> usize {
+        (self.alive & (u64::MAX << 1 << at)).trailing_zeros() as usize % PLACES
     }
 
-    /// The place of the token after the one at `at`.
+    /// The place of the token, or the end, before the one at `at`, which is not the first.
     #[inline(always)]
-    fn after(&self, at: usize) -> Option<usize> {
-        let mut block = at / 64;
-        let mut rest = self.alive[block] & (u64::MAX << 1 << (at % 64));
-        while rest == 0 {
-            block += 1;
-            rest = *self.alive.get(block)?;
-        }
-        Some(64 * block + rest.trailing_zeros() as usize)
-    }
-
-    /// The place of the token before the one at `at`.
-    #[inline(always)]
-    fn before(&self, at: usize) -> Option<usize> {
-        let mut block = at / 64;
-        let mut rest = self.alive[block] & ((1 << (at % 64)) - 1);
-        while rest == 0 {
-            block = block.checked_sub(1)?;
-            rest = self.alive[block];
-        }
-        Some(64 * block + rest.ilog2() as usize)
+    fn before(&self, at: usize) -> usize {
+        (PLACES - 1 - (self.alive & ((1 << at) - 1)).leading_zeros() as usize) % PLACES
     }
 }

@@ -15,23 +15,22 @@ use std::collections::BinaryHeap;
 use crate::atoms::Atoms;
 #[cfg(target_arch = "x86_64")]
 use crate::blocks::has_avx2;
-use crate::lane::{Lane, PLACE_BITS};
+use crate::lane::{self, Lane};
 use crate::pages::{Table, prefetch};
 
 /// No merge: above all ranks.
 pub(crate) const NONE: u32 = u32::MAX;
 const ID_BITS: u32 = 21;
 const RANK_BITS: u32 = 22;
+const RANK_MASK: u32 = (1 << RANK_BITS) - 1;
 /// Ids must be below this.
 pub(crate) const IDS_MAX: u32 = (1 << ID_BITS) - 1;
 /// There must be fewer merges than this.
 pub(crate) const MERGES_MAX: usize = (1 << RANK_BITS) - 1;
 /// Longest word, in bytes, that is merged side by side with others.
-pub(crate) const SIDE_BY_SIDE_MAX: usize = 64;
-/// Longest word, in bytes, that goes into a lane; longer ones are merged in near-linear time.
-const LANE_MAX: usize = 1 << PLACE_BITS;
+pub(crate) const SIDE_BY_SIDE_MAX: usize = lane::WORD_MAX;
 /// Words that are merged side by side.
-const LANES: usize = 10;
+const LANES: usize = 16;
 /// A dense pass must find its pair at least once in so many symbols.
 const DENSE: usize = 8;
 /// Most symbols whose working memory is kept for the next word.
@@ -56,7 +55,8 @@ pub(crate) struct Merges {
     /// pairs that are looked up don't merge, and this is small enough to stay in the cache.
     filter: Table<u64>,
     filter_shift: u32,
-    /// An open-addressing table from pairs to ranks: left, right and rank packed in a word.
+    /// An open-addressing table from pairs to ranks: left, right and rank packed in a word. One more slot follows,
+    /// which stays empty.
     slots: Table<u64>,
     slot_shift: u32,
     /// What each rank merges into.
@@ -72,20 +72,14 @@ const EMPTY: u64 = u64::MAX;
 /// Working memory for merging.
 #[derive(Debug)]
 pub(crate) struct Workspace {
-    lanes: [Lane<{ SIDE_BY_SIDE_MAX / 64 }>; LANES],
-    wide_lane: Lane<{ LANE_MAX / 64 }>,
+    lanes: [Lane; LANES],
     ids: Vec<u32>,
     sweep: Sweep,
 }
 
 impl Default for Workspace {
     fn default() -> Self {
-        Self {
-            lanes: std::array::from_fn(|_| Lane::default()),
-            wide_lane: Lane::default(),
-            ids: Vec::new(),
-            sweep: Sweep::default(),
-        }
+        Self { lanes: std::array::from_fn(|_| Lane::default()), ids: Vec::new(), sweep: Sweep::default() }
     }
 }
 
@@ -101,7 +95,7 @@ impl Merges {
             byte_pairs: Vec::with_capacity(1 << 16),
             filter: Table::new(0, bits / 64),
             filter_shift: 64 - bits.trailing_zeros(),
-            slots: Table::new(EMPTY, slots),
+            slots: Table::new(EMPTY, slots + 1),
             slot_shift: 64 - slots.trailing_zeros(),
             merged: Table::new(0, merges.len()),
             retrograde: Vec::new(),
@@ -145,7 +139,7 @@ impl Merges {
         let mut list: Vec<_> =
             self.merged.iter().map(|&merged| Merge { left: 0, right: 0, merged }).collect();
         for &slot in self.slots.iter().filter(|&&slot| slot != EMPTY) {
-            let merge = &mut list[slot as usize & ((1 << RANK_BITS) - 1)];
+            let merge = &mut list[(slot as u32 & RANK_MASK) as usize];
             merge.left = (slot >> (RANK_BITS + ID_BITS)) as u32;
             merge.right = (slot >> RANK_BITS) as u32 & ((1 << ID_BITS) - 1);
         }
@@ -184,11 +178,11 @@ impl Merges {
     }
 
     #[inline(always)]
-    fn take_turns<'a, const BLOCKS: usize, const LANES: usize>(
+    fn take_turns<'a>(
         &self,
         atoms: &Atoms,
         words: impl Iterator<Item = (usize, &'a [u8])>,
-        lanes: &mut [Lane<BLOCKS>; LANES],
+        lanes: &mut [Lane; LANES],
         done: &mut impl FnMut(usize, &[u32]),
     ) {
         let mut words = words.fuse();
@@ -206,10 +200,13 @@ impl Merges {
             if busy == 0 {
                 return;
             }
+            for (lane, _) in &order[..busy] {
+                lanes[*lane].hear(self);
+            }
             let mut i = 0;
             while i < busy {
                 let (lane, number) = order[i];
-                if lanes[lane].step(self) {
+                if lanes[lane].merge(self) {
                     i += 1;
                     continue;
                 }
@@ -225,10 +222,9 @@ impl Merges {
     /// # Panics
     /// If the word has 2³¹ bytes or more.
     pub(crate) fn encode(&self, atoms: &Atoms, word: &[u8], work: &mut Workspace, out: &mut Vec<u32>) {
-        if word.len() <= LANE_MAX {
+        if word.len() <= SIDE_BY_SIDE_MAX {
             let words = std::iter::once((0, word));
-            let done = &mut |_, tokens: &[u32]| out.extend_from_slice(tokens);
-            self.take_turns(atoms, words, std::array::from_mut(&mut work.wide_lane), done);
+            self.encode_side_by_side(atoms, words, work, |_, tokens| out.extend_from_slice(tokens));
             return;
         }
         assert!(word.len() < 1 << 31, "a word of 2 GiB or more");
@@ -247,6 +243,25 @@ impl Merges {
             work.ids = Vec::new();
             work.sweep = Sweep::default();
         }
+    }
+
+    /// Merges `word` straight from the definition, in quadratic time: `ids` are its tokens afterwards. Returns the
+    /// rank of the last merge.
+    pub(crate) fn merge_alone(&self, word: &[u8], ids: &mut Vec<u32>) -> Option<u32> {
+        ids.clear();
+        ids.extend(word.iter().map(|&byte| self.byte(byte)));
+        let mut ranks: Vec<u32> = word.windows(2).map(|pair| self.byte_rank(pair[0], pair[1])).collect();
+        let mut last = None;
+        while let Some((&rank, at)) = ranks.iter().zip(0..).min().filter(|(rank, _)| **rank != NONE) {
+            last = Some(rank);
+            ids[at] = self.merged(rank);
+            ids.remove(at + 1);
+            ranks.remove(at);
+            for at in at.saturating_sub(1)..(at + 1).min(ranks.len()) {
+                ranks[at] = self.rank(Pair::new(ids[at], ids[at + 1]));
+            }
+        }
+        last
     }
 
     fn merge_long(&self, work: &mut Workspace) {
@@ -312,7 +327,9 @@ impl Merges {
     /// Has the processor fetch what [`Merges::merged`] will read.
     #[inline(always)]
     pub(crate) fn prefetch_merged(&self, rank: u32) {
-        prefetch(&self.merged[rank as usize]);
+        if let Some(merged) = self.merged.get(rank as usize) {
+            prefetch(merged);
+        }
     }
 
     /// Whether the pair can merge: seldom `true` in error. Has the processor fetch what
@@ -330,12 +347,17 @@ impl Merges {
     /// The rank of a pair, or [`NONE`].
     #[inline(always)]
     pub(crate) fn rank(&self, pair: Pair) -> u32 {
-        let slots = &*self.slots;
-        let mut slot = (pair.hash >> self.slot_shift) as usize;
+        self.search(pair.packed, (pair.hash >> self.slot_shift) as usize)
+    }
+
+    /// The rank of a pair that stands in `slot` or behind it, or [`NONE`].
+    #[inline(always)]
+    fn search(&self, packed: u64, mut slot: usize) -> u32 {
+        let slots = &self.slots[..self.slots.len() - 1];
         loop {
             let found = slots[slot];
-            if found >> RANK_BITS == pair.packed {
-                return found as u32 & ((1 << RANK_BITS) - 1);
+            if found >> RANK_BITS == packed {
+                return found as u32 & RANK_MASK;
             }
             if found == EMPTY {
                 return NONE;
@@ -343,6 +365,40 @@ impl Merges {
             slot = (slot + 1) & (slots.len() - 1);
         }
     }
+
+    /// Asks for a pair's rank: has the processor fetch what [`Merges::answer`] will read.
+    #[inline(always)]
+    pub(crate) fn ask(&self, pair: Pair) -> Question {
+        let bit = pair.hash >> self.filter_shift;
+        let may = self.filter[bit as usize / 64] >> (bit % 64) & 1 != 0;
+        let slot = if may { (pair.hash >> self.slot_shift) as usize } else { self.slots.len() - 1 };
+        prefetch(&self.slots[slot]);
+        Question { packed: pair.packed, slot }
+    }
+
+    /// What [`Merges::answer`] says [`NONE`] to.
+    pub(crate) fn no_question(&self) -> Question {
+        Question { packed: 0, slot: self.slots.len() - 1 }
+    }
+
+    /// The rank that was asked for, or [`NONE`].
+    #[inline(always)]
+    pub(crate) fn answer(&self, question: Question) -> u32 {
+        let found = self.slots[question.slot];
+        let is_it = found >> RANK_BITS == question.packed;
+        if !is_it & (found != EMPTY) {
+            return self.search(question.packed, question.slot);
+        }
+        if is_it { found as u32 & RANK_MASK } else { NONE }
+    }
+}
+
+/// A pair whose rank was asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Question {
+    packed: u64,
+    /// Where the answer is looked for.
+    slot: usize,
 }
 
 /// Two neighbors, ready to be looked up.
@@ -496,6 +552,12 @@ fn spread(ids: &mut Vec<u32>, len: impl Fn(u32) -> usize) {
 mod tests {
     use super::*;
     use crate::cuts::Cuts;
+    use crate::definition::merges_that_happen;
+    use crate::words::Word;
+
+    fn word_of(id: u32, text: &[u8]) -> Word {
+        Word { bytes: text.to_vec(), id, merges: false }
+    }
 
     /// Straight from the definition.
     fn plain(merges: &[Merge], mut ids: Vec<u32>) -> Vec<u32> {
@@ -548,12 +610,20 @@ mod tests {
 
     #[test]
     fn all_ways_of_merging_follow_the_definition() {
-        let (mut state, mut atoms_met, mut cuts_met) = (1, 0, 0);
+        let (mut state, mut atoms_met, mut cuts_met, mut merges_left_out) = (1, 0, 0, 0);
         for _ in 0..4_000 {
             let (list, texts) = vocabulary(&mut state);
-            let lens = texts.iter().map(|text| text.len() as u32).collect();
-            let merges = Merges::new(std::array::from_fn(|byte| byte as u32), &list, lens);
-            let atoms = Atoms::new(&merges, &list);
+            let lens: Vec<u32> = texts.iter().map(|text| text.len() as u32).collect();
+            let bytes = std::array::from_fn(|byte| byte as u32);
+            let mut words: Vec<_> = (0..).zip(&texts).map(|(id, text)| word_of(id, text)).collect();
+            let happening = merges_that_happen(bytes, list.clone(), &lens, &mut words);
+            merges_left_out += list.len() - happening.len();
+            for word in words {
+                let tokens = plain(&list, word.bytes.iter().map(|&byte| u32::from(byte)).collect());
+                assert_eq!(word.merges, tokens == [word.id], "{:?}, {list:?}", word.bytes);
+            }
+            let merges = Merges::new(bytes, &happening, lens);
+            let atoms = Atoms::new(&merges, &happening);
             atoms_met += usize::from(atoms.at("é".as_bytes(), 0).is_some());
             atoms_met += usize::from(atoms.at("日".as_bytes(), 0).is_some());
             let letters = 1 + random(&mut state) as usize % LETTERS.len();
@@ -566,7 +636,7 @@ mod tests {
                 units[at] = LETTERS[random(&mut state) as usize % LETTERS.len()];
             }
             let mut word = units.concat().into_bytes();
-            word.truncate(LANE_MAX);
+            word.truncate(256);
             while std::str::from_utf8(&word).is_err() {
                 word.pop();
             }
@@ -603,6 +673,7 @@ mod tests {
                 assert_eq!(work.ids, expected, "way {way}, {:?}, {list:?}", String::from_utf8_lossy(&word));
             }
         }
+        assert!(merges_left_out > 100, "{merges_left_out}");
         assert!(atoms_met > 100, "{atoms_met}");
         assert!(cuts_met > 100, "{cuts_met}");
     }

@@ -128,7 +128,7 @@ fn is_sound(definition: &Definition) -> bool {
         && merges.len() < MERGES_MAX
         && definition.bytes.iter().all(|&id| len(id) == 1)
         && merges.iter().all(adds_up)
-        && definition.words.iter().all(|word| !word.bytes.is_empty())
+        && definition.words.iter().all(|word| !word.bytes.is_empty() && (word.id as usize) < lens.len())
         && definition.added.iter().chain(&definition.added_normalized).all(|t| !t.content.is_empty())
 }
 

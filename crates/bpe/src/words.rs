@@ -2,19 +2,19 @@
 //!
 //! Nine of ten pieces of ordinary text are tokens themselves. Words of up to 15 bytes are packed with
 //! their length into 16 bytes, which compare at once; so are the others that were seen before, see
-//! `cache`.
+//! `cache`. Finding a word takes two small tables rather than a large one, since what doesn't fit the
+//! processor's cache is waited for.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use crate::merges::IDS_MAX;
 use crate::pages::{Table, prefetch};
 
 /// Longest word, in bytes, that fits a [`Key`].
 pub(crate) const SHORT_MAX: usize = 15;
-/// No token.
-const NONE: u32 = u32::MAX;
 
 /// A word of 1 to 15 bytes: the bytes, zeros, and the length in the last byte.
 pub(crate) type Key = [u64; 2];
@@ -69,36 +69,54 @@ pub(crate) struct Word {
 /// The words that are one token.
 #[derive(Debug)]
 pub(crate) struct Vocabulary {
-    slots: Table<Slot>,
+    /// An open-addressing table of short words.
+    entries: Table<Entry>,
+    /// Their bytes, by id: those of tokens that are met often stand close together.
+    keys: Table<Key>,
     long: HashMap<Box<[u8]>, (u32, bool), BuildHasherDefault<WordHasher>>,
     long_max: usize,
 }
 
-/// Aligned so that it never lies in two cache lines.
-#[derive(Clone, Copy, Debug)]
-#[repr(align(32))]
-struct Slot {
-    key: Key,
-    id: u32,
-    merges: bool,
-}
+/// What the table has in a place: an id, whether merging gives the token, too, and some bits of the word's hash. So
+/// most of what is no token is known to be none without a look at `keys`, and the table is small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry(u32);
 
-impl Slot {
-    fn word(&self) -> Word {
-        let bytes = self.key.map(u64::to_le_bytes);
-        let bytes = bytes.as_flattened();
-        let bytes = bytes[..usize::from(bytes[SHORT_MAX])].to_vec();
-        Word { bytes, id: self.id, merges: self.merges }
+const ID_BITS: u32 = 21;
+const ID_MASK: u32 = (1 << ID_BITS) - 1;
+const _: () = assert!(IDS_MAX == ID_MASK);
+const MERGES: u32 = 1 << ID_BITS;
+const HASH_SHIFT: u32 = ID_BITS + 1;
+
+impl Entry {
+    pub(crate) const NONE: Self = Self(u32::MAX);
+
+    #[inline(always)]
+    pub(crate) fn is_none(self) -> bool {
+        self == Self::NONE
+    }
+
+    #[inline(always)]
+    pub(crate) fn id(self) -> u32 {
+        self.0 & ID_MASK
+    }
+
+    /// Whether merging gives the token, too.
+    #[inline(always)]
+    pub(crate) fn merges(self) -> bool {
+        self.0 & MERGES != 0
     }
 }
 
 impl Vocabulary {
-    /// `words` must be different from one another and not empty. Those that come first are found
+    /// `words` must be different from one another, as their ids, and not empty. Those that come first are found
     /// fastest.
     pub(crate) fn new(words: &[Word]) -> Self {
-        // At three fifths full, most words are found where they belong.
-        let size = words.len() * 5 / 3 + 2;
-        let mut slots = Table::new(Slot { key: [0; 2], id: NONE, merges: false }, size);
+        // Half full, so most words are found where they belong.
+        let size = words.len() * 2 + 2;
+        let mut entries = Table::new(Entry::NONE, size);
+        let ids = words.iter().map(|word| word.id as usize + 1).max().unwrap_or(1);
+        let mut keys = Table::new([0; 2], ids);
         let mut long = HashMap::<Box<[u8]>, _, _>::default();
         for &Word { ref bytes, id, merges } in words {
             if bytes.len() > SHORT_MAX {
@@ -106,50 +124,79 @@ impl Vocabulary {
                 continue;
             }
             let key = key(bytes, 0, bytes.len());
-            let mut slot = home(hash(key), size);
-            while slots[slot].key != [0; 2] {
-                slot = if slot + 1 == size { 0 } else { slot + 1 };
+            let hash = hash(key);
+            let mut at = home(hash, size);
+            while !entries[at].is_none() {
+                at = if at + 1 == size { 0 } else { at + 1 };
             }
-            slots[slot] = Slot { key, id, merges };
+            entries[at] = Entry(id | if merges { MERGES } else { 0 } | (hash as u32) << HASH_SHIFT);
+            keys[id as usize] = key;
         }
         let long_max = long.keys().map(|word| word.len()).max().unwrap_or(0);
-        Self { slots, long, long_max }
+        Self { entries, keys, long, long_max }
     }
 
     /// All words in order of id.
     pub(crate) fn words(&self) -> Vec<Word> {
+        let short = self.entries.iter().filter(|entry| !entry.is_none()).map(|entry| {
+            let bytes = self.keys[entry.id() as usize].map(u64::to_le_bytes);
+            let bytes = bytes.as_flattened();
+            Word {
+                bytes: bytes[..usize::from(bytes[SHORT_MAX])].to_vec(),
+                id: entry.id(),
+                merges: entry.merges(),
+            }
+        });
         let long = self.long.iter().map(|(word, &(id, merges))| Word { bytes: word.to_vec(), id, merges });
-        let mut words: Vec<_> = self.taken().map(Slot::word).chain(long).collect();
+        let mut words: Vec<_> = short.chain(long).collect();
         words.sort_unstable_by_key(|word| word.id);
         words
     }
 
-    fn taken(&self) -> impl Iterator<Item = &Slot> {
-        self.slots.iter().filter(|slot| slot.key != [0; 2])
+    /// Has the processor fetch what [`Vocabulary::find`] will read.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, hash: u64) {
+        prefetch(&self.entries[home(hash, self.entries.len())]);
     }
 
-    /// The token that a short word, or a part of a word, is.
+    /// The first entry that may be of the short word with this hash, if there is one. Has the processor fetch what
+    /// [`Vocabulary::short`] will read.
     #[inline(always)]
-    pub(crate) fn short(&self, key: Key, hash: u64, whole: bool) -> Option<u32> {
-        let slots = &*self.slots;
-        let mut at = home(hash, slots.len());
+    pub(crate) fn find(&self, hash: u64) -> Entry {
+        let mut at = home(hash, self.entries.len());
         loop {
-            let slot = &slots[at];
-            if slot.key == [0; 2] {
-                return None;
+            let entry = self.entries[at];
+            if entry.0 >> HASH_SHIFT == hash as u32 & u32::MAX >> HASH_SHIFT || entry.is_none() {
+                return entry;
             }
-            if slot.key == key {
-                return (whole | slot.merges).then_some(slot.id);
-            }
-            at = if at + 1 == slots.len() { 0 } else { at + 1 };
+            at = if at + 1 == self.entries.len() { 0 } else { at + 1 };
         }
     }
 
     /// Has the processor fetch what [`Vocabulary::short`] will read.
     #[inline(always)]
-    pub(crate) fn prefetch(&self, hash: u64) {
-        let slots = &*self.slots;
-        prefetch(&slots[home(hash, slots.len())]);
+    pub(crate) fn prefetch_key(&self, entry: Entry) {
+        // Without a branch, which would be guessed wrong.
+        let id = entry.id() as usize;
+        prefetch(&self.keys[if id < self.keys.len() { id } else { 0 }]);
+    }
+
+    /// The entry of the short word with this key and hash, for which `found` was found, or [`Entry::NONE`].
+    #[inline(always)]
+    pub(crate) fn short(&self, key: Key, hash: u64, found: Entry) -> Entry {
+        if found.is_none() || self.keys[found.id() as usize] == key { found } else { self.search(key, hash) }
+    }
+
+    #[cold]
+    fn search(&self, key: Key, hash: u64) -> Entry {
+        let mut at = home(hash, self.entries.len());
+        loop {
+            let entry = self.entries[at];
+            if entry.is_none() || self.keys[entry.id() as usize] == key {
+                return entry;
+            }
+            at = if at + 1 == self.entries.len() { 0 } else { at + 1 };
+        }
     }
 
     /// The token that a word, or a part of a word, of more than [`SHORT_MAX`] bytes is.
