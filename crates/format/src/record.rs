@@ -10,7 +10,11 @@
 //! them and the text beside them is good. A key given twice counts the last time,
 //! as in Python.
 
+mod unescaped;
+
 use serde::{Deserialize, Serialize};
+
+use self::unescaped::{Unescaped, plain_run};
 
 /// What a tokenizer reads of a record. Strings are unescaped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,11 +110,11 @@ impl Refusal {
 #[derive(Debug)]
 pub struct RecordParser {
     text_field: String,
-    text: String,
-    id: String,
-    source: String,
-    category: String,
-    key: String,
+    text: Unescaped,
+    id: Unescaped,
+    source: Unescaped,
+    category: Unescaped,
+    key: Unescaped,
     nesting: Vec<u8>,
 }
 
@@ -120,11 +124,11 @@ impl RecordParser {
     pub fn new(text_field: &str) -> Self {
         Self {
             text_field: text_field.to_owned(),
-            text: String::new(),
-            id: String::new(),
-            source: String::new(),
-            category: String::new(),
-            key: String::new(),
+            text: Unescaped::default(),
+            id: Unescaped::default(),
+            source: Unescaped::default(),
+            category: Unescaped::default(),
+            key: Unescaped::default(),
             nesting: Vec::new(),
         }
     }
@@ -135,9 +139,10 @@ impl RecordParser {
     /// A [`Refusal`] where the line is no JSON object with a string in the text field.
     pub fn parse<'a>(&'a mut self, line: &'a str) -> Result<Record<'a>, Refusal> {
         let mut cursor = Cursor { bytes: line.as_bytes(), at: 0, nesting: &mut self.nesting };
-        let fields = cursor.object(&self.text_field, &mut self.key)?;
+        let fields = cursor.object(&self.text_field, &mut self.key, &mut self.text)?;
         let text = match fields.text {
-            Some(Value::String(span)) => text_of(line, span, &mut self.text)?,
+            Some(Value::String(span)) if span.escaped => self.text.whole()?,
+            Some(Value::String(span)) => &line[span.start..span.end],
             Some(value) => {
                 let detail = format!("`{}` is {}, not a string", self.text_field, value.kind(line));
                 return Err(Refusal::new(Reason::TextNotString, detail));
@@ -203,7 +208,13 @@ struct Cursor<'a> {
 }
 
 impl Cursor<'_> {
-    fn object(&mut self, text_field: &str, key_buffer: &mut String) -> Result<Fields, Refusal> {
+    /// Where the text has escapes, `text` has it without them.
+    fn object(
+        &mut self,
+        text_field: &str,
+        key_buffer: &mut Unescaped,
+        text: &mut Unescaped,
+    ) -> Result<Fields, Refusal> {
         self.white_space();
         match self.peek() {
             Some(b'{') => self.at += 1,
@@ -231,13 +242,15 @@ impl Cursor<'_> {
             self.white_space();
             self.expect(b':')?;
             self.white_space();
-            let value = self.value()?;
             match self.key(key, key_buffer)? {
-                k if k == text_field => fields.text = Some(value),
-                "id" => fields.id = Some(value),
-                "source" => fields.source = Some(value),
-                "category" => fields.category = Some(value),
-                _ => {}
+                k if k == text_field && self.peek() == Some(b'"') => {
+                    fields.text = Some(Value::String(self.string_into(text)?));
+                }
+                k if k == text_field => fields.text = Some(self.value()?),
+                "id" => fields.id = Some(self.value()?),
+                "source" => fields.source = Some(self.value()?),
+                "category" => fields.category = Some(self.value()?),
+                _ => drop(self.value()?),
             }
             self.white_space();
             match self.peek() {
@@ -252,15 +265,13 @@ impl Cursor<'_> {
         }
     }
 
-    fn key<'k>(&'k self, span: Span, buffer: &'k mut String) -> Result<&'k str, Refusal> {
-        let raw = &self.bytes[span.start..span.end];
+    fn key<'k>(&'k self, span: Span, buffer: &'k mut Unescaped) -> Result<&'k str, Refusal> {
         // The line is UTF-8 and a span ends at ASCII bytes, so this cannot fail.
-        let raw = std::str::from_utf8(raw).map_err(|_| self.invalid("a key that is not UTF-8"))?;
-        if !span.escaped {
-            return Ok(raw);
-        }
-        unescape(raw, buffer, Surrogates::Replace)?;
-        Ok(buffer)
+        let key = match span.escaped {
+            true => Ok(buffer.of(self.bytes, span)),
+            false => str::from_utf8(&self.bytes[span.start..span.end]),
+        };
+        key.map_err(|_| self.invalid("a key that is not UTF-8"))
     }
 
     /// Skips one value, checking its grammar; nested values are walked without recursion.
@@ -394,10 +405,42 @@ impl Cursor<'_> {
                     escaped = true;
                     self.escape()?;
                 }
-                Some(_) => return Err(self.invalid("a control character in a string")),
-                None => return Err(self.invalid("the line ends inside a string")),
+                _ => return Err(self.broken_string()),
             }
         }
+    }
+
+    /// [`Cursor::string`], which also writes the string without its escapes to `out`, if it has any.
+    fn string_into(&mut self, out: &mut Unescaped) -> Result<Span, Refusal> {
+        self.expect(b'"')?;
+        let start = self.at;
+        self.at += plain_run(&self.bytes[start..]);
+        let escaped = self.peek() != Some(b'"');
+        if escaped {
+            out.begin(&self.bytes[start..self.at], self.bytes.len() - start);
+        }
+        loop {
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(Span { start, end: self.at - 1, escaped });
+                }
+                Some(b'\\') => {
+                    let from = self.at + 1;
+                    self.escape()?;
+                    self.at = out.push_escape(self.bytes, from);
+                    self.at += out.push_plain(&self.bytes[self.at..]);
+                }
+                _ => return Err(self.broken_string()),
+            }
+        }
+    }
+
+    fn broken_string(&self) -> Refusal {
+        self.invalid(match self.peek() {
+            Some(_) => "a control character in a string",
+            None => "the line ends inside a string",
+        })
     }
 
     fn escape(&mut self) -> Result<(), Refusal> {
@@ -451,106 +494,14 @@ impl Cursor<'_> {
     }
 }
 
-/// The number of bytes before the first quote, backslash or control character: eight at a time,
-/// since strings are nearly all of the input.
-fn plain_run(bytes: &[u8]) -> usize {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
-    let zero_bytes = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
-    let (words, rest) = bytes.as_chunks::<8>();
-    for (index, &word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(word);
-        let quotes = zero_bytes(word ^ (ONES * u64::from(b'"')));
-        let backslashes = zero_bytes(word ^ (ONES * u64::from(b'\\')));
-        // A byte below 0x20 has none of its upper three bits.
-        let controls = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-        let found = quotes | backslashes | controls;
-        if found != 0 {
-            // Borrows only run upwards, so the lowest hit is always a true one.
-            return index * 8 + found.trailing_zeros() as usize / 8;
-        }
-    }
-    let plain = rest.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20);
-    words.len() * 8 + plain.unwrap_or(rest.len())
-}
-
 const fn is_number(first: u8) -> bool {
     first == b'-' || first.is_ascii_digit()
 }
 
-fn text_of<'a>(line: &'a str, span: Span, buffer: &'a mut String) -> Result<&'a str, Refusal> {
-    let raw = &line[span.start..span.end];
-    if !span.escaped {
-        return Ok(raw);
-    }
-    unescape(raw, buffer, Surrogates::Refuse)?;
-    Ok(buffer)
-}
-
 /// A string that only labels a record: damage in it is no reason to lose the text.
-fn label_of<'a>(line: &'a str, value: Option<Value>, buffer: &'a mut String) -> Option<&'a str> {
+fn label_of<'a>(line: &'a str, value: Option<Value>, buffer: &'a mut Unescaped) -> Option<&'a str> {
     let Some(Value::String(span)) = value else { return None };
-    let raw = &line[span.start..span.end];
-    if !span.escaped {
-        return Some(raw);
-    }
-    unescape(raw, buffer, Surrogates::Replace).ok()?;
-    Some(buffer)
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Surrogates {
-    Refuse,
-    Replace,
-}
-
-/// Writes `raw` without its escapes into `out`. The grammar of the escapes has been checked.
-fn unescape(raw: &str, out: &mut String, surrogates: Surrogates) -> Result<(), Refusal> {
-    out.clear();
-    out.reserve(raw.len());
-    let mut rest = raw;
-    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
-        out.push_str(&rest[..at]);
-        let escape = rest.as_bytes()[at + 1];
-        rest = &rest[at + 2..];
-        out.push(match escape {
-            b'n' => '\n',
-            b't' => '\t',
-            b'r' => '\r',
-            b'b' => '\u{8}',
-            b'f' => '\u{c}',
-            b'u' => {
-                let (character, used) = unicode_escape(rest);
-                rest = &rest[used..];
-                match (character, surrogates) {
-                    (Some(character), _) => character,
-                    (None, Surrogates::Replace) => char::REPLACEMENT_CHARACTER,
-                    (None, Surrogates::Refuse) => {
-                        let detail = format!("half a surrogate pair at character {}", out.chars().count());
-                        return Err(Refusal::new(Reason::LoneSurrogate, detail));
-                    }
-                }
-            }
-            itself => char::from(itself),
-        });
-    }
-    out.push_str(rest);
-    Ok(())
-}
-
-/// The character of `XXXX` or of the pair `XXXX\uXXXX`, none for half a pair, and the bytes it takes.
-fn unicode_escape(digits: &str) -> (Option<char>, usize) {
-    let unit = |text: &str| text.get(..4).and_then(|hex| u32::from_str_radix(hex, 16).ok());
-    let Some(first) = unit(digits) else { return (None, 0) };
-    if !(0xD800..0xDC00).contains(&first) {
-        return (char::from_u32(first), 4);
-    }
-    let second =
-        digits[4..].strip_prefix("\\u").and_then(unit).filter(|unit| (0xDC00..0xE000).contains(unit));
-    match second {
-        Some(second) => (char::from_u32(0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00)), 10),
-        None => (None, 4),
-    }
+    Some(if span.escaped { buffer.of(line.as_bytes(), span) } else { &line[span.start..span.end] })
 }
 
 #[cfg(test)]
@@ -608,6 +559,42 @@ mod tests {
             ("{\"text\":\"\\ud800\\u0041\"}", Reason::LoneSurrogate),
         ] {
             assert_eq!(parse(line), Err(reason), "{line}");
+        }
+    }
+
+    #[test]
+    fn escapes_are_undone_wherever_they_stand() {
+        let escapes = [
+            ("", ""),
+            ("\\n", "\n"),
+            ("\\\"", "\""),
+            ("\\u20ac", "€"),
+            ("\\ud83d\\ude00", "😀"),
+            ("é\\\\", "é\\"),
+        ];
+        for before in 0..40 {
+            for (first, is) in escapes {
+                for between in [0, 1, 14, 15, 16, 17, 33] {
+                    for (second, is_too) in escapes {
+                        let plain = |len: usize| "abcdefghij".repeat(4)[..len].to_owned();
+                        let spelled = plain(before) + first + &plain(between) + second;
+                        let line = format!("{{\"source\":\"{spelled}\",\"text\":\"{spelled}\"}}");
+                        let text = plain(before) + is + &plain(between) + is_too;
+                        assert_eq!(parse(&line), Ok((text.clone(), None, Some(text))), "{line}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_text_had_is_forgotten() {
+        assert_eq!(parse(r#"{"text":"\ud800","text":"two"}"#).map(|r| r.0), Ok("two".into()));
+        assert_eq!(parse(r#"{"text":"\ud800","text":"\ttwo"}"#).map(|r| r.0), Ok("\ttwo".into()));
+        assert_eq!(parse(r#"{"text":"two","text":"\ud800"}"#), Err(Reason::LoneSurrogate));
+        let mut parser = RecordParser::new("text");
+        for (line, text) in [(r#"{"text":"a\nlonger\none"}"#, "a\nlonger\none"), (r#"{"text":"\t"}"#, "\t")] {
+            assert_eq!(parser.parse(line).map(|record| record.text), Ok(text));
         }
     }
 
