@@ -217,9 +217,7 @@ impl Tokenizer {
             _ => FastEngine::new(&definition, json, &outline.added_tokens(), &cache),
         };
         let fast = match fast {
-            Ok(engine) if known.is_none() => {
-                self_check(&definition, &mut outline, json, &engine)?.map_or(Ok(engine), Err)
-            }
+            Ok(engine) if known.is_none() => self_check(&mut outline, json, &engine)?.map_or(Ok(engine), Err),
             other => other,
         };
         if known.is_none() {
@@ -356,10 +354,8 @@ impl Tokenizer {
         if samples.is_empty() || self.engine() == Engine::Reference {
             return Ok(None);
         }
-        let definition = Definition::parse(&self.tokenizer_json)
-            .map_err(|source| Error::Json { file: "tokenizer.json", source })?;
         let texts = samples.iter().map(|sample| sample.text);
-        let reference = match self.outline.reference_for(&definition, texts)? {
+        let reference = match self.outline.reference_for(&self.tokenizer_json, texts)? {
             Some(part) => part,
             None => Reference::whole(&self.tokenizer_json, self.identity.special_tokens_in_text)?,
         };

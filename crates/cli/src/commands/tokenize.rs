@@ -9,7 +9,7 @@ use mashbill_format::encode::Compression;
 use mashbill_format::held_out::{HeldOut, Part};
 use mashbill_format::layout::{Output, REJECTS_SUFFIX, VALIDATION_FOLDER};
 use mashbill_format::manifest::{self, Manifest};
-use mashbill_format::shard::ShardReader;
+use mashbill_format::shard::{Scratch, ShardPages};
 use mashbill_format::stats::Stats;
 use mashbill_tokenize::input::SplitNames;
 use mashbill_tokenize::plan::{Finished, SplitPlan, Why};
@@ -399,7 +399,9 @@ fn summarize(report: &Report, options: &Options, tokenizer: &Tokenizer, printer:
     if !report.made.is_empty() {
         totals(&report.made, report.seconds, options, printer);
         rejects(&report.made, &output, printer);
-        first_document(&report.made, &output, tokenizer, printer)?;
+        if !printer.is_quiet() {
+            first_document(report, &output, tokenizer, printer)?;
+        }
     }
     let splits = &report.manifest.splits;
     let rows: u64 = splits.values().map(|split| split.sequences).sum();
@@ -517,15 +519,16 @@ fn rejects(made: &[Stats], output: &Output, printer: &Printer) {
 }
 
 /// Spells the beginning of the first document, so that a wrong tokenizer shows.
-fn first_document(made: &[Stats], output: &Output, tokenizer: &Tokenizer, printer: &Printer) -> Result<()> {
-    let Some(stats) = made.iter().filter(|stats| stats.sequences > 0).min_by_key(|stats| &stats.split) else {
-        return Ok(());
-    };
+fn first_document(report: &Report, output: &Output, tokenizer: &Tokenizer, printer: &Printer) -> Result<()> {
+    let made = report.made.iter().filter(|stats| stats.sequences > 0);
+    let Some(stats) = made.min_by_key(|stats| &stats.split) else { return Ok(()) };
     let path = output.split(&stats.split).join(mashbill_format::layout::shard_name(0));
-    let rows = ShardReader::open(&path)?.row_group(0)?;
-    let Some(row) = rows.iter().next() else { return Ok(()) };
-    let length = row.pieces.first().map_or(0, |piece| piece.len.max(0) as usize);
-    let ids: Vec<u32> = row.input_ids.iter().take(length.min(TOKENS_SHOWN)).map(|&id| id as u32).collect();
+    let shard = ShardPages::open(&path, report.manifest.max_seq_length, report.manifest.layout)?;
+    let scratch = &mut Scratch::default();
+    let pieces = shard.piece_page(0, 0, scratch)?.pieces;
+    let tokens = shard.token_page(&shard.token_group(0, scratch)?, 0, scratch)?.input_ids;
+    let length = pieces.first().map_or(0, |piece| piece.len.max(0) as usize);
+    let ids: Vec<u32> = tokens.iter().take(length.min(TOKENS_SHOWN)).map(|&id| id as u32).collect();
     let spelled: Vec<_> = tokenizer.spell(&ids).iter().map(|token| format!("{token:?}")).collect();
     let more = if length > ids.len() { " …" } else { "" };
     printer.line(format_args!("{} begins with {}{more}", stats.split, spelled.join(" ")));

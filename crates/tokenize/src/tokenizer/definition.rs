@@ -3,7 +3,8 @@
 //! Llama 3's file is 8 MB with 128 thousand entries and 280 thousand merges. A tree
 //! of JSON values costs 0.3 CPU-seconds and 100 MB; borrowing the strings costs a
 //! tenth of that, and is enough to build each engine from. The merges, which most
-//! starts need none of, are only passed over, and read one by one by who needs them.
+//! starts need none of, are only passed over, and read one by one by who needs them;
+//! who needs few entries, too, has [`each_part`] hand out both and keeps nothing else.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -82,8 +83,10 @@ impl<'a> Definition<'a> {
     /// # Errors
     /// One of them isn't a merge.
     pub(super) fn each_merge(&self, mut each: impl FnMut(Merge<'a>)) -> Result<(), serde_json::Error> {
-        let merges = MergesAt { path: &["model", "merges"], each: &mut each };
-        merges.deserialize(&mut serde_json::Deserializer::from_str(self.json))
+        each_part(self.json, |part| match part {
+            Part::Entry(..) => {}
+            Part::Merge(merge) => each(merge),
+        })
     }
 
     /// Whether the model gets words in which a letter stands for each byte.
@@ -129,44 +132,106 @@ impl<'de: 'a, 'a> Deserialize<'de> for Vocabulary<'a> {
     }
 }
 
-/// Passes over a JSON text but for the list at the end of `path`, whose merges it hands to `each`.
-struct MergesAt<'p, F> {
-    path: &'p [&'p str],
-    each: &'p mut F,
+/// What a model is made of.
+pub(super) enum Part<'a> {
+    /// A token and its id.
+    Entry(Cow<'a, str>, u32),
+    Merge(Merge<'a>),
 }
 
-impl<'de, F: FnMut(Merge<'de>)> DeserializeSeed<'de> for MergesAt<'_, F> {
-    type Value = ();
+/// Hands out the model's entries, then its merges, each in the order of the text of a `tokenizer.json`.
+///
+/// # Errors
+/// The model has no map of entries or no merges, or one of them isn't what it should be.
+pub(super) fn each_part<'a>(
+    tokenizer_json: &'a str,
+    mut each: impl FnMut(Part<'a>),
+) -> Result<(), serde_json::Error> {
+    let read = |merges_alone: bool, each: &mut dyn FnMut(Part<'a>)| {
+        let from = &mut serde_json::Deserializer::from_str(tokenizer_json);
+        Parts { at: At::File, merges_alone, entries_seen: merges_alone, each }.deserialize(from)
+    };
+    // Files have their entries first, but nothing says that they must.
+    if read(false, &mut each)? { Ok(()) } else { read(true, &mut each).map(drop) }
+}
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
+/// Passes over all of a `tokenizer.json` but entries and merges. Its value is whether the merges were handed out.
+struct Parts<'e, 'de> {
+    at: At,
+    merges_alone: bool,
+    entries_seen: bool,
+    each: &'e mut dyn FnMut(Part<'de>),
+}
+
+#[derive(Clone, Copy)]
+enum At {
+    File,
+    Model,
+    Entries,
+    Merges,
+}
+
+impl<'de> DeserializeSeed<'de> for Parts<'_, 'de> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        match self.at {
+            At::Merges => deserializer.deserialize_seq(self),
+            At::File | At::Model | At::Entries => deserializer.deserialize_map(self),
+        }
     }
 }
 
-impl<'de, F: FnMut(Merge<'de>)> Visitor<'de> for MergesAt<'_, F> {
-    type Value = ();
+impl<'de> Visitor<'de> for Parts<'_, 'de> {
+    type Value = bool;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of merges")
+        f.write_str(match self.at {
+            At::File => "a tokenizer",
+            At::Model => "a model",
+            At::Entries => "a vocabulary",
+            At::Merges => "a list of merges",
+        })
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let [wanted, path @ ..] = self.path else { return Err(A::Error::custom("no list of merges")) };
-        while let Some(Text(key)) = map.next_key()? {
-            if key == *wanted {
-                map.next_value_seed(MergesAt { path, each: &mut *self.each })?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+        let Self { at, merges_alone, mut entries_seen, each } = self;
+        if matches!(at, At::Entries) {
+            while let Some((Text(token), id)) = map.next_entry()? {
+                each(Part::Entry(token, id));
             }
+            return Ok(false);
         }
-        Ok(())
+        let (mut seen, mut handed_out) = (false, false);
+        while let Some(Text(key)) = map.next_key()? {
+            let at = match (at, &*key) {
+                (At::File, "model") => At::Model,
+                (At::Model, "vocab") if !merges_alone => At::Entries,
+                (At::Model, "merges") => {
+                    seen = true;
+                    if !entries_seen {
+                        map.next_value::<IgnoredAny>()?;
+                        continue;
+                    }
+                    At::Merges
+                }
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            seen |= matches!(at, At::Model);
+            handed_out |= map.next_value_seed(Parts { at, merges_alone, entries_seen, each: &mut *each })?;
+            entries_seen |= matches!(at, At::Entries);
+        }
+        if seen { Ok(handed_out) } else { Err(A::Error::custom("no list of merges")) }
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<bool, A::Error> {
         while let Some(merge) = seq.next_element()? {
-            (self.each)(merge);
+            (self.each)(Part::Merge(merge));
         }
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -26,7 +26,7 @@ use tokenizers::{
     TokenizerImpl,
 };
 
-use super::definition::{AddedTokenEntry, Definition, Merge};
+use super::definition::{AddedTokenEntry, Definition, Merge, Part, each_part};
 use super::vocabulary::{Grams, VocabularyIndex};
 use super::{Error, SpecialTokensInText};
 
@@ -75,6 +75,7 @@ impl Reference {
 /// a document, and into which words a text is cut.
 pub(super) struct Outline {
     pipeline: Pipeline<PartialModel>,
+    steps: Steps,
     /// Whether a part of the vocabulary is enough for given texts.
     is_divisible: bool,
     special_tokens_in_text: SpecialTokensInText,
@@ -83,10 +84,10 @@ pub(super) struct Outline {
 impl Outline {
     /// Builds the outline of a definition.
     pub(super) fn new(definition: &Definition<'_>, index: &VocabularyIndex<'_>) -> Result<Self, Error> {
-        let mut pipeline = pipeline(definition, PartialModel::empty(definition, index))?;
-        pipeline.add_tokens(definition.added_tokens.iter().map(added_token)).map_err(refused)?;
+        let steps = Steps::of(definition);
+        let pipeline = steps.pipeline(PartialModel::empty(definition, index))?;
         let is_divisible = definition.model.spells_characters_as_themselves() && index.ids_are_unique();
-        Ok(Self { pipeline, is_divisible, special_tokens_in_text: SpecialTokensInText::Encode })
+        Ok(Self { pipeline, steps, is_divisible, special_tokens_in_text: SpecialTokensInText::Encode })
     }
 
     /// Decides what becomes of special tokens in texts; at first they are encoded.
@@ -136,7 +137,7 @@ impl Outline {
     /// for a model that has to be loaded whole.
     pub(super) fn reference_for<'t>(
         &self,
-        definition: &Definition<'_>,
+        tokenizer_json: &str,
         texts: impl Iterator<Item = &'t str>,
     ) -> Result<Option<Reference>, Error> {
         if !self.is_divisible {
@@ -146,25 +147,49 @@ impl Outline {
         for text in texts {
             self.words(text, |word| grams.add(word))?;
         }
-        let mut pipeline = pipeline(definition, self.pipeline.get_model().with(definition, &grams)?)?;
-        pipeline.add_tokens(definition.added_tokens.iter().map(added_token)).map_err(refused)?;
+        let mut pipeline = self.steps.pipeline(self.pipeline.get_model().with(tokenizer_json, &grams)?)?;
         pipeline.set_encode_special_tokens(self.special_tokens_in_text == SpecialTokensInText::Split);
         Ok(Some(Reference::Part(Box::new(pipeline))))
     }
 }
 
-/// Everything of the reference but the vocabulary and the added tokens.
-fn pipeline(definition: &Definition<'_>, model: PartialModel) -> Result<Pipeline<PartialModel>, Error> {
-    fn part<T: serde::de::DeserializeOwned>(part: Option<&serde_json::Value>) -> Result<Option<T>, Error> {
-        part.map(T::deserialize).transpose().map_err(|source| Error::Json { file: "tokenizer.json", source })
+/// Everything of the reference but the model.
+struct Steps {
+    normalizer: Option<serde_json::Value>,
+    pre_tokenizer: Option<serde_json::Value>,
+    post_processor: Option<serde_json::Value>,
+    added_tokens: Vec<AddedTokenEntry>,
+}
+
+impl Steps {
+    fn of(definition: &Definition<'_>) -> Self {
+        Self {
+            normalizer: definition.normalizer.clone(),
+            pre_tokenizer: definition.pre_tokenizer.clone(),
+            post_processor: definition.post_processor.clone(),
+            added_tokens: definition.added_tokens.clone(),
+        }
     }
-    TokenizerBuilder::new()
-        .with_model(model)
-        .with_normalizer(part(definition.normalizer.as_ref())?)
-        .with_pre_tokenizer(part(definition.pre_tokenizer.as_ref())?)
-        .with_post_processor(part(definition.post_processor.as_ref())?)
-        .build()
-        .map_err(refused)
+
+    /// The reference with this model.
+    fn pipeline(&self, model: PartialModel) -> Result<Pipeline<PartialModel>, Error> {
+        fn step<T: serde::de::DeserializeOwned>(
+            step: Option<&serde_json::Value>,
+        ) -> Result<Option<T>, Error> {
+            step.map(T::deserialize)
+                .transpose()
+                .map_err(|source| Error::Json { file: "tokenizer.json", source })
+        }
+        let mut pipeline = TokenizerBuilder::new()
+            .with_model(model)
+            .with_normalizer(step(self.normalizer.as_ref())?)
+            .with_pre_tokenizer(step(self.pre_tokenizer.as_ref())?)
+            .with_post_processor(step(self.post_processor.as_ref())?)
+            .build()
+            .map_err(refused)?;
+        pipeline.add_tokens(self.added_tokens.iter().map(added_token)).map_err(refused)?;
+        Ok(pipeline)
+    }
 }
 
 fn added_token(entry: &AddedTokenEntry) -> AddedToken {
@@ -187,6 +212,7 @@ fn refused(source: tokenizers::Error) -> Error {
 pub(super) struct PartialModel {
     bpe: BPE,
     vocabulary_size: usize,
+    ignore_merges: bool,
     /// Ids of those added tokens that the vocabulary has too.
     known: HashMap<String, u32>,
 }
@@ -198,41 +224,42 @@ impl PartialModel {
             .iter()
             .filter_map(|token| Some((token.content.clone(), index.id(&token.content)?)))
             .collect();
-        Self { bpe: BPE::default(), vocabulary_size: index.len(), known }
+        let ignore_merges = definition.model.ignore_merges.unwrap_or(false);
+        Self { bpe: BPE::default(), vocabulary_size: index.len(), ignore_merges, known }
     }
 
     /// The entries that may appear where the text has the `grams`, and their merges.
-    fn with(&self, definition: &Definition<'_>, grams: &Grams) -> Result<Self, Error> {
-        // Where the file has a spelling twice, the last one counts.
-        let kept: tokenizers::models::bpe::Vocab = definition
-            .model
-            .vocab
-            .0
-            .iter()
-            .filter(|(token, _)| grams.may_hold(token))
-            .map(|(token, id)| (token.clone().into_owned(), *id))
-            .collect();
-        let mut merges = Vec::new();
-        let mut joined = String::new();
-        let each = |merge: Merge<'_>| {
-            if kept.contains_key(&*merge.left) && kept.contains_key(&*merge.right) {
+    fn with(&self, tokenizer_json: &str, grams: &Grams) -> Result<Self, Error> {
+        let mut kept = tokenizers::models::bpe::Vocab::new();
+        let (mut merges, mut joined) = (Vec::new(), String::new());
+        let keep = |part: Part<'_>| match part {
+            Part::Entry(token, id) => {
+                if grams.may_hold(&token) {
+                    // Where the file has a spelling twice, the last one counts.
+                    kept.insert(token.into_owned(), id);
+                }
+            }
+            Part::Merge(Merge { left, right }) => {
                 joined.clear();
-                joined.push_str(&merge.left);
-                joined.push_str(&merge.right);
-                if kept.contains_key(&joined) {
-                    merges.push((merge.left.into_owned(), merge.right.into_owned()));
+                joined.push_str(&left);
+                joined.push_str(&right);
+                // The cheap question first: few merges are left to ask the other of.
+                if grams.may_hold(&joined)
+                    && [&*joined, &left, &right].iter().all(|&part| kept.contains_key(part))
+                {
+                    merges.push((left.into_owned(), right.into_owned()));
                 }
             }
         };
-        definition.each_merge(each).map_err(|source| Error::Json { file: "tokenizer.json", source })?;
+        each_part(tokenizer_json, keep).map_err(|source| Error::Json { file: "tokenizer.json", source })?;
         // No cache: it is kept per thread for as long as the thread lives.
         let bpe = BPE::builder()
             .vocab_and_merges(kept, merges)
-            .ignore_merges(definition.model.ignore_merges.unwrap_or(false))
+            .ignore_merges(self.ignore_merges)
             .cache_capacity(0)
             .build()
             .map_err(refused)?;
-        Ok(Self { bpe, vocabulary_size: self.vocabulary_size, known: self.known.clone() })
+        Ok(Self { bpe, known: self.known.clone(), ..*self })
     }
 }
 
