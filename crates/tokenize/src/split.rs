@@ -35,7 +35,7 @@ use crate::unit::{DocumentTable, OpenUnit};
 
 /// Texts that wait for their comparison with the reference; building what they need of it costs the
 /// same for one as for many.
-const SAMPLES_PER_CHECK: usize = 256;
+const SAMPLES_PER_CHECK: usize = 64;
 
 /// How long the thread waits for workers before it looks whether the run was interrupted.
 const PATIENCE: Duration = Duration::from_millis(50);
