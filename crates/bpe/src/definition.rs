@@ -23,6 +23,9 @@ use crate::merges::{IDS_MAX, MERGES_MAX, Merge, Merges};
 use crate::pattern::Pattern;
 use crate::words::{Word, WordHasher};
 
+/// Longest token, in bytes: merging one alone takes quadratic time. Those in use are far shorter.
+const TOKEN_BYTES_MAX: usize = 4096;
+
 /// Everything that ids depend on.
 #[derive(Debug)]
 pub(crate) struct Definition {
@@ -68,6 +71,7 @@ impl Definition {
         let mut words = Vec::with_capacity(model.vocab.len());
         for (token, id) in &model.vocab {
             if let Some(word) = word_of(token).filter(|word| !word.is_empty()) {
+                refuse(word.len() > TOKEN_BYTES_MAX, "a token is too long")?;
                 lens[*id as usize] = word.len() as u32;
                 words.push(Word { bytes: word, id: *id, merges: false });
             }
@@ -146,7 +150,7 @@ impl<'a> Tokens<'a> {
         Ok(bytes)
     }
 
-    /// The merges that can happen. Of merges of the same pair the reference heeds the last, and
+    /// The merges whose pairs can meet. Of merges of the same pair the reference heeds the last, and
     /// those of strings beyond the byte alphabet, or of nothing, never meet.
     fn merges(&self, list: &[TextPair<'_>]) -> Result<Vec<Merge>, Error> {
         refuse(list.len() >= MERGES_MAX, "there are too many merges")?;

@@ -3,10 +3,10 @@
 //!
 //! Three ways lead to the same tokens. Words of ordinary length keep the rank of every pair of
 //! neighbors in an array and look for the least each time ([`Lane`]), several words side by side:
-//! quadratic, but fastest while the array is short. Longer words begin with *dense passes*, which merge all pairs of the
-//! least rank at once while that shortens the word notably (runs of one character fall to a few
-//! tokens in about as many passes as the longest token is doubled), and end with a *sweep*, which
-//! keeps positions in buckets by rank. Merging all pairs of one rank in one go is exact as long as
+//! quadratic, but fastest while the array is short. Longer words begin with *dense passes*, which
+//! merge all pairs of the least rank at once while that shortens the word notably (runs of one
+//! character fall to a few tokens in about as many passes as the longest token is doubled), and end
+//! with a *sweep*, which keeps positions in buckets by rank. Merging all pairs of one rank in one go is exact as long as
 //! no merge makes a pair of lower rank, which a sweep notices and a dense pass knows beforehand.
 
 use std::cmp::Reverse;
@@ -15,7 +15,7 @@ use std::collections::BinaryHeap;
 use crate::atoms::Atoms;
 #[cfg(target_arch = "x86_64")]
 use crate::blocks::has_avx2;
-use crate::lane::{self, Lane};
+use crate::lane::Lane;
 use crate::pages::{Table, prefetch};
 
 /// No merge: above all ranks.
@@ -28,7 +28,9 @@ pub(crate) const IDS_MAX: u32 = (1 << ID_BITS) - 1;
 /// There must be fewer merges than this.
 pub(crate) const MERGES_MAX: usize = (1 << RANK_BITS) - 1;
 /// Longest word, in bytes, that is merged side by side with others.
-pub(crate) const SIDE_BY_SIDE_MAX: usize = lane::WORD_MAX;
+pub(crate) const SIDE_BY_SIDE_MAX: usize = Lane::<1>::WORD_MAX;
+/// Longest word, in bytes, that goes into a lane; longer ones are merged in near-linear time.
+const LANE_MAX: usize = Lane::<4>::WORD_MAX;
 /// Words that are merged side by side.
 const LANES: usize = 16;
 /// A dense pass must find its pair at least once in so many symbols.
@@ -55,10 +57,11 @@ pub(crate) struct Merges {
     /// pairs that are looked up don't merge, and this is small enough to stay in the cache.
     filter: Table<u64>,
     filter_shift: u32,
-    /// An open-addressing table from pairs to ranks: left, right and rank packed in a word. One more slot follows,
-    /// which stays empty.
+    /// An open-addressing table from pairs to ranks: left, right and rank packed in a word.
     slots: Table<u64>,
     slot_shift: u32,
+    /// A slot that is empty: there is nothing to be waited for.
+    empty_slot: usize,
     /// What each rank merges into.
     merged: Table<u32>,
     /// Whether each rank may create pairs of lower rank.
@@ -72,14 +75,20 @@ const EMPTY: u64 = u64::MAX;
 /// Working memory for merging.
 #[derive(Debug)]
 pub(crate) struct Workspace {
-    lanes: [Lane; LANES],
+    lanes: [Lane<1>; LANES],
+    wide_lane: Lane<4>,
     ids: Vec<u32>,
     sweep: Sweep,
 }
 
 impl Default for Workspace {
     fn default() -> Self {
-        Self { lanes: std::array::from_fn(|_| Lane::default()), ids: Vec::new(), sweep: Sweep::default() }
+        Self {
+            lanes: std::array::from_fn(|_| Lane::default()),
+            wide_lane: Lane::default(),
+            ids: Vec::new(),
+            sweep: Sweep::default(),
+        }
     }
 }
 
@@ -95,8 +104,9 @@ impl Merges {
             byte_pairs: Vec::with_capacity(1 << 16),
             filter: Table::new(0, bits / 64),
             filter_shift: 64 - bits.trailing_zeros(),
-            slots: Table::new(EMPTY, slots + 1),
+            slots: Table::new(EMPTY, slots),
             slot_shift: 64 - slots.trailing_zeros(),
+            empty_slot: 0,
             merged: Table::new(0, merges.len()),
             retrograde: Vec::new(),
             lens,
@@ -117,6 +127,8 @@ impl Merges {
                 *first = (*first).min(rank as u32);
             }
         }
+        // A third of the table is empty.
+        this.empty_slot = this.slots.iter().position(|&slot| slot == EMPTY).unwrap_or(0);
         this.retrograde =
             (0..).zip(merges).map(|(rank, merge)| first_use[merge.merged as usize] < rank).collect();
         for left in bytes {
@@ -178,11 +190,11 @@ impl Merges {
     }
 
     #[inline(always)]
-    fn take_turns<'a>(
+    fn take_turns<'a, const BLOCKS: usize, const LANES: usize>(
         &self,
         atoms: &Atoms,
         words: impl Iterator<Item = (usize, &'a [u8])>,
-        lanes: &mut [Lane; LANES],
+        lanes: &mut [Lane<BLOCKS>; LANES],
         done: &mut impl FnMut(usize, &[u32]),
     ) {
         let mut words = words.fuse();
@@ -222,9 +234,10 @@ impl Merges {
     /// # Panics
     /// If the word has 2³¹ bytes or more.
     pub(crate) fn encode(&self, atoms: &Atoms, word: &[u8], work: &mut Workspace, out: &mut Vec<u32>) {
-        if word.len() <= SIDE_BY_SIDE_MAX {
+        if word.len() <= LANE_MAX {
             let words = std::iter::once((0, word));
-            self.encode_side_by_side(atoms, words, work, |_, tokens| out.extend_from_slice(tokens));
+            let done = &mut |_, tokens: &[u32]| out.extend_from_slice(tokens);
+            self.take_turns(atoms, words, std::array::from_mut(&mut work.wide_lane), done);
             return;
         }
         assert!(word.len() < 1 << 31, "a word of 2 GiB or more");
@@ -245,8 +258,8 @@ impl Merges {
         }
     }
 
-    /// Merges `word` straight from the definition, in quadratic time: `ids` are its tokens afterwards. Returns the
-    /// rank of the last merge.
+    /// Merges `word` straight from the definition: `ids` are its tokens afterwards. Returns the rank of the last
+    /// merge. That takes quadratic time, and is for making tables of tokens, which are short.
     pub(crate) fn merge_alone(&self, word: &[u8], ids: &mut Vec<u32>) -> Option<u32> {
         ids.clear();
         ids.extend(word.iter().map(|&byte| self.byte(byte)));
@@ -336,24 +349,36 @@ impl Merges {
     /// [`Merges::rank`] will read then.
     #[inline(always)]
     pub(crate) fn may_merge(&self, pair: Pair) -> bool {
-        let bit = pair.hash >> self.filter_shift;
-        let may = self.filter[bit as usize / 64] >> (bit % 64) & 1 != 0;
+        let may = self.passes(pair);
         if may {
-            prefetch(&self.slots[(pair.hash >> self.slot_shift) as usize]);
+            prefetch(&self.slots[self.slot(pair)]);
         }
         may
+    }
+
+    /// Whether the pair passes the filter.
+    #[inline(always)]
+    fn passes(&self, pair: Pair) -> bool {
+        let bit = pair.hash >> self.filter_shift;
+        self.filter[bit as usize / 64] >> (bit % 64) & 1 != 0
+    }
+
+    /// Where a pair is looked for at first.
+    #[inline(always)]
+    fn slot(&self, pair: Pair) -> usize {
+        (pair.hash >> self.slot_shift) as usize
     }
 
     /// The rank of a pair, or [`NONE`].
     #[inline(always)]
     pub(crate) fn rank(&self, pair: Pair) -> u32 {
-        self.search(pair.packed, (pair.hash >> self.slot_shift) as usize)
+        self.search(pair.packed, self.slot(pair))
     }
 
     /// The rank of a pair that stands in `slot` or behind it, or [`NONE`].
     #[inline(always)]
     fn search(&self, packed: u64, mut slot: usize) -> u32 {
-        let slots = &self.slots[..self.slots.len() - 1];
+        let slots = &*self.slots;
         loop {
             let found = slots[slot];
             if found >> RANK_BITS == packed {
@@ -369,16 +394,14 @@ impl Merges {
     /// Asks for a pair's rank: has the processor fetch what [`Merges::answer`] will read.
     #[inline(always)]
     pub(crate) fn ask(&self, pair: Pair) -> Question {
-        let bit = pair.hash >> self.filter_shift;
-        let may = self.filter[bit as usize / 64] >> (bit % 64) & 1 != 0;
-        let slot = if may { (pair.hash >> self.slot_shift) as usize } else { self.slots.len() - 1 };
+        let slot = if self.passes(pair) { self.slot(pair) } else { self.empty_slot };
         prefetch(&self.slots[slot]);
         Question { packed: pair.packed, slot }
     }
 
     /// What [`Merges::answer`] says [`NONE`] to.
     pub(crate) fn no_question(&self) -> Question {
-        Question { packed: 0, slot: self.slots.len() - 1 }
+        Question { packed: 0, slot: self.empty_slot }
     }
 
     /// The rank that was asked for, or [`NONE`].
@@ -611,6 +634,8 @@ mod tests {
     #[test]
     fn all_ways_of_merging_follow_the_definition() {
         let (mut state, mut atoms_met, mut cuts_met, mut merges_left_out) = (1, 0, 0, 0);
+        // Serves all: what a word leaves behind must not matter to the next.
+        let mut work = Workspace::default();
         for _ in 0..4_000 {
             let (list, texts) = vocabulary(&mut state);
             let lens: Vec<u32> = texts.iter().map(|text| text.len() as u32).collect();
@@ -637,20 +662,21 @@ mod tests {
             }
             let mut word = units.concat().into_bytes();
             word.truncate(256);
-            while std::str::from_utf8(&word).is_err() {
+            while str::from_utf8(&word).is_err() {
                 word.pop();
             }
-            let mut head = word.len().min(SIDE_BY_SIDE_MAX);
-            while std::str::from_utf8(&word[..head]).is_err() {
-                head -= 1;
-            }
+            let text = str::from_utf8(&word).expect("it is UTF-8");
+            let heads = [SIDE_BY_SIDE_MAX, SIDE_BY_SIDE_MAX - 1, 1 + random(&mut state) as usize % 40]
+                .map(|len| &text.as_bytes()[..text.floor_char_boundary(len).max(1)])
+                .map(|head| if str::from_utf8(head).is_ok() { head } else { &word[..1] });
             let expected = plain(&list, word.iter().map(|&byte| u32::from(byte)).collect());
-            let words = [&word[..head]; 30];
-            let short = plain(&list, words[0].iter().map(|&byte| u32::from(byte)).collect());
-            let (mut work, mut seen, mut out) = (Workspace::default(), 0, Vec::new());
-            merges.encode_side_by_side(&atoms, words.into_iter().enumerate(), &mut work, |number, tokens| {
+            let expected_heads =
+                heads.map(|head| plain(&list, head.iter().map(|&byte| u32::from(byte)).collect()));
+            let words = heads.into_iter().cycle().take(30).enumerate();
+            let (mut seen, mut out) = (0, Vec::new());
+            merges.encode_side_by_side(&atoms, words, &mut work, |number, tokens| {
                 seen |= 1 << number;
-                assert_eq!(tokens, short, "{:?}, {list:?}", words[0]);
+                assert_eq!(tokens, expected_heads[number % 3], "{:?}, {list:?}", heads[number % 3]);
             });
             assert_eq!(seen, (1 << 30) - 1);
             merges.encode(&atoms, &word, &mut work, &mut out);

@@ -159,8 +159,7 @@ impl Vocabulary {
         prefetch(&self.entries[home(hash, self.entries.len())]);
     }
 
-    /// The first entry that may be of the short word with this hash, if there is one. Has the processor fetch what
-    /// [`Vocabulary::short`] will read.
+    /// The first entry that may be of the short word with this hash, or [`Entry::NONE`].
     #[inline(always)]
     pub(crate) fn find(&self, hash: u64) -> Entry {
         let mut at = home(hash, self.entries.len());

@@ -267,11 +267,10 @@ impl Cursor<'_> {
 
     fn key<'k>(&'k self, span: Span, buffer: &'k mut Unescaped) -> Result<&'k str, Refusal> {
         // The line is UTF-8 and a span ends at ASCII bytes, so this cannot fail.
-        let key = match span.escaped {
-            true => Ok(buffer.of(self.bytes, span)),
-            false => str::from_utf8(&self.bytes[span.start..span.end]),
-        };
-        key.map_err(|_| self.invalid("a key that is not UTF-8"))
+        if span.escaped {
+            return Ok(buffer.of(self.bytes, span));
+        }
+        str::from_utf8(&self.bytes[span.start..span.end]).map_err(|_| self.invalid("a key that is not UTF-8"))
     }
 
     /// Skips one value, checking its grammar; nested values are walked without recursion.
@@ -417,7 +416,7 @@ impl Cursor<'_> {
         self.at += plain_run(&self.bytes[start..]);
         let escaped = self.peek() != Some(b'"');
         if escaped {
-            out.begin(&self.bytes[start..self.at], self.bytes.len() - start);
+            out.begin(&self.bytes[start..self.at]);
         }
         loop {
             match self.peek() {

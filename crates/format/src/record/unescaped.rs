@@ -11,40 +11,34 @@ const CHUNK: usize = 16;
 /// A string without its escapes, in memory that is used again.
 #[derive(Debug, Default)]
 pub(super) struct Unescaped {
-    /// The string, then whatever was there before.
     bytes: Vec<u8>,
-    len: usize,
     /// Where the first half of a surrogate pair was replaced.
     half: Option<usize>,
 }
 
 impl Unescaped {
-    /// Begins with `plain`. No more than `room` bytes of the input make up the string.
-    pub(super) fn begin(&mut self, plain: &[u8], room: usize) {
-        // Escapes are never shorter than what they stand for, and a chunk is copied whole.
-        if self.bytes.len() < room + CHUNK {
-            self.bytes.resize(room + CHUNK, 0);
-        }
-        self.bytes[..plain.len()].copy_from_slice(plain);
-        self.len = plain.len();
+    /// Begins with `plain`.
+    pub(super) fn begin(&mut self, plain: &[u8]) {
+        self.bytes.clear();
+        self.bytes.extend_from_slice(plain);
         self.half = None;
     }
 
     /// Appends the bytes before the first quote, backslash or control character, and returns how many they are.
     pub(super) fn push_plain(&mut self, from: &[u8]) -> usize {
-        let start = self.len;
-        let (chunks, rest) = from.as_chunks();
+        let start = self.bytes.len();
+        let (chunks, rest) = from.as_chunks::<CHUNK>();
         for chunk in chunks {
-            self.bytes[self.len..self.len + CHUNK].copy_from_slice(chunk);
-            let plain = plain_in(chunk);
-            self.len += plain;
-            if plain < CHUNK {
-                return self.len - start;
+            let end = self.bytes.len() + plain_in(chunk);
+            self.bytes.extend_from_slice(chunk);
+            if end < self.bytes.len() {
+                self.bytes.truncate(end);
+                return end - start;
             }
         }
-        let rest = &rest[..rest.iter().position(|&byte| !is_plain(byte)).unwrap_or(rest.len())];
-        self.push(rest);
-        self.len - start
+        let plain = rest.iter().position(|&byte| !is_plain(byte)).unwrap_or(rest.len());
+        self.bytes.extend_from_slice(&rest[..plain]);
+        self.bytes.len() - start
     }
 
     /// Appends what the escape stands for whose backslash stands before `bytes[at]`, and returns where it ends. Its
@@ -59,21 +53,16 @@ impl Unescaped {
             b'u' => {
                 let (character, used) = unicode_escape(&bytes[at + 1..]);
                 if character.is_none() {
-                    self.half.get_or_insert(self.len);
+                    self.half.get_or_insert(self.bytes.len());
                 }
                 let character = character.unwrap_or(char::REPLACEMENT_CHARACTER);
-                self.push(character.encode_utf8(&mut [0; 4]).as_bytes());
+                self.bytes.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
                 return at + 1 + used;
             }
             itself => itself,
         };
-        self.push(&[byte]);
+        self.bytes.push(byte);
         at + 1
-    }
-
-    fn push(&mut self, bytes: &[u8]) {
-        self.bytes[self.len..self.len + bytes.len()].copy_from_slice(bytes);
-        self.len += bytes.len();
     }
 
     /// The string, unless half of a surrogate pair was replaced.
@@ -89,7 +78,7 @@ impl Unescaped {
     /// The string of `bytes` that stands at `span`, whose grammar has been checked.
     pub(super) fn of(&mut self, bytes: &[u8], span: Span) -> &str {
         let inside = &bytes[span.start..span.end];
-        self.begin(&[], inside.len());
+        self.begin(&[]);
         let mut at = self.push_plain(inside);
         while at < inside.len() {
             at = self.push_escape(inside, at + 1);
@@ -100,7 +89,7 @@ impl Unescaped {
 
     fn text(&self) -> &str {
         // Parts of UTF-8 between ASCII bytes, and characters, make UTF-8.
-        simdutf8::basic::from_utf8(&self.bytes[..self.len]).expect("it is UTF-8")
+        simdutf8::basic::from_utf8(&self.bytes).expect("it is UTF-8")
     }
 }
 

@@ -142,96 +142,111 @@ pub(super) enum Part<'a> {
 /// Hands out the model's entries, then its merges, each in the order of the text of a `tokenizer.json`.
 ///
 /// # Errors
-/// The model has no map of entries or no merges, or one of them isn't what it should be.
+/// There is no model with a list of merges, or an entry or a merge isn't what it should be.
 pub(super) fn each_part<'a>(
     tokenizer_json: &'a str,
     mut each: impl FnMut(Part<'a>),
 ) -> Result<(), serde_json::Error> {
-    let read = |merges_alone: bool, each: &mut dyn FnMut(Part<'a>)| {
-        let from = &mut serde_json::Deserializer::from_str(tokenizer_json);
-        Parts { at: At::File, merges_alone, entries_seen: merges_alone, each }.deserialize(from)
-    };
-    // Files have their entries first, but nothing says that they must.
-    if read(false, &mut each)? { Ok(()) } else { read(true, &mut each).map(drop) }
+    let parts = Parts { of: Of::File, each: &mut each };
+    parts.deserialize(&mut serde_json::Deserializer::from_str(tokenizer_json))
 }
 
-/// Passes over all of a `tokenizer.json` but entries and merges. Its value is whether the merges were handed out.
+/// Passes over what isn't an entry or a merge.
 struct Parts<'e, 'de> {
-    at: At,
-    merges_alone: bool,
-    entries_seen: bool,
+    of: Of,
     each: &'e mut dyn FnMut(Part<'de>),
 }
 
 #[derive(Clone, Copy)]
-enum At {
+enum Of {
     File,
     Model,
-    Entries,
+    Vocabulary,
     Merges,
 }
 
-impl<'de> DeserializeSeed<'de> for Parts<'_, 'de> {
-    type Value = bool;
+impl<'de> Parts<'_, 'de> {
+    fn of(&mut self, of: Of) -> Parts<'_, 'de> {
+        Parts { of, each: &mut *self.each }
+    }
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
-        match self.at {
-            At::Merges => deserializer.deserialize_seq(self),
-            At::File | At::Model | At::Entries => deserializer.deserialize_map(self),
+    fn file<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
+        let mut model = None;
+        while let Some(Text(key)) = map.next_key()? {
+            match &*key {
+                "model" => model = Some(map.next_value_seed(self.of(Of::Model))?),
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        model.ok_or_else(|| A::Error::custom("no model"))
+    }
+
+    fn model<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
+        let (mut has_vocabulary, mut merges) = (false, None);
+        while let Some(Text(key)) = map.next_key()? {
+            match &*key {
+                "vocab" => {
+                    map.next_value_seed(self.of(Of::Vocabulary))?;
+                    has_vocabulary = true;
+                }
+                "merges" if has_vocabulary => {
+                    map.next_value_seed(self.of(Of::Merges))?;
+                    merges = Some(Vec::new());
+                }
+                // Files have their entries first, but nothing says that they must: so these wait.
+                "merges" => merges = Some(map.next_value::<Vec<Merge<'_>>>()?),
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        let waiting = merges.ok_or_else(|| A::Error::custom("no list of merges"))?;
+        waiting.into_iter().for_each(|merge| (self.each)(Part::Merge(merge)));
+        Ok(())
+    }
+
+    fn vocabulary<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some((Text(token), id)) = map.next_entry()? {
+            (self.each)(Part::Entry(token, id));
+        }
+        Ok(())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Parts<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        match self.of {
+            Of::File | Of::Model | Of::Vocabulary => deserializer.deserialize_map(self),
+            Of::Merges => deserializer.deserialize_seq(self),
         }
     }
 }
 
 impl<'de> Visitor<'de> for Parts<'_, 'de> {
-    type Value = bool;
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.at {
-            At::File => "a tokenizer",
-            At::Model => "a model",
-            At::Entries => "a vocabulary",
-            At::Merges => "a list of merges",
+        f.write_str(match self.of {
+            Of::File => "a tokenizer",
+            Of::Model => "a model",
+            Of::Vocabulary => "a vocabulary",
+            Of::Merges => "a list of merges",
         })
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
-        let Self { at, merges_alone, mut entries_seen, each } = self;
-        if matches!(at, At::Entries) {
-            while let Some((Text(token), id)) = map.next_entry()? {
-                each(Part::Entry(token, id));
-            }
-            return Ok(false);
+    fn visit_map<A: MapAccess<'de>>(mut self, map: A) -> Result<(), A::Error> {
+        match self.of {
+            Of::File => self.file(map),
+            Of::Model => self.model(map),
+            Of::Vocabulary | Of::Merges => self.vocabulary(map),
         }
-        let (mut seen, mut handed_out) = (false, false);
-        while let Some(Text(key)) = map.next_key()? {
-            let at = match (at, &*key) {
-                (At::File, "model") => At::Model,
-                (At::Model, "vocab") if !merges_alone => At::Entries,
-                (At::Model, "merges") => {
-                    seen = true;
-                    if !entries_seen {
-                        map.next_value::<IgnoredAny>()?;
-                        continue;
-                    }
-                    At::Merges
-                }
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                    continue;
-                }
-            };
-            seen |= matches!(at, At::Model);
-            handed_out |= map.next_value_seed(Parts { at, merges_alone, entries_seen, each: &mut *each })?;
-            entries_seen |= matches!(at, At::Entries);
-        }
-        if seen { Ok(handed_out) } else { Err(A::Error::custom("no list of merges")) }
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<bool, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         while let Some(merge) = seq.next_element()? {
             (self.each)(Part::Merge(merge));
         }
-        Ok(true)
+        Ok(())
     }
 }
 
@@ -299,5 +314,30 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
             }
         }
         deserializer.deserialize_str(Borrowing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_come_before_merges_whatever_the_file_has_first() {
+        let (vocab, merges) = (r#""vocab":{"a":0,"b":1,"ab":2}"#, r#""merges":["a b",["ab","a"]]"#);
+        for model in [format!("{vocab},{merges}"), format!("{merges},\"x\":[{{}}],{vocab}")] {
+            let json = format!("{{\"added_tokens\":[{{\"merges\":1}}],\"model\":{{{model}}},\"more\":null}}");
+            let mut parts = Vec::new();
+            let take = |part: Part<'_>| {
+                parts.push(match part {
+                    Part::Entry(token, id) => format!("{token} {id}"),
+                    Part::Merge(Merge { left, right }) => format!("{left}+{right}"),
+                });
+            };
+            each_part(&json, take).expect("it is a tokenizer");
+            assert_eq!(parts, ["a 0", "b 1", "ab 2", "a+b", "ab+a"]);
+        }
+        for broken in ["{}", r#"{"model":{"vocab":{}}}"#, r#"{"model":{"vocab":[],"merges":[]}}"#, "[]"] {
+            assert!(each_part(broken, |_| ()).is_err(), "{broken}");
+        }
     }
 }
