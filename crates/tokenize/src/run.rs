@@ -299,6 +299,8 @@ fn make_all(
 ) {
     let pool = Pool::default();
     let next = AtomicUsize::new(0);
+    // Threads that make splits.
+    let busy = AtomicUsize::new(context.threads.min(splits.len()));
     thread::scope(|scope| {
         for _ in 0..context.threads {
             scope.spawn(|| {
@@ -311,9 +313,10 @@ fn make_all(
                 });
             });
         }
-        let makers: Vec<_> = (0..context.threads.min(splits.len()))
+        let makers: Vec<_> = (0..busy.load(Ordering::Relaxed))
             .map(|_| {
                 scope.spawn(|| {
+                    let _end = MakerEnd { busy: &busy, context };
                     while let Some(split) = splits.get(next.fetch_add(1, Ordering::Relaxed)) {
                         if context.is_interrupted() {
                             return;
@@ -323,7 +326,7 @@ fn make_all(
                 })
             })
             .collect();
-        while !makers.iter().all(thread::ScopedJoinHandle::is_finished) {
+        while busy.load(Ordering::Acquire) > 0 {
             match told.recv_timeout(TICK) {
                 Ok(event) => on_event(event),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
@@ -343,6 +346,20 @@ fn make_all(
             fail(results, String::new(), Error::Interrupted);
         }
     });
+}
+
+/// Wakes the thread that tells what happens when a thread that makes splits ends, be it by a panic: it would wait for
+/// its next tick.
+struct MakerEnd<'a> {
+    busy: &'a AtomicUsize,
+    context: &'a Context<'a>,
+}
+
+impl Drop for MakerEnd<'_> {
+    fn drop(&mut self) {
+        self.busy.fetch_sub(1, Ordering::Release);
+        self.context.tell(Event::Progress(self.context.progress.now()));
+    }
 }
 
 fn make_one<'env>(
