@@ -37,6 +37,9 @@ use crate::unit::{DocumentTable, OpenUnit};
 /// same for one as for many.
 const SAMPLES_PER_CHECK: usize = 64;
 
+/// A comparison takes as much memory as so many row groups.
+const CHECK_WEIGHT: usize = 3;
+
 /// How long the thread waits for workers before it looks whether the run was interrupted.
 const PATIENCE: Duration = Duration::from_millis(50);
 
@@ -328,7 +331,7 @@ impl<'env, 'run> Making<'env, 'run> {
                     self.send_ready();
                 }
                 Reply::Checked(outcome) => {
-                    self.others_pending -= 1;
+                    self.others_pending -= CHECK_WEIGHT;
                     if let Some(text) = outcome? {
                         return Err(Stop::Mismatch { text });
                     }
@@ -469,7 +472,7 @@ impl<'env, 'run> Making<'env, 'run> {
         if samples.is_empty() || self.tokenizer.engine() == Engine::Reference {
             return;
         }
-        self.others_pending += 1;
+        self.others_pending += CHECK_WEIGHT;
         let tokenizer = Arc::clone(&self.tokenizer);
         self.pool.submit(Order::First, &self.sender, move |_| {
             let borrowed: Vec<_> = samples.iter().map(|(text, ids)| Sample { text, ids }).collect();
