@@ -416,7 +416,7 @@ impl Cursor<'_> {
         self.at += plain_run(&self.bytes[start..]);
         let escaped = self.peek() != Some(b'"');
         if escaped {
-            out.begin(&self.bytes[start..self.at]);
+            out.begin(&self.bytes[start..self.at], self.bytes.len() - start);
         }
         loop {
             match self.peek() {

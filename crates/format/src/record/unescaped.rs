@@ -17,9 +17,12 @@ pub(super) struct Unescaped {
 }
 
 impl Unescaped {
-    /// Begins with `plain`.
-    pub(super) fn begin(&mut self, plain: &[u8]) {
+    /// Begins with `plain`; no more than `room` bytes of the input make up the string.
+    pub(super) fn begin(&mut self, plain: &[u8], room: usize) {
         self.bytes.clear();
+        // Escapes are never shorter than what they stand for. What isn't written takes no memory, and growing step by
+        // step would copy a large text again and again.
+        self.bytes.reserve(room + CHUNK);
         self.bytes.extend_from_slice(plain);
         self.half = None;
     }
@@ -78,7 +81,7 @@ impl Unescaped {
     /// The string of `bytes` that stands at `span`, whose grammar has been checked.
     pub(super) fn of(&mut self, bytes: &[u8], span: Span) -> &str {
         let inside = &bytes[span.start..span.end];
-        self.begin(&[]);
+        self.begin(&[], inside.len());
         let mut at = self.push_plain(inside);
         while at < inside.len() {
             at = self.push_escape(inside, at + 1);
