@@ -128,6 +128,11 @@ fn wait_for(child: &mut Child, reached: impl Fn() -> bool) -> Option<ExitStatus>
     None
 }
 
+fn send(signal: &str, child: &Child) {
+    let sent = Command::new("kill").args([signal, &child.id().to_string()]).status();
+    assert!(sent.expect("kill is there").success());
+}
+
 /// Kills the run; whether it was still there to be killed.
 fn kill(mut child: Child) -> bool {
     child.kill().expect("it is our child");
@@ -267,9 +272,7 @@ fn ctrl_c_once_keeps_what_is_finished() {
     let output = project.path("out");
     interrupted_at(&project, 3, |mut child| {
         let asked = Instant::now();
-        let sent =
-            Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill is there");
-        assert!(sent.success());
+        send("-INT", &child);
         let status = child.wait().expect("it is our child");
         assert!(asked.elapsed() < Duration::from_secs(2), "it took {:?}", asked.elapsed());
         assert!(matches!(status.code(), Some(0 | 130)), "{status}: {}", project.read("stderr"));
@@ -293,6 +296,8 @@ fn unit_count(records: &BTreeMap<PathBuf, (u64, i64, i64)>, split: &str) -> usiz
 fn a_second_process_learns_who_the_first_is() {
     let project = project();
     interrupted_at(&project, 1, |child| {
+        // It would be done before the second has started.
+        send("-STOP", &child);
         let ran = project.run(&format!("{ARGUMENTS} --output out"));
         let holder = child.id();
         // Once the first has let go of the folder, its last moments are too late.
