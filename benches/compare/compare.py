@@ -92,6 +92,7 @@ class Comparison:
     def _run(self, system: System, number: int) -> Measurement:
         for folder in (system.output, system.scratch):
             shutil.rmtree(folder, ignore_errors=True)
+        self._claim_memory(system.name)
         used = usage.run(system.command, system.environment, sample_memory=number == 0)
         measurement = Measurement(
             cpu_seconds=used.cpu_seconds,
@@ -107,16 +108,23 @@ class Comparison:
     def _run_stage(self, name: str, number: int) -> Measurement:
         """A stage measures itself: what it is prepared with does not count."""
         command = systems.stage(self.job, self.stages, name)
-        used = usage.run(command, systems.STAGE_ENVIRONMENT, sample_memory=False)
+        self._claim_memory(name)
+        used = usage.run(command, systems.STAGE_ENVIRONMENT, sample_memory=number == 0)
         found = json.loads(used.stdout)
         measurement = Measurement(
             cpu_seconds=found["cpu_seconds"],
             wall_seconds=found["wall_seconds"],
             tokens=found["tokens"],
             output_bytes=found["output_bytes"],
+            memory_bytes_max=used.memory_bytes_max,
         )
         self._say(name, number, measurement)
         return measurement
+
+    def _claim_memory(self, name: str) -> None:
+        """As much as the round for memory saw it take and write."""
+        if first := self.results.memory.get(name):
+            usage.claim_memory((first.memory_bytes_max or 0) + (first.output_bytes or 0) + first.scratch_bytes)
 
     def _say(self, name: str, number: int, measurement: Measurement) -> None:
         times = f"{measurement.cpu_seconds:8.3f} CPU-s {measurement.wall_seconds:8.3f} s"

@@ -2,7 +2,7 @@
 
 Inputs that are hard for tokenizers and pipelines (one enormous document, a million tiny ones, nothing but line ends,
 nothing but spaces) are made in four sizes, each twice the one before, and the CPU time of a run (user and system, all
-threads, the least of some rounds) is put beside the size, after what a run on an empty file takes is subtracted. For
+threads, the least of some rounds) is put beside the size, after what a run on next to nothing takes is subtracted. For
 memory, a corpus is repeated, each copy with other ids and other first words, up to many times the memory there is.
 The files are made in a folder that is removed in the end; the largest is given by --memory-gb.
 """
@@ -21,9 +21,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-MEGABYTE = 1_000_000
-# The sizes that each kind of input is made in, as parts of the largest.
+from report import MEGABYTE, commit, machine, table
+from usage import claim_memory
+
+# The sizes that each kind of input is made in, as parts of the largest, besides next to nothing.
 EIGHTHS = (1, 2, 4, 8)
+# Added to documents, so that the least, too, is too long for the comparison with the reference, which takes as long for
+# one document as for all.
+LEAST = MEGABYTE // 10
 # A cost below this is too small to tell how it grows.
 CPU_SECONDS_MIN = 0.05
 
@@ -46,7 +51,9 @@ def main() -> None:
         mashbill = Mashbill(args.mashbill, args.tokenizer, args.threads, Path(work))
         parts = [f"# Growth\n\n{PAGE}", f"`{command_line(args)}`", growth(mashbill, args.rounds)]
         if args.corpus:
-            parts.append(memory(mashbill, args.corpus, args.memory_gb))
+            parts.append(memory(mashbill, args.corpus, args.memory_gb, args.rounds))
+    version = subprocess.run([str(args.mashbill), "--version"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    parts.append(f"- {version.strip()}, repository at {commit()}\n- {machine()}")
     text = "\n\n".join(parts) + "\n"
     if args.markdown:
         args.markdown.write_text(text, encoding="utf-8")
@@ -65,6 +72,8 @@ class Mashbill:
     def run(self, file: Path) -> Run:
         output = self.work / "output"
         shutil.rmtree(output, ignore_errors=True)
+        # What a run may take: 400 MB, or six times its largest document, which may be the whole file.
+        claim_memory(max(400 * MEGABYTE, min(6 * file.stat().st_size, 2_000 * MEGABYTE)))
         begin = time.monotonic()
         process = subprocess.Popen(
             [*self.command, "--input", str(file), "--output", str(output)],
@@ -84,7 +93,7 @@ class Mashbill:
 
 def long_document(file: Path, eighths: int) -> int:
     """One document of up to 300 MB: words, numbers and line ends, never the same line twice."""
-    size = 300 * MEGABYTE * eighths // 8
+    size = LEAST + 300 * MEGABYTE * eighths // 8
     with file.open("wb") as out:
         out.write(b'{"text":"')
         written, number = 0, 0
@@ -100,7 +109,7 @@ def long_document(file: Path, eighths: int) -> int:
 def tiny_documents(file: Path, eighths: int) -> int:
     """Up to a million documents of one token each."""
     with file.open("wb") as out:
-        for number in range(1_000_000 * eighths // 8):
+        for number in range(100 + 1_000_000 * eighths // 8):
             out.write(b'{"text":"%c"}\n' % (97 + number % 26))
     return file.stat().st_size
 
@@ -117,7 +126,7 @@ def blank_lines(file: Path, eighths: int) -> int:
 def spaces(file: Path, eighths: int) -> int:
     """One document of up to 20 MB of spaces."""
     with file.open("wb") as out:
-        out.write(b'{"text":"a')
+        out.write(b'{"text":"a' + b" " * LEAST)
         for _ in range(20 * eighths):
             out.write(b" " * (MEGABYTE // 8))
         out.write(b'b"}\n')
@@ -134,31 +143,30 @@ CASES: list[tuple[str, Callable[[Path, int], int]]] = [
 
 def growth(mashbill: Mashbill, rounds: int) -> str:
     """The table of times: a row for each kind of input."""
-    empty = mashbill.work / "empty.jsonl"
-    empty.write_text('{"text":"a"}\n', encoding="utf-8")
-    mashbill.run(empty)
-    start = min((mashbill.run(empty) for _ in range(rounds + 2)), key=lambda run: run.cpu_seconds)
     rows = []
     for label, make in CASES:
-        costs, memory_max, size = [], 0, 0
-        for eighths in EIGHTHS:
-            file = mashbill.work / "input.jsonl"
-            size = make(file, eighths)
-            runs = [mashbill.run(file) for _ in range(rounds)]
-            costs.append(min(run.cpu_seconds for run in runs) - start.cpu_seconds)
-            memory_max = max(run.memory_bytes_max for run in runs)
-            print(f"{label}, {eighths}/8: {costs[-1]:.3f} CPU-s, {memory_max / MEGABYTE:.0f} MB", file=sys.stderr)
+        files = [mashbill.work / f"input-{eighths}.jsonl" for eighths in (0, *EIGHTHS)]
+        sizes = [make(file, eighths) for file, eighths in zip(files, (0, *EIGHTHS), strict=True)]
+        # The tokenizer's tables are made once and kept.
+        mashbill.run(files[0])
+        # The sizes take turns, so that a slow moment of the machine meets all of them.
+        turns = [[mashbill.run(file) for file in files] for _ in range(rounds)]
+        least = [min(run.cpu_seconds for run in runs) for runs in zip(*turns, strict=True)]
+        costs = [seconds - least[0] for seconds in least[1:]]
+        memory_max = max(run.memory_bytes_max for *_, run in turns)
+        for file in files:
             file.unlink()
+        times = [f"{seconds:.3f}" for seconds in (least[0], *costs)]
         ratios = [step(costs[at], costs[-1], EIGHTHS[-1] / EIGHTHS[at]) for at in range(len(costs) - 1)]
-        times = [f"{cost:.3f}" for cost in costs]
-        rows.append([label, f"{size / MEGABYTE:.1f}", *times, *ratios, f"{memory_max / MEGABYTE:.0f}"])
-    head = ["input", "MB", "1/8", "2/8", "4/8", "8/8"]
+        rows.append([label, f"{sizes[-1] / MEGABYTE:.1f}", *times, *ratios, f"{memory_max / MEGABYTE:.0f}"])
+        print(f"{label}: {' '.join(times)} CPU-s, {memory_max / MEGABYTE:.0f} MB", file=sys.stderr)
+    head = ["input", "MB", "0/8", "1/8", "2/8", "4/8", "8/8"]
     head += ["8/8 to 1/8", "8/8 to 2/8", "8/8 to 4/8", "peak memory in MB"]
     return "\n\n".join(
         [
-            "CPU-seconds for four sizes of each input, without the "
-            f"{start.cpu_seconds:.3f} that a run on one line takes. The last ratios are cost to cost over size to "
-            "size: 1.00 is exactly in step; those with a cost too small to tell are left out.",
+            "CPU-seconds for next to nothing (0/8) and for four sizes of each input, which are without what 0/8 takes; "
+            f"the least of {rounds} runs. The last ratios are cost to cost over size to size: 1.00 is exactly in step; "
+            "those with a cost too small to tell are left out.",
             table(head, rows),
         ]
     )
@@ -169,7 +177,7 @@ def step(small: float, large: float, times: float) -> str:
     return f"{large / small / times:.2f}" if small > CPU_SECONDS_MIN else ""
 
 
-def memory(mashbill: Mashbill, corpus: Path, gigabytes: float) -> str:
+def memory(mashbill: Mashbill, corpus: Path, gigabytes: float, rounds: int) -> str:
     """The table of memory: the corpus once, and repeated."""
     rows = []
     once = corpus.stat().st_size
@@ -177,14 +185,17 @@ def memory(mashbill: Mashbill, corpus: Path, gigabytes: float) -> str:
         file = mashbill.work / "input.jsonl"
         repeat(corpus, file, copies)
         size = file.stat().st_size
-        run = mashbill.run(file)
+        # A long run has many times as many chances to come to its peak as a short one.
+        runs = [mashbill.run(file) for _ in range(rounds if copies == 1 else 1)]
         file.unlink()
-        print(f"{size / MEGABYTE:.0f} MB: {run.memory_bytes_max / MEGABYTE:.0f} MB of memory", file=sys.stderr)
-        cells = [f"{size / MEGABYTE:.0f}", f"{run.memory_bytes_max / MEGABYTE:.0f}"]
-        rows.append([*cells, f"{run.cpu_seconds:.2f}", f"{run.wall_seconds:.2f}"])
+        memory_max = max(run.memory_bytes_max for run in runs)
+        print(f"{size / MEGABYTE:.0f} MB: {memory_max / MEGABYTE:.0f} MB of memory", file=sys.stderr)
+        least = min(runs, key=lambda run: run.cpu_seconds)
+        cells = [f"{size / MEGABYTE:.0f}", f"{memory_max / MEGABYTE:.0f}"]
+        rows.append([*cells, f"{least.cpu_seconds:.2f}", f"{least.wall_seconds:.2f}"])
     return "\n\n".join(
         [
-            f"Memory for `{corpus.name}` and for it repeated, each copy with other ids.",
+            f"Memory for `{corpus.name}` (the most of {rounds} runs) and for it repeated, each copy with other ids.",
             table(["input in MB", "peak memory in MB", "CPU-s", "wall-s"], rows),
         ]
     )
@@ -203,16 +214,11 @@ def repeat(corpus: Path, file: Path, copies: int) -> None:
 
 def command_line(args: argparse.Namespace) -> str:
     """The command to type, without the folders of this machine."""
-    words = ["python3", "benches/growth.py", "--mashbill", args.mashbill.name, "--tokenizer", args.tokenizer.name]
-    words += ["--threads", str(args.threads), "--rounds", str(args.rounds)]
+    words = ["python3", "benches/compare/growth.py", "--mashbill", args.mashbill.name]
+    words += ["--tokenizer", args.tokenizer.name, "--threads", str(args.threads), "--rounds", str(args.rounds)]
     if args.corpus:
         words += ["--corpus", args.corpus.name, "--memory-gb", f"{args.memory_gb:g}"]
     return shlex.join(words)
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def arguments() -> argparse.Namespace:
@@ -220,7 +226,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--mashbill", type=Path, required=True, help="the mashbill program")
     parser.add_argument("--tokenizer", type=Path, required=True, help="a tokenizer.json")
     parser.add_argument("--threads", type=int, default=2, help="threads that compute [2]")
-    parser.add_argument("--rounds", type=int, default=3, help="runs of each size, of which the fastest counts [3]")
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each size, of which the fastest counts [5]")
     parser.add_argument("--corpus", type=Path, help="a .jsonl file, for the memory [none: memory is left out]")
     parser.add_argument("--memory-gb", type=float, default=5, help="size of the repeated corpus in GB [5]")
     parser.add_argument("--work", type=Path, help="a folder with room for the files [the temporary folder]")
