@@ -1,8 +1,8 @@
 """Runs mashbill, its peers and the physical floor on the same file, side by side, and prints a Markdown table.
 
-Speeds of one machine drift by a fifth over minutes. So every round runs everything once, in turns, each peer right
-after or before a run of mashbill, and ratios are of such neighbors: their median, and the least and the greatest.
-The first round is for memory and warm caches; its times are not used.
+Speeds of one machine drift by a fifth over minutes. So every round runs everything in turns, each peer right after or
+before a run of mashbill, and ratios are of such neighbors: their median, and the least and the greatest. What takes
+a second or less runs several times a round. The first round is for memory and warm caches; its times are not used.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from report import Measurement, Results, markdown
 from systems import Job, System
 
 STAGES = ("fastokens", "read", "checksum", "write")
+# How often a round runs mashbill and the stages: all of them together take a tenth of a peer's time.
+TURNS = 5
 
 
 def main() -> None:
@@ -69,25 +71,27 @@ class Comparison:
         self.results.labels |= {system.name: system.label for system in [*self.alone, *self.peers]}
 
     def round(self, number: int) -> None:
-        """Runs everything once; every other round in the opposite order, so that drift favors nobody."""
-        # Round 0 is for memory.
-        warm = number > 0
-        turn = -1 if number % 2 else 1
-        alone = {system.name: self._run(system, number) for system in self.alone[::turn]}
-        for name in STAGES[::turn]:
-            alone[name] = self._run_stage(name, number)
-        for system in self.peers[::turn]:
-            pair = {neighbor.name: self._run(neighbor, number) for neighbor in [self.mashbill, system][::turn]}
-            if warm:
+        """Runs mashbill and the stages in turns, then each peer beside mashbill. Round 0 is for memory."""
+        for turn in range(TURNS if number > 0 else 1):
+            self._turn(number, _direction(number + turn))
+        direction = _direction(number)
+        for system in self.peers[::direction]:
+            pair = {neighbor.name: self._run(neighbor, number) for neighbor in [self.mashbill, system][::direction]}
+            if number > 0:
                 self.results.pairs[system.name].append((pair[self.mashbill.name], pair[system.name]))
-                self.results.measurements[system.name].append(pair[system.name])
-            else:
-                self.results.memory[system.name] = pair[system.name]
-        for name, measurement in alone.items():
-            if warm:
-                self.results.measurements[name].append(measurement)
-            else:
-                self.results.memory[name] = measurement
+            self._keep(number, system.name, pair[system.name])
+
+    def _turn(self, number: int, direction: int) -> None:
+        for system in self.alone[::direction]:
+            self._keep(number, system.name, self._run(system, number))
+        for name in STAGES[::direction]:
+            self._keep(number, name, self._run_stage(name, number))
+
+    def _keep(self, number: int, name: str, measurement: Measurement) -> None:
+        if number > 0:
+            self.results.measurements[name].append(measurement)
+        else:
+            self.results.memory[name] = measurement
 
     def _run(self, system: System, number: int) -> Measurement:
         for folder in (system.output, system.scratch):
@@ -129,6 +133,11 @@ class Comparison:
     def _say(self, name: str, number: int, measurement: Measurement) -> None:
         times = f"{measurement.cpu_seconds:8.3f} CPU-s {measurement.wall_seconds:8.3f} s"
         print(f"round {number} of {self.rounds}  {name:<22} {times}", file=sys.stderr)
+
+
+def _direction(turn: int) -> int:
+    """Every other turn has the opposite order, so that drift favors nobody."""
+    return -1 if turn % 2 else 1
 
 
 def _bytes_below(folder: Path) -> int:

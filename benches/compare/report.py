@@ -44,14 +44,15 @@ class Results:
 def markdown(results: Results, job: Job, program: Path, peers: list[str], command_line: str) -> str:
     """The whole report."""
     size = job.input.stat().st_size
-    rounds = len(next(iter(results.measurements.values())))
+    rounds = {name: len(runs) for name, runs in results.measurements.items()}
+    counted = f"{rounds['mashbill-1']} runs" + (f" ({rounds[peers[0]]} of the peers)" if peers else "")
     parts = [
         "# Speed\n\nmashbill beside its peers on the same file, in one run on one machine. Made by the command below, "
         "which anyone can run; [benches/README.md](../benches/README.md) says what each system does and how it is "
         "measured.",
         f"`{command_line}`",
         f"{size / MEGABYTE:.1f} MB of JSONL (MB = 10^6 bytes of input), rows of {job.row_length:,} tokens, "
-        f"{systems.WORKERS} workers. Medians of {rounds} rounds; CPU = user + system time of all processes.",
+        f"{systems.WORKERS} workers. Medians of {counted}; CPU = user + system time of all processes.",
         table(_speed_header(), _speed_rows(results, size, peers)),
         "Ratios of neighboring runs: median (least to greatest).",
         table(["what", "ratio"], _ratio_rows(results, peers)),
