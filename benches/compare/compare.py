@@ -21,7 +21,7 @@ import usage
 from report import Measurement, Results, markdown
 from systems import Job, System
 
-STAGES = ("fastokens", "read", "checksum", "write")
+STAGES = ("fastokens", "read", "checksum", "write", "count-alone", "count-together")
 # How often a round runs mashbill and the stages: all of them together take a tenth of a peer's time.
 TURNS = 5
 

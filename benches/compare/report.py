@@ -99,6 +99,10 @@ def _ratio_rows(results: Results, peers: list[str]) -> Iterable[list[str]]:
     walls = [_net_walls(of, threads) for threads in (1, systems.WORKERS)]
     label = f"mashbill, {systems.WORKERS} threads / 1 thread, net of loading, per wall second"
     yield [label, _spread(zip(*walls, strict=True))]
+    # Each of the two counts as far as the one.
+    counts = zip(of["count-alone"], of["count-together"], strict=True)
+    ratio = _spread((2 * alone.wall_seconds, together.wall_seconds) for alone, together in counts)
+    yield ["floor: counting in registers, 2 threads / 1 thread, per wall second", ratio]
 
 
 def _net_walls(of: dict[str, list[Measurement]], threads: int) -> list[float]:

@@ -20,6 +20,9 @@ use crate::rows::Packed;
 /// Bytes that are read or written at once, as large as mashbill's blocks.
 const PIECE_BYTES: usize = 1 << 20;
 
+/// How far it is counted: some tenths of a second.
+const COUNTED: u64 = 200_000_000;
+
 /// A stage that can be measured by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Stage {
@@ -41,6 +44,10 @@ pub(crate) enum Stage {
     Rows,
     /// Floor: write as many bytes as those row groups have, and sync them to the disk
     Write,
+    /// Floor: count in registers on one thread
+    CountAlone,
+    /// Floor: count as far on each of two threads at once; as long as alone if the cores are the machine's own
+    CountTogether,
 }
 
 /// What the stages are run on.
@@ -123,6 +130,8 @@ impl Stage {
                 let ((), measured) = measure(|| write(&bytes))?;
                 Measured { output_bytes: Some(bytes.len() as u64), ..measured }
             }
+            Self::CountAlone => return Ok(measure(|| count(1))?.1),
+            Self::CountTogether => return Ok(measure(|| count(2))?.1),
         };
         Ok(Measured { input_bytes: Some(size), ..measured })
     }
@@ -178,6 +187,23 @@ fn write(bytes: &[u8]) -> Result<()> {
         file.write_all(piece)?;
     }
     Ok(file.sync_all()?)
+}
+
+/// Counts on so many threads, each as far. It needs nothing but the cores: no memory, no cache, and there are
+/// enough steps side by side to keep a core busy.
+fn count(threads: usize) -> Result<()> {
+    let work = || {
+        let mut sums = [0_u64; 6];
+        for number in 0..COUNTED {
+            let number = black_box(number);
+            for (step, sum) in (1..).zip(&mut sums) {
+                *sum = (*sum ^ number).wrapping_add(step);
+            }
+        }
+        black_box(sums);
+    };
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+    Ok(())
 }
 
 fn fastokens(job: &Job) -> Result<fastokens::Tokenizer> {
