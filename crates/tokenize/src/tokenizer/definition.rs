@@ -4,14 +4,15 @@
 //! of JSON values costs 0.3 CPU-seconds and 100 MB; borrowing the strings costs a
 //! tenth of that, and is enough to build each engine from. The merges, which most
 //! starts need none of, are only passed over, and read one by one by who needs them;
-//! who needs few entries, too, has [`each_part`] hand out both and keeps nothing else.
+//! who needs few entries, too, keeps the place of both ([`Lists`]) and nothing else.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::ops::Range;
 
-use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use serde::de::{Error as _, IgnoredAny};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// A `tokenizer.json`. Parts that are small are kept as they are.
 #[derive(Deserialize)]
@@ -54,7 +55,12 @@ pub(super) struct AddedTokenEntry {
 pub(super) struct ModelDefinition<'a> {
     #[serde(rename = "type", default)]
     pub(super) kind: Option<String>,
+    #[serde(borrow, default, rename = "vocab")]
+    entries: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    merges: Option<&'a RawValue>,
+    /// What `vocab` has.
+    #[serde(skip)]
     pub(super) vocab: Vocabulary<'a>,
     #[serde(default)]
     pub(super) dropout: Option<f32>,
@@ -75,18 +81,29 @@ pub(super) struct ModelDefinition<'a> {
 impl<'a> Definition<'a> {
     /// Reads a definition from the text of a `tokenizer.json`.
     pub(super) fn parse(tokenizer_json: &'a str) -> Result<Self, serde_json::Error> {
-        Ok(Self { json: tokenizer_json, ..serde_json::from_str(tokenizer_json)? })
+        let mut definition = Self { json: tokenizer_json, ..serde_json::from_str(tokenizer_json)? };
+        if let Some(entries) = definition.model.entries {
+            definition.model.vocab = Vocabulary::parse(entries.get())?;
+        }
+        Ok(definition)
+    }
+
+    /// Where the model's lists are, if it has a map of entries and a list of merges.
+    pub(super) fn lists(&self) -> Option<Lists> {
+        let place = |list: &RawValue, opening: char| {
+            let start = list.get().as_ptr().addr() - self.json.as_ptr().addr();
+            list.get().starts_with(opening).then_some(start..start + list.get().len())
+        };
+        Some(Lists { entries: place(self.model.entries?, '{')?, merges: place(self.model.merges?, '[')? })
     }
 
     /// Hands out the model's merges in their order.
     ///
     /// # Errors
-    /// One of them isn't a merge.
-    pub(super) fn each_merge(&self, mut each: impl FnMut(Merge<'a>)) -> Result<(), serde_json::Error> {
-        each_part(self.json, |part| match part {
-            Part::Entry(..) => {}
-            Part::Merge(merge) => each(merge),
-        })
+    /// There is no list of them, or one of them isn't a merge.
+    pub(super) fn each_merge(&self, each: impl FnMut(Merge<'a>)) -> Result<(), serde_json::Error> {
+        let merges = self.model.merges.ok_or_else(|| serde_json::Error::custom("no list of merges"))?;
+        each_merge(merges.get(), each)
     }
 
     /// Whether the model gets words in which a letter stands for each byte.
@@ -102,34 +119,23 @@ impl<'a> Definition<'a> {
 #[derive(Default)]
 pub(super) struct Vocabulary<'a>(pub(super) Vec<(Cow<'a, str>, u32)>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Vocabulary<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries;
-        impl<'de> Visitor<'de> for Entries {
-            type Value = Vocabulary<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a vocabulary")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut entries = Vec::new();
-                while let Some((Text(token), id)) = map.next_entry()? {
-                    entries.push((token, id));
-                }
-                Ok(Vocabulary(entries))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut entries = Vec::new();
-                while let Some((Text(token), IgnoredAny)) = seq.next_element()? {
-                    entries.push((token, entries.len() as u32));
-                }
-                Ok(Vocabulary(entries))
-            }
+impl<'a> Vocabulary<'a> {
+    fn parse(json: &'a str) -> Result<Self, serde_json::Error> {
+        let mut entries = Vec::new();
+        if json.starts_with('[') {
+            let pieces: Vec<(Text<'a>, IgnoredAny)> = serde_json::from_str(json)?;
+            entries.extend((0..).zip(pieces).map(|(id, (Text(token), IgnoredAny))| (token, id)));
+        } else {
+            each_entry(json, |token, id| entries.push((token, id)))?;
         }
-        deserializer.deserialize_any(Entries)
+        Ok(Self(entries))
     }
+}
+
+/// Where the text of a `tokenizer.json` has the model's entries and its merges.
+pub(super) struct Lists {
+    entries: Range<usize>,
+    merges: Range<usize>,
 }
 
 /// What a model is made of.
@@ -139,115 +145,36 @@ pub(super) enum Part<'a> {
     Merge(Merge<'a>),
 }
 
-/// Hands out the model's entries, then its merges, each in the order of the text of a `tokenizer.json`.
-///
-/// # Errors
-/// There is no model with a list of merges, or an entry or a merge isn't what it should be.
-pub(super) fn each_part<'a>(
-    tokenizer_json: &'a str,
-    mut each: impl FnMut(Part<'a>),
-) -> Result<(), serde_json::Error> {
-    let parts = Parts { of: Of::File, each: &mut each };
-    parts.deserialize(&mut serde_json::Deserializer::from_str(tokenizer_json))
-}
-
-/// Passes over what isn't an entry or a merge.
-struct Parts<'e, 'de> {
-    of: Of,
-    each: &'e mut dyn FnMut(Part<'de>),
-}
-
-#[derive(Clone, Copy)]
-enum Of {
-    File,
-    Model,
-    Vocabulary,
-    Merges,
-}
-
-impl<'de> Parts<'_, 'de> {
-    fn of(&mut self, of: Of) -> Parts<'_, 'de> {
-        Parts { of, each: &mut *self.each }
-    }
-
-    fn file<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
-        let mut model = None;
-        while let Some(Text(key)) = map.next_key()? {
-            match &*key {
-                "model" => model = Some(map.next_value_seed(self.of(Of::Model))?),
-                _ => drop(map.next_value::<IgnoredAny>()?),
-            }
-        }
-        model.ok_or_else(|| A::Error::custom("no model"))
-    }
-
-    fn model<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
-        let (mut has_vocabulary, mut merges) = (false, None);
-        while let Some(Text(key)) = map.next_key()? {
-            match &*key {
-                "vocab" => {
-                    map.next_value_seed(self.of(Of::Vocabulary))?;
-                    has_vocabulary = true;
-                }
-                "merges" if has_vocabulary => {
-                    map.next_value_seed(self.of(Of::Merges))?;
-                    merges = Some(Vec::new());
-                }
-                // Files have their entries first, but nothing says that they must: so these wait.
-                "merges" => merges = Some(map.next_value::<Vec<Merge<'_>>>()?),
-                _ => drop(map.next_value::<IgnoredAny>()?),
-            }
-        }
-        let waiting = merges.ok_or_else(|| A::Error::custom("no list of merges"))?;
-        waiting.into_iter().for_each(|merge| (self.each)(Part::Merge(merge)));
-        Ok(())
-    }
-
-    fn vocabulary<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
-        while let Some((Text(token), id)) = map.next_entry()? {
-            (self.each)(Part::Entry(token, id));
-        }
-        Ok(())
+impl Lists {
+    /// Hands out the model's entries, then its merges, each in the order of the text that the lists are of.
+    ///
+    /// # Errors
+    /// An entry or a merge isn't what it should be.
+    pub(super) fn each_part<'a>(
+        &self,
+        tokenizer_json: &'a str,
+        mut each: impl FnMut(Part<'a>),
+    ) -> Result<(), serde_json::Error> {
+        each_entry(&tokenizer_json[self.entries.clone()], |token, id| each(Part::Entry(token, id)))?;
+        each_merge(&tokenizer_json[self.merges.clone()], |merge| each(Part::Merge(merge)))
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Parts<'_, 'de> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        match self.of {
-            Of::File | Of::Model | Of::Vocabulary => deserializer.deserialize_map(self),
-            Of::Merges => deserializer.deserialize_seq(self),
-        }
+fn each_entry<'a>(json: &'a str, mut each: impl FnMut(Cow<'a, str>, u32)) -> Result<(), serde_json::Error> {
+    let mut strings = Strings::of(json, '{')?;
+    while let Some(token) = strings.next()? {
+        each(token, strings.number()?);
     }
+    Ok(())
 }
 
-impl<'de> Visitor<'de> for Parts<'_, 'de> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.of {
-            Of::File => "a tokenizer",
-            Of::Model => "a model",
-            Of::Vocabulary => "a vocabulary",
-            Of::Merges => "a list of merges",
-        })
+fn each_merge<'a>(json: &'a str, mut each: impl FnMut(Merge<'a>)) -> Result<(), serde_json::Error> {
+    let mut strings = Strings::of(json, '[')?;
+    let in_pairs = strings.is_followed_by('[');
+    while let Some(rule) = strings.next()? {
+        each(if in_pairs { strings.pair(rule)? } else { Merge::of(rule)? });
     }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, map: A) -> Result<(), A::Error> {
-        match self.of {
-            Of::File => self.file(map),
-            Of::Model => self.model(map),
-            Of::Vocabulary | Of::Merges => self.vocabulary(map),
-        }
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while let Some(merge) = seq.next_element()? {
-            (self.each)(Part::Merge(merge));
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 /// A merge rule: the two symbols that become one. Files hold `"a b"` or `["a", "b"]`.
@@ -256,66 +183,94 @@ pub(super) struct Merge<'a> {
     pub(super) right: Cow<'a, str>,
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Merge<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Rule;
-        impl<'de> Visitor<'de> for Rule {
-            type Value = Merge<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a merge, as `\"a b\"` or `[\"a\", \"b\"]`")
+impl<'a> Merge<'a> {
+    fn of(rule: Cow<'a, str>) -> Result<Self, serde_json::Error> {
+        // Byte by byte, which for symbols of a few letters is faster than a search made for long texts.
+        let space = rule.bytes().position(|byte| byte == b' ');
+        let space = space.ok_or_else(|| serde_json::Error::custom("a merge without a space"))?;
+        Ok(match rule {
+            Cow::Borrowed(rule) => Self { left: rule[..space].into(), right: rule[space + 1..].into() },
+            Cow::Owned(rule) => {
+                Self { left: rule[..space].to_owned().into(), right: rule[space + 1..].to_owned().into() }
             }
+        })
+    }
+}
 
-            fn visit_borrowed_str<E: serde::de::Error>(self, rule: &'de str) -> Result<Self::Value, E> {
-                let (left, right) =
-                    rule.split_once(' ').ok_or_else(|| E::custom("a merge without a space"))?;
-                Ok(Merge { left: Cow::Borrowed(left), right: Cow::Borrowed(right) })
-            }
+/// The strings of a list or map that a parser has found to be JSON, one after another.
+///
+/// Parsed once more, the 400 thousand of Llama 3 take 35 ms at the end of a run, when all else is done and waits:
+/// so here only quotes are looked for.
+struct Strings<'a> {
+    text: &'a str,
+    marks: memchr::Memchr2<'a>,
+    /// Where the last string begins and ends, quotes included.
+    last: Range<usize>,
+}
 
-            fn visit_str<E: serde::de::Error>(self, rule: &str) -> Result<Self::Value, E> {
-                let (left, right) =
-                    rule.split_once(' ').ok_or_else(|| E::custom("a merge without a space"))?;
-                Ok(Merge { left: Cow::Owned(left.to_owned()), right: Cow::Owned(right.to_owned()) })
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let (Some(Text(left)), Some(Text(right))) = (seq.next_element()?, seq.next_element()?) else {
-                    return Err(A::Error::custom("a merge of fewer than two symbols"));
-                };
-                if seq.next_element::<IgnoredAny>()?.is_some() {
-                    return Err(A::Error::custom("a merge of more than two symbols"));
-                }
-                Ok(Merge { left, right })
-            }
+impl<'a> Strings<'a> {
+    fn of(text: &'a str, opening: char) -> Result<Self, serde_json::Error> {
+        let inside = text.strip_prefix(opening).map(str::trim_start);
+        if !inside.is_some_and(|inside| inside.starts_with(['"', '[', ']', '}'])) {
+            return Err(serde_json::Error::custom("a vocabulary or merges of something else than strings"));
         }
-        deserializer.deserialize_any(Rule)
+        Ok(Self { text, marks: memchr::memchr2_iter(b'"', b'\\', text.as_bytes()), last: 0..1 })
+    }
+
+    fn next(&mut self) -> Result<Option<Cow<'a, str>>, serde_json::Error> {
+        // Outside of strings there is no backslash.
+        let Some(begin) = self.marks.next() else { return Ok(None) };
+        let (bytes, mut escaped) = (self.text.as_bytes(), false);
+        let end = loop {
+            let mark = self.marks.next().expect("JSON ends its strings");
+            if bytes[mark] == b'"' {
+                break mark;
+            }
+            escaped = true;
+            if matches!(bytes[mark + 1], b'"' | b'\\') {
+                self.marks.next();
+            }
+        };
+        self.last = begin..end + 1;
+        if escaped {
+            return serde_json::from_str(&self.text[self.last.clone()]).map(|text: String| Some(text.into()));
+        }
+        Ok(Some(Cow::Borrowed(&self.text[begin + 1..end])))
+    }
+
+    /// Whether this comes next after the last string.
+    fn is_followed_by(&self, what: char) -> bool {
+        self.text[self.last.end..].trim_start().starts_with(what)
+    }
+
+    /// The number after the last string.
+    fn number(&self) -> Result<u32, serde_json::Error> {
+        let after = self.text[self.last.end..].trim_start_matches([':', ' ', '\n', '\r', '\t']);
+        let digits = after.bytes().take_while(u8::is_ascii_digit).count();
+        let ends = after[digits..].trim_start().starts_with([',', '}']);
+        after[..digits]
+            .parse()
+            .ok()
+            .filter(|_| ends)
+            .ok_or_else(|| serde_json::Error::custom("an id is no number"))
+    }
+
+    /// The merge of two strings, of which the first is the last one.
+    fn pair(&mut self, left: Cow<'a, str>) -> Result<Merge<'a>, serde_json::Error> {
+        if self.is_followed_by(',')
+            && let Some(right) = self.next()?
+            && self.is_followed_by(']')
+        {
+            return Ok(Merge { left, right });
+        }
+        Err(serde_json::Error::custom("a merge is not of two symbols"))
     }
 }
 
 /// A string that is borrowed from the JSON text wherever it holds no escape.
-struct Text<'a>(Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Borrowing;
-        impl<'de> Visitor<'de> for Borrowing {
-            type Value = Text<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(Borrowing)
-    }
-}
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {
@@ -323,9 +278,11 @@ mod tests {
 
     #[test]
     fn entries_come_before_merges_whatever_the_file_has_first() {
-        let (vocab, merges) = (r#""vocab":{"a":0,"b":1,"ab":2}"#, r#""merges":["a b",["ab","a"]]"#);
-        for model in [format!("{vocab},{merges}"), format!("{merges},\"x\":[{{}}],{vocab}")] {
-            let json = format!("{{\"added_tokens\":[{{\"merges\":1}}],\"model\":{{{model}}},\"more\":null}}");
+        let vocab = r#""vocab" : {"a":0,"\\":1 , "a\"b" : 2}"#;
+        let rules = r#""merges":["a \\","\\\u0020a"]"#;
+        let pairs = r#""merges":[ ["a", "\\"], ["\\","a"] ]"#;
+        for model in [format!("{vocab},{rules}"), format!("{pairs},\"x\":[{{}}],{vocab}")] {
+            let json = format!("{{\"more\":{{\"merges\":1}},\"model\":{{{model}}}}}");
             let mut parts = Vec::new();
             let take = |part: Part<'_>| {
                 parts.push(match part {
@@ -333,11 +290,30 @@ mod tests {
                     Part::Merge(Merge { left, right }) => format!("{left}+{right}"),
                 });
             };
-            each_part(&json, take).expect("it is a tokenizer");
-            assert_eq!(parts, ["a 0", "b 1", "ab 2", "a+b", "ab+a"]);
+            let definition = Definition::parse(&json).expect("it is a tokenizer");
+            definition.lists().expect("it has both").each_part(&json, take).expect("they are lists");
+            assert_eq!(parts, ["a 0", "\\ 1", "a\"b 2", "a+\\", "\\+a"]);
+            assert_eq!(definition.model.vocab.0.len(), 3);
         }
-        for broken in ["{}", r#"{"model":{"vocab":{}}}"#, r#"{"model":{"vocab":[],"merges":[]}}"#, "[]"] {
-            assert!(each_part(broken, |_| ()).is_err(), "{broken}");
+    }
+
+    #[test]
+    fn lists_of_something_else_are_refused() {
+        for broken in [r#"{"a":"1"}"#, r#"{"a":1.5}"#, r#"{"a":-1}"#, r#"{"a":[1]}"#, "1", r#""a""#] {
+            let json = format!("{{\"model\":{{\"vocab\":{broken}}}}}");
+            assert!(Definition::parse(&json).is_err(), "{broken}");
+        }
+        for broken in [r#"["ab"]"#, r#"[["a"]]"#, r#"[["a","b","c"]]"#, r#"{"a":"b"}"#, "[1]", "1"] {
+            let json = format!("{{\"model\":{{\"merges\":{broken}}}}}");
+            assert!(
+                Definition::parse(&json).expect("it is a tokenizer").each_merge(|_| ()).is_err(),
+                "{broken}"
+            );
+        }
+        for without in
+            [r#"{"model":{}}"#, r#"{"model":{"vocab":{}}}"#, r#"{"model":{"vocab":[],"merges":[]}}"#]
+        {
+            assert!(Definition::parse(without).expect("it is a tokenizer").lists().is_none(), "{without}");
         }
     }
 }

@@ -26,7 +26,7 @@ use tokenizers::{
     TokenizerImpl,
 };
 
-use super::definition::{AddedTokenEntry, Definition, Merge, Part, each_part};
+use super::definition::{AddedTokenEntry, Definition, Lists, Merge, Part};
 use super::vocabulary::{Grams, VocabularyIndex};
 use super::{Error, SpecialTokensInText};
 
@@ -76,8 +76,8 @@ impl Reference {
 pub(super) struct Outline {
     pipeline: Pipeline<PartialModel>,
     steps: Steps,
-    /// Whether a part of the vocabulary is enough for given texts.
-    is_divisible: bool,
+    /// Where the vocabulary is, if a part of it is enough for given texts.
+    divisible: Option<Lists>,
     special_tokens_in_text: SpecialTokensInText,
 }
 
@@ -87,7 +87,8 @@ impl Outline {
         let steps = Steps::of(definition);
         let pipeline = steps.pipeline(PartialModel::empty(definition, index))?;
         let is_divisible = definition.model.spells_characters_as_themselves() && index.ids_are_unique();
-        Ok(Self { pipeline, steps, is_divisible, special_tokens_in_text: SpecialTokensInText::Encode })
+        let divisible = definition.lists().filter(|_| is_divisible);
+        Ok(Self { pipeline, steps, divisible, special_tokens_in_text: SpecialTokensInText::Encode })
     }
 
     /// Decides what becomes of special tokens in texts; at first they are encoded.
@@ -140,14 +141,13 @@ impl Outline {
         tokenizer_json: &str,
         texts: impl Iterator<Item = &'t str>,
     ) -> Result<Option<Reference>, Error> {
-        if !self.is_divisible {
-            return Ok(None);
-        }
+        let Some(lists) = &self.divisible else { return Ok(None) };
         let mut grams = Grams::new();
         for text in texts {
             self.words(text, |word| grams.add(word))?;
         }
-        let mut pipeline = self.steps.pipeline(self.pipeline.get_model().with(tokenizer_json, &grams)?)?;
+        let mut pipeline =
+            self.steps.pipeline(self.pipeline.get_model().with(lists, tokenizer_json, &grams)?)?;
         pipeline.set_encode_special_tokens(self.special_tokens_in_text == SpecialTokensInText::Split);
         Ok(Some(Reference::Part(Box::new(pipeline))))
     }
@@ -229,7 +229,7 @@ impl PartialModel {
     }
 
     /// The entries that may appear where the text has the `grams`, and their merges.
-    fn with(&self, tokenizer_json: &str, grams: &Grams) -> Result<Self, Error> {
+    fn with(&self, lists: &Lists, tokenizer_json: &str, grams: &Grams) -> Result<Self, Error> {
         let mut kept = tokenizers::models::bpe::Vocab::new();
         let (mut merges, mut joined) = (Vec::new(), String::new());
         let keep = |part: Part<'_>| match part {
@@ -239,19 +239,22 @@ impl PartialModel {
                     kept.insert(token.into_owned(), id);
                 }
             }
-            Part::Merge(Merge { left, right }) => {
+            // The cheap questions first: few merges are left to ask the last of.
+            Part::Merge(Merge { left, right }) if grams.may_meet(&left, &right) => {
                 joined.clear();
                 joined.push_str(&left);
                 joined.push_str(&right);
-                // The cheap question first: few merges are left to ask the other of.
                 if grams.may_hold(&joined)
                     && [&*joined, &left, &right].iter().all(|&part| kept.contains_key(part))
                 {
                     merges.push((left.into_owned(), right.into_owned()));
                 }
             }
+            Part::Merge(_) => {}
         };
-        each_part(tokenizer_json, keep).map_err(|source| Error::Json { file: "tokenizer.json", source })?;
+        lists
+            .each_part(tokenizer_json, keep)
+            .map_err(|source| Error::Json { file: "tokenizer.json", source })?;
         // No cache: it is kept per thread for as long as the thread lives.
         let bpe = BPE::builder()
             .vocab_and_merges(kept, merges)

@@ -91,15 +91,31 @@ impl Grams {
 
     /// Whether `text` may be a part of a text that was added.
     pub(super) fn may_hold(&self, text: &str) -> bool {
-        text.as_bytes().windows(text.len().clamp(1, GRAM_BYTES)).all(|run| {
-            let bit = Self::bit(run);
-            self.bits[bit / 64] >> (bit % 64) & 1 == 1
-        })
+        let text = text.as_bytes();
+        if text.len() < GRAM_BYTES {
+            return text.is_empty() || self.has(text);
+        }
+        text.windows(GRAM_BYTES).all(|run| self.has(run))
+    }
+
+    /// Whether one may follow the other in a text, as far as the bytes where they meet tell.
+    pub(super) fn may_meet(&self, left: &str, right: &str) -> bool {
+        let (Some(&[a, b, c]), Some(&d)) = (left.as_bytes().last_chunk(), right.as_bytes().first()) else {
+            return true;
+        };
+        self.has(&[a, b, c, d])
+    }
+
+    fn has(&self, run: &[u8]) -> bool {
+        let bit = Self::bit(run);
+        self.bits[bit / 64] >> (bit % 64) & 1 == 1
     }
 
     fn bit(run: &[u8]) -> usize {
-        let word = run.iter().fold(run.len() as u64, |word, byte| word << 8 | u64::from(*byte));
-        (word.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - GRAM_BITS)) as usize
+        let mut word = [0; 8];
+        word[..run.len()].copy_from_slice(run);
+        word[GRAM_BYTES] = run.len() as u8;
+        (u64::from_le_bytes(word).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - GRAM_BITS)) as usize
     }
 }
 
