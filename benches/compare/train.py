@@ -5,7 +5,7 @@
 One run of `mashbill train` in this process takes its batches in turns from the loader and from memory, where random ids
 lie with the positions of real batches, so that attention has the same work. Blocks of `--steps` steps follow each other
 as ABBA; a ratio is of the two blocks of a pair. Without FOLDER it takes what `mashbill quickstart` makes. Needs the
-package with `mashbill[train]`; takes about three minutes on two CPU cores as it is given above.
+package with torch (`pip install './python[train]'`); takes about three minutes on two CPU cores as it is given above.
 """
 
 import argparse

@@ -14,12 +14,16 @@ __all__ = [
     "ShardError",
     "StateError",
     "__version__",
+    "checksum",
     "curriculum",
     "run",
     "tokenizer_files",
 ]
 
 __version__: str
+
+def checksum(path: str | os.PathLike[str]) -> str:
+    """The XXH3-128 of a file, as 32 hexadecimal digits. An `OSError` says why it cannot be read."""
 
 def curriculum() -> dict[str, float]:
     """The shares of tokens that the curriculum's categories are to have, in percent, by name."""

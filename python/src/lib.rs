@@ -5,8 +5,11 @@ mod load;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
 use std::path::PathBuf;
 
+use mashbill_format::checksum::Hasher;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -37,6 +40,23 @@ fn curriculum() -> BTreeMap<String, f64> {
     mashbill_cli::curriculum().into_iter().collect()
 }
 
+/// Bytes of a file that are read at once.
+const READ_BYTES: usize = 1 << 20;
+
+/// The XXH3-128 of a file, as 32 hexadecimal digits. An `OSError` says why it cannot be read.
+#[pyfunction]
+fn checksum(python: Python<'_>, path: PathBuf) -> PyResult<String> {
+    python.detach(|| {
+        let (mut file, mut hasher, mut buffer) = (File::open(path)?, Hasher::new(), vec![0; READ_BYTES]);
+        loop {
+            match file.read(&mut buffer)? {
+                0 => return Ok(hasher.finish().to_string()),
+                read => hasher.update(&buffer[..read]),
+            }
+        }
+    })
+}
+
 #[pymodule]
 fn _mashbill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
@@ -45,6 +65,7 @@ fn _mashbill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("StateError", module.py().get_type::<load::StateError>())?;
     module.add_class::<load::Rows>()?;
     module.add_class::<load::Batches>()?;
+    module.add_function(wrap_pyfunction!(checksum, module)?)?;
     module.add_function(wrap_pyfunction!(curriculum, module)?)?;
     module.add_function(wrap_pyfunction!(run, module)?)?;
     module.add_function(wrap_pyfunction!(tokenizer_files, module)?)

@@ -4,22 +4,20 @@ import argparse
 import contextlib
 import importlib.util
 import json
+import os
 import sys
+import traceback
 from pathlib import Path
 
-NEEDED = ("torch", "transformers", "safetensors", "yaml", "tensorboard")
+from mashbill.train import printer
+from mashbill.train.error import TrainError
+
+NEEDED = ("pydantic", "yaml", "torch", "transformers", "safetensors", "tensorboard")
+INSTALL = "pip install './python[train]', in mashbill's source tree: it is on no package index"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and gives its exit code: 0 done, 2 usage, 3 run it again, 130 interrupted."""
-    missing = [each for each in NEEDED if importlib.util.find_spec(each) is None]
-    if missing:
-        print(f"error: `{missing[0]}` is not installed, which training needs", file=sys.stderr)
-        print("hint: pip install 'mashbill[train]'", file=sys.stderr)
-        return 2
-    from mashbill.train import config
-    from mashbill.train.error import TrainError
-
+    """Runs the command and gives its exit code: 0 done, 1 unexpected, 2 usage, 3 run it again, 130 interrupted."""
     parser = argparse.ArgumentParser(
         prog="mashbill train", description="Trains a model from what `mashbill tokenize` wrote."
     )
@@ -34,23 +32,46 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--quiet", "-q", action="store_true", help="print nothing but warnings and errors")
     parser.add_argument("--schema", action="store_true", help="print the JSON schema of the file and end")
     given = parser.parse_args(arguments)
-    if given.schema:
-        print(json.dumps(config.schema(), indent=2))
-        return 0
-    if given.config is None:
-        parser.error("`--config FILE` is missing; configs/train_direct.yaml is an example")
     try:
-        read = config.read(given.config, given.set)
-        # Torch takes seconds to load: a mistake in the file is told before.
-        from mashbill.train.trainer import Run
-
-        with contextlib.closing(Run(read, given.quiet)) as run:
-            return run.train()
+        return _run(given)
     except TrainError as error:
-        print(f"error: {error}\nhint: {error.hint}", file=sys.stderr)
+        if not error.told:
+            printer.tell_error(str(error), error.hint)
         return error.code
     except KeyboardInterrupt:
         return 130
+    except Exception:
+        print(printer.escaped(traceback.format_exc(), kept="\n"), end="", file=sys.stderr)
+        return 1
+
+
+def _run(given: argparse.Namespace) -> int:
+    missing = [each for each in NEEDED if importlib.util.find_spec(each) is None]
+    if given.schema:
+        missing = [each for each in missing if each in ("pydantic", "yaml")]
+    if missing:
+        raise TrainError(f"`{missing[0]}` is not installed, which training needs", INSTALL)
+    if given.config is None and not given.schema:
+        raise TrainError("`--config FILE` is missing", "mashbill train --config configs/train_direct.yaml")
+    from mashbill.train import config
+
+    if given.schema:
+        print(json.dumps(config.schema(), indent=2))
+        return 0
+    try:
+        read = config.read(given.config, given.set)
+    except TrainError as error:
+        # All processes of a run read the same file: one of them says it.
+        error.told = os.environ.get("RANK", "0") != "0"
+        raise
+    # By itself `transformers` asks a server to convert models whose weights are pickles.
+    os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
+    printer.escape_logs()
+    # Torch takes seconds to load: a mistake in the file is told before.
+    from mashbill.train.trainer import Run
+
+    with contextlib.closing(Run(read, given.quiet)) as run:
+        return run.train()
 
 
 if __name__ == "__main__":

@@ -1,92 +1,207 @@
 """Checkpoints: folders that `transformers` loads and that a run goes on from.
 
 A checkpoint is written under a name of its own, synced, and renamed when it is whole; older ones go after that. A kill
-or a full disk at any moment leaves the one before.
+or a full disk at any moment leaves the one before. It lists the checksums of its files, so one that was damaged later
+is found, named and set aside, and the one before it is used. Only folders whose names are ours count: copies, links and
+other people's folders are neither used nor removed.
 """
 
 import json
 import os
+import re
 import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from mashbill import _mashbill
+from mashbill.train import printer
 from mashbill.train.error import TrainError
+from mashbill.train.publish import sync
 
 STATE = "training_state.pt"
 RECORD = "training_state.json"
+CHECKSUMS = "checksums.json"
+"""The XXH3-128 of each other file of a checkpoint."""
+LISTED_BYTES_MAX = 64 << 20
+"""Of a record or a list of checksums: a hundred thousand splits take a tenth of it."""
+
+_NAME = re.compile(r"step_(\d{8,})")
+_LEFT = re.compile(r"\.(partial|removed)_\d{8,}")
 
 
-def latest(folder: Path) -> Path | None:
-    """The last whole checkpoint in `folder`."""
-    return max(folder.glob("step_*"), default=None)
+@dataclass(frozen=True)
+class Checkpoint:
+    """A whole checkpoint."""
+
+    folder: Path
+    record: dict[str, Any]
 
 
-def record(checkpoint: Path) -> dict[str, Any]:
-    """The step and the loader's state of a checkpoint."""
-    loaded: dict[str, Any] = json.loads((checkpoint / RECORD).read_text(encoding="utf-8"))
-    return loaded
+@dataclass(frozen=True)
+class Damaged:
+    """A checkpoint that cannot be used, and why."""
+
+    folder: Path
+    why: str
 
 
-def save(
-    folder: Path,
-    step: int,
-    model: Any,
-    tokenizer: dict[str, str],
-    state: dict[str, Any],
-    about: dict[str, Any],
-    keep: int,
-) -> Path:
-    """Writes the checkpoint of `step`, then removes all but the last `keep`. `state` goes to torch's format, `about`
-    to JSON. A failure removes what was begun and is a [`TrainError`] with the reason."""
-    partial = folder / f".partial_{step:08d}"
-    final = folder / f"step_{step:08d}"
+def name(step: int) -> str:
+    """The name of the checkpoint after `step` steps."""
+    return f"step_{step:08d}"
+
+
+def steps(folder: Path) -> list[int]:
+    """The steps of the checkpoints in `folder`, in order."""
+    try:
+        entries = list(os.scandir(folder))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise TrainError(
+            f"`{folder}` cannot be read: {error.strerror}", "correct `output_path`, or its rights"
+        ) from error
+    found = []
+    for entry in entries:
+        matched = _NAME.fullmatch(entry.name)
+        # Eight digits, more only where they are needed: another spelling is not ours.
+        if matched and name(int(matched[1])) == entry.name and entry.is_dir(follow_symlinks=False):
+            found.append(int(matched[1]))
+    return sorted(found)
+
+
+def newest(folder: Path) -> tuple[Checkpoint | None, list[Damaged]]:
+    """The newest whole checkpoint in `folder`, and the damaged ones after it, newest first."""
+    damaged: list[Damaged] = []
+    for step in reversed(steps(folder)):
+        path = folder / name(step)
+        try:
+            return Checkpoint(path, _checked(path, step)), damaged
+        except _DamageError as error:
+            damaged.append(Damaged(path, str(error)))
+    return None, damaged
+
+
+def set_aside(damaged: Damaged) -> Path:
+    """Gives a damaged checkpoint, or whatever else is in a checkpoint's place, a name that is not a checkpoint's."""
+    for number in range(1000):
+        aside = damaged.folder.with_name(f"{damaged.folder.name}.damaged{f'_{number}' if number else ''}")
+        if not os.path.lexists(aside):
+            damaged.folder.rename(aside)
+            return aside
+    raise TrainError(f"`{damaged.folder}` is damaged: {damaged.why}", f"remove `{damaged.folder}`")
+
+
+def clear(folder: Path) -> None:
+    """Removes what a kill left of checkpoints that were being written or removed."""
+    if folder.is_dir():
+        for entry in list(os.scandir(folder)):
+            if _LEFT.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def save(folder: Path, step: int, write: Callable[[Path], None], record: dict[str, Any], keep: int) -> Path:
+    """Writes the checkpoint of `step`, then removes all but the last `keep`. `write` puts the model and all that is
+    no JSON into a folder. A failure removes what was begun and is a [`TrainError`] with the reason."""
+    partial, final = folder / f".partial_{step:08d}", folder / name(step)
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        model.save_pretrained(partial)
-        for name, text in tokenizer.items():
-            (partial / name).write_text(text, encoding="utf-8")
-        torch.save(state, partial / STATE)
-        (partial / RECORD).write_text(json.dumps(about, indent=1), encoding="utf-8")
+        write(partial)
+        (partial / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
+        sums = {path.name: _mashbill.checksum(path) for path in sorted(partial.iterdir())}
+        (partial / CHECKSUMS).write_text(json.dumps(sums, indent=1), encoding="utf-8")
         for path in partial.iterdir():
-            _sync(path)
-        if final.exists():
-            shutil.rmtree(final)
+            sync(path)
+        sync(partial)
+        if os.path.lexists(final):
+            aside = set_aside(Damaged(final, "it is in the way of this run's checkpoint"))
+            printer.say(f"warning: `{final}` was in the way and is now `{aside.name}`")
         partial.rename(final)
-        _sync(folder)
+        sync(folder)
     # torch and safetensors have errors of their own for a disk that is full.
     except Exception as error:
         shutil.rmtree(partial, ignore_errors=True)
-        before = latest(folder)
-        stands = f"; {before} is whole" if before else ""
+        before = steps(folder)
+        stands = f"; `{folder / name(before[-1])}` is whole" if before else ""
         raise TrainError(
-            f"the checkpoint of step {step} could not be written to `{folder}`: {error}{stands}",
+            f"the checkpoint of step {step} could not be written to `{folder}`: {printer.reason(error)}{stands}",
             "make space, then give the same command again: it goes on from the last checkpoint",
             code=3,
         ) from error
-    for old in sorted(folder.glob("step_*"))[:-keep]:
-        shutil.rmtree(old)
+    for old in [each for each in steps(folder) if each < step][: -(keep - 1) or None]:
+        _remove(folder, old)
     return final
 
 
-def random_state() -> dict[str, Any]:
-    """The state of every generator that a model may draw from in this process."""
-    cuda = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
-    return {"torch": torch.get_rng_state(), "cuda": cuda}
+class _DamageError(Exception):
+    """Why a checkpoint is not whole."""
 
 
-def restore_random_state(state: dict[str, Any]) -> None:
-    """Takes up [`random_state`]."""
-    torch.set_rng_state(state["torch"])
-    if state["cuda"] is not None and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["cuda"])
+def _checked(folder: Path, step: int) -> dict[str, Any]:
+    """The record of a checkpoint, of which every byte was read."""
+    sums = _json(folder / CHECKSUMS)
+    if RECORD not in sums or STATE not in sums:
+        raise _DamageError(f"{CHECKSUMS} does not list its files")
+    for file, expected in sums.items():
+        found = _sum(folder / file) if file == Path(file).name else None
+        if found != expected:
+            raise _DamageError(f"{file} is missing" if found is None else f"{file} is not what was written")
+    record = _json(folder / RECORD)
+    if record.get("step") != step:
+        raise _DamageError(f"{RECORD} is of step {record.get('step')}")
+    return record
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def _sum(path: Path) -> str | None:
+    """The checksum of a file; none where there is no such file."""
+    if not path.is_file() or path.is_symlink():
+        return None
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        return _mashbill.checksum(path)
+    except OSError as error:
+        raise _DamageError(f"{path.name} cannot be read: {error.strerror}") from error
+
+
+def _json(path: Path) -> dict[str, Any]:
+    if not path.is_file() or path.is_symlink():
+        raise _DamageError(f"{path.name} is missing")
+    try:
+        with path.open("rb") as file:
+            loaded = json.loads(file.read(LISTED_BYTES_MAX))
+    except OSError as error:
+        raise _DamageError(f"{path.name} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError):
+        loaded = None
+    if not isinstance(loaded, dict):
+        raise _DamageError(f"{path.name} is cut off or something else")
+    return loaded
+
+
+def _remove(folder: Path, step: int) -> None:
+    """Removes an old checkpoint, if it is what was written. Its name goes first: half a checkpoint is none."""
+    old = folder / name(step)
+    strange = next(_strange(old), None)
+    if strange is not None:
+        printer.say(f"warning: `{old}` is kept: {strange}")
+        return
+    leaving = folder / f".removed_{step:08d}"
+    try:
+        shutil.rmtree(leaving, ignore_errors=True)
+        old.rename(leaving)
+        shutil.rmtree(leaving)
+    except OSError as error:
+        printer.say(f"warning: `{old}` could not be removed: {error.strerror}")
+
+
+def _strange(folder: Path) -> Iterator[str]:
+    """What speaks against a folder being a checkpoint that nobody has touched."""
+    try:
+        sums = _json(folder / CHECKSUMS)
+    except _DamageError as error:
+        yield str(error)
+        return
+    there = {path.name for path in folder.iterdir()} - {CHECKSUMS}
+    yield from (f"it holds `{each}`, which this run did not write" for each in sorted(there - set(sums)))
+    yield from (f"`{each}` is missing" for each in sorted(set(sums) - there))

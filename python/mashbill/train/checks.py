@@ -1,15 +1,16 @@
 """What has to fit before anything is loaded: the batch, the data and the models."""
 
-import hashlib
-from pathlib import Path
 from typing import Any
 
 from transformers import AutoConfig
 from transformers.utils import cached_file
 
+from mashbill.train import config as configuration
+from mashbill.train import printer, vocabulary
 from mashbill.train.config import Config
 from mashbill.train.data import Data
 from mashbill.train.error import TrainError
+from mashbill.train.strict_yaml import KeyPath
 
 
 def rows_per_process(config: Config, row_length: int, world_size: int) -> int:
@@ -19,37 +20,45 @@ def rows_per_process(config: Config, row_length: int, world_size: int) -> int:
     if rows == 0 or rest:
         near = max(1, round(config.batch_tokens / unit)) * unit
         rows_of = f"rows of {row_length:,} tokens on {world_size} process{'es' if world_size > 1 else ''}"
-        raise TrainError(
-            f"`batch_tokens: {config.batch_tokens}` is no multiple of {rows_of}", f"use `--set batch_tokens={near}`"
-        )
+        said = f"`batch_tokens: {config.batch_tokens}` is no multiple of {rows_of}"
+        raise TrainError(f"{config.place('batch_tokens')}: {said}", f"use `--set batch_tokens={near}`")
     return rows
+
+
+def schedule_fits(config: Config, steps: int) -> None:
+    """Fails where warm-up and decay take more than the steps of the run, which the data may have decided on."""
+    for keys, said, hint in configuration.too_few_steps(config, steps):
+        raise TrainError(f"{config.place(*keys)}: {said}", hint)
 
 
 def models_fit(config: Config, data: Data) -> None:
     """Fails where a model that is started from, or a teacher, knows other tokens or shorter rows than the data's."""
     if config.model.start_from is not None:
-        _model_fits(config.model.start_from, data)
+        _model_fits(config, ("model", "start_from"), config.model.start_from, data)
     if config.teacher is not None:
-        _model_fits(config.teacher.model, data)
-        _same_tokenizer(config.teacher.model, data)
+        _model_fits(config, ("teacher", "model"), config.teacher.model, data)
 
 
-def _model_fits(name: str, data: Data) -> None:
+def _model_fits(config: Config, keys: KeyPath, name: str, data: Data) -> None:
+    place = config.place(*keys)
     try:
-        found: Any = AutoConfig.from_pretrained(name)
-    except (OSError, ValueError) as error:
-        hint = "give a Hub id or a folder of `save_pretrained`"
-        raise TrainError(f"the model `{name}` cannot be found: {error}", hint) from error
+        found: Any = AutoConfig.from_pretrained(name, trust_remote_code=False)
+    # Whatever a foreign config.json makes of the code that reads it.
+    except Exception as error:
+        hint = "give a Hub id or a folder of `save_pretrained`; code that a model brings with it is never run"
+        raise TrainError(f"{place}: the model `{name}` cannot be found: {printer.reason(error)}", hint) from error
     text: Any = found.get_text_config()
-    ids, needed = text.vocab_size, data.dataset.vocabulary_size
+    ids, needed = getattr(text, "vocab_size", None), data.dataset.vocabulary_size
     theirs_instead = f"tokenize with the model's own tokenizer: `mashbill tokenize --tokenizer {name} …`"
+    if not isinstance(ids, int):
+        raise TrainError(f"{place}: the model `{name}` does not say how many ids it has", "take a language model")
     if ids < needed:
         said = f"the model `{name}` has {ids:,} ids, the data's tokenizer `{data.tokenizer}` {needed:,}"
-        raise TrainError(said, theirs_instead)
+        raise TrainError(f"{place}: {said}", theirs_instead)
     longest = getattr(text, "max_position_embeddings", None)
-    if longest is not None and longest < data.dataset.row_length:
+    if isinstance(longest, int) and longest < data.dataset.row_length:
         raise TrainError(
-            f"the model `{name}` takes {longest:,} tokens, the data's rows have {data.dataset.row_length:,}",
+            f"{place}: the model `{name}` takes {longest:,} tokens, the data's rows have {data.dataset.row_length:,}",
             f"tokenize with `--max-seq-length {longest}`",
         )
     for role, ours in (("bos", data.bos_id), ("eos", data.eos_id)):
@@ -57,18 +66,33 @@ def _model_fits(name: str, data: Data) -> None:
         known = theirs if isinstance(theirs, list) else [theirs]
         if ours is not None and theirs is not None and ours not in known:
             said = f"the model `{name}` has the {role.upper()} id {theirs}, the data's `{data.tokenizer}` {ours}"
-            raise TrainError(said, theirs_instead)
+            raise TrainError(f"{place}: {said}", theirs_instead)
+    _tokenizer_fits(place, name, data, is_teacher=keys[0] == "teacher")
 
 
-def _same_tokenizer(name: str, data: Data) -> None:
-    """A teacher's logits are compared id by id, so an equal number of ids is not enough."""
-    path = cached_file(name, "tokenizer.json", _raise_exceptions_for_missing_entries=False)
-    if path is None:
+def _tokenizer_fits(place: str, name: str, data: Data, is_teacher: bool) -> None:
+    """An equal number of ids is not enough: they have to stand for the same tokens. A teacher's logits are compared id
+    by id; a model that is started from may learn other tokens where those were added to its vocabulary."""
+    role = "teacher" if is_teacher else "model"
+    try:
+        path = cached_file(name, "tokenizer.json", _raise_exceptions_for_missing_entries=False)
+    except OSError as error:
+        said = f"the tokenizer.json of the {role} `{name}` cannot be fetched: {printer.reason(error)}"
+        raise TrainError(f"{place}: {said}", "try again, or give a folder", code=3) from error
+    if path is None and is_teacher:
         hint = "put the data's tokenizer.json beside the teacher's config.json"
-        raise TrainError(f"the teacher `{name}` has no tokenizer.json to compare", hint)
-    found = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    if found != data.tokenizer_sha256:
-        raise TrainError(
-            f"the teacher `{name}` has another tokenizer than the data (`{data.tokenizer}`)",
-            f"tokenize with the teacher's: `mashbill tokenize --tokenizer {name} …`",
-        )
+        raise TrainError(f"{place}: the teacher `{name}` has no tokenizer.json to compare", hint)
+    if path is None:
+        printer.say(f"note: the model `{name}` has no tokenizer.json: whether its ids are the data's is not known")
+        return
+    ours = vocabulary.read(data.tokenizer_files["tokenizer.json"].encode())
+    try:
+        theirs = vocabulary.read_file(path)
+    except (OSError, ValueError) as error:
+        said = f"the tokenizer.json of the {role} `{name}` cannot be read: {printer.reason(error)}"
+        raise TrainError(f"{place}: {said}", "get the model again") from error
+    difference = ours.difference(theirs, added=is_teacher)
+    if difference is not None:
+        said = f"the {role} `{name}` has another tokenizer than the data (`{data.tokenizer}`): {difference}"
+        hint = f"tokenize with the {role}'s: `mashbill tokenize --tokenizer {name} …`"
+        raise TrainError(f"{place}: {said}", hint)

@@ -1,90 +1,137 @@
-"""The YAML file that drives a run: its keys, their types and defaults, and how it is read.
+"""The YAML file that drives a run: its keys, their types, ranges and defaults, and how it is read.
 
 The classes are the definition; errors with line numbers, the resolved copy that a run keeps and the JSON schema for
-editors follow from them. Unknown keys are errors: a mistyped `learning_rte` that is ignored costs a run.
+editors follow from them. Unknown keys are errors: a mistyped `learning_rte` that is ignored costs a run. Each key says
+what becomes of another value when a run goes on ([`Resume`]), so none can be forgotten.
 """
 
 import difflib
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
+from mashbill.train import printer, strict_yaml
 from mashbill.train.error import TrainError
+from mashbill.train.strict_yaml import INTEGER_MAX, KeyPath, YamlError
 
 EXAMPLE = "see configs/train_direct.yaml for an example"
+SCHEMA = "correct it; schemas/train.schema.json has every key"
+
+STEPS_MAX = 10**12
+"""Steps, tokens or rows: more than anybody computes."""
+WIDTH_MAX = 2**20
+"""Of a layer; and as many layers."""
+ROW_LENGTH_MAX = 2**24
+"""What `mashbill tokenize` makes at most."""
+TEXT_SHOWN_MAX = 120
+"""Characters of a wrong value that an error shows."""
+
+Resume = Literal["holds", "refused", "same rows"]
+"""What becomes of another value when a run goes on: it holds from the next step on; it is refused; it is taken where
+the rows that are trained on and those that are held out stay the same, else refused."""
+
+
+def _usable(text: str) -> str:
+    if not text.strip():
+        raise ValueError("it is empty")
+    if not text.isprintable():
+        raise ValueError(f"it holds control characters: {printer.escaped(text)}")
+    if printer.holds_token(text):
+        raise ValueError("it holds a token of the Hub, which would stand in config.yaml: set HF_TOKEN instead")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_usable)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Weight = Annotated[float, Field(ge=0, le=1e9)]
+
+
+def _key(default: Any, description: str, resume: Resume, **bounds: Any) -> Any:
+    return Field(default, description=description, json_schema_extra={"resume": resume}, **bounds)
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        protected_namespaces=(),
+        allow_inf_nan=False,
+    )
 
 
 class Llama(_Section):
     """A Llama to train from scratch; its vocabulary and its length are the data's."""
 
-    hidden_size: int = Field(256, description="width")
-    intermediate_size: int = Field(768, description="width of the feed-forward layers")
-    num_hidden_layers: int = Field(6, description="layers")
-    num_attention_heads: int = Field(8, description="heads")
-    num_key_value_heads: int = Field(4, description="heads of keys and values")
-    rope_theta: float = Field(10000.0, description="base of the rotary positions")
-    tie_word_embeddings: bool = Field(True, description="whether input and output share embeddings")
+    hidden_size: int = _key(256, "width", "refused", ge=2, le=WIDTH_MAX)
+    intermediate_size: int = _key(768, "width of the feed-forward layers", "refused", ge=1, le=WIDTH_MAX)
+    num_hidden_layers: int = _key(6, "layers", "refused", ge=1, le=WIDTH_MAX)
+    num_attention_heads: int = _key(8, "heads; the width is an even multiple", "refused", ge=1, le=WIDTH_MAX)
+    num_key_value_heads: int = _key(4, "heads of keys and values; they divide the heads", "refused", ge=1, le=WIDTH_MAX)
+    rope_theta: float = _key(10000.0, "base of the rotary positions", "refused", ge=1, le=1e12)
+    tie_word_embeddings: bool = _key(True, "whether input and output share embeddings", "refused")
 
 
 class Model(_Section):
     """The model: one that exists, or a new one."""
 
-    start_from: str | None = Field(None, description="a Hub id or a folder to start from")
-    llama: Llama | None = Field(None, description="a new Llama, where nothing is started from")
-    attention: Literal["sdpa", "eager", "flash_attention_2"] = Field("sdpa", description="how attention is computed")
-    compile: bool = Field(False, description="whether torch.compile is used")
+    start_from: Text | None = _key(None, "a Hub id or a folder to start from", "refused")
+    llama: Llama | None = _key(None, "a new Llama, where nothing is started from", "refused")
+    attention: Literal["sdpa", "eager", "flash_attention_2"] = _key("sdpa", "how attention is computed", "holds")
+    compile: bool = _key(False, "whether torch.compile is used", "holds")
 
 
 class Teacher(_Section):
     """The model whose logits are learned."""
 
-    model: str = Field(description="a Hub id or a folder; its tokenizer has to be the data's")
-    temperature: float = Field(2.0, description="softens both distributions", gt=0)
-    weight: float = Field(0.5, description="share of the divergence in the loss; the rest is cross-entropy", ge=0, le=1)
+    model: Text = _key(..., "a Hub id or a folder; its tokenizer has to be the data's", "holds")
+    temperature: float = _key(2.0, "softens both distributions", "holds", ge=0.01, le=1000)
+    weight: float = _key(0.5, "share of the divergence in the loss; the rest is cross-entropy", "holds", ge=0, le=1)
 
 
 class Optimizer(_Section):
     """AdamW."""
 
-    learning_rate: float = Field(3e-4, description="at the top of the schedule", gt=0)
-    weight_decay: float = Field(0.1, description="of matrices; vectors are not decayed")
-    betas: list[float] = Field([0.9, 0.95], description="decay of the two moments", min_length=2, max_length=2)
-    epsilon: float = Field(1e-8, description="added to the denominator")
-    clip: float = Field(1.0, description="largest norm of the gradient; 0: not clipped", ge=0)
+    learning_rate: float = _key(3e-4, "at the top of the schedule", "holds", gt=0, le=100)
+    weight_decay: float = _key(0.1, "of matrices; vectors are not decayed", "holds", ge=0, le=100)
+    betas: list[Share] = _key([0.9, 0.95], "decay of the two moments", "holds", min_length=2, max_length=2)
+    epsilon: float = _key(1e-8, "added to the denominator", "holds", gt=0, le=1)
+    clip: float = _key(1.0, "largest norm of the gradient; 0: not clipped", "holds", ge=0, le=1e9)
 
 
 class Schedule(_Section):
     """The learning rate over the steps, as a share of the optimizer's."""
 
-    kind: Literal["cosine", "wsd"] = Field("cosine", description="cosine, or warm-up, stable, decay")
-    warmup_steps: int = Field(100, description="linear from nothing to the top", ge=0)
-    decay_steps: int | None = Field(None, description="wsd: last steps, linear; null: a tenth of all")
-    final: float = Field(0.1, description="share at the last step")
+    kind: Literal["cosine", "wsd"] = _key("cosine", "cosine, or warm-up, stable, decay", "holds")
+    warmup_steps: int | None = _key(
+        None, "linear from nothing to the top; null: 100, or a tenth of the steps if less", "holds", ge=0, le=STEPS_MAX
+    )
+    decay_steps: int | None = _key(None, "wsd: last steps, linear; null: a tenth of all", "holds", ge=0, le=STEPS_MAX)
+    final: float = _key(0.1, "share at the last step", "holds", ge=0, le=1)
 
 
 class Stage(_Section):
     """Weights of splits or categories from a step on."""
 
-    weights: dict[str, float] = Field(description="shares of the rows by split or category")
-    from_step: int = Field(0, description="the first step", ge=0)
-    ramp: bool = Field(False, description="whether they change linearly to the next stage's")
+    weights: dict[Text, Weight] = _key(..., "shares of the rows by split or category", "holds", min_length=1)
+    from_step: int = _key(0, "the first step", "holds", ge=0, le=STEPS_MAX)
+    ramp: bool = _key(False, "whether they change linearly to the next stage's", "holds")
 
 
 class Validation(_Section):
     """What is measured on data that training never sees."""
 
-    every: int = Field(200, description="steps between two measurements; 0: none", ge=0)
-    rows: int = Field(256, description="rows of each split that are used at most", ge=1)
-    held_out: float = Field(
+    every: int = _key(200, "steps between two measurements; 0: none", "holds", ge=0, le=STEPS_MAX)
+    rows: int = _key(256, "rows of each split that are used at most", "holds", ge=1, le=STEPS_MAX)
+    held_out: float = _key(
         0.01,
-        description="share held out of text that is tokenized first; of the rows, where no documents are",
+        "share held out of text that is tokenized first; of the rows, where no documents are",
+        "same rows",
         gt=0,
         lt=1,
     )
@@ -93,76 +140,98 @@ class Validation(_Section):
 class Checkpoints(_Section):
     """What a run can go on from and what `transformers` loads."""
 
-    every: int = Field(500, description="steps between two; the last has one always", ge=0)
-    keep: int = Field(2, description="how many of the last are kept", ge=1)
+    every: int = _key(500, "steps between two; the last has one always", "holds", ge=0, le=STEPS_MAX)
+    keep: int = _key(2, "how many of the last are kept", "holds", ge=1, le=STEPS_MAX)
 
 
 class Config(_Section):
     """A training run."""
 
-    train_data_path: str = Field(description="what `mashbill tokenize` wrote, or JSONL to tokenize")
-    val_data_path: str | None = Field(None, description="the same; equal to train_data_path: what is held out of it")
-    use_pretokenized_data: bool = Field(True, description="whether train_data_path is tokenized already")
-    pretokenized_splits: list[str] | None = Field(None, description="the splits to train on; null: all")
-    tokenizer: str | None = Field(None, description="what to tokenize with; null: the data's")
-    max_seq_length: int | None = Field(None, description="tokens in a row that is to be tokenized")
-    output_path: str = Field("runs/direct", description="the folder of the run")
-    model: Model = Field(Model(llama=Llama()), description="what is trained")
-    teacher: Teacher | None = Field(None, description="whom to distill from")
-    document_mask: bool = Field(True, description="whether attention stays inside of each document")
-    steps: int | None = Field(None, description="optimizer steps; null: one epoch", ge=1)
-    batch_tokens: int = Field(65536, description="tokens a step, over all processes", ge=1)
-    micro_batch_rows: int = Field(4, description="rows that a process computes at once", ge=1)
-    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 on a GPU, fp32 on a CPU")
-    optimizer: Optimizer = Field(Optimizer(), description="AdamW")
-    schedule: Schedule = Field(Schedule(), description="the learning rate")
-    mix: list[Stage] | None = Field(None, description="shares of the sources; null: each row once an epoch")
-    max_epochs: int = Field(4, description="how often the mix may show a row", ge=1)
-    validation: Validation = Field(Validation(), description="measurements")
-    checkpoints: Checkpoints = Field(Checkpoints(), description="what is kept")
-    seed: int = Field(0, description="of new weights and of the order")
+    train_data_path: Text = _key(..., "what `mashbill tokenize` wrote, or JSONL to tokenize", "same rows")
+    val_data_path: Text | None = _key(None, "the same; equal to train_data_path: what is held out of it", "same rows")
+    use_pretokenized_data: bool = _key(True, "whether train_data_path is tokenized already", "same rows")
+    pretokenized_splits: list[Text] | None = _key(None, "the splits to train on; null: all", "same rows", min_length=1)
+    tokenizer: Text | None = _key(None, "what to tokenize with; null: the data's", "same rows")
+    max_seq_length: int | None = _key(
+        None, "tokens in a row that is to be tokenized", "same rows", ge=2, le=ROW_LENGTH_MAX
+    )
+    output_path: Text = _key("runs/direct", "the folder of the run", "holds")
+    model: Model = _key(Model(llama=Llama()), "what is trained", "refused")
+    teacher: Teacher | None = _key(None, "whom to distill from", "holds")
+    document_mask: bool = _key(True, "whether attention stays inside of each document", "holds")
+    steps: int | None = _key(None, "optimizer steps; null: one epoch", "holds", ge=1, le=STEPS_MAX)
+    batch_tokens: int = _key(65536, "tokens a step, over all processes", "holds", ge=1, le=STEPS_MAX)
+    micro_batch_rows: int = _key(4, "rows that a process computes at once", "holds", ge=1, le=STEPS_MAX)
+    precision: Literal["auto", "fp32", "bf16"] = _key("auto", "auto: bf16 on a GPU, fp32 on a CPU", "holds")
+    optimizer: Optimizer = _key(Optimizer(), "AdamW", "holds")
+    schedule: Schedule = _key(Schedule(), "the learning rate", "holds")
+    mix: list[Stage] | None = _key(None, "shares of the sources; null: each row once an epoch", "holds", min_length=1)
+    max_epochs: int = _key(4, "how often the mix may show a row", "holds", ge=1, le=STEPS_MAX)
+    validation: Validation = _key(Validation(), "measurements", "holds")
+    checkpoints: Checkpoints = _key(Checkpoints(), "what is kept", "holds")
+    seed: int = _key(0, "of new weights and of the order", "refused", ge=0, le=INTEGER_MAX)
+
+    _source: "Source | None" = PrivateAttr(None)
+
+    def place(self, *path: str | int) -> str:
+        """Where a key was given: the file and its line, or the setting on the command line."""
+        return "config" if self._source is None else self._source.place(path)
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe, and with the numbers of YAML 1.2: 1.1, which PyYAML reads, takes 3e-4 for a text."""
+@dataclass
+class Source:
+    """Where the values of a configuration stand."""
 
+    file: Path
+    document: strict_yaml.Document
+    settings: dict[KeyPath, str] = field(default_factory=dict)
+    """Settings of the command line by what they set."""
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
+    def place(self, path: KeyPath) -> str:
+        """The setting or the line that gave the value at `path`, or the section that lacks it."""
+        for length in range(len(path), -1, -1):
+            if path[:length] in self.settings:
+                return f"--set {self.settings[path[:length]]}"
+            if path[:length] in self.document.lines:
+                return f"{self.file}:{self.document.lines[path[:length]]}"
+        return f"{self.file}:1"
+
+    def written(self, path: KeyPath, value: Any) -> str:
+        """A value as its author wrote it, as far as an error shows it."""
+        text = str(value)
+        if self.place(path).startswith(f"{self.file}:"):
+            text = self.document.written.get(path, text)
+        return text if len(text) <= TEXT_SHOWN_MAX else f"{text[:TEXT_SHOWN_MAX]}…"
 
 
 def read(path: Path, settings: list[str]) -> Config:
     """The configuration in `path`, with `key.key=value` of `settings` put over it."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        node, given = yaml.compose(text, _Loader), yaml.load(text, _Loader)
-    except OSError as error:
-        raise TrainError(f"`{path}` cannot be read: {error.strerror}", "give a YAML file with `--config`") from error
-    except yaml.YAMLError as error:
-        raise TrainError(f"`{path}` is not YAML: {error}", EXAMPLE) from error
-    if not isinstance(given, dict):
-        raise TrainError(f"`{path}` holds no keys", EXAMPLE)
+    source = Source(path, _document(path))
+    given = source.document.values
     for setting in settings:
-        _put(given, setting)
+        _put(source, setting)
     try:
         config = Config.model_validate(given)
     except ValidationError as error:
-        raise _explained(error, str(path), node, settings) from error
-    if (config.model.start_from is None) == (config.model.llama is None):
-        raise TrainError(f"{path}: `model` needs one of `start_from` and `llama`", EXAMPLE)
+        raise _explained(error, source) from None
+    config._source = source
+    for keys, said, hint in _contradictions(config):
+        raise TrainError(f"{source.place(keys)}: {said}", hint)
     return config
 
 
-def write(config: Config, path: Path) -> None:
-    """Keeps the resolved configuration with the run."""
-    path.write_text(yaml.safe_dump(config.model_dump(), sort_keys=False), encoding="utf-8")
-
-
-def differences(config: Config, path: Path) -> list[str]:
-    """The keys in which a run's resolved copy at `path` is another one."""
-    kept, now = _flat(yaml.load(path.read_text(encoding="utf-8"), _Loader)), _flat(config.model_dump())
-    return [key for key in {**now, **kept} if now.get(key) != kept.get(key)]
+def rules(section: type[BaseModel] = Config, prefix: str = "") -> dict[str, Resume]:
+    """Every key that has a value, with dots between, and what becomes of another value when a run goes on."""
+    found: dict[str, Resume] = {}
+    for name, about in section.model_fields.items():
+        inner = _inner(about.annotation)
+        if inner is None or inner is Stage:
+            extra = about.json_schema_extra
+            assert isinstance(extra, dict), f"{prefix}{name} is made with `_key`"
+            found[f"{prefix}{name}"] = extra["resume"]  # type: ignore[assignment]
+        else:
+            found |= rules(inner, f"{prefix}{name}.")
+    return found
 
 
 def schema() -> dict[str, Any]:
@@ -170,61 +239,232 @@ def schema() -> dict[str, Any]:
     return Config.model_json_schema()
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
+class _Dumper(yaml.SafeDumper):
+    """Texts that are something else without quotes have quotes."""
+
+    def represent_str(self, text: str) -> yaml.ScalarNode:
+        try:
+            is_plain = strict_yaml.plain(text, 1) == text
+        except YamlError:
+            is_plain = False
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=None if is_plain else '"')
 
 
-def _put(given: dict[str, Any], setting: str) -> None:
-    keys, separator, text = setting.partition("=")
+_Dumper.add_representer(str, _Dumper.represent_str)
+
+
+def text(config: Config) -> str:
+    """The resolved configuration, which [`read`] takes."""
+    dumped: str = yaml.dump(config.model_dump(), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    return dumped
+
+
+def _document(path: Path) -> strict_yaml.Document:
+    try:
+        document = strict_yaml.parse(strict_yaml.read(path))
+    except OSError as error:
+        raise TrainError(f"`{path}` cannot be read: {error.strerror}", "give a YAML file with `--config`") from error
+    except ValueError as error:
+        raise TrainError(f"`{path}` cannot be read: {error}", "give a YAML file with `--config`") from error
+    except YamlError as error:
+        raise TrainError(f"{path}:{error.line}: {error}", error.hint) from error
+    if not isinstance(document.values, dict):
+        raise TrainError(f"{path}:{document.lines.get((), 1)}: the file holds no keys", EXAMPLE)
+    return document
+
+
+def _put(source: Source, setting: str) -> None:
+    """Puts one `key.key=value` over the file's values. Whatever is wrong with it is said of it, not of the file."""
+    key, separator, text = setting.partition("=")
+    place = f"--set {setting}"
+    example = "write `--set key=value`, such as `--set optimizer.clip=0.5`"
+    names = key.split(".")
     if not separator:
-        raise TrainError(f"`--set {setting}` has no `=`", "write `--set key=value`, such as `--set optimizer.clip=0.5`")
-    *parents, last = keys.split(".")
-    for parent in parents:
-        if not isinstance(given.get(parent), dict):
-            given[parent] = {}
-        given = given[parent]
-    given[last] = yaml.load(text, _Loader)
+        raise TrainError(f"`{place}` has no `=`", example)
+    if not all(names):
+        raise TrainError(f"{place}: `{key}` is no key", example)
+    value = _setting_value(place, text)
+    section: Any = source.document.values
+    path: KeyPath = ()
+    for index, name in enumerate(names):
+        step = _step(section, name, place, ".".join(names[:index]))
+        path = (*path, step)
+        if index == len(names) - 1:
+            section[step] = value
+        else:
+            if isinstance(section, dict) and section.get(step) is None:
+                section[step] = {}
+                source.settings.setdefault(path, setting)
+            section = section[step]
+    for other, before in source.settings.items():
+        if other[: len(path)] == path:
+            raise TrainError(f"{place}: it replaces `--set {before}`, which was given before it", "give one of the two")
+    source.document.lines = {each: line for each, line in source.document.lines.items() if each[: len(path)] != path}
+    source.settings[path] = setting
 
 
-def _explained(error: ValidationError, file: str, node: Any, settings: list[str]) -> TrainError:
+def _setting_value(place: str, text: str) -> Any:
+    try:
+        value = strict_yaml.parse(text).values
+    except YamlError as error:
+        raise TrainError(f"{place}: {error}", error.hint) from error
+    if "#" in text and "#" not in str(value):
+        raise TrainError(f"{place}: `#` begins a comment", "put the text in quotes: `--set 'key=\"a # b\"'`")
+    return value
+
+
+def _step(section: Any, name: str, place: str, parent: str) -> str | int:
+    """The key or the index that leads on from a section or a list."""
+    if isinstance(section, dict):
+        return name
+    if not isinstance(section, list):
+        said = f"{place}: `{parent}` has the value `{section}` and is no section"
+        raise TrainError(said, f"set the whole of it: `--set '{parent}={{…}}'`")
+    if not (name.isascii() and name.isdigit() and len(name) < 9 and int(name) < len(section)):
+        said = f"{place}: `{parent}` is a list of {len(section)}, without `{name}`"
+        raise TrainError(said, f"number them from 0, or set the whole of it: `--set '{parent}=[…]'`")
+    return int(name)
+
+
+def _explained(error: ValidationError, source: Source) -> TrainError:
     """The first problem as a sentence, with its line in the file or the setting that it came with."""
     problem = error.errors()[0]
-    path = list(problem["loc"])
-    key = ".".join(map(str, path))
-    setting = next((each for each in settings if key.startswith(each.partition("=")[0])), None)
-    place = f"--set {setting}" if setting else f"{file}:{_line(node, path)}"
+    path: KeyPath = tuple(each for each in problem["loc"] if each != "[key]")
+    key, place = ".".join(map(str, path)), source.place(path)
     if problem["type"] == "missing":
         return TrainError(f"{place}: `{key}` is missing", f"add `{path[-1]}: …`")
     if problem["type"] == "extra_forbidden":
-        section: Any = Config
-        for part in path[:-1]:
-            kinds = str(section.model_fields[part].annotation) if isinstance(part, str) else ""
-            section = next((each for each in _Section.__subclasses__() if f".{each.__name__}" in kinds), section)
-        names = list(section.model_fields)
+        names = list(_section(path[:-1]).model_fields)
         close = difflib.get_close_matches(str(path[-1]), names, 1, 0.5)
         return TrainError(
             f"{place}: `{key}` is not a key",
             f"did you mean `{close[0]}`?" if close else f"there are {', '.join(names)}",
         )
+    if problem["type"] == "value_error":
+        return TrainError(f"{place}: `{key}`: {problem['ctx']['error']}", SCHEMA)
     said = problem["msg"][0].lower() + problem["msg"][1:]
-    return TrainError(
-        f"{place}: `{key}`: {said}, not `{problem['input']}`", "correct it; schemas/train.schema.json has every key"
-    )
+    return TrainError(f"{place}: `{key}`: {said}, not `{source.written(path, problem['input'])}`", SCHEMA)
 
 
-def _line(node: Any, path: list[int | str]) -> int:
-    """The line of a key, or of the mapping that lacks it."""
-    line: int = node.start_mark.line + 1
+def _section(path: KeyPath) -> type[BaseModel]:
+    """The class of the section at `path`."""
+    section: type[BaseModel] = Config
     for part in path:
-        if isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-            continue
-        found = [pair for pair in getattr(node, "value", []) if isinstance(pair, tuple) and pair[0].value == part]
-        if not found:
-            return line
-        line, node = found[0][0].start_mark.line + 1, found[0][1]
-    return line
+        if isinstance(part, str) and part in section.model_fields:
+            section = _inner(section.model_fields[part].annotation) or section
+    return section
+
+
+def _inner(annotation: Any) -> type[BaseModel] | None:
+    """The section that a type is, may be, or has as its items; none where it is a value."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = [_inner(each) for each in get_args(annotation)]
+    return next((each for each in found if each is not None), None)
+
+
+Contradiction = tuple[KeyPath, str, str]
+"""A key, what is wrong with it beside other keys, and a hint."""
+
+
+def _contradictions(config: Config) -> Iterator[Contradiction]:
+    """What cannot work, of keys that are right by themselves, and paths where nothing is."""
+    yield from _of_the_model(config)
+    yield from _of_the_steps(config)
+    yield from _of_the_mix(config)
+    yield from _of_the_data(config)
+
+
+def _of_the_model(config: Config) -> Iterator[Contradiction]:
+    model, llama = config.model, config.model.llama
+    if (model.start_from is None) == (llama is None):
+        yield ("model",), "`model` needs one of `start_from` and `llama`", EXAMPLE
+    if model.start_from is not None:
+        yield from _of_a_model(("model", "start_from"), model.start_from)
+    if config.teacher is not None:
+        yield from _of_a_model(("teacher", "model"), config.teacher.model)
+    if llama is None:
+        return
+    width, heads, of_keys = llama.hidden_size, llama.num_attention_heads, llama.num_key_value_heads
+    given = llama.model_fields_set
+    if width % (2 * heads):
+        name = "num_attention_heads" if "num_attention_heads" in given else "hidden_size"
+        said = f"`hidden_size: {width}` is no even multiple of `num_attention_heads: {heads}`"
+        near = max(1, round(width / (2 * heads))) * 2 * heads
+        yield ("model", "llama", name), said, f"use `hidden_size: {near}`"
+    if heads % of_keys:
+        name = "num_key_value_heads" if "num_key_value_heads" in given else "num_attention_heads"
+        said = f"`num_attention_heads: {heads}` is no multiple of `num_key_value_heads: {of_keys}`"
+        near = max(each for each in range(1, min(heads, of_keys) + 1) if heads % each == 0)
+        yield ("model", "llama", name), said, f"use `num_key_value_heads: {near}`"
+
+
+def _of_a_model(keys: KeyPath, name: str) -> Iterator[Contradiction]:
+    folder, hint = Path(name), "give a Hub id or a folder of `save_pretrained`"
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            yield keys, f"the model `{name}` has no config.json", hint
+    elif folder.exists() or not _is_hub_id(name):
+        yield keys, f"the model `{name}` cannot be found: it is neither a folder nor a Hub id", hint
+
+
+def _is_hub_id(name: str) -> bool:
+    return re.fullmatch(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?", name, re.ASCII) is not None
+
+
+def _of_the_steps(config: Config) -> Iterator[Contradiction]:
+    schedule = config.schedule
+    if schedule.decay_steps is not None and schedule.kind != "wsd":
+        said = f"`decay_steps` is of `kind: wsd`, and this is `kind: {schedule.kind}`"
+        yield ("schedule", "decay_steps"), said, "leave it out, or set `schedule.kind: wsd`"
+    if config.steps is not None:
+        yield from too_few_steps(config, config.steps)
+
+
+def too_few_steps(config: Config, steps: int) -> Iterator[Contradiction]:
+    """Warm-up and decay that do not fit into the steps of the run."""
+    schedule = config.schedule
+    warmup, decay = schedule.warmup_steps or 0, schedule.decay_steps or 0
+    if warmup > steps:
+        said = f"`warmup_steps: {warmup}` are more than the run's {steps} steps"
+        yield ("schedule", "warmup_steps"), said, f"use at most {steps}, or leave it out"
+    elif warmup + decay > steps:
+        said = f"`warmup_steps: {warmup}` and `decay_steps: {decay}` are more than the run's {steps} steps"
+        yield ("schedule", "decay_steps"), said, f"use at most {steps - warmup}, or leave it out"
+
+
+def _of_the_mix(config: Config) -> Iterator[Contradiction]:
+    stages = config.mix or []
+    for index, stage in enumerate(stages):
+        place: KeyPath = ("mix", index, "from_step")
+        if index == 0 and stage.from_step != 0:
+            yield place, f"the first stage begins at step {stage.from_step}, not 0", "begin with `from_step: 0`"
+        if index > 0 and stage.from_step <= stages[index - 1].from_step:
+            before = stages[index - 1].from_step
+            yield place, f"the stage from step {stage.from_step} follows one from step {before}", "put them in order"
+        if sum(stage.weights.values()) <= 0:
+            yield ("mix", index, "weights"), "all weights are 0", "give a split or category a weight above 0"
+    if stages and stages[-1].ramp:
+        said = "the last stage has `ramp: true`, and no stage to change to"
+        yield ("mix", len(stages) - 1, "ramp"), said, "leave it out, or add a stage"
+
+
+def _of_the_data(config: Config) -> Iterator[Contradiction]:
+    splits = config.pretokenized_splits or []
+    for index, split in enumerate(splits):
+        if split in splits[:index]:
+            yield ("pretokenized_splits", index), f"the split `{split}` is named twice", "name it once"
+    for name in ("train_data_path", "val_data_path"):
+        path = getattr(config, name)
+        if path is not None and not Path(path).exists():
+            yield (name,), f"`{path}` does not exist", f"correct `{name}`, or `--set {name}=…`"
+    if not config.use_pretokenized_data:
+        for name in ("tokenizer", "max_seq_length"):
+            if getattr(config, name) is None:
+                yield ("use_pretokenized_data",), f"`use_pretokenized_data: false` needs `{name}`", f"add `{name}: …`"
+    output = Path(config.output_path)
+    for folder in (output, *output.parents):
+        if folder.exists():
+            if not folder.is_dir():
+                yield ("output_path",), f"`{folder}` is no folder", "correct `output_path`"
+            return

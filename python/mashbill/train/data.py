@@ -19,6 +19,7 @@ from torch import Tensor
 
 from mashbill import DataLoader, Dataset, MashbillError, _mashbill
 from mashbill.loader import Part, Stage
+from mashbill.train import printer
 from mashbill.train.config import Config
 from mashbill.train.error import TrainError
 
@@ -41,6 +42,10 @@ class Data:
     eos_id: int | None
     held_out: dict[str, int]
     """How many of a split's first rows training does not see, where not documents are held out but rows."""
+
+    def identity(self) -> dict[str, Any]:
+        """What has to stay the same while a run goes on."""
+        return {"identity": self.dataset.identity, "held_out": self.held_out}
 
 
 @dataclass(frozen=True)
@@ -80,12 +85,16 @@ class Batches:
             )
             if state is not None:
                 self.loader.load_state_dict(state)
-        except (MashbillError, ValueError) as error:
-            raise TrainError(
-                str(error), "see `mix` and `batch_tokens`, or begin anew with another `output_path`"
-            ) from error
-        self.steps_per_epoch = max(1, len(data.dataset) // (rows * world_size))
+        except (MashbillError, ValueError, OverflowError) as error:
+            hint = "see `mix` and `batch_tokens`, or begin anew with another `output_path`"
+            raise TrainError(f"{config.place('mix')}: {error}", hint) from error
+        self.rows_a_step = rows * world_size
         self.endless = chain.from_iterable(repeat(self.loader))
+
+    def steps_in_all(self, step: int, rows_taken: int) -> int:
+        """The steps of one epoch, of which `step` steps have taken `rows_taken` rows, perhaps in other batches."""
+        left = max(0, len(self.loader.dataset) - rows_taken) // self.rows_a_step
+        return max(1, step + left)
 
     def next(self) -> tuple[Batch, list[float]]:
         """The next batch, and how many real tokens of each split are in it. Counted with numpy: torch's threads take
@@ -124,8 +133,8 @@ def open_all(config: Config, rank: int, quiet: bool) -> tuple[Data, dict[str, He
         data.held_out.update(rows)
         if rank == 0:
             said = f"the first {sum(rows.values()):,} rows are held out for validation, and what follows of a document"
-            hint = f"hint: `mashbill tokenize --val-fraction {share}` holds out whole documents"
-            print(f"note: {said} that one cuts off may leak\n{hint}", file=sys.stderr)
+            printer.say(f"note: {said} that one cuts off may leak")
+            printer.say(f"hint: `mashbill tokenize --val-fraction {share}` holds out whole documents")
     elif config.val_data_path is not None:
         measured = _folder(Path(config.val_data_path), "tokenized_validation", None, config, rank, quiet)
         rows = {each.name: each.rows for each in _open(measured, None).splits}
@@ -161,19 +170,19 @@ def validation_batches(held_out: HeldOut, config: Config, rank: int, world_size:
 
 def _folder(path: Path, name: str, fraction: float | None, config: Config, rank: int, quiet: bool) -> Path:
     """The tokenized folder; text is tokenized by the first process, into the run's folder."""
-    if not path.exists():
-        raise TrainError(
-            f"`{path}` does not exist", "correct `train_data_path` and `val_data_path`, or `--set train_data_path=…`"
-        )
     if config.use_pretokenized_data:
         return path
-    if config.tokenizer is None or config.max_seq_length is None:
-        raise TrainError("`use_pretokenized_data: false` needs `tokenizer` and `max_seq_length`", "add both")
     output = Path(config.output_path) / name
     if rank == 0:
-        print(f"tokenizing {path} into {output}", file=sys.stderr)
+        printer.say(f"tokenizing {path} into {output}")
         command = ["mashbill", "tokenize", "--input", str(path), "--output", str(output), "--recursive"]
-        command += ["--skip-existing", "--tokenizer", config.tokenizer, "--max-seq-length", str(config.max_seq_length)]
+        command += [
+            "--skip-existing",
+            "--tokenizer",
+            str(config.tokenizer),
+            "--max-seq-length",
+            str(config.max_seq_length),
+        ]
         command += ["--val-fraction", str(fraction)] if fraction is not None else []
         code = _mashbill.run(command + (["--quiet"] if quiet else []), sys.executable)
         if code:
@@ -202,14 +211,17 @@ def _manifest(folder: Path) -> Any:
 def _described(dataset: Dataset, config: Config) -> Data:
     manifest = _manifest(dataset.folder)
     identity = manifest["tokenizer_identity"]
+    if config.max_seq_length not in (None, dataset.row_length):
+        said = f"`max_seq_length: {config.max_seq_length}`: the rows of `{dataset.folder}` have {dataset.row_length}"
+        raise TrainError(f"{config.place('max_seq_length')}: {said}", "leave it out, or tokenize again")
     name = config.tokenizer or manifest["tokenizer"]
-    elsewhere = "name the right one with `--set tokenizer=…`"
+    elsewhere, place = "name the right one with `--set tokenizer=…`", config.place("tokenizer")
     try:
         files = _mashbill.tokenizer_files(name)
     except ValueError as error:
-        raise TrainError(f"the data's tokenizer is not here: {error}", elsewhere) from error
+        raise TrainError(f"{place}: the data's tokenizer is not here: {error}", elsewhere) from error
     if sha256(files["tokenizer.json"].encode()).hexdigest() != identity["sha256"]:
-        raise TrainError(f"`{name}` is another tokenizer than the data's", elsewhere)
+        raise TrainError(f"{place}: `{name}` is another tokenizer than the data's", elsewhere)
     special = {role: identity[role] for role in ("bos", "eos", "pad")}
     tokens = {f"{role}_token": token["token"] for role, token in special.items() if token is not None}
     about = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": dataset.row_length, **tokens}

@@ -2,9 +2,11 @@
 
 
 class TrainError(Exception):
-    """An error with a hint of what to do; `code` is the command's exit code (2 usage, 3 run it again)."""
+    """An error with a hint of what to do; `code` is the command's exit code (2 usage, 3 run it again). An error that
+    another process has told is `told`."""
 
-    def __init__(self, message: str, hint: str, code: int = 2) -> None:
+    def __init__(self, message: str, hint: str, code: int = 2, told: bool = False) -> None:
         super().__init__(message)
         self.hint = hint
         self.code = code
+        self.told = told

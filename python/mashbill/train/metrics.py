@@ -1,6 +1,8 @@
 """What a run says while it trains: a line for people, `metrics.jsonl`, event files for TensorBoard."""
 
+import contextlib
 import json
+import os
 import sys
 import time
 from datetime import timedelta
@@ -9,7 +11,12 @@ from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
+from mashbill.train import printer
+from mashbill.train.error import TrainError
+
 LINE_SECONDS = 10.0
+RECORD_BYTES_MAX = 64 << 20
+"""Of a line of `metrics.jsonl`."""
 
 
 class Metrics:
@@ -19,14 +26,15 @@ class Metrics:
         self.steps = steps
         self.first_step = first_step
         self.quiet = quiet
-        path, kept = folder / "metrics.jsonl", folder / ".metrics.tmp"
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-        # A kill may have cut off the last line.
-        whole = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] < first_step]
-        kept.write_text("".join(whole), encoding="utf-8")
-        kept.replace(path)
-        self.file = path.open("a", encoding="utf-8", buffering=1)
-        self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step)
+        self.path = folder / "metrics.jsonl"
+        try:
+            unreadable = _cut(self.path, first_step)
+            self.file = self.path.open("ab", buffering=0)
+            self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step)
+        except OSError as error:
+            raise self._failure(error) from error
+        if unreadable:
+            printer.say(f"warning: `{self.path}` has {unreadable} lines that are no records; they are left there")
         self.live = sys.stderr.isatty()
         self.started = self.spoken = time.monotonic()
 
@@ -47,21 +55,42 @@ class Metrics:
     def line(self, text: str) -> None:
         """Says something beside the live line."""
         if not self.quiet:
-            print(f"\r\x1b[K{text}" if self.live else text, file=sys.stderr, flush=True)
+            if self.live:
+                print("\r\x1b[K", end="", file=sys.stderr)
+            printer.say(text)
+
+    def sync(self) -> None:
+        """Waits until the records are on the disk: those before a checkpoint outlive whatever it does."""
+        try:
+            os.fsync(self.file.fileno())
+        except OSError as error:
+            raise self._failure(error) from error
 
     def close(self) -> None:
         """Ends the live line and the files."""
         if self.live and not self.quiet:
             print(file=sys.stderr)
-        self.file.close()
-        self.board.close()
+        # What could not be written was told before.
+        with contextlib.suppress(OSError):
+            self.file.close()
+        with contextlib.suppress(OSError):
+            self.board.close()
 
     def _write(self, record: dict[str, Any]) -> None:
-        self.file.write(json.dumps(record) + "\n")
-        for name, value in record.items():
-            by_split = value if isinstance(value, dict) else {"": value}
-            for split, each in by_split.items():
-                self.board.add_scalar(f"{name}/{split}" if split else name, each, record["step"])
+        try:
+            line = json.dumps(record).encode() + b"\n"
+            if self.file.write(line) != len(line):
+                raise OSError(0, "the disk is full")
+            for name, value in record.items():
+                by_split = value if isinstance(value, dict) else {"": value}
+                for split, each in by_split.items():
+                    self.board.add_scalar(f"{name}/{split}" if split else name, each, record["step"])
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: OSError) -> TrainError:
+        said = f"the metrics cannot be written to `{self.path.parent}`: {error.strerror or printer.reason(error)}"
+        return TrainError(said, "make space, then give the same command again: it goes on from the last checkpoint", 3)
 
     def _say(self, record: dict[str, Any], now: float) -> None:
         done = record["step"] + 1
@@ -71,3 +100,31 @@ class Metrics:
             f"waiting for data {100 * record['loader_wait']:.1f} %  {timedelta(seconds=round(left))} left"
         )
         print(f"\r\x1b[K{text}" if self.live else text, end="" if self.live else "\n", file=sys.stderr, flush=True)
+
+
+def _cut(path: Path, first_step: int) -> int:
+    """Cuts off the records from `first_step` on, and what a kill left of the last line. Gives the number of lines
+    before that which are no records."""
+    if not path.exists():
+        return 0
+    if not path.is_file():
+        raise OSError(0, f"{path.name} is no file")
+    unreadable = end = 0
+    with path.open("r+b") as file:
+        while (line := file.readline(RECORD_BYTES_MAX)).endswith(b"\n"):
+            step = _step(line)
+            if step is not None and step >= first_step:
+                break
+            unreadable += step is None
+            end += len(line)
+        file.truncate(end)
+    return unreadable
+
+
+def _step(line: bytes) -> int | None:
+    """The step of a record; none where the line is no record."""
+    try:
+        step = json.loads(line)["step"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return step if isinstance(step, int) else None

@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy, kl_div, log_softmax
 from torch.utils.checkpoint import checkpoint
 from transformers import AutoModelForCausalLM, LlamaConfig
 
+from mashbill.train import printer
 from mashbill.train.config import Config
 from mashbill.train.data import IGNORED, Data
 from mashbill.train.error import TrainError
@@ -22,7 +23,7 @@ CHUNK_TOKENS = 2048
 def build(config: Config, data: Data) -> Any:
     """The model that is trained, on the CPU, with weights of 32 bits."""
     if config.model.llama is None:
-        return load(str(config.model.start_from), config.model.attention)
+        return load(str(config.model.start_from), config, config.place("model", "start_from"))
     torch.manual_seed(config.seed)
     llama = LlamaConfig(
         vocab_size=data.dataset.vocabulary_size,
@@ -32,25 +33,47 @@ def build(config: Config, data: Data) -> Any:
         rope_parameters={"rope_type": "default", "rope_theta": config.model.llama.rope_theta},
         **config.model.llama.model_dump(exclude={"rope_theta"}),
     )
-    return AutoModelForCausalLM.from_config(llama, attn_implementation=config.model.attention)
-
-
-def load(name: str, attention: str) -> Any:
-    """A model of the Hub or of a folder, with weights of 32 bits."""
+    attention = config.model.attention
     try:
-        return AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32, attn_implementation=attention)
-    except (OSError, ValueError, ImportError) as error:
+        return AutoModelForCausalLM.from_config(llama, attn_implementation=attention, trust_remote_code=False)
+    except (ValueError, ImportError) as error:
+        said = f"{config.place('model', 'attention')}: `attention: {attention}` is not here: {printer.reason(error)}"
+        raise TrainError(said, "use `attention: sdpa`") from error
+
+
+def load(name: str, config: Config, place: str) -> Any:
+    """A model of the Hub or of a folder, with weights of 32 bits, all of which are its own. `place` is where it was
+    named. Nothing of it is run: no code that it brings, and no pickle but one of tensors."""
+    try:
+        model, found = AutoModelForCausalLM.from_pretrained(
+            name,
+            dtype=torch.float32,
+            attn_implementation=config.model.attention,
+            trust_remote_code=False,
+            weights_only=True,
+            output_loading_info=True,
+        )
+    # Damaged weights have errors of safetensors, torch and others.
+    except Exception as error:
         raise TrainError(
-            f"the model `{name}` cannot be loaded: {error}", "give a Hub id or a folder of `save_pretrained`"
+            f"{place}: the model `{name}` cannot be loaded: {printer.reason(error)}",
+            "give a Hub id or a folder of `save_pretrained`",
         ) from error
+    missing = sorted(found["missing_keys"])
+    if missing:
+        said = f"{len(missing)} of its weights are not there and would be random: {', '.join(missing[:3])}"
+        raise TrainError(f"{place}: the model `{name}` is not whole: {said}", "get it again, or take another one")
+    return model
 
 
 class Objective(nn.Module):
     """The sums over the tokens of a batch that bear loss: `(loss, cross_entropy, divergence)`."""
 
-    def __init__(self, model: Any, teacher: Any | None, config: Config) -> None:
+    def __init__(self, model: Any, teacher: Any | None, config: Config, ids: int) -> None:
+        """`ids` are those of the data's tokenizer. Heads are padded to more than those, and not to the same number."""
         super().__init__()
         self.model = model
+        self.ids = ids
         # Not a submodule: it has no gradients and is in no checkpoint.
         self.teacher = [] if teacher is None else [teacher]
         self.weight = config.teacher.weight if config.teacher else 0.0
@@ -85,9 +108,10 @@ class Objective(nn.Module):
         if taught is None:
             return ce, torch.zeros_like(ce)
         with torch.no_grad():
-            target = self.teacher[0].get_output_embeddings()(taught).float()[:, : logits.shape[1]]
+            # Padding is cut off before the sum: probability on it would be of nothing.
+            target = self.teacher[0].get_output_embeddings()(taught).float()[:, : self.ids]
             target = log_softmax(target / self.temperature, dim=-1)
-        student = log_softmax(logits / self.temperature, dim=-1)
+        student = log_softmax(logits[:, : self.ids] / self.temperature, dim=-1)
         each = kl_div(student, target, reduction="none", log_target=True).sum(-1)
         # Hinton et al. 2015, "Distilling the Knowledge in a Neural Network", section 2: the square of the
         # temperature keeps the gradients' size.

@@ -9,9 +9,10 @@ import json
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,12 +20,16 @@ import torch.distributed as distributed
 from torch.nn.parallel import DistributedDataParallel
 from transformers.utils import logging
 
-from mashbill.train import checkpoint, checks, data, model, optimizer
-from mashbill.train import config as configuration
+from mashbill.train import checkpoint, checks, data, model, optimizer, printer, publish, resume
+from mashbill.train.checkpoint import Checkpoint
 from mashbill.train.config import Config
 from mashbill.train.error import TrainError
+from mashbill.train.lock import Lock
 from mashbill.train.metrics import Metrics
 from mashbill.train.model import Objective
+from mashbill.train.resume import Change
+
+T = TypeVar("T")
 
 
 class Processes:
@@ -56,6 +61,33 @@ class Processes:
         distributed.all_gather_object(gathered, value)
         return gathered
 
+    def first(self, act: Callable[[], T]) -> T:
+        """What the first process makes of `act`, for all; where it fails, no process goes on alone."""
+        value: Any = None
+        failure: TrainError | None = None
+        if self.rank == 0:
+            try:
+                value = act()
+            except TrainError as error:
+                failure = error
+        value, code = self.gather((value, failure.code if failure else 0))[0]
+        if failure or code:
+            raise failure or TrainError("the first process failed", "see what it says", code, told=True)
+        return value  # type: ignore[no-any-return]
+
+
+def generators_state() -> dict[str, Any]:
+    """The state of every generator that a model may draw from in this process."""
+    cuda = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
+    return {"torch": torch.get_rng_state(), "cuda": cuda}
+
+
+def restore_generators(state: dict[str, Any]) -> None:
+    """Takes up [`generators_state`]."""
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])
+
 
 class Run:
     """A training run."""
@@ -63,50 +95,100 @@ class Run:
     def __init__(self, config: Config, quiet: bool) -> None:
         logging.disable_progress_bar()
         self.config = config
+        self.quiet = quiet
         self.processes = Processes()
         self.folder = Path(config.output_path)
         self.checkpoints = self.folder / "checkpoints"
         self.stopping = False
-        before = checkpoint.latest(self.checkpoints)
-        record: dict[str, Any] = checkpoint.record(before) if before else {"step": 0, "loader": None}
+        self.lock: Lock | None = None
+        self.metrics: Metrics | None = None
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
 
-        torch.manual_seed(config.seed + self.processes.rank)
-        self.train_data, self.validation_data = data.open_all(config, self.processes.rank, quiet)
+    def _open(self) -> None:
+        config, processes = self.config, self.processes
+        before: Checkpoint | None = processes.first(self._look)
+        record: dict[str, Any] = before.record if before else {"step": 0, "rows_taken": 0, "loader": None}
+        changes = resume.changes(config, record) if before else []
+
+        torch.manual_seed((config.seed + processes.rank) % 2**64)
+        self.train_data, self.validation_data = data.open_all(config, processes.rank, self.quiet)
+        self.rows = self.train_data.identity()
+        if before:
+            resume.rows_are_the_same(config, record, changes, self.rows)
         checks.models_fit(config, self.train_data)
-        rows = checks.rows_per_process(config, self.train_data.dataset.row_length, self.processes.world_size)
+        rows = checks.rows_per_process(config, self.train_data.dataset.row_length, processes.world_size)
         self.loader = data.Batches(
-            self.train_data, config, rows, self.processes.rank, self.processes.world_size, record["loader"]
+            self.train_data, config, rows, processes.rank, processes.world_size, record["loader"]
         )
-        self.steps = config.steps or self.loader.steps_per_epoch
         self.step: int = record["step"]
+        self.rows_taken: int = record["rows_taken"]
+        self.steps = config.steps or self.loader.steps_in_all(self.step, self.rows_taken)
+        checks.schedule_fits(config, self.steps)
         splits = self.train_data.dataset.splits
         self.tokens: dict[str, int] = record.get("tokens_by_split") or {split.name: 0 for split in splits}
+        self.history = resume.history(record, changes)
 
-        trained = model.load(str(before), config.model.attention) if before else model.build(config, self.train_data)
-        teacher = model.load(config.teacher.model, config.model.attention) if config.teacher else None
-        self.objective = Objective(trained, teacher, config)
-        self.trained = trained.to(self.processes.device).train()
+        self._load(before)
+        if processes.rank == 0:
+            self.metrics = Metrics(self.folder, self.steps, self.step, self.quiet)
+            self._say_what_begins(before, changes)
+
+    def _look(self) -> Checkpoint | None:
+        """Takes the folder, and finds what this run goes on from. Done by the first process, for all."""
+        self.lock = Lock(self.folder)
+        checkpoint.clear(self.checkpoints)
+        before, damaged = checkpoint.newest(self.checkpoints)
+        if damaged and before is None:
+            said = "; ".join(f"`{each.folder.name}`: {each.why}" for each in damaged)
+            hint = f"put a whole one there; or move `{self.checkpoints}` away, and the run begins anew"
+            raise TrainError(f"no checkpoint in `{self.checkpoints}` is whole: {said}", hint)
+        if before:
+            # Refused before anything is touched.
+            resume.changes(self.config, before.record)
+        for each in damaged:
+            aside = checkpoint.set_aside(each)
+            printer.say(f"warning: the checkpoint `{each.folder}` is damaged: {each.why}; it is now `{aside.name}`")
+        if damaged and before:
+            printer.say(f"warning: going on from the one before it, `{before.folder}`")
+        return before
+
+    def _load(self, before: Checkpoint | None) -> None:
+        """Models, optimizer and generators, as they begin or go on."""
+        config, processes = self.config, self.processes
+        trained = (
+            model.load(str(before.folder), config, str(before.folder))
+            if before
+            else model.build(config, self.train_data)
+        )
+        teacher = model.load(config.teacher.model, config, config.place("teacher", "model")) if config.teacher else None
+        self.objective = Objective(trained, teacher, config, self.train_data.dataset.vocabulary_size)
+        self.trained = trained.to(processes.device).train()
         if teacher is not None:
-            teacher.to(self.processes.device).eval().requires_grad_(False)
-        self.optimizer, self.schedule = optimizer.build(trained, config, self.steps)
+            teacher.to(processes.device).eval().requires_grad_(False)
+        self.optimizer = optimizer.build(trained, config)
         if before:
             self._restore(before)
         if config.model.compile:
             trained.base_model.compile()
         self.replica: Objective | DistributedDataParallel = self.objective
-        if self.processes.world_size > 1:
+        if processes.world_size > 1:
             self.replica = DistributedDataParallel(self.objective)
-        bf16 = config.precision == "bf16" or (config.precision == "auto" and self.processes.device.type == "cuda")
-        self.precision = torch.autocast(self.processes.device.type, torch.bfloat16, enabled=bf16)
+        bf16 = config.precision == "bf16" or (config.precision == "auto" and processes.device.type == "cuda")
+        self.precision = torch.autocast(processes.device.type, torch.bfloat16, enabled=bf16)
         if config.document_mask:
             with self.precision:
-                model.check_documents(self.trained, self.processes.device)
-        self.metrics = self._start(quiet, before) if self.processes.rank == 0 else None
+                model.check_documents(self.trained, processes.device)
 
     def train(self) -> int:
         """Runs to the last step, or until it is asked to stop; gives the command's exit code."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._stop)
+        if self.metrics and self.step < self.steps:
+            self._keep_config()
         while self.step < self.steps:
             stop = self._step()
             last = self.step == self.steps
@@ -125,6 +207,8 @@ class Run:
         """Ends what the run holds."""
         if self.metrics:
             self.metrics.close()
+        if self.lock:
+            self.lock.release()
         if self.processes.world_size > 1:
             distributed.destroy_process_group()
 
@@ -151,14 +235,14 @@ class Run:
             sums += torch.stack([loss.detach(), ce, kl])
         clip = self.config.optimizer.clip
         norm = torch.nn.utils.clip_grad_norm_(self.trained.parameters(), clip if clip > 0 else float("inf"))
-        rate = self.schedule.get_last_lr()[0]
+        rate = optimizer.set_rate(self.optimizer, self.config, self.step, self.steps)
         self.optimizer.step()
-        self.schedule.step()
         self.optimizer.zero_grad(set_to_none=True)
         loss, ce, kl = (each / (count or float("nan")) for each in self.processes.sum(sums.tolist()))
         seconds = time.monotonic() - started
         for split, more in zip(self.tokens, tokens, strict=True):
             self.tokens[split] += int(more)
+        self.rows_taken += rows * self.processes.world_size
         if self.metrics:
             record = {
                 "step": self.step,
@@ -197,51 +281,64 @@ class Run:
             self.metrics.validation({"step": self.step - 1, "validation": losses})
 
     def _save(self) -> None:
-        generators = self.processes.gather(checkpoint.random_state())
-        failure: TrainError | None = None
-        if self.processes.rank == 0:
-            state = {
-                "optimizer": self.optimizer.state_dict(),
-                "schedule": self.schedule.state_dict(),
-                "random": generators,
-            }
-            about = {"step": self.step, "tokens_by_split": self.tokens, "loader": self.loader.loader.state_dict()}
-            try:
-                keep = self.config.checkpoints.keep
-                tokenizer = self.train_data.tokenizer_files
-                checkpoint.save(self.checkpoints, self.step, self.trained, tokenizer, state, about, keep)
-            except TrainError as error:
-                failure = error
-        # No process goes on alone where the first one failed.
-        if self.processes.sum([float(failure is not None)])[0] > 0:
-            raise failure or TrainError("the checkpoint could not be written", "see the first process", code=3)
+        generators = self.processes.gather(generators_state())
+        self.processes.first(lambda: self._write_checkpoint(generators))
 
-    def _restore(self, before: Path) -> None:
-        state = torch.load(before / checkpoint.STATE, map_location="cpu", weights_only=True)
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
-        if self.processes.rank < len(state["random"]):
-            checkpoint.restore_random_state(state["random"][self.processes.rank])
+    def _write_checkpoint(self, generators: list[Any]) -> None:
+        def write(folder: Path) -> None:
+            self.trained.save_pretrained(folder)
+            for name, text in self.train_data.tokenizer_files.items():
+                (folder / name).write_text(text, encoding="utf-8")
+            state = {"optimizer": optimizer.state(self.optimizer), "random": generators}
+            torch.save(state, folder / checkpoint.STATE)
 
-    def _start(self, quiet: bool, before: Path | None) -> Metrics:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        metrics = Metrics(self.folder, self.steps, self.step, quiet)
-        resolved = self.folder / "config.yaml"
-        if before and resolved.exists():
-            changed = configuration.differences(self.config, resolved)
-            if changed:
-                metrics.line(f"changed since the run began: {', '.join(changed)}")
-        configuration.write(self.config, resolved)
-        loader = self.loader.loader
+        record = {
+            "step": self.step,
+            "rows_taken": self.rows_taken,
+            "tokens_by_split": self.tokens,
+            "rows": self.rows,
+            "loader": self.loader.loader.state_dict(),
+            "config": self.config.model_dump(),
+            "history": self.history,
+        }
+        if self.metrics:
+            self.metrics.sync()
+        checkpoint.save(self.checkpoints, self.step, write, record, self.config.checkpoints.keep)
+
+    def _restore(self, before: Checkpoint) -> None:
+        try:
+            state = torch.load(before.folder / checkpoint.STATE, map_location="cpu", weights_only=True)
+            optimizer.restore(self.optimizer, state["optimizer"])
+            if self.processes.rank < len(state["random"]):
+                restore_generators(state["random"][self.processes.rank])
+        # What was written is what is there, so another version of torch or of mashbill wrote it.
+        except Exception as error:
+            said = f"`{before.folder / checkpoint.STATE}` cannot be taken up: {printer.reason(error)}"
+            raise TrainError(
+                said, "go on with the versions that wrote it, or begin anew with another `output_path`"
+            ) from error
+
+    def _keep_config(self) -> None:
+        """Writes what the steps from here on are made with, when there is a step."""
+        publish.whole(self.folder / "config.yaml", resume.resolved(self.config, self.history))
         # For `mashbill inspect FOLDER --step N`.
-        (self.folder / "loader.json").write_text(json.dumps(loader.recipe(), indent=1) + "\n", encoding="utf-8")
+        recipe = json.dumps(self.loader.loader.recipe(), indent=1) + "\n"
+        publish.whole(self.folder / "loader.json", recipe)
+
+    def _say_what_begins(self, before: Checkpoint | None, changes: list[Change]) -> None:
+        assert self.metrics is not None, "the first process has the metrics"
+        said = ", ".join(map(str, changes))
+        if changes and self.step < self.steps:
+            self.metrics.line(f"changed from step {self.step:,} on: {said}")
+        elif changes:
+            printer.say(f"warning: no step is left, so what was changed is not used: {said}")
         parameters = sum(each.numel() for each in self.trained.parameters())
-        begins = f"going on at step {self.step:,} from {before}" if before else f"training into {self.folder}"
-        metrics.line(f"{begins}: {parameters / 1e6:.1f} M parameters, {self.steps:,} steps, {self.processes.device}")
+        begins = f"going on at step {self.step:,} from {before.folder}" if before else f"training into {self.folder}"
+        about = f"{parameters / 1e6:.1f} M parameters, {self.steps:,} steps, {self.processes.device}"
+        self.metrics.line(f"{begins}: {about}")
         if self.config.mix:
-            seen = ", ".join(f"{name} {times:.2f} times" for name, times in loader.epochs(self.steps).items())
-            metrics.line(f"they show {seen}")
-        return metrics
+            times = self.loader.loader.epochs(self.steps)
+            self.metrics.line(f"they show {', '.join(f'{name} {each:.2f} times' for name, each in times.items())}")
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         if self.stopping:

@@ -5,6 +5,7 @@ import io
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import torch
 import yaml
+from mashbill.train import checkpoint
 from mashbill.train.__main__ import main
 
 TINY = {
@@ -91,8 +93,26 @@ class Run:
     def validation(self) -> dict[int, dict[str, float]]:
         return {record["step"]: record["validation"] for record in self.records() if "validation" in record}
 
+    def copied(self, folder: Path) -> "Run":
+        """The same run in another folder, with all that it has written."""
+        shutil.copytree(self.output, folder / "run", symlinks=True)
+        return Run(folder, self.config)
+
+    def rates(self) -> dict[int, float]:
+        return {record["step"]: record["learning_rate"] for record in self.records() if "loss" in record}
+
+    def written(self) -> dict[str, bytes]:
+        """Every file of the run's folder, but the lock."""
+        files = (path for path in self.output.rglob("*") if path.is_file() and path.name != "lock")
+        return {str(path.relative_to(self.output)): path.read_bytes() for path in files}
+
     def checkpoint(self) -> Path:
         return sorted((self.output / "checkpoints").glob("step_*"))[-1]
+
+    def record(self) -> dict[str, Any]:
+        """What the last checkpoint says of itself."""
+        loaded: dict[str, Any] = json.loads((self.checkpoint() / checkpoint.RECORD).read_text())
+        return loaded
 
 
 def unigram_entropy(tokenized: Path) -> float:

@@ -13,7 +13,7 @@ STEPS = 100
 
 def schedule(tmp_path: Path, text: str) -> list[float]:
     path = tmp_path / "run.yaml"
-    path.write_text(f"train_data_path: data\nmodel: {{llama: {{}}}}\nschedule: {text}\n")
+    path.write_text(f"train_data_path: {tmp_path}\nmodel: {{llama: {{}}}}\nschedule: {text}\n")
     found = config.read(path, [])
     return [optimizer.share(found, step, STEPS) for step in range(STEPS)]
 
@@ -23,6 +23,15 @@ def test_cosine_warms_up_and_falls_to_the_final_share(tmp_path: Path) -> None:
     assert shares[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
     assert shares[10:] == pytest.approx([0.55 + 0.45 * math.cos(math.pi * step / 90) for step in range(90)])
     assert shares[10] == 1.0 and shares[-1] == pytest.approx(0.1, abs=1e-3)
+
+
+def test_the_warm_up_that_is_not_given_fits_the_run(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(f"train_data_path: {tmp_path}\nmodel: {{llama: {{}}}}\n")
+    found = config.read(path, [])
+    for steps, warmup in ((5, 0), (30, 3), (1000, 100), (100_000, 100)):
+        shares = [optimizer.share(found, step, steps) for step in range(min(steps, 200))]
+        assert shares[:warmup] == [(step + 1) / warmup for step in range(warmup)] and shares[warmup] == 1.0
 
 
 def test_wsd_is_stable_and_decays_linearly_at_the_end(tmp_path: Path) -> None:
@@ -37,9 +46,10 @@ def test_wsd_is_stable_and_decays_linearly_at_the_end(tmp_path: Path) -> None:
 
 def test_only_matrices_decay(tmp_path: Path) -> None:
     path = tmp_path / "run.yaml"
-    path.write_text("train_data_path: data\nmodel: {llama: {}}\noptimizer: {weight_decay: 0.25, betas: [0.8, 0.9]}\n")
+    settings = "optimizer: {weight_decay: 0.25, betas: [0.8, 0.9]}"
+    path.write_text(f"train_data_path: {tmp_path}\nmodel: {{llama: {{}}}}\n{settings}\n")
     model = nn.Sequential(nn.Linear(3, 3), nn.LayerNorm(3))
-    found, _ = optimizer.build(model, config.read(path, []), STEPS)
+    found = optimizer.build(model, config.read(path, []))
     decays = {id(each): group["weight_decay"] for group in found.param_groups for each in group["params"]}
     assert [decays[id(each)] for each in model.parameters()] == [0.25, 0.0, 0.0, 0.0]
     assert found.defaults["betas"] == (0.8, 0.9)

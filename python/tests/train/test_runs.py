@@ -98,7 +98,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(tokenized: Path, tmp_path: Pa
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 130
-    assert 0 < checkpoint.record(run.checkpoint())["step"] < 12
+    assert 0 < run.record()["step"] < 12
     run.finish()
     assert run.losses() == uninterrupted.losses()
 
@@ -120,7 +120,7 @@ def test_processes_and_micro_batches_change_nothing(tokenized: Path, tmp_path: P
 def gradients(run: Run) -> list[torch.Tensor]:
     """The optimizer's running mean of each parameter's gradients after the last step."""
     state = torch.load(run.checkpoint() / checkpoint.STATE, weights_only=True)
-    return [each["exp_avg"] for each in state["optimizer"]["state"].values()]
+    return [each["exp_avg"] for each in state["optimizer"].values()]
 
 
 @pytest.mark.parametrize("document_mask", [True, False])
@@ -161,7 +161,7 @@ def test_only_the_last_checkpoints_are_kept(uninterrupted: Run) -> None:
 
 
 def test_no_checkpoint_but_the_last(tokenized: Path, tmp_path: Path) -> None:
-    run = direct(tmp_path, tokenized, steps=2, checkpoints={"every": 0}).finish()
+    run = direct(tmp_path, tokenized, steps=2, schedule={}, checkpoints={"every": 0}).finish()
     assert [path.name for path in (run.output / "checkpoints").iterdir()] == ["step_00000002"]
 
 
@@ -228,7 +228,9 @@ def test_text_is_tokenized_first(records: Path, tokenizer: Path, tmp_path: Path,
 def test_text_is_held_out_by_document(records: Path, tokenizer: Path, tmp_path: Path) -> None:
     changes = {"use_pretokenized_data": False, "tokenizer": str(tokenizer), "max_seq_length": 64}
     validation = {"held_out": 0.1, "every": 1}
-    run = direct(tmp_path, records, **changes, val_data_path=str(records), validation=validation, steps=1).finish()
+    run = direct(
+        tmp_path, records, **changes, val_data_path=str(records), validation=validation, steps=1, schedule={}
+    ).finish()
     manifest = json.loads((run.output / "tokenized" / "_validation" / "manifest.json").read_text())
     assert manifest["options"]["held_out"] == {"fraction": 0.1, "part": "validation"}
     assert set(run.validation()[0]) == {"gsm8k", "nq_open"}
@@ -272,11 +274,3 @@ def test_a_packed_row_is_as_its_documents_alone(tokenized: Path, uninterrupted: 
             alone = model(input_ids=torch.tensor([row[start : start + length]])).logits[0]
             torch.testing.assert_close(packed[start : start + length], alone, atol=1e-5, rtol=0)
             start += length
-
-
-def test_a_changed_config_is_said_when_a_run_goes_on(tokenized: Path, tmp_path: Path) -> None:
-    run = direct(tmp_path, tokenized, steps=4).finish()
-    ran = run.start("--set", "steps=6", "--set", "optimizer.clip=0.5")
-    assert ran.returncode == 0, ran.stderr
-    assert "changed since the run began: steps, optimizer.clip" in ran.stderr
-    assert json.loads((run.output / "metrics.jsonl").read_text().splitlines()[-1])["step"] == 5

@@ -1,0 +1,200 @@
+"""Checkpoints: which ones are ours, what becomes of damaged ones, and one run at a time in a folder."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mashbill.train import checkpoint
+from mashbill.train.error import TrainError
+from mashbill.train.lock import Lock
+from mashbill.train.metrics import Metrics
+from runs import Run, direct
+
+
+@pytest.fixture(scope="module")
+def four(tokenized: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run of 4 steps with checkpoints after 2 and 4."""
+    return direct(
+        tmp_path_factory.mktemp("four"), tokenized, steps=4, schedule={"kind": "wsd"}, checkpoints={"every": 2}
+    ).finish()
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def empty(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def link(path: Path) -> None:
+    path.rename(path.with_suffix(".elsewhere"))
+    path.symlink_to(path.with_suffix(".elsewhere"))
+
+
+def fifo(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+FILES = (
+    "model.safetensors",
+    "training_state.json",
+    "training_state.pt",
+    "config.json",
+    "tokenizer.json",
+    "checksums.json",
+)
+
+
+@pytest.mark.parametrize("damage", [cut, empty, flip, Path.unlink, link, fifo], ids=lambda each: each.__name__)
+def test_a_damaged_file_is_named_and_the_checkpoint_before_is_found(
+    four: Run, tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    for file in FILES:
+        run = four.copied(tmp_path / file)
+        damage(run.output / "checkpoints" / "step_00000004" / file)
+        found, damaged = checkpoint.newest(run.output / "checkpoints")
+        assert found is not None and found.record["step"] == 2, file
+        assert [each.folder.name for each in damaged] == ["step_00000004"]
+        # A list of checksums that was changed speaks against the file of its line.
+        assert file in damaged[0].why or (file, damage) == ("checksums.json", flip), damaged[0].why
+
+
+def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(four: Run, tmp_path: Path) -> None:
+    run = four.copied(tmp_path)
+    damaged = run.output / "checkpoints" / "step_00000004"
+    cut(damaged / "model.safetensors")
+    half = (damaged / "model.safetensors").read_bytes()
+    ran = run.start("--quiet", "--set", "steps=6")
+    assert ran.returncode == 0, ran.stderr
+    assert f"the checkpoint `{damaged}` is damaged: model.safetensors is not what was written" in ran.stderr
+    assert "it is now `step_00000004.damaged`" in ran.stderr
+    assert "going on from the one before it" in ran.stderr and "step_00000002`" in ran.stderr
+    names = sorted(path.name for path in damaged.parent.iterdir())
+    assert names == ["step_00000004", "step_00000004.damaged", "step_00000006"]
+    assert (damaged.parent / "step_00000004.damaged" / "model.safetensors").read_bytes() == half
+    # The steps that were made again are the same; wsd's rates are those of 6 steps from step 2 on.
+    assert [run.losses()[step] for step in range(3)] == [four.losses()[step] for step in range(3)]
+    assert list(run.losses()) == list(range(6))
+
+
+def test_without_a_whole_checkpoint_nothing_is_touched(four: Run, tmp_path: Path) -> None:
+    run = four.copied(tmp_path)
+    for name in ("step_00000002", "step_00000004"):
+        cut(run.output / "checkpoints" / name / "training_state.pt")
+    before = run.written()
+    for _ in range(2):
+        ran = run.start("--set", "steps=6")
+        assert ran.returncode == 2, ran.stderr
+        assert "is whole: `step_00000004`: training_state.pt is not what was written; `step_00000002`: " in ran.stderr
+        assert f"move `{run.output / 'checkpoints'}` away" in ran.stderr
+        assert run.written() == before
+
+
+def test_only_names_of_ours_are_used_and_removed(four: Run, tmp_path: Path) -> None:
+    run = four.copied(tmp_path)
+    folder = run.output / "checkpoints"
+    whole = folder / "step_00000004"
+    foreign = ["step_00000004 copy", "step_00000004.bak", "step_9", "step_000000009", "step_00000009x", "STEP_00000009"]
+    for name in foreign:
+        shutil.copytree(whole, folder / name)
+    (folder / "step_00000010").symlink_to(whole)
+    (folder / "step_00000011").write_text("notes")
+    (folder / "best").mkdir()
+    # A name of ours, but with something in it that the run did not write.
+    (folder / "step_00000002" / "scores.json").write_text("{}")
+    (folder / ".partial_00000099").mkdir()
+    (folder / ".removed_00000001").mkdir()
+    assert checkpoint.steps(folder) == [2, 4]
+    ran = run.start("--set", "steps=12", "--set", "checkpoints={every: 1, keep: 1}")
+    assert ran.returncode == 0, ran.stderr
+    assert f"`{folder / 'step_00000002'}` is kept: it holds `scores.json`" in ran.stderr
+    for number in (10, 11):
+        assert f"`{folder}/step_000000{number}` was in the way and is now `step_000000{number}.damaged`" in ran.stderr
+    left = {*foreign, "best", "step_00000002", "step_00000010.damaged", "step_00000011.damaged", "step_00000012"}
+    assert {path.name for path in folder.iterdir()} == left
+    assert (folder / "step_00000011.damaged").read_text() == "notes"
+    assert json.loads((folder / "step_00000004 copy" / checkpoint.RECORD).read_text())["step"] == 4
+
+
+def test_the_order_is_that_of_the_numbers(tmp_path: Path) -> None:
+    for step in (99_999_999, 100_000_000, 2_000_000_000, 7):
+        (tmp_path / checkpoint.name(step)).mkdir()
+    assert checkpoint.steps(tmp_path) == [7, 99_999_999, 100_000_000, 2_000_000_000]
+    assert checkpoint.steps(tmp_path / "nowhere") == []
+
+
+def test_a_failure_leaves_the_checkpoint_before(four: Run, tmp_path: Path) -> None:
+    folder = four.copied(tmp_path).output / "checkpoints"
+
+    def write(_: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(TrainError, match=r"step 6 could not be written .* No space left .*step_00000004` is whole"):
+        checkpoint.save(folder, 6, write, {"step": 6}, 2)
+    assert sorted(path.name for path in folder.iterdir()) == ["step_00000002", "step_00000004"]
+
+
+def test_a_second_run_is_told_who_the_first_is(four: Run, tmp_path: Path) -> None:
+    run = four.copied(tmp_path)
+    first = Lock(run.output)
+    before = run.written()
+    ran = run.start("--set", "steps=6")
+    assert ran.returncode == 3
+    assert f"error: `{run.output}` is in use by process {os.getpid()} on " in ran.stderr
+    assert " since 20" in ran.stderr and "UTC" in ran.stderr
+    assert run.written() == before
+    first.release()
+    run.finish("--set", "steps=6")
+
+
+def test_a_lock_that_a_kill_left_is_no_obstacle(tmp_path: Path) -> None:
+    holds = "import sys, pathlib, mashbill.train.lock as lock; held = lock.Lock(pathlib.Path(sys.argv[1]))"
+    waits = "print('held', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", f"{holds}; {waits}", str(tmp_path)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stdout.readline() == "held\n"
+    with pytest.raises(TrainError, match=f"is in use by process {process.pid} on .* since "):
+        Lock(tmp_path)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
+    Lock(tmp_path).release()
+
+
+def test_a_line_that_a_kill_cut_off_is_met(four: Run, tmp_path: Path) -> None:
+    run = four.copied(tmp_path)
+    path = run.output / "metrics.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(b"not a record\n" + whole + b'{"step": 4, "loss": 1.0}\n{"step": 5, "lo')
+    ran = run.start("--set", "steps=6")
+    assert ran.returncode == 0, ran.stderr
+    assert "has 1 lines that are no records; they are left there" in ran.stderr
+    lines = path.read_bytes().splitlines(keepends=True)
+    assert b"".join(lines[:5]) == b"not a record\n" + whole
+    assert [json.loads(line)["step"] for line in lines[1:]] == list(range(6))
+
+
+def test_metrics_that_cannot_be_written_end_the_run_with_a_reason(tmp_path: Path) -> None:
+    metrics = Metrics(tmp_path, 4, 0, quiet=True)
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, metrics.file.fileno())
+    os.close(full)
+    record: dict[str, Any] = {"step": 0, "loss": 1.0}
+    with pytest.raises(TrainError, match=r"the metrics cannot be written to .*: No space left on device") as raised:
+        metrics.step(record)
+    assert raised.value.code == 3
+    metrics.close()
