@@ -221,7 +221,9 @@ class _Run(_Rows):
         if self.trainer.is_world_process_zero():
             path = Path(self.trainer.args.output_dir) / "loader.json"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(self.loader.recipe(), indent=1) + "\n", encoding="utf-8")
+            partial = path.with_name(".loader.json.partial")
+            partial.write_text(json.dumps(self.loader.recipe(), indent=1) + "\n", encoding="utf-8")
+            partial.replace(path)
 
 
 class _Pass(_Rows):

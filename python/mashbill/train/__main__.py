@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 from pathlib import Path
+from typing import NoReturn
 
 from mashbill.train import printer
 from mashbill.train.error import TrainError
@@ -16,10 +17,17 @@ NEEDED = ("pydantic", "yaml", "torch", "transformers", "safetensors", "tensorboa
 INSTALL = "pip install './python[train]', in mashbill's source tree: it is on no package index"
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are those of the command."""
+
+    def error(self, message: str) -> NoReturn:
+        raise TrainError(message, "mashbill train --help")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and gives its exit code: 0 done, 1 unexpected, 2 usage, 3 run it again, 130 interrupted."""
-    parser = argparse.ArgumentParser(
-        prog="mashbill train", description="Trains a model from what `mashbill tokenize` wrote."
+    parser = _Parser(
+        prog="mashbill train", description="Trains a model from what `mashbill tokenize` wrote.", allow_abbrev=False
     )
     parser.add_argument("--config", type=Path, help="the YAML file of the run")
     parser.add_argument(
@@ -31,9 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--quiet", "-q", action="store_true", help="print nothing but warnings and errors")
     parser.add_argument("--schema", action="store_true", help="print the JSON schema of the file and end")
-    given = parser.parse_args(arguments)
     try:
-        return _run(given)
+        return _run(parser.parse_args(arguments))
     except TrainError as error:
         if not error.told:
             printer.tell_error(str(error), error.hint)

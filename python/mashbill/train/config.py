@@ -378,7 +378,8 @@ def _contradictions(config: Config) -> Iterator[Contradiction]:
 def _of_the_model(config: Config) -> Iterator[Contradiction]:
     model, llama = config.model, config.model.llama
     if (model.start_from is None) == (llama is None):
-        yield ("model",), "`model` needs one of `start_from` and `llama`", EXAMPLE
+        hint = EXAMPLE if llama is None else "leave one out; `--set model.llama=null` takes it out of the file's"
+        yield ("model",), "`model` needs one of `start_from` and `llama`", hint
     if model.start_from is not None:
         yield from _of_a_model(("model", "start_from"), model.start_from)
     if config.teacher is not None:

@@ -417,9 +417,15 @@ fn facts(path: &Path, run: &Run, config: &Config, done: u64) -> Vec<(&'static st
 /// The steps that the last checkpoint has behind it.
 fn last_checkpoint(path: &Path) -> Option<u64> {
     let entries = fs::read_dir(path.join("checkpoints")).ok()?;
-    let steps =
-        entries.flatten().filter_map(|entry| entry.file_name().to_str()?.strip_prefix("step_")?.parse().ok());
-    steps.max()
+    entries.flatten().filter_map(|entry| step_of(&entry)).max()
+}
+
+/// The step of a checkpoint; none where the entry is something else: a copy, a link, or spelled in another way.
+fn step_of(entry: &fs::DirEntry) -> Option<u64> {
+    let name = entry.file_name();
+    let step = name.to_str()?.strip_prefix("step_")?.parse().ok()?;
+    let is_ours = *name == *format!("step_{step:08}") && entry.file_type().ok()?.is_dir();
+    is_ours.then_some(step)
 }
 
 /// The percent of the tokens that each split is to have after `done` steps: by the mix, else by its rows; nothing
@@ -519,6 +525,21 @@ mod tests {
         // In the middle of a ramp.
         let shares = shares_of(&stages, 150);
         assert!((shares["a"] - (25.0 + 50.0 * 0.75) / 150.0).abs() < 1e-9, "{shares:?}");
+    }
+
+    #[test]
+    fn the_last_checkpoint_is_a_folder_that_a_run_named() {
+        let run = tempfile::tempdir().expect("a folder");
+        assert_eq!(last_checkpoint(run.path()), None);
+        let checkpoints = run.path().join("checkpoints");
+        let names =
+            ["step_00000004", "step_00000005 copy", "step_9", "step_000000009", "step_00000006.damaged"];
+        for name in names.into_iter().chain(["step_100000000"]) {
+            fs::create_dir_all(checkpoints.join(name)).expect("a folder is made");
+        }
+        let (file, temporary) = (checkpoints.join("step_900000000"), checkpoints.join("temporary"));
+        mashbill_format::atomic::create(&file, &temporary, b"").expect("a file is made");
+        assert_eq!(last_checkpoint(run.path()), Some(100_000_000));
     }
 
     #[test]
