@@ -76,8 +76,13 @@ def newest(folder: Path) -> tuple[Checkpoint | None, list[Damaged]]:
     damaged: list[Damaged] = []
     for step in reversed(steps(folder)):
         path = folder / name(step)
+        if not any(os.path.lexists(path / each) for each in (STATE, RECORD, CHECKSUMS)):
+            printer.say(f"warning: `{path}` is passed over: it is no checkpoint of `mashbill train`")
+            continue
         try:
             return Checkpoint(path, _checked(path, step)), damaged
+        except PermissionError as error:
+            raise _unreadable(path / RECORD, error) from error
         except _DamageError as error:
             damaged.append(Damaged(path, str(error)))
     return None, damaged
@@ -85,12 +90,15 @@ def newest(folder: Path) -> tuple[Checkpoint | None, list[Damaged]]:
 
 def set_aside(damaged: Damaged) -> Path:
     """Gives a damaged checkpoint, or whatever else is in a checkpoint's place, a name that is not a checkpoint's."""
-    for number in range(1000):
-        aside = damaged.folder.with_name(f"{damaged.folder.name}.damaged{f'_{number}' if number else ''}")
-        if not os.path.lexists(aside):
-            damaged.folder.rename(aside)
-            return aside
-    raise TrainError(f"`{damaged.folder}` is damaged: {damaged.why}", f"remove `{damaged.folder}`")
+    number = 0
+    while os.path.lexists(aside := damaged.folder.with_name(f"{damaged.folder.name}.damaged{number or ''}")):
+        number += 1
+    try:
+        damaged.folder.rename(aside)
+    except OSError as error:
+        said = f"`{damaged.folder}` is damaged ({damaged.why}) and cannot be moved away: {error.strerror}"
+        raise TrainError(said, f"move it away by hand: mv '{damaged.folder}' '{aside}'") from error
+    return aside
 
 
 def clear(folder: Path) -> None:
@@ -101,9 +109,9 @@ def clear(folder: Path) -> None:
                 shutil.rmtree(entry.path, ignore_errors=True)
 
 
-def save(folder: Path, step: int, write: Callable[[Path], None], record: dict[str, Any], keep: int) -> Path:
-    """Writes the checkpoint of `step`, then removes all but the last `keep`. `write` puts the model and all that is
-    no JSON into a folder. A failure removes what was begun and is a [`TrainError`] with the reason."""
+def save(folder: Path, step: int, write: Callable[[Path], None], record: dict[str, Any]) -> None:
+    """Writes the checkpoint of `step`. `write` puts the model and all that is no JSON into a folder. A failure removes
+    what was begun and is a [`TrainError`] with the reason."""
     partial, final = folder / f".partial_{step:08d}", folder / name(step)
     shutil.rmtree(partial, ignore_errors=True)
     try:
@@ -130,9 +138,19 @@ def save(folder: Path, step: int, write: Callable[[Path], None], record: dict[st
             "make space, then give the same command again: it goes on from the last checkpoint",
             code=3,
         ) from error
-    for old in [each for each in steps(folder) if each < step][: -(keep - 1) or None]:
-        _remove(folder, old)
-    return final
+
+
+def prune(folder: Path, keep: int) -> list[str]:
+    """Removes all but the last `keep` checkpoints. What is not as it was written counts for none and stays; gives what
+    that is, and why."""
+    whole, kept = [], []
+    for step in steps(folder):
+        why = next(_strange(folder / name(step)), None)
+        if why is None:
+            whole.append(step)
+        else:
+            kept.append(f"`{folder / name(step)}` is kept: {why}")
+    return kept + [failed for step in whole[:-keep] if (failed := _remove(folder, step))]
 
 
 class _DamageError(Exception):
@@ -161,7 +179,15 @@ def _sum(path: Path) -> str | None:
     try:
         return _mashbill.checksum(path)
     except OSError as error:
-        raise _DamageError(f"{path.name} cannot be read: {error.strerror}") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> Exception:
+    """A disk that fails is damage; a file that this user may not read is none."""
+    said = f"{path.name} cannot be read: {error.strerror}"
+    if isinstance(error, PermissionError):
+        return TrainError(f"`{path.parent}`: {said}", "set its rights right, or run as its owner")
+    return _DamageError(said)
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -171,7 +197,7 @@ def _json(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             loaded = json.loads(file.read(LISTED_BYTES_MAX))
     except OSError as error:
-        raise _DamageError(f"{path.name} cannot be read: {error.strerror}") from error
+        raise _unreadable(path, error) from error
     except (ValueError, RecursionError):
         loaded = None
     if not isinstance(loaded, dict):
@@ -179,20 +205,16 @@ def _json(path: Path) -> dict[str, Any]:
     return loaded
 
 
-def _remove(folder: Path, step: int) -> None:
-    """Removes an old checkpoint, if it is what was written. Its name goes first: half a checkpoint is none."""
-    old = folder / name(step)
-    strange = next(_strange(old), None)
-    if strange is not None:
-        printer.say(f"warning: `{old}` is kept: {strange}")
-        return
-    leaving = folder / f".removed_{step:08d}"
+def _remove(folder: Path, step: int) -> str | None:
+    """Removes an old checkpoint, or says why it stays. Its name goes first: half a checkpoint is none."""
+    old, leaving = folder / name(step), folder / f".removed_{step:08d}"
     try:
         shutil.rmtree(leaving, ignore_errors=True)
         old.rename(leaving)
         shutil.rmtree(leaving)
     except OSError as error:
-        printer.say(f"warning: `{old}` could not be removed: {error.strerror}")
+        return f"`{old}` could not be removed: {error.strerror}"
+    return None
 
 
 def _strange(folder: Path) -> Iterator[str]:

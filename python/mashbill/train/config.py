@@ -7,6 +7,7 @@ what becomes of another value when a run goes on ([`Resume`]), so none can be fo
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,7 +40,7 @@ the rows that are trained on and those that are held out stay the same, else ref
 def _usable(text: str) -> str:
     if not text.strip():
         raise ValueError("it is empty")
-    if not text.isprintable():
+    if any(unicodedata.category(each) in ("Cc", "Cs", "Zl", "Zp") for each in text):
         raise ValueError(f"it holds control characters: {printer.escaped(text)}")
     if printer.holds_token(text):
         raise ValueError("it holds a token of the Hub, which would stand in config.yaml: set HF_TOKEN instead")
@@ -459,6 +460,9 @@ def _of_the_data(config: Config) -> Iterator[Contradiction]:
         path = getattr(config, name)
         if path is not None and not Path(path).exists():
             yield (name,), f"`{path}` does not exist", f"correct `{name}`, or `--set {name}=…`"
+    tokenizer = config.tokenizer
+    if tokenizer is not None and not Path(tokenizer).exists() and re.match(r"\.{0,2}/|~|.*\.json$", tokenizer):
+        yield ("tokenizer",), f"`{tokenizer}` does not exist", "correct `tokenizer`, or `--set tokenizer=…`"
     if not config.use_pretokenized_data:
         for name in ("tokenizer", "max_seq_length"):
             if getattr(config, name) is None:

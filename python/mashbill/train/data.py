@@ -137,7 +137,13 @@ def open_all(config: Config, rank: int, quiet: bool) -> tuple[Data, dict[str, He
             printer.say(f"hint: `mashbill tokenize --val-fraction {share}` holds out whole documents")
     elif config.val_data_path is not None:
         measured = _folder(Path(config.val_data_path), "tokenized_validation", None, config, rank, quiet)
-        rows = {each.name: each.rows for each in _open(measured, None).splits}
+        validated = _open(measured, None)
+        rows = {each.name: each.rows for each in validated.splits}
+        if validated.row_length > dataset.row_length:
+            said = (
+                f"rows of `{measured}` have {validated.row_length:,} tokens, those of `{folder}` {dataset.row_length:,}"
+            )
+            raise TrainError(f"{config.place('val_data_path')}: {said}", "tokenize it with the same `--max-seq-length`")
         if _manifest(measured)["tokenizer_identity"]["sha256"] != data.tokenizer_sha256:
             said = f"`{measured}` was made with another tokenizer than `{folder}`"
             raise TrainError(said, f"tokenize it with `{data.tokenizer}`, or take another `val_data_path`")

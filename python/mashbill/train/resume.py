@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mashbill.train import config as configuration
+from mashbill.train import printer
 from mashbill.train.config import Config, Resume
 from mashbill.train.error import TrainError
 from mashbill.train.strict_yaml import KeyPath
@@ -79,7 +80,7 @@ def resolved(config: Config, kept: list[dict[str, Any]]) -> str:
     lines = ["# What the last steps of this run were made with.\n"]
     for each in kept:
         said = ", ".join(f"{key} {_short(before)} → {_short(now)}" for key, (before, now) in each["changed"].items())
-        lines.append(f"# Changed from step {each['from_step']} on: {said}\n")
+        lines.append(f"# Changed from step {each['from_step']} on: {printer.escaped(said)}\n")
     return "".join(lines) + configuration.text(config)
 
 

@@ -100,6 +100,7 @@ class Run:
         self.folder = Path(config.output_path)
         self.checkpoints = self.folder / "checkpoints"
         self.stopping = False
+        self.told: set[str] = set()
         self.lock: Lock | None = None
         self.metrics: Metrics | None = None
         try:
@@ -303,7 +304,11 @@ class Run:
         }
         if self.metrics:
             self.metrics.sync()
-        checkpoint.save(self.checkpoints, self.step, write, record, self.config.checkpoints.keep)
+        checkpoint.save(self.checkpoints, self.step, write, record)
+        for said in checkpoint.prune(self.checkpoints, self.config.checkpoints.keep):
+            if said not in self.told:
+                self.told.add(said)
+                printer.say(f"warning: {said}")
 
     def _restore(self, before: Checkpoint) -> None:
         try:

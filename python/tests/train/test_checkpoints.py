@@ -115,17 +115,28 @@ def test_only_names_of_ours_are_used_and_removed(four: Run, tmp_path: Path) -> N
     (folder / "step_00000010").symlink_to(whole)
     (folder / "step_00000011").write_text("notes")
     (folder / "best").mkdir()
+    (folder / "step_00000099").mkdir()
     # A name of ours, but with something in it that the run did not write.
     (folder / "step_00000002" / "scores.json").write_text("{}")
     (folder / ".partial_00000099").mkdir()
     (folder / ".removed_00000001").mkdir()
-    assert checkpoint.steps(folder) == [2, 4]
+    assert checkpoint.steps(folder) == [2, 4, 99]
     ran = run.start("--set", "steps=12", "--set", "checkpoints={every: 1, keep: 1}")
     assert ran.returncode == 0, ran.stderr
     assert f"`{folder / 'step_00000002'}` is kept: it holds `scores.json`" in ran.stderr
+    assert f"`{folder / 'step_00000099'}` is passed over: it is no checkpoint of" in ran.stderr
+    assert ran.stderr.count("is kept: it holds `scores.json`") == 1
     for number in (10, 11):
         assert f"`{folder}/step_000000{number}` was in the way and is now `step_000000{number}.damaged`" in ran.stderr
-    left = {*foreign, "best", "step_00000002", "step_00000010.damaged", "step_00000011.damaged", "step_00000012"}
+    left = {
+        *foreign,
+        "best",
+        "step_00000099",
+        "step_00000002",
+        "step_00000010.damaged",
+        "step_00000011.damaged",
+        "step_00000012",
+    }
     assert {path.name for path in folder.iterdir()} == left
     assert (folder / "step_00000011.damaged").read_text() == "notes"
     assert json.loads((folder / "step_00000004 copy" / checkpoint.RECORD).read_text())["step"] == 4
@@ -145,7 +156,7 @@ def test_a_failure_leaves_the_checkpoint_before(four: Run, tmp_path: Path) -> No
         raise OSError(28, "No space left on device")
 
     with pytest.raises(TrainError, match=r"step 6 could not be written .* No space left .*step_00000004` is whole"):
-        checkpoint.save(folder, 6, write, {"step": 6}, 2)
+        checkpoint.save(folder, 6, write, {"step": 6})
     assert sorted(path.name for path in folder.iterdir()) == ["step_00000002", "step_00000004"]
 
 
