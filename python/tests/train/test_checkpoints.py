@@ -15,6 +15,7 @@ from mashbill.train import checkpoint
 from mashbill.train.error import TrainError
 from mashbill.train.lock import Lock
 from mashbill.train.metrics import Metrics
+from mashbill.train.trainer import Processes
 from runs import Run, direct
 
 
@@ -209,3 +210,21 @@ def test_metrics_that_cannot_be_written_end_the_run_with_a_reason(tmp_path: Path
         metrics.step(record)
     assert raised.value.code == 3
     metrics.close()
+
+
+def test_what_the_first_process_finds_is_every_process_s() -> None:
+    class Other(Processes):
+        """A process that is not the first one; what that one found is `told`."""
+
+        def __init__(self, told: tuple[Any, int]) -> None:
+            self.rank, self.world_size, self.told = 1, 2, told
+
+        def gather(self, value: Any) -> list[Any]:
+            assert value == (None, 0)
+            return [self.told, value]
+
+    assert Other(("found", 0)).first(lambda: pytest.fail("only the first one looks")) == "found"
+    with pytest.raises(TrainError) as raised:
+        Other((None, 3)).first(lambda: pytest.fail("only the first one looks"))
+    # It is told once, by the first process.
+    assert (raised.value.told, raised.value.code) == (True, 3)

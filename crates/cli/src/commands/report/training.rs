@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -27,6 +27,12 @@ const SPLITS_MAX: usize = 1000;
 
 /// Measurements that are kept; of more, every second one goes.
 const MEASUREMENTS_MAX: usize = 1000;
+
+/// Bytes of a line of the records: a hundred thousand splits take a tenth of it.
+const LINE_BYTES_MAX: u64 = 64 << 20;
+
+/// Bytes of the configuration that are read.
+const CONFIG_BYTES_MAX: u64 = 16 << 20;
 
 /// Bytes of the configuration that are shown.
 const CONFIG_BYTES: usize = 40_000;
@@ -138,16 +144,37 @@ pub(super) fn gather(path: &Path) -> Result<RunPage> {
     let file = File::open(&metrics).with_context(|| format!("read `{}`", metrics.display()))?;
     let mut run = Run::default();
     let mut lines = BufReader::with_capacity(1 << 20, file);
-    let mut line = String::new();
-    while {
-        line.clear();
-        lines.read_line(&mut line).with_context(|| format!("read `{}`", metrics.display()))? > 0
-    } {
-        run.line(&line);
+    let mut line = Vec::new();
+    while next_line(&mut lines, &mut line).with_context(|| format!("read `{}`", metrics.display()))? {
+        match str::from_utf8(&line) {
+            Ok(line) => run.line(line),
+            Err(_) => run.unreadable += 1,
+        }
     }
     run.end();
-    let config = fs::read_to_string(path.join("config.yaml")).unwrap_or_default();
-    Ok(page(path, run, &config))
+    Ok(page(path, run, &config_text(path)))
+}
+
+/// Takes up the next line; whether there was one. Of a line that is too long for a record the beginning stands for all.
+fn next_line(lines: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+    line.clear();
+    let read = lines.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', line)?;
+    if read as u64 == LINE_BYTES_MAX && !line.ends_with(b"\n") {
+        lines.skip_until(b'\n')?;
+    }
+    Ok(read > 0)
+}
+
+/// The text of `config.yaml`; nothing where it is not there, is larger than any configuration, or is no file.
+fn config_text(path: &Path) -> String {
+    let path = path.join("config.yaml");
+    let file = if path.is_file() { File::open(path).ok() } else { None };
+    let mut text = String::new();
+    let read = file.map(|file| file.take(CONFIG_BYTES_MAX + 1).read_to_string(&mut text));
+    match read {
+        Some(Ok(read)) if read as u64 <= CONFIG_BYTES_MAX => text,
+        _ => String::new(),
+    }
 }
 
 /// What is known of a run so far.
@@ -525,6 +552,16 @@ mod tests {
         // In the middle of a ramp.
         let shares = shares_of(&stages, 150);
         assert!((shares["a"] - (25.0 + 50.0 * 0.75) / 150.0).abs() < 1e-9, "{shares:?}");
+    }
+
+    #[test]
+    fn lines_are_taken_up_one_by_one() {
+        let text = b"{\"step\": 0}\n\xff\n{\"step\": 1";
+        let (mut lines, mut line, mut found) = (&text[..], Vec::new(), Vec::new());
+        while next_line(&mut lines, &mut line).expect("a slice is read") {
+            found.push(line.clone());
+        }
+        assert_eq!(found, text.split_inclusive(|&byte| byte == b'\n').collect::<Vec<_>>());
     }
 
     #[test]
