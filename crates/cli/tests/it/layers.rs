@@ -27,7 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "mashbill-stand-in",
         ],
     ),
-    ("mashbill-python", &["mashbill-cli", "mashbill-load"]),
+    ("mashbill-python", &["mashbill-format", "mashbill-cli", "mashbill-load"]),
 ];
 
 /// What only some crates may use, and why.
