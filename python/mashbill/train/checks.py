@@ -27,8 +27,8 @@ def rows_per_process(config: Config, row_length: int, world_size: int) -> int:
 
 def schedule_fits(config: Config, steps: int) -> None:
     """Fails where warm-up and decay take more than the steps of the run, which the data may have decided on."""
-    for keys, said, hint in configuration.too_few_steps(config, steps):
-        raise TrainError(f"{config.place(*keys)}: {said}", hint)
+    for paths, said, hint in configuration.too_few_steps(config, steps):
+        raise TrainError(f"{config.blamed(paths)}: {said}", hint)
 
 
 def models_fit(config: Config, data: Data) -> None:

@@ -8,7 +8,7 @@ what becomes of another value when a run goes on ([`Resume`]), so none can be fo
 import difflib
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -178,6 +178,10 @@ class Config(_Section):
         """Where a key was given: the file and its line, or the setting on the command line."""
         return "config" if self._source is None else self._source.place(path)
 
+    def blamed(self, paths: Sequence[KeyPath]) -> str:
+        """Where keys that do not fit together were given: on the command line, where one was set there."""
+        return "config" if self._source is None else self._source.blamed(paths)
+
 
 @dataclass
 class Source:
@@ -196,6 +200,14 @@ class Source:
             if path[:length] in self.document.lines:
                 return f"{self.file}:{self.document.lines[path[:length]]}"
         return f"{self.file}:1"
+
+    def blamed(self, paths: Sequence[KeyPath]) -> str:
+        """The setting that one of the keys came with, else the line of the first."""
+        for path in paths:
+            for key, setting in self.settings.items():
+                if key[: len(path)] == path or path[: len(key)] == key:
+                    return f"--set {setting}"
+        return self.place(paths[0])
 
     def written(self, path: KeyPath, value: Any) -> str:
         """A value as its author wrote it, as far as an error shows it."""
@@ -216,8 +228,8 @@ def read(path: Path, settings: list[str]) -> Config:
     except ValidationError as error:
         raise _explained(error, source) from None
     config._source = source
-    for keys, said, hint in _contradictions(config):
-        raise TrainError(f"{source.place(keys)}: {said}", hint)
+    for paths, said, hint in _contradictions(config):
+        raise TrainError(f"{source.blamed(paths)}: {said}", hint)
     return config
 
 
@@ -364,8 +376,8 @@ def _inner(annotation: Any) -> type[BaseModel] | None:
     return next((each for each in found if each is not None), None)
 
 
-Contradiction = tuple[KeyPath, str, str]
-"""A key, what is wrong with it beside other keys, and a hint."""
+Contradiction = tuple[Sequence[KeyPath], str, str]
+"""A key and those that it does not fit, what is wrong, and a hint."""
 
 
 def _contradictions(config: Config) -> Iterator[Contradiction]:
@@ -380,34 +392,47 @@ def _of_the_model(config: Config) -> Iterator[Contradiction]:
     model, llama = config.model, config.model.llama
     if (model.start_from is None) == (llama is None):
         hint = EXAMPLE if llama is None else "leave one out; `--set model.llama=null` takes it out of the file's"
-        yield ("model",), "`model` needs one of `start_from` and `llama`", hint
+        yield [("model", "start_from"), ("model", "llama")], "`model` needs one of `start_from` and `llama`", hint
     if model.start_from is not None:
         yield from _of_a_model(("model", "start_from"), model.start_from)
     if config.teacher is not None:
         yield from _of_a_model(("teacher", "model"), config.teacher.model)
-    if llama is None:
-        return
+    if llama is not None:
+        yield from _of_the_shape(llama)
+
+
+def _of_the_shape(llama: Llama) -> Iterator[Contradiction]:
     width, heads, of_keys = llama.hidden_size, llama.num_attention_heads, llama.num_key_value_heads
-    given = llama.model_fields_set
+
+    def given(*names: str) -> list[KeyPath]:
+        """Those that are not defaults first."""
+        return [("model", "llama", name) for name in sorted(names, key=lambda name: name not in llama.model_fields_set)]
+
     if width % (2 * heads):
-        name = "num_attention_heads" if "num_attention_heads" in given else "hidden_size"
         said = f"`hidden_size: {width}` is no even multiple of `num_attention_heads: {heads}`"
         near = max(1, round(width / (2 * heads))) * 2 * heads
-        yield ("model", "llama", name), said, f"use `hidden_size: {near}`"
+        yield given("num_attention_heads", "hidden_size"), said, f"use `hidden_size: {near}`"
     if heads % of_keys:
-        name = "num_key_value_heads" if "num_key_value_heads" in given else "num_attention_heads"
         said = f"`num_attention_heads: {heads}` is no multiple of `num_key_value_heads: {of_keys}`"
         near = max(each for each in range(1, min(heads, of_keys) + 1) if heads % each == 0)
-        yield ("model", "llama", name), said, f"use `num_key_value_heads: {near}`"
+        yield given("num_key_value_heads", "num_attention_heads"), said, f"use `num_key_value_heads: {near}`"
 
 
-def _of_a_model(keys: KeyPath, name: str) -> Iterator[Contradiction]:
-    folder, hint = Path(name), "give a Hub id or a folder of `save_pretrained`"
-    if folder.is_dir():
-        if not (folder / "config.json").is_file():
-            yield keys, f"the model `{name}` has no config.json", hint
-    elif folder.exists() or not _is_hub_id(name):
-        yield keys, f"the model `{name}` cannot be found: it is neither a folder nor a Hub id", hint
+def _of_a_model(path: KeyPath, name: str) -> Iterator[Contradiction]:
+    hint = "give a Hub id or a folder of `save_pretrained`"
+    if _is(Path(name).is_dir):
+        if not _is((Path(name) / "config.json").is_file):
+            yield [path], f"the model `{name}` has no config.json", hint
+    elif _is(Path(name).exists) or not _is_hub_id(name):
+        yield [path], f"the model `{name}` cannot be found: it is neither a folder nor a Hub id", hint
+
+
+def _is(question: Callable[[], bool]) -> bool:
+    """The answer of the disk; no to names that no file can have, and where this user may not look."""
+    try:
+        return question()
+    except OSError:
+        return False
 
 
 def _is_hub_id(name: str) -> bool:
@@ -418,7 +443,7 @@ def _of_the_steps(config: Config) -> Iterator[Contradiction]:
     schedule = config.schedule
     if schedule.decay_steps is not None and schedule.kind != "wsd":
         said = f"`decay_steps` is of `kind: wsd`, and this is `kind: {schedule.kind}`"
-        yield ("schedule", "decay_steps"), said, "leave it out, or set `schedule.kind: wsd`"
+        yield [("schedule", "decay_steps"), ("schedule", "kind")], said, "leave it out, or set `schedule.kind: wsd`"
     if config.steps is not None:
         yield from too_few_steps(config, config.steps)
 
@@ -429,10 +454,11 @@ def too_few_steps(config: Config, steps: int) -> Iterator[Contradiction]:
     warmup, decay = schedule.warmup_steps or 0, schedule.decay_steps or 0
     if warmup > steps:
         said = f"`warmup_steps: {warmup}` are more than the run's {steps} steps"
-        yield ("schedule", "warmup_steps"), said, f"use at most {steps}, or leave it out"
+        yield [("schedule", "warmup_steps"), ("steps",)], said, f"use at most {steps}, or leave it out"
     elif warmup + decay > steps:
         said = f"`warmup_steps: {warmup}` and `decay_steps: {decay}` are more than the run's {steps} steps"
-        yield ("schedule", "decay_steps"), said, f"use at most {steps - warmup}, or leave it out"
+        paths: list[KeyPath] = [("schedule", "decay_steps"), ("schedule", "warmup_steps"), ("steps",)]
+        yield paths, said, f"use at most {steps - warmup} `decay_steps`, or leave them out"
 
 
 def _of_the_mix(config: Config) -> Iterator[Contradiction]:
@@ -440,36 +466,40 @@ def _of_the_mix(config: Config) -> Iterator[Contradiction]:
     for index, stage in enumerate(stages):
         place: KeyPath = ("mix", index, "from_step")
         if index == 0 and stage.from_step != 0:
-            yield place, f"the first stage begins at step {stage.from_step}, not 0", "begin with `from_step: 0`"
+            yield [place], f"the first stage begins at step {stage.from_step}, not 0", "begin with `from_step: 0`"
         if index > 0 and stage.from_step <= stages[index - 1].from_step:
             before = stages[index - 1].from_step
-            yield place, f"the stage from step {stage.from_step} follows one from step {before}", "put them in order"
+            yield [place], f"the stage from step {stage.from_step} follows one from step {before}", "put them in order"
         if sum(stage.weights.values()) <= 0:
-            yield ("mix", index, "weights"), "all weights are 0", "give a split or category a weight above 0"
+            yield [("mix", index, "weights")], "all weights are 0", "give a split or category a weight above 0"
     if stages and stages[-1].ramp:
         said = "the last stage has `ramp: true`, and no stage to change to"
-        yield ("mix", len(stages) - 1, "ramp"), said, "leave it out, or add a stage"
+        yield [("mix", len(stages) - 1, "ramp")], said, "leave it out, or add a stage"
 
 
 def _of_the_data(config: Config) -> Iterator[Contradiction]:
     splits = config.pretokenized_splits or []
     for index, split in enumerate(splits):
         if split in splits[:index]:
-            yield ("pretokenized_splits", index), f"the split `{split}` is named twice", "name it once"
+            yield [("pretokenized_splits", index)], f"the split `{split}` is named twice", "name it once"
     for name in ("train_data_path", "val_data_path"):
         path = getattr(config, name)
-        if path is not None and not Path(path).exists():
-            yield (name,), f"`{path}` does not exist", f"correct `{name}`, or `--set {name}=…`"
+        if path is not None and not _is(Path(path).exists):
+            yield [(name,)], f"`{path}` does not exist", f"correct `{name}`, or `--set {name}=…`"
     tokenizer = config.tokenizer
-    if tokenizer is not None and not Path(tokenizer).exists() and re.match(r"\.{0,2}/|~|.*\.json$", tokenizer):
-        yield ("tokenizer",), f"`{tokenizer}` does not exist", "correct `tokenizer`, or `--set tokenizer=…`"
+    if tokenizer is not None and not _is(Path(tokenizer).exists) and re.match(r"\.{0,2}/|~|.*\.json$", tokenizer):
+        yield [("tokenizer",)], f"`{tokenizer}` does not exist", "correct `tokenizer`, or `--set tokenizer=…`"
     if not config.use_pretokenized_data:
         for name in ("tokenizer", "max_seq_length"):
             if getattr(config, name) is None:
-                yield ("use_pretokenized_data",), f"`use_pretokenized_data: false` needs `{name}`", f"add `{name}: …`"
+                yield (
+                    [("use_pretokenized_data",), (name,)],
+                    f"`use_pretokenized_data: false` needs `{name}`",
+                    f"add `{name}: …`",
+                )
     output = Path(config.output_path)
     for folder in (output, *output.parents):
-        if folder.exists():
-            if not folder.is_dir():
-                yield ("output_path",), f"`{folder}` is no folder", "correct `output_path`"
+        if _is(folder.exists):
+            if not _is(folder.is_dir):
+                yield [("output_path",)], f"`{folder}` is no folder", "correct `output_path`"
             return

@@ -60,6 +60,60 @@ def test_a_mistake_is_named_with_its_line(tmp_path: Path, mistake: str) -> None:
     assert hint in told
 
 
+LONG = bool(os.environ.get("MASHBILL_LONG"))
+WEIRD = (
+    *("", "~", "true", "1", "0", "-1", "1.5", "5e-324", "1e308", "x", "[]", "{}", "[1]", "[null]", "[[1]]", "{a: 1}"),
+    *(
+        "{a: {b: 1}}",
+        "[{}]",
+        '"\\0"',
+        '"\\ud800"',
+        "18446744073709551615",
+        "|\n  x",
+        "'",
+        "- 1",
+        "2001-01-01",
+        "#x",
+        "@x",
+    ),
+    *(
+        "a: b",
+        "/dev/null",
+        "/",
+        "~/x",
+        "data/../data",
+        "\u202e",
+        "\x1b",
+        "a" * 5000,
+        "/" + "a/" * 3000,
+        "[{weights: {a: .5}}]",
+    ),
+)
+
+
+@pytest.mark.parametrize("way", ["file", "setting"])
+def test_no_value_of_any_key_is_more_than_an_error_with_its_place(tmp_path: Path, way: str) -> None:
+    taken = 0
+    keys = [*config.rules(), "model", "teacher", "schedule", "mix.0", "mix.0.weights", "optimizer.betas.0", "a.b.c"]
+    for number, key in enumerate(keys):
+        # Some of them; all with MASHBILL_LONG=1.
+        for value in WEIRD if LONG else WEIRD[number % 8 :: 8]:
+            *parents, last = key.split(".")
+            lines = [f"{'  ' * depth}{parent}:" for depth, parent in enumerate(parents)]
+            nested = "\n".join([*lines, f"{'  ' * len(parents)}{last}: {value}"])
+            least = "".join(each for each in ("train_data_path: data\n", "model: {llama: {}}\n") if each[:5] != key[:5])
+            text, place = (least + nested, "run.yaml:") if way == "file" else (LEAST, f"--set {key}=")
+            try:
+                found = read(tmp_path, text, *([f"{key}={value}"] if way == "setting" else []))
+            except TrainError as error:
+                assert str(error).replace(f"{tmp_path}/", "").startswith(place), (key, value, error)
+                continue
+            taken += 1
+            (tmp_path / "copy.yaml").write_text(config.text(found))
+            assert config.read(tmp_path / "copy.yaml", []).model_dump() == found.model_dump()
+    assert taken > 5
+
+
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(TrainError, match="1: `train_data_path` is missing"):
         read(tmp_path, "model:\n  llama: {}\n")
@@ -254,6 +308,9 @@ teacher.temperature=1 | --set teacher.temperature=1: `teacher.model` is missing
 seed=-1 | --set seed=-1: `seed`: input should be greater than or equal to 0, not `-1`
 model.llama.hidden_size=9 | --set model.llama.hidden_size=9: `hidden_size: 9` is no even multiple of
 optimizer.betas=[1,2] | --set optimizer.betas=[1,2]: `optimizer.betas.0`: input should be less than 1, not `1`
+steps=2 schedule.warmup_steps=3 | --set schedule.warmup_steps=3: `warmup_steps: 3` are more than the run's 2 steps
+mix.0.weights.a=0 | --set mix.0.weights.a=0: all weights are 0
+model.start_from=gpt2 | --set model.start_from=gpt2: `model` needs one of `start_from` and `llama`
 train_data_path=nowhere | --set train_data_path=nowhere: `nowhere` does not exist
 optimizer.clip=2 optimizer.clip_end=2 | --set optimizer.clip_end=2: `optimizer.clip_end` is not a key
 """
@@ -272,6 +329,11 @@ def test_a_fault_in_the_file_is_not_blamed_on_a_setting(tmp_path: Path) -> None:
     assert said.startswith("--set optimizer.beta=1") or said.startswith("run.yaml:4: `optimizer.betas.1`")
     said, _ = refused(tmp_path, LEAST + "optimizer: {betas: [0.9, 2.0]}\n", "optimizer.clip=1", "seed=1")
     assert said == "run.yaml:4: `optimizer.betas.1`: input should be less than 1, not `2.0`"
+
+
+def test_a_setting_that_does_not_fit_the_file_is_blamed(tmp_path: Path) -> None:
+    said, _ = refused(tmp_path, LEAST + "schedule: {warmup_steps: 7}\n", "steps=5")
+    assert said == "--set steps=5: `warmup_steps: 7` are more than the run's 5 steps"
 
 
 def test_a_setting_reaches_into_lists(tmp_path: Path) -> None:
