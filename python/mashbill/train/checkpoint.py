@@ -109,9 +109,10 @@ def clear(folder: Path) -> None:
                 shutil.rmtree(entry.path, ignore_errors=True)
 
 
-def save(folder: Path, step: int, write: Callable[[Path], None], record: dict[str, Any]) -> None:
-    """Writes the checkpoint of `step`. `write` puts the model and all that is no JSON into a folder. A failure removes
-    what was begun and is a [`TrainError`] with the reason."""
+def save(folder: Path, step: int, write: Callable[[Path], None], record: dict[str, Any]) -> list[str]:
+    """Writes the checkpoint of `step`. `write` puts the model and all that is no JSON into a folder. Gives what was in
+    the way and was set aside. A failure removes what was begun and is a [`TrainError`] with the reason."""
+    in_the_way = []
     partial, final = folder / f".partial_{step:08d}", folder / name(step)
     shutil.rmtree(partial, ignore_errors=True)
     try:
@@ -125,7 +126,7 @@ def save(folder: Path, step: int, write: Callable[[Path], None], record: dict[st
         sync(partial)
         if os.path.lexists(final):
             aside = set_aside(Damaged(final, "it is in the way of this run's checkpoint"))
-            printer.say(f"warning: `{final}` was in the way and is now `{aside.name}`")
+            in_the_way.append(f"`{final}` was in the way and is now `{aside.name}`")
         partial.rename(final)
         sync(folder)
     # torch and safetensors have errors of their own for a disk that is full.
@@ -138,6 +139,7 @@ def save(folder: Path, step: int, write: Callable[[Path], None], record: dict[st
             "make space, then give the same command again: it goes on from the last checkpoint",
             code=3,
         ) from error
+    return in_the_way
 
 
 def prune(folder: Path, keep: int) -> list[str]:

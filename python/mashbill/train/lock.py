@@ -55,4 +55,6 @@ class Lock:
 
 
 def _unwritable(folder: Path, error: OSError) -> TrainError:
-    return TrainError(f"`{folder}` cannot be written to: {error.strerror}", "correct `output_path`, or its rights")
+    return TrainError(
+        f"`{folder}` cannot be written to: {error.strerror}", "correct `output_path` or its rights, or make space"
+    )

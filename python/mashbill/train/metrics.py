@@ -55,9 +55,13 @@ class Metrics:
     def line(self, text: str) -> None:
         """Says something beside the live line."""
         if not self.quiet:
-            if self.live:
-                print("\r\x1b[K", end="", file=sys.stderr)
+            self._clear()
             printer.say(text)
+
+    def warn(self, text: str) -> None:
+        """Says a warning, also where little is said."""
+        self._clear()
+        printer.say(f"warning: {text}")
 
     def sync(self) -> None:
         """Waits until the records are on the disk: those before a checkpoint outlive whatever it does."""
@@ -75,6 +79,10 @@ class Metrics:
             self.file.close()
         with contextlib.suppress(OSError):
             self.board.close()
+
+    def _clear(self) -> None:
+        if self.live and not self.quiet:
+            print("\r\x1b[K", end="", file=sys.stderr)
 
     def _write(self, record: dict[str, Any]) -> None:
         try:

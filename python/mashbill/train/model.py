@@ -131,7 +131,7 @@ def check_documents(model: Any, device: torch.device) -> None:
     """Fails where the model's attention passes the border between documents, which it would do silently."""
     training = model.training
     model.eval()
-    input_ids = torch.arange(16, device=device).unsqueeze(0) % model.config.vocab_size
+    input_ids = torch.arange(16, device=device).unsqueeze(0) % _ids(model)
     position_ids = torch.cat([torch.arange(7, device=device), torch.arange(9, device=device)]).unsqueeze(0)
     packed = hidden_states(model, input_ids, position_ids)[7:].float()
     alone = hidden_states(model, input_ids[:, 7:], None).float()
@@ -145,7 +145,7 @@ def check_documents(model: Any, device: torch.device) -> None:
 
 def _check_head(model: Any) -> None:
     """Some models do more after their last layer than a linear map (a cap, a factor): those are refused."""
-    input_ids = torch.arange(8).unsqueeze(0) % model.config.vocab_size
+    input_ids = torch.arange(8).unsqueeze(0) % _ids(model)
     with torch.no_grad():
         whole = model(input_ids=input_ids, use_cache=False).logits.flatten(0, 1)
         ours = model.get_output_embeddings()(hidden_states(model, input_ids, None))
@@ -154,3 +154,9 @@ def _check_head(model: Any) -> None:
             f"`{type(model).__name__}` changes its logits after the output layer, which this trainer does not",
             "take a model whose logits are those of its output layer, such as a Llama, Qwen or Mistral",
         )
+
+
+def _ids(model: Any) -> int:
+    """How many ids a model has; one of texts and images says it of its text."""
+    ids: int = model.config.get_text_config().vocab_size
+    return ids

@@ -302,13 +302,14 @@ class Run:
             "config": self.config.model_dump(),
             "history": self.history,
         }
-        if self.metrics:
-            self.metrics.sync()
-        checkpoint.save(self.checkpoints, self.step, write, record)
-        for said in checkpoint.prune(self.checkpoints, self.config.checkpoints.keep):
+        assert self.metrics is not None, "the first process has the metrics"
+        self.metrics.sync()
+        warnings = checkpoint.save(self.checkpoints, self.step, write, record)
+        warnings += checkpoint.prune(self.checkpoints, self.config.checkpoints.keep)
+        for said in warnings:
             if said not in self.told:
                 self.told.add(said)
-                printer.say(f"warning: {said}")
+                self.metrics.warn(said)
 
     def _restore(self, before: Checkpoint) -> None:
         try:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mashbill.train import checkpoint
+from mashbill.train import checkpoint, publish
 from mashbill.train.error import TrainError
 from mashbill.train.lock import Lock
 from mashbill.train.metrics import Metrics
@@ -228,3 +228,17 @@ def test_what_the_first_process_finds_is_every_process_s() -> None:
         Other((None, 3)).first(lambda: pytest.fail("only the first one looks"))
     # It is told once, by the first process.
     assert (raised.value.told, raised.value.code) == (True, 3)
+
+
+def test_a_file_of_the_run_is_whole_or_what_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "config.yaml"
+    publish.whole(path, "one")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(TrainError, match="cannot be written: No space left on device") as raised:
+        publish.whole(path, "two")
+    assert raised.value.code == 3
+    assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("config.yaml", "one")]
