@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 import torch
-from mashbill.train import config
+from mashbill.train import config_file
 from mashbill.train.data import Batch, Batches
 from mashbill.train.trainer import Run
 
@@ -96,7 +96,7 @@ def main() -> None:
         path = scratch / "run.yaml"
         mask = str(given.document_mask).lower()
         path.write_text(CONFIG.format(data=folder, output=scratch / "run", document_mask=mask))
-        run = Run(config.read(path, given.set), quiet=True)
+        run = Run(config_file.read(path, given.set), quiet=True)
         loader, memory = Timed(run.loader), Memory(run.loader, run.train_data.dataset.vocabulary_size)
         for source in (loader, memory):
             block(run, source, 2 * given.steps)

@@ -1,6 +1,7 @@
 """Trains a model from what `mashbill tokenize` wrote, as a YAML file says.
 
-The reference consumer of the loader, to be read in one sitting: `strict_yaml` and `config` (the file), `resume` (what
-was changed since), `data` (batches), `checks` and `vocabulary` (what has to fit), `model` (the loss), `optimizer`,
-`checkpoint`, `lock`, `publish` (files), `metrics` and `printer` (what is said), and `trainer`, the run.
+The reference consumer of the loader, to be read in one sitting: `strict_yaml`, `config`, `config_file` and
+`contradictions` (the file), `resume` (what was changed since), `data` (batches), `checks` and `vocabulary` (what has to
+fit), `model` (the loss), `optimizer`, `checkpoint`, `lock`, `publish` (files), `metrics` and `printer` (what is said),
+and `trainer`, the run.
 """

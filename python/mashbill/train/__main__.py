@@ -60,13 +60,13 @@ def _run(given: argparse.Namespace) -> int:
         raise TrainError(f"`{missing[0]}` is not installed, which training needs", INSTALL)
     if given.config is None and not given.schema:
         raise TrainError("`--config FILE` is missing", "mashbill train --config configs/train_direct.yaml")
-    from mashbill.train import config
+    from mashbill.train import config, config_file
 
     if given.schema:
         print(json.dumps(config.schema(), indent=2))
         return 0
     try:
-        read = config.read(given.config, given.set)
+        read = config_file.read(given.config, given.set)
     except TrainError as error:
         # All processes of a run read the same file: one of them says it.
         error.told = os.environ.get("RANK", "0") != "0"

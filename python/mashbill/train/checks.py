@@ -5,8 +5,7 @@ from typing import Any
 from transformers import AutoConfig
 from transformers.utils import cached_file
 
-from mashbill.train import config as configuration
-from mashbill.train import printer, vocabulary
+from mashbill.train import contradictions, printer, vocabulary
 from mashbill.train.config import Config
 from mashbill.train.data import Data
 from mashbill.train.error import TrainError
@@ -27,7 +26,7 @@ def rows_per_process(config: Config, row_length: int, world_size: int) -> int:
 
 def schedule_fits(config: Config, steps: int) -> None:
     """Fails where warm-up and decay take more than the steps of the run, which the data may have decided on."""
-    for paths, said, hint in configuration.too_few_steps(config, steps):
+    for paths, said, hint in contradictions.too_few_steps(config, steps):
         raise TrainError(f"{config.blamed(paths)}: {said}", hint)
 
 

@@ -1,23 +1,20 @@
-"""The YAML file that drives a run: its keys, their types, ranges and defaults, and how it is read.
+"""What drives a run: the keys of its YAML file, their types, ranges and defaults.
 
 The classes are the definition; errors with line numbers, the resolved copy that a run keeps and the JSON schema for
 editors follow from them. Unknown keys are errors: a mistyped `learning_rte` that is ignored costs a run. Each key says
 what becomes of another value when a run goes on ([`Resume`]), so none can be forgotten.
 """
 
-import difflib
-import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
 
 from mashbill.train import printer, strict_yaml
-from mashbill.train.error import TrainError
 from mashbill.train.strict_yaml import INTEGER_MAX, KeyPath, YamlError
 
 EXAMPLE = "see configs/train_direct.yaml for an example"
@@ -217,33 +214,17 @@ class Source:
         return text if len(text) <= TEXT_SHOWN_MAX else f"{text[:TEXT_SHOWN_MAX]}…"
 
 
-def read(path: Path, settings: list[str]) -> Config:
-    """The configuration in `path`, with `key.key=value` of `settings` put over it."""
-    source = Source(path, _document(path))
-    given = source.document.values
-    for setting in settings:
-        _put(source, setting)
-    try:
-        config = Config.model_validate(given)
-    except ValidationError as error:
-        raise _explained(error, source) from None
-    config._source = source
-    for paths, said, hint in _contradictions(config):
-        raise TrainError(f"{source.blamed(paths)}: {said}", hint)
-    return config
-
-
 def rules(section: type[BaseModel] = Config, prefix: str = "") -> dict[str, Resume]:
     """Every key that has a value, with dots between, and what becomes of another value when a run goes on."""
     found: dict[str, Resume] = {}
     for name, about in section.model_fields.items():
-        inner = _inner(about.annotation)
-        if inner is None or inner is Stage:
+        section_of = inner(about.annotation)
+        if section_of is None or section_of is Stage:
             extra = about.json_schema_extra
             assert isinstance(extra, dict), f"{prefix}{name} is made with `_key`"
             found[f"{prefix}{name}"] = extra["resume"]  # type: ignore[assignment]
         else:
-            found |= rules(inner, f"{prefix}{name}.")
+            found |= rules(section_of, f"{prefix}{name}.")
     return found
 
 
@@ -267,239 +248,14 @@ _Dumper.add_representer(str, _Dumper.represent_str)
 
 
 def text(config: Config) -> str:
-    """The resolved configuration, which [`read`] takes."""
+    """The resolved configuration, which [`mashbill.train.config_file.read`] takes."""
     dumped: str = yaml.dump(config.model_dump(), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
     return dumped
 
 
-def _document(path: Path) -> strict_yaml.Document:
-    try:
-        document = strict_yaml.parse(strict_yaml.read(path))
-    except OSError as error:
-        raise TrainError(f"`{path}` cannot be read: {error.strerror}", "give a YAML file with `--config`") from error
-    except ValueError as error:
-        raise TrainError(f"`{path}` cannot be read: {error}", "give a YAML file with `--config`") from error
-    except YamlError as error:
-        raise TrainError(f"{path}:{error.line}: {error}", error.hint) from error
-    if not isinstance(document.values, dict):
-        raise TrainError(f"{path}:{document.lines.get((), 1)}: the file holds no keys", EXAMPLE)
-    return document
-
-
-def _put(source: Source, setting: str) -> None:
-    """Puts one `key.key=value` over the file's values. Whatever is wrong with it is said of it, not of the file."""
-    key, separator, text = setting.partition("=")
-    place = f"--set {setting}"
-    example = "write `--set key=value`, such as `--set optimizer.clip=0.5`"
-    names = key.split(".")
-    if not separator:
-        raise TrainError(f"`{place}` has no `=`", example)
-    if not all(names):
-        raise TrainError(f"{place}: `{key}` is no key", example)
-    value = _setting_value(place, text)
-    section: Any = source.document.values
-    path: KeyPath = ()
-    for index, name in enumerate(names):
-        step = _step(section, name, place, ".".join(names[:index]))
-        path = (*path, step)
-        if index == len(names) - 1:
-            section[step] = value
-        else:
-            if isinstance(section, dict) and section.get(step) is None:
-                section[step] = {}
-                source.settings.setdefault(path, setting)
-            section = section[step]
-    for other, before in source.settings.items():
-        if other[: len(path)] == path:
-            raise TrainError(f"{place}: it replaces `--set {before}`, which was given before it", "give one of the two")
-    source.document.lines = {each: line for each, line in source.document.lines.items() if each[: len(path)] != path}
-    source.settings[path] = setting
-
-
-def _setting_value(place: str, text: str) -> Any:
-    try:
-        value = strict_yaml.parse(text).values
-    except YamlError as error:
-        raise TrainError(f"{place}: {error}", error.hint) from error
-    if "#" in text and "#" not in str(value):
-        raise TrainError(f"{place}: `#` begins a comment", "put the text in quotes: `--set 'key=\"a # b\"'`")
-    return value
-
-
-def _step(section: Any, name: str, place: str, parent: str) -> str | int:
-    """The key or the index that leads on from a section or a list."""
-    if isinstance(section, dict):
-        return name
-    if not isinstance(section, list):
-        said = f"{place}: `{parent}` has the value `{section}` and is no section"
-        raise TrainError(said, f"set the whole of it: `--set '{parent}={{…}}'`")
-    if not (name.isascii() and name.isdigit() and len(name) < 9 and int(name) < len(section)):
-        said = f"{place}: `{parent}` is a list of {len(section)}, without `{name}`"
-        raise TrainError(said, f"number them from 0, or set the whole of it: `--set '{parent}=[…]'`")
-    return int(name)
-
-
-def _explained(error: ValidationError, source: Source) -> TrainError:
-    """The first problem as a sentence, with its line in the file or the setting that it came with."""
-    problem = error.errors()[0]
-    path: KeyPath = tuple(each for each in problem["loc"] if each != "[key]")
-    key, place = ".".join(map(str, path)), source.place(path)
-    if problem["type"] == "missing":
-        return TrainError(f"{place}: `{key}` is missing", f"add `{path[-1]}: …`")
-    if problem["type"] == "extra_forbidden":
-        names = list(_section(path[:-1]).model_fields)
-        close = difflib.get_close_matches(str(path[-1]), names, 1, 0.5)
-        return TrainError(
-            f"{place}: `{key}` is not a key",
-            f"did you mean `{close[0]}`?" if close else f"there are {', '.join(names)}",
-        )
-    if problem["type"] == "value_error":
-        return TrainError(f"{place}: `{key}`: {problem['ctx']['error']}", SCHEMA)
-    said = problem["msg"][0].lower() + problem["msg"][1:]
-    return TrainError(f"{place}: `{key}`: {said}, not `{source.written(path, problem['input'])}`", SCHEMA)
-
-
-def _section(path: KeyPath) -> type[BaseModel]:
-    """The class of the section at `path`."""
-    section: type[BaseModel] = Config
-    for part in path:
-        if isinstance(part, str) and part in section.model_fields:
-            section = _inner(section.model_fields[part].annotation) or section
-    return section
-
-
-def _inner(annotation: Any) -> type[BaseModel] | None:
+def inner(annotation: Any) -> type[BaseModel] | None:
     """The section that a type is, may be, or has as its items; none where it is a value."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    found = [_inner(each) for each in get_args(annotation)]
+    found = [inner(each) for each in get_args(annotation)]
     return next((each for each in found if each is not None), None)
-
-
-Contradiction = tuple[Sequence[KeyPath], str, str]
-"""A key and those that it does not fit, what is wrong, and a hint."""
-
-
-def _contradictions(config: Config) -> Iterator[Contradiction]:
-    """What cannot work, of keys that are right by themselves, and paths where nothing is."""
-    yield from _of_the_model(config)
-    yield from _of_the_steps(config)
-    yield from _of_the_mix(config)
-    yield from _of_the_data(config)
-
-
-def _of_the_model(config: Config) -> Iterator[Contradiction]:
-    model, llama = config.model, config.model.llama
-    if (model.start_from is None) == (llama is None):
-        hint = EXAMPLE if llama is None else "leave one out; `--set model.llama=null` takes it out of the file's"
-        yield [("model", "start_from"), ("model", "llama")], "`model` needs one of `start_from` and `llama`", hint
-    if model.start_from is not None:
-        yield from _of_a_model(("model", "start_from"), model.start_from)
-    if config.teacher is not None:
-        yield from _of_a_model(("teacher", "model"), config.teacher.model)
-    if llama is not None:
-        yield from _of_the_shape(llama)
-
-
-def _of_the_shape(llama: Llama) -> Iterator[Contradiction]:
-    width, heads, of_keys = llama.hidden_size, llama.num_attention_heads, llama.num_key_value_heads
-
-    def given(*names: str) -> list[KeyPath]:
-        """Those that are not defaults first."""
-        return [("model", "llama", name) for name in sorted(names, key=lambda name: name not in llama.model_fields_set)]
-
-    if width % (2 * heads):
-        said = f"`hidden_size: {width}` is no even multiple of `num_attention_heads: {heads}`"
-        near = max(1, round(width / (2 * heads))) * 2 * heads
-        yield given("num_attention_heads", "hidden_size"), said, f"use `hidden_size: {near}`"
-    if heads % of_keys:
-        said = f"`num_attention_heads: {heads}` is no multiple of `num_key_value_heads: {of_keys}`"
-        near = max(each for each in range(1, min(heads, of_keys) + 1) if heads % each == 0)
-        yield given("num_key_value_heads", "num_attention_heads"), said, f"use `num_key_value_heads: {near}`"
-
-
-def _of_a_model(path: KeyPath, name: str) -> Iterator[Contradiction]:
-    hint = "give a Hub id or a folder of `save_pretrained`"
-    if _is(Path(name).is_dir):
-        if not _is((Path(name) / "config.json").is_file):
-            yield [path], f"the model `{name}` has no config.json", hint
-    elif _is(Path(name).exists) or not _is_hub_id(name):
-        yield [path], f"the model `{name}` cannot be found: it is neither a folder nor a Hub id", hint
-
-
-def _is(question: Callable[[], bool]) -> bool:
-    """The answer of the disk; no to names that no file can have, and where this user may not look."""
-    try:
-        return question()
-    except OSError:
-        return False
-
-
-def _is_hub_id(name: str) -> bool:
-    return re.fullmatch(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?", name, re.ASCII) is not None
-
-
-def _of_the_steps(config: Config) -> Iterator[Contradiction]:
-    schedule = config.schedule
-    if schedule.decay_steps is not None and schedule.kind != "wsd":
-        said = f"`decay_steps` is of `kind: wsd`, and this is `kind: {schedule.kind}`"
-        yield [("schedule", "decay_steps"), ("schedule", "kind")], said, "leave it out, or set `schedule.kind: wsd`"
-    if config.steps is not None:
-        yield from too_few_steps(config, config.steps)
-
-
-def too_few_steps(config: Config, steps: int) -> Iterator[Contradiction]:
-    """Warm-up and decay that do not fit into the steps of the run."""
-    schedule = config.schedule
-    warmup, decay = schedule.warmup_steps or 0, schedule.decay_steps or 0
-    if warmup > steps:
-        said = f"`warmup_steps: {warmup}` are more than the run's {steps} steps"
-        yield [("schedule", "warmup_steps"), ("steps",)], said, f"use at most {steps}, or leave it out"
-    elif warmup + decay > steps:
-        said = f"`warmup_steps: {warmup}` and `decay_steps: {decay}` are more than the run's {steps} steps"
-        paths: list[KeyPath] = [("schedule", "decay_steps"), ("schedule", "warmup_steps"), ("steps",)]
-        yield paths, said, f"use at most {steps - warmup} `decay_steps`, or leave them out"
-
-
-def _of_the_mix(config: Config) -> Iterator[Contradiction]:
-    stages = config.mix or []
-    for index, stage in enumerate(stages):
-        place: KeyPath = ("mix", index, "from_step")
-        if index == 0 and stage.from_step != 0:
-            yield [place], f"the first stage begins at step {stage.from_step}, not 0", "begin with `from_step: 0`"
-        if index > 0 and stage.from_step <= stages[index - 1].from_step:
-            before = stages[index - 1].from_step
-            yield [place], f"the stage from step {stage.from_step} follows one from step {before}", "put them in order"
-        if sum(stage.weights.values()) <= 0:
-            yield [("mix", index, "weights")], "all weights are 0", "give a split or category a weight above 0"
-    if stages and stages[-1].ramp:
-        said = "the last stage has `ramp: true`, and no stage to change to"
-        yield [("mix", len(stages) - 1, "ramp")], said, "leave it out, or add a stage"
-
-
-def _of_the_data(config: Config) -> Iterator[Contradiction]:
-    splits = config.pretokenized_splits or []
-    for index, split in enumerate(splits):
-        if split in splits[:index]:
-            yield [("pretokenized_splits", index)], f"the split `{split}` is named twice", "name it once"
-    for name in ("train_data_path", "val_data_path"):
-        path = getattr(config, name)
-        if path is not None and not _is(Path(path).exists):
-            yield [(name,)], f"`{path}` does not exist", f"correct `{name}`, or `--set {name}=…`"
-    tokenizer = config.tokenizer
-    if tokenizer is not None and not _is(Path(tokenizer).exists) and re.match(r"\.{0,2}/|~|.*\.json$", tokenizer):
-        yield [("tokenizer",)], f"`{tokenizer}` does not exist", "correct `tokenizer`, or `--set tokenizer=…`"
-    if not config.use_pretokenized_data:
-        for name in ("tokenizer", "max_seq_length"):
-            if getattr(config, name) is None:
-                yield (
-                    [("use_pretokenized_data",), (name,)],
-                    f"`use_pretokenized_data: false` needs `{name}`",
-                    f"add `{name}: …`",
-                )
-    output = Path(config.output_path)
-    for folder in (output, *output.parents):
-        if _is(folder.exists):
-            if not _is(folder.is_dir):
-                yield [("output_path",)], f"`{folder}` is no folder", "correct `output_path`"
-            return

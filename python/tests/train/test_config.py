@@ -9,7 +9,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-from mashbill.train import config
+from mashbill.train import config, config_file
 from mashbill.train.error import TrainError
 
 REPOSITORY = Path(__file__).parents[3]
@@ -20,7 +20,7 @@ def read(tmp_path: Path, text: str | bytes, *settings: str) -> config.Config:
     (tmp_path / "data").mkdir(exist_ok=True)
     path = tmp_path / "run.yaml"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return config.read(path, list(settings))
+    return config_file.read(path, list(settings))
 
 
 def refused(tmp_path: Path, text: str | bytes, *settings: str) -> tuple[str, str]:
@@ -110,7 +110,7 @@ def test_no_value_of_any_key_is_more_than_an_error_with_its_place(tmp_path: Path
                 continue
             taken += 1
             (tmp_path / "copy.yaml").write_text(config.text(found))
-            assert config.read(tmp_path / "copy.yaml", []).model_dump() == found.model_dump()
+            assert config_file.read(tmp_path / "copy.yaml", []).model_dump() == found.model_dump()
     assert taken > 5
 
 
@@ -195,7 +195,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for name, why in (("fifo", "no file but a device or a pipe"), (".", "Is a directory"), ("gone", "No such file")):
         with pytest.raises(TrainError, match=why):
-            config.read(tmp_path / name, [])
+            config_file.read(tmp_path / name, [])
 
 
 # Values that cannot work: line | text | a part of the message.
@@ -349,7 +349,7 @@ def test_the_resolved_copy_reads_as_the_same(tmp_path: Path, name: str) -> None:
         tmp_path, LEAST + mix + f"output_path: {json.dumps(name)}\npretokenized_splits: [{json.dumps(name)}]\n"
     )
     (tmp_path / "resolved.yaml").write_text(config.text(found))
-    assert config.read(tmp_path / "resolved.yaml", []).model_dump() == found.model_dump()
+    assert config_file.read(tmp_path / "resolved.yaml", []).model_dump() == found.model_dump()
 
 
 def test_every_key_says_what_becomes_of_it_when_a_run_goes_on() -> None:
@@ -370,7 +370,7 @@ def test_every_key_says_what_becomes_of_it_when_a_run_goes_on() -> None:
 def test_the_configs_that_ship_are_valid(tmp_path: Path, path: Path) -> None:
     for name in ("distillation", "distillation_preprocessed"):
         (tmp_path / "data" / name).mkdir(parents=True)
-    config.read(path, [])
+    config_file.read(path, [])
     jsonschema.validate(yaml.safe_load(path.read_text().replace("3e-4", "0.0003")), config.schema())
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from mashbill import Dataset
-from mashbill.train import config
+from mashbill.train import config_file
 from mashbill.train.model import Objective
 from runs import TINY, Run, direct
 from test_checks import model, refused
@@ -40,7 +40,7 @@ def test_heads_that_are_padded_distil_over_the_ids_that_all_have(
     run = short(tmp_path, tokenized, model={"start_from": student}, teacher=taught, document_mask=False).finish()
     assert 0 < run.records()[0]["divergence"] < float("inf")
 
-    read = config.read(tmp_path / "run.yaml", [])
+    read = config_file.read(tmp_path / "run.yaml", [])
     models = [AutoModelForCausalLM.from_pretrained(each, dtype=torch.float32).eval() for each in (student, teacher)]
     ids = Dataset(tokenized).vocabulary_size
     torch.manual_seed(3)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from mashbill.train import config, optimizer
+from mashbill.train import config_file, optimizer
 from torch import nn
 
 STEPS = 100
@@ -14,7 +14,7 @@ STEPS = 100
 def schedule(tmp_path: Path, text: str) -> list[float]:
     path = tmp_path / "run.yaml"
     path.write_text(f"train_data_path: {tmp_path}\nmodel: {{llama: {{}}}}\nschedule: {text}\n")
-    found = config.read(path, [])
+    found = config_file.read(path, [])
     return [optimizer.share(found, step, STEPS) for step in range(STEPS)]
 
 
@@ -28,7 +28,7 @@ def test_cosine_warms_up_and_falls_to_the_final_share(tmp_path: Path) -> None:
 def test_the_warm_up_that_is_not_given_fits_the_run(tmp_path: Path) -> None:
     path = tmp_path / "run.yaml"
     path.write_text(f"train_data_path: {tmp_path}\nmodel: {{llama: {{}}}}\n")
-    found = config.read(path, [])
+    found = config_file.read(path, [])
     for steps, warmup in ((5, 0), (30, 3), (1000, 100), (100_000, 100)):
         shares = [optimizer.share(found, step, steps) for step in range(min(steps, 200))]
         assert shares[:warmup] == [(step + 1) / warmup for step in range(warmup)] and shares[warmup] == 1.0
@@ -49,7 +49,7 @@ def test_only_matrices_decay(tmp_path: Path) -> None:
     settings = "optimizer: {weight_decay: 0.25, betas: [0.8, 0.9]}"
     path.write_text(f"train_data_path: {tmp_path}\nmodel: {{llama: {{}}}}\n{settings}\n")
     model = nn.Sequential(nn.Linear(3, 3), nn.LayerNorm(3))
-    found = optimizer.build(model, config.read(path, []))
+    found = optimizer.build(model, config_file.read(path, []))
     decays = {id(each): group["weight_decay"] for group in found.param_groups for each in group["params"]}
     assert [decays[id(each)] for each in model.parameters()] == [0.25, 0.0, 0.0, 0.0]
     assert found.defaults["betas"] == (0.8, 0.9)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from conftest import tokenize
-from mashbill.train import config, optimizer
+from mashbill.train import config, config_file, optimizer
 from mashbill.train.error import TrainError
 from mashbill.train.trainer import Run as Trainer
 from runs import Run, direct
@@ -28,7 +28,7 @@ def settings(**given: Any) -> list[str]:
 def opened(run: Run, *arguments: str) -> Trainer:
     """The run as it goes on, before its next step."""
     run.command()
-    return Trainer(config.read(run.folder / "run.yaml", list(arguments[1::2])), quiet=True)
+    return Trainer(config_file.read(run.folder / "run.yaml", list(arguments[1::2])), quiet=True)
 
 
 def test_another_rate_and_more_steps_hold_from_the_next_step_on(four: Run, tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_another_rate_and_more_steps_hold_from_the_next_step_on(four: Run, tmp_p
     assert ran.returncode == 0, ran.stderr
     assert "changed from step 4 on:" in ran.stderr
     assert "steps 4 → 8, optimizer.learning_rate 0.001 → 1e-05" in ran.stderr
-    kept = config.read(run.output / "config.yaml", [])
+    kept = config_file.read(run.output / "config.yaml", [])
     assert list(run.rates().values())[:4] == list(four.rates().values())
     for step in range(4, 8):
         assert run.rates()[step] == pytest.approx(1e-5 * optimizer.share(kept, step, 8), rel=1e-12)
@@ -149,7 +149,7 @@ def test_keys_that_are_refused_are_named(four: Run, tmp_path: Path) -> None:
     for key in keys:
         given = [f"{key}={json.dumps(OTHER[key])}", *(["model.llama=null"] if key == "model.start_from" else [])]
         with pytest.raises(TrainError) as raised:
-            Trainer(config.read(run.folder / "run.yaml", given), quiet=True)
+            Trainer(config_file.read(run.folder / "run.yaml", given), quiet=True)
         assert str(raised.value).startswith(f"--set {given[0]}: `{key}` cannot change while a run goes on: ")
 
 
