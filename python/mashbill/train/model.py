@@ -38,7 +38,7 @@ def build(config: Config, data: Data) -> Any:
         return AutoModelForCausalLM.from_config(llama, attn_implementation=attention, trust_remote_code=False)
     except (ValueError, ImportError) as error:
         said = f"{config.place('model', 'attention')}: `attention: {attention}` is not here: {printer.reason(error)}"
-        raise TrainError(said, "use `attention: sdpa`") from error
+        raise TrainError(said, "use `--set model.attention=sdpa`") from error
 
 
 def load(name: str, config: Config, place: str) -> Any:
@@ -53,6 +53,9 @@ def load(name: str, config: Config, place: str) -> Any:
             weights_only=True,
             output_loading_info=True,
         )
+    except ImportError as error:
+        said = f"`attention: {config.model.attention}` is not here: {printer.reason(error)}"
+        raise TrainError(f"{config.place('model', 'attention')}: {said}", "use `--set model.attention=sdpa`") from error
     # Damaged weights have errors of safetensors, torch and others.
     except Exception as error:
         raise TrainError(

@@ -2,7 +2,7 @@
 
 A checkpoint has the configuration that its last step was made with and when it was changed before. What is given now
 holds from the next step on, or is refused by name: nothing is taken from the checkpoint but the weights, the moments,
-random numbers and the place in the data. `config.yaml` is written before the first step that is made with it.
+random numbers and the place in the data. `config.yaml` is written once a step was made with it.
 """
 
 from collections.abc import Iterator

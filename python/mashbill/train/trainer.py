@@ -188,10 +188,12 @@ class Run:
         """Runs to the last step, or until it is asked to stop; gives the command's exit code."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._stop)
-        if self.metrics and self.step < self.steps:
-            self._keep_config()
+        recipe: str | None = json.dumps(self.loader.loader.recipe(), indent=1) + "\n"
         while self.step < self.steps:
             stop = self._step()
+            if recipe is not None and self.metrics:
+                self._keep_config(recipe)
+                recipe = None
             last = self.step == self.steps
             measure, keep = self.config.validation.every, self.config.checkpoints.every
             if self.validation_data and measure and (last or self.step % measure == 0) and not stop:
@@ -324,11 +326,10 @@ class Run:
                 said, "go on with the versions that wrote it, or begin anew with another `output_path`"
             ) from error
 
-    def _keep_config(self) -> None:
-        """Writes what the steps from here on are made with, when there is a step."""
+    def _keep_config(self, recipe: str) -> None:
+        """Writes what the steps from here on are made with, once there is one. `recipe` is that of their batches."""
         publish.whole(self.folder / "config.yaml", resume.resolved(self.config, self.history))
         # For `mashbill inspect FOLDER --step N`.
-        recipe = json.dumps(self.loader.loader.recipe(), indent=1) + "\n"
         publish.whole(self.folder / "loader.json", recipe)
 
     def _say_what_begins(self, before: Checkpoint | None, changes: list[Change]) -> None:

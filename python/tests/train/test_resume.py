@@ -90,6 +90,24 @@ def test_what_no_step_used_is_not_recorded(four: Run, tmp_path: Path) -> None:
     assert (run.output / "config.yaml").read_bytes() == before
 
 
+def test_what_a_failed_step_was_to_use_is_not_recorded(
+    four: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = four.copied(tmp_path)
+    before = {name: run.written()[name] for name in ("config.yaml", "loader.json")}
+    going = opened(run, *settings(steps=8, optimizer__clip=0.5))
+
+    def fails() -> bool:
+        raise TrainError("a shard is damaged", "verify")
+
+    monkeypatch.setattr(going, "_step", fails)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    with pytest.raises(TrainError, match="a shard is damaged"):
+        going.train()
+    going.close()
+    assert {name: run.written()[name] for name in before} == before
+
+
 OTHER: dict[str, Any] = {
     "output_path": None,  # the folder that the run was copied to
     "model.start_from": "gpt2",
