@@ -1,6 +1,7 @@
 //! `mashbill train`: hands over to the Python package, since trainers live in PyTorch.
 
 use std::ffi::OsString;
+use std::fs::{self, DirEntry};
 use std::io;
 #[cfg(unix)]
 use std::os::unix::process::CommandExt;
@@ -48,6 +49,20 @@ pub(crate) fn trainer(python: &Path) -> Command {
     command
 }
 
+/// The last checkpoint of the run in `folder`, and the steps that it has behind it.
+pub(crate) fn last_checkpoint(folder: &Path) -> Option<(u64, PathBuf)> {
+    let entries = fs::read_dir(folder.join("checkpoints")).ok()?;
+    entries.flatten().filter_map(|entry| Some((step_of(&entry)?, entry.path()))).max()
+}
+
+/// The step of a checkpoint; none where the entry is something else: a copy, a link, or spelled in another way.
+fn step_of(entry: &DirEntry) -> Option<u64> {
+    let name = entry.file_name();
+    let step = name.to_str()?.strip_prefix("step_")?.parse().ok()?;
+    let is_ours = *name == *format!("step_{step:08}") && entry.file_type().ok()?.is_dir();
+    is_ours.then_some(step)
+}
+
 /// Takes this process's place, so that signals and kills meet the training itself.
 #[cfg(unix)]
 fn become_it(command: &mut Command) -> io::Result<Exit> {
@@ -77,4 +92,24 @@ fn find_package() -> Result<PathBuf> {
         }
     }
     Err(Usage::NoPythonPackage.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_checkpoint_is_a_folder_that_a_run_named() {
+        let run = tempfile::tempdir().expect("a folder");
+        assert_eq!(last_checkpoint(run.path()), None);
+        let checkpoints = run.path().join("checkpoints");
+        let names =
+            ["step_00000004", "step_00000005 copy", "step_9", "step_000000009", "step_00000006.damaged"];
+        for name in names.into_iter().chain(["step_100000000"]) {
+            fs::create_dir_all(checkpoints.join(name)).expect("a folder is made");
+        }
+        let (file, temporary) = (checkpoints.join("step_900000000"), checkpoints.join("temporary"));
+        mashbill_format::atomic::create(&file, &temporary, b"").expect("a file is made");
+        assert_eq!(last_checkpoint(run.path()), Some((100_000_000, checkpoints.join("step_100000000"))));
+    }
 }

@@ -4,7 +4,7 @@
 //! somebody who sees his first one: a model under it has learned more than which tokens are common.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -14,7 +14,7 @@ use mashbill_format::manifest::Manifest;
 use mashbill_format::shard::ShardReader;
 use serde::Deserialize;
 
-use crate::commands::train::trainer;
+use crate::commands::train::{last_checkpoint, trainer};
 use crate::exit::Exit;
 use crate::interrupt;
 use crate::printer::Printer;
@@ -61,7 +61,8 @@ pub(super) fn run(folder: &Path, python: &Path, printer: &Printer) -> Result<Exi
     } else {
         printer.warning(format_args!("the loss went {against}: more steps would bring it below"));
     }
-    let checkpoint = last_checkpoint(&run.join("checkpoints"))?;
+    let last = last_checkpoint(&run);
+    let (_, checkpoint) = last.with_context(|| format!("no checkpoint in `{}`", run.display()))?;
     printer.line(format_args!("{} goes on with a text:", checkpoint.display()));
     printer.line(generate(python, &checkpoint)?);
     Ok(Exit::Done)
@@ -105,14 +106,6 @@ fn losses(path: &Path) -> Result<(f64, f64)> {
     let Some(first) = losses.first() else { bail!("`{}` has no steps", path.display()) };
     let last = &losses[losses.len().saturating_sub(LAST_STEPS)..];
     Ok((*first, last.iter().sum::<f64>() / last.len() as f64))
-}
-
-fn last_checkpoint(folder: &Path) -> Result<PathBuf> {
-    let found = fs::read_dir(folder).with_context(|| format!("read `{}`", folder.display()))?;
-    let found = found.filter_map(|entry| Some(entry.ok()?.path()));
-    let is_whole =
-        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("step_"));
-    found.filter(is_whole).max().with_context(|| format!("no checkpoint in `{}`", folder.display()))
 }
 
 fn generate(python: &Path, checkpoint: &Path) -> Result<String> {

@@ -1,7 +1,7 @@
 //! The data of a training run's page, from one pass over its `metrics.jsonl`.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,7 @@ use serde_json::json;
 use super::curve::{Curve, Steps, rounded};
 use super::page::{Amount, amounts, beginning};
 use super::yaml;
+use crate::commands::train::last_checkpoint;
 use crate::printer::count;
 
 /// The records of a run.
@@ -437,22 +438,11 @@ fn facts(path: &Path, run: &Run, config: &Config, done: u64) -> Vec<(&'static st
     let wait = run.steps.mean(LOADER_WAIT);
     facts.push(("Waiting for data", wait.map(|percent| json!(format!("{percent:.2} %")))));
     facts.push(("Steps without a finite loss", (run.lost > 0).then(|| json!(run.lost))));
-    facts.push(("Last checkpoint", last_checkpoint(path).map(|step| json!(format!("step {}", count(step))))));
+    facts.push((
+        "Last checkpoint",
+        last_checkpoint(path).map(|(step, _)| json!(format!("step {}", count(step)))),
+    ));
     facts.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
-}
-
-/// The steps that the last checkpoint has behind it.
-fn last_checkpoint(path: &Path) -> Option<u64> {
-    let entries = fs::read_dir(path.join("checkpoints")).ok()?;
-    entries.flatten().filter_map(|entry| step_of(&entry)).max()
-}
-
-/// The step of a checkpoint; none where the entry is something else: a copy, a link, or spelled in another way.
-fn step_of(entry: &fs::DirEntry) -> Option<u64> {
-    let name = entry.file_name();
-    let step = name.to_str()?.strip_prefix("step_")?.parse().ok()?;
-    let is_ours = *name == *format!("step_{step:08}") && entry.file_type().ok()?.is_dir();
-    is_ours.then_some(step)
 }
 
 /// The percent of the tokens that each split is to have after `done` steps: by the mix, else by its rows; nothing
@@ -562,21 +552,6 @@ mod tests {
             found.push(line.clone());
         }
         assert_eq!(found, text.split_inclusive(|&byte| byte == b'\n').collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn the_last_checkpoint_is_a_folder_that_a_run_named() {
-        let run = tempfile::tempdir().expect("a folder");
-        assert_eq!(last_checkpoint(run.path()), None);
-        let checkpoints = run.path().join("checkpoints");
-        let names =
-            ["step_00000004", "step_00000005 copy", "step_9", "step_000000009", "step_00000006.damaged"];
-        for name in names.into_iter().chain(["step_100000000"]) {
-            fs::create_dir_all(checkpoints.join(name)).expect("a folder is made");
-        }
-        let (file, temporary) = (checkpoints.join("step_900000000"), checkpoints.join("temporary"));
-        mashbill_format::atomic::create(&file, &temporary, b"").expect("a file is made");
-        assert_eq!(last_checkpoint(run.path()), Some(100_000_000));
     }
 
     #[test]
