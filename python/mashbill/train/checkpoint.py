@@ -6,6 +6,7 @@ is found, named and set aside, and the one before it is used. Only folders whose
 other people's folders are neither used nor removed.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -103,7 +104,8 @@ def set_aside(damaged: Damaged) -> Path:
 
 def clear(folder: Path) -> None:
     """Removes what a kill left of checkpoints that were being written or removed."""
-    if folder.is_dir():
+    # A folder that cannot be read is told where its checkpoints are looked for.
+    with contextlib.suppress(OSError):
         for entry in list(os.scandir(folder)):
             if _LEFT.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
                 shutil.rmtree(entry.path, ignore_errors=True)
@@ -223,9 +225,12 @@ def _strange(folder: Path) -> Iterator[str]:
     """What speaks against a folder being a checkpoint that nobody has touched."""
     try:
         sums = _json(folder / CHECKSUMS)
-    except _DamageError as error:
+        there = {path.name for path in folder.iterdir()} - {CHECKSUMS}
+    except (_DamageError, TrainError) as error:
         yield str(error)
         return
-    there = {path.name for path in folder.iterdir()} - {CHECKSUMS}
+    except OSError as error:
+        yield f"it cannot be read: {error.strerror}"
+        return
     yield from (f"it holds `{each}`, which this run did not write" for each in sorted(there - set(sums)))
     yield from (f"`{each}` is missing" for each in sorted(set(sums) - there))
