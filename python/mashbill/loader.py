@@ -439,8 +439,8 @@ def _curriculum(dataset: Dataset) -> Weights:
     for split in dataset.splits:
         if split.category not in shares:
             raise ValueError(
-                f"split `{split.name}` is in no category of the curriculum: a category is the first folder of a "
-                f"split's input, one of {', '.join(shares)}"
+                f"split `{split.name}` is in no category of the curriculum: a category is the folder that a "
+                f"split's input lies in, one of {', '.join(shares)}"
             )
     return {split.category: shares[split.category] for split in dataset.splits if split.category is not None}
 

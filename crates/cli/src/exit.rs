@@ -4,6 +4,7 @@ use std::io;
 
 use mashbill_download::Error as DownloadError;
 use mashbill_format::Error as FormatError;
+use mashbill_format::open::WrongKind;
 use mashbill_hub::Error as HubError;
 use mashbill_load::Error as LoadError;
 use mashbill_tokenize::Error as TokenizeError;
@@ -36,7 +37,9 @@ impl Exit {
             FormatError::DiskFull { .. } | FormatError::InUse { .. } => Self::Incomplete,
             FormatError::TooNew { .. } => Self::Usage,
             FormatError::Io { source, .. }
-                if source.kind() == io::ErrorKind::PermissionDenied || is_file_in_the_way(source) =>
+                if source.kind() == io::ErrorKind::PermissionDenied
+                    || is_file_in_the_way(source)
+                    || WrongKind::is_behind(source) =>
             {
                 Self::Usage
             }

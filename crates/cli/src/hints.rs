@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use mashbill_download::Error as DownloadError;
 use mashbill_format::Error as FormatError;
+use mashbill_format::layout::MANIFEST;
 use mashbill_format::lock::LOCK;
+use mashbill_format::open::WrongKind;
 use mashbill_format::verify::Remedy;
 use mashbill_hub::Error as HubError;
 use mashbill_load::Error as LoadError;
@@ -15,9 +17,14 @@ use mashbill_tokenize::Error as TokenizeError;
 use mashbill_tokenize::tokenizer::Error as TokenizerError;
 
 use crate::environment::embedded_names;
+use crate::out::Unwritten;
 use crate::printer::size;
 
-pub(crate) use download::download_hint;
+pub(crate) use download::{download_hint, may_pass};
+
+/// How the Python package is installed: it is on no index.
+pub(crate) const INSTALL_TRAINER: &str =
+    "pip install './python[train]' in mashbill's source tree, with the Python environment active";
 
 /// A value that no flag takes.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +51,14 @@ pub(crate) enum Usage {
     FindNeedsTokenizer,
     #[error("{what} was not found in `{}`", path.display())]
     NothingFound { what: String, path: PathBuf },
+    #[error("the document `{document}` was not found in `{}`", path.display())]
+    NotInRun { document: String, path: PathBuf },
+    #[error("there is no split `{split}` in `{}`; there are {}", path.display(), available.join(", "))]
+    NoSuchSplit { split: String, path: PathBuf, available: Vec<String> },
+    #[error("no line in `{}` is a record with a text", path.display())]
+    NoRecord { path: PathBuf },
+    #[error("`{}` has no rows", path.display())]
+    NoRows { path: PathBuf },
     #[error("`{}` does not say what its loader was made with", path.display())]
     NoLoader { path: PathBuf },
     #[error("`{}` is a training run, which has steps and documents", path.display())]
@@ -63,6 +78,12 @@ pub(crate) enum Usage {
     #[error("training needs mashbill's Python package, which `python3` does not have")]
     NoPythonPackage,
 }
+
+/// What helps where a file of a folder is missing or damaged.
+const DAMAGE_HINT: &str = "`mashbill verify` of its folder says what else is wrong, and what mends it";
+
+/// What helps where something else stands in the place of a file.
+const FILE_HINT: &str = "give a file: what comes out of a pipe or a device can be written into one first";
 
 /// The hint for an error, if there is something to type.
 pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
@@ -85,13 +106,25 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
         if let Some(error) = cause.downcast_ref::<FormatError>() {
             return format_hint(error);
         }
+        if let Some(error) = cause.downcast_ref::<io::Error>() {
+            return WrongKind::is_behind(error).then(|| FILE_HINT.into());
+        }
+        if let Some(Unwritten::Failed(_)) = cause.downcast_ref::<Unwritten>() {
+            return Some("make space where the output goes to, then give the command again".into());
+        }
         cause.downcast_ref::<Usage>().map(usage_hint)
     })
 }
 
-/// The hint for a split that could not be made while others went on.
-pub(crate) fn hint_for_failed_split(error: &TokenizeError) -> String {
-    tokenize_hint(error).unwrap_or_else(|| "the same command makes what is missing".into())
+/// The hints for splits that could not be made while others went on, each once.
+pub(crate) fn hints_for_failed_splits<'a>(errors: impl Iterator<Item = &'a TokenizeError>) -> Vec<String> {
+    let mut hints = Vec::new();
+    for hint in errors.filter_map(tokenize_hint) {
+        if !hints.contains(&hint) {
+            hints.push(hint);
+        }
+    }
+    hints
 }
 
 fn usage_hint(usage: &Usage) -> String {
@@ -118,7 +151,20 @@ fn usage_hint(usage: &Usage) -> String {
                 .into()
         }
         Usage::FindNeedsTokenizer => "name it with `--tokenizer`, or look for the text in the .jsonl files".into(),
-        Usage::NothingFound { .. } => "`mashbill inspect PATH --random` shows what there is".into(),
+        Usage::NothingFound { path, .. } => {
+            format!("`mashbill inspect {} --random` shows what there is", path.display())
+        }
+        Usage::NotInRun { path, .. } => {
+            format!("`mashbill inspect {} --step 0` lists the documents of its first batch", path.display())
+        }
+        Usage::NoSuchSplit { .. } => "name one of them with `--split`, or none to look at all".into(),
+        Usage::NoRecord { path } => {
+            format!("`mashbill verify {}` says line by line why", path.display())
+        }
+        Usage::NoRows { path } => format!(
+            "`mashbill report {}` shows which lines were refused and why",
+            path.display()
+        ),
         Usage::NoLoader { .. } => {
             "`--batch-size ROWS` (and `--seed`, `--world-size`) say it; with weights give a file with what \
              `DataLoader.recipe()` gives as PATH"
@@ -130,8 +176,7 @@ fn usage_hint(usage: &Usage) -> String {
         Usage::NotThere { .. } => "check the path".into(),
         Usage::NotOurFolder { .. } => "choose an empty or new folder with --output".into(),
         Usage::NoPythonPackage => {
-            "pip install 'mashbill[train]' in the environment that is active, then give the command again"
-                .into()
+            format!("{INSTALL_TRAINER}; then give the command again")
         }
     }
 }
@@ -145,10 +190,10 @@ pub(crate) fn remedy_hint(remedy: &Remedy, path: &Path) -> String {
             "copy {folder}/{split} again from where it is good, or make it again: remove it and give the \
              `mashbill tokenize` command that made it with `--skip-existing`"
         ),
-        Remedy::MakeAllAgain => {
-            "copy the folder again, or give the `mashbill tokenize` command that made it with `--force`"
-                .into()
-        }
+        Remedy::MakeAllAgain => format!(
+            "copy the folder again from where it is good; or move {folder}/{MANIFEST} away and give the \
+             `mashbill tokenize` command that made it with `--force`"
+        ),
         Remedy::CopyAgain => "copy the folder again".into(),
         Remedy::MoveAway { file } => format!("if nobody needs it: mv {folder}/{file} somewhere else"),
         Remedy::RunAgain => "give the `mashbill tokenize` command that made it again: it goes on".into(),
@@ -175,6 +220,46 @@ pub(crate) fn remedy_hint(remedy: &Remedy, path: &Path) -> String {
         }
         _ => "make it again".into(),
     }
+}
+
+/// What mends all of `remedies`, each way said once: where many splits or files need the same, the others are named.
+pub(crate) fn remedy_hints(remedies: &[&Remedy], path: &Path) -> Vec<String> {
+    let mut told: Vec<(&Remedy, Vec<&str>)> = Vec::new();
+    for &remedy in remedies {
+        if told.iter().any(|(first, _)| *first == remedy) {
+            continue;
+        }
+        let name = of_what(remedy);
+        let alike = |first: &Remedy| std::mem::discriminant(first) == std::mem::discriminant(remedy);
+        match (told.iter_mut().find(|(first, _)| alike(first)), name) {
+            (Some((_, others)), Some(name)) if others.contains(&name) => {}
+            (Some((_, others)), Some(name)) => others.push(name),
+            _ => told.push((remedy, Vec::new())),
+        }
+    }
+    told.iter().map(|(first, others)| remedy_hint(first, path) + &and_others(others)).collect()
+}
+
+/// The split or file that a remedy is about, where another one may need the same.
+fn of_what(remedy: &Remedy) -> Option<&str> {
+    match remedy {
+        Remedy::MakeSplitAgain { split } => Some(split),
+        Remedy::MoveAway { file } => Some(file),
+        // Other commands are given whole.
+        _ => None,
+    }
+}
+
+/// The names that a hint holds for, too.
+fn and_others(names: &[&str]) -> String {
+    const NAMED: usize = 5;
+    if names.is_empty() {
+        return String::new();
+    }
+    let shown = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    let more = names.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("; the same for {shown}{more}")
 }
 
 /// The folder of downloaded datasets that `path` is, or in which it lies as a category or a file.
@@ -226,6 +311,7 @@ fn tokenize_hint(error: &TokenizeError) -> Option<String> {
         TokenizeError::TooLittleSpace { needed, free, .. } => {
             format!("{} are missing: make space, or give an `--output` elsewhere", size(needed - free))
         }
+        TokenizeError::Read { source, .. } if WrongKind::is_behind(source) => FILE_HINT.into(),
         TokenizeError::Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
             "make the file readable (chmod u+r), then give the same command again".into()
         }
@@ -252,6 +338,7 @@ fn tokenizer_hint(error: &TokenizerError) -> Option<String> {
         TokenizerError::NotInVocabulary { .. } => {
             "`--eos-token` takes a token of the vocabulary as it is spelled".into()
         }
+        TokenizerError::Read { source, .. } if WrongKind::is_behind(source) => FILE_HINT.into(),
         TokenizerError::Json { .. } | TokenizerError::Refused { .. } => {
             "get the tokenizer's files again; Hugging Face tokenizers 0.23 must be able to load them".into()
         }
@@ -307,6 +394,10 @@ fn load_hint(error: &LoadError) -> Option<String> {
         LoadError::TooFewRows { .. } => "give the loader's own `--batch-size`".into(),
         LoadError::Shard { .. } => "`mashbill verify` says what else is damaged, and what mends it".into(),
         LoadError::File(error) => return format_hint(error),
+        LoadError::NoRows => "`mashbill report` of the folder shows what became of its lines".into(),
+        LoadError::LabelConvention { .. } => {
+            "update mashbill, or tokenize again what the folder was made of".into()
+        }
         _ => return None,
     })
 }
@@ -320,14 +411,34 @@ fn format_hint(error: &FormatError) -> Option<String> {
             format!("wait for process {pid} on {host}, or give another `--output`")
         }
         FormatError::TooNew { .. } => "update mashbill".into(),
+        FormatError::Io { action: "read" | "open", path, source }
+            if source.kind() == io::ErrorKind::PermissionDenied =>
+        {
+            format!("make `{}` readable (chmod u+r), then give the same command again", path.display())
+        }
         FormatError::Io { path, source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
             format!("choose an `--output` that you may write to; `{}` is not", path.display())
         }
         FormatError::Io { source, .. } if is_file_in_the_way(source) => {
             "a file is in the way: choose a folder with `--output`".into()
         }
-        FormatError::Damaged { path, .. } if path.ends_with("manifest.json") => {
-            "move it away and give the command with `--force`".into()
+        FormatError::Io { path, source, .. } if WrongKind::is_behind(source) => {
+            format!("remove `{}`, or put there what is needed", path.display())
+        }
+        FormatError::Damaged { path, .. } if path.ends_with(MANIFEST) => format!(
+            "copy the folder again from where it is good; or move `{}` away and give the `mashbill tokenize` command that \
+             made it with `--force`",
+            path.display()
+        ),
+        FormatError::Damaged { path, .. } if path.ends_with(LOCK) => {
+            "take the lock from where it was committed, or remove it: `mashbill download` makes a new one"
+                .into()
+        }
+        FormatError::Damaged { .. } => DAMAGE_HINT.into(),
+        FormatError::Io { action: "read" | "open", source, .. }
+            if source.kind() == io::ErrorKind::NotFound =>
+        {
+            DAMAGE_HINT.into()
         }
         _ => return None,
     })

@@ -9,7 +9,9 @@ mod commands;
 mod environment;
 mod interrupt;
 mod progress;
+mod out;
 mod printer;
+mod shown;
 mod hints;
 mod exit;
 
@@ -20,6 +22,7 @@ use clap::Parser;
 
 use args::{Args, Command};
 use exit::Exit;
+use out::Unwritten;
 use printer::Printer;
 
 /// Runs the command that `arguments`, the program's name first, ask for, and gives its exit code.
@@ -28,9 +31,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, interpreter: Option<&P
     let args = match Args::try_parse_from(arguments) {
         Ok(args) => args,
         Err(error) => {
+            if error.use_stderr() {
+                printer::usage(&error);
+                return Exit::Usage.into();
+            }
             // Help and version are what was asked for; they go to stdout and are no failure.
-            drop(error.print());
-            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+            let written = out::help(&error.render().ansi().to_string());
+            return ended(written.map(|()| Exit::Done).map_err(Into::into), &Printer::new(false)).into();
         }
     };
     let printer = Printer::new(args.quiet);
@@ -42,15 +49,25 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, interpreter: Option<&P
         Command::Report(report) => commands::report::run(report, &printer),
         Command::Train(train) => commands::train::run(train, interpreter, args.quiet),
         Command::Quickstart(quickstart) => commands::quickstart::run(quickstart, interpreter, &printer),
-        Command::Doctor(doctor) => commands::doctor::run(doctor, &printer),
+        Command::Doctor(doctor) => commands::doctor::run(doctor, interpreter, &printer),
     };
-    match outcome {
-        Ok(exit) => exit.into(),
-        Err(error) => {
-            printer.error(&error);
-            Exit::of(&error).into()
+    ended(outcome, &printer).into()
+}
+
+/// How a command ended; an error is told.
+fn ended(outcome: anyhow::Result<Exit>, printer: &Printer) -> Exit {
+    outcome.unwrap_or_else(|error| {
+        if matches!(error.downcast_ref(), Some(Unwritten::Closed)) {
+            return Exit::Done;
         }
-    }
+        printer.error(&error);
+        Exit::of(&error)
+    })
+}
+
+/// `text` as it can be shown on a terminal: what would steer it is spelled.
+pub fn shown(text: &str) -> String {
+    shown::Shown(text).to_string()
 }
 
 /// The curriculum's categories with the share of tokens that each is to have, in percent.

@@ -1,17 +1,24 @@
-//! Talk, on stderr. Colors go where a terminal shows them and `NO_COLOR` is not set.
+//! Talk, on stderr: the one door. Colors go where a terminal shows them and `NO_COLOR` is not set; what would steer the
+//! terminal is spelled.
+
+#![expect(clippy::disallowed_methods, reason = "this is the door they are kept for")]
 
 use std::error::Error;
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
 
 use crate::hints::hint;
+use crate::shown::{Shown, steers};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
+
+/// The longest line of talk in characters: a name, or what a server says, may have megabytes.
+const LINE_CHARS_MAX: usize = 4000;
 
 /// The one place that knows how loud to be.
 #[derive(Debug)]
@@ -28,39 +35,63 @@ impl Printer {
         self.quiet
     }
 
+    /// Whether bars can be drawn.
+    pub(crate) fn has_bars(&self) -> bool {
+        std::io::stderr().is_terminal() && !self.quiet
+    }
+
     /// A line of talk.
     pub(crate) fn line(&self, text: impl Display) {
         if !self.quiet {
-            print(format_args!("{text}\n"));
+            print(format_args!("{}\n", line_of(text)));
         }
+    }
+
+    /// Talk that has lines of its own.
+    pub(crate) fn lines(&self, text: &str) {
+        text.split('\n').for_each(|line| self.line(line));
     }
 
     /// A line that says that something went well, after a green word.
     pub(crate) fn good(&self, word: &str, text: impl Display) {
-        self.line(format_args!("{GOOD}{word}{GOOD:#} {text}"));
+        if !self.quiet {
+            print(format_args!("{GOOD}{word}{GOOD:#} {}\n", line_of(text)));
+        }
     }
 
     /// A warning; it is printed when quiet, too.
     pub(crate) fn warning(&self, text: impl Display) {
-        print(format_args!("{WARNING}warning:{WARNING:#} {text}\n"));
+        print(format_args!("{WARNING}warning:{WARNING:#} {}\n", line_of(text)));
     }
 
     /// Something that `verify` found; it is printed when quiet, too.
     pub(crate) fn problem(&self, text: impl Display) {
-        print(format_args!("{ERROR}error:{ERROR:#} {text}\n"));
+        print(format_args!("{ERROR}error:{ERROR:#} {}\n", line_of(text)));
     }
 
     /// What to type next.
     pub(crate) fn hint(&self, text: impl Display) {
-        print(format_args!("{HINT}hint:{HINT:#} {text}\n"));
+        print(format_args!("{HINT}hint:{HINT:#} {}\n", line_of(text)));
     }
 
     /// An error with its causes and, on a line of its own, what to do.
     pub(crate) fn error(&self, error: &anyhow::Error) {
-        print(format_args!("{ERROR}error:{ERROR:#} {}\n", error_text(error.as_ref())));
+        self.problem(error_text(error.as_ref()));
         if let Some(hint) = hint(error) {
             self.hint(hint);
         }
+    }
+}
+
+/// What is wrong with a command line, as the parser of arguments has it: with its colors, unless an argument would steer
+/// the terminal.
+pub(crate) fn usage(error: &clap::Error) {
+    let rendered = error.render();
+    let plain = rendered.to_string();
+    if plain.chars().any(|character| character != '\n' && steers(character)) {
+        plain.trim_end().split('\n').for_each(|line| print(format_args!("{}\n", Shown(line))));
+    } else {
+        print(format_args!("{}", rendered.ansi()));
     }
 }
 
@@ -77,6 +108,17 @@ pub(crate) fn error_text(error: &(dyn Error + 'static)) -> String {
         source = cause.source();
     }
     text
+}
+
+/// A line of talk: what steers is spelled, and what is too long cut.
+fn line_of(text: impl Display) -> String {
+    let mut line = Shown(text).to_string();
+    if let Some((end, _)) = line.char_indices().nth(LINE_CHARS_MAX) {
+        let more = line[end..].chars().count();
+        line.truncate(end);
+        line.push_str(&format!("… and {} more", counted(more as u64, "character")));
+    }
+    line
 }
 
 fn print(text: std::fmt::Arguments<'_>) {

@@ -1,12 +1,12 @@
 //! How far a run is: a bar on a terminal, a line every few seconds elsewhere.
 
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use mashbill_tokenize::run::Progress;
 
 use crate::printer::{Printer, count, duration, size};
+use crate::shown::Shown;
 
 /// Where there is no terminal, a line is printed this often.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -23,8 +23,7 @@ pub(crate) struct ProgressView<'a> {
 impl<'a> ProgressView<'a> {
     /// A view that is empty until the first progress is shown.
     pub(crate) fn new(printer: &'a Printer) -> Self {
-        let terminal = std::io::stderr().is_terminal() && !printer.is_quiet();
-        let bar = terminal.then(|| {
+        let bar = printer.has_bars().then(|| {
             let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(10));
             let style = "{bar:24} {percent:>3}%  {done}  {msg}";
             bar.with_style(ProgressStyle::with_template(style).expect("a constant template").with_key(
@@ -50,7 +49,7 @@ impl<'a> ProgressView<'a> {
         if let Some(bar) = &self.bar {
             bar.set_length(total);
             bar.set_position(bytes);
-            bar.set_message(message);
+            bar.set_message(Shown(message).to_string());
         } else if self.last_line.elapsed() >= LINE_EVERY {
             self.last_line = Instant::now();
             let percent = 100 * bytes / total.max(1);

@@ -3,13 +3,13 @@
 //! `verify` compares records with their statistics and these with the lock; what is left is whether the bytes that
 //! were converted are those that the lock names. They can be read only where `--keep-raw` kept them.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mashbill_format::layout::Data;
 use mashbill_format::lock::{Lock, Pin, PinnedFile};
+use mashbill_format::open;
 use mashbill_format::verify::{Kind, Place, Problem, Remedy, Severity};
 use mashbill_hub::Digest;
 
@@ -89,7 +89,7 @@ fn hash(
     size: u64,
     interrupted: &AtomicBool,
 ) -> io::Result<Option<(u64, Digest)>> {
-    let mut file = File::open(path)?;
+    let mut file = open::open(path)?;
     let (mut hasher, mut bytes, mut chunk) = (kind.hasher(size), 0, vec![0; CHUNK_BYTES]);
     loop {
         if interrupted.load(Ordering::Relaxed) {

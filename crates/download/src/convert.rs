@@ -31,6 +31,7 @@ use mashbill_format::dataset_stats::{
 };
 use mashbill_format::layout::Data;
 use mashbill_format::manifest::FORMAT_VERSION;
+use mashbill_format::open;
 
 use crate::error::{Error, Result};
 use refused::Refused;
@@ -100,13 +101,14 @@ impl<'a> Conversion<'a> {
     /// [`Error::Format`] where the folder of `data` cannot be written to, [`Error::Read`].
     pub fn open(data: &'a Data, dataset: &'a Dataset, making: Making) -> Result<Self> {
         let name = &dataset.name;
-        atomic::create_folder(&data.making(name))?;
+        atomic::create_own_folder(&data.making(name))?;
         let path = data.growing(name);
         let found = resumable(data, dataset, &making)?;
         if found.is_some() && !path.exists() && data.records(&dataset.category, name).exists() {
             // They were given their name just before a crash, so that only their statistics are missing.
             atomic::publish(&data.records(&dataset.category, name), &path)?;
         }
+        open::check_own(&path).map_err(|source| mashbill_format::Error::io("open", &path, source))?;
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)

@@ -16,6 +16,7 @@ use mashbill_format::atomic::{self, Lock as FolderLock};
 use mashbill_format::dataset_stats::DatasetStats;
 use mashbill_format::layout::Data;
 use mashbill_format::manifest::FORMAT_VERSION;
+use mashbill_format::open;
 use mashbill_hub::{Fetched, Hub};
 use serde::Serialize;
 
@@ -92,7 +93,13 @@ pub fn run(
     if nothing_to_do && !data.state().exists() {
         return Ok(report);
     }
-    atomic::create_folder(&data.state())?;
+    atomic::create_own_folder(&data.state())?;
+    let names = plan.datasets.iter().map(|planned| planned.dataset.name.as_str());
+    let folders = names.flat_map(|name| [data.making(name), data.raw(name)]);
+    for folder in folders.chain([data.making("")]) {
+        open::check_own_folder(&folder)
+            .map_err(|source| mashbill_format::Error::io("use", &folder, source))?;
+    }
     let _held = match FolderLock::take(&data.lock(), host) {
         Err(mashbill_format::Error::InUse { .. }) if nothing_to_do => return Ok(report),
         taken => taken?,

@@ -8,7 +8,7 @@
 //! document wherever it occurs. With a folder, the shards and document tables are
 //! written there. The times are of encoding alone: no file is written meanwhile.
 
-#![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
+#![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark prints what it measured")]
 
 use std::error::Error;
 use std::path::{Path, PathBuf};

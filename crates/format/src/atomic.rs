@@ -14,6 +14,7 @@ use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::open;
 
 /// Puts `bytes` at `path`, going through the file `temporary` of the same file system.
 ///
@@ -59,7 +60,16 @@ pub fn create_folder(path: &Path) -> Result<()> {
     fs::create_dir_all(path).map_err(|source| Error::io("create the folder", path, source))
 }
 
-/// Removes a folder with everything in it; one that is not there is no error.
+/// Creates a folder in which things of our own are made and removed, and those above it.
+///
+/// # Errors
+/// [`Error::Io`], also where a link stands there: what is removed would be gone elsewhere.
+pub fn create_own_folder(path: &Path) -> Result<()> {
+    open::check_own_folder(path).map_err(|source| Error::io("use", path, source))?;
+    create_folder(path)
+}
+
+/// Removes a folder with everything in it; one that is not there is no error. Of a link only the link goes.
 ///
 /// # Errors
 /// [`Error::Io`].
@@ -115,6 +125,7 @@ impl Lock {
     /// [`Error::InUse`] with the holder's process id and host, [`Error::Io`].
     pub fn take(path: &Path, host: &str) -> Result<Self> {
         let failed = |source| Error::io("lock", path, source);
+        open::check_own(path).map_err(failed)?;
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)

@@ -7,8 +7,6 @@
 //! fifth, and a checkpoint stays small whatever the number of rows.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
 use std::path::Path;
 
 use schemars::JsonSchema;
@@ -20,6 +18,8 @@ use crate::checksum::Checksum;
 use crate::error::{Error, Result};
 use crate::lock::PinnedFile;
 use crate::manifest;
+use crate::name;
+use crate::stats::STATS_BYTES_MAX;
 
 /// Rejected rows that are kept, in order.
 pub const REJECTS_KEPT: usize = 20;
@@ -30,8 +30,10 @@ pub struct DatasetStats {
     /// The version of the format.
     pub format_version: u32,
     /// The dataset's name.
+    #[serde(deserialize_with = "name::plain")]
     pub dataset: String,
     /// Its category.
+    #[serde(deserialize_with = "name::plain")]
     pub category: String,
     /// Where it came from.
     pub source: Source,
@@ -110,6 +112,7 @@ pub struct Counts {
     /// Rows that sampling left out.
     pub rows_not_sampled: u64,
     /// Rows refused, by reason.
+    #[serde(deserialize_with = "name::once_each")]
     pub rejected: BTreeMap<String, u64>,
     /// Bytes of the file of records.
     pub jsonl_bytes: u64,
@@ -123,7 +126,7 @@ impl Counts {
     /// Rows refused in all.
     #[must_use]
     pub fn rejected_total(&self) -> u64 {
-        self.rejected.values().sum()
+        self.rejected.values().copied().fold(0, u64::saturating_add)
     }
 }
 
@@ -302,10 +305,10 @@ fn write_json<T: Serialize>(value: &T, path: &Path, temporary: &Path) -> Result<
 }
 
 fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>> {
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(Error::io("read", path, source)),
+    let bytes = match manifest::read_whole(path, STATS_BYTES_MAX) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) | Err(Error::Damaged { .. }) => return Ok(None),
+        Err(error) => return Err(error),
     };
     match manifest::parse_versioned(path, &bytes) {
         Ok(value) => Ok(Some(value)),

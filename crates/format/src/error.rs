@@ -70,6 +70,15 @@ impl Error {
             _ => Self::Io { action, path: path.to_owned(), source },
         }
     }
+
+    /// What is wrong with a file whose place is told beside it.
+    pub(crate) fn detail(&self) -> String {
+        match self {
+            Self::Damaged { what, .. } => what.clone(),
+            Self::Io { source, .. } => source.to_string(),
+            other => other.to_string(),
+        }
+    }
 }
 
 /// A result whose error is [`enum@Error`].

@@ -16,10 +16,14 @@ use crate::checksum::Checksum;
 use crate::error::{Error, Result};
 use crate::layout::Staging;
 use crate::manifest::{self, DataFile, FORMAT_VERSION, Ledger, Split};
+use crate::open;
 use crate::record::Reason;
 use crate::row_group::RowGroup;
 use crate::shard::Piece;
 use crate::stats::{LengthHistogram, is_zero};
+
+/// The largest record in bytes: a unit of 32 MB, a row group and a tail of a row of the greatest length each.
+const RECORD_BYTES_MAX: u64 = 256 << 20;
 
 /// What a run is making of a split. A journal is gone on with only where this is the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,8 +162,9 @@ impl Journal {
         if !same {
             atomic::remove_folder(staging.root())?;
         }
-        atomic::create_folder(&staging.units())?;
-        atomic::create_folder(&staging.files())?;
+        for folder in [staging.root(), &staging.units(), &staging.files()] {
+            atomic::create_own_folder(folder)?;
+        }
         if !same {
             atomic::replace(&staging.plan(), &staging.temporary(), &manifest::to_json(plan))?;
         }
@@ -274,7 +279,7 @@ pub fn write_records(
 /// # Errors
 /// [`Error::Io`].
 pub fn read_records(path: &Path) -> Result<Option<Vec<UnitRecord>>> {
-    let file = match fs::File::open(path) {
+    let file = match open::open(path) {
         Ok(file) => file,
         Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(Error::io("read", path, source)),
@@ -299,12 +304,13 @@ struct Completed {
 
 /// Reads a file of the journal. One that is damaged counts as absent: it is made again.
 fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>> {
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(Error::io("read", path, source)),
+    let read = manifest::read_whole(path, RECORD_BYTES_MAX);
+    let parsed = match read {
+        Ok(Some(bytes)) => manifest::parse_versioned(path, &bytes),
+        Ok(None) => return Ok(None),
+        Err(error) => Err(error),
     };
-    match manifest::parse_versioned(path, &bytes) {
+    match parsed {
         Ok(value) => Ok(Some(value)),
         Err(Error::Damaged { .. }) => {
             fs::remove_file(path).map_err(|source| Error::io("remove", path, source))?;

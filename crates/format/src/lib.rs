@@ -23,6 +23,8 @@ pub mod checksum;
 pub mod held_out;
 pub mod atomic;
 pub mod layout;
+pub mod name;
+pub mod open;
 pub mod catalog;
 pub mod lock;
 pub mod dataset_stats;

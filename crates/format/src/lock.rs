@@ -6,19 +6,21 @@
 //! asked to know what there should be, so a run without change makes no request.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
 use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::atomic;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::manifest::{self, FORMAT_VERSION};
+use crate::name;
 
 /// The name of the file in its folder.
 pub const LOCK: &str = "curriculum.lock";
+
+/// The largest lock in bytes: some hundred thousand files.
+pub const LOCK_BYTES_MAX: u64 = 64 << 20;
 
 /// The contents of `curriculum.lock`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -26,6 +28,7 @@ pub struct Lock {
     /// The version of the format.
     pub format_version: u32,
     /// Datasets by name.
+    #[serde(deserialize_with = "name::by_name")]
     pub datasets: BTreeMap<String, Pin>,
 }
 
@@ -52,6 +55,7 @@ pub struct Pin {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PinnedFile {
     /// Its path in the repository.
+    #[serde(deserialize_with = "name::path")]
     pub path: String,
     /// Its size in bytes.
     pub size: u64,
@@ -69,19 +73,18 @@ impl Lock {
     /// Reads the lock at `path`; an empty one where there is none.
     ///
     /// # Errors
-    /// [`Error::Damaged`], [`Error::TooNew`], [`Error::Io`].
+    /// [`Error::Damaged`](crate::Error::Damaged), [`Error::TooNew`](crate::Error::TooNew), [`Error::Io`](crate::Error::Io).
     pub fn read(path: &Path) -> Result<Self> {
-        match fs::read(path) {
-            Ok(bytes) => manifest::parse_versioned(path, &bytes),
-            Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(source) => Err(Error::io("read", path, source)),
+        match manifest::read_whole(path, LOCK_BYTES_MAX)? {
+            Some(bytes) => manifest::parse_versioned(path, &bytes),
+            None => Ok(Self::default()),
         }
     }
 
     /// Writes the lock at `path`, going through `temporary`.
     ///
     /// # Errors
-    /// [`Error::DiskFull`], [`Error::Io`].
+    /// [`Error::DiskFull`](crate::Error::DiskFull), [`Error::Io`](crate::Error::Io).
     pub fn write(&self, path: &Path, temporary: &Path) -> Result<()> {
         let mut text = manifest::to_json(self);
         text.push(b'\n');

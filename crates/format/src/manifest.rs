@@ -7,8 +7,9 @@
 //! threads it was made. Readers ignore fields they do not know and refuse a newer
 //! `format_version`.
 
+mod bounds;
+
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -22,11 +23,31 @@ use crate::encode::Compression;
 use crate::error::{Error, Result};
 use crate::held_out::HeldOut;
 use crate::layout::Output;
+use crate::name;
+use crate::open;
 use crate::record::Reason;
 use crate::shard::{IGNORED, RowLayout};
 
 /// The newest version of the output folder's format, which is the one that is written.
 pub const FORMAT_VERSION: u32 = 1;
+
+/// The largest manifest in bytes: half a million units, of some sixteen terabytes of text. A larger one is not read.
+pub const MANIFEST_BYTES_MAX: u64 = 256 << 20;
+
+/// The shortest row in tokens: one to learn from, and one to predict.
+pub const MAX_SEQ_LENGTH_MIN: usize = 2;
+
+/// The longest row in tokens.
+pub const MAX_SEQ_LENGTH_MAX: usize = 1 << 24;
+
+/// The largest vocabulary: sixty times the largest of today, and 64 MiB for a table of it.
+pub const VOCABULARY_MAX: u32 = 1 << 24;
+
+/// The most positions in a row group: memory is taken for one at a time. One row may be as long.
+pub const POSITIONS_PER_GROUP_MAX: usize = MAX_SEQ_LENGTH_MAX;
+
+/// The largest count of anything, over all splits: what a number of JSON is exact for in every reader.
+pub const COUNT_MAX: u64 = 1 << 53;
 
 /// The contents of `manifest.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -54,9 +75,10 @@ pub struct Manifest {
     /// How rows stand in the shards.
     pub layout: RowLayout,
     /// The finished splits by name, sorted.
+    #[serde(deserialize_with = "name::by_name")]
     pub splits: BTreeMap<String, Split>,
     /// Splits whose input is gone: their files are still there, but they count for nothing.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "name::by_name")]
     pub vanished: BTreeMap<String, Split>,
 }
 
@@ -168,6 +190,7 @@ pub struct Split {
     /// The units in order.
     pub units: Vec<Unit>,
     /// Refused lines by reason.
+    #[serde(deserialize_with = "name::once_each")]
     pub rejected: BTreeMap<Reason, u64>,
 }
 
@@ -175,6 +198,7 @@ pub struct Split {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Source {
     /// The file, relative to `input_path`, with `/` between folders.
+    #[serde(deserialize_with = "name::path")]
     pub file: String,
     /// Bytes of text or JSON Lines after decompression.
     pub bytes: u64,
@@ -209,6 +233,7 @@ pub struct Ledger {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DataFile {
     /// The name in the split's folder.
+    #[serde(deserialize_with = "name::plain")]
     pub name: String,
     /// Number of rows.
     pub rows: u64,
@@ -238,18 +263,35 @@ pub struct Unit {
     pub tail_tokens: u64,
 }
 
+impl Source {
+    /// The category: the folder that the file lies in, where it is below the input. What `mashbill download` writes lies in
+    /// its dataset's category, which its records name, too.
+    #[must_use]
+    pub fn category(&self) -> Option<&str> {
+        category_of(&self.file)
+    }
+}
+
+/// The category of an input file, by its path below the input: the last folder in it.
+#[must_use]
+pub fn category_of(file: &str) -> Option<&str> {
+    let (folders, _) = file.rsplit_once('/')?;
+    folders.rsplit('/').next()
+}
+
 impl Manifest {
     /// Reads the manifest of an output folder; none where there is none.
+    ///
+    /// Names in it are plain names and its numbers have a size that can be worked with; whether they are right is
+    /// another question.
     ///
     /// # Errors
     /// [`Error::TooNew`], [`Error::Damaged`], [`Error::Io`].
     pub fn read(path: &Path) -> Result<Option<Self>> {
-        let bytes = match fs::read(path) {
-            Ok(bytes) => bytes,
-            Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(Error::io("read", path, source)),
-        };
-        parse_versioned(path, &bytes).map(Some)
+        let Some(bytes) = read_whole(path, MANIFEST_BYTES_MAX)? else { return Ok(None) };
+        let manifest: Self = parse_versioned(path, &bytes)?;
+        bounds::check(&manifest).map_err(|what| Error::Damaged { path: path.to_owned(), what })?;
+        Ok(Some(manifest))
     }
 
     /// Replaces the manifest of `output`. The state folder exists.
@@ -279,6 +321,21 @@ pub fn split_identity(run: Checksum, source: Checksum) -> Checksum {
     hasher.update(&run.to_bytes());
     hasher.update(&source.to_bytes());
     hasher.finish()
+}
+
+/// The bytes of a file of ours that is read whole; none where it is not there.
+///
+/// # Errors
+/// [`Error::Damaged`] where it has more than `most` bytes, [`Error::Io`].
+pub(crate) fn read_whole(path: &Path, most: u64) -> Result<Option<Vec<u8>>> {
+    match open::read(path, most) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) if source.kind() == io::ErrorKind::FileTooLarge => {
+            Err(Error::Damaged { path: path.to_owned(), what: source.to_string() })
+        }
+        Err(source) => Err(Error::io("read", path, source)),
+    }
 }
 
 /// Parses a file of ours that carries `format_version`.

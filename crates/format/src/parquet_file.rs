@@ -23,6 +23,7 @@ use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor, Type};
 use crate::checksum::{Checksum, Hasher};
 use crate::encode::{Compression, Encoding, offset_index, varint_bytes};
 use crate::error::{Error, Result};
+use crate::open;
 use crate::row_group::{ColumnChunk, EncodedRowGroup, RowGroup};
 
 /// What every Parquet file of mashbill's says of its writer. It is a name of the layout, not of a release:
@@ -117,7 +118,7 @@ impl Schema {
 
     /// Opens a finished file with the stock reader, where its columns are these.
     pub(crate) fn open(&self, path: &Path) -> Result<SerializedFileReader<File>> {
-        let file = File::open(path).map_err(|error| Error::io("open", path, error))?;
+        let file = open::open(path).map_err(|error| Error::io("open", path, error))?;
         let file = reading(|| SerializedFileReader::new(file)).map_err(|error| damaged(path, &error))?;
         if file.metadata().file_metadata().schema() != self.root() {
             let what = "its columns are other ones".to_owned();

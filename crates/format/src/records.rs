@@ -1,10 +1,11 @@
 //! Lines of a file of JSON Lines, plain or compressed, one in memory at a time.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
+
+use crate::open;
 
 /// The mark that some editors put before the first character of a UTF-8 file.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
@@ -22,7 +23,7 @@ impl Lines {
     /// # Errors
     /// It cannot be opened.
     pub fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { reader: reader(path, File::open(path)?)?, line: Vec::new(), number: 0 })
+        Ok(Self { reader: reader(path, open::open(path)?)?, line: Vec::new(), number: 0 })
     }
 
     /// The next line that is not blank and its number, from 1; without its end. None after the last.

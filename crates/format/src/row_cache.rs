@@ -21,6 +21,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::atomic;
 use crate::checksum::Checksum;
 use crate::error::{Error, Result};
+use crate::open;
 use crate::read_at::ReadAt;
 use crate::shard::{Piece, PiecePage, TokenPage};
 
@@ -61,7 +62,7 @@ impl RowCache {
     /// # Errors
     /// [`Error::Io`] where it cannot be opened or read, [`Error::Damaged`] where it is another file.
     pub fn open(path: &Path, shard: Checksum, row_length: usize, rows: u64) -> Result<Self> {
-        let file = File::open(path).map_err(|error| Error::io("open", path, error))?;
+        let file = open::open(path).map_err(|error| Error::io("open", path, error))?;
         let mut header = [0; HEADER_BYTES as usize];
         ReadAt::read_at(&file, 0, &mut header).map_err(|error| Error::io("read", path, error))?;
         if header != self::header(shard, row_length, rows) {

@@ -2,8 +2,6 @@
 //! that the bytes of the data do not depend on.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
 use std::path::Path;
 
 use schemars::JsonSchema;
@@ -13,7 +11,14 @@ use crate::atomic;
 use crate::error::{Error, Result};
 use crate::journal::Reject;
 use crate::manifest::{self, Ledger};
+use crate::name;
 use crate::record::Reason;
+
+/// The largest file of statistics in bytes.
+pub const STATS_BYTES_MAX: u64 = 16 << 20;
+
+/// The largest file of refused lines, or rows, in bytes: twenty of each reason are kept, and the beginning of each.
+pub const REJECTS_BYTES_MAX: u64 = 16 << 20;
 
 /// The contents of `<split>_stats.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -21,6 +26,7 @@ pub struct Stats {
     /// The version of the format.
     pub format_version: u32,
     /// The split's name.
+    #[serde(deserialize_with = "name::plain")]
     pub split: String,
     /// The input file as it was found.
     pub input: InputFile,
@@ -44,6 +50,7 @@ pub struct Stats {
     /// Where the tokens come from.
     pub ledger: Ledger,
     /// Refused lines by reason.
+    #[serde(deserialize_with = "name::once_each")]
     pub rejected: BTreeMap<Reason, u64>,
     /// Tokens a document.
     pub document_tokens: LengthHistogram,
@@ -128,10 +135,10 @@ impl Stats {
     /// # Errors
     /// [`Error::TooNew`], [`Error::Io`].
     pub fn read(path: &Path) -> Result<Option<Self>> {
-        let bytes = match fs::read(path) {
-            Ok(bytes) => bytes,
-            Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(Error::io("read", path, source)),
+        let bytes = match manifest::read_whole(path, STATS_BYTES_MAX) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) | Err(Error::Damaged { .. }) => return Ok(None),
+            Err(error) => return Err(error),
         };
         match manifest::parse_versioned(path, &bytes) {
             Ok(stats) => Ok(Some(stats)),

@@ -1,6 +1,6 @@
 //! Shards: what goes in comes out of the stock reader, and the bytes depend on the rows alone.
 
-#![expect(clippy::unwrap_used, reason = "a test fails where it panics")]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails where it panics")]
 
 use mashbill_format::encode::Compression;
 use mashbill_format::parquet_file::ParquetAppender;

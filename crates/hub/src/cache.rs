@@ -16,9 +16,12 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use mashbill_format::open;
+
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::repo::{Commit, RepoId, Revision};
+use crate::tokenizer_files::FILE_SIZE_MAX;
 
 /// The part of a cache folder that belongs to one repository.
 #[derive(Debug)]
@@ -111,7 +114,7 @@ impl Cache {
 
 /// The contents of a file, `None` where there is none.
 fn read(path: &Path) -> Result<Option<Vec<u8>>> {
-    match fs::read(path) {
+    match open::read(path, FILE_SIZE_MAX) {
         Ok(contents) => Ok(Some(contents)),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             Ok(None)

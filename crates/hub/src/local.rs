@@ -3,11 +3,11 @@
 //! The cache is only read. Its blobs are named by hashes, which are not believed: the
 //! official client stores what arrived without looking.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use mashbill_format::atomic;
+use mashbill_format::{atomic, open};
 
 use crate::error::{Error, Result};
 use crate::hub::Hub;
@@ -43,7 +43,7 @@ pub(crate) fn has_content(hub: &Hub<'_>, path: &Path, file: &RemoteFile) -> Resu
     if !fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() == file.size) {
         return Ok(false);
     }
-    let Ok(mut content) = File::open(path) else { return Ok(false) };
+    let Ok(mut content) = open::open(path) else { return Ok(false) };
     let mut hasher = file.hash.hasher(file.size);
     let mut buffer = vec![0; BUFFER_SIZE];
     loop {
@@ -63,5 +63,5 @@ fn link_or_copy(from: &PathBuf, to: &Path) -> io::Result<()> {
         return Ok(());
     }
     fs::copy(from, to)?;
-    File::open(to)?.sync_all()
+    open::open(to)?.sync_all()
 }

@@ -11,12 +11,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use mashbill_format::atomic;
+use mashbill_format::{atomic, open};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::ranges::Ranges;
 use crate::tree::RemoteFile;
+
+/// The largest journal of a transfer in bytes: the ranges that are there.
+const JOURNAL_BYTES_MAX: u64 = 16 << 20;
 
 const FORMAT_VERSION: u32 = 1;
 
@@ -178,6 +181,7 @@ impl Part {
 /// Opens the file, made if it is not there, so that no other process does as long as it is open.
 fn open_locked(path: &Path, journal: &Path) -> Result<File> {
     let failed = |error| Error::io("open", path, error);
+    open::check_own(path).map_err(failed)?;
     loop {
         let file = OpenOptions::new()
             .read(true)
@@ -275,7 +279,7 @@ fn replace_unsynced(path: &Path, temporary: &Path, bytes: &[u8]) -> io::Result<(
 }
 
 fn read_journal(path: &Path) -> Option<Journal> {
-    serde_json::from_slice(&fs::read(path).ok()?).ok()
+    serde_json::from_slice(&open::read(path, JOURNAL_BYTES_MAX).ok()?).ok()
 }
 
 /// Removes a file; that there is none is no error.
@@ -296,5 +300,7 @@ pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 /// A name for the time since the machine was started; `None` where the system has none.
 fn boot() -> Option<String> {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|id| id.trim().to_owned())
+    open::read_text(Path::new("/proc/sys/kernel/random/boot_id"), JOURNAL_BYTES_MAX)
+        .ok()
+        .map(|id| id.trim().to_owned())
 }

@@ -9,10 +9,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use mashbill_format::open;
+
 use crate::error::{Error, Result};
 use crate::proxy::{Proxies, Proxy};
 use crate::token::{Token, TokenSource};
 use crate::url::Endpoint;
+
+/// The largest file with a token in bytes.
+const TOKEN_BYTES_MAX: u64 = 64 << 10;
 
 const ENDPOINT_DEFAULT: &str = "https://huggingface.co";
 const TIMEOUT_DEFAULT_SECONDS: u64 = 10;
@@ -109,7 +114,7 @@ impl Env<'_> {
             Some(path) => self.expand(&path)?,
             None => home.join("token"),
         };
-        match std::fs::read_to_string(&path) {
+        match open::read_text(&path, TOKEN_BYTES_MAX) {
             Ok(text) => Token::new(&text, TokenSource::File(path)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::io("read", &path, error)),

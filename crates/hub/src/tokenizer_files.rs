@@ -18,7 +18,7 @@ use crate::settings::Settings;
 const TOKENIZER: &str = "tokenizer.json";
 
 /// The largest tokenizer files known are below 40 MB.
-const FILE_SIZE_MAX: u64 = 200_000_000;
+pub(crate) const FILE_SIZE_MAX: u64 = 200_000_000;
 
 /// The files of a tokenizer, all of one commit.
 #[derive(Debug)]

@@ -7,7 +7,7 @@
 //! Prints one JSON object a measurement: rows a second of wall time and of processor time, of all three columns, in
 //! batches of 32.
 
-#![expect(clippy::print_stdout, reason = "a measurement is printed")]
+#![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a measurement is printed")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

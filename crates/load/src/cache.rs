@@ -4,7 +4,7 @@
 //! they are: 4 bytes a token. Files are named after the shards' checksums, so datasets can share a folder, and
 //! processes that want the same one wait for each other shard by shard.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mashbill_format::atomic;
 use mashbill_format::checksum::Hasher;
+use mashbill_format::open;
 use mashbill_format::row_cache::{RowCache, RowCacheWriter, file_name};
 use mashbill_format::shard::{Scratch, ShardPages};
 
@@ -80,6 +81,7 @@ fn make(dataset: &Dataset, shard: &Shard, cache: &Path) -> Result<bool> {
         return Ok(true);
     }
     let lock_path = path.with_extension("lock");
+    open::check_own(&lock_path).map_err(|error| mashbill_format::Error::io("lock", &lock_path, error))?;
     let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path);
     let lock = lock.map_err(|error| mashbill_format::Error::io("create", &lock_path, error))?;
     lock.lock().map_err(|error| mashbill_format::Error::io("lock", &lock_path, error))?;
@@ -113,7 +115,7 @@ fn check(dataset: &Dataset, shard: &Shard) -> Result<()> {
         what,
     };
     let unreadable = |error: std::io::Error| wrong(format!("cannot be read: {error}"));
-    let mut file = File::open(&shard.path).map_err(unreadable)?;
+    let mut file = open::open(&shard.path).map_err(unreadable)?;
     let (mut hasher, mut buffer) = (Hasher::new(), vec![0; 1 << 20]);
     loop {
         match file.read(&mut buffer).map_err(unreadable)? {

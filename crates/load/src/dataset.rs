@@ -44,7 +44,7 @@ pub struct Dataset {
 pub struct Split {
     /// Its name.
     pub name: String,
-    /// The first folder of its input file's path, if that has one.
+    /// The folder that its input file lies in, if it is below the input.
     pub category: Option<String>,
     /// Where its files are.
     pub folder: PathBuf,
@@ -177,7 +177,7 @@ impl Dataset {
         }
         self.splits.push(Split {
             name,
-            category: split.source.file.split_once('/').map(|(first, _)| first.to_owned()),
+            category: split.source.category().map(str::to_owned),
             folder,
             input: split.source.file.clone(),
             first_row,

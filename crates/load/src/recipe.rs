@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use mashbill_format::open;
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::Dataset;
@@ -16,6 +17,9 @@ use crate::stream::{LastBatch, Stream, StreamOptions};
 
 /// The name of the file in the folder of a run.
 pub const RECIPE: &str = "loader.json";
+
+/// The largest such file in bytes.
+pub(crate) const RECIPE_BYTES_MAX: u64 = 16 << 20;
 
 /// The dataset, the order and the place of a loader.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,7 +54,8 @@ impl Recipe {
     /// # Errors
     /// [`Error::File`] where it cannot be read, [`Error::Recipe`] where it is something else.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read(path).map_err(|error| mashbill_format::Error::io("read", path, error))?;
+        let text = open::read(path, RECIPE_BYTES_MAX)
+            .map_err(|error| mashbill_format::Error::io("read", path, error))?;
         serde_json::from_slice(&text)
             .map_err(|error| Error::Recipe { path: path.to_owned(), what: error.to_string() })
     }

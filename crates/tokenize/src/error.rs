@@ -45,13 +45,15 @@ pub enum Error {
         /// The other.
         second: PathBuf,
     },
-    /// An input file would become a split whose folder is that of the documents held out.
-    #[error("`{}` would become the split `{split}`, and that folder is for the documents held out", path.display())]
+    /// An input file would become a split, or stands in a folder, whose name cannot stand in a manifest.
+    #[error("`{}` cannot become the split `{split}`: {why}", path.display())]
     SplitName {
         /// The split.
         split: String,
         /// The file.
         path: PathBuf,
+        /// What is wrong with the name.
+        why: &'static str,
     },
     /// A finished split differs from what was asked for, and nobody asked to replace it.
     #[error("the finished split `{split}` in `{}` is different: {why}", output.display())]

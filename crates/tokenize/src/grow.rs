@@ -40,8 +40,8 @@ pub(crate) fn seed(plan: &SplitPlan, context: &Context<'_>) -> Result<()> {
     }
     // Its plan comes last, so that half a copy is no journal.
     atomic::remove_folder(staging.root())?;
-    atomic::create_folder(&staging.units())?;
-    atomic::create_folder(&staging.files())?;
+    atomic::create_own_folder(&staging.units())?;
+    atomic::create_own_folder(&staging.files())?;
     let mut written = Written::default();
     records.iter().for_each(|record| written.add(record.clone()));
     let last = shard_name(written.finished_shards().len());

@@ -10,9 +10,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use mashbill_format::layout::{
-    DOCUMENTS, MANIFEST, REJECTS_SUFFIX, STATS_SUFFIX, UNITS_SUFFIX, VALIDATION_FOLDER,
-};
+use mashbill_format::layout::{DOCUMENTS, MANIFEST, REJECTS_SUFFIX, STATS_SUFFIX, UNITS_SUFFIX};
+use mashbill_format::name;
 
 use crate::error::{Error, Result};
 
@@ -128,8 +127,10 @@ pub fn discover(input: &Path, output: &Path, recursive: bool, names: SplitNames)
 fn one_a_split(found: Vec<Input>) -> Result<Vec<Input>> {
     let mut by_split: BTreeMap<String, Input> = BTreeMap::new();
     for input in found {
-        if input.split == VALIDATION_FOLDER {
-            return Err(Error::SplitName { split: input.split, path: input.path });
+        // What is written into the manifest has to be readable from there.
+        let refused = name::check(&input.split).and_then(|()| name::check_path(&input.relative));
+        if let Err(why) = refused {
+            return Err(Error::SplitName { split: input.split, path: input.path, why });
         }
         if let Some(first) = by_split.get(&input.split) {
             return Err(Error::SplitTwice {

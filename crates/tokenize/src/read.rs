@@ -10,11 +10,11 @@ mod lines;
 mod parquet_rows;
 
 use std::fs::File;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use mashbill_format::checksum::Checksum;
+use mashbill_format::open;
 
 use crate::error::{Error, Result};
 use crate::input::{Input, Kind, stamp};
@@ -103,13 +103,7 @@ impl Blocks {
     /// # Errors
     /// [`Error::Read`], [`Error::ReadParquet`], [`Error::NoTextColumn`], [`Error::Changed`].
     pub(crate) fn open(input: &Input, cutting: &Cutting<'_>, unit: usize, key: u64) -> Result<Self> {
-        // Opening a pipe would wait for somebody to write to it.
-        let kind = std::fs::metadata(&input.path).map_err(|source| Error::read(&input.path, source))?;
-        if !kind.is_file() {
-            let source = io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
-            return Err(Error::read(&input.path, source));
-        }
-        let file = File::open(&input.path).map_err(|source| Error::read(&input.path, source))?;
+        let file = open::open(&input.path).map_err(|source| Error::read(&input.path, source))?;
         let metadata = file.metadata().map_err(|source| Error::read(&input.path, source))?;
         if stamp(&metadata) != (input.size, input.modified_ns) {
             return Err(Error::Changed { path: input.path.clone() });

@@ -13,6 +13,7 @@ use mashbill_format::held_out::Part;
 use mashbill_format::journal::Counts;
 use mashbill_format::layout::{Output, STATS_SUFFIX, VALIDATION_FOLDER};
 use mashbill_format::manifest::{self, Manifest};
+use mashbill_format::open;
 use mashbill_format::record::RecordParser;
 use mashbill_format::shard::RowGroupEncoder;
 use mashbill_format::stats::Stats;
@@ -122,7 +123,7 @@ pub fn run(
     on_event: &mut dyn FnMut(Event),
 ) -> Result<Report> {
     let output = Output::new(&plan.options.output);
-    atomic::create_folder(&output.state())?;
+    atomic::create_own_folder(&output.state())?;
     let lock = Lock::take(&output.lock(), host)?;
     // The plan was made without the lock: a run that ended in the meantime must not be undone.
     if Manifest::read(&output.manifest())? != plan.found {
@@ -133,6 +134,9 @@ pub fn run(
     // What is held out comes first: a split that is in the manifest to train on never lacks its other part.
     let mut validation = None;
     if let Some(part) = plan.validation.take() {
+        let folder = output.validation();
+        open::check_own_folder(folder.root())
+            .map_err(|source| mashbill_format::Error::io("use", folder.root(), source))?;
         let mut report = run(*part, tokenizer, host, interrupted, on_event)?;
         failed.append(&mut report.failed);
         plan.splits.retain(|split| failed.iter().all(|(name, _)| *name != split.input.split));

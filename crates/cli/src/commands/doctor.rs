@@ -1,17 +1,22 @@
 //! `mashbill doctor`: whether everything that a command needs is there, line by line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
 use clap::Args;
+use mashbill_format::open;
 use mashbill_hub::Settings;
 use serde::Serialize;
 
 use crate::environment::{cache_folder, find_tokenizer, hub_settings};
 use crate::exit::Exit;
 use crate::hints::hint;
+use crate::out;
 use crate::printer::{Printer, counted, error_text, size};
+
+/// More than the system says of a process's limits, in bytes.
+const LIMITS_BYTES_MAX: u64 = 64 << 10;
 
 /// With fewer open files than this a folder of many inputs on many threads stops.
 const OPEN_FILES_MIN: u64 = 256;
@@ -41,9 +46,9 @@ pub(crate) struct DoctorArgs {
     #[arg(long, value_name = "DIR", default_value = ".")]
     output: PathBuf,
 
-    /// The Python that trains
-    #[arg(long, value_name = "PROGRAM", default_value = "python3")]
-    python: PathBuf,
+    /// The Python that trains [default: the one that this command came with, else python3]
+    #[arg(long, value_name = "PROGRAM")]
+    python: Option<PathBuf>,
 
     /// Print the result as JSON on stdout
     #[arg(long)]
@@ -83,7 +88,7 @@ impl Finding {
     }
 }
 
-pub(crate) fn run(args: &DoctorArgs, printer: &Printer) -> Result<Exit> {
+pub(crate) fn run(args: &DoctorArgs, interpreter: Option<&Path>, printer: &Printer) -> Result<Exit> {
     let mut findings = Vec::new();
     match hub_settings() {
         Ok(settings) => {
@@ -101,9 +106,10 @@ pub(crate) fn run(args: &DoctorArgs, printer: &Printer) -> Result<Exit> {
     findings.push(disk(args));
     findings.push(threads());
     findings.push(open_files());
-    findings.extend(python(args));
+    let program = args.python.as_deref().or(interpreter).unwrap_or(Path::new("python3"));
+    findings.extend(python(program));
     if args.json {
-        print_json(&findings)?;
+        out::json(&findings)?;
     } else {
         findings.iter().for_each(|finding| say(finding, printer));
     }
@@ -205,7 +211,7 @@ fn threads() -> Finding {
 
 /// The limit on open files, where the system tells it.
 fn open_files() -> Finding {
-    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let limits = open::read_text(Path::new("/proc/self/limits"), LIMITS_BYTES_MAX).unwrap_or_default();
     let limit = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
     match limit.and_then(|line| line.split_whitespace().next()).map(str::parse::<u64>) {
         Some(Ok(limit)) if limit < OPEN_FILES_MIN => {
@@ -217,7 +223,7 @@ fn open_files() -> Finding {
 }
 
 /// What Python says of itself, the package and torch.
-fn python(args: &DoctorArgs) -> Vec<Finding> {
+fn python(python: &Path) -> Vec<Finding> {
     const ASK: &str = "
 import importlib.metadata, platform
 print('python', platform.python_version())
@@ -227,8 +233,8 @@ for name in ('mashbill', 'torch', 'transformers'):
     except importlib.metadata.PackageNotFoundError:
         pass
 ";
-    let program = args.python.display().to_string();
-    let asked = Command::new(&args.python).arg("-c").arg(ASK).output();
+    let program = python.display().to_string();
+    let asked = Command::new(python).arg("-c").arg(ASK).output();
     let Some(answer) = asked.ok().filter(|answer| answer.status.success()) else {
         let fix = "install Python 3.10 or later, or name it with `--python`; only training needs it";
         return vec![Finding::warning("python", format!("`{program}` does not run"), fix)];
@@ -248,28 +254,22 @@ for name in ('mashbill', 'torch', 'transformers'):
     } else {
         Finding::ok("python", format!("`{program}` is {found}"))
     };
-    let package = |name: &'static str, install: &str| match value(name).as_str() {
+    // It is on no index: what is named is the way from the source tree.
+    let install = format!("in mashbill's source tree: {program} -m pip install './python[train]'");
+    let package = |name: &'static str| match value(name).as_str() {
         "" => {
-            let fix = format!("{program} -m pip install {install}; only training needs it");
+            let fix = format!("{install}; only training needs it");
             Finding::warning(name, format!("`{program}` does not have it"), fix)
         }
         version => Finding::ok(name, format!("`{program}` has {version}")),
     };
     let ours = match value("mashbill").as_str() {
-        version if version.is_empty() || version == env!("CARGO_PKG_VERSION") => {
-            package("mashbill", "mashbill")
-        }
+        version if version.is_empty() || version == env!("CARGO_PKG_VERSION") => package("mashbill"),
         version => Finding::warning(
             "mashbill",
             format!("`{program}` has {version}, and this command is {}", env!("CARGO_PKG_VERSION")),
-            format!("{program} -m pip install mashbill=={}", env!("CARGO_PKG_VERSION")),
+            install.clone(),
         ),
     };
-    vec![python, ours, package("torch", "'mashbill[train]'"), package("transformers", "'mashbill[train]'")]
-}
-
-#[expect(clippy::print_stdout, reason = "stdout is for data, and this is it")]
-fn print_json(findings: &[Finding]) -> Result<()> {
-    println!("{}", serde_json::to_string_pretty(findings)?);
-    Ok(())
+    vec![python, ours, package("torch"), package("transformers")]
 }

@@ -1,7 +1,6 @@
 //! `mashbill download`: the curriculum from the Hub, only what is missing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -15,16 +14,21 @@ use mashbill_format::dataset_stats::DatasetStats;
 use mashbill_format::layout::{Data, Output};
 use mashbill_format::lock::Lock;
 use mashbill_format::manifest::Manifest;
+use mashbill_format::open;
 use mashbill_hub::{Hub, Settings, Transfer, Wait, sleep};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::environment::hub_settings;
 use crate::exit::Exit;
-use crate::hints::download_hint;
+use crate::hints::{download_hint, may_pass};
 use crate::interrupt;
+use crate::out::{self, Out};
 use crate::printer::{Printer, count, counted, duration, error_text, size};
 use crate::progress::ProgressView;
+
+/// The largest file of a user's datasets in bytes.
+const CATALOG_BYTES_MAX: u64 = 16 << 20;
 
 /// Columns of a bar.
 const BAR_WIDTH: usize = 24;
@@ -105,7 +109,8 @@ pub(crate) fn run(args: &DownloadArgs, printer: &Printer) -> Result<Exit> {
 pub(crate) fn run_with(args: &DownloadArgs, settings: Settings, printer: &Printer) -> Result<Exit> {
     let mut catalog = Catalog::embedded();
     for path in &args.catalog {
-        let text = fs::read_to_string(path).with_context(|| format!("read `{}`", path.display()))?;
+        let text =
+            open::read_text(path, CATALOG_BYTES_MAX).with_context(|| format!("read `{}`", path.display()))?;
         catalog.add(path, &text)?;
     }
     let selected = catalog.select(&Selection {
@@ -202,31 +207,32 @@ fn narrow(status: &mut Status, args: &DownloadArgs, asked_for: &BTreeSet<&str>) 
     }
 }
 
-#[expect(clippy::print_stdout, reason = "what is asked for is data")]
 fn print_status(status: &Status, json: bool) -> Result<Exit> {
     if json {
-        println!("{}", serde_json::to_string_pretty(status)?);
+        out::json(status)?;
         return Ok(Exit::Done);
     }
+    let mut out = Out::new();
     for category in &status.categories {
-        println!("{}", category_line(category));
+        out.line(category_line(category))?;
         for dataset in &category.datasets {
-            println!("  {}", dataset_line(dataset).trim_end());
+            out.line(format_args!("  {}", dataset_line(dataset).trim_end()))?;
         }
         for file in &category.own {
-            println!(
+            out.line(format_args!(
                 "  {:<18} your own  {}, about {} tokens",
                 file.name,
                 size(file.bytes),
                 count(file.tokens)
-            );
+            ))?;
         }
     }
-    println!(
+    out.line(format_args!(
         "{} tokens in all{}",
         count(status.tokens),
         if status.tokens > 0 { "" } else { ": nothing is there yet" }
-    );
+    ))?;
+    out.finish()?;
     Ok(Exit::Done)
 }
 
@@ -289,12 +295,13 @@ fn license(id: &str, kind: LicenseKind) -> String {
     if kind == LicenseKind::Unknown { id.to_owned() } else { format!("{id}, {}", kind.name()) }
 }
 
-#[expect(clippy::print_stdout, reason = "what is asked for is data")]
 fn print_plan(plan: &Plan, json: bool, printer: &Printer) -> Result<Exit> {
     if json {
-        println!("{}", serde_json::to_string_pretty(plan)?);
+        out::json(plan)?;
     } else {
-        plan_lines(plan).iter().for_each(|line| println!("{line}"));
+        let mut out = Out::new();
+        plan_lines(plan).iter().try_for_each(|line| out.line(line))?;
+        out.finish()?;
     }
     tell_of_others(plan, printer);
     plan.check()?;
@@ -435,7 +442,6 @@ fn finished(stats: &DatasetStats) -> String {
 }
 
 /// The result for programs.
-#[expect(clippy::print_stdout, reason = "stdout is for data, and this is it")]
 fn print_json(plan: &Plan, report: &Report) -> Result<()> {
     #[derive(Serialize)]
     struct Failed<'a> {
@@ -452,8 +458,7 @@ fn print_json(plan: &Plan, report: &Report) -> Result<()> {
         "left_out": plan.left_out,
         "seconds": report.seconds,
     });
-    println!("{}", serde_json::to_string_pretty(&json)?);
-    Ok(())
+    out::json(&json)
 }
 
 fn summarize(plan: &Plan, report: &Report, output: &Path, printer: &Printer) {
@@ -469,14 +474,18 @@ fn summarize(plan: &Plan, report: &Report, output: &Path, printer: &Printer) {
             duration(report.seconds),
         ));
     }
-    let missing = plan.skipped.iter().chain(&report.failed).map(|(name, _)| name.as_str());
-    let missing: Vec<&str> = missing.collect();
+    let failed = || plan.skipped.iter().chain(&report.failed);
+    let missing: Vec<&str> = failed().map(|(name, _)| name.as_str()).collect();
     if !missing.is_empty() {
-        printer.warning(format_args!(
-            "{} not there: {}; the same command tries again",
-            counted(missing.len() as u64, "dataset"),
-            missing.join(", ")
-        ));
+        let again: Vec<&str> =
+            failed().filter(|(_, error)| may_pass(error)).map(|(name, _)| name.as_str()).collect();
+        let again = match again.len() {
+            0 => String::new(),
+            some if some == missing.len() => "; the same command tries again".into(),
+            _ => format!("; the same command tries again: {}", again.join(", ")),
+        };
+        let count = counted(missing.len() as u64, "dataset");
+        printer.warning(format_args!("{count} not there: {}{again}", missing.join(", ")));
     }
 }
 

@@ -26,8 +26,8 @@ pub(crate) struct QuickstartArgs {
     #[arg(long, value_name = "DIR", default_value = "mashbill-quickstart")]
     output: PathBuf,
 
-    /// Then train a small model on them, in under three minutes on two CPU cores; needs the Python package:
-    /// pip install 'mashbill[train]'
+    /// Then train a small model on them, in under three minutes on two CPU cores; needs the Python package: in mashbill's
+    /// source tree, pip install './python[train]'
     #[arg(long)]
     train: bool,
 }

@@ -19,8 +19,9 @@ use serde::Serialize;
 
 use crate::environment::{find_tokenizer, load_tokenizer};
 use crate::exit::Exit;
-use crate::hints::{Usage, hint_for_failed_split};
+use crate::hints::{Usage, hints_for_failed_splits};
 use crate::interrupt;
+use crate::out;
 use crate::printer::{Printer, count, counted, duration, error_text, size};
 use crate::progress::ProgressView;
 
@@ -380,7 +381,6 @@ impl<'a> JsonPart<'a> {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "stdout is for data, and this is it")]
 fn print_json(report: &Report) -> Result<()> {
     let failed = report.failed.iter().map(|(split, error)| Failed { split, error: error_text(error) });
     let json = Json {
@@ -389,8 +389,7 @@ fn print_json(report: &Report) -> Result<()> {
         seconds: report.seconds,
         validation: report.validation.as_deref().map(JsonPart::of),
     };
-    println!("{}", serde_json::to_string_pretty(&json)?);
-    Ok(())
+    out::json(&json)
 }
 
 fn summarize(report: &Report, options: &Options, tokenizer: &Tokenizer, printer: &Printer) -> Result<()> {
@@ -425,9 +424,10 @@ fn summarize(report: &Report, options: &Options, tokenizer: &Tokenizer, printer:
     for (split, error) in &report.failed {
         printer.warning(format_args!("{split} was not made: {}", error_text(error)));
     }
-    if let Some((_, error)) = report.failed.first() {
-        printer.hint(hint_for_failed_split(error));
-    } else if !printer.is_quiet() {
+    hints_for_failed_splits(report.failed.iter().map(|(_, error)| error))
+        .iter()
+        .for_each(|hint| printer.hint(hint));
+    if report.failed.is_empty() && !printer.is_quiet() {
         let output = options.output.display();
         printer.line(format_args!("manifest: {}", manifest.display()));
         printer.hint(format_args!(

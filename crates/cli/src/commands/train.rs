@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
-use clap::Args;
+use clap::{Args, CommandFactory};
 
 use crate::environment;
 use crate::exit::Exit;
-use crate::hints::Usage;
+use crate::hints::{INSTALL_TRAINER, Usage};
+use crate::out::Out;
 
 /// Train a model from what `tokenize` wrote, as a YAML file says (in Python, with PyTorch)
 #[derive(Debug, Args)]
@@ -26,10 +27,28 @@ pub(crate) struct TrainArgs {
 
 /// Becomes `python -m mashbill.train`, in the interpreter that this command came with or in one that is found.
 pub(crate) fn run(args: &TrainArgs, interpreter: Option<&Path>, quiet: bool) -> Result<Exit> {
-    let python = python(interpreter)?;
+    let python = match python(interpreter) {
+        Err(_) if args.arguments.iter().any(|argument| argument == "--help" || argument == "-h") => {
+            return help();
+        }
+        found => found?,
+    };
     let mut command = trainer(&python);
     command.args(quiet.then_some("--quiet")).args(&args.arguments);
     become_it(&mut command).with_context(|| format!("`{}` could not be started", python.display()))
+}
+
+/// What can be said of training where there is nobody to train.
+fn help() -> Result<Exit> {
+    let mut command = crate::args::Args::command();
+    let about = command.find_subcommand_mut("train").map(|train| train.render_long_help().to_string());
+    let mut out = Out::new();
+    out.lines(about.unwrap_or_default().trim_end())?;
+    out.line("")?;
+    out.line("The Python package does the work, and has more to say; `python3` does not have it.")?;
+    out.line(format_args!("To install it: {INSTALL_TRAINER}."))?;
+    out.finish()?;
+    Ok(Exit::Done)
 }
 
 /// How much memory glibc's allocator keeps. Tensors of a vocabulary's size come and go in every step; by itself it gives

@@ -18,8 +18,9 @@ use serde::Serialize;
 
 use crate::environment::tokenizer_of;
 use crate::exit::Exit;
-use crate::hints::{Usage, folder_with_lock, remedy_hint};
+use crate::hints::{Usage, folder_with_lock, remedy_hint, remedy_hints};
 use crate::interrupt;
+use crate::out;
 use crate::printer::{Printer, count, counted, duration, size};
 use crate::progress::ProgressView;
 
@@ -231,13 +232,8 @@ fn say(report: &Report, seconds: f64, printer: &Printer) {
     if all > kept {
         printer.warning(format_args!("and {} of the same kinds", counted(all - kept, "problem")));
     }
-    let mut told: Vec<&Remedy> = Vec::new();
-    for Problem { remedy, .. } in &report.problems {
-        if !told.contains(&remedy) {
-            told.push(remedy);
-            printer.hint(remedy_hint(remedy, &report.path));
-        }
-    }
+    let remedies: Vec<&Remedy> = report.problems.iter().map(|Problem { remedy, .. }| remedy).collect();
+    remedy_hints(&remedies, &report.path).iter().for_each(|hint| printer.hint(hint));
     let path = report.path.display();
     let counts = match report.kind {
         FolderKind::Tokenized => format!(
@@ -277,7 +273,6 @@ struct JsonFolder<'a> {
     hints: Vec<String>,
 }
 
-#[expect(clippy::print_stdout, reason = "stdout is for data, and this is it")]
 fn print_json(reports: &[Report]) -> Result<()> {
     let folders = reports.iter().map(|report| JsonFolder {
         report,
@@ -285,6 +280,5 @@ fn print_json(reports: &[Report]) -> Result<()> {
         hints: report.problems.iter().map(|problem| remedy_hint(&problem.remedy, &report.path)).collect(),
     });
     let json = Json { good: reports.iter().all(Report::is_good), folders: folders.collect() };
-    println!("{}", serde_json::to_string_pretty(&json)?);
-    Ok(())
+    out::json(&json)
 }

@@ -41,6 +41,31 @@ pub(crate) fn download_hint(error: &Error) -> Option<String> {
     })
 }
 
+/// Whether what went wrong may be gone when the same command is given again.
+pub(crate) fn may_pass(error: &Error) -> bool {
+    let passes = |error: &HubError| {
+        matches!(
+            error,
+            HubError::Unreachable { .. }
+                | HubError::RateLimited { .. }
+                | HubError::Status { .. }
+                | HubError::Checksum { .. }
+                | HubError::DiskFull { .. }
+                | HubError::TooLittleSpace { .. }
+                | HubError::InUse { .. }
+                | HubError::Interrupted
+        )
+    };
+    match error {
+        Error::Hub(error) => passes(error),
+        Error::TooLittleSpace { .. } | Error::Interrupted => true,
+        Error::Format(error) => {
+            matches!(error, mashbill_format::Error::DiskFull { .. } | mashbill_format::Error::InUse { .. })
+        }
+        _ => false,
+    }
+}
+
 fn hub_hint(error: &HubError) -> Option<String> {
     Some(match error {
         HubError::Gated { ask_at, token: None, .. } => {

@@ -273,8 +273,9 @@ fn files_that_cannot_be_read_fail_their_splits_alone() {
     1 split with 1 row of 16 tokens in out
     labels are shifted already: labels[i] is the token after input_ids[i]. Hugging Face models shift once more by themselves: give them input_ids as labels, not this column
     warning: dangling was not made: read `data/dangling.jsonl`: No such file or directory (os error 2)
-    warning: pipe was not made: read `data/pipe.jsonl`: it is not a regular file
+    warning: pipe was not made: read `data/pipe.jsonl`: it is a pipe, where a file is needed
     hint: get the file again where it came from, then give the same command again
+    hint: give a file: what comes out of a pipe or a device can be written into one first
     "#);
     fs::remove_file(project.path("data/dangling.jsonl")).expect("it was there");
     fs::remove_file(project.path("data/pipe.jsonl")).expect("it was there");

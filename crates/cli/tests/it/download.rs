@@ -509,7 +509,7 @@ fn a_users_own_file_is_left_alone() {
     nothing to fetch
     warning: gsm8k is skipped: `data/math_reasoning/gsm8k.jsonl` is there already, and no download made it
     hint: give that file another name, where it goes on counting as your own, or take another `--output`
-    warning: 1 dataset not there: gsm8k; the same command tries again
+    warning: 1 dataset not there: gsm8k
     ");
     assert!(project.read("data/math_reasoning/gsm8k.jsonl").contains("another program"));
     let status = download(&project, &hub, "--status-only --category math_reasoning").with_code(0);

@@ -442,7 +442,7 @@ fn a_manifest_that_is_damaged() {
     exit: 1
     --- stderr
     error: `out/manifest.json` is damaged: EOF while parsing an object at line 1 column 1
-    hint: move it away and give the command with `--force`
+    hint: copy the folder again from where it is good; or move `out/manifest.json` away and give the `mashbill tokenize` command that made it with `--force`
     ");
     fs::remove_file(project.path("out/manifest.json")).expect("it was there");
     project.tokenize("--force").with_code(0);
@@ -467,7 +467,7 @@ fn a_quickstart_that_trains_without_the_python_package() {
     exit: 2
     --- stderr
     error: training needs mashbill's Python package, which `python3` does not have
-    hint: pip install 'mashbill[train]' in the environment that is active, then give the command again
+    hint: pip install './python[train]' in mashbill's source tree, with the Python environment active; then give the command again
     ");
     assert!(!project.path("mashbill-quickstart").exists());
 }

@@ -308,7 +308,7 @@ fn the_folder_of_what_is_held_out_is_no_split_and_no_input() {
     check!(project.tokenize(""), @r"
     exit: 2
     --- stderr
-    error: `data/_validation.jsonl` would become the split `_validation`, and that folder is for the documents held out
+    error: `data/_validation.jsonl` cannot become the split `_validation`: it has a meaning of its own in an output folder
     hint: give the file another name
     ");
     let project = self::project();

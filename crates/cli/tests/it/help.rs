@@ -270,7 +270,7 @@ fn of_quickstart() {
 
           --train
               Then train a small model on them, in under three minutes on two CPU cores; needs the
-              Python package: pip install 'mashbill[train]'
+              Python package: in mashbill's source tree, pip install './python[train]'
 
       -q, --quiet
               Print nothing but warnings and errors

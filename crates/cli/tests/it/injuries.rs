@@ -192,7 +192,7 @@ const INJURIES: &[Injury] = &[
         })
     }),
     ("the row length is two", Kind::Sums, |f| f.manifest(|m| m["max_seq_length"] = json!(8))),
-    ("there is no row length", Kind::Sums, |f| f.manifest(|m| m["options"]["max_seq_length"] = json!(0))),
+    ("there is no row length", Kind::Manifest, |f| f.manifest(|m| m["options"]["max_seq_length"] = json!(0))),
     ("the label convention is another one", Kind::Identity, |f| {
         f.manifest(|m| m["labels"]["convention"] = json!("unshifted"));
     }),

@@ -50,7 +50,7 @@ fn a_document_is_found_by_its_id_its_key_and_its_text() {
     exit: 2
     --- stderr
     error: the document `nobody` was not found in `out`
-    hint: `mashbill inspect PATH --random` shows what there is
+    hint: `mashbill inspect out --random` shows what there is
     ");
     // What was found is shown, also where it stands far from the row's beginning.
     check!(project.run("inspect out --find eight --tokens 4"), @r"
@@ -79,7 +79,7 @@ fn a_document_is_found_by_its_id_its_key_and_its_text() {
     exit: 2
     --- stderr
     error: row 7 of split `b`, which has 1 rows, was not found in `out`
-    hint: `mashbill inspect PATH --random` shows what there is
+    hint: `mashbill inspect out --random` shows what there is
     ");
 }
 
@@ -175,7 +175,7 @@ fn a_step_shows_its_documents_and_a_document_its_steps() {
     exit: 2
     --- stderr
     error: the document `nobody` was not found in `out`
-    hint: `mashbill inspect PATH --random` shows what there is
+    hint: `mashbill inspect out --step 0` lists the documents of its first batch
     ");
     check!(project.run("inspect out --step 1 --batch-size 100"), @r"
     exit: 2

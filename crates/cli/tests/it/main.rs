@@ -31,6 +31,9 @@ mod doctor;
 mod injuries;
 mod deep;
 mod troubleshooting;
+mod names;
+mod hints;
+mod stdout;
 #[cfg(unix)]
 mod interruption;
 #[cfg(unix)]

@@ -1,10 +1,10 @@
 //! The rows of a file, whatever its format, from any row on.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 use mashbill_format::catalog::{Dataset, FileFormat};
+use mashbill_format::open;
 
 use super::array::{Array, Broken, Cut};
 use super::csv_rows::CsvRows;
@@ -59,7 +59,7 @@ impl<'a> Rows<'a> {
                 key.is_none() && !begins_with_a_bracket(path, file).map_err(|e| Error::read(path, e))?
             }
             FileFormat::Parquet => {
-                let opened = File::open(path).map_err(|error| Error::read(path, error))?;
+                let opened = open::open(path).map_err(|error| Error::read(path, error))?;
                 let parquet = ParquetRows::open(opened, wanted, position);
                 return Ok(rows(Kind::Parquet(
                     parquet.map_err(|e| broken_file(path, file, &e.to_string()))?,

@@ -2,9 +2,10 @@
 //!
 //! Memory is what the longest row needs and no more: the buffer grows only when a row does not fit.
 
-use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
+
+use mashbill_format::open;
 
 /// Bytes that are read at a time.
 const READ_BYTES: usize = 1 << 20;
@@ -90,7 +91,7 @@ impl Window {
 
 /// The decompressed content of a file from byte `offset` on.
 pub(crate) fn content(path: &Path, name: &str, offset: u64) -> io::Result<Box<dyn Read + Send>> {
-    let mut file = File::open(path)?;
+    let mut file = open::open(path)?;
     let mut skip = offset;
     let mut reader: Box<dyn Read + Send> = if name.ends_with(".gz") {
         Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(1 << 16, file)))

@@ -5,7 +5,6 @@
 //! columns byte by byte, it finds a damaged page without a checksum over the whole file, for the price of a
 //! second decompression.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use parquet::basic::CompressionCodec;
@@ -17,6 +16,7 @@ use crate::decode::{
 };
 use crate::encode::{Compression, Encoding, index_width, levels_of_equal_lists};
 use crate::error::{Error, Result};
+use crate::open;
 use crate::parquet_file::{damaged, reading};
 use crate::read_at::ReadAt;
 
@@ -108,7 +108,7 @@ impl ShardPages {
     /// [`Error::Io`] where it cannot be opened or read, [`Error::Damaged`] where it is no complete shard of
     /// this layout.
     pub fn open(path: &Path, row_length: usize, layout: RowLayout) -> Result<Self> {
-        let file = File::open(path).map_err(|error| Error::io("open", path, error))?;
+        let file = open::open(path).map_err(|error| Error::io("open", path, error))?;
         Self::read(path, Box::new(file), row_length, layout)
     }
 

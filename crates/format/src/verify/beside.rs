@@ -1,20 +1,19 @@
 //! What stands beside a split's data: statistics, refused lines, unit records.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io;
 
 use serde::Deserialize;
 
 use super::findings::Findings;
 use super::problem::{Kind, Place, Remedy};
-use crate::error::Error;
 use crate::journal::{Reject, UnitRecord, read_records};
 use crate::layout::{Output, REJECTS_SUFFIX, STATS_SUFFIX, UNITS_SUFFIX};
 use crate::manifest::{Split, Unit};
+use crate::open;
 use crate::record::Reason;
 use crate::row_group::RowGroup;
-use crate::stats::{LengthHistogram, Stats};
+use crate::stats::{LengthHistogram, REJECTS_BYTES_MAX, Stats};
 
 /// Refused lines of each reason that are kept, as the format says.
 const REJECTS_KEPT: u64 = 20;
@@ -35,7 +34,7 @@ pub(super) fn check_stats(
     let stats = match Stats::read(&output.root().join(&file)) {
         Ok(Some(stats)) => stats,
         Ok(None) => return wrong("it is missing, or no statistics".into()),
-        Err(error) => return wrong(error.to_string()),
+        Err(error) => return wrong(error.detail()),
     };
     let refused = stats.rejected.values().copied().fold(0, u64::saturating_add);
     let own = stats.samples.saturating_add(stats.blank_lines).saturating_add(refused);
@@ -81,22 +80,21 @@ pub(super) fn check_rejects(output: &Output, name: &str, split: &Split, findings
         let remedy = Remedy::MakeSplitAgain { split: name.to_owned() };
         findings.error(Kind::Rejects, place, remedy, detail);
     };
-    let file = match File::open(output.root().join(&place.file)) {
-        Ok(file) => file,
-        Err(_) if split.rejected.is_empty() => return,
+    let text = match open::read_text(&output.root().join(&place.file), REJECTS_BYTES_MAX) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && split.rejected.is_empty() => return,
         Err(error) => return wrong(place, error.to_string()),
     };
     let mut found: BTreeMap<Reason, u64> = BTreeMap::new();
-    for (number, line) in (1..).zip(BufReader::new(file).lines()) {
-        match line.map(|line| serde_json::from_str::<Line>(&line)) {
-            Ok(Ok(line)) => {
+    for (number, line) in (1..).zip(text.lines()) {
+        match serde_json::from_str::<Line>(line) {
+            Ok(line) => {
                 if line.file != split.source.file {
                     wrong(place.line(number), format!("it is of `{}`", line.file));
                 }
                 *found.entry(line.reject.reason).or_default() += 1;
             }
-            Ok(Err(error)) => wrong(place.line(number), error.to_string()),
-            Err(error) => return wrong(place.line(number), error.to_string()),
+            Err(error) => wrong(place.line(number), error.to_string()),
         }
     }
     let expected: BTreeMap<_, _> =
@@ -129,8 +127,8 @@ pub(super) fn check_units(
             wrong("it cannot be read".into());
             return None;
         }
-        Err(error @ Error::TooNew { .. }) | Err(error) => {
-            wrong(error.to_string());
+        Err(error) => {
+            wrong(error.detail());
             return None;
         }
     };

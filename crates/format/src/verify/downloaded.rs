@@ -18,7 +18,9 @@ use crate::dataset_stats::{DatasetStats, LengthBuckets, REJECTS_KEPT, RejectedRo
 use crate::error::{Error, Result};
 use crate::layout::{DATASET_STATS_SUFFIX, Data, REJECTS_SUFFIX};
 use crate::lock::{LOCK, Lock, Pin};
+use crate::open;
 use crate::record::Record;
+use crate::stats::REJECTS_BYTES_MAX;
 
 /// What ends the name of a file of records.
 const RECORDS_SUFFIXES: [&str; 3] = [".jsonl", ".jsonl.gz", ".jsonl.zst"];
@@ -261,7 +263,7 @@ impl Claim {
             findings.error(Kind::Rejects, place, self.remedy.clone(), detail);
         };
         let rejected = &self.stats.counts.rejected;
-        let text = match fs::read_to_string(path) {
+        let text = match open::read_text(path, REJECTS_BYTES_MAX) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(error) => return wrong(place, error.to_string()),

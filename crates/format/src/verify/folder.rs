@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::layout::{self, Output, REJECTS_SUFFIX, UNITS_SUFFIX, is_split_file};
 use crate::lock::LOCK;
 use crate::manifest::{Manifest, Split};
+use crate::open;
 
 /// What is in a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -29,7 +30,8 @@ pub enum FolderKind {
 /// [`Error::Io`].
 pub fn folder_kind(path: &Path) -> Result<Option<FolderKind>> {
     let output = Output::new(path);
-    if output.manifest().is_file() {
+    // A pipe or a folder in its place is refused when it is read.
+    if output.manifest().exists() {
         return Ok(Some(FolderKind::Tokenized));
     }
     if !json_lines_below(path)?.is_empty() || path.join(LOCK).is_file() {
@@ -49,6 +51,9 @@ pub fn json_lines_below(path: &Path) -> Result<Vec<PathBuf>> {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         files.extend(is_json_lines(&name).then(|| path.to_owned()));
         return Ok(files);
+    }
+    if !path.is_dir() {
+        open::check(path).map_err(|source| Error::io("read", path, source))?;
     }
     let mut folders = vec![path.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -148,9 +153,11 @@ pub(super) fn check_split(output: &Output, name: &str, split: &Split, findings: 
         }
     }
     for file in listed {
-        if !found.iter().any(|(found, is_folder)| found == file && !is_folder) {
+        let path = folder.join(file);
+        if !path.is_file() {
             let remedy = Remedy::MakeSplitAgain { split: name.to_owned() };
-            findings.error(Kind::Missing, Place::file(format!("{name}/{file}")), remedy, "it is not there");
+            let detail = if path.exists() { "it is no file" } else { "it is not there" };
+            findings.error(Kind::Missing, Place::file(format!("{name}/{file}")), remedy, detail);
         }
     }
 }

@@ -23,6 +23,7 @@ use super::progress::{Counters, Event};
 use super::threads::on_all_threads;
 use crate::checksum::{Checksum, Hasher};
 use crate::error::Result;
+use crate::open;
 use crate::record::{Reason, Record, RecordParser};
 use crate::records::reader;
 
@@ -171,7 +172,7 @@ impl Work<'_> {
 
 impl<'a> Reading<'a> {
     fn open(path: &Path, place: Place, claim: Option<Claim>, shared: &'a Shared) -> io::Result<Self> {
-        let file = CountedFile { file: File::open(path)?, counters: &shared.counters };
+        let file = CountedFile { file: open::open(path)?, counters: &shared.counters };
         let lines = reader(path, file)?;
         let hasher = claim.is_some().then(Hasher::new);
         let file = Records { place, claim, seen: Mutex::default() };

@@ -25,6 +25,7 @@ use crate::checksum::Hasher;
 use crate::error::Error;
 use crate::layout::{DOCUMENTS, Output};
 use crate::manifest::{DataFile, Manifest, Split};
+use crate::open;
 use crate::parquet_file::{MAGIC, tail_of};
 use crate::row_group::RowGroup;
 use crate::shard;
@@ -232,7 +233,7 @@ impl<'a> SplitWork<'a> {
         }
         Counters::add(&shared.counters.files, 1);
         let open = || -> Result<_, Error> {
-            let file = File::open(&path).map_err(|error| Error::io("open", &path, error))?;
+            let file = open::open(&path).map_err(|error| Error::io("open", &path, error))?;
             let bytes = file.metadata().map_err(|error| Error::io("read", &path, error))?.len();
             Ok((file, bytes, values::open(&path)?))
         };
@@ -466,7 +467,7 @@ fn groups_of(
 fn check_file(path: &Path, place: &Place, recorded: &DataFile, split: &str, shared: &Shared<'_>) {
     Counters::add(&shared.counters.files, 1);
     let hash = || -> io::Result<_> {
-        let mut file = File::open(path)?;
+        let mut file = open::open(path)?;
         let (mut hasher, mut bytes, mut chunk) = (Hasher::new(), 0, vec![0; CHUNK_BYTES]);
         loop {
             let read = file.read(&mut chunk)?;
@@ -507,9 +508,7 @@ fn wrong_checksum(place: &Place, split: &str, shared: &Shared<'_>) {
 pub(super) fn unreadable(place: &Place, split: &str, error: &Error, findings: &Findings) {
     let (kind, detail) = match error {
         Error::Damaged { what, .. } if what.contains("columns are other") => (Kind::Columns, what.clone()),
-        Error::Damaged { what, .. } => (Kind::Unreadable, what.clone()),
-        Error::Io { source, .. } => (Kind::Unreadable, source.to_string()),
-        error => (Kind::Unreadable, error.to_string()),
+        error => (Kind::Unreadable, error.detail()),
     };
     findings.error(kind, place.clone(), Remedy::MakeSplitAgain { split: split.to_owned() }, detail);
 }

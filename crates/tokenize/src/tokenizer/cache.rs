@@ -6,13 +6,18 @@
 //! of another version counts as none, one that can't be written is let go, and the
 //! whole folder can be deleted at any time.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use mashbill_bpe::Engine;
-use mashbill_format::atomic;
+use mashbill_format::{atomic, open};
 
 use super::self_check::Verdict;
+
+/// The largest verdict in bytes.
+const VERDICT_BYTES_MAX: u64 = 1 << 20;
+
+/// The largest file of an engine's tables in bytes.
+const TABLES_BYTES_MAX: u64 = 1 << 30;
 
 /// The files of one tokenizer in a cache folder, if there is one.
 pub(super) struct Cache<'a> {
@@ -27,7 +32,8 @@ impl<'a> Cache<'a> {
 
     /// The verdict on the tokenizer by the engines and the texts of this version.
     pub(super) fn verdict(&self) -> Option<Verdict> {
-        let verdict: Verdict = serde_json::from_slice(&fs::read(self.verdict_path()?).ok()?).ok()?;
+        let text = open::read(&self.verdict_path()?, VERDICT_BYTES_MAX).ok()?;
+        let verdict: Verdict = serde_json::from_slice(&text).ok()?;
         verdict.holds_for(self.sha256).then_some(verdict)
     }
 
@@ -38,7 +44,7 @@ impl<'a> Cache<'a> {
 
     /// The engine with its tables, where they are there and whole.
     pub(super) fn tables(&self) -> Option<Engine> {
-        let file = fs::read(self.tables_path()?).ok()?;
+        let file = open::read(&self.tables_path()?, TABLES_BYTES_MAX).ok()?;
         // A file that was renamed holds another tokenizer's tables.
         let tables = file.strip_prefix(self.sha256.as_bytes())?;
         Engine::from_bytes(tables).ok()

@@ -4,11 +4,15 @@
 //! the command line find the files and hand them in, and only [`from_path`] looks
 //! into a folder itself.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
+use mashbill_format::open;
+
 use super::Error;
+
+/// The largest file of a tokenizer in bytes: six times the largest of today.
+pub(super) const TOKENIZER_BYTES_MAX: u64 = 200_000_000;
 
 /// The contents of a tokenizer's files, as they were found.
 #[derive(Debug, Clone)]
@@ -57,7 +61,7 @@ pub fn from_path(path: &Path) -> Result<TokenizerFiles, Error> {
 }
 
 fn read_if_there(path: &Path) -> Result<Option<String>, Error> {
-    match fs::read_to_string(path) {
+    match open::read_text(path, TOKENIZER_BYTES_MAX) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(Error::Read { path: path.to_owned(), source }),
@@ -67,6 +71,8 @@ fn read_if_there(path: &Path) -> Result<Option<String>, Error> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails where it panics")]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -8,10 +8,10 @@ use mashbill_format::records::Lines;
 use mashbill_format::verify::json_lines_below;
 use serde::Serialize;
 
-use super::view::write_json;
 use super::{InspectArgs, pick};
 use crate::exit::Exit;
 use crate::hints::Usage;
+use crate::out::{self, Out};
 
 /// A record.
 #[derive(Debug, Serialize)]
@@ -27,6 +27,7 @@ struct Shown {
 
 pub(super) fn run(args: &InspectArgs) -> Result<Exit> {
     let not_found = |what: &str| Usage::NothingFound { what: what.to_owned(), path: args.path.clone() };
+    let no_record = || Usage::NoRecord { path: args.path.clone() };
     let files: Vec<_> = json_lines_below(&args.path)?
         .into_iter()
         .filter(|file| args.split.as_ref().is_none_or(|name| is_called(file, name)))
@@ -46,12 +47,12 @@ pub(super) fn run(args: &InspectArgs) -> Result<Exit> {
                 false
             })?;
             let row = pick(args.seed, count);
-            find(&files, |at, _| at == row)?.ok_or_else(|| not_found("a record"))?
+            find(&files, |at, _| at == row)?.ok_or_else(no_record)?
         }
-        _ => find(&files, |_, _| true)?.ok_or_else(|| not_found("a record"))?,
+        _ => find(&files, |_, _| true)?.ok_or_else(no_record)?,
     };
     if args.json {
-        write_json(&record)?
+        out::json(&record)?
     } else {
         write(&record)?
     }
@@ -92,15 +93,14 @@ fn find(files: &[PathBuf], mut is_wanted: impl FnMut(u64, &Shown) -> bool) -> Re
 }
 
 fn write(record: &Shown) -> Result<()> {
-    use std::io::Write;
-    let mut out = anstream::stdout().lock();
-    writeln!(out, "{}, line {}", record.file.display(), record.line)?;
+    let mut out = Out::new();
+    out.line(format_args!("{}, line {}", record.file.display(), record.line))?;
     for (name, value) in [("id", &record.id), ("source", &record.source), ("category", &record.category)] {
         if let Some(value) = value {
-            writeln!(out, "{name}: {value}")?;
+            out.line(format_args!("{name}: {value}"))?;
         }
     }
-    writeln!(out, "text, {} bytes:", record.text.len())?;
-    writeln!(out, "{}", record.text)?;
-    Ok(())
+    out.line(format_args!("text, {} bytes:", record.text.len()))?;
+    out.lines(&record.text)?;
+    Ok(out.finish()?)
 }

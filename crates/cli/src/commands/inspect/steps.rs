@@ -1,6 +1,5 @@
 //! The documents of a loader's step, and the steps of a document.
 
-use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -10,9 +9,9 @@ use mashbill_load::{
 use serde::Serialize;
 
 use super::InspectArgs;
-use super::view::write_json;
 use crate::exit::Exit;
 use crate::hints::Usage;
+use crate::out::{self, Out};
 
 #[derive(Debug, Serialize)]
 struct FoundStep {
@@ -69,7 +68,7 @@ pub(super) fn run(args: &InspectArgs, recipe: &Recipe) -> Result<Exit> {
                 return Err(Usage::Rank { rank, world_size: recipe.world_size }.into());
             }
             let rows = locator.locate(&stream, step, args.rank)?;
-            if args.json { write_json(&FoundStep { step, rows })? } else { write_step(step, &rows)? }
+            if args.json { out::json(&FoundStep { step, rows })? } else { write_step(step, &rows)? }
         }
         (None, Some(document)) => {
             let until = until(args, recipe, &stream)?;
@@ -79,10 +78,9 @@ pub(super) fn run(args: &InspectArgs, recipe: &Recipe) -> Result<Exit> {
                 Err(LoadError::UnknownDocument { .. }) => None,
                 found => Some(found.map(|steps| FoundDocument { split, document, until, steps })),
             });
-            let what = || format!("the document `{document}`");
-            let found =
-                found.ok_or_else(|| Usage::NothingFound { what: what(), path: args.path.clone() })??;
-            if args.json { write_json(&found)? } else { write_document(&found)? }
+            let missing = || Usage::NotInRun { document: document.clone(), path: args.path.clone() };
+            let found = found.ok_or_else(missing)??;
+            if args.json { out::json(&found)? } else { write_document(&found)? }
         }
         (None, None) => return Err(Usage::NoStep { path: args.path.clone() }.into()),
     }
@@ -97,33 +95,36 @@ fn until(args: &InspectArgs, recipe: &Recipe, stream: &Stream) -> Result<u64> {
 }
 
 fn write_step(step: u64, rows: &[LocatedRow]) -> Result<()> {
-    let mut out = anstream::stdout().lock();
-    writeln!(out, "step {step}")?;
+    let mut out = Out::new();
+    out.line(format_args!("step {step}"))?;
     for row in rows {
         let LocatedRow { split, row_in_split, rank, index, .. } = row;
-        writeln!(out, "rank {rank}, row {index} of its batch: {split}, row {row_in_split}")?;
+        out.line(format_args!("rank {rank}, row {index} of its batch: {split}, row {row_in_split}"))?;
         for document in &row.documents {
-            write!(out, "── {}, ", document.file)?;
+            out.text(format_args!("── {}, ", document.file))?;
             // The rows of a Parquet file have no offset.
             let unit = if document.file.ends_with(".parquet") { "row" } else { "byte" };
-            write!(out, "{unit} {}", document.doc_id)?;
+            out.text(format_args!("{unit} {}", document.doc_id))?;
             let named = [("id", &document.id), ("source", &document.source)];
             for (name, value) in named.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
-                write!(out, ", {name} {value}")?;
+                out.text(format_args!(", {name} {value}"))?;
             }
-            writeln!(out, ": tokens {} to {}", document.doc_offset, document.doc_offset + document.len)?;
+            let end = i64::from(document.doc_offset) + i64::from(document.len);
+            out.line(format_args!(": tokens {} to {end}", document.doc_offset))?;
         }
     }
-    Ok(())
+    Ok(out.finish()?)
 }
 
 fn write_document(found: &FoundDocument<'_>) -> Result<()> {
-    let mut out = anstream::stdout().lock();
+    let mut out = Out::new();
     let FoundDocument { split, document, until, steps } = found;
     let none = if steps.is_empty() { " none" } else { "" };
-    writeln!(out, "document `{document}` of split `{split}`, steps before {until}:{none}")?;
+    out.line(format_args!("document `{document}` of split `{split}`, steps before {until}:{none}"))?;
     for Appearance { step, rank, index, row } in steps {
-        writeln!(out, "step {step}: rank {rank}, row {index} of its batch (row {row} of the dataset)")?;
+        out.line(format_args!(
+            "step {step}: rank {rank}, row {index} of its batch (row {row} of the dataset)"
+        ))?;
     }
-    Ok(())
+    Ok(out.finish()?)
 }

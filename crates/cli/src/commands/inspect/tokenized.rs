@@ -10,11 +10,12 @@ use mashbill_format::shard::Row;
 use mashbill_format::split_rows::{RowPlace, SplitRows};
 use mashbill_tokenize::tokenizer::Tokenizer;
 
-use super::view::{Shown, ShownPiece, ShownToken, write, write_json};
+use super::view::{Shown, ShownPiece, ShownToken, write};
 use super::{InspectArgs, pick};
 use crate::environment::tokenizer_of;
 use crate::exit::Exit;
 use crate::hints::{Usage, hint};
+use crate::out;
 use crate::printer::{Printer, error_text};
 
 pub(super) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
@@ -26,12 +27,18 @@ pub(super) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
     let splits: Vec<(&String, &Split)> = match &args.split {
         Some(name) => {
             let split = manifest.splits.get_key_value(name);
-            vec![split.ok_or_else(|| not_found(format!("the split `{name}`")))?]
+            let available = || manifest.splits.keys().cloned().collect();
+            let no_such = || Usage::NoSuchSplit {
+                split: name.clone(),
+                path: args.path.clone(),
+                available: available(),
+            };
+            vec![split.ok_or_else(no_such)?]
         }
         None => manifest.splits.iter().filter(|(_, split)| split.sequences > 0).collect(),
     };
-    if splits.is_empty() {
-        return Err(missing().into());
+    if splits.iter().all(|(_, split)| split.sequences == 0) {
+        return Err(Usage::NoRows { path: args.path.clone() }.into());
     }
     let scope = args.split.as_ref().map_or_else(String::new, |name| format!(" of split `{name}`"));
     let tokenizer = match tokenizer_of(&manifest, args.tokenizer.as_deref(), printer) {
@@ -96,7 +103,7 @@ pub(super) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
     };
     let rows = with_documents(rows, documents(name)?)?;
     if args.json {
-        write_json(&rows)?
+        out::json(&rows)?
     } else {
         write(&rows, args.tokens)?
     }

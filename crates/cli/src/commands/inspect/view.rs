@@ -1,11 +1,12 @@
 //! Rows and records as text.
 
 use std::fmt::Write as _;
-use std::io::Write;
 
 use anstyle::{AnsiColor, Style};
 use anyhow::Result;
 use serde::Serialize;
+
+use crate::out::{Out, Unwritten};
 
 const ODD: Style = AnsiColor::Black.on_default().bg_color(Some(anstyle::Color::Ansi(AnsiColor::Cyan)));
 const EVEN: Style = AnsiColor::Black.on_default().bg_color(Some(anstyle::Color::Ansi(AnsiColor::Yellow)));
@@ -52,15 +53,14 @@ pub(super) struct ShownToken {
 
 /// Writes rows to stdout; `most` tokens of them, all where it is 0. What was found stands in their middle.
 pub(super) fn write(rows: &[Shown], most: usize) -> Result<()> {
-    let mut out = anstream::stdout().lock();
-    let colored = !matches!(anstream::AutoStream::choice(&std::io::stdout()), anstream::ColorChoice::Never);
+    let mut out = Out::new();
     let mut left = if most == 0 { usize::MAX } else { most };
     for row in rows {
         let Shown { split, row: number, shard, row_group, row_in_shard, padding, .. } = row;
-        writeln!(out, "{split}, row {number} ({shard}, row group {row_group}, row {row_in_shard})")?;
+        out.line(format_args!("{split}, row {number} ({shard}, row group {row_group}, row {row_in_shard})"))?;
         let mut before = row.found.map_or(0, |at| at.saturating_sub(left / 2));
         if before > 0 {
-            writeln!(out, "… {before} tokens before (`--tokens 0` shows all)")?;
+            out.line(format_args!("… {before} tokens before (`--tokens 0` shows all)"))?;
         }
         for (index, piece) in row.pieces.iter().enumerate() {
             let passed = before.min(piece.tokens.len());
@@ -70,23 +70,26 @@ pub(super) fn write(rows: &[Shown], most: usize) -> Result<()> {
             }
             if left == 0 {
                 let hidden = row.pieces.len() - index;
-                writeln!(out, "… and {} more in this row (`--tokens 0` shows all)", documents(hidden))?;
+                let hidden = documents(hidden);
+                out.line(format_args!("… and {hidden} more in this row (`--tokens 0` shows all)"))?;
                 break;
             }
-            writeln!(out, "{BORDER}{}{BORDER:#}", border(piece))?;
+            out.styled(BORDER, border(piece))?;
+            out.line("")?;
             let shown = (piece.tokens.len() - passed).min(left);
             left -= shown;
-            writeln!(out, "{}", line(&piece.tokens[passed..passed + shown], colored))?;
+            write_tokens(&piece.tokens[passed..passed + shown], &mut out)?;
             let hidden = piece.tokens.len() - passed - shown;
             if hidden > 0 {
-                writeln!(out, "… and {hidden} tokens more (`--tokens 0` shows all)")?;
+                out.line(format_args!("… and {hidden} tokens more (`--tokens 0` shows all)"))?;
             }
         }
         if *padding > 0 {
-            writeln!(out, "{BORDER}── padding: {padding} positions{BORDER:#}")?;
+            out.styled(BORDER, format_args!("── padding: {padding} positions"))?;
+            out.line("")?;
         }
     }
-    Ok(())
+    Ok(out.finish()?)
 }
 
 fn documents(count: usize) -> String {
@@ -108,49 +111,26 @@ fn border(piece: &ShownPiece) -> String {
     text
 }
 
-/// Tokens behind one another. With color each has its own ground and its id behind it; without it, `|` between.
-fn line(tokens: &[ShownToken], colored: bool) -> String {
-    let mut text = String::new();
+/// Writes tokens behind one another. With color each has its own ground and its id behind it; without it, `|` between.
+fn write_tokens(tokens: &[ShownToken], out: &mut Out) -> Result<(), Unwritten> {
+    let colored = out.is_colored();
     for (at, token) in tokens.iter().enumerate() {
         let masked = token.label < 0;
-        let spelled = token.text.as_ref().map_or_else(|| token.id.to_string(), |text| visible(text));
+        let spelled =
+            token.text.as_ref().map_or_else(|| token.id.to_string(), |text| text.replace('|', "\\|"));
         if colored {
-            let style = if masked {
-                MASKED
-            } else if at % 2 == 0 {
-                EVEN
-            } else {
-                ODD
+            let style = match at % 2 {
+                _ if masked => MASKED,
+                0 => EVEN,
+                _ => ODD,
             };
-            let _ = write!(text, "{style}{spelled}{style:#}{ID}{}{ID:#}", token.id);
+            out.styled(style, spelled)?;
+            out.styled(ID, token.id)?;
         } else {
             let mark = if masked { "*" } else { "" };
             let border = if at == 0 { "" } else { "|" };
-            let _ = write!(text, "{border}{spelled}{mark}");
+            out.text(format_args!("{border}{spelled}{mark}"))?;
         }
     }
-    text
-}
-
-/// Text in one line: what does not show is spelled.
-fn visible(text: &str) -> String {
-    let mut visible = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '\n' => visible.push_str("\\n"),
-            '\t' => visible.push_str("\\t"),
-            '\r' => visible.push_str("\\r"),
-            '|' => visible.push_str("\\|"),
-            character if character.is_control() => visible.extend(character.escape_unicode()),
-            character => visible.push(character),
-        }
-    }
-    visible
-}
-
-/// Writes a value to stdout as JSON.
-#[expect(clippy::print_stdout, reason = "stdout is for data, and this is it")]
-pub(super) fn write_json<T: Serialize + ?Sized>(value: &T) -> Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
-    Ok(())
+    out.line("")
 }

@@ -5,12 +5,12 @@
 //! lock included. Nothing of the user's environment that is for the Hub is used: no token goes to the stand-in,
 //! and switching the network off does not concern it.
 
-use std::fs;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use mashbill_format::atomic;
+use mashbill_format::{atomic, open};
 use mashbill_hub::{Proxies, Settings};
 use mashbill_stand_in::{Content, Kind, Repo, Site, StandIn};
 
@@ -77,10 +77,10 @@ pub(super) fn download(output: &Path, data: &str, printer: &Printer) -> Result<E
 
 /// Writes the catalogue, unless it is there already.
 fn write_catalog(path: &Path, output: &Path) -> Result<()> {
-    match fs::read(path) {
+    match open::read(path, CATALOG.len() as u64) {
         Ok(found) if found == CATALOG.as_bytes() => return Ok(()),
-        Ok(_) => return Err(Usage::NotOurFolder { path: path.to_owned() }.into()),
-        Err(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        _ => return Err(Usage::NotOurFolder { path: path.to_owned() }.into()),
     }
     atomic::create_folder(output)?;
     Ok(atomic::replace(path, &output.join(".catalog.tmp"), CATALOG.as_bytes())?)

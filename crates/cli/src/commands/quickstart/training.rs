@@ -3,15 +3,14 @@
 //! What it reaches is held against the entropy of the tokens' frequencies, since a loss alone says nothing to
 //! somebody who sees his first one: a model under it has learned more than which tokens are common.
 
-use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, bail};
-use mashbill_format::atomic;
 use mashbill_format::layout::Output as Tokenized;
 use mashbill_format::manifest::Manifest;
 use mashbill_format::shard::ShardReader;
+use mashbill_format::{atomic, open};
 use serde::Deserialize;
 
 use crate::commands::train::{last_checkpoint, trainer};
@@ -24,6 +23,9 @@ const CONFIG: &str = include_str!("../../../assets/quickstart/train.yaml");
 
 /// Loads a checkpoint in `transformers` and goes on with a text.
 const GENERATE: &str = include_str!("../../../assets/quickstart/generate.py");
+
+/// The largest file of records of the run's steps in bytes.
+const METRICS_BYTES_MAX: u64 = 64 << 20;
 
 const BEGINNING: &str = "Question: how many";
 
@@ -64,7 +66,7 @@ pub(super) fn run(folder: &Path, python: &Path, printer: &Printer) -> Result<Exi
     let last = last_checkpoint(&run);
     let (_, checkpoint) = last.with_context(|| format!("no checkpoint in `{}`", run.display()))?;
     printer.line(format_args!("{} goes on with a text:", checkpoint.display()));
-    printer.line(generate(python, &checkpoint)?);
+    printer.lines(&generate(python, &checkpoint)?);
     Ok(Exit::Done)
 }
 
@@ -99,7 +101,8 @@ fn losses(path: &Path) -> Result<(f64, f64)> {
     struct Record {
         loss: Option<f64>,
     }
-    let text = fs::read_to_string(path).with_context(|| format!("read `{}`", path.display()))?;
+    let text =
+        open::read_text(path, METRICS_BYTES_MAX).with_context(|| format!("read `{}`", path.display()))?;
     let records = text.lines().map(serde_json::from_str::<Record>).collect::<Result<Vec<_>, _>>();
     let records = records.with_context(|| format!("read `{}`", path.display()))?;
     let losses: Vec<f64> = records.into_iter().filter_map(|record| record.loss).collect();
@@ -116,7 +119,7 @@ fn generate(python: &Path, checkpoint: &Path) -> Result<String> {
         bail!(
             "`transformers` could not load `{}`: {}",
             checkpoint.display(),
-            String::from_utf8_lossy(&stderr).trim()
+            String::from_utf8_lossy(&stderr).lines().last().unwrap_or_default()
         );
     }
     Ok(String::from_utf8_lossy(&stdout).trim_end().to_owned())

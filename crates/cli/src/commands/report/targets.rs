@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use mashbill_download::Catalog;
+use mashbill_format::manifest::category_of;
 
 /// What shares are wanted of categories, and of the datasets in them.
 #[derive(Debug, Default)]
@@ -37,7 +38,7 @@ impl Targets {
         let curriculum = Catalog::embedded().curriculum;
         let mut targets = Self::default();
         for (name, file) in datasets {
-            let folder = file.split_once('/').map(|(folder, _)| folder);
+            let folder = category_of(file);
             match curriculum.category.iter().find(|category| Some(category.name.as_str()) == folder) {
                 Some(category) => targets.add(&category.name, name, category.target_percent),
                 None => return Self::default(),

@@ -72,6 +72,8 @@ struct Plan {
     vocabulary_size: usize,
     /// The splits' numbers, and the rows of each that are shown.
     splits: BTreeMap<String, (u32, BTreeSet<u64>)>,
+    /// The splits' categories, for documents that name none.
+    categories: BTreeMap<String, String>,
 }
 
 impl Plan {
@@ -92,6 +94,11 @@ impl Plan {
         Self {
             vocabulary_size: manifest.tokenizer_identity.vocabulary_size as usize,
             splits: splits.collect(),
+            categories: manifest
+                .splits
+                .iter()
+                .filter_map(|(name, split)| Some((name.clone(), split.source.category()?.to_owned())))
+                .collect(),
         }
     }
 }
@@ -149,7 +156,8 @@ impl<'a> Counts<'a> {
 impl Gather for Counts<'_> {
     fn document(&mut self, split: &str, document: &DocumentSeen<'_>) {
         let found = &mut self.found;
-        found.categories.add(document.category, document.tokens);
+        let of_split = || self.plan.categories.get(split).map(String::as_str);
+        found.categories.add(document.category.or_else(of_split), document.tokens);
         found.sources.add(document.source, document.tokens);
         found.lengths.count(document.tokens);
         if let Some((index, _)) = self.plan.splits.get(split) {

@@ -1,13 +1,13 @@
 //! The data of a training run's page, from one pass over its `metrics.jsonl`.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use mashbill_format::layout::Output;
 use mashbill_format::manifest::Manifest;
+use mashbill_format::open;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -137,12 +137,13 @@ struct Stage {
 
 /// Whether the folder is that of a training run.
 pub(super) fn is_run(path: &Path) -> bool {
-    path.join(METRICS).is_file()
+    // A pipe in its place is refused when it is read.
+    path.join(METRICS).exists()
 }
 
 pub(super) fn gather(path: &Path) -> Result<RunPage> {
     let metrics = path.join(METRICS);
-    let file = File::open(&metrics).with_context(|| format!("read `{}`", metrics.display()))?;
+    let file = open::open(&metrics).with_context(|| format!("read `{}`", metrics.display()))?;
     let mut run = Run::default();
     let mut lines = BufReader::with_capacity(1 << 20, file);
     let mut line = Vec::new();
@@ -168,14 +169,7 @@ fn next_line(lines: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
 
 /// The text of `config.yaml`; nothing where it is not there, is larger than any configuration, or is no file.
 fn config_text(path: &Path) -> String {
-    let path = path.join("config.yaml");
-    let file = if path.is_file() { File::open(path).ok() } else { None };
-    let mut text = String::new();
-    let read = file.map(|file| file.take(CONFIG_BYTES_MAX + 1).read_to_string(&mut text));
-    match read {
-        Some(Ok(read)) if read as u64 <= CONFIG_BYTES_MAX => text,
-        _ => String::new(),
-    }
+    open::read_text(&path.join("config.yaml"), CONFIG_BYTES_MAX).unwrap_or_default()
 }
 
 /// What is known of a run so far.
@@ -454,7 +448,7 @@ fn mix_targets(path: &Path, config: &Config, done: u64) -> HashMap<String, f64> 
         .iter()
         .filter(|(name, _)| config.pretokenized_splits.as_ref().is_none_or(|chosen| chosen.contains(name)))
         .map(|(name, split)| {
-            let category = split.source.file.split_once('/').map(|(category, _)| category);
+            let category = split.source.category();
             (name.as_str(), category, split.sequences as f64)
         })
         .collect();

@@ -1,0 +1,113 @@
+//! Whether a manifest's numbers are of a size that anything can be done with.
+//!
+//! Whether they are right is for [`crate::verify`] to find out, which tells all that is wrong. Here they are only kept from
+//! taking a reader's memory and from wrapping: behind this check every sum over the splits, and rows × row length, fits
+//! into 64 bits.
+
+use super::{
+    COUNT_MAX, DataFile, MAX_SEQ_LENGTH_MAX, MAX_SEQ_LENGTH_MIN, Manifest, POSITIONS_PER_GROUP_MAX, Split,
+    VOCABULARY_MAX,
+};
+
+/// A count that grows, with what it is of.
+struct Total {
+    what: &'static str,
+    sum: u64,
+}
+
+impl Total {
+    const fn of(what: &'static str) -> Self {
+        Self { what, sum: 0 }
+    }
+
+    fn add(&mut self, count: u64) -> Result<(), String> {
+        self.sum = self.sum.saturating_add(count);
+        if self.sum <= COUNT_MAX {
+            return Ok(());
+        }
+        Err(format!("its {} are more than {COUNT_MAX} in all", self.what))
+    }
+}
+
+/// Checks a manifest's numbers.
+///
+/// # Errors
+/// The first that is out of range, as a fragment.
+pub(super) fn check(manifest: &Manifest) -> Result<(), String> {
+    for length in [manifest.max_seq_length, manifest.options.max_seq_length] {
+        if !(MAX_SEQ_LENGTH_MIN..=MAX_SEQ_LENGTH_MAX).contains(&length) {
+            return Err(format!(
+                "a max_seq_length of {length}, where {MAX_SEQ_LENGTH_MIN} to {MAX_SEQ_LENGTH_MAX} are possible"
+            ));
+        }
+    }
+    let size = manifest.tokenizer_identity.vocabulary_size;
+    if !(1..=VOCABULARY_MAX).contains(&size) {
+        return Err(format!("a vocabulary_size of {size}, where 1 to {VOCABULARY_MAX} are possible"));
+    }
+    if !(manifest.shard_size_gb.is_finite() && manifest.shard_size_gb > 0.0) {
+        return Err(format!("a shard_size_gb of {}", manifest.shard_size_gb));
+    }
+    let (group, page) = (manifest.layout.rows_per_group, manifest.layout.rows_per_page);
+    let positions = group.max(page).saturating_mul(manifest.max_seq_length);
+    if group == 0 || page == 0 || positions > POSITIONS_PER_GROUP_MAX {
+        return Err(format!(
+            "a layout of {group} rows a group and {page} a page, where a group has at most {POSITIONS_PER_GROUP_MAX} \
+             positions"
+        ));
+    }
+    let splits = || manifest.splits.iter().chain(&manifest.vanished);
+    let length = manifest.max_seq_length.max(manifest.options.max_seq_length) as u64;
+    check_totals(splits().map(|(_, split)| split), length)?;
+    for (name, split) in splits() {
+        split.check().map_err(|what| format!("split {name:?}: {what}"))?;
+    }
+    Ok(())
+}
+
+/// Checks that no sum over splits is too large.
+fn check_totals<'a>(splits: impl Iterator<Item = &'a Split>, length: u64) -> Result<(), String> {
+    let mut positions = Total::of("rows × max_seq_length");
+    let mut documents = Total::of("documents");
+    let mut tokens = Total::of("tokens");
+    let mut bytes = Total::of("bytes");
+    let mut refused = Total::of("refused lines");
+    for split in splits {
+        let rows = |files: &[DataFile]| files.iter().map(|file| file.rows).fold(0, u64::saturating_add);
+        let of_units =
+            |value: fn(&super::Unit) -> u64| split.units.iter().map(value).fold(0, u64::saturating_add);
+        // The same is said in several places; each of them is somebody's summand.
+        let most_rows = [split.sequences, rows(&split.shard_files), of_units(|unit| unit.rows)];
+        let last_unit = split.units.iter().map(|unit| unit.first_row).max().unwrap_or(0);
+        positions.add(most_rows.iter().fold(last_unit, |a, &b| a.max(b)).saturating_mul(length))?;
+        documents.add(split.samples.max(split.documents.rows).max(of_units(|unit| unit.documents)))?;
+        let ledger = &split.ledger;
+        let in_ledger =
+            ledger.text_tokens.saturating_add(ledger.special_tokens).saturating_add(ledger.padding);
+        let most_tokens = [split.tokens, in_ledger, ledger.literal_special_tokens];
+        tokens.add(most_tokens.iter().fold(of_units(|unit| unit.tail_tokens), |a, &b| a.max(b)))?;
+        let files = split.shard_files.iter().chain([&split.documents]);
+        bytes.add(files.map(|file| file.bytes).fold(0, u64::saturating_add))?;
+        let last_key = split.units.iter().map(|unit| unit.first_key).max().unwrap_or(0);
+        bytes.add(split.source.bytes.max(of_units(|unit| unit.bytes)).max(last_key))?;
+        refused.add(split.rejected.values().copied().fold(0, u64::saturating_add))?;
+    }
+    Ok(())
+}
+
+impl Split {
+    /// Checks what a split alone says.
+    ///
+    /// # Errors
+    /// What is wrong, as a fragment.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        check_totals([self].into_iter(), 1)?;
+        if self.units.is_empty() && (self.sequences > 0 || self.samples > 0) {
+            return Err("it has rows or documents and no units".into());
+        }
+        if self.shard_files.is_empty() && self.sequences > 0 {
+            return Err(format!("{} rows in no shard", self.sequences));
+        }
+        Ok(())
+    }
+}
