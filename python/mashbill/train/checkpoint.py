@@ -81,11 +81,15 @@ def newest(folder: Path) -> tuple[Checkpoint | None, list[Damaged]]:
             printer.say(f"warning: `{path}` is passed over: it is no checkpoint of `mashbill train`")
             continue
         try:
-            return Checkpoint(path, _checked(path, step)), damaged
+            record = _checked(path)
         except PermissionError as error:
             raise _unreadable(path / RECORD, error) from error
         except _DamageError as error:
             damaged.append(Damaged(path, str(error)))
+            continue
+        if record.get("step") == step:
+            return Checkpoint(path, record), damaged
+        printer.say(f"warning: `{path}` is passed over: it is a copy of step {record.get('step')}")
     return None, damaged
 
 
@@ -161,7 +165,7 @@ class _DamageError(Exception):
     """Why a checkpoint is not whole."""
 
 
-def _checked(folder: Path, step: int) -> dict[str, Any]:
+def _checked(folder: Path) -> dict[str, Any]:
     """The record of a checkpoint, of which every byte was read."""
     sums = _json(folder / CHECKSUMS)
     if RECORD not in sums or STATE not in sums:
@@ -170,10 +174,7 @@ def _checked(folder: Path, step: int) -> dict[str, Any]:
         found = _sum(folder / file) if file == Path(file).name else None
         if found != expected:
             raise _DamageError(f"{file} is missing" if found is None else f"{file} is not what was written")
-    record = _json(folder / RECORD)
-    if record.get("step") != step:
-        raise _DamageError(f"{RECORD} is of step {record.get('step')}")
-    return record
+    return _json(folder / RECORD)
 
 
 def _sum(path: Path) -> str | None:
@@ -226,11 +227,14 @@ def _strange(folder: Path) -> Iterator[str]:
     try:
         sums = _json(folder / CHECKSUMS)
         there = {path.name for path in folder.iterdir()} - {CHECKSUMS}
+        step = _json(folder / RECORD).get("step")
     except (_DamageError, TrainError) as error:
         yield str(error)
         return
     except OSError as error:
         yield f"it cannot be read: {error.strerror}"
         return
+    if not isinstance(step, int) or name(step) != folder.name:
+        yield f"it is a copy of step {step}"
     yield from (f"it holds `{each}`, which this run did not write" for each in sorted(there - set(sums)))
     yield from (f"`{each}` is missing" for each in sorted(set(sums) - there))

@@ -113,6 +113,9 @@ def test_only_names_of_ours_are_used_and_removed(four: Run, tmp_path: Path) -> N
     foreign = ["step_00000004 copy", "step_00000004.bak", "step_9", "step_000000009", "step_00000009x", "STEP_00000009"]
     for name in foreign:
         shutil.copytree(whole, folder / name)
+    # Copies under names that are ours, after the last checkpoint and before it.
+    for number in (3, 50):
+        shutil.copytree(whole, folder / checkpoint.name(number))
     (folder / "step_00000010").symlink_to(whole)
     (folder / "step_00000011").write_text("notes")
     (folder / "best").mkdir()
@@ -121,19 +124,23 @@ def test_only_names_of_ours_are_used_and_removed(four: Run, tmp_path: Path) -> N
     (folder / "step_00000002" / "scores.json").write_text("{}")
     (folder / ".partial_00000099").mkdir()
     (folder / ".removed_00000001").mkdir()
-    assert checkpoint.steps(folder) == [2, 4, 99]
+    assert checkpoint.steps(folder) == [2, 3, 4, 50, 99]
     ran = run.start("--set", "steps=12", "--set", "checkpoints={every: 1, keep: 1}")
     assert ran.returncode == 0, ran.stderr
     assert f"`{folder / 'step_00000002'}` is kept: it holds `scores.json`" in ran.stderr
     assert f"`{folder / 'step_00000099'}` is passed over: it is no checkpoint of" in ran.stderr
+    assert f"`{folder / 'step_00000050'}` is passed over: it is a copy of step 4" in ran.stderr
+    assert f"`{folder / 'step_00000003'}` is kept: it is a copy of step 4" in ran.stderr
     assert ran.stderr.count("is kept: it holds `scores.json`") == 1
     for number in (10, 11):
         assert f"`{folder}/step_000000{number}` was in the way and is now `step_000000{number}.damaged`" in ran.stderr
     left = {
         *foreign,
         "best",
+        "step_00000050",
         "step_00000099",
         "step_00000002",
+        "step_00000003",
         "step_00000010.damaged",
         "step_00000011.damaged",
         "step_00000012",
