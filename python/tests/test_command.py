@@ -29,7 +29,9 @@ def test_the_same_help() -> None:
 def test_what_is_printed_on_a_closed_stdout_goes_into_no_file(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"text": "Twenty casks of rye."}\n')
     out = tmp_path / "out"
-    script = f'exec "{COMMAND}" tokenize --input "{tmp_path}" --output "{out}" --tokenizer gpt2 --max-seq-length 8 --json'
+    script = (
+        f'exec "{COMMAND}" tokenize --input "{tmp_path}" --output "{out}" --tokenizer gpt2 --max-seq-length 8 --json'
+    )
     for closed in (">&-", "2>&-", "<&- >&- 2>&-"):
         assert run("sh", "-c", f"{script} {closed}").returncode == 0, closed
     verified = run(COMMAND, "verify", out)

@@ -1,6 +1,6 @@
-"""Hostile manifests, met by every command that reads one: an answer in words, in little memory and time, and nothing outside.
+"""Hostile manifests, met by every command that reads one: words, little memory and time, and nothing outside.
 
-By default each meets some of the commands; with MASHBILL_LONG=1 each meets all of them, and a manifest of 2 GB does, too.
+By default each meets some of the commands; with MASHBILL_LONG=1 each meets all of them, and a manifest of 2 GB does.
 """
 
 import json
@@ -121,4 +121,3 @@ def test_a_manifest_of_two_gigabytes_is_not_read(workshop: Workshop, good: Path,
         code, said, memory, seconds = run(workshop.binary, root, command)
         assert code in {1, 4} and "larger than" in said, said
         assert memory < MEMORY_MAX and seconds < SECONDS_MAX, (command, memory, seconds)
-
