@@ -47,7 +47,7 @@ const READ_BYTES: usize = 1 << 20;
 #[pyfunction]
 fn checksum(python: Python<'_>, path: PathBuf) -> PyResult<String> {
     python.detach(|| {
-        let (mut file, mut hasher, mut buffer) = (open::open(path)?, Hasher::new(), vec![0; READ_BYTES]);
+        let (mut file, mut hasher, mut buffer) = (open::open(&path)?, Hasher::new(), vec![0; READ_BYTES]);
         loop {
             match file.read(&mut buffer)? {
                 0 => return Ok(hasher.finish().to_string()),

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 from cases import Workshop
 
-# An escape sequence that clears the screen, one of the eight-bit kind, a carriage return, a bell, marks of direction and
-# a separator of lines.
+# Escape sequences of both kinds, a carriage return, a bell, a step back, marks of direction and a separator of lines.
 HOSTILE = "x\x1b]0;own\x07\x1b[2J\x9b31m\r\x08\x85\u202etxt\u2066\u2069\u200e\u061c\u2028y"
 STEERING = {*map(chr, range(0x20)), *map(chr, range(0x7F, 0xA0)), *"\u061c\u200e\u200f"}
 STEERING |= {*map(chr, range(0x2028, 0x202F)), *map(chr, range(0x2066, 0x206A))}

@@ -361,3 +361,20 @@ pub(crate) fn parse_versioned<T: for<'de> Deserialize<'de>>(path: &Path, bytes: 
 pub(crate) fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec_pretty(value).expect("our own types have string keys and finite numbers")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_category_is_the_folder_that_a_file_lies_in_wherever_the_input_begins() {
+        for (file, category) in [
+            ("apps.jsonl", None),
+            ("code/apps.jsonl", Some("code")),
+            ("distillation/code/apps.jsonl", Some("code")),
+            ("data/distillation/code/apps.jsonl.zst", Some("code")),
+        ] {
+            assert_eq!(category_of(file), category, "{file}");
+        }
+    }
+}
