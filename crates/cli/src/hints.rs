@@ -10,6 +10,7 @@ use mashbill_format::Error as FormatError;
 use mashbill_format::layout::MANIFEST;
 use mashbill_format::lock::LOCK;
 use mashbill_format::open::WrongKind;
+use mashbill_format::records::{Foreign, ReadError};
 use mashbill_format::verify::Remedy;
 use mashbill_hub::Error as HubError;
 use mashbill_load::Error as LoadError;
@@ -84,6 +85,12 @@ const DAMAGE_HINT: &str = "`mashbill verify` of its folder says what else is wro
 
 /// What helps where something else stands in the place of a file.
 const FILE_HINT: &str = "give a file: what comes out of a pipe or a device can be written into one first";
+/// Which files are read, by their endings.
+pub(crate) const ENDINGS: &str = "read are .jsonl, .ndjson and .json, also with .gz, .bz2, .xz, .zst or .zstd behind it, \
+                                  and (by tokenize) .parquet";
+
+/// What mends a name that is not UTF-8.
+const RENAME: &str = "give it a name in UTF-8: `mv`, or `convmv -f latin1 -t utf-8 --notest` for many";
 
 /// The hint for an error, if there is something to type.
 pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
@@ -197,6 +204,12 @@ pub(crate) fn remedy_hint(remedy: &Remedy, path: &Path) -> String {
         Remedy::CopyAgain => "copy the folder again".into(),
         Remedy::MoveAway { file } => format!("if nobody needs it: mv {folder}/{file} somewhere else"),
         Remedy::RunAgain => "give the `mashbill tokenize` command that made it again: it goes on".into(),
+        Remedy::Convert { file, content } => {
+            let path = if path.is_file() { path.to_owned() } else { path.join(file) };
+            foreign_hint(&path, content)
+        }
+        Remedy::NotRead => ENDINGS.into(),
+        Remedy::Rename => RENAME.into(),
         Remedy::Prune => "`mashbill tokenize … --prune` removes such splits".into(),
         Remedy::CorrectLine => {
             "correct or remove the line; `mashbill tokenize` sets lines aside that are no records".into()
@@ -271,6 +284,48 @@ fn data_folder(path: &Path) -> &Path {
     folder_with_lock(path).unwrap_or(path)
 }
 
+/// What makes a file that can be read of the one at `path`.
+pub(crate) fn content_hint(path: &Path, error: &ReadError) -> String {
+    match error {
+        ReadError::Foreign(content) => foreign_hint(path, content),
+        ReadError::NameNotUtf8 => RENAME.into(),
+        ReadError::NotRegular { .. } => FILE_HINT.into(),
+        _ => "get the file again where it came from, then give the same command again".into(),
+    }
+}
+
+fn foreign_hint(path: &Path, content: &Foreign) -> String {
+    let file = path.display();
+    match content {
+        Foreign::OtherThanNamed { found, .. } => match *found {
+            "gzip" => format!("mv {file} {file}.gz"),
+            "zstd" => format!("mv {file} {file}.zst"),
+            "xz" => format!("mv {file} {file}.xz"),
+            "bzip2" => format!("mv {file} {file}.bz2"),
+            "Parquet" => format!("mv {file} {}", path.with_extension("parquet").display()),
+            "plain text" => format!("mv {file} {}", path.with_extension("").display()),
+            _ => "unpack or convert it; one JSON object a line is read".into(),
+        },
+        Foreign::Packed { .. } => "unpack it; one JSON object a line is read".into(),
+        Foreign::Encoding { iconv: Some(name), .. } => {
+            format!("iconv -f {name} -t UTF-8 {file} > FILE.jsonl makes UTF-8 of it, if that is what it is")
+        }
+        Foreign::Encoding { iconv: None, .. } => {
+            format!("iconv -f ENCODING -t UTF-8 {file} > FILE.jsonl makes UTF-8 of it")
+        }
+        Foreign::CarriageReturns => format!("tr '\\r' '\\n' < {file} > FILE.jsonl"),
+        Foreign::OverManyLines { rows: Some(key) } => format!("jq -c '.[{key:?}][]' {file} > FILE.jsonl"),
+        Foreign::OverManyLines { rows: None } | Foreign::SeveralALine => {
+            format!("jq -c . {file} > FILE.jsonl")
+        }
+        Foreign::ArrayOf { .. } => {
+            format!("jq -c '.[] | {{text: .}}' {file} > FILE.jsonl, if they are the texts")
+        }
+        Foreign::LfsPointer => "git lfs pull".into(),
+        _ => "get the file again where it came from".into(),
+    }
+}
+
 fn embedded_hint() -> String {
     format!("these tokenizers need no file and no network: {} (`--tokenizer gpt2`)", embedded_names())
 }
@@ -278,17 +333,11 @@ fn embedded_hint() -> String {
 fn tokenize_hint(error: &TokenizeError) -> Option<String> {
     Some(match error {
         TokenizeError::InputMissing { .. } => "`--input` takes a file or a folder that exists".into(),
-        TokenizeError::InputUnknown { path } => {
-            let array = path.extension().is_some_and(|extension| extension == "json");
-            if array {
-                format!("if it is a JSON array: jq -c '.[]' {0} > {0}l", path.display())
-            } else {
-                "one JSON object a line, in a file that ends in .jsonl, is read".into()
-            }
-        }
+        TokenizeError::InputUnknown { .. } => ENDINGS.into(),
+        TokenizeError::Content { path, source } => content_hint(Path::new(path), source),
         TokenizeError::InputIsOutput { .. } => "give the folder with the JSONL files as `--input`".into(),
         TokenizeError::NoInput { deeper: 0, .. } => {
-            "files that end in .jsonl, .jsonl.gz, .jsonl.zst or .parquet are read".into()
+            ENDINGS.into()
         }
         TokenizeError::NoInput { deeper, .. } => {
             let files = if *deeper == 1 { "1 file" } else { &format!("{deeper} files") };
@@ -299,6 +348,9 @@ fn tokenize_hint(error: &TokenizeError) -> Option<String> {
         }
         TokenizeError::SplitTwice { .. } => "`--split-names path` names splits after their folders, too".into(),
         TokenizeError::SplitName { .. } => "give the file another name".into(),
+        TokenizeError::NameTooLong { .. } => {
+            "give the file a shorter name (mv), or the output folder with `--output`".into()
+        }
         TokenizeError::SplitDiffers { .. } => {
             "`--skip-existing` makes those again that differ, `--force` makes all again, another `--output` keeps both"
                 .into()
@@ -416,6 +468,7 @@ fn format_hint(error: &FormatError) -> Option<String> {
         {
             format!("make `{}` readable (chmod u+r), then give the same command again", path.display())
         }
+        FormatError::Records { path, source } => content_hint(Path::new(path), source),
         FormatError::Io { path, source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
             format!("choose an `--output` that you may write to; `{}` is not", path.display())
         }

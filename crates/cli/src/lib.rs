@@ -8,6 +8,7 @@ mod args;
 mod commands;
 mod environment;
 mod interrupt;
+mod left_out;
 mod progress;
 mod out;
 mod printer;

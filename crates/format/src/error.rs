@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::records::{ReadError, escaped};
+
 /// An error of reading, writing or checking a file of mashbill's.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -30,6 +32,14 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong with it.
         what: String,
+    },
+    /// Records cannot be read from a file.
+    #[error("read `{path}`")]
+    Records {
+        /// The file, for people.
+        path: String,
+        /// Why.
+        source: ReadError,
     },
     /// A file was written by a newer mashbill.
     #[error("`{}` has format_version {found}, this mashbill reads up to {supported}", path.display())]
@@ -60,6 +70,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// Records that cannot be read.
+    #[must_use]
+    pub fn records(path: &Path, source: ReadError) -> Self {
+        match source {
+            ReadError::Io(source) => Self::io("read", path, source),
+            source => Self::Records { path: escaped(path.as_os_str()), source },
+        }
+    }
+
     /// An I/O error with the action and the path it befell; a full disk becomes [`Error::DiskFull`].
     #[must_use]
     pub fn io(action: &'static str, path: &Path, source: io::Error) -> Self {

@@ -39,6 +39,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::lock::LOCK;
+use crate::name::NAME_BYTES_MAX;
 
 /// The folder in an output folder that holds a run's state. Its name begins with a dot, so that no
 /// glob over data meets it.
@@ -53,6 +54,12 @@ pub const MANIFEST: &str = "manifest.json";
 
 /// The name of the document table in a split's folder.
 pub const DOCUMENTS: &str = "documents.parquet";
+
+/// The dataset's description in an output folder.
+pub const README: &str = "README.md";
+
+/// The longest name of a split in bytes: the files in its folder are named after it.
+pub const SPLIT_BYTES_MAX: usize = NAME_BYTES_MAX - UNITS_SUFFIX.len();
 
 /// The end of the name of a file with refused lines.
 pub const REJECTS_SUFFIX: &str = "_rejects.jsonl";

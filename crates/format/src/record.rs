@@ -10,10 +10,12 @@
 //! them and the text beside them is good. A key given twice counts the last time,
 //! as in Python.
 
+mod beginning;
 mod unescaped;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::beginning::{Beginning, beginning};
 use self::unescaped::{Unescaped, plain_run};
 
 /// What a tokenizer reads of a record. Strings are unescaped.

@@ -1,69 +1,39 @@
-//! Lines of a file of JSON Lines, plain or compressed, one in memory at a time.
+//! What is read as records: which files there are, and their lines, whatever they are packed in and encoded with.
+//!
+//! One room for every command, so that a file means the same to all of them. A record's place is where it begins in
+//! the *decoded content*: the file unpacked, as UTF-8.
+//!
+//! ```text
+//! find     which files, by their names (kind)
+//! content  container ──▶ utf16 ──▶ array ──▶ lines of UTF-8     shape: what the beginning shows;
+//! blocks   whole lines a megabyte: plain (by offset), streamed         foreign: what is named and not read
+//! lines    one at a time
+//! ```
 
-use std::io::{self, BufRead, BufReader, Read};
-use std::path::Path;
+mod kind;
+mod find;
+mod foreign;
+mod shape;
+mod container;
+mod utf16;
+mod value_end;
+mod array;
+mod content;
+mod blocks;
+mod plain;
+mod streamed;
+mod lines;
 
-use flate2::read::MultiGzDecoder;
-
-use crate::open;
+pub use blocks::{
+    Block, Blocks, Content, Cutting, DOCUMENT_BYTES_MAX, EXCERPT_BYTES, ReadError, line_bytes_max,
+    open_regular, read_range, read_range_into, stamp,
+};
+pub use container::{XZ_MEMORY_KIB_MAX, ZSTD_WINDOW_LOG_MAX, unpacked};
+pub use find::{Found, InputFile, Refused, Search, escaped, find, is_our_own};
+pub use foreign::Foreign;
+pub use kind::{Container, Kind};
+pub use lines::{Line, Lines};
+pub use value_end::ValueEnd;
 
 /// The mark that some editors put before the first character of a UTF-8 file.
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
-
-/// The lines of a file.
-pub struct Lines {
-    reader: Box<dyn BufRead + Send>,
-    line: Vec<u8>,
-    number: u64,
-}
-
-impl Lines {
-    /// Opens a file by the end of its name: `.gz`, `.zst`, or plain.
-    ///
-    /// # Errors
-    /// It cannot be opened.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { reader: reader(path, open::open(path)?)?, line: Vec::new(), number: 0 })
-    }
-
-    /// The next line that is not blank and its number, from 1; without its end. None after the last.
-    ///
-    /// # Errors
-    /// It cannot be read or decompressed.
-    pub fn read(&mut self) -> io::Result<Option<(u64, &[u8])>> {
-        loop {
-            self.line.clear();
-            if self.reader.read_until(b'\n', &mut self.line)? == 0 {
-                return Ok(None);
-            }
-            self.number += 1;
-            if !self.line.iter().all(u8::is_ascii_whitespace) {
-                break;
-            }
-        }
-        let line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
-        let line = if self.number == 1 { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) } else { line };
-        Ok(Some((self.number, line)))
-    }
-}
-
-/// The bytes of JSON Lines in `file`, decompressed as the end of `path` says.
-pub(crate) fn reader<'a>(
-    path: &Path,
-    file: impl Read + Send + 'a,
-) -> io::Result<Box<dyn BufRead + Send + 'a>> {
-    let ends = |end: &str| path.as_os_str().as_encoded_bytes().ends_with(end.as_bytes());
-    Ok(if ends(".gz") {
-        Box::new(BufReader::new(MultiGzDecoder::new(file)))
-    } else if ends(".zst") {
-        Box::new(BufReader::new(zstd::Decoder::new(file)?))
-    } else {
-        Box::new(BufReader::with_capacity(1 << 20, file))
-    })
-}
-
-impl std::fmt::Debug for Lines {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Lines").field("number", &self.number).finish_non_exhaustive()
-    }
-}
+pub const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";

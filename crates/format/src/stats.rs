@@ -36,6 +36,9 @@ pub struct Stats {
     pub blank_lines: u64,
     /// Byte order marks that were skipped.
     pub byte_order_marks: u64,
+    /// Bytes behind the end of a packed input that are no part of it, which were passed over.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub ignored_bytes: u64,
     /// Lines that the other part has, where documents are held out.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub other_part: u64,

@@ -32,7 +32,7 @@ use serde::Serialize;
 
 use crate::error::Result;
 
-pub use folder::{FolderKind, folder_kind, json_lines_below, name_below};
+pub use folder::{FolderKind, folder_kind, name_below, records_below};
 pub use gather::{DocumentSeen, Gather};
 pub use problem::{Kind, Place, Problem, Remedy, Severity};
 pub use progress::{Event, Progress};

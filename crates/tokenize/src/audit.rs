@@ -172,8 +172,8 @@ impl Audit<'_> {
                 found.filter(|path| path.exists()).unwrap_or_else(in_manifest)
             }
         };
-        let mut inputs = discover(&path, self.output.root(), false, SplitNames::Stem)?;
-        Ok(inputs.swap_remove(0))
+        let found = discover(&path, self.output.root(), false, SplitNames::Stem)?;
+        found.inputs.into_iter().next().ok_or(Error::InputUnknown { path })
     }
 
     /// Makes the split again, block by block.
@@ -198,7 +198,7 @@ impl Audit<'_> {
             if self.interrupted.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
-            let checksum = plan::block_checksum(&block, input)?;
+            let checksum = block.checksum(input)?;
             if units.len() <= block.unit {
                 units.push(Hasher::new());
             }

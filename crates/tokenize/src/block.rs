@@ -13,20 +13,18 @@ use mashbill_format::documents::Document;
 use mashbill_format::held_out::{HeldOut, Part};
 use mashbill_format::journal::{Counts, Reject};
 use mashbill_format::record::{Reason, Record, RecordParser};
+use mashbill_format::records::{self, BYTE_ORDER_MARK, EXCERPT_BYTES, read_range_into};
 use mashbill_format::shard::Piece;
 use memchr::memchr;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::input::Input;
 use crate::pool::Worker;
-use crate::read::{Block, Content, EXCERPT_BYTES, Label, ParquetRow, read_range_into};
+use crate::read::{Block, Content, Label, ParquetRow, read_failed};
 use crate::tokenizer::{self, Encoded, Scratch, Tokenizer, is_sample};
 
 /// Refused lines that are kept of each reason in a split; the others are only counted.
 pub(crate) const REJECTS_KEPT: u64 = 20;
-
-/// The mark that some editors put before the first character of a UTF-8 file.
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// What became of a block.
 #[derive(Debug)]
@@ -132,27 +130,7 @@ pub(crate) fn tokenize_block(
     let Worker { parser, scratch, memory, .. } = worker;
     let mut builder = Builder::new(options, scratch, memory.ids(), block.key == 0);
     let (bytes, checksum) = match &block.content {
-        Content::Range(file) => {
-            let bytes = memory.bytes();
-            read_range_into(file, block.key, block.next_key, bytes).map_err(|source| {
-                match source.kind() {
-                    std::io::ErrorKind::UnexpectedEof => Error::Changed { path: input.path.clone() },
-                    _ => Error::read(&input.path, source),
-                }
-            })?;
-            builder.lines(bytes, block.key, parser)?;
-            (bytes.len() as u64, Checksum::of(bytes))
-        }
-        Content::Bytes(bytes) => {
-            builder.lines(bytes, block.key, parser)?;
-            (bytes.len() as u64, Checksum::of(bytes))
-        }
-        Content::TooLong { checksum, excerpt } => {
-            builder.counts.lines = 1;
-            let detail = format!("a line of {} bytes", block.next_key - block.key);
-            builder.reject_line(block.key, Reason::TooLarge, detail, excerpt);
-            (block.next_key - block.key, *checksum)
-        }
+        Content::Lines(lines) => builder.block_of_lines(lines, input, memory.bytes(), parser)?,
         Content::Rows(rows) => {
             let mut key = block.key;
             let mut bytes = 0;
@@ -212,6 +190,33 @@ impl<'a> Builder<'a> {
     /// The number of documents before this one, where that is known to be small.
     const fn position_in_split(&self) -> u64 {
         if self.first { self.counts.documents } else { u64::MAX }
+    }
+
+    /// Tokenizes a block of lines, and gives how many bytes it has and their checksum.
+    fn block_of_lines(
+        &mut self,
+        block: &records::Block,
+        input: &Input,
+        memory: &mut Vec<u8>,
+        parser: &mut RecordParser,
+    ) -> Result<(u64, Checksum)> {
+        let bytes = match &block.content {
+            records::Content::Range(file) => {
+                read_range_into(file, block.start, block.end, memory)
+                    .map_err(|source| read_failed(&input.path, source))?;
+                memory
+            }
+            records::Content::Bytes(bytes) => bytes,
+            records::Content::TooLong { checksum, excerpt } => {
+                let length = block.end - block.start;
+                self.counts.lines = 1;
+                let detail = format!("a line of {length} bytes");
+                self.reject_line(block.start, Reason::TooLarge, detail, excerpt);
+                return Ok((length, *checksum));
+            }
+        };
+        self.lines(bytes, block.start, parser)?;
+        Ok((bytes.len() as u64, Checksum::of(bytes)))
     }
 
     /// Tokenizes lines, the first of which has the key `first_key`.

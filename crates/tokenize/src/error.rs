@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use mashbill_format::records::ReadError;
+
 use crate::tokenizer;
 
 /// An error of tokenizing.
@@ -15,11 +17,19 @@ pub enum Error {
         /// The path.
         path: PathBuf,
     },
-    /// The input is a file of a kind that is not read, or its name is not UTF-8.
-    #[error("`{}` is no input: .jsonl, .jsonl.gz, .jsonl.zst and .parquet are read", path.display())]
+    /// The input is a file of a kind that is not read.
+    #[error("`{}` is no input: .jsonl, .ndjson and .json, also in .gz, .bz2, .xz and .zst, and .parquet are read", path.display())]
     InputUnknown {
         /// The file.
         path: PathBuf,
+    },
+    /// A file cannot be read as what its name says: it is no file, or its content is another.
+    #[error("read `{path}`")]
+    Content {
+        /// The file, for people.
+        path: String,
+        /// Why.
+        source: ReadError,
     },
     /// The input folder is the output of an earlier run.
     #[error("`{}` is tokenized already", path.display())]
@@ -28,12 +38,14 @@ pub enum Error {
         path: PathBuf,
     },
     /// The input folder has no input file.
-    #[error("no JSONL files found in `{}`", path.display())]
+    #[error("no JSONL files found in `{}`{}", path.display(), others(left_out))]
     NoInput {
         /// The folder.
         path: PathBuf,
         /// How many a walk through the folders below would find.
         deeper: usize,
+        /// Files of other kinds that are there.
+        left_out: Vec<String>,
     },
     /// Two input files would become the same split.
     #[error("two files would become the split `{split}`: `{}` and `{}`", first.display(), second.display())]
@@ -54,6 +66,16 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong with the name.
         why: &'static str,
+    },
+    /// A name is longer than file systems allow, for itself or for what is named after it.
+    #[error("the name `{name}` of `{}` has {} bytes, and {max} at the most are possible", path.display(), name.len())]
+    NameTooLong {
+        /// The split's name, or the output folder's.
+        name: String,
+        /// The file that would become the split, or the output folder.
+        path: PathBuf,
+        /// The longest name that is possible, in bytes.
+        max: usize,
     },
     /// A finished split differs from what was asked for, and nobody asked to replace it.
     #[error("the finished split `{split}` in `{}` is different: {why}", output.display())]
@@ -152,6 +174,15 @@ pub enum Error {
     /// A file of mashbill's own cannot be written or read.
     #[error(transparent)]
     Format(#[from] mashbill_format::Error),
+}
+
+/// Names of files of other kinds, for people.
+fn others(left_out: &[String]) -> String {
+    let Some(first) = left_out.first() else { return String::new() };
+    match left_out.len() - 1 {
+        0 => format!(", only `{first}`, which is not read"),
+        more => format!(", only `{first}` and {more} more of kinds that are not read"),
+    }
 }
 
 impl Error {

@@ -13,7 +13,7 @@ use mashbill_format::journal::{Journal, UnitRecord, read_records};
 use mashbill_format::layout::{DOCUMENTS, UNITS_SUFFIX, shard_name};
 
 use crate::error::Result;
-use crate::plan::{SplitPlan, block_checksum};
+use crate::plan::SplitPlan;
 use crate::read::Blocks;
 use crate::run::Context;
 use crate::shards::Written;
@@ -76,7 +76,7 @@ fn same_units(plan: &SplitPlan, context: &Context<'_>, records: &[UnitRecord]) -
             }
         }
         next_key = block.next_key;
-        hasher.update(&block_checksum(&block, &plan.input)?.to_bytes());
+        hasher.update(&block.checksum(&plan.input)?.to_bytes());
     }
     Ok(unit)
 }

@@ -1,17 +1,15 @@
-//! Which files there are, and what each is called.
-//!
-//! A split is a file, named after it. The walk is sorted and takes only names it
-//! knows, and never a file of mashbill's own making: a second run must find the same
-//! input as the first, wherever the first put its output.
+//! What becomes of each input file: a split that is named after it.
 
-use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, Metadata};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
-use mashbill_format::layout::{DOCUMENTS, MANIFEST, REJECTS_SUFFIX, STATS_SUFFIX, UNITS_SUFFIX};
-use mashbill_format::name;
+use mashbill_format::layout::{README, SPLIT_BYTES_MAX};
+use mashbill_format::name::{self, NAME_BYTES_MAX};
+use mashbill_format::records::{
+    Found, InputFile, Kind, ReadError, Refused, Search, escaped, find, is_our_own,
+};
 
 use crate::error::{Error, Result};
 
@@ -32,49 +30,6 @@ pub struct Input {
     pub modified_ns: u64,
 }
 
-/// The formats that are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// JSON Lines.
-    JsonLines,
-    /// JSON Lines in gzip.
-    JsonLinesGzip,
-    /// JSON Lines in Zstandard.
-    JsonLinesZstd,
-    /// Parquet with a text column.
-    Parquet,
-}
-
-impl Kind {
-    /// The ends of file names, longest first.
-    const SUFFIXES: [(&'static str, Self); 4] = [
-        (".jsonl.gz", Self::JsonLinesGzip),
-        (".jsonl.zst", Self::JsonLinesZstd),
-        (".parquet", Self::Parquet),
-        (".jsonl", Self::JsonLines),
-    ];
-
-    /// The stem and the kind of a file name; none for other files, hidden ones and files of refused lines.
-    fn of(name: &str) -> Option<(&str, Self)> {
-        if name.starts_with('.') || name.ends_with(REJECTS_SUFFIX) || name.ends_with(UNITS_SUFFIX) {
-            return None;
-        }
-        let found =
-            Self::SUFFIXES.iter().find_map(|&(suffix, kind)| Some((name.strip_suffix(suffix)?, kind)));
-        found.filter(|(stem, _)| !stem.is_empty())
-    }
-
-    /// How many bytes of text a byte of the file stands for, roughly: for estimates before anything is read.
-    #[must_use]
-    pub const fn expansion(self) -> f64 {
-        match self {
-            Self::JsonLines => 1.0,
-            Self::JsonLinesGzip | Self::Parquet => 3.5,
-            Self::JsonLinesZstd => 4.0,
-        }
-    }
-}
-
 /// How splits are named.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SplitNames {
@@ -85,53 +40,62 @@ pub enum SplitNames {
     Path,
 }
 
-/// Finds the input files at `input`, a file or a folder, sorted by split. `output` is never entered.
-///
-/// # Errors
-/// [`Error::InputMissing`], [`Error::InputUnknown`], [`Error::InputIsOutput`], [`Error::NoInput`],
-/// [`Error::SplitTwice`], [`Error::SplitName`], [`Error::Read`].
-pub fn discover(input: &Path, output: &Path, recursive: bool, names: SplitNames) -> Result<Vec<Input>> {
-    let metadata = match fs::metadata(input) {
-        Ok(metadata) => metadata,
-        Err(source) if source.kind() == io::ErrorKind::NotFound => {
-            return Err(Error::InputMissing { path: input.to_owned() });
-        }
-        Err(source) => return Err(Error::read(input, source)),
-    };
-    let mut found = Vec::new();
-    if metadata.is_dir() {
-        let name = input.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if is_our_own(input, name) {
-            return Err(Error::InputIsOutput { path: input.to_owned() });
-        }
-        let mut walk = Walk { output: fs::canonicalize(output).ok(), seen: HashSet::new(), names, found };
-        walk.folder(input, &mut Vec::new(), recursive)?;
-        found = walk.found;
-        if found.is_empty() {
-            let mut deeper = Walk { output: walk.output, seen: HashSet::new(), names, found };
-            if !recursive {
-                deeper.folder(input, &mut Vec::new(), true)?;
-            }
-            return Err(Error::NoInput { path: input.to_owned(), deeper: deeper.found.len() });
-        }
-    } else {
-        let name = input.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let Some((stem, kind)) = Kind::of(name) else {
-            return Err(Error::InputUnknown { path: input.to_owned() });
-        };
-        found.push(Input::new(stem.to_owned(), input, name.to_owned(), kind, &metadata));
-    }
-    one_a_split(found)
+/// What is at an input path.
+#[derive(Debug)]
+pub struct Inputs {
+    /// The input files, sorted by split.
+    pub inputs: Vec<Input>,
+    /// Files with data of a kind that is not read, by their paths from the input folder on.
+    pub left_out: Vec<String>,
+    /// Files that should be read and cannot, by their paths from the input folder on, and why.
+    pub refused: Vec<(String, Error)>,
 }
 
-fn one_a_split(found: Vec<Input>) -> Result<Vec<Input>> {
+/// Finds the input files at `input`, a file or a folder. `output` is never entered. Names that could not be given to
+/// what is made are refused before anything is.
+///
+/// # Errors
+/// [`Error::InputMissing`], [`Error::InputUnknown`], [`Error::InputIsOutput`], [`Error::NoInput`], [`Error::Content`],
+/// [`Error::SplitTwice`], [`Error::SplitName`], [`Error::NameTooLong`], [`Error::Read`].
+pub fn discover(input: &Path, output: &Path, recursive: bool, names: SplitNames) -> Result<Inputs> {
+    check_output_name(output)?;
+    let is_folder = input.is_dir();
+    if is_folder && is_our_own(input, &escaped(input.file_name().unwrap_or_default())) {
+        return Err(Error::InputIsOutput { path: input.to_owned() });
+    }
+    let found = search(input, output, recursive)?;
+    if found.files.is_empty() && found.refused.is_empty() {
+        if !is_folder {
+            return Err(Error::InputUnknown { path: input.to_owned() });
+        }
+        let deeper = if recursive { 0 } else { search(input, output, true)?.files.len() };
+        return Err(Error::NoInput { path: input.to_owned(), deeper, left_out: found.left_out });
+    }
+    let refused = |Refused { relative, why }: Refused| {
+        let error = Error::Content { path: escaped(input.join(&relative).as_os_str()), source: why };
+        (relative, error)
+    };
+    Ok(Inputs {
+        inputs: one_a_split(found.files.into_iter().map(|file| Input::new(file, names)))?,
+        left_out: found.left_out,
+        refused: found.refused.into_iter().map(refused).collect(),
+    })
+}
+
+fn search(input: &Path, output: &Path, recursive: bool) -> Result<Found> {
+    find(input, Search { recursive, output: Some(output) }).map_err(|error| match error {
+        ReadError::Io(source) if source.kind() == io::ErrorKind::NotFound => {
+            Error::InputMissing { path: input.to_owned() }
+        }
+        ReadError::Io(source) => Error::read(input, source),
+        source => Error::Content { path: escaped(input.as_os_str()), source },
+    })
+}
+
+fn one_a_split(found: impl Iterator<Item = Input>) -> Result<Vec<Input>> {
     let mut by_split: BTreeMap<String, Input> = BTreeMap::new();
     for input in found {
-        // What is written into the manifest has to be readable from there.
-        let refused = name::check(&input.split).and_then(|()| name::check_path(&input.relative));
-        if let Err(why) = refused {
-            return Err(Error::SplitName { split: input.split, path: input.path, why });
-        }
+        check_split_name(&input)?;
         if let Some(first) = by_split.get(&input.split) {
             return Err(Error::SplitTwice {
                 split: input.split,
@@ -144,63 +108,44 @@ fn one_a_split(found: Vec<Input>) -> Result<Vec<Input>> {
     Ok(by_split.into_values().collect())
 }
 
-struct Walk {
-    output: Option<PathBuf>,
-    /// Folders that were entered, so that a circle of links ends.
-    seen: HashSet<PathBuf>,
-    names: SplitNames,
-    found: Vec<Input>,
+/// Fails where a split's folder, or a file in it, could not have the name that it would get, or the manifest not name it.
+fn check_split_name(input: &Input) -> Result<()> {
+    let (split, path) = (&input.split, &input.path);
+    if split.len() > SPLIT_BYTES_MAX {
+        return Err(Error::NameTooLong { name: split.clone(), path: path.clone(), max: SPLIT_BYTES_MAX });
+    }
+    let why = match name::check(split).and_then(|()| name::check_path(&input.relative)) {
+        Err(why) => why,
+        Ok(()) if split == README => "it has a meaning of its own in an output folder",
+        Ok(()) if split.starts_with('.') => "what begins with a dot is hidden",
+        Ok(()) => return Ok(()),
+    };
+    Err(Error::SplitName { split: split.clone(), path: path.clone(), why })
 }
 
-impl Walk {
-    fn folder(&mut self, folder: &Path, above: &mut Vec<String>, recursive: bool) -> Result<()> {
-        let canonical = fs::canonicalize(folder).map_err(|source| Error::read(folder, source))?;
-        if self.output.as_ref() == Some(&canonical) || !self.seen.insert(canonical) {
-            return Ok(());
+fn check_output_name(output: &Path) -> Result<()> {
+    let too_long = |name: &&OsStr| name.len() > NAME_BYTES_MAX;
+    match output.iter().find(too_long) {
+        Some(name) => {
+            let path = output.to_owned();
+            Err(Error::NameTooLong { name: escaped(name), path, max: NAME_BYTES_MAX })
         }
-        let entries = fs::read_dir(folder).map_err(|source| Error::read(folder, source))?;
-        let mut paths = Vec::new();
-        for entry in entries {
-            paths.push(entry.map_err(|source| Error::read(folder, source))?.path());
-        }
-        paths.sort();
-        for path in paths {
-            let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-                return Err(Error::InputUnknown { path });
-            };
-            // A link that leads nowhere is data that is missing: reading it fails, and says so.
-            let Ok(metadata) = fs::metadata(&path).or_else(|_| fs::symlink_metadata(&path)) else { continue };
-            if metadata.is_dir() {
-                if recursive && !name.starts_with('.') && !is_our_own(&path, name) {
-                    above.push(name.to_owned());
-                    self.folder(&path, above, recursive)?;
-                    above.pop();
-                }
-            } else if let Some((stem, kind)) = Kind::of(name) {
-                let relative = above.iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join("/");
-                let split = match self.names {
-                    SplitNames::Stem => stem.to_owned(),
-                    SplitNames::Path => {
-                        above.iter().map(String::as_str).chain([stem]).collect::<Vec<_>>().join("__")
-                    }
-                };
-                self.found.push(Input::new(split, &path, relative, kind, &metadata));
-            }
-        }
-        Ok(())
+        None => Ok(()),
     }
 }
 
-/// Whether a folder is an output folder or a finished split.
-fn is_our_own(folder: &Path, name: &str) -> bool {
-    let split = folder.join(DOCUMENTS).exists() && folder.join(format!("{name}{STATS_SUFFIX}")).exists();
-    split || folder.join(MANIFEST).exists()
-}
-
 impl Input {
-    fn new(split: String, path: &Path, relative: String, kind: Kind, metadata: &Metadata) -> Self {
-        let (size, modified_ns) = stamp(metadata);
-        Self { split, path: path.to_owned(), relative, kind, size, modified_ns }
+    fn new(file: InputFile, names: SplitNames) -> Self {
+        let relative = file.relative();
+        let InputFile { path, folders, stem, kind, size, modified_ns } = file;
+        let split = match names {
+            SplitNames::Stem => stem,
+            SplitNames::Path => {
+                let parts: Vec<_> = folders.iter().chain([&stem]).map(String::as_str).collect();
+                parts.join("__")
+            }
+        };
+        Self { split, path, relative, kind, size, modified_ns }
     }
 
     /// The file's name without its ending.
@@ -209,15 +154,10 @@ impl Input {
     }
 }
 
-/// A file's size in bytes and modification time in nanoseconds since 1970: where both are unchanged,
-/// so is the file.
-pub(crate) fn stamp(metadata: &Metadata) -> (u64, u64) {
-    let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    (metadata.len(), modified.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn tree(files: &[&str]) -> tempfile::TempDir {
@@ -232,7 +172,7 @@ mod tests {
 
     fn splits(root: &Path, recursive: bool, names: SplitNames) -> Result<Vec<String>> {
         let found = discover(root, &root.join("out"), recursive, names)?;
-        Ok(found.into_iter().map(|input| format!("{}={}", input.split, input.relative)).collect())
+        Ok(found.inputs.into_iter().map(|input| format!("{}={}", input.split, input.relative)).collect())
     }
 
     #[test]
@@ -243,14 +183,12 @@ mod tests {
             "c.parquet",
             "notes.txt",
             ".hidden.jsonl",
-            "b_rejects.jsonl",
             "code/d.jsonl.zst",
             "made/manifest.json",
             "made/b/shard_0000.parquet",
             "copied/shard_0000.parquet",
             "copied/documents.parquet",
             "copied/copied_stats.json",
-            "b_units.jsonl.zst",
             "out/b/shard_0000.parquet",
             "code/.x/e.jsonl",
         ]);

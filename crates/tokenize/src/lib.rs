@@ -23,6 +23,7 @@ mod unit;
 mod shards;
 mod recorder;
 mod grow;
+mod ordered;
 mod split;
 mod license;
 mod disk;

@@ -12,21 +12,15 @@ use mashbill_format::held_out::HeldOut;
 use mashbill_format::journal::{self, Journal};
 use mashbill_format::layout::{Output, STATS_SUFFIX, is_split_file};
 use mashbill_format::manifest::{self, FORMAT_VERSION, Manifest, SpecialToken, TokenizerIdentity};
+use mashbill_format::records::line_bytes_max;
 use mashbill_format::stats::Stats;
 
 use crate::disk::check_space;
 use crate::error::{Error, Result};
-use crate::input::{Input, SplitNames, discover};
+use crate::input::{Input, Inputs, SplitNames, discover};
 use crate::license::license_of;
-use crate::read::{Block, Blocks, Content, Cutting, read_range};
+use crate::read::{Blocks, Cutting};
 use crate::tokenizer::{self, SpecialTokensInText};
-
-/// A line that is longer than this many times a document's largest size holds none: JSON spells a byte of
-/// text in six at most (`\u0000`).
-const LINE_BYTES_PER_TEXT_BYTE: u64 = 6;
-
-/// Lines up to this length are read whole in any case.
-const LINE_BYTES_MIN: u64 = 16 << 20;
 
 /// Why a split is made again whose content alone is another.
 const INPUT_CHANGED: &str = "its input has changed";
@@ -82,6 +76,10 @@ pub struct Plan {
     pub kept: Vec<String>,
     /// Finished splits whose input is gone.
     pub vanished: Vec<String>,
+    /// Files with data of a kind that is not read, by their paths from the input folder on.
+    pub left_out: Vec<String>,
+    /// Files that should be read and cannot, and why.
+    pub refused: Vec<(String, Error)>,
     /// The same for the documents that are held out, if any.
     pub validation: Option<Box<Self>>,
     /// Whether documents were held out, and none are now: what was held out is removed.
@@ -125,9 +123,11 @@ pub enum Why {
 /// Those of [`discover`]; [`Error::SplitDiffers`], [`Error::OthersDiffer`], [`Error::ForeignFiles`],
 /// [`Error::TooLittleSpace`]; errors of reading.
 pub fn plan(options: &Options, tokenizer: &tokenizer::Identity) -> Result<Plan> {
-    let inputs = discover(&options.input, &options.output, options.recursive, options.split_names)?;
+    let Inputs { inputs, left_out, refused } =
+        discover(&options.input, &options.output, options.recursive, options.split_names)?;
     let mut checksums = Checksums::new();
     let mut plan = plan_part(options, inputs.clone(), tokenizer, &mut checksums)?;
+    (plan.left_out, plan.refused) = (left_out, refused);
     let validation = Output::new(&options.output).validation();
     match options.bytes.held_out {
         Some(held_out) => {
@@ -221,6 +221,8 @@ impl Planner<'_> {
             splits,
             kept,
             vanished,
+            left_out: Vec::new(),
+            refused: Vec::new(),
             validation: None,
             nothing_held_out: false,
             found: self.old,
@@ -357,8 +359,7 @@ pub(crate) fn absolute(path: &Path) -> String {
 
 /// How the options cut input.
 pub(crate) fn cutting(options: &manifest::Options) -> Cutting<'_> {
-    let line_bytes_max =
-        options.max_document_bytes.saturating_mul(LINE_BYTES_PER_TEXT_BYTE).max(LINE_BYTES_MIN);
+    let line_bytes_max = line_bytes_max(options.max_document_bytes);
     Cutting { unit_bytes: options.unit_bytes, line_bytes_max, text_field: &options.text_field }
 }
 
@@ -370,7 +371,7 @@ fn checksum(input: &Input, cutting: &Cutting<'_>) -> Result<Checksum> {
     let mut blocks = Blocks::open(input, cutting, 0, 0)?;
     let mut units: Vec<Hasher> = Vec::new();
     while let Some(block) = blocks.next()? {
-        let checksum = block_checksum(&block, input)?;
+        let checksum = block.checksum(input)?;
         if units.len() <= block.unit {
             units.push(Hasher::new());
         }
@@ -379,22 +380,6 @@ fn checksum(input: &Input, cutting: &Cutting<'_>) -> Result<Checksum> {
     let mut hasher = Hasher::new();
     units.iter().for_each(|unit| hasher.update(&unit.finish().to_bytes()));
     Ok(hasher.finish())
-}
-
-/// The checksum of a block's content.
-///
-/// # Errors
-/// Errors of reading.
-pub(crate) fn block_checksum(block: &Block, input: &Input) -> Result<Checksum> {
-    Ok(match &block.content {
-        Content::Range(file) => {
-            let bytes = read_range(file, block.key, block.next_key);
-            Checksum::of(&bytes.map_err(|source| Error::read(&input.path, source))?)
-        }
-        Content::Bytes(bytes) => Checksum::of(bytes),
-        Content::TooLong { checksum, .. } => *checksum,
-        Content::Rows(rows) => rows.for_each(|_| {}),
-    })
 }
 
 fn tokenizer_identity(identity: &tokenizer::Identity) -> TokenizerIdentity {

@@ -1,39 +1,26 @@
 //! Input files to blocks: about a megabyte of whole records each.
 //!
-//! One thread cuts, many tokenize. For plain JSON Lines the cutter reads only the
-//! neighborhood of each border and leaves the block itself to the thread that will
-//! parse it; files are read by offset and not mapped, because a mapped file that
-//! shrinks kills the process. Where blocks and units end depends on the content
+//! One thread cuts, many tokenize. Where blocks and units end depends on the content
 //! alone, so a block's checksum means the same on every machine.
 
-mod lines;
 mod parquet_rows;
 
-use std::fs::File;
-use std::path::Path;
-use std::sync::Arc;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use mashbill_format::checksum::Checksum;
-use mashbill_format::open;
+use mashbill_format::records::{self, Kind, ReadError, escaped, open_regular, stamp};
 
 use crate::error::{Error, Result};
-use crate::input::{Input, Kind, stamp};
+use crate::input::Input;
 
-pub(crate) use lines::{read_range, read_range_into};
 pub(crate) use parquet_rows::{Label, ParquetRow, ParquetRows};
 
-use lines::{PlainLines, StreamedLines};
 use parquet_rows::ParquetFile;
 
 /// Bytes of input in a block, except where a unit is smaller: enough work to be worth handing to a
 /// thread, little enough for sixteen threads to share a small file.
 pub(crate) const BLOCK_BYTES: u64 = 1 << 20;
-
-/// The window in which the cutter looks for a line's end.
-const BORDER_WINDOW_BYTES: usize = 16 << 10;
-
-/// Bytes of a refused line that are kept for people.
-pub(crate) const EXCERPT_BYTES: usize = 200;
 
 /// A stretch of whole records.
 #[derive(Debug)]
@@ -52,14 +39,23 @@ pub(crate) struct Block {
 /// The records of a block, or where they are.
 #[derive(Debug)]
 pub(crate) enum Content {
-    /// Bytes `key..next_key` of a plain file.
-    Range(Arc<File>),
-    /// Lines that had to be decompressed.
-    Bytes(Vec<u8>),
-    /// One line that is longer than any document may be: it was read past, not kept.
-    TooLong { checksum: Checksum, excerpt: Vec<u8> },
+    /// Lines.
+    Lines(records::Block),
     /// Rows of a Parquet file.
     Rows(ParquetRows),
+}
+
+impl Block {
+    /// The checksum of its content.
+    ///
+    /// # Errors
+    /// [`Error::Read`], [`Error::Changed`].
+    pub(crate) fn checksum(&self, input: &Input) -> Result<Checksum> {
+        match &self.content {
+            Content::Lines(lines) => lines.checksum().map_err(|source| read_failed(&input.path, source)),
+            Content::Rows(rows) => Ok(rows.for_each(|_| {})),
+        }
+    }
 }
 
 /// How input is cut.
@@ -76,12 +72,17 @@ impl Cutting<'_> {
     fn block_bytes(&self) -> u64 {
         self.unit_bytes.min(BLOCK_BYTES)
     }
+
+    fn of_lines(&self) -> records::Cutting {
+        records::Cutting { block_bytes: self.block_bytes(), line_bytes_max: self.line_bytes_max }
+    }
 }
 
 /// The blocks of one input file, in order.
 #[derive(Debug)]
 pub(crate) struct Blocks {
     reader: Reader,
+    path: PathBuf,
     unit_bytes: u64,
     unit: usize,
     /// Bytes of the unit that were handed out.
@@ -92,8 +93,7 @@ pub(crate) struct Blocks {
 
 #[derive(Debug)]
 enum Reader {
-    Plain(PlainLines),
-    Streamed(Box<StreamedLines>),
+    Lines(records::Blocks),
     Parquet(Box<ParquetFile>),
 }
 
@@ -101,21 +101,30 @@ impl Blocks {
     /// Opens `input` and begins with unit `unit` at the record `key`, where an earlier run left off.
     ///
     /// # Errors
-    /// [`Error::Read`], [`Error::ReadParquet`], [`Error::NoTextColumn`], [`Error::Changed`].
+    /// [`Error::Read`], [`Error::ReadParquet`], [`Error::NoTextColumn`], [`Error::Content`], [`Error::Changed`].
     pub(crate) fn open(input: &Input, cutting: &Cutting<'_>, unit: usize, key: u64) -> Result<Self> {
-        let file = open::open(&input.path).map_err(|source| Error::read(&input.path, source))?;
-        let metadata = file.metadata().map_err(|source| Error::read(&input.path, source))?;
+        let failed = |error| lines_failed(&input.path, error);
+        let (file, metadata) = open_regular(&input.path).map_err(failed)?;
         if stamp(&metadata) != (input.size, input.modified_ns) {
-            return Err(Error::Changed { path: input.path.clone() });
+            return Err(changed(&input.path));
         }
         let reader = match input.kind {
-            Kind::JsonLines => Reader::Plain(PlainLines::new(file, input, cutting, key)),
-            Kind::JsonLinesGzip | Kind::JsonLinesZstd => {
-                Reader::Streamed(Box::new(StreamedLines::new(file, input, cutting, key)?))
-            }
             Kind::Parquet => Reader::Parquet(Box::new(ParquetFile::new(file, input, cutting, key)?)),
+            Kind::Json(container) => {
+                let blocks = records::Blocks::new(file, container, input.size, cutting.of_lines(), key);
+                Reader::Lines(blocks.map_err(failed)?)
+            }
         };
-        Ok(Self { reader, unit_bytes: cutting.unit_bytes, unit, bytes: 0, disk_bytes: 0 })
+        let path = input.path.clone();
+        Ok(Self { reader, path, unit_bytes: cutting.unit_bytes, unit, bytes: 0, disk_bytes: 0 })
+    }
+
+    /// Bytes behind the end of what the file is packed in, which are no part of it: known at its end.
+    pub(crate) fn ignored_bytes(&self) -> u64 {
+        match &self.reader {
+            Reader::Lines(lines) => lines.ignored_bytes(),
+            Reader::Parquet(_) => 0,
+        }
     }
 
     /// The next block; none at the end of the file.
@@ -124,8 +133,9 @@ impl Blocks {
     /// [`Error::Read`], [`Error::ReadParquet`], [`Error::Changed`].
     pub(crate) fn next(&mut self) -> Result<Option<Block>> {
         let cut = match &mut self.reader {
-            Reader::Plain(lines) => lines.next()?,
-            Reader::Streamed(lines) => lines.next()?,
+            Reader::Lines(lines) => {
+                lines.next().map_err(|error| lines_failed(&self.path, error))?.map(Cut::of_lines)
+            }
             Reader::Parquet(rows) => rows.next()?,
         };
         let Some(cut) = cut else { return Ok(None) };
@@ -135,8 +145,7 @@ impl Blocks {
         }
         self.bytes += cut.bytes;
         let read = match &self.reader {
-            Reader::Plain(_) => cut.next_key,
-            Reader::Streamed(lines) => lines.disk_bytes(),
+            Reader::Lines(lines) => lines.disk_bytes(),
             Reader::Parquet(rows) => rows.disk_bytes(),
         };
         let disk_bytes = read - std::mem::replace(&mut self.disk_bytes, read);
@@ -155,6 +164,13 @@ struct Cut {
     content: Content,
 }
 
+impl Cut {
+    fn of_lines(block: records::Block) -> Self {
+        let records::Block { start, end, .. } = block;
+        Self { key: start, next_key: end, bytes: end - start, content: Content::Lines(block) }
+    }
+}
+
 /// Fails where the file at `path` is not the one that was found in the beginning.
 ///
 /// # Errors
@@ -165,6 +181,22 @@ pub(crate) fn check_unchanged(input: &Input) -> Result<()> {
         return Ok(());
     }
     Err(changed(&input.path))
+}
+
+fn lines_failed(path: &Path, error: ReadError) -> Error {
+    match error {
+        ReadError::Io(source) => Error::read(path, source),
+        ReadError::Changed => changed(path),
+        source => Error::Content { path: escaped(path.as_os_str()), source },
+    }
+}
+
+/// A plain file that ends too early was cut off after it was cut into blocks.
+pub(crate) fn read_failed(path: &Path, source: io::Error) -> Error {
+    match source.kind() {
+        io::ErrorKind::UnexpectedEof => changed(path),
+        _ => Error::read(path, source),
+    }
 }
 
 fn changed(path: &Path) -> Error {

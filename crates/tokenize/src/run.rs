@@ -130,7 +130,7 @@ pub fn run(
         return Err(Error::OutputChanged { path: plan.options.output });
     }
     let started = Instant::now();
-    let mut failed = Vec::new();
+    let mut failed = std::mem::take(&mut plan.refused);
     // What is held out comes first: a split that is in the manifest to train on never lacks its other part.
     let mut validation = None;
     if let Some(part) = plan.validation.take() {

@@ -23,6 +23,7 @@ use mashbill_format::stats::{InputFile, Stats, write_rejects};
 use crate::block::{BlockOptions, REJECTS_KEPT, TokenizedBlock, first_of_each, tokenize_block};
 use crate::error::{Error, Result};
 use crate::grow;
+use crate::ordered::Ordered;
 use crate::pack::{PackedRows, Packer};
 use crate::plan::SplitPlan;
 use crate::pool::{Order, Outcome, Pool, Worker};
@@ -178,6 +179,8 @@ struct Making<'env, 'run> {
     totals: Counts,
     rejects: Vec<Reject>,
     kept: BTreeMap<Reason, u64>,
+    /// Bytes behind the end of a packed input.
+    ignored_bytes: u64,
     samples: Vec<(String, Vec<u32>)>,
     sender: Sender<Outcome<Reply>>,
     replies: Receiver<Outcome<Reply>>,
@@ -238,6 +241,7 @@ impl<'env, 'run> Making<'env, 'run> {
             totals,
             rejects,
             kept,
+            ignored_bytes: 0,
             samples: Vec::new(),
             sender,
             replies,
@@ -284,7 +288,10 @@ impl<'env, 'run> Making<'env, 'run> {
                         self.send_block(sent, block);
                         sent += 1;
                     }
-                    None => ended = true,
+                    None => {
+                        ended = true;
+                        self.ignored_bytes = blocks.ignored_bytes();
+                    }
                 }
             }
             if ended && self.blocks_pending == 0 {
@@ -562,6 +569,7 @@ impl<'env, 'run> Making<'env, 'run> {
             lines: self.totals.lines,
             blank_lines: self.totals.blank_lines,
             byte_order_marks: self.totals.byte_order_marks,
+            ignored_bytes: self.ignored_bytes,
             other_part: self.totals.other_part,
             samples: split.samples,
             sequences,
@@ -614,33 +622,5 @@ fn summary(record: &UnitRecord, before: Option<&Unit>) -> Unit {
         first_row: before.map_or(0, |unit| unit.first_row + unit.rows),
         rows: record.counts.rows,
         tail_tokens: record.tail.tokens.len() as u64,
-    }
-}
-
-/// Values that come in any order and go out in theirs.
-struct Ordered<T> {
-    next: u64,
-    waiting: BTreeMap<u64, T>,
-}
-
-impl<T> Default for Ordered<T> {
-    fn default() -> Self {
-        Self { next: 0, waiting: BTreeMap::new() }
-    }
-}
-
-impl<T> Ordered<T> {
-    fn put(&mut self, sequence: u64, value: T) {
-        self.waiting.insert(sequence, value);
-    }
-
-    fn take(&mut self) -> Option<T> {
-        let value = self.waiting.remove(&self.next)?;
-        self.next += 1;
-        Some(value)
-    }
-
-    fn len(&self) -> usize {
-        self.waiting.len()
     }
 }

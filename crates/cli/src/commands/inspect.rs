@@ -106,7 +106,7 @@ pub(crate) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
     }
     match folder_kind(&args.path)? {
         Some(FolderKind::Tokenized) => tokenized::run(args, printer),
-        Some(FolderKind::Raw) => records::run(args),
+        Some(FolderKind::Raw) => records::run(args, printer),
         None => Err(Usage::NothingToInspect { path: args.path.clone() }.into()),
     }
 }

@@ -9,6 +9,7 @@ use mashbill_format::encode::Compression;
 use mashbill_format::held_out::{HeldOut, Part};
 use mashbill_format::layout::{Output, REJECTS_SUFFIX, VALIDATION_FOLDER};
 use mashbill_format::manifest::{self, Manifest};
+use mashbill_format::records::{DOCUMENT_BYTES_MAX, Kind};
 use mashbill_format::shard::{Scratch, ShardPages};
 use mashbill_format::stats::Stats;
 use mashbill_tokenize::input::SplitNames;
@@ -21,6 +22,7 @@ use crate::environment::{find_tokenizer, load_tokenizer};
 use crate::exit::Exit;
 use crate::hints::{Usage, hints_for_failed_splits};
 use crate::interrupt;
+use crate::left_out::tell_left_out;
 use crate::out;
 use crate::printer::{Printer, count, counted, duration, error_text, size};
 use crate::progress::ProgressView;
@@ -38,7 +40,8 @@ Examples:
 
 /// Turn JSONL into packed rows of token ids: Snappy Parquet shards and a manifest.json
 ///
-/// Reads .jsonl, .jsonl.gz, .jsonl.zst and .parquet; each file becomes a split that is named after it.
+/// Reads .jsonl, .ndjson and .json (an object a line, or one array of objects), plain or in .gz, .bz2, .xz or .zst,
+/// and .parquet; each file becomes a split that is named after it.
 /// Finished splits whose content, options and tokenizer are the same are left alone; an interrupted run
 /// goes on where it was when the same command is given again.
 #[derive(Debug, Args)]
@@ -114,7 +117,7 @@ pub(crate) struct TokenizeArgs {
     pub(crate) compression: CompressionArg,
 
     /// Refuse texts that are longer than this many bytes; memory use is up to six times the longest text
-    #[arg(long, value_name = "BYTES", default_value = "256000000")]
+    #[arg(long, value_name = "BYTES", default_value_t = DOCUMENT_BYTES_MAX)]
     pub(crate) max_document: u64,
 
     /// Stop at the first bad line instead of setting it aside
@@ -245,13 +248,10 @@ pub(crate) fn default_output(input: &Path) -> PathBuf {
     let named =
         if input.file_name().is_some() { input.to_owned() } else { crate::environment::absolute(input) };
     let mut name = named.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    if named.is_file() {
-        for suffix in [".jsonl.gz", ".jsonl.zst", ".jsonl", ".parquet"] {
-            if let Some(stem) = name.strip_suffix(suffix) {
-                name = stem.to_owned();
-                break;
-            }
-        }
+    if named.is_file()
+        && let Some((stem, _)) = Kind::of(&name)
+    {
+        name = stem.to_owned();
     }
     named.with_file_name(format!("{name}_preprocessed"))
 }
@@ -270,6 +270,7 @@ fn tokenizer_options(args: &TokenizeArgs) -> TokenizerOptions {
 }
 
 fn announce(plan: &Plan, printer: &Printer) {
+    tell_left_out(&plan.left_out, printer);
     if plan.nothing_held_out {
         let folder = Output::new(&plan.options.output).validation();
         printer.line(format_args!("nothing is held out any more: {} goes", folder.root().display()));
@@ -498,6 +499,12 @@ fn totals(made: &[Stats], seconds: f64, options: &Options, printer: &Printer) {
 }
 
 fn rejects(made: &[Stats], output: &Output, printer: &Printer) {
+    for stats in made.iter().filter(|stats| stats.ignored_bytes > 0) {
+        let bytes = counted(stats.ignored_bytes, "byte");
+        let split = &stats.split;
+        printer
+            .warning(format_args!("{split}: {bytes} behind the end of what it is packed in were left out"));
+    }
     for stats in made.iter().filter(|stats| !stats.rejected.is_empty()) {
         let reasons: Vec<_> =
             stats.rejected.iter().map(|(reason, n)| format!("{} {n}", reason.name())).collect();

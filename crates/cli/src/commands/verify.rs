@@ -11,7 +11,7 @@ use mashbill_download::Error as DownloadError;
 use mashbill_format::layout::{Data, Output};
 use mashbill_format::manifest::Manifest;
 use mashbill_format::verify::{
-    self, Event, FolderKind, Gather, Problem, Remedy, Report, Severity, json_lines_below,
+    self, Event, FolderKind, Gather, Problem, Remedy, Report, Severity, records_below,
 };
 use mashbill_tokenize::audit;
 use serde::Serialize;
@@ -189,11 +189,8 @@ fn deep_raw(report: &mut Report, interrupted: &AtomicBool, printer: &Printer) ->
         printer.line("there is no curriculum.lock: a deep check has nothing to compare with");
         return Ok(());
     };
-    let records = json_lines_below(&report.path)?;
-    let is_below = |name: &str| {
-        let is_of = |file: &PathBuf| file.file_stem().is_some_and(|stem| stem == name);
-        folder == report.path || records.iter().any(is_of)
-    };
+    let records = records_below(&report.path)?.files;
+    let is_below = |name: &str| folder == report.path || records.iter().any(|file| file.stem == name);
     let audited = match mashbill_download::audit::audit(&Data::new(folder), &is_below, interrupted) {
         Err(DownloadError::Interrupted) => {
             report.interrupted = true;

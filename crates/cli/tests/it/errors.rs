@@ -46,8 +46,8 @@ fn a_folder_without_input() {
     check!(project.tokenize(""), @r"
     exit: 2
     --- stderr
-    error: no JSONL files found in `data`
-    hint: files that end in .jsonl, .jsonl.gz, .jsonl.zst or .parquet are read
+    error: no JSONL files found in `data`, only `notes.txt`, which is not read
+    hint: read are .jsonl, .ndjson and .json, also with .gz, .bz2, .xz, .zst or .zstd behind it, and (by tokenize) .parquet
     ");
 }
 
@@ -63,24 +63,13 @@ fn a_folder_whose_input_is_deeper() {
 }
 
 #[test]
-fn a_file_that_is_a_json_array() {
-    let project = Project::with(&[("a.json", "[{\"text\":\"a\"}]")]);
-    check!(project.run("tokenize --input a.json --tokenizer gpt2"), @r"
-    exit: 2
-    --- stderr
-    error: `a.json` is no input: .jsonl, .jsonl.gz, .jsonl.zst and .parquet are read
-    hint: if it is a JSON array: jq -c '.[]' a.json > a.jsonl
-    ");
-}
-
-#[test]
 fn a_file_of_another_kind() {
     let project = Project::with(&[("a.csv", "text\na\n")]);
     check!(project.run("tokenize --input a.csv --tokenizer gpt2"), @r"
     exit: 2
     --- stderr
-    error: `a.csv` is no input: .jsonl, .jsonl.gz, .jsonl.zst and .parquet are read
-    hint: one JSON object a line, in a file that ends in .jsonl, is read
+    error: `a.csv` is no input: .jsonl, .ndjson and .json, also in .gz, .bz2, .xz and .zst, and .parquet are read
+    hint: read are .jsonl, .ndjson and .json, also with .gz, .bz2, .xz, .zst or .zstd behind it, and (by tokenize) .parquet
     ");
 }
 

@@ -127,9 +127,10 @@ fn of_tokenize() {
     --- stdout
     Turn JSONL into packed rows of token ids: Snappy Parquet shards and a manifest.json
 
-    Reads .jsonl, .jsonl.gz, .jsonl.zst and .parquet; each file becomes a split that is named after it.
-    Finished splits whose content, options and tokenizer are the same are left alone; an interrupted run
-    goes on where it was when the same command is given again.
+    Reads .jsonl, .ndjson and .json (an object a line, or one array of objects), plain or in .gz, .bz2,
+    .xz or .zst, and .parquet; each file becomes a split that is named after it. Finished splits whose
+    content, options and tokenizer are the same are left alone; an interrupted run goes on where it was
+    when the same command is given again.
 
     Usage: mashbill tokenize [OPTIONS] --input <PATH>
 

@@ -22,6 +22,7 @@ mod quickstart;
 mod tokenize;
 mod held_out;
 mod bad_input;
+mod inputs;
 mod golden;
 mod verify;
 mod raw;

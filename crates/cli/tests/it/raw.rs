@@ -11,7 +11,7 @@ use crate::project::Project;
 const INJURIES: &[(&str, &[u8], Kind, u64)] = &[
     ("the last line is cut off", b"{\"text\":\"a\"}\n{\"text\":\"b", Kind::Line, 2),
     ("a line is no JSON", b"{\"text\":\"a\"}\nnot json\n", Kind::Line, 2),
-    ("a line is a list", b"[{\"text\":\"a\"}]\n", Kind::Line, 1),
+    ("a line is a list", b"{\"text\":\"b\"}\n[{\"text\":\"a\"}]\n", Kind::Line, 2),
     ("a line is a number", b"\n\n7\n", Kind::Line, 3),
     ("there is no text", b"{\"id\":\"a\"}\n", Kind::Line, 1),
     ("the text is a number", b"{\"text\":7}\n", Kind::Line, 1),

@@ -38,7 +38,7 @@ const TROUBLES: &[Trouble] = &[
     ("The data lie in folders below the input", || {
         Project::with(&[("data/chat/a.jsonl", RECORD)]).tokenize("")
     }),
-    ("The file is a JSON array", || records("[{\"text\":\"a\"}]\n").tokenize("")),
+    ("The file is one JSON object", || records("{\n\"data\": [\n{\"text\":\"a\"}\n]\n}\n").tokenize("")),
     ("Lines are no JSON", || records(&format!("not json\n{RECORD}")).tokenize("")),
     ("Which line is it?", || records(&format!("{RECORD}not json\n")).run("verify data")),
     ("Records stand twice", || records(&format!("{RECORD}{RECORD}")).run("verify data")),

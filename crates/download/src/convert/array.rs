@@ -8,6 +8,8 @@
 
 use std::io;
 
+use mashbill_format::records::ValueEnd;
+
 use super::window::Window;
 
 /// What was cut out.
@@ -205,87 +207,29 @@ const fn content(window: &Window, what: &'static str) -> Broken {
 /// The length of the value with which the bytes at hand begin. One that is longer than `row_bytes_max` is
 /// passed over, and there is no length.
 fn element(window: &mut Window, row_bytes_max: usize) -> Result<Option<usize>, Broken> {
-    let mut walk = Walk::default();
+    let mut walk = ValueEnd::default();
     let mut passed_over = false;
     loop {
-        if let Some(length) = walk.goes_to_the_end(window.bytes()) {
+        if let Some(length) = walk.find(window.bytes()) {
             if passed_over || length > row_bytes_max {
                 window.consume(length);
                 return Ok(None);
             }
             return Ok(Some(length));
         }
-        if passed_over || walk.at > row_bytes_max {
+        if passed_over || walk.walked() > row_bytes_max {
             passed_over = true;
-            window.consume(std::mem::take(&mut walk.at));
+            window.consume(walk.let_go());
         }
         if !window.fill()? {
             // A number may end with the content, which who asks for more will find.
             let length = window.bytes().len();
-            return if walk.is_scalar && length > 0 && !passed_over {
+            return if walk.is_scalar() && length > 0 && !passed_over {
                 Ok(Some(length))
             } else {
                 let at = window.offset() + length as u64;
                 Err(Broken::Content { what: "the content ends within a value", at })
             };
-        }
-    }
-}
-
-/// A walk through a value that may be continued when more bytes are at hand.
-#[derive(Debug, Default)]
-struct Walk {
-    /// Bytes that are behind it.
-    at: usize,
-    begun: bool,
-    depth: u64,
-    in_string: bool,
-    /// Whether it is a number or a word, which ends where something else begins.
-    is_scalar: bool,
-}
-
-impl Walk {
-    /// The value's length, if it ends within `bytes`, which begin where the walk began.
-    fn goes_to_the_end(&mut self, bytes: &[u8]) -> Option<usize> {
-        loop {
-            if self.in_string {
-                let step = memchr::memchr2(b'"', b'\\', &bytes[self.at..]);
-                self.at += step.unwrap_or(bytes.len() - self.at);
-                match bytes.get(self.at)? {
-                    b'"' => {
-                        self.in_string = false;
-                        self.at += 1;
-                        if self.depth == 0 {
-                            return Some(self.at);
-                        }
-                    }
-                    // What is escaped counts for nothing; it may not be at hand yet.
-                    _ if self.at + 1 < bytes.len() => self.at += 2,
-                    _ => return None,
-                }
-                continue;
-            }
-            let byte = *bytes.get(self.at)?;
-            if self.is_scalar {
-                if matches!(byte, b',' | b']' | b'}' | b' ' | b'\n' | b'\r' | b'\t') {
-                    return Some(self.at);
-                }
-                self.at += 1;
-                continue;
-            }
-            self.at += 1;
-            match byte {
-                b'"' => self.in_string = true,
-                b'{' | b'[' => self.depth += 1,
-                b'}' | b']' => {
-                    self.depth -= 1;
-                    if self.depth == 0 {
-                        return Some(self.at);
-                    }
-                }
-                _ => self.is_scalar = !self.begun,
-            }
-            self.begun = true;
         }
     }
 }

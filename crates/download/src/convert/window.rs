@@ -6,6 +6,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use mashbill_format::open;
+use mashbill_format::records::{Container, Kind, unpacked};
 
 /// Bytes that are read at a time.
 const READ_BYTES: usize = 1 << 20;
@@ -93,15 +94,17 @@ impl Window {
 pub(crate) fn content(path: &Path, name: &str, offset: u64) -> io::Result<Box<dyn Read + Send>> {
     let mut file = open::open(path)?;
     let mut skip = offset;
-    let mut reader: Box<dyn Read + Send> = if name.ends_with(".gz") {
-        Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(1 << 16, file)))
-    } else if name.ends_with(".zst") {
-        Box::new(zstd::Decoder::new(file)?)
-    } else {
+    let container = match Kind::of(name) {
+        Some((_, Kind::Json(container))) => container,
+        _ if name.ends_with(".gz") => Container::Gzip,
+        _ if name.ends_with(".zst") => Container::Zstd,
+        _ => Container::Plain,
+    };
+    if container == Container::Plain {
         file.seek(SeekFrom::Start(offset))?;
         skip = 0;
-        Box::new(file)
-    };
+    }
+    let mut reader = unpacked(BufReader::with_capacity(1 << 16, file), container, None)?;
     // Compressed content has to be gone through from its beginning.
     if io::copy(&mut (&mut reader).take(skip), &mut io::sink())? < skip {
         return Err(io::ErrorKind::UnexpectedEof.into());

@@ -20,10 +20,8 @@ use crate::layout::{DATASET_STATS_SUFFIX, Data, REJECTS_SUFFIX};
 use crate::lock::{LOCK, Lock, Pin};
 use crate::open;
 use crate::record::Record;
+use crate::records;
 use crate::stats::REJECTS_BYTES_MAX;
-
-/// What ends the name of a file of records.
-const RECORDS_SUFFIXES: [&str; 3] = [".jsonl", ".jsonl.gz", ".jsonl.zst"];
 
 /// What is said of the files of records below a path, by file.
 pub(super) type Claims = BTreeMap<PathBuf, Claim>;
@@ -108,8 +106,10 @@ fn folders_of(root: &Path, files: &[PathBuf]) -> Result<BTreeSet<PathBuf>> {
     if root.is_dir() {
         folders.insert(root.to_owned());
         for (name, is_folder) in entries(root)? {
-            if is_folder && !name.starts_with('.') {
-                folders.insert(root.join(name));
+            // A name that is not UTF-8 is that of no category.
+            let folder = root.join(&name);
+            if is_folder && !name.starts_with('.') && folder.is_dir() {
+                folders.insert(folder);
             }
         }
     }
@@ -374,8 +374,8 @@ impl Counted {
 
 /// Whether a file in `folder` is that of the records of `dataset`.
 fn is_of(file: &Path, folder: &Path, dataset: &str) -> bool {
-    let name = file.file_name().and_then(OsStr::to_str).and_then(|name| name.strip_prefix(dataset));
-    file.parent() == Some(folder) && name.is_some_and(|end| RECORDS_SUFFIXES.contains(&end))
+    let found = file.file_name().and_then(OsStr::to_str).and_then(records::Kind::of);
+    file.parent() == Some(folder) && found.is_some_and(|(stem, _)| stem == dataset)
 }
 
 /// The folder above, also where the path does not name it.

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 
 use super::findings::Findings;
-use super::problem::{Kind, Place, Remedy};
+use super::problem::{Kind as Problem, Place, Remedy};
 use crate::error::{Error, Result};
-use crate::layout::{self, Output, REJECTS_SUFFIX, UNITS_SUFFIX, is_split_file};
+use crate::layout::{self, Output, is_split_file};
 use crate::lock::LOCK;
 use crate::manifest::{Manifest, Split};
-use crate::open;
+use crate::records::{Found, InputFile, Kind, Search, find};
 
 /// What is in a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -27,47 +27,35 @@ pub enum FolderKind {
 /// Tells a folder by what is in it; none where it is neither.
 ///
 /// # Errors
-/// [`Error::Io`].
+/// [`Error::Io`], [`Error::Records`].
 pub fn folder_kind(path: &Path) -> Result<Option<FolderKind>> {
     let output = Output::new(path);
     // A pipe or a folder in its place is refused when it is read.
     if output.manifest().exists() {
         return Ok(Some(FolderKind::Tokenized));
     }
-    if !json_lines_below(path)?.is_empty() || path.join(LOCK).is_file() {
+    let found = records_below(path)?;
+    if !found.files.is_empty() || !found.refused.is_empty() || path.join(LOCK).is_file() {
         return Ok(Some(FolderKind::Raw));
     }
     // A run that has not finished its first split.
     Ok(output.state().is_dir().then_some(FolderKind::Tokenized))
 }
 
-/// The files of JSON Lines at or below `path`, sorted; refused lines and what hides behind a dot are none.
+/// The files of JSON at or below `path`, and what is there besides; Parquet is left out, which is read only to be
+/// tokenized.
 ///
 /// # Errors
-/// [`Error::Io`].
-pub fn json_lines_below(path: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    if path.is_file() {
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        files.extend(is_json_lines(&name).then(|| path.to_owned()));
-        return Ok(files);
-    }
-    if !path.is_dir() {
-        open::check(path).map_err(|source| Error::io("read", path, source))?;
-    }
-    let mut folders = vec![path.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for (name, is_folder) in entries(&folder)? {
-            let entry = folder.join(&name);
-            if is_folder && !name.starts_with('.') {
-                folders.push(entry);
-            } else if !is_folder && is_json_lines(&name) {
-                files.push(entry);
-            }
-        }
-    }
-    files.sort();
-    Ok(files)
+/// [`Error::Io`], [`Error::Records`].
+pub fn records_below(path: &Path) -> Result<Found> {
+    let search = Search { recursive: true, output: None };
+    let mut found = find(path, search).map_err(|error| Error::records(path, error))?;
+    let (json, others) = found.files.into_iter().partition(|file| matches!(file.kind, Kind::Json(_)));
+    found.files = json;
+    let others: Vec<InputFile> = others;
+    found.left_out.extend(others.iter().map(InputFile::relative));
+    found.left_out.sort_unstable();
+    Ok(found)
 }
 
 /// The name of a file as problems have it: from `root`, the folder or file that is checked, on.
@@ -80,11 +68,6 @@ pub fn name_below(path: &Path, root: &Path) -> String {
         Err(_) => path,
     };
     name.display().to_string().replace('\\', "/")
-}
-
-fn is_json_lines(name: &str) -> bool {
-    let ends = [".jsonl", ".jsonl.gz", ".jsonl.zst"].iter().any(|end| name.ends_with(end));
-    ends && !name.ends_with(REJECTS_SUFFIX) && !name.ends_with(UNITS_SUFFIX)
 }
 
 /// The names in a folder, sorted, and whether each is a folder.
@@ -107,29 +90,29 @@ pub(super) fn check_root(output: &Output, manifest: &Manifest, findings: &Findin
         let is_split = manifest.splits.contains_key(&name) || manifest.vanished.contains_key(&name);
         if name == layout::STATE_FOLDER {
             let detail = "a run is under way, or was interrupted: what it makes is not in the manifest yet";
-            findings.warning(Kind::Unfinished, place, Remedy::RunAgain, detail);
+            findings.warning(Problem::Unfinished, place, Remedy::RunAgain, detail);
         } else if is_folder && name == layout::VALIDATION_FOLDER {
             if manifest.options.held_out.is_none() {
                 let detail = "the manifest says that nothing is held out: what is in here is trained on, too";
-                findings.error(Kind::HeldOut, place, Remedy::MoveAway { file: name }, detail);
+                findings.error(Problem::HeldOut, place, Remedy::MoveAway { file: name }, detail);
             }
         } else if is_folder && !is_split {
             let detail =
                 "this folder is no split of the manifest, but a reader that takes every shard would read it";
             if entries(&output.root().join(&name))?.iter().any(|(name, _)| name.ends_with(".parquet")) {
-                findings.error(Kind::Stray, place, Remedy::MoveAway { file: name }, detail);
+                findings.error(Problem::Stray, place, Remedy::MoveAway { file: name }, detail);
             } else {
                 let detail = "this folder is no split of the manifest";
-                findings.warning(Kind::Stray, place, Remedy::MoveAway { file: name }, detail);
+                findings.warning(Problem::Stray, place, Remedy::MoveAway { file: name }, detail);
             }
         } else if !is_folder && name.ends_with(".parquet") {
             let detail = "this file is in no split, but a reader that takes every shard would read it";
-            findings.error(Kind::Stray, place, Remedy::MoveAway { file: name }, detail);
+            findings.error(Problem::Stray, place, Remedy::MoveAway { file: name }, detail);
         }
     }
     for split in manifest.vanished.keys() {
         let detail = "its input is gone: it counts for nothing, but its shards are still here";
-        findings.warning(Kind::Vanished, Place::file(split), Remedy::Prune, detail);
+        findings.warning(Problem::Vanished, Place::file(split), Remedy::Prune, detail);
     }
     Ok(())
 }
@@ -149,7 +132,7 @@ pub(super) fn check_split(output: &Output, name: &str, split: &Split, findings: 
         if *is_folder || !known {
             let path = format!("{name}/{file}");
             let detail = "the manifest does not know it";
-            findings.error(Kind::Stray, Place::file(&path), Remedy::MoveAway { file: path }, detail);
+            findings.error(Problem::Stray, Place::file(&path), Remedy::MoveAway { file: path }, detail);
         }
     }
     for file in listed {
@@ -157,7 +140,7 @@ pub(super) fn check_split(output: &Output, name: &str, split: &Split, findings: 
         if !path.is_file() {
             let remedy = Remedy::MakeSplitAgain { split: name.to_owned() };
             let detail = if path.exists() { "it is no file" } else { "it is not there" };
-            findings.error(Kind::Missing, Place::file(format!("{name}/{file}")), remedy, detail);
+            findings.error(Problem::Missing, Place::file(format!("{name}/{file}")), remedy, detail);
         }
     }
 }

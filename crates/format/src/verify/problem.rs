@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::records::Foreign;
+
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
@@ -92,6 +94,8 @@ pub enum Kind {
     Line,
     /// A record stands twice, or another one has its id.
     Duplicate,
+    /// Files with data are of a kind that is not read, or a part of a file is none of what it is packed in.
+    LeftOut,
 }
 
 impl Kind {
@@ -128,6 +132,7 @@ impl Kind {
             Self::Lock => "lock",
             Self::Line => "line",
             Self::Duplicate => "duplicate",
+            Self::LeftOut => "left_out",
         }
     }
 }
@@ -215,6 +220,17 @@ pub enum Remedy {
     Prune,
     /// Correct the line, or leave it to be refused.
     CorrectLine,
+    /// Make of the file what is read.
+    Convert {
+        /// The file, relative to the folder that was checked.
+        file: String,
+        /// What it holds.
+        content: Foreign,
+    },
+    /// Nothing, where the file was not meant to be read; else give it the form that is.
+    NotRead,
+    /// Give the file another name.
+    Rename,
     /// Download the dataset again.
     DownloadAgain {
         /// The dataset.

@@ -1,12 +1,10 @@
-//! A folder of JSON Lines: every line a record, no record twice, and what a download says of them.
+//! A folder of JSON: every line a record, no record twice, and what a download says of them.
 //!
 //! One thread at a time reads, the others parse. What is kept of a record is 24 bytes for its id and text, so that
 //! the same record is found again wherever in the file it stands; more than a few million ids are not kept, and
 //! that is said.
 
-use std::fs::{self, File};
-use std::io::{self, BufRead, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,42 +14,45 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::Report;
 use super::downloaded::{self, Claim, Claims, Counted};
 use super::findings::Findings;
-use super::folder::{FolderKind, json_lines_below, name_below};
+use super::folder::{FolderKind, name_below, records_below};
 use super::gather::Gather;
 use super::problem::{Kind, Place, Remedy};
 use super::progress::{Counters, Event};
 use super::threads::on_all_threads;
 use crate::checksum::{Checksum, Hasher};
 use crate::error::Result;
-use crate::open;
 use crate::record::{Reason, Record, RecordParser};
-use crate::records::reader;
+use crate::records::{
+    self, BYTE_ORDER_MARK, Blocks, Content, Cutting, DOCUMENT_BYTES_MAX, Found, InputFile, ReadError,
+    line_bytes_max, read_range_into,
+};
 
 /// Bytes of lines that a thread parses at a time.
-const CHUNK_BYTES: usize = 1 << 20;
-
-/// A line that is longer than this is read past, not kept.
-const LINE_BYTES_MAX: usize = 256 << 20;
+const CHUNK_BYTES: u64 = 1 << 20;
 
 /// Records of a file whose ids are compared: 150 MB of memory.
 const IDS_MAX: usize = 6 << 20;
 
-/// The mark that some editors put before the first character of a UTF-8 file.
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+/// Names of files that are left out which are told.
+const NAMES_TOLD: usize = 5;
 
-/// Checks the JSON Lines at or below `path`.
+/// Checks the JSON at or below `path`.
 pub(super) fn verify(
     path: &Path,
     gatherers: Vec<&mut dyn Gather>,
     interrupted: &AtomicBool,
     on_event: &mut dyn FnMut(Event),
 ) -> Result<Report> {
-    let files = json_lines_below(path)?;
-    let size = |file: &PathBuf| fs::metadata(file).map_or(0, |metadata| metadata.len());
-    let bytes_total = files.iter().map(size).sum();
+    let Found { files, left_out, refused } = records_below(path)?;
+    let bytes_total = files.iter().map(|file| file.size).sum();
     let shared =
         Shared { findings: Findings::default(), counters: Counters::default(), documents: AtomicU64::new(0) };
-    let claims = downloaded::claims(path, &files, &shared.findings)?;
+    for refused in refused {
+        unreadable(&Place::file(refused.relative), refused.why, &shared);
+    }
+    tell_left_out(&left_out, &shared.findings);
+    let paths: Vec<_> = files.iter().map(|file| file.path.clone()).collect();
+    let claims = downloaded::claims(path, &paths, &shared.findings)?;
     let work =
         Mutex::new(Work { root: path, files: files.into_iter(), claims, current: None, shared: &shared });
     on_all_threads(
@@ -92,16 +93,18 @@ struct Shared {
 /// The files that are left, and the one that is being read.
 struct Work<'a> {
     root: &'a Path,
-    files: std::vec::IntoIter<PathBuf>,
+    files: std::vec::IntoIter<InputFile>,
     claims: Claims,
-    current: Option<Reading<'a>>,
+    current: Option<Reading>,
     shared: &'a Shared,
 }
 
 /// A file that is being read.
-struct Reading<'a> {
+struct Reading {
     file: Arc<Records>,
-    lines: Box<dyn BufRead + Send + 'a>,
+    blocks: Blocks,
+    /// Bytes of the file on the disk that are counted.
+    disk_bytes: u64,
     next_line: u64,
     /// Over what was read, where something is said of it.
     hasher: Option<Hasher>,
@@ -151,68 +154,80 @@ impl Work<'_> {
                     Err(error) => {
                         // What was not read to its end has no checksum.
                         reading.hasher = None;
-                        unreadable(&reading.file.place, &error, self.shared);
+                        unreadable(&reading.file.place, error, self.shared);
                     }
                 }
             }
             if let Some(reading) = self.current.take() {
-                end_of(reading.end(), self.shared);
+                end_of(reading.end(&self.shared.findings), self.shared);
             }
-            let path = self.files.next()?;
-            let place = Place::file(name_below(&path, self.root));
-            let claim = self.claims.remove(&path);
+            let file = self.files.next()?;
+            let place = Place::file(name_below(&file.path, self.root));
+            let claim = self.claims.remove(&file.path);
             Counters::add(&self.shared.counters.files, 1);
-            match Reading::open(&path, place.clone(), claim, self.shared) {
+            match Reading::open(&file, place.clone(), claim) {
                 Ok(reading) => self.current = Some(reading),
-                Err(error) => unreadable(&place, &error, self.shared),
+                Err(error) => unreadable(&place, error, self.shared),
             }
         }
     }
 }
 
-impl<'a> Reading<'a> {
-    fn open(path: &Path, place: Place, claim: Option<Claim>, shared: &'a Shared) -> io::Result<Self> {
-        let file = CountedFile { file: open::open(path)?, counters: &shared.counters };
-        let lines = reader(path, file)?;
+impl Reading {
+    fn open(file: &InputFile, place: Place, claim: Option<Claim>) -> std::result::Result<Self, ReadError> {
+        let records::Kind::Json(container) = file.kind else { unreachable!("Parquet was left out") };
+        let cutting =
+            Cutting { block_bytes: CHUNK_BYTES, line_bytes_max: line_bytes_max(DOCUMENT_BYTES_MAX) };
+        let blocks = Blocks::open(&file.path, container, cutting)?;
         let hasher = claim.is_some().then(Hasher::new);
         let file = Records { place, claim, seen: Mutex::default() };
-        Ok(Self { file: Arc::new(file), lines, next_line: 1, hasher, bytes: 0 })
+        Ok(Self { file: Arc::new(file), blocks, disk_bytes: 0, next_line: 1, hasher, bytes: 0 })
     }
 
     /// The file, of which nothing more is read.
-    fn end(self) -> Arc<Records> {
+    fn end(self, findings: &Findings) -> Arc<Records> {
+        let ignored = self.blocks.ignored_bytes();
+        if ignored > 0 {
+            let detail = format!("{ignored} bytes behind the end of what it is packed in are none of it");
+            findings.warning(Kind::LeftOut, self.file.place.clone(), Remedy::CopyAgain, detail);
+        }
         let whole = self.hasher.map(|hasher| (self.bytes, hasher.finish()));
         self.file.seen.lock().unwrap_or_else(PoisonError::into_inner).whole = whole;
         self.file
     }
 
     /// The next lines; none at the end.
-    fn next(&mut self, shared: &Shared) -> io::Result<Option<Chunk>> {
-        let mut bytes = Vec::with_capacity(CHUNK_BYTES + (CHUNK_BYTES >> 4));
-        self.lines.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut bytes)?;
-        if bytes.last().is_some_and(|&last| last != b'\n') {
-            self.lines.by_ref().take(LINE_BYTES_MAX as u64).read_until(b'\n', &mut bytes)?;
-        }
-        if bytes.is_empty() {
-            return Ok(None);
-        }
-        self.bytes += bytes.len() as u64;
+    fn next(&mut self, shared: &Shared) -> std::result::Result<Option<Chunk>, ReadError> {
+        let block = self.blocks.next()?;
+        let read = self.blocks.disk_bytes();
+        Counters::add(&shared.counters.bytes, read - std::mem::replace(&mut self.disk_bytes, read));
+        let Some(block) = block else { return Ok(None) };
+        self.bytes += block.end - block.start;
+        let first_line = self.next_line;
+        let bytes = match block.content {
+            Content::Range(file) => {
+                let mut bytes = Vec::new();
+                read_range_into(&file, block.start, block.end, &mut bytes)?;
+                bytes
+            }
+            Content::Bytes(bytes) => bytes,
+            Content::TooLong { .. } => {
+                let place = self.file.place.line(first_line);
+                let detail =
+                    format!("a line of {} bytes ({})", block.end - block.start, Reason::TooLarge.name());
+                shared.findings.error(Kind::Line, place, Remedy::CorrectLine, detail);
+                self.next_line += 1;
+                Counters::add(&shared.counters.rows, 1);
+                // What was read past has no checksum of its own.
+                self.hasher = None;
+                return Ok(Some(Chunk { file: Arc::clone(&self.file), first_line, bytes: Vec::new() }));
+            }
+        };
         if let Some(hasher) = &mut self.hasher {
             hasher.update(&bytes);
         }
-        let first_line = self.next_line;
         let ended = memchr_iter(b'\n', &bytes).count() as u64;
-        let is_open = bytes.last() != Some(&b'\n');
-        self.next_line += ended + u64::from(is_open);
-        if is_open && bytes.len() > LINE_BYTES_MAX {
-            let place = self.file.place.line(self.next_line - 1);
-            let detail = format!("the line is longer than {LINE_BYTES_MAX} bytes");
-            shared.findings.error(Kind::Line, place, Remedy::CorrectLine, detail);
-            bytes.truncate(memchr::memrchr(b'\n', &bytes).map_or(0, |at| at + 1));
-            self.lines.skip_until(b'\n')?;
-            // What was read past has no checksum.
-            self.hasher = None;
-        }
+        self.next_line += ended + u64::from(bytes.last() != Some(&b'\n'));
         Ok(Some(Chunk { file: Arc::clone(&self.file), first_line, bytes }))
     }
 }
@@ -321,20 +336,28 @@ fn end_of(file: Arc<Records>, shared: &Shared) {
     }
 }
 
-/// A file whose bytes are counted as they are read.
-struct CountedFile<'a> {
-    file: File,
-    counters: &'a Counters,
+/// Tells which files hold data of a kind that is not read.
+fn tell_left_out(left_out: &[String], findings: &Findings) {
+    let Some(first) = left_out.first() else { return };
+    let others: Vec<_> = left_out.iter().skip(1).take(NAMES_TOLD).map(String::as_str).collect();
+    let more = left_out.len() - 1 - others.len();
+    let detail = match (others.is_empty(), more) {
+        (true, _) => "it is of a kind that is not read here".to_owned(),
+        (false, 0) => format!("it and {} are of kinds that are not read here", others.join(", ")),
+        (false, _) => {
+            format!("it, {} and {more} more are of kinds that are not read here", others.join(", "))
+        }
+    };
+    findings.warning(Kind::LeftOut, Place::file(first), Remedy::NotRead, detail);
 }
 
-impl Read for CountedFile<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read(buffer)?;
-        Counters::add(&self.counters.bytes, read as u64);
-        Ok(read)
-    }
-}
-
-fn unreadable(place: &Place, error: &io::Error, shared: &Shared) {
-    shared.findings.error(Kind::Unreadable, place.clone(), Remedy::CopyAgain, error.to_string());
+fn unreadable(place: &Place, error: ReadError, shared: &Shared) {
+    let detail = error.to_string();
+    let remedy = match error {
+        ReadError::Foreign(content) => Remedy::Convert { file: place.file.clone(), content },
+        ReadError::NameNotUtf8 => Remedy::Rename,
+        ReadError::NotRegular { .. } => Remedy::MoveAway { file: place.file.clone() },
+        _ => Remedy::CopyAgain,
+    };
+    shared.findings.error(Kind::Unreadable, place.clone(), remedy, detail);
 }

@@ -1,17 +1,20 @@
-//! Records of JSON Lines.
+//! Records of JSON.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use mashbill_format::record::RecordParser;
-use mashbill_format::records::Lines;
-use mashbill_format::verify::json_lines_below;
+use mashbill_format::records::{Container, InputFile, Kind, Lines, ReadError};
+use mashbill_format::verify::{name_below, records_below};
 use serde::Serialize;
 
 use super::{InspectArgs, pick};
 use crate::exit::Exit;
-use crate::hints::Usage;
+use crate::hints::{Usage, content_hint};
+use crate::left_out::tell_left_out;
 use crate::out::{self, Out};
+use crate::printer::{Printer, counted};
 
 /// A record.
 #[derive(Debug, Serialize)]
@@ -25,71 +28,126 @@ struct Shown {
     text: String,
 }
 
-pub(super) fn run(args: &InspectArgs) -> Result<Exit> {
+pub(super) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
     let not_found = |what: &str| Usage::NothingFound { what: what.to_owned(), path: args.path.clone() };
     let no_record = || Usage::NoRecord { path: args.path.clone() };
-    let files: Vec<_> = json_lines_below(&args.path)?
+    let found = records_below(&args.path)?;
+    tell_left_out(&found.left_out, printer);
+    let mut reading = Reading { root: &args.path, printer, unread: BTreeSet::new(), told: BTreeSet::new() };
+    for refused in &found.refused {
+        reading.tell(&refused.relative, &refused.why);
+    }
+    let files: Vec<_> = found
+        .files
         .into_iter()
         .filter(|file| args.split.as_ref().is_none_or(|name| is_called(file, name)))
         .collect();
     let record = match (&args.doc, &args.find, args.row, args.random) {
-        (Some(id), ..) => find(&files, |_, record| record.id.as_deref() == Some(id))?
+        (Some(id), ..) => reading
+            .find(&files, |_, record| record.id.as_deref() == Some(id))
             .ok_or_else(|| not_found(&format!("the record `{id}`")))?,
-        (_, Some(text), ..) => find(&files, |_, record| record.text.contains(text))?
+        (_, Some(text), ..) => reading
+            .find(&files, |_, record| record.text.contains(text))
             .ok_or_else(|| not_found(&format!("the text {text:?}")))?,
         (_, _, Some(row), _) => {
-            find(&files, |at, _| at == row)?.ok_or_else(|| not_found(&format!("record {row}")))?
+            reading.find(&files, |at, _| at == row).ok_or_else(|| not_found(&format!("record {row}")))?
         }
         (_, _, _, true) => {
             let mut count = 0;
-            find(&files, |_, _| {
+            reading.find(&files, |_, _| {
                 count += 1;
                 false
-            })?;
+            });
             let row = pick(args.seed, count);
-            find(&files, |at, _| at == row)?.ok_or_else(no_record)?
+            reading.find(&files, |at, _| at == row).ok_or_else(no_record)?
         }
-        _ => find(&files, |_, _| true)?.ok_or_else(no_record)?,
+        _ => reading.find(&files, |_, _| true).ok_or_else(no_record)?,
     };
     if args.json {
         out::json(&record)?
     } else {
         write(&record)?
     }
-    Ok(Exit::Done)
+    Ok(if reading.unread.is_empty() { Exit::Done } else { Exit::Incomplete })
 }
 
-fn is_called(file: &Path, name: &str) -> bool {
-    let file = file.file_name().map(|file| file.to_string_lossy().into_owned()).unwrap_or_default();
-    file == name || file.strip_prefix(name).is_some_and(|rest| rest.starts_with(".jsonl"))
+fn is_called(file: &InputFile, name: &str) -> bool {
+    file.stem == name || file.path.file_name().is_some_and(|file| file == name)
 }
 
-/// The first record, by its number among all of them, that is wanted. Lines that are none are passed over.
-fn find(files: &[PathBuf], mut is_wanted: impl FnMut(u64, &Shown) -> bool) -> Result<Option<Shown>> {
-    let mut parser = RecordParser::new("text");
-    let mut number = 0;
-    for file in files {
-        let mut lines = Lines::open(file).with_context(|| format!("read `{}`", file.display()))?;
-        while let Some((line, text)) = lines.read().with_context(|| format!("read `{}`", file.display()))? {
-            let Some(record) = std::str::from_utf8(text).ok().and_then(|text| parser.parse(text).ok()) else {
-                continue;
-            };
-            let owned = |text: Option<&str>| text.map(str::to_owned);
-            let shown = Shown {
-                file: file.clone(),
-                line,
-                id: owned(record.id),
-                source: owned(record.source),
-                category: owned(record.category),
-                text: record.text.to_owned(),
-            };
-            if is_wanted(number, &shown) {
-                return Ok(Some(shown));
+/// Reading records, and what could not be read on the way.
+struct Reading<'a> {
+    root: &'a Path,
+    printer: &'a Printer,
+    /// Files that cannot be read, which were told.
+    unread: BTreeSet<String>,
+    /// Files with something behind their end, which were told.
+    told: BTreeSet<String>,
+}
+
+impl Reading<'_> {
+    /// The first record, by its number among all of them, that is wanted. Lines that are none are passed over, and
+    /// files that cannot be read are told.
+    fn find(&mut self, files: &[InputFile], mut is_wanted: impl FnMut(u64, &Shown) -> bool) -> Option<Shown> {
+        let mut number = 0;
+        for file in files {
+            let Kind::Json(container) = file.kind else { continue };
+            match find_in(&file.path, container, &mut number, &mut is_wanted) {
+                Ok((Some(record), _)) => return Some(record),
+                Ok((None, 0)) => {}
+                Ok((None, ignored)) => self.tell_ignored(&name_below(&file.path, self.root), ignored),
+                Err(error) => self.tell(&name_below(&file.path, self.root), &error),
             }
-            number += 1;
+        }
+        None
+    }
+
+    /// Bytes behind the end of what a file is packed in: `inspect` looks no further than what it shows, so they are told
+    /// where it came so far.
+    fn tell_ignored(&mut self, name: &str, bytes: u64) {
+        if self.told.insert(name.to_owned()) {
+            let bytes = counted(bytes, "byte");
+            self.printer.warning(format_args!(
+                "{name}: {bytes} behind the end of what it is packed in are none of it"
+            ));
         }
     }
-    Ok(None)
+
+    fn tell(&mut self, name: &str, error: &ReadError) {
+        if self.unread.insert(name.to_owned()) {
+            self.printer.warning(format_args!("{name} is not read: {error}"));
+            self.printer.hint(content_hint(&self.root.join(name), error));
+        }
+    }
+}
+
+/// The first record of a file that is wanted, or how many bytes behind its end are none of it.
+fn find_in(
+    path: &Path,
+    container: Container,
+    number: &mut u64,
+    is_wanted: &mut impl FnMut(u64, &Shown) -> bool,
+) -> Result<(Option<Shown>, u64), ReadError> {
+    let mut parser = RecordParser::new("text");
+    let mut lines = Lines::open(path, container)?;
+    while let Some(line) = lines.read()? {
+        let text = line.bytes.and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let Some(record) = text.and_then(|text| parser.parse(text).ok()) else { continue };
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        let shown = Shown {
+            file: path.to_owned(),
+            line: line.number,
+            id: owned(record.id),
+            source: owned(record.source),
+            category: owned(record.category),
+            text: record.text.to_owned(),
+        };
+        if is_wanted(*number, &shown) {
+            return Ok((Some(shown), 0));
+        }
+        *number += 1;
+    }
+    Ok((None, lines.ignored_bytes()))
 }
 
 fn write(record: &Shown) -> Result<()> {

@@ -1,5 +1,6 @@
 //! The documents of a loader's step, and the steps of a document.
 
+use std::fs::{self, Metadata};
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -12,6 +13,9 @@ use super::InspectArgs;
 use crate::exit::Exit;
 use crate::hints::Usage;
 use crate::out::{self, Out};
+
+/// A recipe is smaller than this many bytes: a larger file has records.
+const RECIPE_BYTES_MAX: u64 = 64 << 20;
 
 #[derive(Debug, Serialize)]
 struct FoundStep {
@@ -31,8 +35,16 @@ struct FoundDocument<'a> {
 /// What the loader was made with, where the arguments are about one: it is told in a file, or by flags.
 pub(super) fn recipe(args: &InspectArgs) -> Result<Option<Recipe>> {
     let in_folder = args.path.join(RECIPE);
-    if args.path.extension().is_some_and(|extension| extension == "json") {
-        return Ok(Some(Recipe::read(&args.path)?));
+    let is_small = |metadata: Metadata| metadata.is_file() && metadata.len() <= RECIPE_BYTES_MAX;
+    let may_be_recipe = args.path.extension().is_some_and(|extension| extension == "json")
+        && fs::metadata(&args.path).is_ok_and(is_small);
+    if may_be_recipe {
+        match Recipe::read(&args.path) {
+            Ok(recipe) => return Ok(Some(recipe)),
+            Err(error) if args.step.is_some() => return Err(error.into()),
+            // Records end in .json, too.
+            Err(_) => {}
+        }
     }
     if in_folder.is_file() {
         return Ok(Some(Recipe::read(&in_folder)?));

@@ -1,14 +1,15 @@
 //! The data of a raw folder's page, from the pass that verifies it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 use mashbill_format::checksum::Checksum;
 use mashbill_format::dataset_stats::DatasetStats;
 use mashbill_format::layout::DATASET_STATS_SUFFIX;
 use mashbill_format::record::{Reason, Record};
-use mashbill_format::verify::{Gather, json_lines_below};
+use mashbill_format::records::InputFile;
+use mashbill_format::verify::{Gather, records_below};
 use serde_json::json;
 
 use super::Pass;
@@ -132,15 +133,15 @@ struct Files {
 
 impl Files {
     fn below(path: &Path) -> Result<Self> {
-        let files = json_lines_below(path)?;
+        let files = records_below(path)?.files;
         let every = files.len().div_ceil(SAMPLES).max(1);
         let each = (SAMPLES / files.len().clamp(1, SAMPLES)).max(1);
-        let name = |file: &PathBuf| mashbill_format::verify::name_below(file, path);
+        let name = |file: &InputFile| mashbill_format::verify::name_below(&file.path, path);
         let names: Vec<String> = files.iter().map(name).collect();
         Ok(Self {
             by_name: names.iter().cloned().zip(0..).collect(),
             names,
-            stats: files.iter().map(|file| stats_of(file)).collect(),
+            stats: files.iter().map(stats_of).collect(),
             wanted: (0..files.len())
                 .map(|index| if index.is_multiple_of(every) { each } else { 0 })
                 .collect(),
@@ -149,9 +150,9 @@ impl Files {
 }
 
 /// What a download says of a file of records, where it says something that can be read.
-fn stats_of(file: &Path) -> Option<DatasetStats> {
-    let name = file.file_name()?.to_str()?.split(".jsonl").next()?;
-    DatasetStats::read(&file.with_file_name(format!("{name}{DATASET_STATS_SUFFIX}"))).ok().flatten()
+fn stats_of(file: &InputFile) -> Option<DatasetStats> {
+    let path = file.path.with_file_name(format!("{}{DATASET_STATS_SUFFIX}", file.stem));
+    DatasetStats::read(&path).ok().flatten()
 }
 
 /// What a thread counts.
