@@ -7,13 +7,14 @@ use std::thread;
 
 use anyhow::{Context, Result};
 use mashbill_format::manifest::Manifest;
-use mashbill_hub::{Revision, Settings, Wait, tokenizer_files};
+use mashbill_hub::{Revision, Settings, Wait, Waiting, tokenizer_files};
 use mashbill_tokenize::tokenizer::{
     self, EMBEDDED, SpecialTokensInText, Tokenizer, TokenizerFiles, TokenizerOptions,
 };
 
 use crate::hints::Usage;
 use crate::printer::Printer;
+use crate::watch::watched;
 
 /// The folder for what is cached and can be deleted: `$XDG_CACHE_HOME/mashbill`, else `~/.cache/mashbill`.
 /// None where neither variable is set.
@@ -67,8 +68,9 @@ fn from_hub(name: &str, printer: &Printer) -> Result<TokenizerFiles> {
     };
     let cache = cache_folder().unwrap_or_else(std::env::temp_dir).join("tokenizers");
     let repo = name.parse().with_context(|| format!("tokenizer `{name}` not found"))?;
-    let found = tokenizer_files(&repo, &Revision::main(), &settings, &cache, &wait)
-        .with_context(|| format!("tokenizer `{name}` not found"))?;
+    let waiting = Waiting::default();
+    let fetch = || tokenizer_files(&repo, &Revision::main(), &settings, &cache, &wait, &waiting);
+    let found = watched(&waiting, printer, fetch).with_context(|| format!("tokenizer `{name}` not found"))?;
     let text = |bytes: Vec<u8>, file: &str| {
         String::from_utf8(bytes).with_context(|| format!("`{file}` of `{name}` is not UTF-8"))
     };
@@ -103,6 +105,9 @@ pub(crate) fn load_tokenizer(
 
 /// The tokenizer with which a folder was made, or the one that is called `name`.
 pub(crate) fn tokenizer_of(manifest: &Manifest, name: Option<&str>, printer: &Printer) -> Result<Tokenizer> {
+    if name.is_none() {
+        tell_of_token(&manifest.tokenizer, printer)?;
+    }
     let files = find_tokenizer(name.unwrap_or(&manifest.tokenizer), printer)?;
     let identity = &manifest.tokenizer_identity;
     let options = TokenizerOptions {
@@ -120,6 +125,24 @@ pub(crate) fn tokenizer_of(manifest: &Manifest, name: Option<&str>, printer: &Pr
         return Err(Usage::OtherTokenizer { name: files.name.clone() }.into());
     }
     Ok(tokenizer)
+}
+
+/// Says that the token is sent along for a repository that a manifest names, which may be a stranger's.
+fn tell_of_token(name: &str, printer: &Printer) -> Result<()> {
+    if tokenizer::embedded(name).is_some() || Path::new(name).exists() {
+        return Ok(());
+    }
+    let settings = hub_settings()?;
+    if let Some(token) = settings.token.as_ref().filter(|_| !settings.offline) {
+        printer.line(format_args!(
+            "the manifest names the tokenizer `{}`: where it is not in the cache, it is asked for at {} with the token \
+             from {}",
+            name.escape_debug(),
+            settings.endpoint,
+            token.source()
+        ));
+    }
+    Ok(())
 }
 
 /// The embedded tokenizers, as a list for people.

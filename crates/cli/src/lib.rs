@@ -5,12 +5,14 @@
 //! arguments into a stage's options and the stage's events into text.
 
 mod args;
+mod amount;
 mod commands;
 mod environment;
 mod interrupt;
 mod left_out;
 mod progress;
 mod out;
+mod watch;
 mod printer;
 mod shown;
 mod hints;

@@ -7,9 +7,12 @@ use crate::error::{Error, Result};
 use crate::hub::Hub;
 use crate::refusal::{Asked, refusal};
 use crate::repo::{Commit, RepoId, Revision};
+use crate::settings::Settings;
 
 /// Descriptions list every file's name; the largest known are a few megabytes.
-const ANSWER_SIZE_MAX: u64 = 256 << 20;
+const ANSWER_SIZE_MAX: u64 = 64 << 20;
+/// Licenses have short names.
+const LICENSE_CHARS_MAX: usize = 100;
 
 /// A dataset at a revision.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +68,7 @@ impl Hub<'_> {
     pub fn dataset(&self, repo: &RepoId, revision: &Revision) -> Result<DatasetInfo> {
         self.need_network(repo, || format!("the commit of `{revision}`"))?;
         let settings = self.settings();
+        let _waits = self.waiting().begin(format!("the description of `{repo}` from {}", settings.endpoint));
         let address = settings.endpoint.info(repo, revision);
         let asked = Asked { repo, revision, file: "" };
         let answer: Answer = self.persist(|| {
@@ -73,13 +77,15 @@ impl Hub<'_> {
             if !answer.status.is_success() {
                 return Err(refusal(&answer, &asked, settings));
             }
-            parse(answer)
+            parse(answer, settings)
         })?;
         let Some(commit) = Commit::parse(&answer.sha) else {
             let why = "its description of a dataset names no commit".to_owned();
             return Err(Error::NotAHub { origin: settings.endpoint.origin().clone(), why });
         };
-        let license = answer.tags.iter().find_map(|tag| tag.strip_prefix("license:")).map(str::to_owned);
+        // It is written down, and shown.
+        let license = answer.tags.iter().find_map(|tag| tag.strip_prefix("license:"));
+        let license = license.map(|id| settings.shown(id).chars().take(LICENSE_CHARS_MAX).collect());
         Ok(DatasetInfo {
             commit,
             gated: match answer.gated.as_str() {
@@ -103,12 +109,18 @@ impl Hub<'_> {
 }
 
 /// The JSON of an answer.
-pub(crate) fn parse<T: for<'de> Deserialize<'de>>(answer: crate::client::Answer) -> Result<T> {
+fn parse<T: for<'de> Deserialize<'de>>(answer: crate::client::Answer, settings: &Settings) -> Result<T> {
     let origin = answer.origin.clone();
     let not_a_hub = |why: String| Error::NotAHub { origin: origin.clone(), why };
     let Some(contents) = answer.contents(ANSWER_SIZE_MAX)? else {
         return Err(not_a_hub(format!("its answer is larger than {ANSWER_SIZE_MAX} bytes")));
     };
-    serde_json::from_slice(&contents)
-        .map_err(|error| not_a_hub(format!("its answer has another form: {error}")))
+    // What is wrong may quote what was sent.
+    parse_bytes(&contents)
+        .map_err(|why| not_a_hub(settings.shown(&format!("its answer has another form: {why}"))))
+}
+
+/// The value that is spelled in JSON. What is nested too deep for the parser's stack is refused by it.
+pub(crate) fn parse_bytes<T: for<'de> Deserialize<'de>>(contents: &[u8]) -> serde_json::Result<T> {
+    serde_json::from_slice(contents)
 }

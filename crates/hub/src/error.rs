@@ -12,13 +12,14 @@ use crate::digest::Digest;
 use crate::repo::{RepoId, Revision};
 use crate::token::TokenSource;
 use crate::url::{Endpoint, Origin};
+use crate::words::escaped;
 
 /// An error of resolving the settings, reading the cache or asking the Hub.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A repository id that the Hub would not accept.
-    #[error("`{id}` is not a repository id: {why}")]
+    #[error("`{}` is not a repository id: {why}", escaped(id))]
     InvalidRepoId {
         /// What was given.
         id: String,
@@ -26,7 +27,7 @@ pub enum Error {
         why: &'static str,
     },
     /// A revision that is no branch, tag or commit name.
-    #[error("`{revision}` is not a revision: {why}")]
+    #[error("`{}` is not a revision: {why}", escaped(revision))]
     InvalidRevision {
         /// What was given.
         revision: String,
@@ -84,7 +85,7 @@ pub enum Error {
         revision: Revision,
     },
     /// The repository has no such file.
-    #[error("`{repo}` has no file `{file}` at `{revision}`")]
+    #[error("`{repo}` has no file `{}` at `{revision}`", escaped(file))]
     EntryNotFound {
         /// The repository.
         repo: RepoId,
@@ -159,8 +160,16 @@ pub enum Error {
         /// What is missing or wrong.
         why: String,
     },
+    /// The Hub's list of a repository's files cannot be one.
+    #[error("the list of files of `{repo}` is none that can be used: {why}")]
+    Listing {
+        /// The repository.
+        repo: RepoId,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The bytes that arrived are not the bytes that the Hub announced.
-    #[error("`{file}` of `{repo}` arrived damaged: expected {expected}, received {received}")]
+    #[error("`{}` of `{repo}` arrived damaged: expected {expected}, received {received}", escaped(file))]
     Checksum {
         /// The repository.
         repo: RepoId,
@@ -172,7 +181,7 @@ pub enum Error {
         received: Digest,
     },
     /// The Hub announces another file than the one that was asked for by size and hash.
-    #[error("`{file}` of `{repo}` is another now: {announced} is announced, not {expected}")]
+    #[error("`{}` of `{repo}` is another now: {announced} is announced, not {expected}", escaped(file))]
     Changed {
         /// The repository.
         repo: RepoId,
@@ -211,7 +220,7 @@ pub enum Error {
     #[error("interrupted")]
     Interrupted,
     /// A file is larger than it can sensibly be.
-    #[error("`{file}` of `{repo}` is larger than {limit} bytes")]
+    #[error("`{}` of `{repo}` is larger than {limit} bytes", escaped(file))]
     TooLarge {
         /// The repository.
         repo: RepoId,
@@ -253,6 +262,9 @@ pub enum Unreachable {
     /// Nothing was heard in time.
     #[error("it did not answer in time")]
     TimedOut,
+    /// What it sends comes too slowly, or frames content without end.
+    #[error("it sends too little: content has to come at 1 kB a second")]
+    Slow,
     /// The proxy did not make the connection.
     #[error("the proxy did not let it through: {0}")]
     Proxy(String),

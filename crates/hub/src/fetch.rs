@@ -98,6 +98,17 @@ impl Hub<'_> {
         Ok(fetched)
     }
 
+    /// How many requests fetching `missing` bytes of a file takes, if nothing has to be tried again.
+    #[must_use]
+    pub fn requests_for(&self, file: &RemoteFile, missing: u64) -> u64 {
+        if missing == 0 {
+            return 0;
+        }
+        let stretch = self.transfer.stretch(file.size);
+        // What goes by a SHA-256 lies in the store: the Hub is asked once where.
+        u64::from(matches!(file.hash, Digest::Sha256(_))) + missing.div_ceil(stretch)
+    }
+
     fn transfer_checked(
         &self,
         file: &RemoteFile,
@@ -275,7 +286,7 @@ impl Drop for Leaving<'_, '_> {
 
 /// What is missing, in stretches for one worker each.
 fn cut(transfer: &Transfer, size: u64, done: &Ranges) -> VecDeque<(u64, u64)> {
-    let step = if size > transfer.parallel_from { transfer.part_size.max(1) } else { size };
+    let step = transfer.stretch(size);
     let missing = done.missing(0, size);
     let steps = missing.into_iter().flat_map(|(start, end)| {
         let starts = std::iter::successors(Some(start), move |start| Some(start + step));

@@ -14,6 +14,7 @@ use crate::retry::{PAUSE_MAX, Wait, with_retries};
 use crate::settings::Settings;
 use crate::transfer::Transfer;
 use crate::url::Origin;
+use crate::waiting::Waiting;
 
 /// A Hub. All methods may be called from many threads at once, which then share its connections and obey its
 /// rate limits together.
@@ -24,6 +25,7 @@ pub struct Hub<'a> {
     pub(crate) client: Client,
     pub(crate) transfer: Transfer,
     pub(crate) connections: Connections,
+    waiting: Waiting,
     interrupted: &'a AtomicBool,
     wait: &'a (dyn Fn(Wait<'_>) + Sync),
 }
@@ -41,13 +43,32 @@ impl<'a> Hub<'a> {
         wait: &'a (dyn Fn(Wait<'_>) + Sync),
     ) -> Self {
         let connections = Connections::new(transfer.connections);
-        Self { client: Client::new(settings), transfer, connections, interrupted, wait }
+        Self {
+            client: Client::new(settings),
+            transfer,
+            connections,
+            waiting: Waiting::default(),
+            interrupted,
+            wait,
+        }
     }
 
     /// The settings it was made with.
     #[must_use]
     pub fn settings(&self) -> &Settings {
         self.client.settings()
+    }
+
+    /// What it is asked for at the moment, files aside, of which their progress is told.
+    #[must_use]
+    pub fn waiting(&self) -> &Waiting {
+        &self.waiting
+    }
+
+    /// How many requests were sent so far, to whatever server, redirects included.
+    #[must_use]
+    pub fn requests_sent(&self) -> u64 {
+        self.client.requests_sent()
     }
 
     /// Fails if the caller wants no more.

@@ -45,11 +45,15 @@
 //! tries is handed to the caller as a [`Wait`] ([`sleep`] is there for them).
 //!
 //! A token goes to the endpoint's own scheme, host and port and to no other, and
-//! stands in no error and no `Debug` output.
+//! stands in no error and no `Debug` output, whatever a server says: its words are
+//! masked and escaped before they are handed on.
+//!
+//! Nothing that a server does takes memory or time without a bound: the limits stand
+//! as constants in `client`, `tree`, `dataset`, `tokenizer_files`, `retry` and `limits`.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), mashbill_hub::Error> {
-//! use mashbill_hub::{Revision, Settings, Wait, tokenizer_files};
+//! use mashbill_hub::{Revision, Settings, Wait, Waiting, tokenizer_files};
 //!
 //! let settings = Settings::from_env(&|name| std::env::var(name).ok())?;
 //! let kept = std::path::Path::new("cache/tokenizers");
@@ -57,7 +61,8 @@
 //!     eprintln!("{}; trying again in {:?}", wait.why, wait.duration);
 //!     std::thread::sleep(wait.duration);
 //! };
-//! let files = tokenizer_files(&"org/name".parse()?, &Revision::main(), &settings, kept, &wait)?;
+//! let (repo, waiting) = ("org/name".parse()?, Waiting::default());
+//! let files = tokenizer_files(&repo, &Revision::main(), &settings, kept, &wait, &waiting)?;
 //! println!("{} bytes at commit {}", files.tokenizer.contents.len(), files.commit);
 //! # Ok(())
 //! # }
@@ -65,6 +70,7 @@
 
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests make and change files as they like"))]
 
+mod words;
 mod error;
 mod repo;
 mod url;
@@ -77,6 +83,7 @@ mod client;
 mod reach;
 mod refusal;
 mod retry;
+mod waiting;
 mod hub;
 mod cache;
 mod tokenizer_files;
@@ -91,6 +98,8 @@ mod receive;
 mod fetch;
 mod local;
 mod space;
+#[doc(hidden)]
+pub mod fuzzing;
 
 pub use dataset::{DatasetInfo, Gated};
 pub use digest::{Digest, Hasher};
@@ -108,3 +117,4 @@ pub use tokenizer_files::{FileOrigin, HubFile, Incomplete, TokenizerFiles, token
 pub use transfer::{Fetched, Transfer};
 pub use tree::RemoteFile;
 pub use url::{Endpoint, Origin};
+pub use waiting::Waiting;

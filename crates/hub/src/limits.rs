@@ -57,7 +57,8 @@ impl Limits {
             },
             Some(window) if window.left == 0 => (window.end(), Duration::ZERO, window.end()),
             Some(window) if window.is_low() => {
-                let interval = Duration::from_secs_f64(window.seconds as f64 / window.left as f64);
+                let left = u32::try_from(window.left).unwrap_or(u32::MAX).max(1);
+                let interval = Duration::from_secs(window.seconds) / left;
                 (Duration::ZERO, interval, window.end())
             }
             Some(_) => {
@@ -93,7 +94,7 @@ fn bucket(address: &Uri) -> String {
 struct Window {
     /// How many requests are left.
     left: u64,
-    /// For how many seconds it lasts.
+    /// For how many seconds it lasts, a day at the most.
     seconds: u64,
     quota: u64,
 }
@@ -105,7 +106,7 @@ impl Window {
         let quota = text("ratelimit-policy").and_then(|policy| number(policy, "q="));
         Some(Self {
             left: number(limit, "r=")?,
-            seconds: number(limit, "t=")?,
+            seconds: number(limit, "t=")?.min(WAIT_MAX.as_secs()),
             quota: quota.unwrap_or(QUOTA_DEFAULT),
         })
     }
@@ -116,7 +117,7 @@ impl Window {
 
     /// How long until requests are counted anew: one second more, since the seconds are rounded.
     fn end(&self) -> Duration {
-        Duration::from_secs(self.seconds.saturating_add(1))
+        Duration::from_secs(self.seconds + 1)
     }
 }
 
@@ -132,13 +133,15 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     }
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let asked = text("retry-after")?;
-    if let Ok(seconds) = asked.parse() {
-        return Some(Duration::from_secs(seconds));
+    if !asked.is_empty() && asked.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More seconds than 64 bits hold are a long time, too.
+        let seconds = asked.parse().unwrap_or(u64::MAX);
+        return Some(Duration::from_secs(seconds).min(WAIT_MAX));
     }
     let date = |text: &str| httpdate::parse_http_date(text).ok();
     let now = text("date").and_then(date).unwrap_or_else(SystemTime::now);
     // A date that has passed says nothing.
-    date(asked)?.duration_since(now).ok()
+    Some(date(asked)?.duration_since(now).ok()?.min(WAIT_MAX))
 }
 
 #[cfg(test)]
@@ -167,7 +170,13 @@ mod tests {
         check(&[("ratelimit", r#""resolvers";r=7;t=55"#), ("retry-after", "9")], Some(9));
         check(&[("ratelimit", r#""resolvers";r=0"#)], None);
         check(&[("ratelimit", r#""x";r=0;t=99999999999999999999999"#)], None);
-        check(&[("retry-after", "soon")], None);
+        for asked in ["soon", "-5", "1.5", "", "+7", "0x10", "NaN", "Wed, 99 Oct 2026 07:28:30 GMT"] {
+            check(&[("retry-after", asked)], None);
+        }
+        for asked in ["18446744073709551615", "99999999999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"] {
+            check(&[("retry-after", asked)], Some(24 * 3600));
+        }
+        check(&[("ratelimit", r#""x";r=0;t=18446744073709551615"#)], Some(24 * 3600 + 1));
         let (date, now) = ("Wed, 21 Oct 2026 07:28:30 GMT", "Wed, 21 Oct 2026 07:28:00 GMT");
         check(&[("retry-after", date), ("date", now)], Some(30));
         check(&[("retry-after", now), ("date", date)], None);
@@ -188,6 +197,31 @@ mod tests {
         assert_eq!(limits.book(&file), Duration::ZERO);
         limits.learn(&file, StatusCode::TOO_MANY_REQUESTS, &headers(&[("retry-after", "7")]));
         assert!(limits.book(&file) > Duration::from_secs(6));
+    }
+
+    #[test]
+    fn no_number_of_a_servers_overflows_a_clock() {
+        let huge =
+            ["18446744073709551615", "9223372036854775808", "4294967296", "1", "0", "-1", "1.5", "x", ""];
+        for (left, seconds, quota) in huge
+            .iter()
+            .flat_map(|left| huge.iter().map(move |seconds| (left, seconds)))
+            .flat_map(|(left, seconds)| huge.iter().map(move |quota| (left, seconds, quota)))
+        {
+            let limits = Limits::default();
+            let file = address("http://h:1/datasets/a/b/resolve/x/y");
+            let policy = format!("\"fixed window\";q={quota};w=300");
+            let limit = format!("\"resolvers\";r={left};t={seconds}");
+            let said = headers(&[("ratelimit-policy", &policy), ("ratelimit", &limit)]);
+            for status in [StatusCode::OK, StatusCode::TOO_MANY_REQUESTS, StatusCode::OK] {
+                limits.learn(&file, status, &said);
+                let waits = [limits.book(&file), limits.book(&file), limits.book(&file)];
+                assert!(
+                    waits.iter().all(|wait| *wait <= WAIT_MAX + Duration::from_secs(1)),
+                    "{limit} {waits:?}"
+                );
+            }
+        }
     }
 
     #[test]

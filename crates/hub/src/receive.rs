@@ -2,16 +2,20 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ureq::http::StatusCode;
 
-use crate::client::Answer;
+use crate::client::{Answer, RATE_MIN};
 use crate::error::{Error, Result, Unreachable};
 use crate::fetch::Job;
 use crate::retry::{PAUSE_MAX, Wait};
 use crate::url::Endpoint;
 
+/// Bytes that are new from a try, for its failure not to count as one more in a row.
+const FRESH_BYTES_MIN: u64 = 1 << 10;
+/// How often a server in a row may be too slow.
+const SLOW_MAX: u32 = 3;
 /// What a broken connection may cost at the most.
 const BUFFER_SIZE: usize = 128 << 10;
 
@@ -38,11 +42,14 @@ impl Job<'_> {
                 return Ok(());
             }
             attempt.fresh = 0;
+            let began = Instant::now();
             let result = {
                 let _connection = self.hub.connections.take();
                 self.hub.go_on().and_then(|()| attempt.run(buffer))
             };
-            if attempt.fresh > 0 {
+            // A byte now and then is no progress: a file would take for ever.
+            let least = (RATE_MIN as f64 * began.elapsed().as_secs_f64()).max(FRESH_BYTES_MIN as f64);
+            if attempt.fresh as f64 >= least || attempt.missing().is_none() {
                 failures = 0;
             }
             let Err(error) = result else { continue };
@@ -64,6 +71,7 @@ impl Job<'_> {
         let pause = match error {
             // A certificate that is not trusted now will not be in a second.
             Error::Unreachable { source: Unreachable::Tls(_), .. } => return None,
+            Error::Unreachable { source: Unreachable::Slow, .. } if failures >= SLOW_MAX => return None,
             Error::Unreachable { .. } => pause,
             // The limits are kept before the next request, by all workers.
             Error::RateLimited { retry_after: Some(wait), .. } if *wait <= PAUSE_MAX => Duration::ZERO,
@@ -174,6 +182,7 @@ impl Attempt<'_, '_> {
             return Err(self.job.source.changed_size(total.unwrap_or_default()));
         }
         if first != Some(start) {
+            let text = self.job.hub.settings().shown(text);
             return Err(broken(answer, format!("it sends `{text}` instead of what begins at {start}")));
         }
         Ok(start)

@@ -12,8 +12,6 @@ use crate::limits::retry_after;
 use crate::repo::{RepoId, Revision};
 use crate::settings::Settings;
 
-const MESSAGE_LENGTH_MAX: usize = 300;
-
 /// What was asked for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asked<'a> {
@@ -64,10 +62,7 @@ fn entry_not_found(answer: &Answer, asked: &Asked<'_>) -> Error {
 
 fn unnamed(answer: &Answer, settings: &Settings) -> Error {
     // A server may quote what it was sent, the token included.
-    let is_safe = |text: &&str| !settings.token.as_ref().is_some_and(|token| token.occurs_in(text));
-    let text = |name| {
-        answer.header(name).filter(is_safe).map(|text| text.chars().take(MESSAGE_LENGTH_MAX).collect())
-    };
+    let text = |name| answer.header(name).map(|text| settings.shown(text));
     Error::Status {
         origin: answer.origin.clone(),
         status: answer.status.as_u16(),

@@ -14,6 +14,8 @@ const RETRIES_MAX: u32 = 5;
 const RETRIES_AFTER_CHECKSUM_MAX: u32 = 2;
 /// A name without an address and a port without a listener are wrong settings more often than hiccups.
 const RETRIES_NOBODY_THERE_MAX: u32 = 2;
+/// Each try of what comes too slowly takes a while by itself.
+const RETRIES_SLOW_MAX: u32 = 2;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The Hub counts requests in windows of five minutes.
 pub(crate) const PAUSE_MAX: Duration = Duration::from_secs(5 * 60 + 1);
@@ -52,6 +54,7 @@ fn pause(error: &Error, failures: u32) -> Option<Duration> {
         Error::Unreachable { source: Unreachable::Dns | Unreachable::Refused, .. } => {
             (RETRIES_NOBODY_THERE_MAX, None)
         }
+        Error::Unreachable { source: Unreachable::Slow, .. } => (RETRIES_SLOW_MAX, None),
         Error::Unreachable { .. } => (RETRIES_MAX, None),
         Error::RateLimited { retry_after, .. } => (RETRIES_MAX, *retry_after),
         // 403 without a code of the Hub's is a store's answer to an expired signature.
@@ -105,6 +108,7 @@ mod tests {
         check(|| status(429, Some(302)), &[]);
         check(|| status(400, None), &[]);
         check(|| unreachable(Unreachable::TimedOut), &[500, 1000, 2000, 4000, 8000]);
+        check(|| unreachable(Unreachable::Slow), &[500, 1000]);
         check(|| unreachable(Unreachable::Dns), &[500, 1000]);
         check(|| unreachable(Unreachable::Refused), &[500, 1000]);
         check(|| unreachable(Unreachable::Tls("not trusted".to_owned())), &[]);

@@ -11,16 +11,21 @@ use std::time::Duration;
 
 use mashbill_format::open;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Unreachable};
 use crate::proxy::{Proxies, Proxy};
 use crate::token::{Token, TokenSource};
 use crate::url::Endpoint;
+use crate::words::escaped;
 
 /// The largest file with a token in bytes.
 const TOKEN_BYTES_MAX: u64 = 64 << 10;
 
 const ENDPOINT_DEFAULT: &str = "https://huggingface.co";
 const TIMEOUT_DEFAULT_SECONDS: u64 = 10;
+/// The longest timeout: a day.
+const TIMEOUT_MAX_SECONDS: u64 = 24 * 3600;
+/// Characters of a server's words that are shown.
+const SHOWN_CHARS_MAX: usize = 300;
 
 /// Everything that decides how the Hub is reached.
 #[derive(Debug, Clone)]
@@ -37,7 +42,8 @@ pub struct Settings {
     pub proxies: Proxies,
     /// How long each step up to the beginning of an answer may take: finding the host, connecting, answering.
     pub answer_timeout: Duration,
-    /// How long a transfer may stand still.
+    /// How long a transfer may stand still. Three times as long it may come at less than 1 kB a second, and six times
+    /// as long an answer may take that is no file.
     pub stall_timeout: Duration,
 }
 
@@ -81,6 +87,25 @@ impl Settings {
             answer_timeout: env.seconds("HF_HUB_ETAG_TIMEOUT")?,
             stall_timeout: env.seconds("HF_HUB_DOWNLOAD_TIMEOUT")?,
         })
+    }
+}
+
+impl Settings {
+    /// A server's words as they may be shown and stored: without the token, without what moves a terminal's cursor or
+    /// turns the direction of writing, and not too long.
+    pub(crate) fn shown(&self, text: &str) -> String {
+        let masked = self.token.as_ref().map_or_else(|| text.to_owned(), |token| token.masked_in(text));
+        escaped(&masked.chars().take(SHOWN_CHARS_MAX).collect::<String>())
+    }
+
+    /// The same for the words in an error.
+    pub(crate) fn shown_in(&self, error: Unreachable) -> Unreachable {
+        match error {
+            Unreachable::Broken(why) => Unreachable::Broken(self.shown(&why)),
+            Unreachable::Proxy(why) => Unreachable::Proxy(self.shown(&why)),
+            Unreachable::Tls(why) => Unreachable::Tls(self.shown(&why)),
+            other => other,
+        }
     }
 }
 
@@ -152,10 +177,16 @@ impl Env<'_> {
 
     fn seconds(&self, variable: &'static str) -> Result<Duration> {
         let seconds = match self.set(variable) {
-            Some(text) => text.trim().parse().map_err(|_| Error::InvalidSetting {
-                variable,
-                why: format!("`{text}` is not a number of whole seconds"),
-            })?,
+            Some(text) => {
+                let seconds = text.trim().parse().ok().filter(|seconds| *seconds <= TIMEOUT_MAX_SECONDS);
+                seconds.ok_or_else(|| Error::InvalidSetting {
+                    variable,
+                    why: format!(
+                        "`{}` is not a number of whole seconds up to {TIMEOUT_MAX_SECONDS}",
+                        text.escape_debug()
+                    ),
+                })?
+            }
             None => 0,
         };
         Ok(Duration::from_secs(if seconds == 0 { TIMEOUT_DEFAULT_SECONDS } else { seconds }))
@@ -349,7 +380,11 @@ mod tests {
             "http://me:pw@h",
             "HF_ENDPOINT: `http://***@h` holds a user name; give a token instead",
         );
-        check("HF_HUB_ETAG_TIMEOUT", "fast", "HF_HUB_ETAG_TIMEOUT: `fast` is not a number of whole seconds");
+        for seconds in ["fast", "86401", "18446744073709551615"] {
+            let expected =
+                format!("HF_HUB_ETAG_TIMEOUT: `{seconds}` is not a number of whole seconds up to 86400");
+            check("HF_HUB_ETAG_TIMEOUT", seconds, &expected);
+        }
         check(
             "all_proxy",
             "socks5://me:pw@h",

@@ -2,10 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use ureq::http::Uri;
 
-use crate::client::Answer;
+use crate::client::{Answer, BODY_STALLS, RATE_MIN, Wanted};
 use crate::error::{Error, Result};
 use crate::hub::Hub;
 use crate::refusal::{Asked, refusal};
@@ -83,7 +84,11 @@ impl<'h> Source<'h> {
 
     fn ask(&self, address: &Uri, bytes: Option<(u64, u64)>) -> Result<Answer> {
         self.hub.keep_pace(address)?;
-        self.hub.client.get_bytes(address, bytes)
+        let length = bytes.map_or(self.file.size, |(start, end)| end - start);
+        let stall = self.hub.settings().stall_timeout;
+        // What comes at the least rate is in time.
+        let body_max = BODY_STALLS * stall + Duration::from_secs(length / RATE_MIN);
+        self.hub.client.get_wanted(address, Wanted { bytes, body_max })
     }
 
     /// Fails if the Hub speaks of other content than the one that is wanted.

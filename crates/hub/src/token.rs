@@ -7,6 +7,9 @@ use ureq::http::HeaderValue;
 
 use crate::error::{Error, Result};
 
+/// What stands for a token.
+const MASK: &str = "***";
+
 /// An access token and where it came from. `Debug` shows only the latter.
 #[derive(Clone)]
 pub struct Token {
@@ -40,11 +43,36 @@ impl Token {
         &self.source
     }
 
-    /// Whether `text` gives the token away.
+    /// Whether `text` gives the token away, in letters of whatever case: a host's name has lost it. An address may
+    /// quote characters.
     pub(crate) fn occurs_in(&self, text: &str) -> bool {
+        self.first_in(text.as_bytes()).is_some() || self.first_in(&unquoted(text)).is_some()
+    }
+
+    /// `text` with `***` where the token stands.
+    pub(crate) fn masked_in(&self, text: &str) -> String {
+        if self.first_in(&unquoted(text)).is_some() && self.first_in(text.as_bytes()).is_none() {
+            return MASK.to_owned();
+        }
+        let mut masked = String::new();
+        let mut rest = text;
+        while let Some(at) = self.first_in(rest.as_bytes()) {
+            masked.push_str(&rest[..at]);
+            masked.push_str(MASK);
+            rest = &rest[at + self.bytes().len()..];
+        }
+        masked + rest
+    }
+
+    /// Where the token stands first. It is ASCII, so a text can be cut before and behind it.
+    fn first_in(&self, text: &[u8]) -> Option<usize> {
+        let token = self.bytes();
+        text.windows(token.len()).position(|window| window.eq_ignore_ascii_case(token))
+    }
+
+    fn bytes(&self) -> &[u8] {
         let header = self.header.as_bytes();
-        let token = header.strip_prefix(b"Bearer ").unwrap_or(header);
-        text.as_bytes().windows(token.len()).any(|window| window == token)
+        header.strip_prefix(b"Bearer ").unwrap_or(header)
     }
 
     /// The value of the Authorization header.
@@ -57,6 +85,26 @@ impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Token(from {})", self.source)
     }
+}
+
+/// The bytes that a text stands for where `%41` is an `A`.
+fn unquoted(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let digits = after.get(..2).filter(|_| byte == b'%').and_then(|two| std::str::from_utf8(two).ok());
+        match digits.and_then(|two| u8::from_str_radix(two, 16).ok()) {
+            Some(code) => {
+                bytes.push(code);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(byte);
+                rest = after;
+            }
+        }
+    }
+    bytes
 }
 
 /// Where a token came from.
@@ -99,6 +147,21 @@ mod tests {
                 && !token.occurs_in("hf_secre")
                 && !token.occurs_in("")
         );
+        assert!(token.occurs_in("http://HF_Secret.test/") && token.occurs_in("/x?t=hf%5Fsecre%74"));
+    }
+
+    #[test]
+    fn a_token_is_masked_wherever_it_stands() {
+        let token = Token::new("hf_secret", SOURCE).expect("a token").expect("not empty");
+        for (text, expected) in [
+            ("no such token: hf_secret!", "no such token: ***!"),
+            ("hf_secrethf_secretä", "******ä"),
+            ("HF_SECRET", "***"),
+            ("a?t=hf%5Fsecret", "***"),
+            ("hf_secre", "hf_secre"),
+        ] {
+            assert_eq!(token.masked_in(text), expected);
+        }
     }
 
     #[test]

@@ -8,17 +8,21 @@
 use std::path::{Path, PathBuf};
 
 use crate::cache::{Cache, Cached};
-use crate::client::Client;
+use crate::client::{Client, Wanted};
 use crate::error::{Error, Result};
 use crate::refusal::{Asked, refusal};
 use crate::repo::{Commit, RepoId, Revision};
 use crate::retry::{Wait, with_retries};
 use crate::settings::Settings;
+use crate::waiting::Waiting;
 
 const TOKENIZER: &str = "tokenizer.json";
 
 /// The largest tokenizer files known are below 40 MB.
 pub(crate) const FILE_SIZE_MAX: u64 = 200_000_000;
+
+/// How long one of them may take, in stall timeouts: ten minutes, as a rule.
+const FILE_STALLS: u32 = 60;
 
 /// The files of a tokenizer, all of one commit.
 #[derive(Debug)]
@@ -70,7 +74,7 @@ pub struct Incomplete {
 ///
 /// Found in the Hub's cache they are used without asking the Hub, then in `kept`; what has to be
 /// fetched is kept there, in the layout of the Hub's cache. `wait` is given each pause before
-/// another try and sleeps through it.
+/// another try and sleeps through it; `waiting` says what is asked for meanwhile.
 ///
 /// Offline, where `revision` is `main` and no cache says which commit that is, the only
 /// snapshot that a cache has is taken.
@@ -84,6 +88,7 @@ pub fn tokenizer_files(
     settings: &Settings,
     kept: &Path,
     wait: &dyn Fn(Wait<'_>),
+    waiting: &Waiting,
 ) -> Result<TokenizerFiles> {
     let places = Places {
         repo,
@@ -91,6 +96,7 @@ pub fn tokenizer_files(
         hub_cache: Cache::new(&settings.cache, repo),
         kept: Cache::new(kept, repo),
         wait,
+        waiting,
     };
     let (commit, tokenizer) = match places.cached_tokenizer(revision)? {
         Some(cached) => cached,
@@ -116,6 +122,7 @@ struct Places<'a> {
     hub_cache: Cache,
     kept: Cache,
     wait: &'a dyn Fn(Wait<'_>),
+    waiting: &'a Waiting,
 }
 
 impl Places<'_> {
@@ -215,6 +222,8 @@ impl Places<'_> {
 
     fn fetch(&self, revision: &Revision, file: &str) -> Result<(Commit, HubFile)> {
         let asked = Asked { repo: self.repo, revision, file };
+        let endpoint = &self.client.settings().endpoint;
+        let _waits = self.waiting.begin(format!("`{file}` of `{}` from {endpoint}", self.repo));
         with_retries(self.wait, || fetch_once(&self.client, &asked))
     }
 }
@@ -223,7 +232,8 @@ impl Places<'_> {
 fn fetch_once(client: &Client, asked: &Asked<'_>) -> Result<(Commit, HubFile)> {
     let settings = client.settings();
     let address = settings.endpoint.resolve(asked.repo, asked.revision, asked.file);
-    let answer = client.get(&address)?;
+    let body_max = FILE_STALLS * settings.stall_timeout;
+    let answer = client.get_wanted(&address, Wanted { bytes: None, body_max })?;
     if !answer.status.is_success() {
         return Err(refusal(&answer, asked, settings));
     }

@@ -11,11 +11,11 @@ pub struct Transfer {
     pub parallel_from: u64,
     /// The size of such a part in bytes.
     pub part_size: u64,
-    /// The pause after the first failure; it doubles with each that follows without a byte between them.
+    /// The pause after the first failure; it doubles with each that follows without a kilobyte between them.
     pub first_pause: Duration,
     /// The longest pause, but for those that a server asks for.
     pub longest_pause: Duration,
-    /// After so many failures without a byte between them a file is given up.
+    /// After so many failures without a kilobyte between them a file is given up.
     pub failures_max: u32,
 }
 
@@ -29,6 +29,13 @@ impl Default for Transfer {
             longest_pause: Duration::from_secs(30),
             failures_max: 8,
         }
+    }
+}
+
+impl Transfer {
+    /// The most bytes that one request asks for of a file of `size` bytes; 1 at the least.
+    pub(crate) fn stretch(&self, size: u64) -> u64 {
+        if size > self.parallel_from { self.part_size.max(1) } else { size.max(1) }
     }
 }
 

@@ -50,6 +50,29 @@ pub enum Fault {
     Hang,
     /// The content comes without its length, in chunks.
     NoLength,
+    /// The answer has these headers, in place of those of the same names. `{n}` in them is another number each time.
+    Headers(Vec<(String, String)>),
+    /// The content comes in pieces of so many bytes, with a pause before each.
+    Drip {
+        /// Bytes of a piece, 1 at the least.
+        bytes: u64,
+        /// The pause.
+        every_ms: u64,
+    },
+    /// No answer, but these bytes and then a piece again and again, until the client hangs up or it is enough.
+    Raw {
+        /// What comes first.
+        head: String,
+        /// What follows.
+        #[serde(default)]
+        piece: String,
+        /// How often.
+        #[serde(default)]
+        times: u64,
+        /// The pause before each.
+        #[serde(default)]
+        every_ms: u64,
+    },
 }
 
 /// The rules that are not used up.

@@ -183,7 +183,7 @@ pub(crate) fn write_answer(
     let mut head = format!("HTTP/1.1 {} Stand-in\r\n", answer.status);
     if chunked {
         head += "Transfer-Encoding: chunked\r\n";
-    } else {
+    } else if find(&answer.headers, "content-length").is_none() {
         head += &format!("Content-Length: {}\r\n", end - start);
     }
     for (name, value) in &answer.headers {
@@ -200,9 +200,17 @@ pub(crate) fn write_answer(
     let mut reader = answer.body.reader(start)?;
     let mut buffer = vec![0; PIECE];
     let mut at = start;
+    let (step, pause) = match fault {
+        Some(Fault::Drip { bytes, every_ms }) => (
+            usize::try_from(*bytes).map_or(PIECE, |bytes| bytes.clamp(1, PIECE)),
+            Duration::from_millis(*every_ms),
+        ),
+        _ => (PIECE, Duration::ZERO),
+    };
     let mut pace = Pace { begin: Instant::now(), bytes_per_second };
     while at < stop {
-        let length = usize::try_from(stop - at).map_or(PIECE, |left| left.min(PIECE));
+        thread::sleep(pause);
+        let length = usize::try_from(stop - at).map_or(step, |left| left.min(step));
         let piece = &mut buffer[..length];
         reader.read_exact(piece)?;
         if let Some(Fault::FlipByte(place)) = fault

@@ -1,11 +1,12 @@
 //! One origin: a thread that listens, and one for each connection.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -246,7 +247,16 @@ fn answer(
     request: &Request,
     fault: Option<&Fault>,
 ) -> io::Result<bool> {
-    let answer = match fault {
+    let mut answer = match fault {
+        Some(Fault::Raw { head, piece, times, every_ms }) => {
+            shared.note(origin, request, 0);
+            stream.write_all(head.as_bytes())?;
+            for _ in 0..*times {
+                thread::sleep(Duration::from_millis(*every_ms));
+                stream.write_all(piece.as_bytes())?;
+            }
+            return Ok(false);
+        }
         Some(Fault::Close) => {
             shared.note(origin, request, 0);
             return Ok(false);
@@ -269,6 +279,13 @@ fn answer(
             Origin::Store => store::answer(shared, request, fault),
         },
     };
+    if let Some(Fault::Headers(headers)) = fault {
+        let number = lock(&shared.seen).len().to_string();
+        for (name, value) in headers {
+            answer.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+            answer.headers.push((name.clone(), value.replace("{n}", &number)));
+        }
+    }
     let sent = shared.note(origin, request, answer.status);
     write_answer(stream, request, &answer, fault, shared.site.bytes_per_second, &sent)
 }

@@ -91,11 +91,11 @@ fn an_answer_that_no_hub_gives() {
 }
 
 #[test]
-fn a_server_that_quotes_the_token_is_not_quoted() {
+fn a_server_that_quotes_the_token_is_quoted_without_it() {
     let world = World::with_token(GOOD_TOKEN);
     let reply = Reply::new(400).header("X-Error-Message", &format!("{GOOD_TOKEN} is no good"));
     world.stand_in.hub.fault("tokenizer.json", Fault::Reply(reply));
-    check(&world, "org/plain", "HUB answered with status 400");
+    check(&world, "org/plain", "HUB answered with status 400: *** is no good");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mashbill_hub::{
-    Commit, Error, Proxies, Result, Settings, Token, TokenSource, TokenizerFiles, tokenizer_files,
+    Commit, Error, Proxies, Result, Settings, Token, TokenSource, TokenizerFiles, Waiting, tokenizer_files,
 };
 use tempfile::TempDir;
 
@@ -53,12 +53,18 @@ impl World {
 
     /// Fetches without sleeping; no error may give a secret away.
     pub(crate) fn fetch_at(&self, repo: &str, revision: &str) -> Result<TokenizerFiles> {
-        let result =
-            tokenizer_files(&repo.parse()?, &revision.parse()?, &self.settings, &self.kept(), &|wait| {
+        let result = tokenizer_files(
+            &repo.parse()?,
+            &revision.parse()?,
+            &self.settings,
+            &self.kept(),
+            &|wait| {
                 assert_silent(wait.why);
                 self.reasons.borrow_mut().extend(wait.why.source().map(ToString::to_string));
                 self.pauses.borrow_mut().push(wait.duration);
-            });
+            },
+            &Waiting::default(),
+        );
         result.inspect_err(assert_silent)
     }
 
