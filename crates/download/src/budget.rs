@@ -42,11 +42,11 @@ pub struct Solution {
 
 impl Group {
     fn have(&self) -> u64 {
-        self.sources.iter().map(|source| source.have).sum()
+        self.sources.iter().map(|source| source.have).fold(0, u64::saturating_add)
     }
 
     fn ceiling(&self) -> u64 {
-        self.sources.iter().map(|source| source.available.max(source.have)).sum()
+        self.sources.iter().map(|source| source.available.max(source.have)).fold(0, u64::saturating_add)
     }
 }
 

@@ -16,11 +16,14 @@ mod parquet_rows;
 mod csv_rows;
 mod rows;
 mod render;
+pub(crate) mod fuzzing;
 
+use std::cell::RefCell;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mashbill_format::atomic;
@@ -32,13 +35,17 @@ use mashbill_format::dataset_stats::{
 use mashbill_format::layout::Data;
 use mashbill_format::manifest::FORMAT_VERSION;
 use mashbill_format::open;
+use mashbill_format::untaken::UntakenColumns;
+use mashbill_hub::free_space;
 
 use crate::error::{Error, Result};
+use crate::plan::RESERVE_BYTES;
 use refused::Refused;
 use render::Rendered;
 use rows::Rows;
 use value::{Value, write_quoted};
 
+use render::first_name;
 pub(crate) use render::name as render_name;
 
 /// Bytes of records between two checkpoints.
@@ -46,6 +53,9 @@ pub const CHECKPOINT_BYTES: u64 = 64 << 20;
 
 /// Bytes of records that are written at a time.
 const WRITE_BYTES: usize = 1 << 20;
+
+/// Characters that are kept of what was found in a refused row.
+const DETAIL_CHARS: usize = 300;
 
 /// Rows between two looks at whether the run is to end.
 const ROWS_BETWEEN_LOOKS: u64 = 256;
@@ -56,6 +66,8 @@ pub struct Conversion<'a> {
     data: &'a Data,
     dataset: &'a Dataset,
     wanted: Vec<String>,
+    /// What the rows have besides; whoever parses them notes it.
+    untaken: Rc<RefCell<UntakenColumns>>,
     /// What will be written down at the next checkpoint.
     state: Checkpoint,
     file: File,
@@ -84,6 +96,8 @@ pub struct Converted {
     pub counts: Counts,
     /// The records' lengths.
     pub text_len: TextLengths,
+    /// Columns of the rows that stand in no record.
+    pub untaken_columns: UntakenColumns,
     /// The file's checksum.
     pub checksum: Checksum,
     /// Bytes that came over the network, as all runs together have noted.
@@ -124,6 +138,7 @@ impl<'a> Conversion<'a> {
             rows_in_file: 0,
             counts: Counts::default(),
             lengths: LengthBuckets::default(),
+            untaken_columns: UntakenColumns::default(),
             rejects: Vec::new(),
             downloaded_bytes: 0,
             reused_bytes: 0,
@@ -134,11 +149,12 @@ impl<'a> Conversion<'a> {
         let hasher = hash(&mut file).map_err(|error| Error::read(&path, error))?;
         let mut wanted = render::top_fields(&dataset.render);
         let others = dataset.id.iter().chain(&dataset.metadata);
-        wanted.extend(others.map(|path| path.split('.').next().unwrap_or(path).to_owned()));
+        wanted.extend(others.map(|path| first_name(path).to_owned()));
         Ok(Self {
             data,
             dataset,
             wanted,
+            untaken: Rc::new(RefCell::new(state.untaken_columns.clone())),
             full: is_full(&state),
             state,
             file,
@@ -190,8 +206,14 @@ impl<'a> Conversion<'a> {
         on_progress: &mut dyn FnMut(&Counts),
     ) -> Result<()> {
         let name = self.state.making.source.files[self.state.files_done].path.clone();
-        let names = self.wanted.clone();
-        let wanted = move |name: &str| names.iter().any(|wanted| wanted == name);
+        let (names, untaken) = (self.wanted.clone(), Rc::clone(&self.untaken));
+        let wanted = move |name: &str| {
+            let is_wanted = names.iter().any(|wanted| wanted == name);
+            if !is_wanted {
+                untaken.borrow_mut().add(name);
+            }
+            is_wanted
+        };
         let mut rows = Rows::open(path, &name, self.dataset, &wanted, self.state.position)?;
         while !self.full && rows.advance()? {
             self.row(&rows, &name, &wanted);
@@ -202,6 +224,7 @@ impl<'a> Conversion<'a> {
             }
             if self.state.counts.jsonl_bytes - self.saved_bytes >= self.checkpoint_bytes {
                 self.save()?;
+                self.check_space()?;
             }
             if self.state.rows_in_file.is_multiple_of(ROWS_BETWEEN_LOOKS) {
                 on_progress(&self.state.counts);
@@ -253,10 +276,22 @@ impl<'a> Conversion<'a> {
 
     /// Makes the record's line behind those that are not written yet. Where the row is refused, part of it may stand there.
     fn record(&mut self, row: &Value<'_>, number: u64) -> std::result::Result<TextSize, Refused> {
-        let Self { buffer: line, messages, dataset, .. } = self;
+        let Self { buffer: line, messages, dataset, untaken, .. } = self;
         messages.clear();
         line.extend_from_slice(b"{\"text\": \"");
-        let Rendered { chars, bytes, turns, .. } = Rendered::of(row, &dataset.render, line, messages)?;
+        let mut untaken = untaken.borrow_mut();
+        let Rendered { chars, bytes, turns, rule, .. } =
+            Rendered::of(row, &dataset.render, line, messages, &mut untaken)?;
+        if let (Some(rule), Value::Map(fields)) = (rule, row) {
+            let is_other =
+                |name: &str| dataset.id.iter().chain(&dataset.metadata).any(|path| first_name(path) == name);
+            for (name, value) in fields {
+                let is_looked_at = rule.fields.iter().any(|field| **field == **name);
+                if !is_looked_at && *value != Value::Null && !is_other(name) {
+                    untaken.add(name);
+                }
+            }
+        }
         line.extend_from_slice(b"\", \"id\": ");
         match dataset.id.as_ref().and_then(|path| row.at(path)?.text()) {
             Some(id) => write_quoted(&id.plain(), line),
@@ -294,7 +329,8 @@ impl<'a> Conversion<'a> {
                 file: file.to_owned(),
                 row: self.state.rows_in_file,
                 reason: reason.clone(),
-                detail: refused.detail,
+                // It may quote a field of the row, which may be as long as the row.
+                detail: refused.detail.chars().take(DETAIL_CHARS).collect(),
                 start: rows.start(),
             });
         }
@@ -309,12 +345,23 @@ impl<'a> Conversion<'a> {
         Ok(())
     }
 
+    /// Fails before the disk is full: how much comes of a compressed file is known only when it is there.
+    fn check_space(&self) -> Result<()> {
+        match free_space(self.data.root()) {
+            Some(free) if free < RESERVE_BYTES => {
+                Err(Error::TooLittleSpace { path: self.data.root().to_owned(), needed: RESERVE_BYTES, free })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Brings what was written to the disk, and says so.
     fn save(&mut self) -> Result<()> {
         self.write()?;
         let synced = self.file.sync_data();
         synced.map_err(|source| mashbill_format::Error::io("sync", &self.path, source))?;
         let folder = self.data.making(&self.dataset.name);
+        self.state.untaken_columns = self.untaken.borrow().clone();
         self.state.write(&self.data.checkpoint(&self.dataset.name), &folder.join("temporary"))?;
         self.saved_bytes = self.state.counts.jsonl_bytes;
         Ok(())
@@ -356,6 +403,7 @@ impl<'a> Conversion<'a> {
         atomic::publish(&self.path, &self.data.records(category, name))?;
         Ok(Converted {
             text_len: state.lengths.summary(),
+            untaken_columns: state.untaken_columns,
             counts: state.counts,
             checksum: self.hasher.finish(),
             downloaded_bytes: state.downloaded_bytes,

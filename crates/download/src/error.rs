@@ -62,8 +62,16 @@ pub enum Error {
         path: PathBuf,
     },
     /// An entry of the lock cannot be one that mashbill wrote.
-    #[error("the entry of `{repo}` in curriculum.lock has `{file}`, which cannot be fetched")]
+    #[error("the entry of `{}` in curriculum.lock has `{}`, which cannot be fetched", repo.escape_debug(), file.escape_debug())]
     Pin {
+        /// The repository.
+        repo: String,
+        /// The file.
+        file: String,
+    },
+    /// A file's name is longer than a disk takes.
+    #[error("`{}` of `{repo}` has a name that is too long for a disk", file.escape_debug())]
+    Unfetchable {
         /// The repository.
         repo: String,
         /// The file.
@@ -88,7 +96,7 @@ pub enum Error {
         free: u64,
     },
     /// A file's format is not told by its name, and the catalogue does not name one.
-    #[error("`{file}` of `{dataset}` has a name that tells no format")]
+    #[error("`{}` of `{dataset}` has a name that tells no format", file.escape_debug())]
     UnknownFormat {
         /// The dataset.
         dataset: String,
@@ -96,7 +104,7 @@ pub enum Error {
         file: String,
     },
     /// A fetched file is whole, but not what its format promises.
-    #[error("`{file}` cannot be converted: {what}")]
+    #[error("`{}` cannot be converted: {what}", file.escape_debug())]
     BrokenFile {
         /// The file in its repository.
         file: String,

@@ -1,18 +1,40 @@
 //! Which files of a repository are taken.
 
 /// Whether `path` is one that `pattern` chooses: `*` stands for anything within a folder, `**` across folders.
+///
+/// Both may be a stranger's: the time is in step with the product of their lengths, whatever stars there are.
 pub(crate) fn matches(pattern: &str, path: &str) -> bool {
-    let Some(star) = pattern.find('*') else { return pattern == path };
-    let (before, rest) = pattern.split_at(star);
-    let Some(path) = path.strip_prefix(before) else { return false };
-    let (across, rest) = match rest.strip_prefix("**") {
-        // `a/**/b` is also `a/b`.
-        Some(rest) if rest.starts_with('/') && matches(&rest[1..], path) => return true,
-        Some(rest) => (true, rest),
-        None => (false, &rest[1..]),
-    };
-    let end = if across { path.len() } else { path.find('/').unwrap_or(path.len()) };
-    (0..=end).filter(|&at| path.is_char_boundary(at)).any(|at| matches(rest, &path[at..]))
+    // Bytes do as well as characters: a star ends before a byte that it must not pass, which is `/`.
+    let (pattern, path) = (pattern.as_bytes(), path.as_bytes());
+    // Which beginnings of the path the pattern so far stands for, by their lengths.
+    let mut reached = vec![false; path.len() + 1];
+    reached[0] = true;
+    let mut at = 0;
+    while at < pattern.len() {
+        if pattern[at] != b'*' {
+            for end in (1..=path.len()).rev() {
+                reached[end] = reached[end - 1] && path[end - 1] == pattern[at];
+            }
+            reached[0] = false;
+            at += 1;
+            continue;
+        }
+        let across = pattern.get(at + 1) == Some(&b'*');
+        at += if across { 2 } else { 1 };
+        let before = reached.clone();
+        for end in 1..=path.len() {
+            reached[end] |= reached[end - 1] && (across || path[end - 1] != b'/');
+        }
+        if across && pattern.get(at) == Some(&b'/') {
+            // `a/**/b` is also `a/b`.
+            for end in (1..=path.len()).rev() {
+                reached[end] = before[end] || (reached[end - 1] && path[end - 1] == b'/');
+            }
+            reached[0] = before[0];
+            at += 1;
+        }
+    }
+    reached[path.len()]
 }
 
 /// Whether a path speaks of data that models are measured by.
@@ -43,9 +65,23 @@ mod tests {
             ("a*b*c", "aXbYc", true),
             ("a*é", "aéé", true),
             ("*", "", true),
+            ("**/a", "a", true),
+            ("**/a", "xa", false),
+            ("**/**/a", "x/a", true),
+            ("a**b", "a/x/b", true),
+            ("***", "a/b", true),
+            ("", "", true),
+            ("", "a", false),
         ] {
             assert_eq!(matches(pattern, path), expected, "{pattern} {path}");
         }
+    }
+
+    #[test]
+    fn many_stars_take_no_longer_than_few() {
+        let pattern = "*a".repeat(200) + "b";
+        assert!(!matches(&pattern, &"a".repeat(1024)));
+        assert!(matches(&"**/*".repeat(100), &"a/".repeat(500)));
     }
 
     #[test]

@@ -11,7 +11,9 @@
 
 pub mod catalog;
 mod glob;
+mod choice;
 mod pin;
+pub mod estimate;
 pub mod status;
 pub mod budget;
 pub mod plan;
@@ -19,6 +21,8 @@ pub mod convert;
 pub mod run;
 pub mod audit;
 pub mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 
 pub use catalog::{Catalog, Selection};
 pub use error::Error;

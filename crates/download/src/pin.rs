@@ -1,13 +1,12 @@
 //! What a dataset is made of: commit, files, sizes, hashes, as the Hub tells them once.
 
-use mashbill_format::catalog::{Dataset, FileFormat};
+use mashbill_format::catalog::Dataset;
 use mashbill_format::checksum::Checksum;
 use mashbill_format::lock::{Pin, PinnedFile};
 use mashbill_hub::{Commit, Digest, Gated, Hub, RemoteFile, RepoId, Revision};
 
-use crate::catalog::takes;
+use crate::choice::choose;
 use crate::error::{Error, Result};
-use crate::glob::is_for_testing;
 
 /// Asks the Hub what a dataset is made of: two requests, and one more for each further 1,000 files.
 ///
@@ -21,7 +20,12 @@ pub(crate) fn pin(hub: &Hub<'_>, dataset: &Dataset) -> Result<Pin> {
     let revision: Revision = dataset.revision.parse()?;
     let info = hub.dataset(&repo, &revision)?;
     let tree = hub.tree(&repo, &info.commit, "")?;
-    let mut files: Vec<PinnedFile> = chosen(dataset, &tree)
+    let choice = choose(dataset, &tree);
+    if let Some(file) = choice.taken.iter().find(|file| !file.can_be_fetched()) {
+        return Err(Error::Unfetchable { repo: dataset.repo.clone(), file: file.path.clone() });
+    }
+    let mut files: Vec<PinnedFile> = choice
+        .taken
         .into_iter()
         .map(|file| PinnedFile { path: file.path.clone(), size: file.size, hash: file.hash.to_string() })
         .collect();
@@ -42,6 +46,7 @@ pub(crate) fn pin(hub: &Hub<'_>, dataset: &Dataset) -> Result<Pin> {
         gated: info.gated != Gated::No,
         globs: dataset.files.clone(),
         files,
+        untaken: choice.untaken,
     })
 }
 
@@ -54,37 +59,14 @@ pub(crate) fn is_of(pin: &Pin, dataset: &Dataset) -> bool {
 pub(crate) fn remote(pin: &Pin, file: &PinnedFile) -> Result<RemoteFile> {
     let damaged = || Error::Pin { repo: pin.repo.clone(), file: file.path.clone() };
     let digits = file.hash.rsplit([':', ' ']).next().unwrap_or_default();
-    let inside =
-        file.path.split('/').all(|part| !["", ".", ".."].contains(&part)) && !file.path.contains('\\');
-    if !inside {
-        return Err(damaged());
-    }
-    Ok(RemoteFile {
+    let remote = RemoteFile {
         repo: RepoId::dataset(&pin.repo)?,
         commit: Commit::parse(&pin.commit).ok_or_else(damaged)?,
         path: file.path.clone(),
         size: file.size,
         hash: Digest::parse(digits).ok_or_else(damaged)?,
-    })
-}
-
-fn chosen<'a>(dataset: &Dataset, tree: &'a [RemoteFile]) -> Vec<&'a RemoteFile> {
-    if !dataset.files.is_empty() {
-        return tree.iter().filter(|file| takes(dataset, &file.path)).collect();
-    }
-    let is_data = |file: &&RemoteFile| {
-        let name = file.path.rsplit('/').next().unwrap_or_default();
-        // Metadata of the Hub's and of the datasets library has data's endings.
-        let is_metadata =
-            name.starts_with('.') || ["dataset_infos.json", "dataset_info.json"].contains(&name);
-        FileFormat::of_name(name).is_some() && !is_metadata && !is_for_testing(&file.path)
     };
-    let data: Vec<_> = tree.iter().filter(is_data).collect();
-    // The same rows are often there in two formats.
-    let best = [FileFormat::Parquet, FileFormat::Jsonl, FileFormat::Json, FileFormat::Csv]
-        .into_iter()
-        .find(|&format| data.iter().any(|file| FileFormat::of_name(&file.path) == Some(format)));
-    data.into_iter().filter(|file| FileFormat::of_name(&file.path) == best).collect()
+    if remote.can_be_fetched() { Ok(remote) } else { Err(damaged()) }
 }
 
 fn globs(dataset: &Dataset) -> Vec<String> {

@@ -8,22 +8,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
-use mashbill_format::catalog::{Category, Dataset, FileFormat, Render};
+use mashbill_format::catalog::{Category, Dataset, Render};
 use mashbill_format::dataset_stats::{DatasetStats, Making, Source, Take};
 use mashbill_format::layout::Data;
 use mashbill_format::lock::{Lock, Pin, PinnedFile};
-use mashbill_hub::{Error as HubError, Hub, free_space, partial};
+use mashbill_format::untaken::{UntakenFiles, WhyUntaken, add_untaken};
+use mashbill_hub::{Error as HubError, Hub, Unreachable, free_space, partial};
 use serde::Serialize;
 
 use crate::budget::{self, Group, Solution, solve};
 use crate::catalog::{Catalog, LeftOut, Selected};
 use crate::convert::files_done;
 use crate::error::{Error, Result};
+use crate::estimate::{text_of_file, tokens_of};
 use crate::pin::{is_of, pin, remote};
-use crate::status::{State, estimated_tokens, own_files, state};
+use crate::status::{State, own_files, state};
 
 /// Room that is left to others, in bytes.
-const RESERVE_BYTES: u64 = 1 << 30;
+pub(crate) const RESERVE_BYTES: u64 = 1 << 30;
 
 /// Files that may lie on the disk before they are converted.
 pub(crate) const FILES_AHEAD: usize = 8;
@@ -73,7 +75,9 @@ pub struct Plan {
     pub download_bytes: u64,
     /// Bytes of disk needed at most while it runs, estimated.
     pub disk_bytes: u64,
-    /// Requests to the Hub, if nothing has to be tried again.
+    /// Requests that were sent to make this plan.
+    pub requests_made: u64,
+    /// Requests that are still to be sent, to the Hub and to its store, if nothing has to be tried again.
     pub requests: u64,
     /// What the budget came to.
     pub budget: Option<BudgetPlan>,
@@ -101,6 +105,8 @@ pub struct DatasetPlan {
     pub commit: String,
     /// The files that are taken, in order.
     pub files: Vec<PinnedFile>,
+    /// The repository's other files.
+    pub untaken: Vec<UntakenFiles>,
     /// How much of them.
     pub take: Take,
     /// Bytes to be fetched.
@@ -175,22 +181,18 @@ pub fn plan(catalog: &Catalog, selected: Selected, options: Options, hub: &Hub<'
     let mut skipped = Vec::new();
     let mut candidates = Vec::new();
     for dataset in &selected.datasets {
-        let pinned = lock.datasets.get(&dataset.name).filter(|pin| is_of(pin, dataset) && !options.update);
-        let pin = match pinned {
-            Some(pin) => pin.clone(),
-            None => match pin(hub, dataset) {
-                Ok(pin) => {
-                    lock_is_new |=
-                        lock.datasets.insert(dataset.name.clone(), pin.clone()).as_ref() != Some(&pin);
-                    pin
-                }
-                Err(error) if is_of_one_dataset(&error) => {
-                    skipped.push((dataset.name.clone(), error));
-                    continue;
-                }
-                Err(error) => return Err(error),
-            },
+        let pin = match pin_of(dataset, &lock, options.update, hub) {
+            Ok(pin) => pin,
+            Err(error) if is_of_one_dataset(&error) => {
+                skipped.push((dataset.name.clone(), error));
+                continue;
+            }
+            Err(error) => return Err(error),
         };
+        if lock.datasets.get(&dataset.name) != Some(&pin) {
+            lock_is_new = true;
+            lock.datasets.insert(dataset.name.clone(), pin.clone());
+        }
         let (state, stats) = state(dataset, &data, Some(&pin))?;
         if state == State::Foreign {
             let path = data.records(&dataset.category, &dataset.name);
@@ -211,6 +213,7 @@ pub fn plan(catalog: &Catalog, selected: Selected, options: Options, hub: &Hub<'
         skipped,
         download_bytes: 0,
         disk_bytes: 0,
+        requests_made: hub.requests_sent(),
         requests: 0,
         budget: None,
         options,
@@ -219,10 +222,22 @@ pub fn plan(catalog: &Catalog, selected: Selected, options: Options, hub: &Hub<'
     };
     for (index, candidate) in candidates.iter().enumerate() {
         let target = budget.as_ref().map(|(_, targets)| targets[index]);
-        plan.add(candidate, target, &data)?;
+        plan.add(candidate, target, &data, hub)?;
     }
     plan.budget = budget.map(|(budget, _)| budget);
     Ok(plan)
+}
+
+/// What a dataset is made of: as the lock says, or else the Hub.
+fn pin_of(dataset: &Dataset, lock: &Lock, update: bool, hub: &Hub<'_>) -> Result<Pin> {
+    match lock.datasets.get(&dataset.name).filter(|pin| is_of(pin, dataset) && !update) {
+        Some(pin) => {
+            // It may be a stranger's.
+            pin.files.iter().try_for_each(|file| remote(pin, file).map(drop))?;
+            Ok(pin.clone())
+        }
+        None => pin(hub, dataset),
+    }
 }
 
 /// Whether an error concerns one dataset, so that the others go on.
@@ -239,9 +254,13 @@ pub(crate) fn is_of_one_dataset(error: &Error) -> bool {
                 | HubError::InvalidRevision { .. }
                 | HubError::Checksum { .. }
                 | HubError::Changed { .. }
+                | HubError::Listing { .. }
+                | HubError::Status { status: 400..=499, .. }
+                | HubError::Unreachable { source: Unreachable::Slow, .. }
         ),
         Error::NoFiles { .. }
         | Error::Pin { .. }
+        | Error::Unfetchable { .. }
         | Error::UnknownFormat { .. }
         | Error::BrokenFile { .. }
         | Error::NoRecords { .. } => true,
@@ -259,7 +278,7 @@ impl Plan {
         if self.download_bytes > self.options.max_download {
             return Err(Error::TooMuch { needed: self.download_bytes, limit: self.options.max_download });
         }
-        let needed = self.disk_bytes + RESERVE_BYTES;
+        let needed = self.disk_bytes.saturating_add(RESERVE_BYTES);
         match free_space(root) {
             Some(free) if !self.datasets.is_empty() && free < needed => {
                 Err(Error::TooLittleSpace { path: root.clone(), needed, free })
@@ -269,7 +288,13 @@ impl Plan {
     }
 
     /// Adds what has to be done for a dataset, of which `target` tokens are wanted where there is a budget.
-    fn add(&mut self, candidate: &Candidate<'_>, target: Option<u64>, data: &Data) -> Result<()> {
+    fn add(
+        &mut self,
+        candidate: &Candidate<'_>,
+        target: Option<u64>,
+        data: &Data,
+        hub: &Hub<'_>,
+    ) -> Result<()> {
         let Candidate { dataset, category, pin, state, stats } = candidate;
         let (files, mut take) = match target {
             Some(target) => part_of(candidate, target),
@@ -283,31 +308,24 @@ impl Plan {
         }
         let source = Source { repo: dataset.repo.clone(), commit: pin.commit.clone(), files };
         let making = Making { catalog_checksum: dataset.checksum(), source, take };
-        let mut download_bytes = 0;
-        for file in &making.source.files[files_done(data, dataset, &making)?..] {
-            let destination = data.raw(&dataset.name).join(&file.path);
-            let there = match fs::metadata(&destination) {
-                Ok(metadata) => metadata.len().min(file.size),
-                Err(_) => partial(&destination, &remote(pin, file)?).map_or(0, |partial| partial.done),
-            };
-            let missing = file.size - there;
-            download_bytes += missing;
-            // A file's address, and a request for each part of it.
-            self.requests += if missing == 0 { 0 } else { 1 + missing.div_ceil(PART_BYTES) };
-        }
+        let download_bytes = self.add_missing(&making, candidate, data, hub)?;
         let files = making.source.files;
+        let untaken = untaken(pin, files.len());
         let why = match state {
             State::Complete => State::Outdated("another part of it is wanted".into()),
             state => state.clone(),
         };
-        let text_bytes = files.iter().map(|file| text_bytes_of(dataset, file)).sum::<u64>() as f64
+        let text_bytes = files.iter().map(|file| text_of_file(dataset, file) as f64).sum::<f64>()
             * f64::from(take.rows_per_million)
             / 1e6;
-        self.download_bytes += download_bytes;
-        self.disk_bytes += (text_bytes * records_per_text(dataset)) as u64;
+        let records = (text_bytes * records_per_text(dataset)) as u64;
         let raw = files.iter().map(|file| file.size);
-        self.disk_bytes +=
-            if self.options.keep_raw { raw.sum::<u64>() } else { raw.take(FILES_AHEAD).max().unwrap_or(0) };
+        let raw = if self.options.keep_raw {
+            raw.fold(0, u64::saturating_add)
+        } else {
+            raw.take(FILES_AHEAD).max().unwrap_or(0)
+        };
+        self.disk_bytes = self.disk_bytes.saturating_add(records).saturating_add(raw);
         self.datasets.push(DatasetPlan {
             name: dataset.name.clone(),
             category: dataset.category.clone(),
@@ -315,9 +333,10 @@ impl Plan {
             repo: dataset.repo.clone(),
             commit: pin.commit.clone(),
             files,
+            untaken,
             take,
             download_bytes,
-            est_tokens: estimated_tokens(text_bytes as u64, category),
+            est_tokens: tokens_of(text_bytes as u64, category),
             license: pin.license.clone(),
             dataset: (*dataset).clone(),
             pin: pin.clone(),
@@ -326,6 +345,38 @@ impl Plan {
         });
         Ok(())
     }
+    /// Adds what has to be fetched of a dataset, and returns its bytes.
+    fn add_missing(
+        &mut self,
+        making: &Making,
+        Candidate { dataset, pin, .. }: &Candidate<'_>,
+        data: &Data,
+        hub: &Hub<'_>,
+    ) -> Result<u64> {
+        let mut bytes: u64 = 0;
+        for file in &making.source.files[files_done(data, dataset, making)?..] {
+            let destination = data.raw(&dataset.name).join(&file.path);
+            let remote = remote(pin, file)?;
+            let there = match fs::metadata(&destination) {
+                Ok(metadata) => metadata.len().min(file.size),
+                Err(_) => partial(&destination, &remote).map_or(0, |partial| partial.done),
+            };
+            let missing = file.size.saturating_sub(there);
+            bytes = bytes.saturating_add(missing);
+            self.requests += hub.requests_for(&remote, missing);
+        }
+        self.download_bytes = self.download_bytes.saturating_add(bytes);
+        Ok(bytes)
+    }
+}
+
+/// The files of a repository that are not among the first `taken` of its pin.
+fn untaken(pin: &Pin, taken: usize) -> Vec<UntakenFiles> {
+    let mut untaken = pin.untaken.clone();
+    for file in pin.files.iter().skip(taken) {
+        add_untaken(&mut untaken, WhyUntaken::BeyondLimit, &file.path, file.size);
+    }
+    untaken
 }
 
 impl DatasetPlan {
@@ -337,16 +388,13 @@ impl DatasetPlan {
     }
 }
 
-/// Bytes that one request moves, at the most.
-const PART_BYTES: u64 = 16 << 20;
-
 /// The first files of a pin, as far as the catalogue's limit goes, at least one.
 fn capped(dataset: &Dataset, pin: &Pin) -> Vec<PinnedFile> {
     let limit = dataset.max_download_bytes.unwrap_or(u64::MAX);
     let mut bytes = 0;
     let within = |file: &&PinnedFile| {
         let first = bytes == 0;
-        bytes += file.size;
+        bytes = u64::saturating_add(bytes, file.size);
         first || bytes <= limit
     };
     pin.files.iter().take_while(within).cloned().collect()
@@ -357,14 +405,12 @@ fn part_of(candidate: &Candidate<'_>, target: u64) -> (Vec<PinnedFile>, Take) {
     let mut tokens = 0;
     let enough = |file: &PinnedFile| {
         let before = tokens;
-        tokens += estimated_tokens(text_bytes_of(candidate.dataset, file), candidate.category);
+        tokens += tokens_of(text_of_file(candidate.dataset, file), candidate.category);
         before < target
     };
     let files: Vec<_> = capped(candidate.dataset, &candidate.pin).into_iter().take_while(enough).collect();
-    let there: u64 = files
-        .iter()
-        .map(|file| estimated_tokens(text_bytes_of(candidate.dataset, file), candidate.category))
-        .sum();
+    let there: u64 =
+        files.iter().map(|file| tokens_of(text_of_file(candidate.dataset, file), candidate.category)).sum();
     let rows_per_million =
         if target >= there { 1_000_000 } else { (target as f64 / there as f64 * 1e6).ceil() as u32 };
     (files, Take { rows_per_million, ..Take::ALL })
@@ -386,7 +432,7 @@ fn is_enough(
     };
     if let Some(target) = target {
         // Estimates are no reason to make a dataset again for a little more.
-        let tokens = estimated_tokens(stats.counts.text_bytes, category);
+        let tokens = tokens_of(stats.counts.text_bytes, category);
         let all = stats.source.files.len() >= files.len() && have.rows_per_million >= take.rows_per_million;
         return rows && (all || tokens as f64 >= target as f64 * 0.95);
     }
@@ -412,7 +458,7 @@ fn solve_budget(
         let known: BTreeSet<&str> =
             candidates.iter().map(|candidate| candidate.dataset.name.as_str()).collect();
         // What else lies in the folder counts, too: a user's own files and datasets that were not asked for.
-        let own = own_files(&data.category(&category.name), &known, category, &options.exact_tokens)?;
+        let own = own_files(data, &known, category, &options.exact_tokens)?;
         groups.push(Group {
             name: category.name.clone(),
             target: category.target_percent,
@@ -451,14 +497,18 @@ fn solve_budget(
 
 fn source_of(candidate: &Candidate<'_>, options: &Options) -> budget::Source {
     let whole = candidate.stats.as_ref().filter(|_| candidate.state == State::Complete);
-    let estimate = whole.map_or(0, |stats| estimated_tokens(stats.counts.text_bytes, candidate.category));
+    let estimate = whole.map_or(0, |stats| tokens_of(stats.counts.text_bytes, candidate.category));
     let have = match options.exact_tokens.get(&candidate.dataset.name) {
         Some(&exact) if whole.is_some() => exact,
         _ => estimate,
     };
     let text = capped(candidate.dataset, &candidate.pin);
-    let text: u64 = text.iter().map(|file| text_bytes_of(candidate.dataset, file)).sum();
-    budget::Source { have, available: estimated_tokens(text, candidate.category) }
+    // There is no more than all of it, whatever its files' sizes promised.
+    if whole.is_some_and(|stats| stats.take == Take::ALL && stats.source.files == text) {
+        return budget::Source { have, available: have };
+    }
+    let text = text.iter().map(|file| text_of_file(candidate.dataset, file)).fold(0, u64::saturating_add);
+    budget::Source { have, available: tokens_of(text, candidate.category) }
 }
 
 /// Bytes a token over the categories that have data, weighed by their shares.
@@ -470,18 +520,6 @@ fn mean_bytes_per_token(catalog: &Catalog, groups: &[Group]) -> f64 {
         (bytes + category.target_percent * category.bytes_per_token, shares + category.target_percent)
     });
     if shares > 0.0 { bytes / shares } else { 4.0 }
-}
-
-/// Bytes of text in a file, roughly: what of JSON is text, and how Parquet and gzip shrink it.
-fn text_bytes_of(dataset: &Dataset, file: &PinnedFile) -> u64 {
-    let format = dataset.format.or_else(|| FileFormat::of_name(&file.path));
-    let compressed = file.path.ends_with(".gz") || file.path.ends_with(".zst");
-    let ratio = match format {
-        Some(FileFormat::Parquet) => 2.0,
-        _ if compressed => 3.0,
-        _ => 0.9,
-    };
-    (file.size as f64 * ratio) as u64
 }
 
 /// Bytes of records for a byte of text: what is said stands in the text and in the messages.

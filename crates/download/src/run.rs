@@ -17,11 +17,12 @@ use mashbill_format::dataset_stats::DatasetStats;
 use mashbill_format::layout::Data;
 use mashbill_format::manifest::FORMAT_VERSION;
 use mashbill_format::open;
-use mashbill_hub::{Fetched, Hub};
+use mashbill_hub::{Error as HubError, Fetched, Hub, Unreachable};
 use serde::Serialize;
 
 use crate::convert::{Conversion, files_done, render_name};
 use crate::error::{Error, Result};
+use crate::estimate::tokens;
 use crate::pin::remote;
 use crate::plan::{FILES_AHEAD, Plan, is_of_one_dataset};
 
@@ -123,7 +124,7 @@ pub fn run(
                     on_event(Event::Finished(&stats));
                     report.made.push(stats);
                 }
-                Err(error) if is_of_one_dataset(&error) => {
+                Err(error) if is_of_one_dataset(&error) || is_of_one_file(&error) => {
                     queue.drop_dataset(index);
                     on_event(Event::Failed { dataset: &dataset.name, error: &error });
                     report.failed.push((dataset.name.clone(), error));
@@ -136,6 +137,14 @@ pub fn run(
     tidy(&data)?;
     report.seconds = started.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// Whether an error may be of one file alone: others may come from elsewhere, or whole.
+const fn is_of_one_file(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Hub(HubError::Status { .. } | HubError::Unreachable { source: Unreachable::Broken(_), .. })
+    )
 }
 
 /// Removes the state's folder, unless something in it is of use to a later run. The lock's file goes with it, and with
@@ -203,11 +212,13 @@ fn make(
         downloaded_bytes: converted.downloaded_bytes,
         reused_bytes: converted.reused_bytes,
         retries: converted.retries,
-        est_tokens: (converted.counts.text_bytes as f64 / planned.bytes_per_token) as u64,
+        est_tokens: tokens(converted.counts.text_bytes, planned.bytes_per_token),
         counts: converted.counts,
         jsonl_checksum: converted.checksum,
         text_len: converted.text_len,
         target_percent: planned.target_percent,
+        untaken_files: planned.untaken.clone(),
+        untaken_columns: converted.untaken_columns,
         complete: true,
     };
     stats.write(&data.stats(&dataset.category, &dataset.name), &data.temporary())?;

@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
 
 use mashbill_format::catalog::{Category, Dataset, LicenseKind, SchemaStanding};
 use mashbill_format::dataset_stats::{Checkpoint, DatasetStats};
@@ -15,6 +14,7 @@ use serde::Serialize;
 
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
+use crate::estimate::{text_of_records, tokens_of};
 
 /// What a folder holds of a catalogue.
 #[derive(Debug, Clone, Serialize)]
@@ -92,10 +92,14 @@ pub enum State {
 pub struct OwnFile {
     /// Its name.
     pub name: String,
+    /// The repository that it was downloaded from, where its statistics say so.
+    pub repo: Option<String>,
     /// Its size in bytes.
     pub bytes: u64,
     /// Tokens.
     pub tokens: u64,
+    /// Whether the tokens were counted, and not estimated from the bytes.
+    pub tokens_are_exact: bool,
 }
 
 /// Looks at what the folder of `data` holds. `exact` has the tokens of datasets that were tokenized.
@@ -117,7 +121,7 @@ pub fn status(catalog: &Catalog, data: &Data, lock: &Lock, exact: &BTreeMap<Stri
                 datasets.push(found);
             }
         }
-        let own = own_files(&data.category(&category.name), &known, category, exact)?;
+        let own = own_files(data, &known, category, exact)?;
         let tokens = datasets.iter().map(|dataset| dataset.tokens).sum::<u64>()
             + own.iter().map(|file| file.tokens).sum::<u64>();
         categories.push(CategoryStatus {
@@ -147,7 +151,7 @@ fn dataset_status(
     let (state, stats) = state(dataset, data, pin)?;
     let counts = stats.as_ref().map(|stats| &stats.counts);
     let exact = exact.get(&dataset.name).filter(|_| stats.is_some());
-    let estimate = counts.map_or(0, |counts| estimated_tokens(counts.text_bytes, category));
+    let estimate = counts.map_or(0, |counts| tokens_of(counts.text_bytes, category));
     Ok(DatasetStatus {
         name: dataset.name.clone(),
         state,
@@ -199,18 +203,14 @@ pub(crate) fn state(
     Ok((State::Outdated(why.into()), Some(stats)))
 }
 
-/// Tokens of a category's text, estimated.
-pub(crate) fn estimated_tokens(text_bytes: u64, category: &Category) -> u64 {
-    (text_bytes as f64 / category.bytes_per_token) as u64
-}
-
 /// Files of records in a category's folder that no dataset of the catalogue is, sorted by name.
 pub(crate) fn own_files(
-    folder: &Path,
+    data: &Data,
     known: &BTreeSet<&str>,
     category: &Category,
     exact: &BTreeMap<String, u64>,
 ) -> Result<Vec<OwnFile>> {
+    let folder = &data.category(&category.name);
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -225,8 +225,18 @@ pub(crate) fn own_files(
             continue;
         }
         let bytes = entry.metadata().map_err(|error| Error::read(folder, error))?.len();
-        let tokens = exact.get(name).copied().unwrap_or_else(|| estimated_tokens(bytes, category));
-        files.push(OwnFile { name: name.to_owned(), bytes, tokens });
+        // A dataset that this catalogue doesn't have counts as it did when it was downloaded.
+        let stats = DatasetStats::read(&data.stats(&category.name, name))?;
+        let stats = stats.filter(|stats| stats.complete && stats.counts.jsonl_bytes == bytes);
+        let text = stats.as_ref().map_or_else(|| text_of_records(bytes), |stats| stats.counts.text_bytes);
+        let counted = exact.get(name).copied();
+        files.push(OwnFile {
+            name: name.to_owned(),
+            repo: stats.map(|stats| stats.source.repo),
+            bytes,
+            tokens: counted.unwrap_or_else(|| tokens_of(text, category)),
+            tokens_are_exact: counted.is_some(),
+        });
     }
     files.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(files)

@@ -118,10 +118,11 @@ pub enum FileFormat {
 }
 
 impl FileFormat {
-    /// The format that a file's name speaks of, a compression's ending left aside.
+    /// The format that a file's name speaks of in letters of any case, a compression's ending left aside.
     #[must_use]
     pub fn of_name(name: &str) -> Option<Self> {
-        let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(name);
+        let name = name.to_ascii_lowercase();
+        let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
         match name.rsplit_once('.')?.1 {
             "json" => Some(Self::Json),
             "jsonl" | "ndjson" => Some(Self::Jsonl),

@@ -20,6 +20,7 @@ use crate::lock::PinnedFile;
 use crate::manifest;
 use crate::name;
 use crate::stats::STATS_BYTES_MAX;
+use crate::untaken::{UntakenColumns, UntakenFiles};
 
 /// Rejected rows that are kept, in order.
 pub const REJECTS_KEPT: usize = 20;
@@ -71,6 +72,12 @@ pub struct DatasetStats {
     pub est_tokens: u64,
     /// The share of all tokens in percent that its category is to have.
     pub target_percent: f64,
+    /// Files of the repository that were not taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub untaken_files: Vec<UntakenFiles>,
+    /// Columns of its rows that stand in no record.
+    #[serde(default, skip_serializing_if = "UntakenColumns::is_empty")]
+    pub untaken_columns: UntakenColumns,
     /// True: a file that is not complete has no statistics.
     pub complete: bool,
 }
@@ -228,6 +235,9 @@ pub struct Checkpoint {
     pub counts: Counts,
     /// The records' lengths.
     pub lengths: LengthBuckets,
+    /// Columns of the rows so far that stand in no record.
+    #[serde(default)]
+    pub untaken_columns: UntakenColumns,
     /// The first refused rows.
     pub rejects: Vec<RejectedRow>,
     /// Bytes that came over the network so far.

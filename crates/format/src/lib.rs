@@ -26,6 +26,7 @@ pub mod layout;
 pub mod name;
 pub mod open;
 pub mod catalog;
+pub mod untaken;
 pub mod lock;
 pub mod dataset_stats;
 pub mod record;

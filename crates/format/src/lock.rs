@@ -15,6 +15,7 @@ use crate::atomic;
 use crate::error::Result;
 use crate::manifest::{self, FORMAT_VERSION};
 use crate::name;
+use crate::untaken::UntakenFiles;
 
 /// The name of the file in its folder.
 pub const LOCK: &str = "curriculum.lock";
@@ -49,6 +50,9 @@ pub struct Pin {
     pub globs: Vec<String>,
     /// The files, in the order in which they are converted.
     pub files: Vec<PinnedFile>,
+    /// The repository's other files, which are not taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub untaken: Vec<UntakenFiles>,
 }
 
 /// A file of a dataset.

@@ -1,5 +1,7 @@
 //! `mashbill download`: the curriculum from the Hub, only what is missing.
 
+mod untaken;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -7,9 +9,11 @@ use anyhow::{Context, Result};
 use clap::Args;
 use mashbill_download::catalog::LeftOut;
 use mashbill_download::plan::BudgetPlan;
-use mashbill_download::status::{CategoryStatus, DatasetStatus, State};
-use mashbill_download::{Budget, Catalog, Event, Options, Plan, Report, Selection, Status};
-use mashbill_format::catalog::{LicenseKind, SchemaStanding};
+use mashbill_download::status::{CategoryStatus, DatasetStatus, OwnFile, State};
+use mashbill_download::{
+    Budget, Catalog, Error as DownloadError, Event, Options, Plan, Report, Selection, Status,
+};
+use mashbill_format::catalog::{Dataset, LicenseKind, SchemaStanding};
 use mashbill_format::dataset_stats::DatasetStats;
 use mashbill_format::layout::{Data, Output};
 use mashbill_format::lock::Lock;
@@ -19,6 +23,7 @@ use mashbill_hub::{Hub, Settings, Transfer, Wait, sleep};
 use serde::Serialize;
 use serde_json::json;
 
+use crate::amount::{budget, bytes};
 use crate::environment::hub_settings;
 use crate::exit::Exit;
 use crate::hints::{download_hint, may_pass};
@@ -26,6 +31,7 @@ use crate::interrupt;
 use crate::out::{self, Out};
 use crate::printer::{Printer, count, counted, duration, error_text, size};
 use crate::progress::ProgressView;
+use crate::watch::watched;
 
 /// The largest file of a user's datasets in bytes.
 const CATALOG_BYTES_MAX: u64 = 16 << 20;
@@ -37,7 +43,7 @@ const EXAMPLES: &str = "\
 Examples:
   mashbill download --status-only
   mashbill download --category math_reasoning --dry-run
-  mashbill download --budget 5Btokens
+  mashbill download --budget 5B
   mashbill download --dataset gsm8k --dataset some-organization/some-dataset";
 
 /// Fetch the curriculum from the Hugging Face Hub: only what is missing, as JSON Lines
@@ -68,7 +74,7 @@ pub(crate) struct DownloadArgs {
     #[arg(long, value_name = "DIR", default_value = "data/distillation")]
     pub(crate) output: PathBuf,
 
-    /// How much to take in all, shares met: 5Btokens, 300Mtokens, or as text 20GB
+    /// How much to take in all, shares met: 5B or 300M tokens, or as text 20GB
     #[arg(long, value_name = "AMOUNT", value_parser = budget)]
     pub(crate) budget: Option<Budget>,
 
@@ -108,11 +114,13 @@ pub(crate) fn run(args: &DownloadArgs, printer: &Printer) -> Result<Exit> {
 /// The same where the Hub is reached as `settings` say.
 pub(crate) fn run_with(args: &DownloadArgs, settings: Settings, printer: &Printer) -> Result<Exit> {
     let mut catalog = Catalog::embedded();
+    let built_in = catalog.datasets.len();
     for path in &args.catalog {
         let text =
             open::read_text(path, CATALOG_BYTES_MAX).with_context(|| format!("read `{}`", path.display()))?;
         catalog.add(path, &text)?;
     }
+    let own: BTreeSet<String> = catalog.datasets[built_in..].iter().map(|own| own.repo.clone()).collect();
     let selected = catalog.select(&Selection {
         categories: args.category.clone(),
         datasets: args.dataset.clone(),
@@ -136,6 +144,8 @@ pub(crate) fn run_with(args: &DownloadArgs, settings: Settings, printer: &Printe
         keep_raw: args.keep_raw,
         exact_tokens,
     };
+    let is_own = |dataset: &&Dataset| own.contains(&dataset.repo);
+    tell_of_token(&settings, selected.datasets.iter().filter(is_own), printer);
     let interrupted = interrupt::flag(printer)?;
     let wait = |wait: Wait<'_>| {
         let seconds = wait.duration.as_secs_f64().ceil();
@@ -143,7 +153,8 @@ pub(crate) fn run_with(args: &DownloadArgs, settings: Settings, printer: &Printe
         sleep(wait.duration, &interrupted);
     };
     let hub = Hub::new(settings, Transfer::default(), &interrupted, &wait);
-    let plan = mashbill_download::plan(&catalog, selected, options, &hub)?;
+    let plan =
+        watched(hub.waiting(), printer, || mashbill_download::plan(&catalog, selected, options, &hub))?;
     if args.dry_run {
         return print_plan(&plan, args.json, printer);
     }
@@ -157,33 +168,16 @@ pub(crate) fn run_with(args: &DownloadArgs, settings: Settings, printer: &Printe
     Ok(if plan.skipped.is_empty() && report.failed.is_empty() { Exit::Done } else { Exit::Incomplete })
 }
 
-/// An amount such as `20GB`, in bytes.
-fn bytes(text: &str) -> Result<u64, String> {
-    let units = [("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("B", 1.0)];
-    amount(text, &units).ok_or_else(|| format!("`{text}` is no size such as 20GB or 500MB"))
-}
-
-/// An amount such as `5Btokens` or `20GB`.
-fn budget(text: &str) -> Result<Budget, String> {
-    let Some(tokens) = text.strip_suffix("tokens") else {
-        return bytes(text)
-            .map(Budget::Bytes)
-            .map_err(|_| format!("`{text}` is no amount such as 5Btokens, 300Mtokens or 20GB"));
-    };
-    let units = [("T", 1e12), ("B", 1e9), ("M", 1e6), ("K", 1e3), ("", 1.0)];
-    let tokens = amount(tokens.trim_end(), &units);
-    tokens.map(Budget::Tokens).ok_or_else(|| format!("`{text}` is no amount such as 5Btokens or 300Mtokens"))
-}
-
-/// A number with the first of these units that it ends with, in any case.
-fn amount(text: &str, units: &[(&str, f64)]) -> Option<u64> {
-    let upper = text.trim().to_ascii_uppercase();
-    let (number, factor) = units
-        .iter()
-        .find_map(|(unit, factor)| Some((upper.strip_suffix(&unit.to_ascii_uppercase())?, factor)))?;
-    let number: f64 = number.trim().parse().ok()?;
-    let amount = number * factor;
-    (amount.is_finite() && (1.0..1e18).contains(&amount)).then_some(amount as u64)
+/// Says that the token is sent along for repositories that a file names, which may be a stranger's.
+fn tell_of_token<'a>(settings: &Settings, own: impl Iterator<Item = &'a Dataset>, printer: &Printer) {
+    let repos: Vec<&str> = own.map(|dataset| dataset.repo.as_str()).collect();
+    if let Some(token) = settings.token.as_ref().filter(|_| !repos.is_empty() && !settings.offline) {
+        let (source, endpoint) = (token.source(), &settings.endpoint);
+        printer.line(format_args!(
+            "the token from {source} goes to {endpoint} for what `--catalog` names, too: {}",
+            repos.join(", ")
+        ));
+    }
 }
 
 /// Tokens by split, where the folder was tokenized to the place that `tokenize` takes by itself.
@@ -219,12 +213,7 @@ fn print_status(status: &Status, json: bool) -> Result<Exit> {
             out.line(format_args!("  {}", dataset_line(dataset).trim_end()))?;
         }
         for file in &category.own {
-            out.line(format_args!(
-                "  {:<18} your own  {}, about {} tokens",
-                file.name,
-                size(file.bytes),
-                count(file.tokens)
-            ))?;
+            out.line(format_args!("  {}", own_line(file)))?;
         }
     }
     out.line(format_args!(
@@ -234,6 +223,12 @@ fn print_status(status: &Status, json: bool) -> Result<Exit> {
     ))?;
     out.finish()?;
     Ok(Exit::Done)
+}
+
+fn own_line(file: &OwnFile) -> String {
+    let about = if file.tokens_are_exact { "" } else { "about " };
+    let from = file.repo.as_ref().map_or_else(String::new, |repo| format!(", downloaded from {repo}"));
+    format!("{:<18} your own  {}, {about}{} tokens{from}", file.name, size(file.bytes), count(file.tokens))
 }
 
 fn category_line(category: &CategoryStatus) -> String {
@@ -330,6 +325,8 @@ fn plan_lines(plan: &Plan) -> Vec<String> {
             size(dataset.download_bytes),
             count(dataset.est_tokens),
         ));
+        let more = [untaken::files_line(&dataset.untaken), untaken::same_line(&dataset.files)];
+        lines.extend(more.into_iter().flatten().map(|line| format!("  {line}")));
     }
     if !plan.kept.is_empty() {
         lines.push(format!(
@@ -342,11 +339,15 @@ fn plan_lines(plan: &Plan) -> Vec<String> {
         lines.push("nothing to fetch".into());
     } else {
         lines.push(format!(
-            "{} to fetch: {}, about {} of disk, {}",
+            "{} to fetch: {}, about {} of disk, {}{}",
             counted(plan.datasets.len() as u64, "dataset"),
             size(plan.download_bytes),
             size(plan.disk_bytes),
             counted(plan.requests, "request"),
+            match plan.requests_made {
+                0 => String::new(),
+                made => format!(" besides the {} for this plan", count(made)),
+            },
         ));
     }
     lines
@@ -391,12 +392,16 @@ fn tell_of_others(plan: &Plan, printer: &Printer) {
         let flags = plan.left_out.iter().map(|left| format!("--dataset {}", left.dataset));
         printer.hint(format_args!("who may use them names them: {}", flags.collect::<Vec<_>>().join(" ")));
     }
+    for (warning, hint) in plan.datasets.iter().filter_map(untaken::other_format) {
+        printer.warning(warning);
+        printer.hint(hint);
+    }
     for (name, error) in &plan.skipped {
         tell_of_failure(name, error, printer);
     }
 }
 
-fn tell_of_failure(name: &str, error: &mashbill_download::Error, printer: &Printer) {
+fn tell_of_failure(name: &str, error: &DownloadError, printer: &Printer) {
     printer.warning(format_args!("{name} is skipped: {}", error_text(error)));
     if let Some(hint) = download_hint(error) {
         printer.hint(hint);
@@ -416,7 +421,10 @@ fn with_progress(
             let message = format!("{}: {}", progress.dataset, counted(progress.rows, "record"));
             view.show_bytes(progress.bytes, progress.bytes_total, message);
         }
-        Event::Finished(stats) => view.suspend(|| printer.good("done", finished(stats))),
+        Event::Finished(stats) => view.suspend(|| {
+            printer.good("done", finished(stats));
+            untaken::columns_line(stats).iter().for_each(|line| printer.line(format_args!("  {line}")));
+        }),
         Event::Failed { dataset, error } => view.suspend(|| tell_of_failure(dataset, error, printer)),
         _ => {}
     });
@@ -433,6 +441,12 @@ fn finished(stats: &DatasetStats) -> String {
         size(counts.jsonl_bytes),
         count(stats.est_tokens)
     );
+    if let Some(max) = stats.take.max_rows.filter(|max| *max == counts.rows_out) {
+        line.push_str(&format!("; stopped at the limit of {}", counted(max, "record")));
+    }
+    if counts.rows_not_sampled > 0 {
+        line.push_str(&format!("; {} beyond the budget or limit", counted(counts.rows_not_sampled, "row")));
+    }
     if counts.rejected_total() > 0 {
         let reasons = counts.rejected.iter().map(|(reason, rows)| format!("{reason} {}", count(*rows)));
         let reasons = reasons.collect::<Vec<_>>().join(", ");
@@ -486,22 +500,5 @@ fn summarize(plan: &Plan, report: &Report, output: &Path, printer: &Printer) {
         };
         let count = counted(missing.len() as u64, "dataset");
         printer.warning(format_args!("{count} not there: {}{again}", missing.join(", ")));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn amounts_are_read_as_people_write_them() {
-        assert_eq!([bytes("20GB"), bytes("1.5 mb"), bytes("7B")], [Ok(20_000_000_000), Ok(1_500_000), Ok(7)]);
-        assert_eq!(budget("5Btokens"), Ok(Budget::Tokens(5_000_000_000)));
-        assert_eq!(budget("300M tokens"), Ok(Budget::Tokens(300_000_000)));
-        assert_eq!(budget("1000tokens"), Ok(Budget::Tokens(1000)));
-        assert_eq!(budget("2GB"), Ok(Budget::Bytes(2_000_000_000)));
-        for text in ["", "GB", "-1GB", "0GB", "5", "infGB", "1e300GB", "5Xtokens"] {
-            assert!(bytes(text).is_err() && budget(text).is_err(), "{text}");
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! What to type next when a download cannot be done.
 
 use mashbill_download::Error;
-use mashbill_hub::Error as HubError;
+use mashbill_hub::{Error as HubError, Unreachable};
 
 use crate::printer::size;
 
@@ -18,9 +18,14 @@ pub(crate) fn download_hint(error: &Error) -> Option<String> {
         }
         Error::NoFiles { .. } => "name the files with `files` in a file for `--catalog`".into(),
         Error::UnknownFormat { .. } => "name the `format` in a file for `--catalog`".into(),
-        Error::NoRecords { .. } | Error::BrokenFile { .. } => {
+        Error::NoRecords { .. } => {
             "if its rows look otherwise than the catalog says, describe it in a file for `--catalog`".into()
         }
+        // Its hash is right: fetched again it would be the same.
+        Error::BrokenFile { .. } => "it is like that on the Hub: describe it (`format`, `rows_key`) in a file for \
+                                     `--catalog`, or leave it out there with `files`"
+            .into(),
+        Error::Unfetchable { .. } => "leave it out with `files` in a file for `--catalog`".into(),
         Error::TooMuch { needed, .. } => format!(
             "allow it with `--max-download {}GB`, or take less with `--budget`, `--category` or `--dataset`",
             needed.div_ceil(1_000_000_000)
@@ -46,9 +51,7 @@ pub(crate) fn may_pass(error: &Error) -> bool {
     let passes = |error: &HubError| {
         matches!(
             error,
-            HubError::Unreachable { .. }
-                | HubError::RateLimited { .. }
-                | HubError::Status { .. }
+            HubError::RateLimited { .. }
                 | HubError::Checksum { .. }
                 | HubError::DiskFull { .. }
                 | HubError::TooLittleSpace { .. }
@@ -57,6 +60,8 @@ pub(crate) fn may_pass(error: &Error) -> bool {
         )
     };
     match error {
+        Error::Hub(HubError::Status { status, .. }) => matches!(status, 408 | 429 | 500..=599),
+        Error::Hub(HubError::Unreachable { source, .. }) => !matches!(source, Unreachable::Tls(_)),
         Error::Hub(error) => passes(error),
         Error::TooLittleSpace { .. } | Error::Interrupted => true,
         Error::Format(error) => {
@@ -86,8 +91,20 @@ fn hub_hint(error: &HubError) -> Option<String> {
         HubError::RateLimited { .. } => {
             "wait a little, or send a token with HF_TOKEN; the same command goes on".into()
         }
-        HubError::Status { .. } | HubError::Checksum { .. } => {
+        HubError::Status { status: 408 | 429 | 500..=599, .. } => {
             "wait a little; the same command goes on".into()
+        }
+        HubError::Status { .. } => "check HF_ENDPOINT, the proxy and the token: it was refused for good".into(),
+        HubError::Checksum { .. } => {
+            "something between here and the Hub changes it, or keeps an older one: the same command fetches it again"
+                .into()
+        }
+        HubError::Listing { .. } => {
+            "name another `revision` in a file for `--catalog`, or check HF_ENDPOINT: the list is the server's".into()
+        }
+        HubError::EntryNotFound { .. } | HubError::RevisionNotFound { .. } => {
+            "give the command with `--update` to take what it is now, or another `revision` in a file for `--catalog`"
+                .into()
         }
         HubError::Changed { .. } => "give the command with `--update` to take what it is now".into(),
         HubError::DiskFull { .. } | HubError::TooLittleSpace { .. } => {

@@ -211,7 +211,7 @@ fn status_says_what_is_there_and_what_is_missing() {
       the_stack          missing   300,000 rows (gated; columns unconfirmed)
       codealpaca         missing   20,022 rows, 8.1 MB to fetch (license cc-by-4.0, non-commercial)
       apps               missing   5,000 rows, 107.0 MB to fetch (columns unconfirmed)
-    math_reasoning     [####|################...]  88.7 % of tokens, target 20 %
+    math_reasoning     [####|################...]  89.0 % of tokens, target 20 %
       numina_cot         missing   859,494 rows, 1.2 GB to fetch
       gsm8k              complete  3 rows, 2.5 kB, about 290 tokens
       metamath           missing   395,000 rows, 396.0 MB to fetch
@@ -221,9 +221,9 @@ fn status_says_what_is_there_and_what_is_missing() {
       hotpotqa           missing   90,447 rows, 300.0 MB to fetch
       squad              complete  2 rows, 703 B, about 32 tokens
       triviaqa           missing   138,384 rows (license not stated; columns unconfirmed)
-    custom             [.|......................]   1.5 % of tokens, target 10 %
-      mine               your own  22 B, about 5 tokens
-    327 tokens in all
+    custom             [.|......................]   1.2 % of tokens, target 10 %
+      mine               your own  22 B, about 4 tokens
+    326 tokens in all
     ");
 }
 
@@ -235,13 +235,17 @@ fn a_dry_run_says_what_a_run_does_and_does_nothing() {
     exit: 0
     --- stdout
     starcoder          2 files from bigcode/starcoderdata at [COMMIT]: 3.2 kB to fetch, about 1,844 tokens
+      not taken: 1 file not chosen by `files` (jupyter-scripts-dedup-filtered/train-00000-of-00001.parquet); 1 file about the dataset (python/README.md)
     the_stack          2 files from bigcode/the-stack-smol at [COMMIT]: 358 B to fetch, about 91 tokens
     apps               1 file from codeparrot/apps at [COMMIT]: 632 B to fetch, about 162 tokens
+      not taken: 1 file for testing (test.jsonl); 1 file of code (apps.py)
     numina_cot         1 file from AI-MO/NuminaMath-CoT at [COMMIT]: 1.9 kB to fetch, about 1,124 tokens
+      not taken: 1 file for testing (data/test-00000-of-00001.parquet)
     gsm8k              1 file from openai/gsm8k at [COMMIT]: 2.8 kB to fetch, about 1,713 tokens
+      not taken: 1 file not chosen by `files` (socratic/train-00000-of-00001.parquet); 1 file for testing (main/test-00000-of-00001.parquet)
     metamath           1 file from meta-math/MetaMathQA at [COMMIT]: 133 B to fetch, about 36 tokens
     mathinstruct       1 file from TIGER-Lab/MathInstruct at [COMMIT]: 130 B to fetch, about 35 tokens
-    7 datasets to fetch: 9.2 kB, about 38.9 kB of disk, 18 requests
+    7 datasets to fetch: 9.2 kB, about 38.9 kB of disk, 13 requests besides the 18 for this plan
     --- stderr
     warning: left out for their license: codealpaca (license cc-by-4.0, non-commercial)
     hint: who may use them names them: --dataset codealpaca
@@ -262,16 +266,24 @@ fn a_budget_meets_the_shares_and_says_what_binds() {
       factual_qa          15.3 % (target 10 %), 92 tokens
     without data, so the others share it: code, custom
     ultrachat          1 file from HuggingFaceH4/ultrachat_200k at [COMMIT]: 1.8 kB to fetch, 13.1 % of the rows, about 107 tokens
+      not taken: 1 file not chosen by `files` (data/train_gen-00000-of-00003.parquet); 1 file for testing (data/test_sft-00000-of-00001.parquet); 1 file about the dataset (README.md)
     openorca           1 file from Open-Orca/OpenOrca at [COMMIT]: 1.4 kB to fetch, 16.7 % of the rows, about 107 tokens
+      not taken: 1 file not chosen by `files` (3_5M-GPT3_5-Augmented.parquet)
     sharegpt           1 file from anon8231489123/ShareGPT_Vicuna_unfiltered at [COMMIT]: 548 B to fetch, 93.9 % of the rows, about 107 tokens
+      not taken: 2 files not chosen by `files` (HTML_cleaned_raw_dataset/sg_90k_part1_html_cleaned.json, ShareGPT_V3_unfiltered_cleaned_split.json); 1 file of code (clean.py)
     numina_cot         1 file from AI-MO/NuminaMath-CoT at [COMMIT]: 1.9 kB to fetch, 5.1 % of the rows, about 56 tokens
+      not taken: 1 file for testing (data/test-00000-of-00001.parquet)
     gsm8k              1 file from openai/gsm8k at [COMMIT]: 2.8 kB to fetch, 3.3 % of the rows, about 56 tokens
+      not taken: 1 file not chosen by `files` (socratic/train-00000-of-00001.parquet); 1 file for testing (main/test-00000-of-00001.parquet)
     metamath           1 file from meta-math/MetaMathQA at [COMMIT]: 133 B to fetch, about 36 tokens
     mathinstruct       1 file from TIGER-Lab/MathInstruct at [COMMIT]: 130 B to fetch, about 35 tokens
     natural_questions  1 file from google-research-datasets/nq_open at [COMMIT]: 1.0 kB to fetch, 6.4 % of the rows, about 30 tokens
+      not taken: 1 file for testing (nq_open/validation-00000-of-00001.parquet)
     hotpotqa           1 file from hotpotqa/hotpot_qa at [COMMIT]: 3.4 kB to fetch, 1.9 % of the rows, about 30 tokens
+      not taken: 1 file not chosen by `files` (fullwiki/train/0000.parquet); 1 file for testing (distractor/validation/0000.parquet)
     squad              1 file from rajpurkar/squad at [COMMIT]: 3.4 kB to fetch, 1.9 % of the rows, about 30 tokens
-    10 datasets to fetch: 16.6 kB, about 22.1 kB of disk, 20 requests
+      not taken: 1 file for testing (plain_text/validation-00000-of-00001.parquet)
+    10 datasets to fetch: 16.6 kB, about 22.1 kB of disk, 17 requests besides the 25 for this plan
     --- stderr
     warning: left out for their license: openhermes (license not stated), triviaqa (license not stated)
     hint: who may use them names them: --dataset openhermes --dataset triviaqa
@@ -286,16 +298,24 @@ fn a_budget_meets_the_shares_and_says_what_binds() {
     without data, so the others share it: code, custom
     instruction_chat binds: all of it is taken, and more of the others would miss the shares
     ultrachat          1 file from HuggingFaceH4/ultrachat_200k at [COMMIT]: 1.8 kB to fetch, about 826 tokens
+      not taken: 1 file not chosen by `files` (data/train_gen-00000-of-00003.parquet); 1 file for testing (data/test_sft-00000-of-00001.parquet); 1 file about the dataset (README.md)
     openorca           1 file from Open-Orca/OpenOrca at [COMMIT]: 1.4 kB to fetch, about 646 tokens
+      not taken: 1 file not chosen by `files` (3_5M-GPT3_5-Augmented.parquet)
     sharegpt           1 file from anon8231489123/ShareGPT_Vicuna_unfiltered at [COMMIT]: 548 B to fetch, about 114 tokens
+      not taken: 2 files not chosen by `files` (HTML_cleaned_raw_dataset/sg_90k_part1_html_cleaned.json, ShareGPT_V3_unfiltered_cleaned_split.json); 1 file of code (clean.py)
     numina_cot         1 file from AI-MO/NuminaMath-CoT at [COMMIT]: 1.9 kB to fetch, 37.2 % of the rows, about 417 tokens
+      not taken: 1 file for testing (data/test-00000-of-00001.parquet)
     gsm8k              1 file from openai/gsm8k at [COMMIT]: 2.8 kB to fetch, 24.3 % of the rows, about 416 tokens
+      not taken: 1 file not chosen by `files` (socratic/train-00000-of-00001.parquet); 1 file for testing (main/test-00000-of-00001.parquet)
     metamath           1 file from meta-math/MetaMathQA at [COMMIT]: 133 B to fetch, about 36 tokens
     mathinstruct       1 file from TIGER-Lab/MathInstruct at [COMMIT]: 130 B to fetch, about 35 tokens
     natural_questions  1 file from google-research-datasets/nq_open at [COMMIT]: 1.0 kB to fetch, 31.1 % of the rows, about 151 tokens
+      not taken: 1 file for testing (nq_open/validation-00000-of-00001.parquet)
     hotpotqa           1 file from hotpotqa/hotpot_qa at [COMMIT]: 3.4 kB to fetch, 9.4 % of the rows, about 150 tokens
+      not taken: 1 file not chosen by `files` (fullwiki/train/0000.parquet); 1 file for testing (distractor/validation/0000.parquet)
     squad              1 file from rajpurkar/squad at [COMMIT]: 3.4 kB to fetch, 9.5 % of the rows, about 150 tokens
-    10 datasets to fetch: 16.6 kB, about 43.6 kB of disk, 20 requests
+      not taken: 1 file for testing (plain_text/validation-00000-of-00001.parquet)
+    10 datasets to fetch: 16.6 kB, about 43.6 kB of disk, 17 requests besides the 25 for this plan
     --- stderr
     warning: left out for their license: openhermes (license not stated), triviaqa (license not stated)
     hint: who may use them names them: --dataset openhermes --dataset triviaqa
@@ -310,9 +330,12 @@ fn more_than_is_allowed_is_refused_with_the_total() {
     exit: 2
     --- stderr
     natural_questions  1 file from google-research-datasets/nq_open at [COMMIT]: 1.0 kB to fetch, about 485 tokens
+      not taken: 1 file for testing (nq_open/validation-00000-of-00001.parquet)
     hotpotqa           1 file from hotpotqa/hotpot_qa at [COMMIT]: 3.4 kB to fetch, about 1,600 tokens
+      not taken: 1 file not chosen by `files` (fullwiki/train/0000.parquet); 1 file for testing (distractor/validation/0000.parquet)
     squad              1 file from rajpurkar/squad at [COMMIT]: 3.4 kB to fetch, about 1,587 tokens
-    3 datasets to fetch: 7.9 kB, about 44.2 kB of disk, 6 requests
+      not taken: 1 file for testing (plain_text/validation-00000-of-00001.parquet)
+    3 datasets to fetch: 7.9 kB, about 44.2 kB of disk, 6 requests besides the 8 for this plan
     warning: left out for their license: triviaqa (license not stated)
     hint: who may use them names them: --dataset triviaqa
     error: 7898 bytes would be fetched, and --max-download is 5000
@@ -351,7 +374,7 @@ fn mistakes_are_answered_with_what_was_meant() {
     check!(shown(&download(&project, &hub, "--budget lots")), @r"
     exit: 2
     --- stderr
-    error: invalid value 'lots' for '--budget <AMOUNT>': `lots` is no amount such as 5Btokens, 300Mtokens or 20GB
+    error: invalid value 'lots' for '--budget <AMOUNT>': `lots` is not clear: tokens are T, B, M or K (5B, 300M, 5Btokens, 5e9tokens), bytes of text TB, GB, MB, kB, TiB, GiB, MiB or KiB (20GB)
 
     For more information, try '--help'.
     ");

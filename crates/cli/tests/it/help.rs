@@ -78,7 +78,7 @@ fn of_download() {
               [default: data/distillation]
 
           --budget <AMOUNT>
-              How much to take in all, shares met: 5Btokens, 300Mtokens, or as text 20GB
+              How much to take in all, shares met: 5B or 300M tokens, or as text 20GB
 
           --max-download <SIZE>
               Refuse to fetch more than this
@@ -115,7 +115,7 @@ fn of_download() {
     Examples:
       mashbill download --status-only
       mashbill download --category math_reasoning --dry-run
-      mashbill download --budget 5Btokens
+      mashbill download --budget 5B
       mashbill download --dataset gsm8k --dataset some-organization/some-dataset
     ");
 }

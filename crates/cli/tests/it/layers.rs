@@ -12,7 +12,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("mashbill-format", &[]),
     ("mashbill-stand-in", &[]),
     ("mashbill-hub", &["mashbill-format", "mashbill-stand-in"]),
-    ("mashbill-download", &["mashbill-format", "mashbill-hub"]),
+    ("mashbill-download", &["mashbill-format", "mashbill-hub", "mashbill-stand-in"]),
     ("mashbill-bpe", &[]),
     ("mashbill-tokenize", &["mashbill-format", "mashbill-bpe"]),
     ("mashbill-load", &["mashbill-format"]),

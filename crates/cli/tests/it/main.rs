@@ -18,6 +18,7 @@ mod shipped;
 mod help;
 mod errors;
 mod download;
+mod download_choice;
 mod quickstart;
 mod tokenize;
 mod held_out;

@@ -79,6 +79,7 @@ impl Array {
     /// Cuts the next row out; none at the end.
     pub(crate) fn next(&mut self) -> Result<Option<Cut>, Broken> {
         self.window.consume(std::mem::take(&mut self.handed_out));
+        self.window.begin_row();
         if self.ended {
             return Ok(None);
         }

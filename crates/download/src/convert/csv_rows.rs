@@ -13,6 +13,9 @@ use super::refused::Refused;
 use super::value::{Text, Value};
 use super::window::Window;
 
+/// Values in a row, at the most: empty ones take no bytes, but each takes a place in memory.
+const VALUES_MAX: usize = 1 << 16;
+
 /// The rows of a file.
 #[derive(Debug)]
 pub(crate) struct CsvRows {
@@ -50,6 +53,7 @@ impl CsvRows {
 
     /// Goes to the next row; false at the end.
     pub(crate) fn advance(&mut self) -> io::Result<bool> {
+        self.window.begin_row();
         let (mut written, mut ended) = (0, 0);
         let mut at_end = false;
         loop {
@@ -71,6 +75,9 @@ impl CsvRows {
                     return Err(io::Error::new(io::ErrorKind::InvalidData, what));
                 }
                 ReadRecordResult::OutputFull => self.values.resize(2 * self.values.len(), 0),
+                ReadRecordResult::OutputEndsFull if self.ends.len() >= VALUES_MAX => {
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, "a row has too many values"));
+                }
                 ReadRecordResult::OutputEndsFull => self.ends.resize(2 * self.ends.len(), 0),
                 ReadRecordResult::Record => {
                     self.count = ended;
@@ -150,5 +157,12 @@ mod tests {
         let window = Window::over(Box::new(io::Cursor::new(content.into_bytes())), 0);
         let mut rows = CsvRows::open(window, 0, 10_000).expect("a line of names");
         assert_eq!(rows.advance().expect_err("too long").kind(), io::ErrorKind::InvalidData);
+    }
+    #[test]
+    fn a_row_of_nothing_but_commas_takes_no_memory() {
+        let content = format!("a\n{}", ",".repeat(VALUES_MAX + 1));
+        let window = Window::over(Box::new(io::Cursor::new(content.into_bytes())), 0);
+        let mut rows = CsvRows::open(window, 0, 10_000_000).expect("a line of names");
+        assert_eq!(rows.advance().expect_err("too many").to_string(), "a row has too many values");
     }
 }

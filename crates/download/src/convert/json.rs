@@ -11,6 +11,9 @@ use super::value::{Text, Value};
 /// Brackets within brackets, at the most.
 const DEPTH_MAX: u32 = 100;
 
+/// Values in the wanted fields of a row, at the most: in memory each takes many times the two bytes that spell it.
+const VALUES_MAX: u32 = 1 << 20;
+
 /// Why a row is no JSON: what was expected, and at which byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Invalid {
@@ -22,7 +25,7 @@ type Result<T> = std::result::Result<T, Invalid>;
 
 /// Parses one value. Of an object only the fields for which `wanted` is true are kept, with all that is in them.
 pub(crate) fn parse<'a>(text: &'a str, wanted: &dyn Fn(&str) -> bool) -> Result<Value<'a>> {
-    let mut cursor = Cursor { text, bytes: text.as_bytes(), at: 0, depth: 0 };
+    let mut cursor = Cursor { text, bytes: text.as_bytes(), at: 0, depth: 0, values: 0 };
     cursor.white_space();
     let value = match cursor.peek() {
         Some(b'{') => cursor.object(Some(wanted))?,
@@ -37,10 +40,15 @@ struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
     depth: u32,
+    values: u32,
 }
 
 impl<'a> Cursor<'a> {
     fn value(&mut self) -> Result<Value<'a>> {
+        self.values += 1;
+        if self.values > VALUES_MAX {
+            return Err(self.invalid("too many values in a row"));
+        }
         Ok(match self.peek() {
             Some(b'"') => Value::Text(self.string()?),
             Some(b'{') => self.object(None)?,
@@ -132,6 +140,8 @@ impl<'a> Cursor<'a> {
             }
             _ => {
                 self.value()?;
+                // It is not kept.
+                self.values -= 1;
             }
         }
         Ok(())
@@ -371,6 +381,14 @@ mod tests {
                     .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
             ]
         })
+    }
+
+    #[test]
+    fn a_row_of_very_many_values_is_refused_and_one_that_is_not_wanted_is_none() {
+        let row = format!("{{\"a\": [{}0]}}", "0,".repeat(VALUES_MAX as usize));
+        assert_eq!(all(&row).expect_err("too many").what, "too many values in a row");
+        assert_eq!(parse(&row, &|_| false), Ok(Value::Map(Vec::new())));
+        assert!(all(&format!("[{}0]", "0,".repeat(VALUES_MAX as usize / 2))).is_ok());
     }
 
     proptest! {

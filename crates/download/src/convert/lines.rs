@@ -37,6 +37,7 @@ impl Lines {
 
     /// Cuts the next line out that is not blank; none at the end.
     pub(crate) fn next(&mut self) -> io::Result<Option<Cut>> {
+        self.window.begin_row();
         loop {
             self.window.consume(std::mem::take(&mut self.handed_out));
             let Some(cut) = self.line()? else { return Ok(None) };

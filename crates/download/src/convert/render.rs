@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use mashbill_format::catalog::{Dialogue, Exchange, Question, Render, Rewrite, TextField};
+use mashbill_format::untaken::UntakenColumns;
 
 use super::json;
 use super::refused::Refused;
@@ -29,7 +30,19 @@ pub(crate) struct Rendered<'o> {
     messages: &'o mut Vec<u8>,
     /// How many messages there are.
     pub(crate) turns: u64,
+    /// The usual columns that the row has, where these were looked for.
+    pub(crate) rule: Option<&'static Usual>,
+    /// Where fields of turns go that are not taken.
+    untaken: &'o mut UntakenColumns,
     blank: bool,
+}
+
+/// A rendering of usual columns.
+#[derive(Debug)]
+pub(crate) struct Usual {
+    render: Render,
+    /// The names of the fields that it looks at.
+    pub(crate) fields: Vec<String>,
 }
 
 impl<'o> Rendered<'o> {
@@ -39,8 +52,10 @@ impl<'o> Rendered<'o> {
         render: &Render,
         text: &'o mut Vec<u8>,
         messages: &'o mut Vec<u8>,
+        untaken: &'o mut UntakenColumns,
     ) -> Result<Self> {
-        let mut rendered = Self { text, messages, chars: 0, bytes: 0, turns: 0, blank: true };
+        let mut rendered =
+            Self { text, messages, chars: 0, bytes: 0, turns: 0, rule: None, untaken, blank: true };
         rendered.by(render, row)?;
         if rendered.blank { Err(Refused::new("empty_text", "there is no text in it")) } else { Ok(rendered) }
     }
@@ -48,12 +63,12 @@ impl<'o> Rendered<'o> {
     fn by(&mut self, render: &Render, row: &Value<'_>) -> Result<()> {
         match render {
             Render::Auto => {
-                let found =
-                    USUAL.iter().find(|render| required(render).iter().all(|path| is_there(row, path)));
-                let Some(found) = found else {
+                let is_of = |usual: &&Usual| required(&usual.render).iter().all(|path| is_there(row, path));
+                let Some(found) = USUAL.iter().find(is_of) else {
                     return Err(Refused::new("no_usual_columns", names(row)));
                 };
-                self.by(found, row)
+                self.rule = Some(found);
+                self.by(&found.render, row)
             }
             Render::Text(TextField { field }) => {
                 let text = text_at(row, field)?;
@@ -81,6 +96,7 @@ impl<'o> Rendered<'o> {
                 self.turn(if index % 2 == 0 { Role::User } else { Role::Assistant }, text);
                 continue;
             }
+            self.note_untaken(turn, dialogue);
             let speaker = text_at(turn, &dialogue.role)?;
             let role = Role::of(&speaker.plain())
                 .ok_or_else(|| Refused::new("unknown_role", speaker.plain().into_owned()))?;
@@ -91,6 +107,15 @@ impl<'o> Rendered<'o> {
             }
         }
         Ok(())
+    }
+
+    /// Notes what a turn has besides who speaks and what is said.
+    fn note_untaken(&mut self, turn: &Value<'_>, dialogue: &Dialogue) {
+        let Value::Map(fields) = turn else { return };
+        let taken = [first_name(&dialogue.role), first_name(&dialogue.content)];
+        for (name, _) in fields.iter().filter(|(name, _)| !taken.contains(&&**name)) {
+            self.untaken.add(&format!("{}.{name}", dialogue.turns));
+        }
     }
 
     fn exchange(&mut self, exchange: &Exchange, row: &Value<'_>) -> Result<()> {
@@ -215,7 +240,7 @@ pub(crate) fn top_fields(render: &Render) -> Vec<String> {
     let mut paths: Vec<&str> = Vec::new();
     match render {
         Render::Auto => {
-            return USUAL.iter().flat_map(top_fields).collect();
+            return USUAL.iter().flat_map(|usual| usual.fields.iter().cloned()).collect();
         }
         Render::Text(TextField { field }) => paths.push(field),
         Render::Dialogue(dialogue) => {
@@ -232,7 +257,12 @@ pub(crate) fn top_fields(render: &Render) -> Vec<String> {
             paths.extend(question.context.as_deref());
         }
     }
-    paths.iter().map(|path| path.split('.').next().unwrap_or(path).to_owned()).collect()
+    paths.iter().map(|path| first_name(path).to_owned()).collect()
+}
+
+/// The field at the top of a row that a path goes through.
+pub(crate) fn first_name(path: &str) -> &str {
+    path.split('.').next().unwrap_or(path)
 }
 
 /// A rendering's name in the catalogue.
@@ -247,7 +277,7 @@ pub(crate) const fn name(render: &Render) -> &'static str {
 }
 
 /// The usual columns, in the order in which they are looked for.
-static USUAL: LazyLock<Vec<Render>> = LazyLock::new(|| {
+static USUAL: LazyLock<Vec<Usual>> = LazyLock::new(|| {
     let dialogue = |turns: &str, role: &str, content: &str| {
         let [turns, role, content] = [turns, role, content].map(str::to_owned);
         Render::Dialogue(Dialogue { turns, role, content, system: Some("system".into()) })
@@ -271,7 +301,7 @@ static USUAL: LazyLock<Vec<Render>> = LazyLock::new(|| {
         })
     };
     let text = |field: &str| Render::Text(TextField { field: field.into() });
-    vec![
+    let renders = vec![
         dialogue("messages", "role", "content"),
         dialogue("conversations", "from", "value"),
         text("text"),
@@ -285,7 +315,8 @@ static USUAL: LazyLock<Vec<Render>> = LazyLock::new(|| {
         exchange(&["problem"], "solution"),
         exchange(&["query"], "response"),
         text("content"),
-    ]
+    ];
+    renders.into_iter().map(|render| Usual { fields: top_fields(&render), render }).collect()
 });
 
 /// The fields without which a usual rendering does not apply.

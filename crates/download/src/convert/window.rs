@@ -11,6 +11,9 @@ use mashbill_format::records::{Container, Kind, unpacked};
 /// Bytes that are read at a time.
 const READ_BYTES: usize = 1 << 20;
 
+/// Bytes of content without a row, at the most: a small file may hold any number of them, compressed.
+const PASSED_OVER_MAX: u64 = 4 << 30;
+
 /// A stretch of a file's decompressed content.
 pub(crate) struct Window {
     reader: Box<dyn Read + Send>,
@@ -19,6 +22,9 @@ pub(crate) struct Window {
     end: usize,
     /// Where the stretch begins in the content.
     offset: u64,
+    /// Bytes that were read since a row began.
+    since_row: u64,
+    passed_over_max: u64,
 }
 
 impl std::fmt::Debug for Window {
@@ -35,7 +41,13 @@ impl Window {
 
     /// What `reader` gives, which stands at `offset`.
     pub(crate) fn over(reader: Box<dyn Read + Send>, offset: u64) -> Self {
-        Self { reader, buffer: Vec::new(), start: 0, end: 0, offset }
+        let passed_over_max = PASSED_OVER_MAX;
+        Self { reader, buffer: Vec::new(), start: 0, end: 0, offset, since_row: 0, passed_over_max }
+    }
+
+    /// Where the next row is looked for: so far it is none.
+    pub(crate) const fn begin_row(&mut self) {
+        self.since_row = 0;
     }
 
     /// The bytes at hand.
@@ -55,8 +67,13 @@ impl Window {
         debug_assert!(self.start <= self.end);
     }
 
-    /// Gets more bytes to hand behind those that are; false at the end of the content.
+    /// Gets more bytes to hand behind those that are; false at the end of the content. Very many without a row are
+    /// invalid.
     pub(crate) fn fill(&mut self) -> io::Result<bool> {
+        if self.since_row > self.passed_over_max {
+            let what = format!("more than {} bytes without a row", self.passed_over_max);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+        }
         if self.buffer.len() - self.end < READ_BYTES {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
@@ -71,6 +88,7 @@ impl Window {
                 Ok(0) => return Ok(false),
                 Ok(count) => {
                     self.end += count;
+                    self.since_row += count as u64;
                     return Ok(true);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -92,6 +110,7 @@ impl Window {
 
 /// The decompressed content of a file from byte `offset` on.
 pub(crate) fn content(path: &Path, name: &str, offset: u64) -> io::Result<Box<dyn Read + Send>> {
+    let name = name.to_ascii_lowercase();
     let mut file = open::open(path)?;
     let mut skip = offset;
     let container = match Kind::of(name) {
@@ -110,4 +129,26 @@ pub(crate) fn content(path: &Path, name: &str, offset: u64) -> io::Result<Box<dy
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     Ok(reader)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_without_a_row_is_given_up() {
+        let blanks = || Window::over(Box::new(io::repeat(b' ')), 0);
+        let mut window = Window { passed_over_max: 10 << 20, ..blanks() };
+        let failed = loop {
+            match window.fill() {
+                Ok(_) => window.consume(window.bytes().len()),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(failed.to_string(), "more than 10485760 bytes without a row");
+        assert_eq!(failed.kind(), io::ErrorKind::InvalidData);
+        assert!(window.offset() < 20 << 20);
+        window.begin_row();
+        assert!(window.fill().expect("it goes on"));
+    }
 }

@@ -5,3 +5,6 @@
 mod samples;
 mod interruption;
 mod formats;
+mod bombs;
+mod hostile_hub;
+mod mutated;

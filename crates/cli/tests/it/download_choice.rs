@@ -1,0 +1,225 @@
+//! What `download` leaves, and that it says so; amounts and counts that are what they say.
+
+use std::fs;
+use std::path::Path;
+
+use mashbill_stand_in::{Content, Fault, Kind, Repo, Rule, StandIn};
+
+use crate::download::{TOKEN, download, hub, run};
+use crate::project::{Project, Ran};
+
+/// A download to another folder than `data`.
+fn download_to(project: &Project, hub: &StandIn, output: &str, arguments: &str) -> Ran {
+    let mut command = project.command(&format!("download --output {output} {arguments}"));
+    project.finish(command.env_remove("HF_HUB_OFFLINE").env("HF_ENDPOINT", hub.endpoint()))
+}
+
+/// A dataset with these files on the Hub.
+fn put(hub: &StandIn, id: &str, files: &[(&str, &[u8])]) {
+    let mut repo = Repo::new(Kind::Dataset, id);
+    for (path, bytes) in files {
+        repo.put("main", path, Content::from(bytes.to_vec()));
+    }
+    hub.put(repo);
+}
+
+fn parquet() -> Vec<u8> {
+    let file = "../../testdata/catalog/gsm8k/files/main/train-00000-of-00001.parquet";
+    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).expect("a sample")
+}
+
+const ROW: &[u8] = b"{\"text\": \"a row of JSON Lines\"}\n";
+
+#[test]
+fn one_of_two_formats_is_taken_with_a_word_and_the_other_when_it_is_asked_for() {
+    let (project, hub) = (Project::new(), hub());
+    put(&hub, "org/two", &[("data/train.jsonl", ROW), ("data/train.parquet", &parquet())]);
+    let ran = download(&project, &hub, "--dataset org/two").with_code(0);
+    for said in [
+        "not taken: 1 file in another format (data/train.jsonl)",
+        "warning: org__two has rows in several formats: its 1 file of .parquet is taken, 1 file in another format is not \
+         (data/train.jsonl)",
+        "hint: `files` chooses: give `--catalog own.toml` with `[[dataset]]`, `repo = \"org/two\"` and \
+         `files = [\"**.jsonl\"]`",
+    ] {
+        assert!(ran.stderr.contains(said), "{said}: {ran}");
+    }
+    let stats = project.json("data/custom/org__two.stats.json");
+    assert_eq!(stats["untaken_files"][0]["why"], "other_format");
+    assert_eq!(stats["untaken_files"][0]["examples"][0], "data/train.jsonl");
+    // What the hint says to type.
+    project.write("own.toml", "[[dataset]]\nrepo = \"org/two\"\nfiles = [\"**.jsonl\"]\n");
+    let other = download_to(&project, &hub, "other", "--catalog own.toml --dataset org/two").with_code(0);
+    assert!(!other.stderr.contains("several formats"), "{other}");
+    assert!(project.read("other/custom/org__two.jsonl").contains("a row of JSON Lines"));
+    // The lock knows it, so another machine is told, too.
+    let elsewhere = Project::with(&[("data/curriculum.lock", &project.read("data/curriculum.lock"))]);
+    let ran = download(&elsewhere, &hub, "--dataset org/two --dry-run --json").with_code(0);
+    assert!(ran.stdout.contains("\"other_format\"") && ran.stderr.contains("several formats"), "{ran}");
+}
+
+#[test]
+fn no_file_and_no_column_is_left_without_a_line() {
+    let (project, hub) = (Project::new(), hub());
+    let rows = b"{\"messages\": [{\"role\": \"user\", \"content\": \"hi\", \"weight\": 1}], \"prompt\": \"p\", \"id\": 7, \
+                 \"score\": {\"a\": 1}}\n{\"messages\": [{\"role\": \"user\", \"content\": \"ho\"}], \"more\": 1}\n";
+    let files: [(&str, &[u8]); 9] = [
+        ("train.JSONL", rows),
+        ("test.jsonl", ROW),
+        ("README.md", b"# words"),
+        (".gitattributes", b"x"),
+        ("load.py", b"x"),
+        ("all.zip", b"PK"),
+        ("old.arrow", b"x"),
+        ("train.tsv", b"x"),
+        ("extra.csv", b"text\nx\n"),
+    ];
+    put(&hub, "org/many", &files);
+    let ran = download(&project, &hub, "--dataset org/many").with_code(0);
+    for said in [
+        "not taken: 1 file in another format (extra.csv); 1 file for testing (test.jsonl); 3 files with an ending that is \
+         not read (all.zip, old.arrow, train.tsv); 1 file of code (load.py); 1 file hidden by a dot (.gitattributes); \
+         1 file about the dataset (README.md)",
+        "5 columns of its rows not taken: id, messages.weight, more, prompt, score",
+    ] {
+        assert!(ran.stderr.contains(said), "{said}: {ran}");
+    }
+    put(&hub, "org/twice", &[("a.jsonl", ROW), ("b.jsonl", ROW), ("c.jsonl", rows)]);
+    let twice = download(&project, &hub, "--dataset org/twice --dry-run").with_code(0);
+    assert!(twice.stdout.contains("the same bytes in 1 file, so the same rows twice: "), "{twice}");
+    let limited = download_to(&project, &hub, "limited", "--dataset org/many --max-rows 1").with_code(0);
+    assert!(limited.stderr.contains("stopped at the limit of 1 record"), "{limited}");
+}
+
+#[test]
+fn a_budget_without_a_clear_unit_is_refused_with_those_that_are() {
+    let (project, hub) = (Project::new(), hub());
+    let plan = |budget: &str| {
+        download(&project, &hub, &format!("--category factual_qa --dry-run --budget {budget}"))
+    };
+    let tokens = plan("300tokens").with_code(0).stdout;
+    for same in ["300e0tokens", "0.0000003B", "0.0003m", "0.3K"] {
+        assert_eq!(plan(same).with_code(0).stdout, tokens, "{same}");
+    }
+    for unclear in ["300", "5e9", "5G", "5X"] {
+        let refused = plan(unclear).with_code(2);
+        assert!(refused.stderr.contains("is not clear") && refused.stderr.contains("5Btokens"), "{refused}");
+    }
+    hub.clear_log();
+    plan("5").with_code(2);
+    assert!(hub.log().is_empty());
+}
+
+/// The tokens in a line, behind the last `about`.
+fn about(text: &str, line: &str) -> u64 {
+    let line = text.lines().find(|found| found.contains(line)).unwrap_or_else(|| panic!("{line}: {text}"));
+    let number =
+        line.split("about ").last().and_then(|rest| rest.split_whitespace().next()).expect("a number");
+    number.replace(',', "").parse().expect("digits")
+}
+
+/// `1,234`.
+fn with_commas(number: u64) -> String {
+    assert!((1000..1_000_000).contains(&number), "{number}");
+    format!("{},{:03}", number / 1000, number % 1000)
+}
+
+#[test]
+fn about_so_many_tokens_is_one_number() {
+    let (project, hub) = (Project::new(), hub());
+    let rows: String = (0..200)
+        .map(|n| {
+            format!("{{\"prompt\": \"question {n}?\", \"response\": \"{}\"}}\n", "answer ".repeat(n % 9 + 1))
+        })
+        .collect();
+    put(&hub, "org/talk", &[("train.jsonl", rows.as_bytes())]);
+    let made = download(&project, &hub, "--dataset org/talk").with_code(0);
+    let tokens = about(&made.stderr, "done org__talk");
+    let stats = project.json("data/custom/org__talk.stats.json");
+    assert_eq!(stats["est_tokens"], tokens);
+    let named = download(&project, &hub, "--status-only --dataset org/talk").with_code(0);
+    assert_eq!(about(&named.stdout, "org__talk "), tokens, "{named}");
+    let shown = with_commas(tokens);
+    // Where the catalogue doesn't know it any more, it is the same file.
+    let unnamed = download(&project, &hub, "--status-only --category custom").with_code(0);
+    assert!(unnamed.stdout.contains("downloaded from org/talk"), "{unnamed}");
+    let line = unnamed.stdout.lines().find(|line| line.contains("org__talk ")).expect("it is listed");
+    assert!(line.contains(&format!("about {shown} tokens")), "{unnamed}");
+    let budget = download(&project, &hub, "--dataset org/talk --budget 1B --dry-run").with_code(0);
+    assert!(budget.stdout.contains(&format!("comes to {shown}")), "{shown}: {budget}");
+    let budget = download(&project, &hub, "--category custom --budget 1B --dry-run").with_code(0);
+    assert!(budget.stdout.contains(&format!("comes to {shown}")), "{shown}: {budget}");
+}
+
+#[test]
+fn requests_are_as_many_as_it_says() {
+    let (project, hub) = (Project::new(), hub());
+    let ran = download(&project, &hub, "--category factual_qa --category math_reasoning").with_code(0);
+    let line = ran.stderr.lines().find(|line| line.contains(" besides the ")).expect("a count");
+    let numbers: Vec<usize> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let counted: usize = numbers[numbers.len() - 2..].iter().sum();
+    assert_eq!(hub.log().len(), counted, "{ran}");
+}
+
+#[test]
+fn what_would_fail_again_is_not_said_to_be_tried_again() {
+    let (project, hub) = (Project::new(), hub());
+    put(&hub, "org/broken", &[("train.json", b"[{\"text\": \"a\"} oops")]);
+    put(&hub, "org/empty", &[("README.md", b"nothing else")]);
+    put(&hub, "org/other", &[("train.jsonl", b"{\"a\": 1}\n")]);
+    let datasets = "--dataset org/broken --dataset org/empty --dataset org/other";
+    let ran = download(&project, &hub, &format!("{datasets} --dataset gsm8k")).with_code(3);
+    assert!(ran.stderr.contains("3 datasets not there: "), "{ran}");
+    assert!(!ran.stderr.contains("tries again") && !ran.stderr.contains("again\n"), "{ran}");
+    assert!(ran.stderr.contains("hint: it is like that on the Hub"), "{ran}");
+    assert!(project.path("data/math_reasoning/gsm8k.jsonl").exists(), "the others go on");
+    // What may be mended by itself is tried again.
+    hub.fail(Rule { on: "MathInstruct.json".into(), times: 1000, fault: Fault::FlipByte(20) });
+    let ran = download(&project, &hub, "--dataset org/other --dataset mathinstruct").with_code(3);
+    assert!(ran.stderr.contains("; the same command tries again: mathinstruct"), "{ran}");
+}
+
+#[test]
+fn where_the_token_goes_for_a_catalogue_of_somebodys_is_said() {
+    let (project, hub) = (Project::new(), hub());
+    put(&hub, "org/two", &[("train.jsonl", ROW)]);
+    project.write("own.toml", "[[dataset]]\nrepo = \"org/two\"\n");
+    let arguments = "--catalog own.toml --dataset org__two";
+    let ran = run(&project, &hub, arguments, Some(TOKEN)).with_code(0);
+    let said = "the token from HF_TOKEN goes to http://127.0.0.1:";
+    assert!(
+        ran.stderr.contains(said) && ran.stderr.contains("for what `--catalog` names, too: org/two"),
+        "{ran}"
+    );
+    let ran = download_to(&project, &hub, "other", arguments).with_code(0);
+    assert!(!ran.stderr.contains("the token"), "{ran}");
+}
+
+/// A Hub that sends what no Hub would, met by the whole command: it ends in time, with a line, and says nothing that
+/// moves a terminal's cursor.
+#[test]
+fn a_hostile_hub_is_given_up_with_a_line() {
+    let oid = "a".repeat(40);
+    let listed = |path: &str, size: &str| {
+        let path = serde_json::to_string(path).expect("a string");
+        let body = format!("[{{\"type\":\"file\",\"path\":{path},\"size\":{size},\"oid\":\"{oid}\"}}]");
+        Fault::Answer { status: 200, headers: Vec::new(), body }
+    };
+    let link = vec![("Link".to_owned(), "</api/again>; rel=\"next\"".to_owned())];
+    let circle = Fault::Answer { status: 200, headers: link, body: "[]".to_owned() };
+    for (fault, said) in [
+        (listed("../../evil.jsonl", "1"), "that is no path within a folder"),
+        (listed("a\u{1b}[2J.jsonl", "1"), "that is no path within a folder"),
+        (listed("a.jsonl", "9223372036854775808"), "no file is as large as that"),
+        (circle, "it leads back to a page that was read"),
+    ] {
+        let (project, hub) = (Project::new(), hub());
+        put(&hub, "org/two", &[("train.jsonl", ROW)]);
+        hub.fail(Rule { on: "org/two/tree/".into(), times: 1000, fault: fault.clone() });
+        hub.fail(Rule { on: "/api/again".into(), times: 1000, fault });
+        let ran = run(&project, &hub, "--dataset org/two --dataset gsm8k", Some(TOKEN)).with_code(3);
+        assert!(ran.stderr.contains(said) && ran.stderr.contains("org__two is skipped"), "{said}: {ran}");
+        assert!(!ran.stderr.contains(['\u{1b}', '\u{9b}']) && !ran.stderr.contains(TOKEN), "{ran:?}");
+        assert!(project.path("data/math_reasoning/gsm8k.jsonl").exists(), "the others go on");
+    }
+}
