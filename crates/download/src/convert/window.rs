@@ -110,13 +110,13 @@ impl Window {
 
 /// The decompressed content of a file from byte `offset` on.
 pub(crate) fn content(path: &Path, name: &str, offset: u64) -> io::Result<Box<dyn Read + Send>> {
-    let name = name.to_ascii_lowercase();
     let mut file = open::open(path)?;
     let mut skip = offset;
+    let ends_with = |end: &str| name.to_ascii_lowercase().ends_with(end);
     let container = match Kind::of(name) {
         Some((_, Kind::Json(container))) => container,
-        _ if name.ends_with(".gz") => Container::Gzip,
-        _ if name.ends_with(".zst") => Container::Zstd,
+        _ if ends_with(".gz") => Container::Gzip,
+        _ if ends_with(".zst") => Container::Zstd,
         _ => Container::Plain,
     };
     if container == Container::Plain {
