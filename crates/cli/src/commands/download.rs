@@ -317,7 +317,7 @@ fn plan_lines(plan: &Plan) -> Vec<String> {
             _ => String::new(),
         };
         lines.push(format!(
-            "{:<18} {} from {} at {}: {} to fetch{part}, about {} tokens{why}",
+            "{:<18} {} from {} at {}: {} to fetch{part}, {} tokens expected{why}",
             dataset.name,
             counted(dataset.files.len() as u64, "file"),
             dataset.repo,

@@ -234,17 +234,17 @@ fn a_dry_run_says_what_a_run_does_and_does_nothing() {
     check!(shown(&dry), @r"
     exit: 0
     --- stdout
-    starcoder          2 files from bigcode/starcoderdata at [COMMIT]: 3.2 kB to fetch, about 1,844 tokens
+    starcoder          2 files from bigcode/starcoderdata at [COMMIT]: 3.2 kB to fetch, 1,844 tokens expected
       not taken: 1 file not chosen by `files` (jupyter-scripts-dedup-filtered/train-00000-of-00001.parquet); 1 file about the dataset (python/README.md)
-    the_stack          2 files from bigcode/the-stack-smol at [COMMIT]: 358 B to fetch, about 91 tokens
-    apps               1 file from codeparrot/apps at [COMMIT]: 632 B to fetch, about 162 tokens
+    the_stack          2 files from bigcode/the-stack-smol at [COMMIT]: 358 B to fetch, 91 tokens expected
+    apps               1 file from codeparrot/apps at [COMMIT]: 632 B to fetch, 162 tokens expected
       not taken: 1 file for testing (test.jsonl); 1 file of code (apps.py)
-    numina_cot         1 file from AI-MO/NuminaMath-CoT at [COMMIT]: 1.9 kB to fetch, about 1,124 tokens
+    numina_cot         1 file from AI-MO/NuminaMath-CoT at [COMMIT]: 1.9 kB to fetch, 1,124 tokens expected
       not taken: 1 file for testing (data/test-00000-of-00001.parquet)
-    gsm8k              1 file from openai/gsm8k at [COMMIT]: 2.8 kB to fetch, about 1,713 tokens
+    gsm8k              1 file from openai/gsm8k at [COMMIT]: 2.8 kB to fetch, 1,713 tokens expected
       not taken: 1 file not chosen by `files` (socratic/train-00000-of-00001.parquet); 1 file for testing (main/test-00000-of-00001.parquet)
-    metamath           1 file from meta-math/MetaMathQA at [COMMIT]: 133 B to fetch, about 36 tokens
-    mathinstruct       1 file from TIGER-Lab/MathInstruct at [COMMIT]: 130 B to fetch, about 35 tokens
+    metamath           1 file from meta-math/MetaMathQA at [COMMIT]: 133 B to fetch, 36 tokens expected
+    mathinstruct       1 file from TIGER-Lab/MathInstruct at [COMMIT]: 130 B to fetch, 35 tokens expected
     7 datasets to fetch: 9.2 kB, about 38.9 kB of disk, 13 requests besides the 18 for this plan
     --- stderr
     warning: left out for their license: codealpaca (license cc-by-4.0, non-commercial)
@@ -265,23 +265,23 @@ fn a_budget_meets_the_shares_and_says_what_binds() {
       math_reasoning      30.8 % (target 20 %), 185 tokens
       factual_qa          15.3 % (target 10 %), 92 tokens
     without data, so the others share it: code, custom
-    ultrachat          1 file from HuggingFaceH4/ultrachat_200k at [COMMIT]: 1.8 kB to fetch, 13.1 % of the rows, about 107 tokens
+    ultrachat          1 file from HuggingFaceH4/ultrachat_200k at [COMMIT]: 1.8 kB to fetch, 13.1 % of the rows, 107 tokens expected
       not taken: 1 file not chosen by `files` (data/train_gen-00000-of-00003.parquet); 1 file for testing (data/test_sft-00000-of-00001.parquet); 1 file about the dataset (README.md)
-    openorca           1 file from Open-Orca/OpenOrca at [COMMIT]: 1.4 kB to fetch, 16.7 % of the rows, about 107 tokens
+    openorca           1 file from Open-Orca/OpenOrca at [COMMIT]: 1.4 kB to fetch, 16.7 % of the rows, 107 tokens expected
       not taken: 1 file not chosen by `files` (3_5M-GPT3_5-Augmented.parquet)
-    sharegpt           1 file from anon8231489123/ShareGPT_Vicuna_unfiltered at [COMMIT]: 548 B to fetch, 93.9 % of the rows, about 107 tokens
+    sharegpt           1 file from anon8231489123/ShareGPT_Vicuna_unfiltered at [COMMIT]: 548 B to fetch, 93.9 % of the rows, 107 tokens expected
       not taken: 2 files not chosen by `files` (HTML_cleaned_raw_dataset/sg_90k_part1_html_cleaned.json, ShareGPT_V3_unfiltered_cleaned_split.json); 1 file of code (clean.py)
-    numina_cot         1 file from AI-MO/NuminaMath-CoT at [COMMIT]: 1.9 kB to fetch, 5.1 % of the rows, about 56 tokens
+    numina_cot         1 file from AI-MO/NuminaMath-CoT at [COMMIT]: 1.9 kB to fetch, 5.1 % of the rows, 56 tokens expected
       not taken: 1 file for testing (data/test-00000-of-00001.parquet)
-    gsm8k              1 file from openai/gsm8k at [COMMIT]: 2.8 kB to fetch, 3.3 % of the rows, about 56 tokens
+    gsm8k              1 file from openai/gsm8k at [COMMIT]: 2.8 kB to fetch, 3.3 % of the rows, 56 tokens expected
       not taken: 1 file not chosen by `files` (socratic/train-00000-of-00001.parquet); 1 file for testing (main/test-00000-of-00001.parquet)
-    metamath           1 file from meta-math/MetaMathQA at [COMMIT]: 133 B to fetch, about 36 tokens
-    mathinstruct       1 file from TIGER-Lab/MathInstruct at [COMMIT]: 130 B to fetch, about 35 tokens
-    natural_questions  1 file from google-research-datasets/nq_open at [COMMIT]: 1.0 kB to fetch, 6.4 % of the rows, about 30 tokens
+    metamath           1 file from meta-math/MetaMathQA at [COMMIT]: 133 B to fetch, 36 tokens expected
+    mathinstruct       1 file from TIGER-Lab/MathInstruct at [COMMIT]: 130 B to fetch, 35 tokens expected
+    natural_questions  1 file from google-research-datasets/nq_open at [COMMIT]: 1.0 kB to fetch, 6.4 % of the rows, 30 tokens expected
       not taken: 1 file for testing (nq_open/validation-00000-of-00001.parquet)
-    hotpotqa           1 file from hotpotqa/hotpot_qa at [COMMIT]: 3.4 kB to fetch, 1.9 % of the rows, about 30 tokens
+    hotpotqa           1 file from hotpotqa/hotpot_qa at [COMMIT]: 3.4 kB to fetch, 1.9 % of the rows, 30 tokens expected
       not taken: 1 file not chosen by `files` (fullwiki/train/0000.parquet); 1 file for testing (distractor/validation/0000.parquet)
-    squad              1 file from rajpurkar/squad at [COMMIT]: 3.4 kB to fetch, 1.9 % of the rows, about 30 tokens
+    squad              1 file from rajpurkar/squad at [COMMIT]: 3.4 kB to fetch, 1.9 % of the rows, 30 tokens expected
       not taken: 1 file for testing (plain_text/validation-00000-of-00001.parquet)
     10 datasets to fetch: 16.6 kB, about 22.1 kB of disk, 17 requests besides the 25 for this plan
     --- stderr
@@ -297,23 +297,23 @@ fn a_budget_meets_the_shares_and_says_what_binds() {
       factual_qa          15.4 % (target 10 %), 453 tokens
     without data, so the others share it: code, custom
     instruction_chat binds: all of it is taken, and more of the others would miss the shares
-    ultrachat          1 file from HuggingFaceH4/ultrachat_200k at [COMMIT]: 1.8 kB to fetch, about 826 tokens
+    ultrachat          1 file from HuggingFaceH4/ultrachat_200k at [COMMIT]: 1.8 kB to fetch, 826 tokens expected
       not taken: 1 file not chosen by `files` (data/train_gen-00000-of-00003.parquet); 1 file for testing (data/test_sft-00000-of-00001.parquet); 1 file about the dataset (README.md)
-    openorca           1 file from Open-Orca/OpenOrca at [COMMIT]: 1.4 kB to fetch, about 646 tokens
+    openorca           1 file from Open-Orca/OpenOrca at [COMMIT]: 1.4 kB to fetch, 646 tokens expected
       not taken: 1 file not chosen by `files` (3_5M-GPT3_5-Augmented.parquet)
-    sharegpt           1 file from anon8231489123/ShareGPT_Vicuna_unfiltered at [COMMIT]: 548 B to fetch, about 114 tokens
+    sharegpt           1 file from anon8231489123/ShareGPT_Vicuna_unfiltered at [COMMIT]: 548 B to fetch, 114 tokens expected
       not taken: 2 files not chosen by `files` (HTML_cleaned_raw_dataset/sg_90k_part1_html_cleaned.json, ShareGPT_V3_unfiltered_cleaned_split.json); 1 file of code (clean.py)
-    numina_cot         1 file from AI-MO/NuminaMath-CoT at [COMMIT]: 1.9 kB to fetch, 37.2 % of the rows, about 417 tokens
+    numina_cot         1 file from AI-MO/NuminaMath-CoT at [COMMIT]: 1.9 kB to fetch, 37.2 % of the rows, 417 tokens expected
       not taken: 1 file for testing (data/test-00000-of-00001.parquet)
-    gsm8k              1 file from openai/gsm8k at [COMMIT]: 2.8 kB to fetch, 24.3 % of the rows, about 416 tokens
+    gsm8k              1 file from openai/gsm8k at [COMMIT]: 2.8 kB to fetch, 24.3 % of the rows, 416 tokens expected
       not taken: 1 file not chosen by `files` (socratic/train-00000-of-00001.parquet); 1 file for testing (main/test-00000-of-00001.parquet)
-    metamath           1 file from meta-math/MetaMathQA at [COMMIT]: 133 B to fetch, about 36 tokens
-    mathinstruct       1 file from TIGER-Lab/MathInstruct at [COMMIT]: 130 B to fetch, about 35 tokens
-    natural_questions  1 file from google-research-datasets/nq_open at [COMMIT]: 1.0 kB to fetch, 31.1 % of the rows, about 151 tokens
+    metamath           1 file from meta-math/MetaMathQA at [COMMIT]: 133 B to fetch, 36 tokens expected
+    mathinstruct       1 file from TIGER-Lab/MathInstruct at [COMMIT]: 130 B to fetch, 35 tokens expected
+    natural_questions  1 file from google-research-datasets/nq_open at [COMMIT]: 1.0 kB to fetch, 31.1 % of the rows, 151 tokens expected
       not taken: 1 file for testing (nq_open/validation-00000-of-00001.parquet)
-    hotpotqa           1 file from hotpotqa/hotpot_qa at [COMMIT]: 3.4 kB to fetch, 9.4 % of the rows, about 150 tokens
+    hotpotqa           1 file from hotpotqa/hotpot_qa at [COMMIT]: 3.4 kB to fetch, 9.4 % of the rows, 150 tokens expected
       not taken: 1 file not chosen by `files` (fullwiki/train/0000.parquet); 1 file for testing (distractor/validation/0000.parquet)
-    squad              1 file from rajpurkar/squad at [COMMIT]: 3.4 kB to fetch, 9.5 % of the rows, about 150 tokens
+    squad              1 file from rajpurkar/squad at [COMMIT]: 3.4 kB to fetch, 9.5 % of the rows, 150 tokens expected
       not taken: 1 file for testing (plain_text/validation-00000-of-00001.parquet)
     10 datasets to fetch: 16.6 kB, about 43.6 kB of disk, 17 requests besides the 25 for this plan
     --- stderr
@@ -329,11 +329,11 @@ fn more_than_is_allowed_is_refused_with_the_total() {
     check!(shown(&refused), @r"
     exit: 2
     --- stderr
-    natural_questions  1 file from google-research-datasets/nq_open at [COMMIT]: 1.0 kB to fetch, about 485 tokens
+    natural_questions  1 file from google-research-datasets/nq_open at [COMMIT]: 1.0 kB to fetch, 485 tokens expected
       not taken: 1 file for testing (nq_open/validation-00000-of-00001.parquet)
-    hotpotqa           1 file from hotpotqa/hotpot_qa at [COMMIT]: 3.4 kB to fetch, about 1,600 tokens
+    hotpotqa           1 file from hotpotqa/hotpot_qa at [COMMIT]: 3.4 kB to fetch, 1,600 tokens expected
       not taken: 1 file not chosen by `files` (fullwiki/train/0000.parquet); 1 file for testing (distractor/validation/0000.parquet)
-    squad              1 file from rajpurkar/squad at [COMMIT]: 3.4 kB to fetch, about 1,587 tokens
+    squad              1 file from rajpurkar/squad at [COMMIT]: 3.4 kB to fetch, 1,587 tokens expected
       not taken: 1 file for testing (plain_text/validation-00000-of-00001.parquet)
     3 datasets to fetch: 7.9 kB, about 44.2 kB of disk, 6 requests besides the 8 for this plan
     warning: left out for their license: triviaqa (license not stated)
