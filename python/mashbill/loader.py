@@ -6,14 +6,17 @@ starts workers all the same, they take turns and the order stays what it is.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from mashbill import _mashbill
+from mashbill import _mashbill, turns
+from mashbill.turns import Lane, Relay, Turns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -176,7 +179,16 @@ class Dataset:
                 self._sources[name] = self._rows.sources(name)
             doc_ids, indices, names = self._sources[name]
             at = np.flatnonzero(in_split == number)
-            for piece, index in zip(at, indices[np.searchsorted(doc_ids, batch.doc_ids[at])], strict=True):
+            places = np.searchsorted(doc_ids, batch.doc_ids[at])
+            is_there = places < len(doc_ids)
+            is_there[is_there] = doc_ids[places[is_there]] == batch.doc_ids[at][is_there]
+            if not is_there.all():
+                missing = batch.doc_ids[at][~is_there][0]
+                raise _mashbill.ShardError(
+                    f"the document table of split `{name}` has no document {missing}, of which a row has a part\n"
+                    f"hint: `mashbill verify {self.folder}` says what is wrong with the dataset"
+                )
+            for piece, index in zip(at, indices[places], strict=True):
                 found[piece] = names[index] or name
         return found
 
@@ -272,10 +284,11 @@ class DataLoader:
             "skip_errors": on_error == "skip",
         }
         self._state: str | None = None
-        # In a worker process: its number, the number of workers, and the step from which they take turns.
-        self._lane: tuple[int, int, int] | None = None
-        self._next_lane: tuple[int, int, int] | None = None
+        # In a worker process, what it knows of its turns; and what it shares with the others.
+        self._turns: Turns | None = None
+        self._relay = Relay()
         self._skipped = 0
+        self._made_again = 0
         self._process = os.getpid()
         # Options, shards and the state are looked at now, not with the first batch; threads start with that.
         self._batches: _mashbill.Batches | None = None
@@ -286,18 +299,25 @@ class DataLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         """Batches from where the loader is, up to the end of the epoch, or of the steps."""
-        lane = self._take_lane()
-        if lane != self._lane:
-            self._state = self._current().state()
-            self._lane, self._batches = lane, None
+        taking_turns = self._begin()
+        if taking_turns is not None and taking_turns.is_over:
+            return
         while True:
             got = self._running().next()
-            if got is None:
-                return
-            arrays, about = got
-            if len(about["rows"]) or lane is None:
-                yield self._converted(arrays)._know(about)
-            if about["ends_epoch"]:
+            ends = got is None or got[1]["ends_epoch"]
+            if taking_turns is not None:
+                taking_turns.is_begun = True
+                if ends:
+                    self._relay.end(self.step)
+            if got is not None:
+                arrays, about = got
+                self._warn(about["made_again"])
+                if len(about["rows"]) or taking_turns is None:
+                    yield self._converted(arrays)._know(about)
+            if ends:
+                # But for a state that was loaded meanwhile, which holds.
+                if taking_turns is not None and taking_turns.is_begun:
+                    taking_turns.is_over = True
                 return
 
     def __len__(self) -> int:
@@ -320,25 +340,57 @@ class DataLoader:
         return self._skipped + (0 if self._batches is None else self._batches.skipped)
 
     def state_dict(self) -> dict[str, Any]:
-        """The place after the last batch that was delivered: less than 1 KB, the same on every rank."""
-        return {"mashbill": self._current().state()} | ({} if self._lane is None else {"lane": list(self._lane)})
+        """The place after the last batch that was delivered: less than 1 KB, the same on every rank.
+
+        Taken in a worker process it also says whose turn it was, for a stateful loader; it is the place of all workers
+        after that batch, and can be loaded anywhere.
+        """
+        taking_turns = self._worker()
+        if taking_turns is None:
+            return {"mashbill": self._current().state()}
+        lane = taking_turns.lane
+        if lane is None:
+            lane = self._move(taking_turns, self._relay.beginning(taking_turns))
+        if taking_turns.is_over:
+            lane = lane._replace(start=self.step)
+        return {
+            "mashbill": self._current().state(),
+            "lane": [*lane, int(taking_turns.is_over), taking_turns.iterations],
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on at a state, also in an iteration that has begun.
 
-        World size, batch size, threads and weights may be other ones than before; the weights hold from here on.
+        World size, batch size, threads and weights may be other ones than before; the weights hold from here on. What
+        is no state of this dataset and order is a `StateError`, and the loader stays where it is.
         """
-        lane = state.get("lane")
+        place, lane, is_over, iterations = _parsed(state)
+        taking_turns = self._worker()
+        own = taking_turns is not None and lane is not None and lane.count == taking_turns.worker.count
+        if taking_turns is not None and lane is not None and own and lane.index != taking_turns.worker.index:
+            raise _mashbill.StateError(
+                f"the state was taken in worker {lane.index} and is loaded in worker {taking_turns.worker.index}\n"
+                "hint: load one state for all workers in the main process, before they start"
+            )
         before = self._state, self._batches
         self._skipped = self.skipped
-        self._state, self._batches = state["mashbill"], None
+        self._state, self._batches = place, None
         try:
             self._questions = self._open(threads=0)
         except BaseException:
             self._state, self._batches = before
             raise
-        # A worker's state: it goes on with its turns.
-        self._lane = self._next_lane = None if lane is None else (lane[0], lane[1], lane[2])
+        if taking_turns is None:
+            # What workers that were started before say is about another place.
+            self._relay = Relay()
+            return
+        taking_turns.is_begun, taking_turns.is_loaded = False, own
+        taking_turns.is_over = own and is_over
+        if lane is not None and own:
+            taking_turns.lane, taking_turns.iterations = lane, iterations
+            self._relay.load(taking_turns, lane, self.step)
+        else:
+            taking_turns.lane = Lane(*taking_turns.worker, self.step)
 
     def epochs(self, steps: int | None = None) -> dict[str, float]:
         """How many times each source will have been seen after `steps` steps; without weights the one source is ""."""
@@ -374,17 +426,24 @@ class DataLoader:
         return [Appearance(*found) for found in self._questions.steps_of(split, str(document), until)]
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = {name: value for name, value in self.__dict__.items() if name not in ("_batches", "_questions")}
+        left = ["_batches", "_questions", "_turns"] + ([] if turns.is_spawning() else ["_relay"])
+        kept = {name: value for name, value in self.__dict__.items() if name not in left}
         return kept | {"_state": self._current().state()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        # A copy goes its own way, but for those that torch starts as workers.
+        self._relay = state["_relay"] if "_relay" in state else Relay()
         self.__dict__.update(state)
-        self._batches, self._process = None, os.getpid()
+        self._batches, self._turns, self._process = None, None, os.getpid()
         self._questions = self._open(threads=0)
 
     def _open(self, threads: int) -> _mashbill.Batches:
         return _mashbill.Batches(
-            self.dataset._rows, **self._options, lane=self._lane, threads=threads, state=self._state
+            self.dataset._rows,
+            **self._options,
+            lane=None if self._turns is None else self._turns.lane,
+            threads=threads,
+            state=self._state,
         )
 
     def _running(self) -> _mashbill.Batches:
@@ -394,22 +453,76 @@ class DataLoader:
             self._state = self._current().state()
             self._process, self._batches = os.getpid(), None
         if self._batches is None:
-            self._batches = self._open(self._threads)
+            self._batches, self._made_again = self._open(self._threads), 0
         return self._batches
 
     def _current(self) -> _mashbill.Batches:
         return self._questions if self._batches is None else self._batches
 
-    def _take_lane(self) -> tuple[int, int, int] | None:
-        """In a worker process of torch's: which of the steps from here on are this worker's."""
-        torch_data = sys.modules.get("torch.utils.data")
-        worker = torch_data.get_worker_info() if torch_data is not None else None
-        if worker is None:
+    def _worker(self) -> Turns | None:
+        """In a worker process of torch's, what it knows of its turns."""
+        if self._turns is None:
+            worker = turns.worker()
+            self._turns = None if worker is None else Turns(worker, self.step)
+        return self._turns
+
+    def _begin(self) -> Turns | None:
+        """In a worker process, takes its turns of the iteration that begins."""
+        taking_turns = self._worker()
+        if taking_turns is None:
             return None
-        lane, self._next_lane = self._next_lane, None
-        if lane is not None and lane[:2] == (worker.id, worker.num_workers):
-            return lane
-        return (worker.id, worker.num_workers, self.step)
+        if taking_turns.is_loaded:
+            self._begin_loaded(taking_turns)
+        elif taking_turns.lane is None or taking_turns.is_begun or taking_turns.is_over:
+            self._begin_anew(taking_turns)
+        else:
+            self._relay.begin(taking_turns, self.step)
+        taking_turns.is_loaded = False
+        taking_turns.iterations += 1
+        return taking_turns
+
+    def _begin_anew(self, taking_turns: Turns) -> None:
+        if taking_turns.is_over:
+            # This worker saw the end itself; others may be behind it, or ahead.
+            step = self.step
+            self._relay.begin(taking_turns, step)
+        elif taking_turns.is_begun and self._relay.is_private:
+            raise _private("the last iteration was left early, and where the other workers are is not known")
+        else:
+            step = self._relay.beginning(taking_turns)
+        self._move(taking_turns, step)
+
+    def _begin_loaded(self, taking_turns: Turns) -> None:
+        """Goes on from a state, as all workers do: at the place to which the furthest of them came."""
+        if self._relay.is_private:
+            raise _private("a state of one of several workers says nothing of the others")
+        together = self._relay.together(taking_turns.worker.count)
+        if together is None:
+            raise _mashbill.StateError(
+                "the states of the workers do not belong together: they are of different moments\n"
+                "hint: load the states that a stateful loader gave together, or one of them in the main process"
+            )
+        self._move(taking_turns, together.step, Lane(*taking_turns.worker, together.start))
+        taking_turns.is_over = together.is_over
+        taking_turns.iterations = max(together.iterations - 1, 0)
+        self._relay.begin(taking_turns, together.step)
+
+    def _move(self, taking_turns: Turns, step: int, lane: Lane | None = None) -> Lane:
+        """Goes to a step, of which on a worker takes its turns along `lane`; by default one that begins there."""
+        self._skipped = self.skipped
+        self._state, self._batches = self._questions.state_at(step), None
+        lane = Lane(*taking_turns.worker, step) if lane is None else lane
+        taking_turns.lane, taking_turns.is_begun, taking_turns.is_over = lane, False, False
+        self._questions = self._open(threads=0)
+        return lane
+
+    def _warn(self, made_again: int) -> None:
+        if made_again > self._made_again:
+            self._made_again = made_again
+            warnings.warn(
+                f"a file in the cache `{self.dataset.cache}` was damaged and is made again: is its disk in order?",
+                stacklevel=3,
+            )
 
     def _converted(self, arrays: dict[str, Any]) -> Batch:
         if self._format == "numpy":
@@ -420,6 +533,46 @@ class DataLoader:
         if self._pin_memory:
             tensors = {name: tensor.pin_memory() for name, tensor in tensors.items()}
         return Batch(tensors)
+
+
+def _parsed(state: Mapping[str, Any]) -> tuple[str, Lane | None, bool, int]:
+    """The parts of a state: the place, and of one that was taken in a worker its lane, whether that was over, and the
+    iterations that were begun."""
+    refused = _mashbill.StateError
+    hint = "hint: give what `state_dict()` of a mashbill.DataLoader returned; of a torch loader's, give that to it"
+    if not isinstance(state, Mapping):
+        raise refused(f"a state is a dictionary, and this is {type(state).__name__}\n{hint}")
+    if "mashbill" not in state:
+        raise refused(f"this is no state of a mashbill.DataLoader: it has no `mashbill`, but {_names(state)}\n{hint}")
+    if unknown := set(state) - {"mashbill", "lane"}:
+        raise refused(f"this is no state of this version: it also has {_names(unknown)}\n{hint}")
+    place, lane = state["mashbill"], state.get("lane")
+    if not isinstance(place, str):
+        raise refused(f"this is no state: `mashbill` in it is {type(place).__name__} and no text\n{hint}")
+    if lane is None:
+        return place, None, False, 0
+    if not (isinstance(lane, list | tuple) and len(lane) == 5 and all(type(number) is int for number in lane)):
+        raise refused(f"this is no state: its `lane` is no worker's\n{hint}")
+    index, count, start, over, iterations = lane
+    if not (
+        0 <= index < count <= turns.WORKERS_MAX
+        and 0 <= start < 1 << 56
+        and over in (0, 1)
+        and 0 <= iterations < 1 << 31
+    ):
+        raise refused(f"this is no state: its `lane` is no worker's\n{hint}")
+    return place, Lane(index, count, start), bool(over), iterations
+
+
+def _private(what: str) -> _mashbill.StateError:
+    """Why workers whose loaders have nothing in common cannot share an order."""
+    return _mashbill.StateError(f"{what}\nhint: make the loader in the main process, before the workers start")
+
+
+def _names(names: Iterable[Any]) -> str:
+    """Some names, in an error."""
+    shown = [f"`{name!s:.40}`" for name in itertools.islice(names, 5)]
+    return ", ".join(shown) if shown else "nothing"
 
 
 def _place(rank: int | None, world_size: int | None) -> tuple[int, int]:

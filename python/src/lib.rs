@@ -2,6 +2,7 @@
 //! values out. What it does is done by the other crates.
 
 mod load;
+mod patience;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

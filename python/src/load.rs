@@ -5,18 +5,21 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mashbill_load::{
     Appearance, Batch, Columns, Dataset as RowDataset, Error, LabelConvention, LastBatch,
     Loader as BatchLoader, LoaderOptions, LocatedDocument, LocatedRow, Locator, Mixture, OnError, Shuffle,
-    Stage, State, StreamOptions, build_cache,
+    Stage, State, Stream, StreamOptions, build_cache,
 };
 use numpy::{IntoPyArray, PyArray1, PyArrayMethods};
 use pyo3::create_exception;
-use pyo3::exceptions::{PyException, PyValueError};
+use pyo3::exceptions::{PyException, PyKeyboardInterrupt, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
+
+use crate::patience::{Hand, PATIENCE, patiently};
 
 create_exception!(mashbill, MashbillError, PyException, "What mashbill cannot do, and why.");
 create_exception!(
@@ -47,7 +50,7 @@ impl Rows {
         let parts: [(&str, Open); 2] =
             [("train", RowDataset::open), ("validation", RowDataset::open_validation)];
         let open = choose("part", part, &parts)?;
-        let dataset = python.detach(|| open(&folder, splits.as_deref())).map_err(raise)?;
+        let dataset = patiently(python, move || open(&folder, splits.as_deref()))?.map_err(raise)?;
         Ok(Self { dataset: Arc::new(dataset) })
     }
 
@@ -90,7 +93,8 @@ impl Rows {
 
     /// The documents of a split by key, and where each came from.
     fn sources<'py>(&self, python: Python<'py>, split: &str) -> PyResult<SourceArrays<'py>> {
-        let found = python.detach(|| self.dataset.sources(split)).map_err(raise)?;
+        let (dataset, split) = (Arc::clone(&self.dataset), split.to_owned());
+        let found = patiently(python, move || dataset.sources(&split))?.map_err(raise)?;
         Ok((found.doc_ids.into_pyarray(python), found.indices.into_pyarray(python), found.names))
     }
 
@@ -102,14 +106,20 @@ impl Rows {
         threads: usize,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<()> {
-        let mut failed = None;
-        let built = python.detach(|| {
-            build_cache(&self.dataset, &folder, threads, &mut |shard| {
+        let dataset = Arc::clone(&self.dataset);
+        let is_stopped = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&is_stopped);
+        let work = move || {
+            let mut failed = None;
+            let is_stopped = || is_stopped.load(Ordering::Relaxed);
+            let built = build_cache(&dataset, &folder, threads, &is_stopped, &mut |shard| {
                 let Some(progress) = &progress else { return };
                 let told = Python::attach(|python| progress.call1(python, (shard.done, shard.of)).map(drop));
                 failed = failed.take().or(told.err());
-            })
-        });
+            });
+            (built, failed)
+        };
+        let (built, failed) = Hand::default().take(python, work, || stop.store(true, Ordering::Relaxed))?;
         built.map_err(raise)?;
         failed.map_or(Ok(()), Err)
     }
@@ -118,10 +128,18 @@ impl Rows {
 /// The batches of one rank.
 #[pyclass(frozen, module = "mashbill._mashbill")]
 pub(crate) struct Batches {
-    loader: Mutex<BatchLoader>,
+    loader: Arc<Mutex<BatchLoader>>,
+    /// Whether the loader has threads of its own.
+    has_threads: bool,
+    /// What asks for batches where the loader has no threads, and for documents.
+    hand: Hand,
     /// Whether batches have a mask, also one without rows.
     attention_mask: bool,
-    locator: Locator,
+    locator: Arc<Locator>,
+    stream: Stream,
+    /// The place after the last batch that was delivered: to be had while the next one is waited for.
+    state: Mutex<State>,
+    skipped: AtomicU64,
 }
 
 #[pymethods]
@@ -199,41 +217,69 @@ impl Batches {
         };
         let state = state.map(State::from_json).transpose().map_err(raise)?;
         let dataset = Arc::clone(&rows.dataset);
-        let loader = python.detach(|| BatchLoader::new(dataset, options, state.as_ref())).map_err(raise)?;
+        let loader = patiently(python, move || BatchLoader::new(dataset, options, state.as_ref()))?;
+        let loader = loader.map_err(raise)?;
         Ok(Self {
-            loader: Mutex::new(loader),
+            has_threads: threads > 0,
+            hand: Hand::default(),
             attention_mask,
-            locator: Locator::new(Arc::clone(&rows.dataset)),
+            locator: Arc::new(Locator::new(Arc::clone(&rows.dataset))),
+            stream: loader.stream().clone(),
+            state: Mutex::new(loader.state().clone()),
+            skipped: AtomicU64::new(0),
+            loader: Arc::new(Mutex::new(loader)),
         })
     }
 
     /// The next batch: its arrays, and what is known of it; none after the last step.
     fn next<'py>(&self, python: Python<'py>) -> PyResult<Option<(Bound<'py, PyDict>, Bound<'py, PyDict>)>> {
-        let batch = python.detach(|| self.lock().next_batch()).map_err(raise)?;
-        batch.map(|batch| arrays(python, batch, self.attention_mask)).transpose()
+        let loader = Arc::clone(&self.loader);
+        let next = move || {
+            let mut loader = lock(&loader);
+            (loader.next_batch(), loader.made_again())
+        };
+        let (batch, made_again) = if self.has_threads {
+            while !python.detach(|| lock(&self.loader).wait(PATIENCE)) {
+                python.check_signals()?;
+            }
+            python.detach(next)
+        } else {
+            self.hand.take(python, next, || {})?
+        };
+        let Some(batch) = batch.map_err(raise)? else { return Ok(None) };
+        lock(&self.state).clone_from(&batch.state);
+        self.skipped.fetch_add(batch.skipped, Ordering::Relaxed);
+        let (arrays, about) = arrays(python, batch, self.attention_mask)?;
+        about.set_item("made_again", made_again)?;
+        Ok(Some((arrays, about)))
     }
 
-    fn state(&self, python: Python<'_>) -> String {
-        python.detach(|| self.lock().state().to_json())
+    fn state(&self) -> String {
+        lock(&self.state).to_json()
+    }
+
+    /// The state before a step, wherever the loader is.
+    fn state_at(&self, python: Python<'_>, step: u64) -> PyResult<String> {
+        python.detach(|| self.stream.state_at(step)).map(|state| state.to_json()).map_err(raise)
     }
 
     #[getter]
-    fn step(&self, python: Python<'_>) -> u64 {
-        python.detach(|| self.lock().state().step)
+    fn step(&self) -> u64 {
+        lock(&self.state).step
     }
 
     #[getter]
-    fn skipped(&self, python: Python<'_>) -> u64 {
-        python.detach(|| self.lock().skipped())
+    fn skipped(&self) -> u64 {
+        self.skipped.load(Ordering::Relaxed)
     }
 
     #[getter]
-    fn steps_per_epoch(&self, python: Python<'_>) -> Option<u64> {
-        python.detach(|| self.lock().stream().steps_per_epoch())
+    fn steps_per_epoch(&self) -> Option<u64> {
+        self.stream.steps_per_epoch()
     }
 
-    fn epochs_after(&self, python: Python<'_>, steps: u64) -> BTreeMap<String, f64> {
-        python.detach(|| self.lock().stream().epochs_after(steps)).into_iter().collect()
+    fn epochs_after(&self, steps: u64) -> BTreeMap<String, f64> {
+        self.stream.epochs_after(steps).into_iter().collect()
     }
 
     fn locate<'py>(
@@ -242,10 +288,8 @@ impl Batches {
         step: u64,
         rank: Option<usize>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let rows = python.detach(|| {
-            let stream = self.lock().stream().clone();
-            self.locator.locate(&stream, step, rank)
-        });
+        let (stream, locator) = (self.stream.clone(), Arc::clone(&self.locator));
+        let rows = self.hand.take(python, move || locator.locate(&stream, step, rank), || {})?;
         let rows = rows.map_err(raise)?;
         PyList::new(python, rows.into_iter().map(|row| located(python, row)).collect::<PyResult<Vec<_>>>()?)
     }
@@ -257,19 +301,16 @@ impl Batches {
         document: &str,
         until: u64,
     ) -> PyResult<Vec<(u64, usize, usize, u64)>> {
-        let found = python.detach(|| {
-            let stream = self.lock().stream().clone();
-            self.locator.steps_of(&stream, split, document, until)
-        });
-        let found = found.map_err(raise)?.into_iter();
+        let (stream, locator) = (self.stream.clone(), Arc::clone(&self.locator));
+        let (split, document) = (split.to_owned(), document.to_owned());
+        let work = move || locator.steps_of(&stream, &split, &document, until);
+        let found = self.hand.take(python, work, || {})?.map_err(raise)?.into_iter();
         Ok(found.map(|Appearance { step, rank, index, row }| (step, rank, index, row)).collect())
     }
 }
 
-impl Batches {
-    fn lock(&self) -> MutexGuard<'_, BatchLoader> {
-        self.loader.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
+    value.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn arrays(
@@ -333,7 +374,7 @@ fn choose<T: Copy>(option: &str, value: &str, choices: &[(&str, T)]) -> PyResult
     })
 }
 
-/// An error as Python's, with its causes.
+/// An error as Python's, with its causes, and with what to do about it where that is known.
 fn raise(error: Error) -> PyErr {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(&error);
@@ -342,8 +383,14 @@ fn raise(error: Error) -> PyErr {
         text.push_str(&source.to_string());
         cause = source.source();
     }
-    match error {
-        Error::Shard { .. } | Error::File(_) => ShardError::new_err(text),
+    if let Some(hint) = hint(error.first()) {
+        text.push_str("\nhint: ");
+        text.push_str(&hint);
+    }
+    match error.first() {
+        Error::Interrupted => PyKeyboardInterrupt::new_err(text),
+        error if error.is_disk_full() => MashbillError::new_err(text),
+        Error::Shard { .. } | Error::Table { .. } | Error::File(_) => ShardError::new_err(text),
         Error::State { .. } => StateError::new_err(text),
         Error::Option { .. }
         | Error::Weights { .. }
@@ -352,4 +399,32 @@ fn raise(error: Error) -> PyErr {
         | Error::SplitWeight { .. } => PyValueError::new_err(text),
         _ => MashbillError::new_err(text),
     }
+}
+
+/// What to type next.
+fn hint(error: &Error) -> Option<String> {
+    Some(match error {
+        Error::Shard { path, .. } | Error::Table { path, .. } => {
+            let folder = path.parent().and_then(Path::parent).unwrap_or(path);
+            format!(
+                "`mashbill verify {}` says what is wrong with the dataset, and the `mashbill tokenize` command that made it \
+                 mends it; on_error=\"skip\" leaves out rows that cannot be read",
+                folder.display()
+            )
+        }
+        error if error.is_disk_full() => {
+            "make room, or name a cache folder on another disk; without a cache rows come straight from the shards".into()
+        }
+        Error::Distrusted { path, .. } => {
+            format!("chmod go-w {}, or name a folder of your own", path.display())
+        }
+        Error::NoManifest { .. } => "name the folder that `mashbill tokenize --output` wrote".into(),
+        Error::TooFewRows { .. } => "use a smaller batch_size, or last=\"wrap\" or \"short\"".into(),
+        Error::TooManyEpochs { .. } => "use fewer steps, other weights, or a larger max_epochs".into(),
+        Error::State { .. } => {
+            "load what `state_dict()` of a loader of the same dataset, seed and shuffling returned; for others begin anew".into()
+        }
+        Error::UnknownDocument { .. } => "`mashbill inspect FOLDER --find TEXT` lists documents".into(),
+        _ => return None,
+    })
 }

@@ -78,7 +78,9 @@ impl Exit {
             if let Some(error) = cause.downcast_ref::<LoadError>() {
                 return match error {
                     LoadError::File(error) => format(error),
-                    LoadError::Shard { .. } | LoadError::Thread { .. } => Self::Unexpected,
+                    LoadError::Shard { .. } | LoadError::Table { .. } | LoadError::Thread { .. } => {
+                        Self::Unexpected
+                    }
                     _ => Self::Usage,
                 };
             }

@@ -444,7 +444,7 @@ fn load_hint(error: &LoadError) -> Option<String> {
             "the folder was tokenized anew since: its rows are not those that were trained on".into()
         }
         LoadError::TooFewRows { .. } => "give the loader's own `--batch-size`".into(),
-        LoadError::Shard { .. } => "`mashbill verify` says what else is damaged, and what mends it".into(),
+        LoadError::Shard { .. } | LoadError::Table { .. } => "`mashbill verify` says what else is damaged, and what mends it".into(),
         LoadError::File(error) => return format_hint(error),
         LoadError::NoRows => "`mashbill report` of the folder shows what became of its lines".into(),
         LoadError::LabelConvention { .. } => {

@@ -20,7 +20,7 @@ mod levels;
 pub use compression::Compression;
 
 pub(crate) use chunk::{Chunk, Encoding, join};
-pub(crate) use compact::{data_page_header, dictionary_page_header, offset_index, page_sizes_of};
+pub(crate) use compact::{PageBody, data_page_header, dictionary_page_header, offset_index, page_body_of};
 pub(crate) use compression::{Compressor, Decompressor, Moved};
 pub(crate) use delta::delta_binary_packed;
 pub(crate) use indices::{bit_packed_indices, index_width};

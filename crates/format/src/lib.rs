@@ -35,6 +35,7 @@ pub mod row_group;
 pub mod encode;
 mod decode;
 pub mod read_at;
+pub mod trust;
 pub mod shard;
 pub mod documents;
 pub mod parquet_file;

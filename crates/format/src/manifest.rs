@@ -25,6 +25,7 @@ use crate::held_out::HeldOut;
 use crate::layout::Output;
 use crate::name;
 use crate::open;
+use crate::parquet_file::Tail;
 use crate::record::Reason;
 use crate::shard::{IGNORED, RowLayout};
 
@@ -48,6 +49,8 @@ pub const POSITIONS_PER_GROUP_MAX: usize = MAX_SEQ_LENGTH_MAX;
 
 /// The largest count of anything, over all splits: what a number of JSON is exact for in every reader.
 pub const COUNT_MAX: u64 = 1 << 53;
+/// The version of what stands in a page, which is part of every split's identity: 2 has checksums of pages.
+const PAGES_VERSION: u32 = 2;
 
 /// The contents of `manifest.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -241,6 +244,10 @@ pub struct DataFile {
     pub bytes: u64,
     /// Checksum of the file.
     pub checksum: Checksum,
+    /// For a shard: what stands behind its row groups. Whoever opens a shard compares it and knows from it where
+    /// each page stands and which checksum it has. Shards of mashbill 0.1.0 have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tail: Option<Tail>,
 }
 
 /// A part of the input that was packed by itself. Its full rows stand together; what remains, its
@@ -309,7 +316,7 @@ impl Manifest {
     /// The identity of options and tokenizer: what the bytes of a split depend on besides its input.
     #[must_use]
     pub fn run_identity(&self) -> Checksum {
-        let parts = (FORMAT_VERSION, &self.options, &self.tokenizer_identity, self.layout);
+        let parts = (FORMAT_VERSION, PAGES_VERSION, &self.options, &self.tokenizer_identity, self.layout);
         Checksum::of(&serde_json::to_vec(&parts).expect("plain types with string keys"))
     }
 }

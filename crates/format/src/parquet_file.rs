@@ -2,8 +2,12 @@
 //!
 //! The stock writer must encode what it writes and cannot go on with a file once
 //! it is dropped. This one only appends: bytes that are encoded elsewhere, then at
-//! the end the offset indexes and the footer. So a file is resumed from the list
-//! of its row groups, and its checksum is complete the moment it is.
+//! the end its tail: the offset indexes, the checksums of all pages once more, and the footer. So a file is
+//! resumed from the list of its row groups, and its checksum is complete the moment it is.
+//!
+//! A page's checksum stands in its header, where every reader of Parquet finds it, and in the tail, where it is
+//! bound to its place: pages that change places have right headers. The tail's own checksum is for the
+//! manifest, so a reader that opens a file knows what each page of it has to be.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -19,6 +23,8 @@ use parquet::file::metadata::{
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor, Type};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::checksum::{Checksum, Hasher};
 use crate::encode::{Compression, Encoding, offset_index, varint_bytes};
@@ -31,6 +37,9 @@ use crate::row_group::{ColumnChunk, EncodedRowGroup, RowGroup};
 pub const CREATED_BY: &str = "mashbill version 1";
 
 pub(crate) const MAGIC: &[u8] = b"PAR1";
+
+/// Bytes of a page's checksum in the tail.
+pub(crate) const CHECKSUM_BYTES: u64 = size_of::<u32>() as u64;
 
 /// The columns of a file with their encodings and codecs.
 #[derive(Debug, Clone)]
@@ -99,6 +108,25 @@ pub struct Finished {
     pub row_groups: u64,
     /// The checksum of the whole file.
     pub checksum: Checksum,
+    /// Its tail.
+    pub tail: Tail,
+}
+
+/// What stands behind the row groups of a file: the offset indexes, the checksums of all pages, and the footer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Tail {
+    /// Size in bytes.
+    pub bytes: u64,
+    /// Checksum of these bytes.
+    pub checksum: Checksum,
+}
+
+impl Tail {
+    /// The tail that consists of `bytes`.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self { bytes: bytes.len() as u64, checksum: Checksum::of(bytes) }
+    }
 }
 
 impl Schema {
@@ -159,6 +187,10 @@ impl ParquetAppender {
                 let what = format!("a row group of {} columns is recorded for it", group.columns.len());
                 return Err(Error::Damaged { path: path.to_owned(), what });
             }
+            if !group.columns.iter().all(ColumnChunk::has_checksums) {
+                let what = "a row group is recorded without the checksums of its pages".to_owned();
+                return Err(Error::Damaged { path: path.to_owned(), what });
+            }
             appender.place(group);
         }
         appender.rehash()?;
@@ -194,14 +226,17 @@ impl ParquetAppender {
             footer += varint_bytes(count as usize) as u64;
         }
         let mut index = self.end;
+        let mut checksums = 0;
         for placed in &self.groups {
             footer += placed.footer_bytes;
             for bytes in &placed.index_bytes {
                 footer += integer_bytes(index) - integer_bytes(0);
                 index += bytes;
             }
+            let chunks = placed.group.columns.iter();
+            checksums += chunks.map(|chunk| CHECKSUM_BYTES * chunk.checksums.len() as u64).sum::<u64>();
         }
-        index + footer
+        index + checksums + footer
     }
 
     /// Rows appended so far.
@@ -225,7 +260,7 @@ impl ParquetAppender {
         Ok(Unsynced { path: self.path.clone(), file })
     }
 
-    /// Writes the offset indexes and the footer and waits until the file is on the disk.
+    /// Writes the tail and waits until the file is on the disk.
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::DiskFull`].
@@ -240,6 +275,7 @@ impl ParquetAppender {
             rows: self.rows,
             row_groups: self.groups.len() as u64,
             checksum: self.hasher.finish(),
+            tail: Tail::of(&tail),
         })
     }
 
@@ -362,7 +398,7 @@ pub(crate) fn tail_of(schema: &Schema, groups: Vec<RowGroup>) -> Vec<u8> {
     tail(schema, rows, end, &placed)
 }
 
-/// The offset indexes of `groups`, the last of which ends at `end`, and the footer.
+/// The offset indexes of `groups`, the last of which ends at `end`, the checksums of their pages, and the footer.
 fn tail(schema: &Schema, rows: u64, end: u64, groups: &[Placed]) -> Vec<u8> {
     let mut tail = Vec::new();
     let mut described = Vec::with_capacity(groups.len());
@@ -375,6 +411,8 @@ fn tail(schema: &Schema, rows: u64, end: u64, groups: &[Placed]) -> Vec<u8> {
             offset
         }));
     }
+    let chunks = groups.iter().flat_map(|placed| &placed.group.columns);
+    tail.extend(chunks.flat_map(|chunk| &chunk.checksums).flat_map(|checksum| checksum.to_le_bytes()));
     tail.append(&mut footer(schema, rows, described));
     tail
 }

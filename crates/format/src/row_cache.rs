@@ -12,7 +12,7 @@
 //! pieces   doc_id (8), doc_offset (4), len (4)
 //! ```
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -60,16 +60,32 @@ impl RowCache {
     /// Opens the file at `path` that was made of the shard with the checksum `shard`.
     ///
     /// # Errors
-    /// [`Error::Io`] where it cannot be opened or read, [`Error::Damaged`] where it is another file.
+    /// [`Error::Io`] where it cannot be opened or read, [`Error::Damaged`] where it is another file, or is cut off.
     pub fn open(path: &Path, shard: Checksum, row_length: usize, rows: u64) -> Result<Self> {
         let file = open::open(path).map_err(|error| Error::io("open", path, error))?;
+        let size = file.size().map_err(|error| Error::io("read", path, error))?;
+        let cache = Self { path: path.to_owned(), file: Box::new(file), row_length, rows };
+        let ends = HEADER_BYTES + rows * row_bytes(row_length);
+        let pieces = ends + rows * END_BYTES as u64;
+        if size < pieces {
+            return Err(cache.cut_off());
+        }
         let mut header = [0; HEADER_BYTES as usize];
-        ReadAt::read_at(&file, 0, &mut header).map_err(|error| Error::io("read", path, error))?;
+        cache.read(0, &mut header)?;
         if header != self::header(shard, row_length, rows) {
             let what = "it was made of another shard".to_owned();
             return Err(Error::Damaged { path: path.to_owned(), what });
         }
-        Ok(Self { path: path.to_owned(), file: Box::new(file), row_length, rows })
+        // The last row's end says how many pieces there are.
+        let mut count = [0; 8];
+        if rows > 0 {
+            cache.read(pieces - END_BYTES as u64, &mut count)?;
+        }
+        let end = u64::from_le_bytes(count).checked_mul(PIECE_BYTES as u64);
+        if end.and_then(|bytes| bytes.checked_add(pieces)) != Some(size) {
+            return Err(cache.cut_off());
+        }
+        Ok(cache)
     }
 
     /// Reads row `row` through `bytes`.
@@ -130,6 +146,10 @@ impl RowCache {
         self.file.read_at(offset, bytes).map_err(|error| Error::io("read", &self.path, error))
     }
 
+    fn cut_off(&self) -> Error {
+        Error::Damaged { path: self.path.clone(), what: "it has another size than its rows".to_owned() }
+    }
+
     fn damaged(&self, row: u64) -> Error {
         Error::Damaged { path: self.path.clone(), what: format!("row {row} has another checksum") }
     }
@@ -138,7 +158,7 @@ impl RowCache {
 /// Writes decoded rows under a temporary name and publishes them when they are complete.
 #[derive(Debug)]
 pub struct RowCacheWriter {
-    temporary: PathBuf,
+    temporary: Temporary,
     header: [u8; HEADER_BYTES as usize],
     row_length: usize,
     /// The three parts grow side by side; each knows its place, since the number of rows is known.
@@ -148,6 +168,17 @@ pub struct RowCacheWriter {
     written: u64,
     pieces_written: u64,
     bytes: Vec<u8>,
+}
+
+/// A file that has this name until it is finished: where there was no room, or the shard is damaged, none stays.
+#[derive(Debug)]
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // Under its final name it is gone from here.
+        drop(fs::remove_file(&self.0));
+    }
 }
 
 impl RowCacheWriter {
@@ -163,19 +194,21 @@ impl RowCacheWriter {
         let failed = |error| Error::io("create", temporary, error);
         let file = File::create(temporary).map_err(failed)?;
         drop(file);
+        let temporary = Temporary(temporary.to_owned());
         let part = |offset| -> Result<BufWriter<File>> {
-            let mut file = File::options().write(true).open(temporary).map_err(failed)?;
+            let mut file = File::options().write(true).open(&temporary.0).map_err(failed)?;
             file.seek(SeekFrom::Start(offset)).map_err(failed)?;
             Ok(BufWriter::with_capacity(1 << 16, file))
         };
         let ends = HEADER_BYTES + rows * row_bytes(row_length);
+        let parts = (part(HEADER_BYTES)?, part(ends)?, part(ends + rows * END_BYTES as u64)?);
         Ok(Self {
-            temporary: temporary.to_owned(),
+            temporary,
             header: header(shard, row_length, rows),
             row_length,
-            rows: part(HEADER_BYTES)?,
-            ends: part(ends)?,
-            pieces: part(ends + rows * END_BYTES as u64)?,
+            rows: parts.0,
+            ends: parts.1,
+            pieces: parts.2,
             written: 0,
             pieces_written: 0,
             bytes: Vec::new(),
@@ -196,7 +229,7 @@ impl RowCacheWriter {
             bytes.extend(tokens.real_tokens[index].to_le_bytes());
             let checksum = xxh3_64_with_seed(bytes, self.written);
             bytes.extend(checksum.to_le_bytes());
-            write(&mut self.rows, bytes, &self.temporary)?;
+            write(&mut self.rows, bytes, &self.temporary.0)?;
 
             let end = pieces.ends[index] as usize;
             bytes.clear();
@@ -207,10 +240,10 @@ impl RowCacheWriter {
             }
             self.pieces_written += (end - start) as u64;
             start = end;
-            write(&mut self.pieces, bytes, &self.temporary)?;
+            write(&mut self.pieces, bytes, &self.temporary.0)?;
             let checksum = xxh3_64_with_seed(bytes, self.written);
-            write(&mut self.ends, &self.pieces_written.to_le_bytes(), &self.temporary)?;
-            write(&mut self.ends, &checksum.to_le_bytes(), &self.temporary)?;
+            write(&mut self.ends, &self.pieces_written.to_le_bytes(), &self.temporary.0)?;
+            write(&mut self.ends, &checksum.to_le_bytes(), &self.temporary.0)?;
             self.written += 1;
         }
         Ok(())
@@ -223,14 +256,14 @@ impl RowCacheWriter {
     pub fn finish(mut self, path: &Path) -> Result<()> {
         // The header comes last: without it the rest means nothing.
         let sought = self.rows.seek(SeekFrom::Start(0));
-        sought.map_err(|error| Error::io("write", &self.temporary, error))?;
-        write(&mut self.rows, &self.header, &self.temporary)?;
+        sought.map_err(|error| Error::io("write", &self.temporary.0, error))?;
+        write(&mut self.rows, &self.header, &self.temporary.0)?;
         for part in [self.pieces, self.ends, self.rows] {
             let file = part.into_inner().map_err(|error| error.into_error());
             let synced = file.and_then(|file| file.sync_all());
-            synced.map_err(|error| Error::io("write", &self.temporary, error))?;
+            synced.map_err(|error| Error::io("write", &self.temporary.0, error))?;
         }
-        atomic::publish(&self.temporary, path)
+        atomic::publish(&self.temporary.0, path)
     }
 }
 

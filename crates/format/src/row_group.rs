@@ -29,6 +29,8 @@ pub struct ColumnChunk {
     pub dictionary_bytes: u64,
     /// Bytes of each data page, header included; they follow the dictionary page one after another.
     pub pages: Vec<u64>,
+    /// The CRC-32 of each page's body as it is stored: the dictionary's first, where there is one.
+    pub checksums: Vec<u32>,
 }
 
 /// A row group's description and its bytes.
@@ -55,6 +57,12 @@ impl RowGroup {
 }
 
 impl ColumnChunk {
+    /// Whether the chunk has a checksum for each of its pages.
+    #[must_use]
+    pub(crate) const fn has_checksums(&self) -> bool {
+        self.checksums.len() == self.pages.len() + (self.dictionary_bytes > 0) as usize
+    }
+
     /// Bytes the chunk takes in a file.
     #[must_use]
     pub fn bytes(&self) -> u64 {

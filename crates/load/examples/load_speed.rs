@@ -35,7 +35,7 @@ fn main() -> Result<()> {
         measure(&format!("shards, {shuffle:?}"), &dataset, options(shuffle, None, threads), None)?;
     }
     let start = Instant::now();
-    build_cache(&dataset, Path::new(cache), threads.max(1), &mut |_| {})?;
+    build_cache(&dataset, Path::new(cache), threads.max(1), &|| false, &mut |_| {})?;
     let seconds = start.elapsed().as_secs_f64();
     println!("{{\"what\": \"cache made\", \"rows_per_s\": {:.0}}}", dataset.rows as f64 / seconds);
     let cached = || options(Shuffle::Full, Some(PathBuf::from(cache)), threads);

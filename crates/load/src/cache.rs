@@ -4,20 +4,20 @@
 //! they are: 4 bytes a token. Files are named after the shards' checksums, so datasets can share a folder, and
 //! processes that want the same one wait for each other shard by shard.
 
-use std::fs::OpenOptions;
-use std::io::Read;
+use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use mashbill_format::atomic;
-use mashbill_format::checksum::Hasher;
+use mashbill_format::error::Result as FormatResult;
 use mashbill_format::open;
 use mashbill_format::row_cache::{RowCache, RowCacheWriter, file_name};
 use mashbill_format::shard::{Scratch, ShardPages};
+use mashbill_format::trust;
 
-use crate::dataset::{Dataset, Shard};
+use crate::dataset::{Dataset, Shard, what};
 use crate::error::{Error, Result};
+use crate::whole;
 
 /// A shard whose rows are in the cache now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,29 +32,32 @@ pub struct CachedShard {
     pub of: usize,
 }
 
-/// Puts the rows of all shards of `dataset` that are not there yet into the folder `cache`, on `threads` threads.
+/// Puts the rows of all shards of `dataset` that are not there yet into the folder `cache`, on `threads` threads, until
+/// `is_stopped` says so.
 ///
 /// # Errors
-/// [`Error::Shard`] where a shard is not what the manifest says, [`Error::File`] where the cache cannot be written.
+/// [`Error::Shard`] where a shard is not what the manifest says, [`Error::File`] where the cache cannot be written,
+/// [`Error::Distrusted`] where others can write to it, [`Error::Interrupted`]. Nothing half done stays.
 pub fn build_cache(
     dataset: &Dataset,
     cache: &Path,
     threads: usize,
+    is_stopped: &(dyn Fn() -> bool + Sync),
     on_event: &mut (dyn FnMut(CachedShard) + Send),
 ) -> Result<()> {
-    atomic::create_folder(cache)?;
+    create_folder(cache)?;
     let next = AtomicUsize::new(0);
     let state = Mutex::new((0, on_event, None::<Error>));
     let of = dataset.shards.len();
     let work = || {
         while let Some(shard) = dataset.shards.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let made = make(dataset, shard, cache);
+            let made = make(dataset, shard, cache, is_there, is_stopped);
             let mut state = state.lock().expect("events do not panic");
             let (done, on_event, error) = &mut *state;
             match made {
-                Ok(found) => {
+                Ok(made) => {
                     *done += 1;
-                    on_event(CachedShard { shard: shard.path.clone(), found, done: *done, of });
+                    on_event(CachedShard { shard: shard.path.clone(), found: !made, done: *done, of });
                 }
                 Err(failed) => {
                     error.get_or_insert(failed);
@@ -73,59 +76,126 @@ pub fn build_cache(
     error.map_or(Ok(()), Err)
 }
 
-/// Makes one shard's file; whether it was there already.
-fn make(dataset: &Dataset, shard: &Shard, cache: &Path) -> Result<bool> {
+/// Makes a file of the cache again whose rows are not all what they should be; whether this call did.
+pub(crate) fn make_again(dataset: &Dataset, shard: &Shard, cache: &Path) -> Result<bool> {
+    make(dataset, shard, cache, is_whole, &|| false)
+}
+
+/// Creates the folder, for its user alone to write to, and looks whether it is in nobody else's hands.
+fn create_folder(cache: &Path) -> Result<()> {
+    let mut folder = fs::DirBuilder::new();
+    folder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o755);
+    folder.create(cache).map_err(|error| mashbill_format::Error::io("create the folder", cache, error))?;
+    match trust::doubt(cache)? {
+        Some(why) => Err(Error::Distrusted { path: cache.to_owned(), why }),
+        None => Ok(()),
+    }
+}
+
+/// Whether the file of a shard is there, in its full length.
+fn is_there(path: &Path, shard: &Shard, row_length: usize) -> bool {
+    RowCache::open(path, shard.checksum, row_length, shard.rows).is_ok()
+}
+
+/// Whether every row in the file of a shard can be read.
+fn is_whole(path: &Path, shard: &Shard, row_length: usize) -> bool {
+    let (mut bytes, mut pieces) = (Vec::new(), Vec::new());
+    RowCache::open(path, shard.checksum, row_length, shard.rows).is_ok_and(|cache| {
+        (0..shard.rows).all(|row| {
+            pieces.clear();
+            cache.row(row, &mut bytes).is_ok() && cache.pieces(row, &mut bytes, &mut pieces).is_ok()
+        })
+    })
+}
+
+/// Makes one shard's file, unless it is `good`; whether it did.
+fn make(
+    dataset: &Dataset,
+    shard: &Shard,
+    cache: &Path,
+    good: fn(&Path, &Shard, usize) -> bool,
+    is_stopped: &(dyn Fn() -> bool + Sync),
+) -> Result<bool> {
     let path = cache.join(file_name(shard.checksum));
-    let is_there = || RowCache::open(&path, shard.checksum, dataset.row_length, shard.rows).is_ok();
-    if is_there() {
-        return Ok(true);
+    if good(&path, shard, dataset.row_length) {
+        return Ok(false);
     }
-    let lock_path = path.with_extension("lock");
-    open::check_own(&lock_path).map_err(|error| mashbill_format::Error::io("lock", &lock_path, error))?;
-    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path);
-    let lock = lock.map_err(|error| mashbill_format::Error::io("create", &lock_path, error))?;
-    lock.lock().map_err(|error| mashbill_format::Error::io("lock", &lock_path, error))?;
+    let lock = Lock::take(path.with_extension("lock"))?;
     // Another process may have made it while this one waited.
-    if is_there() {
-        return Ok(true);
+    if good(&path, shard, dataset.row_length) {
+        return Ok(false);
     }
-    check(dataset, shard)?;
-    let pages = ShardPages::open(&shard.path, dataset.row_length, dataset.layout)?;
+    let of_shard = |error| Error::Shard {
+        split: dataset.splits[shard.split].name.clone(),
+        path: shard.path.clone(),
+        what: what(&error),
+    };
+    whole::check(&shard.path, shard.checksum).map_err(of_shard)?;
+    let pages = ShardPages::open(&shard.path, dataset.row_length, dataset.layout, shard.tail);
+    let pages = pages.map_err(of_shard)?;
     let temporary = path.with_extension("temporary");
     let mut writer = RowCacheWriter::create(&temporary, shard.checksum, dataset.row_length, shard.rows)?;
     let mut scratch = Scratch::default();
     for (group, count) in pages.pages().enumerate() {
-        let tokens = pages.token_group(group, &mut scratch)?;
+        let tokens = pages.token_group(group, &mut scratch).map_err(of_shard)?;
         for page in 0..count {
-            let rows = pages.token_page(&tokens, page, &mut scratch)?;
-            writer.append(&rows, &pages.piece_page(group, page, &mut scratch)?)?;
+            if is_stopped() {
+                return Err(Error::Interrupted);
+            }
+            let rows = pages.token_page(&tokens, page, &mut scratch).map_err(of_shard)?;
+            let pieces = pages.piece_page(&tokens, page, &mut scratch).map_err(of_shard)?;
+            writer.append(&rows, &pieces)?;
         }
     }
     writer.finish(&path)?;
-    // Whoever still waits for the lock holds the file open and finds the rows.
-    drop(std::fs::remove_file(&lock_path));
-    Ok(false)
+    drop(lock);
+    Ok(true)
 }
 
-/// Compares a shard with the manifest's checksum.
-fn check(dataset: &Dataset, shard: &Shard) -> Result<()> {
-    let wrong = |what: String| Error::Shard {
-        split: dataset.splits[shard.split].name.clone(),
-        path: shard.path.clone(),
-        what,
-    };
-    let unreadable = |error: std::io::Error| wrong(format!("cannot be read: {error}"));
-    let mut file = open::open(&shard.path).map_err(unreadable)?;
-    let (mut hasher, mut buffer) = (Hasher::new(), vec![0; 1 << 20]);
-    loop {
-        match file.read(&mut buffer).map_err(unreadable)? {
-            0 => break,
-            read => hasher.update(&buffer[..read]),
+/// The right to make one file of the cache; it ends with its holder, whatever becomes of that.
+#[derive(Debug)]
+struct Lock {
+    path: PathBuf,
+    file: File,
+}
+
+impl Lock {
+    /// Waits for the lock at `path`.
+    fn take(path: PathBuf) -> FormatResult<Self> {
+        open::check_own(&path).map_err(|error| mashbill_format::Error::io("lock", &path, error))?;
+        loop {
+            let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+            let file = file.map_err(|error| mashbill_format::Error::io("create", &path, error))?;
+            file.lock().map_err(|error| mashbill_format::Error::io("lock", &path, error))?;
+            // Its last holder has removed the file: then others lock another one of the same name.
+            if is_at(&file, &path) {
+                return Ok(Self { path, file });
+            }
         }
     }
-    let found = hasher.finish();
-    if found == shard.checksum {
-        return Ok(());
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Still held: whoever waits for it finds that it has no name any more.
+        drop(fs::remove_file(&self.path));
+        drop(self.file.unlock());
     }
-    Err(wrong(format!("is damaged: its checksum is {found} where the manifest says {}", shard.checksum)))
+}
+
+/// Whether an open file is the one that has the name `path`.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+
+    let same = |one: fs::Metadata, other: fs::Metadata| (one.dev(), one.ino()) == (other.dev(), other.ino());
+    file.metadata().is_ok_and(|open| fs::metadata(path).is_ok_and(|named| same(open, named)))
+}
+
+/// Whether an open file is the one that has the name `path`: elsewhere an open one keeps its name.
+#[cfg(not(unix))]
+const fn is_at(_: &File, _: &Path) -> bool {
+    true
 }

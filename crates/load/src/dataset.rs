@@ -7,14 +7,18 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use mashbill_format::checksum::{Checksum, Hasher};
+use mashbill_format::documents::{self, Document};
 use mashbill_format::held_out::Part;
 use mashbill_format::layout::{Output, VALIDATION_FOLDER};
-use mashbill_format::manifest::{self, Labels, Manifest, Unit};
+use mashbill_format::manifest::{self, DataFile, Labels, Manifest, Unit};
+use mashbill_format::parquet_file::Tail;
 use mashbill_format::shard::RowLayout;
 
 use crate::error::{Error, Result};
+use crate::whole;
 
 /// The rows of the chosen splits.
 #[derive(Debug)]
@@ -56,8 +60,10 @@ pub struct Split {
     pub rows: u64,
     /// Its units, which lead from a document to its rows.
     pub units: Vec<Unit>,
-    /// The name of its document table.
-    pub documents: String,
+    /// Its document table.
+    pub documents: DataFile,
+    /// Set when the document table was held to its checksum.
+    checked: OnceLock<()>,
 }
 
 /// One shard of a dataset.
@@ -75,14 +81,17 @@ pub struct Shard {
     pub bytes: u64,
     /// Its checksum.
     pub checksum: Checksum,
+    /// What stands behind its row groups.
+    pub tail: Tail,
 }
 
 impl Dataset {
     /// Opens the folder `folder`: all its splits, or those named.
     ///
     /// # Errors
-    /// [`Error::NoManifest`], [`Error::UnknownSplit`], [`Error::NoRows`], [`Error::LabelConvention`] and
-    /// [`Error::File`] where the manifest is damaged or newer than this crate. Shards are not looked at: that is
+    /// [`Error::NoManifest`], [`Error::UnknownSplit`], [`Error::NoRows`], [`Error::LabelConvention`],
+    /// [`Error::Shard`] where pages have no checksums yet, and [`Error::File`] where the manifest is damaged or newer
+    /// than this crate. Shards are not looked at: that is
     /// [`Dataset::check_shards`].
     pub fn open(folder: &Path, splits: Option<&[String]>) -> Result<Self> {
         let output = Output::new(folder);
@@ -110,7 +119,7 @@ impl Dataset {
             }
             identity.update(name.as_bytes());
             identity.update(&split.identity.to_bytes());
-            dataset.add(name, split, &output);
+            dataset.add(name, split, &output)?;
         }
         dataset.identity = identity.finish();
         if dataset.rows == 0 || dataset.row_length == 0 {
@@ -159,19 +168,25 @@ impl Dataset {
         }
     }
 
-    fn add(&mut self, name: String, split: &manifest::Split, output: &Output) {
+    fn add(&mut self, name: String, split: &manifest::Split, output: &Output) -> Result<()> {
         // A folder that was moved or copied is read where it is, never where it was.
         let beside = output.split(&name);
         let folder = if beside.is_dir() { beside } else { PathBuf::from(&split.path) };
         let first_row = self.rows;
         for file in &split.shard_files {
+            let path = folder.join(&file.name);
+            let Some(tail) = file.tail else {
+                let what = "was written before pages had checksums".into();
+                return Err(Error::Shard { split: name, path, what });
+            };
             self.shards.push(Shard {
                 split: self.splits.len(),
-                path: folder.join(&file.name),
+                path,
                 first_row: self.rows,
                 rows: file.rows,
                 bytes: file.bytes,
                 checksum: file.checksum,
+                tail,
             });
             self.rows += file.rows;
         }
@@ -183,8 +198,10 @@ impl Dataset {
             first_row,
             rows: self.rows - first_row,
             units: split.units.clone(),
-            documents: split.documents.name.clone(),
+            documents: split.documents.clone(),
+            checked: OnceLock::new(),
         });
+        Ok(())
     }
 
     /// Looks whether every shard is there with the size that the manifest knows.
@@ -210,6 +227,31 @@ impl Dataset {
             }
         }
         Ok(())
+    }
+
+    /// The documents of a split, after a look whether the table is the one that the manifest knows: it is what says
+    /// where a document stands and where it came from.
+    ///
+    /// # Errors
+    /// [`Error::Table`].
+    pub(crate) fn documents(&self, split: usize) -> Result<impl Iterator<Item = Result<Document<String>>>> {
+        let split = &self.splits[split];
+        let path = split.folder.join(&split.documents.name);
+        if split.checked.get().is_none() {
+            whole::check(&path, split.documents.checksum).map_err(|error| self.of_table(split, error))?;
+            split.checked.get_or_init(|| ());
+        }
+        let documents = documents::read(&path).map_err(|error| self.of_table(split, error))?;
+        Ok(documents.map(|document| document.map_err(|error| self.of_table(split, error))))
+    }
+
+    /// An error of a split's document table, with what a user needs to find it.
+    fn of_table(&self, split: &Split, error: mashbill_format::Error) -> Error {
+        Error::Table {
+            split: split.name.clone(),
+            path: split.folder.join(&split.documents.name),
+            what: what(&error),
+        }
     }
 
     /// The index of the shard that holds a row.
@@ -251,6 +293,16 @@ impl Dataset {
         let categories = self.splits.iter().filter_map(|split| split.category.clone());
         let available = names.chain(categories).collect::<BTreeSet<_>>().into_iter().collect();
         Err(Error::UnknownSource { name: name.to_owned(), available })
+    }
+}
+
+/// What is wrong with a file, behind its name.
+pub(crate) fn what(error: &mashbill_format::Error) -> String {
+    match error {
+        mashbill_format::Error::Io { action: "open", source, .. } => format!("cannot be opened: {source}"),
+        mashbill_format::Error::Io { source, .. } => format!("cannot be read: {source}"),
+        mashbill_format::Error::Damaged { what, .. } => format!("is damaged: {what}"),
+        other => format!("cannot be read: {other}"),
     }
 }
 

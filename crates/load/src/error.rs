@@ -1,6 +1,7 @@
 //! What can go wrong between a folder and a batch, in terms a caller can act on.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// An error of opening a dataset or loading from it.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +45,30 @@ pub enum Error {
         /// What is wrong.
         what: String,
     },
+    /// A split's document table is missing, damaged, or does not fit to the rows.
+    #[error("document table `{}` of split `{split}` {what}", path.display())]
+    Table {
+        /// The split.
+        split: String,
+        /// Where the table should be.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// The decoded rows cannot be kept where they were wanted.
+    #[error("the cache folder `{}` is not trusted: {why}", path.display())]
+    Distrusted {
+        /// The folder.
+        path: PathBuf,
+        /// Who else can write to it.
+        why: &'static str,
+    },
+    /// Somebody asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+    /// What went wrong before, told again.
+    #[error(transparent)]
+    Again(Arc<Self>),
     /// The manifest does not say that labels are the next tokens.
     #[error("the manifest's labels are `{found}`, and only `shifted` ones can be read")]
     LabelConvention {
@@ -130,6 +155,23 @@ pub enum Error {
         /// The document's key or id.
         document: String,
     },
+}
+
+impl Error {
+    /// What went wrong, whether it is told for the first time or again.
+    #[must_use]
+    pub fn first(&self) -> &Self {
+        match self {
+            Self::Again(error) => error.first(),
+            error => error,
+        }
+    }
+
+    /// Whether there was no room left on a disk.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self.first(), Self::File(mashbill_format::Error::DiskFull { .. }))
+    }
 }
 
 /// A result whose error is [`enum@Error`].

@@ -20,6 +20,7 @@ mod mix;
 mod order;
 mod state;
 mod stream;
+mod whole;
 mod rows;
 mod cache;
 mod batch;

@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crate::batch::{Batch, Columns};
 use crate::dataset::Dataset;
@@ -16,6 +17,10 @@ use crate::error::{Error, Result};
 use crate::rows::{RowBuffer, RowStore};
 use crate::state::State;
 use crate::stream::{Step, Stream, StreamOptions};
+
+/// How long a loader that is dropped waits for its threads. One that waits for a disk that does not answer is left to
+/// itself.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What becomes of a row that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,11 +106,22 @@ impl Loader {
         Ok(Self { maker, ahead, state: stream.state(), skipped: 0, stream })
     }
 
+    /// Waits until threads have the next batch ready, or what there is instead of it, but no longer than `patience`;
+    /// whether they have. Without threads there is nothing to wait for.
+    #[must_use]
+    pub fn wait(&self, patience: Duration) -> bool {
+        match &self.ahead {
+            Ahead::None(..) => true,
+            Ahead::Threads(threads) => threads.wait(patience),
+        }
+    }
+
     /// The next batch; none after the last step.
     ///
     /// # Errors
     /// [`Error::Shard`] and [`Error::File`] where a row cannot be read, [`Error::TooManyEpochs`], and
-    /// [`Error::Thread`] where a thread has ended. The loader stays where it is.
+    /// [`Error::Thread`] where a thread has ended; asked again, threads say the same again. The loader stays where it
+    /// is.
     pub fn next_batch(&mut self) -> Result<Option<Batch>> {
         let batch = match &mut self.ahead {
             Ahead::None(stream, buffer) => {
@@ -134,6 +150,12 @@ impl Loader {
     #[must_use]
     pub const fn skipped(&self) -> u64 {
         self.skipped
+    }
+
+    /// Files of the cache that were damaged and have been made again.
+    #[must_use]
+    pub fn made_again(&self) -> u64 {
+        self.maker.rows.made_again()
     }
 
     /// The stream, for questions about any step.
@@ -165,6 +187,8 @@ struct Threads {
     handles: Vec<JoinHandle<()>>,
     /// Batches delivered.
     delivered: u64,
+    /// What went wrong, once something has.
+    failed: Option<Arc<Error>>,
     /// The process that has the threads: a fork of it has none.
     process: u32,
 }
@@ -190,11 +214,14 @@ struct RingState {
     under_way: usize,
     /// The stream has ended, failed, or nobody wants more.
     ended: bool,
+    /// Threads that have not ended.
+    working: usize,
 }
 
 impl Threads {
     fn start(maker: &Arc<Maker>, stream: Stream, threads: usize, prefetch: usize) -> Result<Self> {
-        let state = RingState { stream, taken: 0, made: BTreeMap::new(), under_way: 0, ended: false };
+        let state =
+            RingState { stream, taken: 0, made: BTreeMap::new(), under_way: 0, ended: false, working: 0 };
         let ring = Arc::new(Ring {
             maker: Arc::clone(maker),
             prefetch,
@@ -202,20 +229,46 @@ impl Threads {
             ready: Condvar::new(),
             room: Condvar::new(),
         });
-        let mut started = Self { ring, handles: Vec::new(), delivered: 0, process: std::process::id() };
+        let process = std::process::id();
+        let mut started = Self { ring, handles: Vec::new(), delivered: 0, failed: None, process };
         for index in 0..threads.min(prefetch) {
             let ring = Arc::clone(&started.ring);
+            ring.lock().working += 1;
             let thread = std::thread::Builder::new().name(format!("mashbill-load-{index}"));
-            let handle = thread
-                .spawn(move || ring.work())
-                .map_err(|error| Error::Thread { message: error.to_string() })?;
-            started.handles.push(handle);
+            let work = move || {
+                let worked = catch_unwind(AssertUnwindSafe(|| ring.work()));
+                ring.leave(worked.err());
+            };
+            match thread.spawn(work) {
+                Ok(handle) => started.handles.push(handle),
+                Err(error) => {
+                    started.ring.lock().working -= 1;
+                    return Err(Error::Thread { message: error.to_string() });
+                }
+            }
         }
         Ok(started)
     }
 
+    /// Waits until something is there to be delivered, no longer than `patience`; whether it is.
+    fn wait(&self, patience: Duration) -> bool {
+        let until = Instant::now() + patience;
+        let mut state = self.ring.lock();
+        while self.failed.is_none()
+            && self.process == std::process::id()
+            && !state.made.contains_key(&self.delivered)
+        {
+            let Some(left) = until.checked_duration_since(Instant::now()) else { return false };
+            state = self.ring.ready.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
     /// The next batch.
     fn next(&mut self) -> Result<Option<Batch>> {
+        if let Some(error) = &self.failed {
+            return Err(Error::Again(Arc::clone(error)));
+        }
         if self.process != std::process::id() {
             return Err(Error::Thread { message: "a fork has no threads: open the loader again".into() });
         }
@@ -233,10 +286,9 @@ impl Threads {
                     return Ok(None);
                 }
                 Some(Err(error)) => {
-                    // Asked again, the same place gives the same error, in words.
-                    let again = Error::Thread { message: error.to_string() };
-                    state.made.insert(number, Err(again));
-                    return Err(error);
+                    let error = Arc::new(error);
+                    self.failed = Some(Arc::clone(&error));
+                    return Err(Error::Again(error));
                 }
                 None => state = self.ring.ready.wait(state).unwrap_or_else(PoisonError::into_inner),
             }
@@ -247,6 +299,19 @@ impl Threads {
 impl Ring {
     fn lock(&self) -> MutexGuard<'_, RingState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A thread has ended; by a panic, where there is one.
+    fn leave(&self, panic: Option<Box<dyn std::any::Any + Send>>) {
+        let mut state = self.lock();
+        state.working -= 1;
+        if let Some(panic) = panic {
+            state.ended = true;
+            let number = state.taken;
+            state.made.entry(number).or_insert(Err(Error::Thread { message: message(&*panic) }));
+        }
+        self.ready.notify_all();
+        self.room.notify_all();
     }
 
     /// Makes batches until there are no more.
@@ -301,8 +366,15 @@ impl Drop for Threads {
             std::mem::take(&mut self.handles).into_iter().for_each(std::mem::forget);
             return;
         }
-        self.ring.lock().ended = true;
+        let until = Instant::now() + FAREWELL;
+        let mut state = self.ring.lock();
+        state.ended = true;
         self.ring.room.notify_all();
+        while state.working > 0 {
+            let Some(left) = until.checked_duration_since(Instant::now()) else { return };
+            state = self.ring.ready.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        drop(state);
         for handle in self.handles.drain(..) {
             // Panics were caught where they happened.
             drop(handle.join());

@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use mashbill_format::documents::{self, Document};
+use mashbill_format::documents::Document;
+use mashbill_format::shard::Piece;
 use serde::Serialize;
 
 use crate::dataset::{Dataset, Split};
@@ -80,8 +81,8 @@ impl Locator {
     /// The rows of `rank` in step `step` of `stream`, or of all ranks, with their documents.
     ///
     /// # Errors
-    /// Those of [`Stream::rows_of_step`]; [`Error::Shard`] and [`Error::File`] where a shard or a document table
-    /// cannot be read.
+    /// Those of [`Stream::rows_of_step`]; [`Error::Shard`] and [`Error::Table`] where a shard or a document table
+    /// is damaged, or the two contradict each other.
     pub fn locate(&self, stream: &Stream, step: u64, rank: Option<usize>) -> Result<Vec<LocatedRow>> {
         let world_size = stream.options().world_size;
         let mut located = Vec::new();
@@ -99,6 +100,9 @@ impl Locator {
         let mut documents = BTreeMap::new();
         for (split, wanted) in wanted {
             documents.insert(split, self.documents(split, wanted)?);
+        }
+        for (_, row, split, pieces) in &located {
+            self.check(*split, *row, pieces, &documents[split])?;
         }
         let rows = located.into_iter().map(|(place, row, split, pieces)| LocatedRow {
             row,
@@ -139,10 +143,9 @@ impl Locator {
     ) -> Result<Vec<Appearance>> {
         let index = self.dataset.split(split)?;
         let split = &self.dataset.splits[index];
-        let table = split.folder.join(&split.documents);
         let key = document.parse().ok();
         let mut by_key = None;
-        for found in documents::read(&table)? {
+        for found in self.dataset.documents(index)? {
             let found = found?;
             // A record's own id comes first: it may consist of digits.
             if found.id.as_deref() == Some(document) {
@@ -177,10 +180,8 @@ impl Locator {
 
     /// The documents with the keys `wanted` of a split.
     fn documents(&self, split: usize, mut wanted: BTreeSet<i64>) -> Result<BTreeMap<i64, Document<String>>> {
-        let split = &self.dataset.splits[split];
-        let table = split.folder.join(&split.documents);
         let mut found = BTreeMap::new();
-        for document in documents::read(&table)? {
+        for document in self.dataset.documents(split)? {
             let document = document?;
             if wanted.remove(&document.doc_id) {
                 found.insert(document.doc_id, document);
@@ -190,7 +191,34 @@ impl Locator {
             }
         }
         let missing = wanted.first().map_or_else(String::new, i64::to_string);
-        Err(Error::UnknownDocument { split: split.name.clone(), document: missing })
+        Err(self.contradiction(split, format!("has no document {missing}, of which a row has a part")))
+    }
+
+    /// Whether the documents that were found are those whose parts stand in row `row`.
+    fn check(
+        &self,
+        split: usize,
+        row: u64,
+        pieces: &[Piece],
+        documents: &BTreeMap<i64, Document<String>>,
+    ) -> Result<()> {
+        for piece in pieces {
+            let document = &documents[&piece.doc_id];
+            let end = i64::from(piece.doc_offset) + i64::from(piece.len);
+            let rows = rows_of(&self.dataset.splits[split], document, self.dataset.row_length);
+            if end > document.tokens || !rows.contains(&row) {
+                let what = format!("says that document {} stands elsewhere than in row {row}", piece.doc_id);
+                return Err(self.contradiction(split, what));
+            }
+        }
+        Ok(())
+    }
+
+    /// The document table of a split and its rows contradict each other.
+    fn contradiction(&self, split: usize, what: String) -> Error {
+        let split = &self.dataset.splits[split];
+        let path = split.folder.join(&split.documents.name);
+        Error::Table { split: split.name.clone(), path, what }
     }
 }
 
@@ -201,14 +229,16 @@ fn rows_of(split: &Split, document: &Document<String>, row_length: usize) -> Vec
     };
     let row_length = row_length as u64;
     let (row, position) = (document.row.max(0) as u64, document.position.max(0) as u64);
-    let (mut left, full) = (document.tokens.max(0) as u64, unit.rows * row_length);
+    // A table that says more than there is makes no list longer than the split.
+    let tokens = (document.tokens.max(0) as u64).min(split.rows.saturating_mul(row_length));
+    let (mut left, full) = (tokens, unit.rows * row_length);
     let mut rows = Vec::new();
     let mut take = |start: u64, tokens: u64| {
         if tokens > 0 {
             rows.extend(start / row_length..=(start + tokens - 1) / row_length);
         }
     };
-    let mut start = row * row_length + position;
+    let mut start = row.saturating_mul(row_length).saturating_add(position);
     if start < full {
         let here = left.min(full - start);
         take(unit.first_row * row_length + start, here);

@@ -4,7 +4,10 @@
 //! an inverse that says where a row stands. The network is a Feistel one over the smallest power of two that
 //! holds the rows; what falls outside is sent through again (cycle walking), less than twice on average. It is
 //! no cipher and need not be: it has to look random to statistics, which the tests hold it to.
-//! Source: Black and Rogaway, "Ciphers with Arbitrary Finite Domains", 2002.
+//! On a few elements such a network prefers some permutations, so up to [`FEW`] are shuffled as a list, in
+//! which all permutations are equally likely.
+//! Source: Black and Rogaway, "Ciphers with Arbitrary Finite Domains", 2002; Durstenfeld, "Algorithm 235: Random
+//! permutation", 1964.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,10 +20,26 @@ const ROUNDS: usize = 8;
 /// Tokens among which rows are shuffled freely with [`Shuffle::Blocks`]: 64 MiB of them are in memory.
 const WINDOW_TOKENS: u64 = 1 << 24;
 
+/// Up to so many elements are shuffled as a list: it costs no more than the keys of a network with enough rounds.
+pub(crate) const FEW: usize = 64;
+
 /// A permutation of `0..count`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Permutation {
     count: u64,
+    way: Way,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Way {
+    /// The elements by their places.
+    List([u8; FEW]),
+    Network(Network),
+}
+
+/// A permutation of a power of two.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Network {
     /// Bits of the left and of the right half.
     bits: [u32; 2],
     keys: [u64; ROUNDS],
@@ -54,23 +73,30 @@ impl Permutation {
     /// The permutation of `0..count` (1 or more) with the given key.
     #[must_use]
     pub fn new(count: u64, key: u64) -> Self {
-        // Two bits at least, so that both halves have one.
-        let bits = (u64::BITS - count.saturating_sub(1).leading_zeros()).max(2);
         let mut state = key;
-        let keys = std::array::from_fn(|_| {
+        let random = move || {
             state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
             mix(state)
-        });
-        Self { count, bits: [bits / 2, bits - bits / 2], keys }
+        };
+        let few = usize::try_from(count).ok().filter(|count| *count <= FEW);
+        let way = match few {
+            Some(count) => Way::List(shuffled(count, random)),
+            None => Way::Network(Network::new(count, random)),
+        };
+        Self { count, way }
     }
 
     /// The element at place `index`, which is below `count`.
     #[must_use]
     pub fn at(&self, index: u64) -> u64 {
         debug_assert!(index < self.count);
+        let network = match &self.way {
+            Way::List(elements) => return elements[index as usize].into(),
+            Way::Network(network) => network,
+        };
         let mut value = index;
         loop {
-            value = self.forward(value);
+            value = network.forward(value);
             if value < self.count {
                 return value;
             }
@@ -81,13 +107,40 @@ impl Permutation {
     #[must_use]
     pub fn index_of(&self, element: u64) -> u64 {
         debug_assert!(element < self.count);
+        let network = match &self.way {
+            Way::List(elements) => {
+                let mut places = elements[..self.count as usize].iter();
+                let place = places.position(|&found| u64::from(found) == element);
+                return place.expect("a permutation has every element") as u64;
+            }
+            Way::Network(network) => network,
+        };
         let mut value = element;
         loop {
-            value = self.backward(value);
+            value = network.backward(value);
             if value < self.count {
                 return value;
             }
         }
+    }
+}
+
+/// The elements `0..count` in an order that `random` decides on: each is as likely as any other, but for less than
+/// 2^-57.
+fn shuffled(count: usize, mut random: impl FnMut() -> u64) -> [u8; FEW] {
+    let mut elements = std::array::from_fn(|element| element as u8);
+    for last in (1..count).rev() {
+        let other = (u128::from(random()) * (last as u128 + 1)) >> u64::BITS;
+        elements.swap(last, other as usize);
+    }
+    elements
+}
+
+impl Network {
+    /// A permutation of the smallest power of two that holds `count` elements.
+    fn new(count: u64, mut random: impl FnMut() -> u64) -> Self {
+        let bits = u64::BITS - count.saturating_sub(1).leading_zeros();
+        Self { bits: [bits / 2, bits - bits / 2], keys: std::array::from_fn(|_| random()) }
     }
 
     fn forward(&self, value: u64) -> u64 {
@@ -135,6 +188,20 @@ impl Order {
         Self { shuffle, seed, stream, rows, block_rows, window_rows: blocks * block_rows }
     }
 
+    /// Whether one of its permutations is of a few elements only; [`Order::new`] with the same numbers.
+    pub(crate) fn has_few(&self) -> bool {
+        let is_few = |count: u64| count > 1 && count <= FEW as u64;
+        match self.shuffle {
+            Shuffle::Off => false,
+            Shuffle::Full => is_few(self.rows),
+            Shuffle::Blocks => {
+                is_few(self.rows / self.block_rows + 1)
+                    || is_few(self.window_rows.min(self.rows))
+                    || is_few(self.rows % self.window_rows)
+            }
+        }
+    }
+
     /// Rows in an epoch.
     #[must_use]
     pub const fn rows(&self) -> u64 {
@@ -144,14 +211,12 @@ impl Order {
     /// The row at place `index` of epoch `epoch`; below [`Order::rows`] both.
     #[must_use]
     pub fn row(&self, epoch: u64, index: u64) -> u64 {
-        match self.shuffle {
-            Shuffle::Off => index,
-            Shuffle::Full => self.permutation(epoch, 0, self.rows).at(index),
-            Shuffle::Blocks => {
-                let (window, start, count) = self.window(index);
-                self.block_row(epoch, start + self.permutation(epoch, window + 1, count).at(index - start))
-            }
-        }
+        self.in_epoch(epoch).row(index)
+    }
+
+    /// The order of epoch `epoch`, for several rows.
+    pub(crate) const fn in_epoch(&self, epoch: u64) -> EpochOrder<'_> {
+        EpochOrder { order: self, epoch, whole: None, window: None }
     }
 
     /// The place of row `row` in epoch `epoch`.
@@ -180,19 +245,6 @@ impl Order {
         (window, start, self.window_rows.min(self.rows - start))
     }
 
-    /// The row at a place where only the blocks are shuffled. The last block, which may be short, stands
-    /// anywhere among the others.
-    fn block_row(&self, epoch: u64, place: u64) -> u64 {
-        let (blocks, rest, rest_start) = self.blocks(epoch);
-        let place = match place.checked_sub(rest_start) {
-            Some(in_rest) if in_rest < rest => return blocks * self.block_rows + in_rest,
-            Some(after) => rest_start + after - rest,
-            None => place,
-        };
-        let block = self.permutation(epoch, 0, blocks).at(place / self.block_rows);
-        block * self.block_rows + place % self.block_rows
-    }
-
     fn block_index(&self, epoch: u64, row: u64) -> u64 {
         let (blocks, rest, rest_start) = self.blocks(epoch);
         let block = row / self.block_rows;
@@ -209,6 +261,58 @@ impl Order {
         let blocks = self.rows / self.block_rows;
         let slot = self.permutation(epoch, u64::MAX, blocks + 1).at(0);
         (blocks, self.rows % self.block_rows, slot * self.block_rows)
+    }
+}
+
+/// One epoch of an order. What its rows have in common is computed once.
+#[derive(Debug, Clone)]
+pub(crate) struct EpochOrder<'a> {
+    order: &'a Order,
+    epoch: u64,
+    /// The permutation of all rows, or of the blocks; with the number of full blocks, the rows of the short one, and
+    /// the place of its first row.
+    whole: Option<(Permutation, (u64, u64, u64))>,
+    /// The last window: its number and its permutation.
+    window: Option<(u64, Permutation)>,
+}
+
+impl EpochOrder<'_> {
+    /// The row at place `index`, below [`Order::rows`].
+    pub(crate) fn row(&mut self, index: u64) -> u64 {
+        let (order, epoch) = (self.order, self.epoch);
+        match order.shuffle {
+            Shuffle::Off => index,
+            Shuffle::Full => {
+                let all = || (order.permutation(epoch, 0, order.rows), (0, 0, 0));
+                self.whole.get_or_insert_with(all).0.at(index)
+            }
+            Shuffle::Blocks => {
+                let (window, start, count) = order.window(index);
+                if self.window.as_ref().is_none_or(|(known, _)| *known != window) {
+                    self.window = Some((window, order.permutation(epoch, window + 1, count)));
+                }
+                let (_, rows) = self.window.as_ref().expect("it was just set");
+                let place = start + rows.at(index - start);
+                self.block_row(place)
+            }
+        }
+    }
+
+    /// The row at a place where only the blocks are shuffled. The last block, which may be short, stands
+    /// anywhere among the others.
+    fn block_row(&mut self, place: u64) -> u64 {
+        let (order, epoch) = (self.order, self.epoch);
+        let (permutation, (blocks, rest, rest_start)) = self.whole.get_or_insert_with(|| {
+            let blocks = order.blocks(epoch);
+            (order.permutation(epoch, 0, blocks.0), blocks)
+        });
+        let place = match place.checked_sub(*rest_start) {
+            Some(in_rest) if in_rest < *rest => return *blocks * order.block_rows + in_rest,
+            Some(after) => *rest_start + after - *rest,
+            None => place,
+        };
+        let block = permutation.at(place / order.block_rows);
+        block * order.block_rows + place % order.block_rows
     }
 }
 

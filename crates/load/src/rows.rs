@@ -6,12 +6,14 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mashbill_format::row_cache::{self, RowCache};
 use mashbill_format::shard::{Piece, PiecePage, Scratch, ShardPages, TokenGroup, TokenPage};
 
-use crate::dataset::Dataset;
+use crate::cache;
+use crate::dataset::{Dataset, what};
 use crate::error::{Error, Result};
 
 /// Memory for decoded pages, in bytes: the window of [`crate::Shuffle::Blocks`] and a quarter more.
@@ -33,6 +35,7 @@ pub(crate) struct RowStore {
     groups: Kept<(usize, usize), TokenGroup>,
     pages: Kept<(usize, usize, usize), PageRows>,
     caches: Kept<usize, RowCache>,
+    made_again: AtomicU64,
 }
 
 /// One row, decoded.
@@ -67,6 +70,7 @@ impl RowStore {
             groups: Kept::new(GROUPS),
             pages: Kept::new((PAGES_BYTES / page_bytes.max(1)).max(2)),
             caches: Kept::new(FILES),
+            made_again: AtomicU64::new(0),
         }
     }
 
@@ -91,20 +95,46 @@ impl RowStore {
         row: u64,
         buffer: &mut RowBuffer,
     ) -> Result<()> {
-        let cache = self.caches.get(shard, || {
+        let open = || {
             let shard = &self.dataset.shards[shard];
             let path = folder.join(row_cache::file_name(shard.checksum));
             RowCache::open(&path, shard.checksum, self.dataset.row_length, shard.rows)
-        })?;
+        };
+        let cached = self.caches.get(shard, open).and_then(|cache| {
+            self.read_cached_row(&cache, row, buffer)?;
+            Ok(())
+        });
+        let Err(mashbill_format::Error::Damaged { .. }) = cached else { return Ok(cached?) };
+        // Damaged or cut off: it is made again of the shard, once, by whoever comes first.
+        self.caches.forget(shard);
+        if cache::make_again(&self.dataset, &self.dataset.shards[shard], folder)? {
+            self.made_again.fetch_add(1, Ordering::Relaxed);
+        }
+        let cache = self.caches.get(shard, open)?;
+        Ok(self.read_cached_row(&cache, row, buffer)?)
+    }
+
+    fn read_cached_row(
+        &self,
+        cache: &RowCache,
+        row: u64,
+        buffer: &mut RowBuffer,
+    ) -> mashbill_format::error::Result<()> {
         let cached = cache.row(row, &mut buffer.bytes)?;
         buffer.input_ids.clear();
         buffer.input_ids.extend(cached.input_ids.iter().map(|id| i32::from_le_bytes(*id)));
         buffer.last_label = cached.last_label;
         buffer.real_tokens = cached.real_tokens as usize;
         if self.with_pieces {
+            buffer.pieces.clear();
             cache.pieces(row, &mut buffer.bytes, &mut buffer.pieces)?;
         }
         Ok(())
+    }
+
+    /// Files of the cache that were damaged and have been made again.
+    pub(crate) fn made_again(&self) -> u64 {
+        self.made_again.load(Ordering::Relaxed)
     }
 
     fn read_page(
@@ -119,8 +149,14 @@ impl RowStore {
             let scratch = &mut buffer.scratch;
             let tokens = self.groups.get((shard, group), || pages.token_group(group, scratch))?;
             let scratch = &mut buffer.scratch;
-            let pieces = self.with_pieces.then(|| pages.piece_page(group, page, scratch)).transpose()?;
-            Ok(PageRows { tokens: pages.token_page(&tokens, page, &mut buffer.scratch)?, pieces })
+            let pieces = self.with_pieces.then(|| pages.piece_page(&tokens, page, scratch)).transpose()?;
+            let tokens = pages.token_page(&tokens, page, &mut buffer.scratch)?;
+            if !pieces.as_ref().is_none_or(|pieces| pieces.fill(&tokens)) {
+                let path = self.dataset.shards[shard].path.clone();
+                let what = "its pieces and its tokens contradict each other".to_owned();
+                return Err(mashbill_format::Error::Damaged { path, what });
+            }
+            Ok(PageRows { tokens, pieces })
         })?;
         let row_length = self.dataset.row_length;
         buffer.input_ids.clear();
@@ -138,7 +174,7 @@ impl RowStore {
         self.shards.get(shard, || {
             let Dataset { row_length, layout, .. } = *self.dataset;
             let shard = &self.dataset.shards[shard];
-            let pages = ShardPages::open(&shard.path, row_length, layout)?;
+            let pages = ShardPages::open(&shard.path, row_length, layout, shard.tail)?;
             if pages.rows() == shard.rows {
                 return Ok(pages);
             }
@@ -150,12 +186,8 @@ impl RowStore {
     /// An error of a shard's, with what a user needs to find it.
     fn of_shard(&self, shard: usize, error: mashbill_format::Error) -> Error {
         let shard = &self.dataset.shards[shard];
-        let what = match &error {
-            mashbill_format::Error::Io { source, .. } => format!("cannot be read: {source}"),
-            mashbill_format::Error::Damaged { what, .. } => format!("is damaged: {what}"),
-            other => format!("cannot be read: {other}"),
-        };
-        Error::Shard { split: self.dataset.splits[shard.split].name.clone(), path: shard.path.clone(), what }
+        let split = self.dataset.splits[shard.split].name.clone();
+        Error::Shard { split, path: shard.path.clone(), what: what(&error) }
     }
 }
 
@@ -198,6 +230,11 @@ impl<K: Hash + Eq + Copy, V> Kept<K, V> {
         let made = Arc::new(make()?);
         *value = Some(Arc::clone(&made));
         Ok(made)
+    }
+
+    /// Makes the value of `key` anew when it is wanted next.
+    fn forget(&self, key: K) {
+        self.values.lock().unwrap_or_else(PoisonError::into_inner).by_key.remove(&key);
     }
 
     fn entry(&self, key: K) -> Arc<Mutex<Option<Arc<V>>>> {

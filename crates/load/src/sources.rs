@@ -2,10 +2,8 @@
 
 use std::collections::HashMap;
 
-use mashbill_format::documents;
-
 use crate::dataset::Dataset;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// The documents of a split by key, with the number of each one's source.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,13 +20,19 @@ impl Dataset {
     /// The sources of all documents of a split: 12 bytes of memory each.
     ///
     /// # Errors
-    /// [`crate::Error::UnknownSplit`], [`crate::Error::File`] where the document table cannot be read.
+    /// [`crate::Error::UnknownSplit`], [`crate::Error::Table`] where the document table is damaged or cannot be read.
     pub fn sources(&self, split: &str) -> Result<Sources> {
-        let split = &self.splits[self.split(split)?];
+        let split = self.split(split)?;
         let mut sources = Sources::default();
         let mut known = HashMap::new();
-        for document in documents::read(&split.folder.join(&split.documents))? {
+        for document in self.documents(split)? {
             let document = document?;
+            if sources.doc_ids.last().is_some_and(|before| *before >= document.doc_id) {
+                let split = &self.splits[split];
+                let path = split.folder.join(&split.documents.name);
+                let what = "is damaged: its documents are not in order".into();
+                return Err(Error::Table { split: split.name.clone(), path, what });
+            }
             let index = *known.entry(document.source).or_insert_with_key(|source| {
                 sources.names.push(source.clone());
                 sources.names.len() as u32 - 1

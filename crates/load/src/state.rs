@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::mix::Anchor;
 
+/// A state takes about 20 bytes a source and some hundred: a larger one is none.
+const STATE_BYTES_MAX: usize = 1 << 20;
+
 /// The place before the next batch. It is the same on every rank.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
@@ -44,6 +47,11 @@ impl State {
     /// # Errors
     /// [`Error::State`].
     pub fn from_json(text: &str) -> Result<Self> {
+        if text.len() > STATE_BYTES_MAX {
+            return Err(Error::State {
+                what: format!("it has {} bytes, and none has a megabyte", text.len()),
+            });
+        }
         serde_json::from_str(text).map_err(|error| Error::State { what: error.to_string() })
     }
 }

@@ -11,11 +11,15 @@ use serde::{Deserialize, Serialize};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::mix::{Anchor, Mixer, Mixture, ONE, Target};
-use crate::order::{ALGORITHM, Order, Shuffle};
+use crate::order::{ALGORITHM, EpochOrder, Order, Shuffle};
 use crate::state::State;
 
 /// Picks between two places that are remembered when a mixture's past or future is asked about.
 const CHECKPOINT_ROWS: u64 = 1 << 20;
+
+/// Rows that a run may take, and that a step of a stage or a run may lie away from its beginning: whatever is computed of
+/// such numbers fits into 64 bits.
+const ROWS_MAX: u64 = 1 << 56;
 
 /// What becomes of the rows that fill no step at an epoch's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -191,6 +195,14 @@ impl Stream {
         self.plan.state(&self.cursor)
     }
 
+    /// The state before step `step`, which is none before the last change of batch size or weights.
+    ///
+    /// # Errors
+    /// As [`Stream::rows_of_step`].
+    pub fn state_at(&self, step: u64) -> Result<State> {
+        Ok(self.plan.state(&self.plan.seek(step)?))
+    }
+
     /// The rows of all ranks in step `step`, in the global order: the row at place `p` is rank `p % W`'s.
     ///
     /// # Errors
@@ -250,9 +262,10 @@ impl Plan {
             Place::Union(taken) => {
                 let (start, count) = self.extent(*taken);
                 let source = &self.sources[0];
+                let mut epoch = None;
                 let rows = (0..count)
                     .filter(|place| wanted(*place))
-                    .map(|place| source.row(start + place))
+                    .map(|place| source.row(start + place, &mut epoch))
                     .collect();
                 *taken = start + count;
                 let ends_epoch = match self.options.last_batch {
@@ -265,12 +278,13 @@ impl Plan {
             Place::Mixed(mixer) => {
                 let target = self.target.as_ref().expect("a mixture has targets");
                 let mut rows = Vec::with_capacity(self.options.batch_size);
+                let mut epochs = vec![None; self.sources.len()];
                 for place in 0..self.global_batch() {
                     let source = mixer.next(target);
                     let taken = mixer.taken[source] - 1;
                     self.check_taken(source, taken, step)?;
                     if wanted(place) {
-                        rows.push(self.sources[source].row(taken));
+                        rows.push(self.sources[source].row(taken, &mut epochs[source]));
                     }
                 }
                 Ok(Step { step, epoch: 0, rows, ends_epoch: false })
@@ -292,6 +306,9 @@ impl Plan {
 
     /// The cursor before step `step`.
     fn seek(&self, step: u64) -> Result<Cursor> {
+        if step > ROWS_MAX / self.global_batch() {
+            return Err(Error::Option { what: format!("step {step} is too far away") });
+        }
         let steps = step.checked_sub(self.anchor.step).ok_or_else(|| Error::Option {
             what: format!(
                 "step {step} lies before step {}, where batch size or weights changed",
@@ -306,8 +323,12 @@ impl Plan {
 
     /// Rows taken of the one source after `steps` steps from the anchor.
     fn taken_after(&self, steps: u64) -> u64 {
+        self.taken_since(self.anchor.taken[0], steps)
+    }
+
+    /// Rows taken of the one source `steps` steps after `taken` of them were.
+    fn taken_since(&self, taken: u64, steps: u64) -> u64 {
         let (rows, global_batch) = (self.sources[0].rows, self.global_batch());
-        let taken = self.anchor.taken[0];
         let steps_in = |rows: u64| match self.options.last_batch {
             LastBatch::Short => rows.div_ceil(global_batch),
             LastBatch::Drop | LastBatch::Wrap => rows / global_batch,
@@ -423,6 +444,14 @@ impl Plan {
         }
         let sources = self.sources.len();
         let anchor = &state.anchor;
+        let in_range = |taken: &[u64]| {
+            let sum = taken.iter().try_fold(0u64, |sum, taken| sum.checked_add(*taken));
+            sum.is_some_and(|sum| sum <= ROWS_MAX)
+        };
+        if state.step > ROWS_MAX / self.global_batch() || !in_range(&state.taken) || !in_range(&anchor.taken)
+        {
+            return differs("its counts are out of range");
+        }
         let lag_fits = |lag: &[i64]| {
             (lag.is_empty() || lag.len() == sources)
                 && lag.iter().all(|lag| i128::from(lag.unsigned_abs()) < 2 * ONE)
@@ -433,7 +462,20 @@ impl Plan {
         if state.taken.len() != sources || anchor.taken.len() != sources || !lag_fits || !in_order {
             return differs("its counts contradict one another");
         }
-        Ok(())
+        if state.schedule != self.schedule {
+            return Ok(());
+        }
+        // With the same schedule the step says how many rows were taken.
+        let steps = state.step - anchor.step;
+        let (taken, before) = (state.taken.iter().sum::<u64>(), anchor.taken.iter().sum::<u64>());
+        let expected = if self.options.mixture.is_some() {
+            before + steps * self.global_batch()
+        } else {
+            self.taken_since(anchor.taken[0], steps)
+        };
+        // An epoch's rows that fill no step count as taken or not: the next step begins behind them.
+        let next = |taken| if self.options.mixture.is_some() { taken } else { self.extent(taken).0 };
+        if next(taken) == next(expected) { Ok(()) } else { differs("its counts contradict one another") }
     }
 
     /// Goes on at a state. Where batch size or weights are other ones than the state's, they hold from here on.
@@ -464,6 +506,7 @@ impl Plan {
     }
 
     fn epochs_after(&self, steps: u64) -> Vec<(String, f64)> {
+        let steps = steps.min(ROWS_MAX / self.global_batch());
         let taken: Vec<f64> = match &self.target {
             None => vec![self.taken_after(steps.saturating_sub(self.anchor.step)) as f64],
             Some(target) => {
@@ -514,9 +557,14 @@ impl Cursor {
 }
 
 impl Source {
-    /// The dataset's row that is taken after `taken` others.
-    fn row(&self, taken: u64) -> u64 {
-        let local = self.order.row(taken / self.rows, taken % self.rows);
+    /// The dataset's row that is taken after `taken` others; `known` keeps what the rows of an epoch have in common.
+    fn row<'a>(&'a self, taken: u64, known: &mut Option<(u64, EpochOrder<'a>)>) -> u64 {
+        let epoch = taken / self.rows;
+        if known.as_ref().is_none_or(|(known, _)| *known != epoch) {
+            *known = Some((epoch, self.order.in_epoch(epoch)));
+        }
+        let (_, order) = known.as_mut().expect("it was just set");
+        let local = order.row(taken % self.rows);
         let part = self.parts.partition_point(|(start, _)| *start <= local) - 1;
         self.parts[part].1 + local - self.parts[part].0
     }
@@ -543,8 +591,15 @@ fn check(options: &StreamOptions) -> Result<()> {
             options.rank, options.world_size
         ));
     }
-    if options.batch_size.checked_mul(options.world_size).is_none_or(|rows| rows > 1 << 32) {
+    let Some(global_batch) =
+        options.batch_size.checked_mul(options.world_size).filter(|rows| *rows <= 1 << 32)
+    else {
         return wrong("a step takes more than 2^32 rows".into());
+    };
+    let stages = options.mixture.iter().flat_map(|mixture| &mixture.stages);
+    let steps = stages.map(|stage| stage.from_step).chain(options.steps);
+    if let Some(step) = steps.into_iter().find(|step| *step > ROWS_MAX / global_batch as u64) {
+        return wrong(format!("step {step} is too far away"));
     }
     options.mixture.as_ref().map_or(Ok(()), Mixture::check)
 }
@@ -593,6 +648,10 @@ fn order_identity(sources: &[Source], options: &StreamOptions) -> Checksum {
     let mut identity = Hasher::new();
     let plain = serde_json::to_vec(&(ALGORITHM, options.seed, options.shuffle)).expect("numbers and names");
     identity.update(&plain);
+    if sources.iter().any(|source| source.order.has_few()) {
+        // Few rows are shuffled in another way than by the first version.
+        identity.update(b"list");
+    }
     for source in sources {
         let parts =
             serde_json::to_vec(&(&source.name, &source.parts, source.rows)).expect("numbers and names");

@@ -428,6 +428,9 @@ fn difference(old: &Manifest, new: &Manifest) -> Option<String> {
     if old.layout != new.layout && changes.is_empty() {
         changes.push("rows stand in other groups".into());
     }
+    if old.splits.values().flat_map(|split| &split.shard_files).any(|file| file.tail.is_none()) {
+        changes.push("its pages have no checksums yet".into());
+    }
     (!changes.is_empty()).then(|| changes.join(", "))
 }
 

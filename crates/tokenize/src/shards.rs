@@ -209,5 +209,6 @@ fn check_size(path: &Path, bytes: u64) -> Result<()> {
 
 fn data_file(name: String, file: ParquetAppender) -> Result<DataFile> {
     let finished = file.finish()?;
-    Ok(DataFile { name, rows: finished.rows, bytes: finished.bytes, checksum: finished.checksum })
+    let tail = (name != DOCUMENTS).then_some(finished.tail);
+    Ok(DataFile { name, rows: finished.rows, bytes: finished.bytes, checksum: finished.checksum, tail })
 }

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use mashbill_format::encode::Compression;
 use mashbill_format::held_out::{HeldOut, Part};
 use mashbill_format::layout::{Output, REJECTS_SUFFIX, VALIDATION_FOLDER};
+use mashbill_format::manifest::DataFile;
 use mashbill_format::manifest::{self, Manifest};
 use mashbill_format::records::{DOCUMENT_BYTES_MAX, Kind};
 use mashbill_format::shard::{Scratch, ShardPages};
@@ -529,11 +530,14 @@ fn rejects(made: &[Stats], output: &Output, printer: &Printer) {
 fn first_document(report: &Report, output: &Output, tokenizer: &Tokenizer, printer: &Printer) -> Result<()> {
     let made = report.made.iter().filter(|stats| stats.sequences > 0);
     let Some(stats) = made.min_by_key(|stats| &stats.split) else { return Ok(()) };
-    let path = output.split(&stats.split).join(mashbill_format::layout::shard_name(0));
-    let shard = ShardPages::open(&path, report.manifest.max_seq_length, report.manifest.layout)?;
+    let shards = report.manifest.splits.get(&stats.split).map(|split| split.shard_files.as_slice());
+    let Some(DataFile { name, tail: Some(tail), .. }) = shards.and_then(<[_]>::first) else { return Ok(()) };
+    let path = output.split(&stats.split).join(name);
+    let shard = ShardPages::open(&path, report.manifest.max_seq_length, report.manifest.layout, *tail)?;
     let scratch = &mut Scratch::default();
-    let pieces = shard.piece_page(0, 0, scratch)?.pieces;
-    let tokens = shard.token_page(&shard.token_group(0, scratch)?, 0, scratch)?.input_ids;
+    let group = shard.token_group(0, scratch)?;
+    let pieces = shard.piece_page(&group, 0, scratch)?.pieces;
+    let tokens = shard.token_page(&group, 0, scratch)?.input_ids;
     let length = pieces.first().map_or(0, |piece| piece.len.max(0) as usize);
     let ids: Vec<u32> = tokens.iter().take(length.min(TOKENS_SHOWN)).map(|&id| id as u32).collect();
     let spelled: Vec<_> = tokenizer.spell(&ids).iter().map(|token| format!("{token:?}")).collect();

@@ -11,10 +11,11 @@ use std::sync::atomic::AtomicBool;
 use mashbill_format::checksum::Checksum;
 use mashbill_format::documents::{self, Document, DocumentsEncoder};
 use mashbill_format::encode::Compression;
-use mashbill_format::parquet_file::ParquetAppender;
+use mashbill_format::parquet_file::{ParquetAppender, Tail};
 use mashbill_format::shard::ShardReader;
 use mashbill_format::verify::{Kind, Options, Report, verify};
 use parquet::data_type::{DataType, Int32Type, Int64Type};
+use parquet::file::metadata::ParquetMetaDataReader;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
@@ -424,6 +425,22 @@ struct Folder {
     _folder: TempDir,
 }
 
+/// What stands behind the last row group of a Parquet file, whoever wrote it.
+fn tail(file: &[u8]) -> Option<&[u8]> {
+    let read = || {
+        // A footer is at the end, and its length before the last four bytes.
+        let (before, end) = file.split_last_chunk::<8>()?;
+        let length = u32::from_le_bytes([end[0], end[1], end[2], end[3]]) as usize;
+        ParquetMetaDataReader::decode_metadata(&before[before.len().checked_sub(length)?..]).ok()
+    };
+    let metadata = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).ok()??;
+    let columns = metadata.row_groups().last()?.columns();
+    let first = columns.first()?;
+    let start = first.dictionary_page_offset().unwrap_or_else(|| first.data_page_offset());
+    let bytes: i64 = columns.iter().map(|column| column.compressed_size()).fold(0, i64::saturating_add);
+    file.get(usize::try_from(start.saturating_add(bytes)).ok()?..)
+}
+
 impl Folder {
     fn copy_of(good: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -463,6 +480,9 @@ impl Folder {
                 if let Ok(bytes) = fs::read(path) {
                     file["bytes"] = json!(bytes.len());
                     file["checksum"] = json!(Checksum::of(&bytes));
+                    if let Some(tail) = tail(&bytes).filter(|_| file["name"] != "documents.parquet") {
+                        file["tail"] = json!(Tail::of(tail));
+                    }
                 }
             }
             split["documents"] = table;

@@ -21,18 +21,25 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// Decodes the page that fills `bytes`: one of `kind`, encoded as `encoding`, whose body is not larger than
-    /// `raw_bytes_max`.
+    /// Decodes the page that fills `bytes`: one of `kind`, encoded as `encoding`, whose body has `checksum` as it is
+    /// stored and is not larger than `raw_bytes_max` afterwards.
     pub(crate) fn decode(
         &mut self,
         mut bytes: &[u8],
         kind: PageKind,
         encoding: Encoding,
         codec: CompressionCodec,
+        checksum: u32,
         raw_bytes_max: usize,
     ) -> Decoded<()> {
-        let PageHeader { kind: found, raw_bytes, compressed_bytes, values, encoding: encoded } =
-            page_header(&mut bytes)?;
+        let PageHeader {
+            kind: found,
+            raw_bytes,
+            compressed_bytes,
+            checksum: said,
+            values,
+            encoding: encoded,
+        } = page_header(&mut bytes)?;
         if found != kind as i64 || encoded != encoding as i64 {
             return Err("a page is of another kind");
         }
@@ -42,6 +49,9 @@ impl Page {
         let body = take(&mut bytes, compressed_bytes)?;
         if !bytes.is_empty() {
             return Err("a page has another size than its header says");
+        }
+        if said != Some(checksum) || crc32fast::hash(body) != checksum {
+            return Err("a page has another checksum");
         }
         self.values = values;
         self.body.resize(raw_bytes, 0);

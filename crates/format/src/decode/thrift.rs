@@ -19,6 +19,8 @@ pub(super) struct PageHeader {
     pub(super) kind: i64,
     pub(super) raw_bytes: usize,
     pub(super) compressed_bytes: usize,
+    /// The CRC-32 of the stored body.
+    pub(super) checksum: Option<u32>,
     pub(super) values: usize,
     pub(super) encoding: i64,
 }
@@ -44,6 +46,10 @@ pub(super) fn page_header(bytes: &mut &[u8]) -> Decoded<PageHeader> {
             1 => header.kind = integer(kind, bytes)?,
             2 => header.raw_bytes = size(kind, bytes)?,
             3 => header.compressed_bytes = size(kind, bytes)?,
+            4 => {
+                let checksum = i32::try_from(integer(kind, bytes)?);
+                header.checksum = Some(checksum.map_err(|_| "a header has no checksum")?.cast_unsigned());
+            }
             DATA_PAGE_HEADER | DICTIONARY_PAGE_HEADER if kind == STRUCT => {
                 fields(bytes, |field, kind, bytes| {
                     match field {

@@ -1,6 +1,6 @@
 //! One column's pages, appended one after another.
 
-use super::compact::{data_page_header, dictionary_page_header};
+use super::compact::{PageBody, data_page_header, dictionary_page_header};
 use super::compression::Compressor;
 use crate::row_group::{ColumnChunk, EncodedRowGroup, RowGroup};
 
@@ -25,18 +25,21 @@ impl Chunk {
     /// Sets the dictionary page: `entries` values, plainly encoded in `raw`. It may come after the pages that
     /// use it, since a dictionary is complete only then.
     pub(crate) fn dictionary_page(&mut self, entries: usize, raw: &[u8], compressor: &mut Compressor) {
-        let body = compressor.compress(raw);
-        dictionary_page_header(&mut self.dictionary, raw.len(), body.len(), entries);
+        let stored = compressor.compress(raw);
+        let body = PageBody::of(raw.len(), stored);
+        dictionary_page_header(&mut self.dictionary, body, entries);
         self.dictionary_uncompressed_bytes = (self.dictionary.len() + raw.len()) as u64;
         self.meta.uncompressed_bytes += self.dictionary_uncompressed_bytes;
-        self.dictionary.extend_from_slice(body);
+        self.dictionary.extend_from_slice(stored);
         self.meta.dictionary_bytes = self.dictionary.len() as u64;
+        self.meta.checksums.insert(0, body.checksum);
     }
 
     /// Sets the same dictionary page as `other` has.
     pub(crate) fn same_dictionary_page(&mut self, other: &Self) {
         self.dictionary.extend_from_slice(&other.dictionary);
         self.meta.dictionary_bytes = other.meta.dictionary_bytes;
+        self.meta.checksums.insert(0, other.meta.checksums[0]);
         self.meta.uncompressed_bytes += other.dictionary_uncompressed_bytes;
     }
 
@@ -44,11 +47,13 @@ impl Chunk {
     /// `raw_bytes` before.
     pub(crate) fn data_page(&mut self, values: usize, encoding: Encoding, raw_bytes: usize, page: &[u8]) {
         let start = self.pages.len();
-        data_page_header(&mut self.pages, raw_bytes, page.len(), values, encoding as i64);
+        let body = PageBody::of(raw_bytes, page);
+        data_page_header(&mut self.pages, body, values, encoding as i64);
         self.meta.uncompressed_bytes += (self.pages.len() - start + raw_bytes) as u64;
         self.pages.extend_from_slice(page);
         self.meta.values += values as u64;
         self.meta.pages.push((self.pages.len() - start) as u64);
+        self.meta.checksums.push(body.checksum);
     }
 }
 

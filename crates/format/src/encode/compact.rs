@@ -12,30 +12,41 @@ const LIST: u8 = 9;
 const STRUCT: u8 = 12;
 const STOP: u8 = 0;
 
-/// Appends the header of a dictionary page: sizes in bytes before and after compression.
-pub(crate) fn dictionary_page_header(out: &mut Vec<u8>, raw: usize, compressed: usize, entries: usize) {
+/// What every page's header begins with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PageBody {
+    /// Bytes before compression.
+    pub(crate) raw: usize,
+    /// Bytes as they are stored.
+    pub(crate) compressed: usize,
+    /// The CRC-32 of the bytes as they are stored.
+    pub(crate) checksum: u32,
+}
+
+impl PageBody {
+    /// The body `stored`, which was `raw` bytes before compression.
+    pub(crate) fn of(raw: usize, stored: &[u8]) -> Self {
+        Self { raw, compressed: stored.len(), checksum: crc32fast::hash(stored) }
+    }
+}
+
+/// Appends the header of a dictionary page.
+pub(crate) fn dictionary_page_header(out: &mut Vec<u8>, body: PageBody, entries: usize) {
     const DICTIONARY_PAGE: i64 = 2;
     const PLAIN: i64 = 0;
-    page_sizes(out, DICTIONARY_PAGE, raw, compressed);
-    out.push(field(4, STRUCT)); // 7: dictionary_page_header
+    page_body(out, DICTIONARY_PAGE, body);
+    out.push(field(3, STRUCT)); // 7: dictionary_page_header
     integer(out, 1, I32, entries as i64);
     integer(out, 1, I32, PLAIN);
     out.extend([STOP, STOP]);
 }
 
-/// Appends the header of a data page (V1): sizes in bytes before and after compression, values, and the
-/// number of their encoding.
-pub(crate) fn data_page_header(
-    out: &mut Vec<u8>,
-    raw: usize,
-    compressed: usize,
-    values: usize,
-    encoding: i64,
-) {
+/// Appends the header of a data page (V1) with so many values, and the number of their encoding.
+pub(crate) fn data_page_header(out: &mut Vec<u8>, body: PageBody, values: usize, encoding: i64) {
     const DATA_PAGE: i64 = 0;
     const RLE: i64 = 3;
-    page_sizes(out, DATA_PAGE, raw, compressed);
-    out.push(field(2, STRUCT)); // 5: data_page_header
+    page_body(out, DATA_PAGE, body);
+    out.push(field(1, STRUCT)); // 5: data_page_header
     integer(out, 1, I32, values as i64);
     integer(out, 1, I32, encoding);
     integer(out, 1, I32, RLE); // definition levels
@@ -43,9 +54,9 @@ pub(crate) fn data_page_header(
     out.extend([STOP, STOP]);
 }
 
-/// The sizes in bytes, before and after compression, that a page header of ours begins with; what follows them
-/// is known to who reads the page. None where it is no such header.
-pub(crate) fn page_sizes_of(header: &[u8]) -> Option<(usize, usize)> {
+/// What a page header of ours begins with; what follows is known to who reads the page. None where it is no such
+/// header.
+pub(crate) fn page_body_of(header: &[u8]) -> Option<PageBody> {
     /// Each field's number is one more than the last one's.
     const FIRST: u8 = field(1, I32);
     let mut rest = header;
@@ -55,8 +66,12 @@ pub(crate) fn page_sizes_of(header: &[u8]) -> Option<(usize, usize)> {
         rest = after;
         (kind == FIRST).then_some((value >> 1) as i64 ^ -((value & 1) as i64))
     };
-    let (_, raw, compressed) = (next()?, next()?, next()?);
-    Some((usize::try_from(raw).ok()?, usize::try_from(compressed).ok()?))
+    let (_, raw, compressed, checksum) = (next()?, next()?, next()?, next()?);
+    Some(PageBody {
+        raw: usize::try_from(raw).ok()?,
+        compressed: usize::try_from(compressed).ok()?,
+        checksum: i32::try_from(checksum).ok()?.cast_unsigned(),
+    })
 }
 
 /// An unsigned LEB128 number of 32 bits or less, and what follows it.
@@ -87,11 +102,13 @@ pub(crate) fn offset_index(out: &mut Vec<u8>, mut offset: u64, pages: &[u64], ro
     out.push(STOP);
 }
 
-/// The first three fields of a page header.
-fn page_sizes(out: &mut Vec<u8>, kind: i64, raw: usize, compressed: usize) {
+/// The first four fields of a page header.
+fn page_body(out: &mut Vec<u8>, kind: i64, body: PageBody) {
     integer(out, 1, I32, kind);
-    integer(out, 1, I32, raw as i64);
-    integer(out, 1, I32, compressed as i64);
+    integer(out, 1, I32, body.raw as i64);
+    integer(out, 1, I32, body.compressed as i64);
+    // The format's integers have signs.
+    integer(out, 1, I32, i64::from(body.checksum.cast_signed()));
 }
 
 fn integer(out: &mut Vec<u8>, distance: u8, kind: u8, value: i64) {

@@ -1,9 +1,11 @@
 //! Shards read page by page, at random: fast, and for shards of our own layout only.
 //!
 //! A shard holds every token twice, in `input_ids` and, moved by one, in `labels`. So this reader never looks
-//! at the mask: where the labels cease to be the next ids, padding begins. And since it compares the two
-//! columns byte by byte, it finds a damaged page without a checksum over the whole file, for the price of a
-//! second decompression.
+//! at the mask: where the labels cease to be the next ids, padding begins.
+//!
+//! What it gives is what was written. The manifest has the checksum of a shard's tail, which is compared when the
+//! shard is opened; the tail says where each page stands and what its checksum is, which is compared whenever the
+//! page is read. So a page that is damaged, or is another one, is found without reading the whole file.
 
 use std::path::{Path, PathBuf};
 
@@ -11,16 +13,17 @@ use parquet::basic::CompressionCodec;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader};
 
 use super::{IGNORED, Piece, RowLayout};
+use crate::checksum::Checksum;
 use crate::decode::{
     Decoded, Page, PageKind, PageLocation, delta_binary_packed, list_lengths, offset_index, section, varint,
 };
 use crate::encode::{Compression, Encoding, index_width, levels_of_equal_lists};
 use crate::error::{Error, Result};
 use crate::open;
-use crate::parquet_file::{damaged, reading};
+use crate::parquet_file::{CHECKSUM_BYTES, MAGIC, Tail, damaged, reading};
 use crate::read_at::ReadAt;
 
-/// A shard open for reading at random, by many threads at a time. It keeps about 150 bytes a row group.
+/// A shard open for reading at random, by many threads at a time. It keeps about 160 bytes a row group.
 #[derive(Debug)]
 pub struct ShardPages {
     path: PathBuf,
@@ -38,26 +41,37 @@ pub struct ShardPages {
 struct Group {
     first_row: u64,
     rows: usize,
-    columns: [Chunk; 6],
+    columns: [Chunk; COLUMNS],
+    /// Where the checksums of its pages stand in the file.
+    checksums: u64,
 }
 
 /// Where a column chunk's parts stand.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Chunk {
     start: u64,
     pages: u64,
+    end: u64,
     index: u64,
     index_bytes: u32,
 }
 
-/// What the pages of ids of one row group have in common.
+/// One page of a column: where it stands, and the checksum of its body as it is stored.
+#[derive(Debug, Clone, Copy)]
+struct PagePlace {
+    offset: u64,
+    bytes: usize,
+    checksum: u32,
+}
+
+/// What the pages of one row group have in common.
 #[derive(Debug)]
 pub struct TokenGroup {
     group: usize,
     /// By index; filled up to the number of indices that fit into an index, so that looking up needs no bound.
     values: Vec<i32>,
-    input_ids: Vec<PageLocation>,
-    labels: Vec<PageLocation>,
+    /// The data pages of each column.
+    columns: [Vec<PagePlace>; COLUMNS],
 }
 
 /// The rows of one page.
@@ -80,6 +94,20 @@ pub struct PiecePage {
     pub ends: Vec<u32>,
 }
 
+impl PiecePage {
+    /// Whether the pieces of each row are as long as its tokens in `page` are many.
+    #[must_use]
+    pub fn fill(&self, page: &TokenPage) -> bool {
+        let mut start = 0;
+        self.ends.len() == page.real_tokens.len()
+            && self.ends.iter().zip(&page.real_tokens).all(|(&end, &real)| {
+                let pieces = &self.pieces[start..end as usize];
+                start = end as usize;
+                pieces.iter().map(|piece| i64::from(piece.len)).sum::<i64>() == i64::from(real)
+            })
+    }
+}
+
 /// The memory a thread reads pages in.
 #[derive(Debug, Default)]
 pub struct Scratch {
@@ -89,34 +117,46 @@ pub struct Scratch {
     levels: Vec<u8>,
 }
 
+const COLUMNS: usize = 6;
 const INPUT_IDS: usize = 0;
+const ATTENTION_MASK: usize = 1;
 const LABELS: usize = 2;
 const SEQ_LENS: usize = 3;
 const DOC_IDS: usize = 4;
 const DOC_OFFSETS: usize = 5;
 
+/// The columns that begin with a dictionary.
+const DICTIONARIES: [usize; 3] = [INPUT_IDS, ATTENTION_MASK, LABELS];
+
 /// What stands for an index outside the dictionary; ids are not negative.
 const NO_ID: i32 = i32::MIN;
 
-/// A footer larger than this is none: a shard of terabytes would need less.
-const FOOTER_BYTES_MAX: u64 = 1 << 30;
+/// A tail larger than this is none: a shard of terabytes would need less.
+const TAIL_BYTES_MAX: u64 = 1 << 30;
 
 impl ShardPages {
-    /// Opens the shard at `path`, whose rows have `row_length` tokens and stand as `layout` says.
+    /// Opens the shard at `path`, whose rows have `row_length` tokens and stand as `layout` says, and whose tail the
+    /// manifest knows.
     ///
     /// # Errors
     /// [`Error::Io`] where it cannot be opened or read, [`Error::Damaged`] where it is no complete shard of
-    /// this layout.
-    pub fn open(path: &Path, row_length: usize, layout: RowLayout) -> Result<Self> {
+    /// this layout, or another one.
+    pub fn open(path: &Path, row_length: usize, layout: RowLayout, tail: Tail) -> Result<Self> {
         let file = open::open(path).map_err(|error| Error::io("open", path, error))?;
-        Self::read(path, Box::new(file), row_length, layout)
+        Self::read(path, Box::new(file), row_length, layout, tail)
     }
 
     /// The same for a shard that lies anywhere; `path` is its name in errors.
     ///
     /// # Errors
     /// As [`ShardPages::open`].
-    pub fn read(path: &Path, file: Box<dyn ReadAt>, row_length: usize, layout: RowLayout) -> Result<Self> {
+    pub fn read(
+        path: &Path,
+        file: Box<dyn ReadAt>,
+        row_length: usize,
+        layout: RowLayout,
+        tail: Tail,
+    ) -> Result<Self> {
         let size = file.size().map_err(|error| Error::io("read", path, error))?;
         let mut shard = Self {
             path: path.to_owned(),
@@ -128,21 +168,35 @@ impl ShardPages {
             groups: Vec::new(),
             rows: 0,
         };
-        let metadata = shard.footer()?;
+        let (metadata, footer_start) = shard.footer(tail)?;
         if metadata.file_metadata().schema() != super::schema(Compression::None).root() {
             return Err(shard.damaged("its columns are other ones"));
         }
         for group in metadata.row_groups() {
-            let rows = usize::try_from(group.num_rows()).unwrap_or(0);
-            let mut columns = [Chunk { start: 0, pages: 0, index: 0, index_bytes: 0 }; 6];
+            let rows = usize::try_from(group.num_rows()).ok().filter(|rows| *rows <= layout.rows_per_group);
+            let rows = rows.ok_or_else(|| shard.damaged("it has a row group of another size"))?;
+            let mut columns = [Chunk::default(); COLUMNS];
             for (chunk, column) in columns.iter_mut().zip(group.columns()) {
                 shard.codec = column.compression_codec();
                 *chunk = Chunk::of(column).ok_or_else(|| shard.damaged("it has no offset index"))?;
             }
-            shard.groups.push(Group { first_row: shard.rows, rows, columns });
+            shard.groups.push(Group { first_row: shard.rows, rows, columns, checksums: 0 });
             shard.rows += rows as u64;
         }
+        shard.place_checksums(footer_start)?;
         Ok(shard)
+    }
+
+    /// Sets where the checksums of each row group's pages stand: behind all offset indexes, in front of the footer.
+    fn place_checksums(&mut self, footer_start: u64) -> Result<()> {
+        let last = self.groups.last().map(|group| &group.columns[COLUMNS - 1]);
+        let mut end = last.map_or(footer_start, |last| last.index.saturating_add(last.index_bytes.into()));
+        for group in &mut self.groups {
+            group.checksums = end;
+            let pages = COLUMNS * group.rows.div_ceil(self.rows_per_page) + DICTIONARIES.len();
+            end = end.saturating_add(CHECKSUM_BYTES * pages as u64);
+        }
+        if end == footer_start { Ok(()) } else { Err(self.damaged("it has no checksums of its pages")) }
     }
 
     /// Rows in the shard.
@@ -164,19 +218,21 @@ impl ShardPages {
         self.groups.iter().map(|group| group.rows.div_ceil(self.rows_per_page))
     }
 
-    /// Reads what the pages of ids of row group `group` have in common.
+    /// Reads what the pages of row group `group` have in common.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Damaged`].
     pub fn token_group(&self, group: usize, scratch: &mut Scratch) -> Result<TokenGroup> {
-        let Group { columns, rows, .. } = &self.groups[group];
+        let (dictionaries, pages) = self.places(group, &mut scratch.bytes)?;
+        let rows = self.groups[group].rows;
         let Scratch { bytes, first, second, .. } = scratch;
         for (column, page) in [(INPUT_IDS, &mut *first), (LABELS, &mut *second)] {
-            let chunk = columns[column];
-            self.bytes(chunk.start, chunk.pages.saturating_sub(chunk.start), bytes)?;
+            let place = dictionaries[column];
+            self.bytes(place.offset, place.bytes as u64, bytes)?;
             // Each token and its label may be new.
             let entries_max = 2 * rows * self.row_length + 2;
-            page.decode(bytes, PageKind::Dictionary, Encoding::Plain, self.codec, 4 * entries_max)
+            let (kind, checksum) = (PageKind::Dictionary, place.checksum);
+            page.decode(bytes, kind, Encoding::Plain, self.codec, checksum, 4 * entries_max)
                 .map_err(|what| self.damaged(what))?;
         }
         if first.body() != second.body() {
@@ -189,12 +245,7 @@ impl ShardPages {
         }
         let indices = 1 << (8 * index_width(values.len()).min(2));
         values.resize(indices.max(values.len()), NO_ID);
-        Ok(TokenGroup {
-            group,
-            values,
-            input_ids: self.locations(group, INPUT_IDS, bytes)?,
-            labels: self.locations(group, LABELS, bytes)?,
-        })
+        Ok(TokenGroup { group, values, columns: pages })
     }
 
     /// Reads the rows of a page.
@@ -208,10 +259,11 @@ impl ShardPages {
         levels.clear();
         levels_of_equal_lists(levels, rows, self.row_length);
         let raw_bytes_max = levels.len() + 16 + 4 * values.next_multiple_of(8);
-        for (locations, body) in [(&group.input_ids, &mut *first), (&group.labels, &mut *second)] {
-            let location = locations[page];
-            self.bytes(location.offset, location.bytes as u64, bytes)?;
-            body.decode(bytes, PageKind::Data, Encoding::Dictionary, self.codec, raw_bytes_max)
+        for (column, body) in [(INPUT_IDS, &mut *first), (LABELS, &mut *second)] {
+            let place = group.columns[column][page];
+            self.bytes(place.offset, place.bytes as u64, bytes)?;
+            let (kind, checksum) = (PageKind::Data, place.checksum);
+            body.decode(bytes, kind, Encoding::Dictionary, self.codec, checksum, raw_bytes_max)
                 .map_err(|what| self.damaged(what))?;
         }
         let decoded = indices(first, levels, values).and_then(|(width, ids)| {
@@ -228,17 +280,18 @@ impl ShardPages {
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Damaged`].
-    pub fn piece_page(&self, group: usize, page: usize, scratch: &mut Scratch) -> Result<PiecePage> {
-        let rows = self.rows_of(group, page);
+    pub fn piece_page(&self, group: &TokenGroup, page: usize, scratch: &mut Scratch) -> Result<PiecePage> {
+        let rows = self.rows_of(group.group, page);
         let (mut columns, mut lengths) = ([const { Vec::new() }; 3], [const { Vec::new() }; 3]);
         for (index, column) in [SEQ_LENS, DOC_IDS, DOC_OFFSETS].into_iter().enumerate() {
             let Scratch { bytes, first, .. } = &mut *scratch;
-            let location = self.locations(group, column, bytes)?[page];
-            self.bytes(location.offset, location.bytes as u64, bytes)?;
+            let place = group.columns[column][page];
+            self.bytes(place.offset, place.bytes as u64, bytes)?;
             // A piece has a token, and a value takes less than 10 bytes and a bit.
             let raw_bytes_max = 1024 + 12 * rows * self.row_length;
+            let (kind, encoding, checksum) = (PageKind::Data, Encoding::DeltaBinaryPacked, place.checksum);
             let decoded = first
-                .decode(bytes, PageKind::Data, Encoding::DeltaBinaryPacked, self.codec, raw_bytes_max)
+                .decode(bytes, kind, encoding, self.codec, checksum, raw_bytes_max)
                 .and_then(|()| lists(first, rows, rows * self.row_length));
             (columns[index], lengths[index]) = decoded.map_err(|what| self.damaged(what))?;
         }
@@ -270,32 +323,61 @@ impl ShardPages {
         self.groups[group].rows.saturating_sub(page * self.rows_per_page).min(self.rows_per_page)
     }
 
-    /// Where the pages of a column stand; as many as the row group's rows fill.
-    fn locations(&self, group: usize, column: usize, bytes: &mut Vec<u8>) -> Result<Vec<PageLocation>> {
-        let Group { columns, rows, .. } = &self.groups[group];
-        self.bytes(columns[column].index, columns[column].index_bytes.into(), bytes)?;
-        let locations = offset_index(bytes).map_err(|what| self.damaged(what))?;
-        let mut each = locations.iter().enumerate();
-        let expected = each.all(|(page, location)| location.first_row == (page * self.rows_per_page) as u64);
-        if !expected || locations.len() != rows.div_ceil(self.rows_per_page) {
-            return Err(self.damaged("its pages have other rows than the manifest says"));
+    /// Where the dictionaries and the data pages of a row group's columns stand.
+    fn places(
+        &self,
+        group: usize,
+        bytes: &mut Vec<u8>,
+    ) -> Result<([PagePlace; COLUMNS], [Vec<PagePlace>; COLUMNS])> {
+        let Group { columns, rows, checksums, .. } = &self.groups[group];
+        let pages = rows.div_ceil(self.rows_per_page);
+        self.bytes(*checksums, CHECKSUM_BYTES * (COLUMNS * pages + DICTIONARIES.len()) as u64, bytes)?;
+        let checksums: Vec<u32> =
+            bytes.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect();
+        let mut checksums = checksums.into_iter();
+        let mut next = || checksums.next().expect("there is one for each page, and so many were read");
+        let mut dictionaries = [PagePlace { offset: 0, bytes: 0, checksum: 0 }; COLUMNS];
+        let mut places = [const { Vec::new() }; COLUMNS];
+        for (column, chunk) in columns.iter().enumerate() {
+            if DICTIONARIES.contains(&column) {
+                let length = chunk.pages.checked_sub(chunk.start).and_then(|length| length.try_into().ok());
+                let length = length.ok_or_else(|| self.damaged("its pages stand in another order"))?;
+                dictionaries[column] = PagePlace { offset: chunk.start, bytes: length, checksum: next() };
+            }
+            self.bytes(chunk.index, chunk.index_bytes.into(), bytes)?;
+            let locations = offset_index(bytes).map_err(|what| self.damaged(what))?;
+            let mut end = chunk.pages;
+            let in_order = locations.iter().enumerate().all(|(page, location)| {
+                let here = location.offset == end && location.first_row == (page * self.rows_per_page) as u64;
+                end = end.saturating_add(location.bytes as u64);
+                here
+            });
+            if !in_order || end != chunk.end || locations.len() != pages {
+                return Err(self.damaged("its pages have other rows than the manifest says"));
+            }
+            let place = |PageLocation { offset, bytes, .. }| PagePlace { offset, bytes, checksum: next() };
+            places[column] = locations.into_iter().map(place).collect();
         }
-        Ok(locations)
+        Ok((dictionaries, places))
     }
 
-    /// The file's metadata.
-    fn footer(&self) -> Result<ParquetMetaData> {
-        const TAIL: u64 = 8;
+    /// The file's metadata, and where it begins in the file.
+    fn footer(&self, tail: Tail) -> Result<(ParquetMetaData, u64)> {
+        const END: usize = 8;
+        let start = self.size.checked_sub(tail.bytes).filter(|_| tail.bytes <= TAIL_BYTES_MAX);
+        let start = start.ok_or_else(|| self.damaged("it is too short"))?;
         let mut bytes = Vec::new();
-        let start = self.size.checked_sub(TAIL).ok_or_else(|| self.damaged("it is too short"))?;
-        self.bytes(start, TAIL, &mut bytes)?;
-        let length = u64::from(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
-        if &bytes[4..] != b"PAR1" || length > start.min(FOOTER_BYTES_MAX) {
-            return Err(self.damaged("it does not end as a Parquet file does"));
+        self.bytes(start, tail.bytes, &mut bytes)?;
+        if Checksum::of(&bytes) != tail.checksum {
+            return Err(self.damaged("its index or footer has another checksum than the manifest says"));
         }
-        self.bytes(start - length, length, &mut bytes)?;
-        let metadata = reading(|| ParquetMetaDataReader::decode_metadata(&bytes));
-        metadata.map_err(|error| damaged(&self.path, &error))
+        let footer = bytes.split_last_chunk::<END>().and_then(|(before, end)| {
+            let length = u32::from_le_bytes([end[0], end[1], end[2], end[3]]) as usize;
+            before.len().checked_sub(length).filter(|_| &end[4..] == MAGIC).map(|at| (at, &before[at..]))
+        });
+        let (at, footer) = footer.ok_or_else(|| self.damaged("it does not end as a Parquet file does"))?;
+        let metadata = reading(|| ParquetMetaDataReader::decode_metadata(footer));
+        Ok((metadata.map_err(|error| damaged(&self.path, &error))?, start + at as u64))
     }
 
     /// Replaces `out` by `length` bytes from `offset` on.
@@ -316,9 +398,10 @@ impl Chunk {
     fn of(column: &ColumnChunkMetaData) -> Option<Self> {
         let pages = u64::try_from(column.data_page_offset()).ok()?;
         let start = column.dictionary_page_offset().map_or(Some(pages), |at| u64::try_from(at).ok())?;
+        let end = start.checked_add(u64::try_from(column.compressed_size()).ok()?)?;
         let index = u64::try_from(column.offset_index_offset()?).ok()?;
         let index_bytes = u32::try_from(column.offset_index_length()?).ok()?;
-        Some(Self { start, pages, index, index_bytes })
+        Some(Self { start, pages, end, index, index_bytes })
     }
 }
 
@@ -389,11 +472,13 @@ fn look_up<const WIDTH: usize>(indices: &[u8], values: &[i32], out: &mut Vec<i32
     worst
 }
 
-/// The tokens before the padding in a row with the indices `labels`, the next ids being `next`: all, where the
-/// labels are the next ids; else up to where they cease to be, if nothing but [`IGNORED`] follows there.
+/// The tokens before the padding in a row with the indices `labels`, the next ids being `next`: all, where the last id
+/// is a label; else up to where the labels cease to be the next ids, if nothing but [`IGNORED`] follows there.
 fn real_tokens(next: &[u8], labels: &[u8], width: usize) -> Decoded<u32> {
     let row_length = labels.len() / width;
-    if labels[..next.len()] == *next {
+    let last = next.len().saturating_sub(width)..next.len();
+    // The pages are as they were written, so one label says it; nothing else is compared.
+    if labels[last.clone()] == next[last] {
         return Ok(row_length as u32);
     }
     let mut pairs = next.chunks_exact(width).zip(labels.chunks_exact(width));

@@ -12,8 +12,8 @@ use std::ops::Range;
 use super::expectation::Expected;
 use super::gather::Gather;
 use crate::encode::{
-    Compression, Decompressor, Encoding, Runs, data_page_header, delta_binary_packed, dictionary_page_header,
-    index_width, levels_of_equal_lists, levels_of_lists, page_sizes_of,
+    Compression, Decompressor, Encoding, PageBody, Runs, data_page_header, delta_binary_packed,
+    dictionary_page_header, index_width, levels_of_equal_lists, levels_of_lists, page_body_of,
 };
 use crate::manifest::Manifest;
 use crate::row_group::{ColumnChunk, RowGroup};
@@ -193,36 +193,38 @@ impl<'a> Exact<'a> {
         let mut chunk = ColumnChunk::default();
         let mut pages = Vec::new();
         if has_dictionary {
-            let (raw, compressed) = page_sizes_of(bytes.get(*at..)?)?;
+            let body = page_body_of(bytes.get(*at..)?)?;
             self.expected.clear();
-            dictionary_page_header(&mut self.expected, raw, compressed, raw / 4);
-            let page = self.take(bytes, at, raw, compressed)?;
-            chunk.dictionary_bytes = (self.expected.len() + compressed) as u64;
-            chunk.uncompressed_bytes += (self.expected.len() + raw) as u64;
-            pages.push(page);
+            dictionary_page_header(&mut self.expected, body, body.raw / 4);
+            pages.push(self.take(bytes, at, body)?);
+            chunk.dictionary_bytes = (self.expected.len() + body.compressed) as u64;
+            chunk.uncompressed_bytes += (self.expected.len() + body.raw) as u64;
+            chunk.checksums.push(body.checksum);
         }
         let encoding = if has_dictionary { Encoding::Dictionary } else { Encoding::DeltaBinaryPacked };
         for first in (0..rows).step_by(self.common.rows_per_page) {
             let values = values(first..(first + self.common.rows_per_page).min(rows));
-            let (raw, compressed) = page_sizes_of(bytes.get(*at..)?)?;
+            let body = page_body_of(bytes.get(*at..)?)?;
             self.expected.clear();
-            data_page_header(&mut self.expected, raw, compressed, values, encoding as i64);
-            let page = self.take(bytes, at, raw, compressed)?;
+            data_page_header(&mut self.expected, body, values, encoding as i64);
+            pages.push(self.take(bytes, at, body)?);
             chunk.values += values as u64;
-            chunk.uncompressed_bytes += (self.expected.len() + raw) as u64;
-            chunk.pages.push((self.expected.len() + compressed) as u64);
-            pages.push(page);
+            chunk.uncompressed_bytes += (self.expected.len() + body.raw) as u64;
+            chunk.pages.push((self.expected.len() + body.compressed) as u64);
+            chunk.checksums.push(body.checksum);
         }
         Some((chunk, pages))
     }
 
-    /// The page behind the header in `self.expected`, if that is the one that stands at `at`.
-    fn take(&self, bytes: &[u8], at: &mut usize, raw: usize, compressed: usize) -> Option<Page> {
+    /// The page behind the header in `self.expected`, if that is the one that stands at `at` and has the checksum that
+    /// it says.
+    fn take(&self, bytes: &[u8], at: &mut usize, page: PageBody) -> Option<Page> {
         let start = *at + self.expected.len();
-        let body = start..start.checked_add(compressed)?;
-        let same = bytes.get(*at..start)? == self.expected && body.end <= bytes.len();
+        let body = start..start.checked_add(page.compressed)?;
+        let stored = bytes.get(body.clone())?;
+        let same = bytes.get(*at..start)? == self.expected && crc32fast::hash(stored) == page.checksum;
         *at = body.end;
-        same.then_some(Page { body, raw })
+        same.then_some(Page { body, raw: page.raw })
     }
 
     /// Checks the dictionaries and keeps the one of ids and labels.

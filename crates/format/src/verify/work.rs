@@ -26,7 +26,7 @@ use crate::error::Error;
 use crate::layout::{DOCUMENTS, Output};
 use crate::manifest::{DataFile, Manifest, Split};
 use crate::open;
-use crate::parquet_file::{MAGIC, tail_of};
+use crate::parquet_file::{MAGIC, Tail, tail_of};
 use crate::row_group::RowGroup;
 use crate::shard;
 
@@ -302,6 +302,11 @@ impl<'a> SplitWork<'a> {
                 if reading.hasher.finish() != reading.recorded.checksum {
                     wrong_checksum(&place, self.name, shared);
                 }
+                let recorded = reading.recorded.tail;
+                if reading.is_in_order() && recorded != Some(Tail::of(&tail)) {
+                    let detail = "the manifest says something else of its index and footer";
+                    shared.findings.error(Kind::Checksum, place, self.remedy(), detail);
+                }
                 reading.shard.set_tail(tail, shared);
             }
             Err(error) => self.unreadable(&place, &Error::io("read", &reading.shard.path, error), shared),
@@ -381,9 +386,14 @@ impl Reading<'_> {
         if read == bytes { Ok(out) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 
+    /// Whether its groups were read one after another.
+    fn is_in_order(&self) -> bool {
+        self.groups.iter().all(|(_, range)| range.is_some())
+    }
+
     /// What is left of the file; empty where its groups were not read one after another.
     fn rest(&mut self, shared: &Shared<'_>) -> io::Result<Vec<u8>> {
-        let in_order = self.groups.iter().all(|(_, range)| range.is_some());
+        let in_order = self.is_in_order();
         let mut rest = Vec::new();
         loop {
             let mut chunk = Vec::with_capacity(CHUNK_BYTES);

@@ -1,6 +1,7 @@
 //! Shards that are missing or damaged: named, or skipped and counted; never a hang and never a short epoch.
 
 use std::fs;
+use std::path::Path;
 
 use mashbill_load::{CachedShard, Dataset, Error, Loader, OnError, build_cache};
 
@@ -43,7 +44,9 @@ fn a_damaged_page_is_an_error_that_names_the_shard_with_and_without_threads() {
         let expected = format!("shard `{}` of split `b` is damaged: ", world.shard("b").display());
         assert!(error.to_string().starts_with(&expected), "{error}");
         let before = loader.state().clone();
-        assert!(loader.next_batch().is_err(), "asked again, it does not go on");
+        let again = loader.next_batch().unwrap_err();
+        assert_eq!(again.to_string(), error.to_string(), "asked again, it says the same");
+        assert!(matches!(again.first(), Error::Shard { .. }));
         assert_eq!(loader.state(), &before);
     }
 }
@@ -82,7 +85,7 @@ fn a_cache_is_made_once_and_never_of_a_damaged_shard() {
     let dataset = world.dataset();
     let build = |dataset: &Dataset| {
         let mut found = Vec::new();
-        build_cache(dataset, &cache, 2, &mut |CachedShard { found: it, done, of, .. }| {
+        build_cache(dataset, &cache, 2, &|| false, &mut |CachedShard { found: it, done, of, .. }| {
             found.push((it, done, of));
         })
         .map(|()| found)
@@ -98,20 +101,150 @@ fn a_cache_is_made_once_and_never_of_a_damaged_shard() {
     assert!(matches!(&error, Error::Shard { what, .. } if what.contains("its checksum is")), "{error}");
 }
 
+/// The names in a folder.
+fn names(folder: &Path) -> Vec<String> {
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
 #[test]
-fn a_damaged_cache_is_an_error_that_names_its_file() {
+fn a_file_of_the_cache_that_is_damaged_or_cut_off_is_made_again() {
     let world = world();
     let cache = world.folder.path().join("cache");
     let dataset = world.dataset();
-    build_cache(&dataset, &cache, 1, &mut |_| {}).unwrap();
+    let build = |dataset: &Dataset| {
+        let mut found = Vec::new();
+        build_cache(dataset, &cache, 1, &|| false, &mut |event| found.push(event.found)).map(|()| found)
+    };
+    build(&dataset).unwrap();
     let path = cache.join(format!("{}.rows", dataset.shards[0].checksum));
-    let mut bytes = fs::read(&path).unwrap();
-    bytes[200] ^= 1;
-    fs::write(&path, bytes).unwrap();
+    let whole = fs::read(&path).unwrap();
+    let rows = |threads| {
+        let mut options = options(stream_options(world.rows.len(), 1, 0));
+        (options.cache, options.threads) = (Some(cache.clone()), threads);
+        let mut loader = Loader::new(world.dataset(), options, None).unwrap();
+        let batch = loader.next_batch().unwrap().unwrap();
+        for (index, &row) in batch.rows.iter().enumerate() {
+            assert_eq!(batch.input_ids[index * 64..][..64], world.rows[row as usize].input_ids);
+        }
+        loader.made_again()
+    };
+    assert_eq!(rows(0), 0);
+    for length in [0, 10, 64, 200, whole.len() - 17, whole.len() - 1] {
+        // When the cache is wanted again, and under way.
+        fs::write(&path, &whole[..length]).unwrap();
+        assert_eq!(build(&dataset).unwrap(), [false, true], "{length} bytes");
+        assert_eq!(fs::read(&path).unwrap(), whole);
+        fs::write(&path, &whole[..length]).unwrap();
+        assert_eq!(rows(0), 1, "{length} bytes");
+        assert_eq!(fs::read(&path).unwrap(), whole);
+    }
+    for (at, threads) in [(3, 0), (70, 1), (200, 4), (whole.len() / 2, 0), (whole.len() - 3, 2)] {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        fs::write(&path, &bytes).unwrap();
+        assert_eq!(rows(threads), 1, "byte {at}");
+        assert_eq!(fs::read(&path).unwrap(), whole);
+    }
+    assert_eq!(names(&cache).len(), 2, "{:?}", names(&cache));
+}
+
+#[test]
+fn what_is_not_finished_leaves_nothing_in_the_cache() {
+    let world = world();
+    let cache = world.folder.path().join("cache");
+    let dataset = world.dataset();
+    let error = build_cache(&dataset, &cache, 1, &|| true, &mut |_| {}).unwrap_err();
+    assert!(matches!(error, Error::Interrupted), "{error}");
+    assert_eq!(names(&cache), Vec::<String>::new());
+    // A page is damaged, of which the manifest does not know.
+    damage(&world);
+    build_cache(&dataset, &cache, 1, &|| false, &mut |_| {}).unwrap_err();
+    assert!(names(&cache).iter().all(|name| name.ends_with(".rows")), "{:?}", names(&cache));
+    // What a process that was killed has left is no hindrance.
+    let world = self::world();
+    let dataset = world.dataset();
+    let cache = world.folder.path().join("cache");
+    fs::create_dir(&cache).unwrap();
+    for ending in ["lock", "temporary"] {
+        fs::write(cache.join(format!("{}.{ending}", dataset.shards[0].checksum)), b"half").unwrap();
+    }
+    build_cache(&dataset, &cache, 2, &|| false, &mut |_| {}).unwrap();
+    assert!(names(&cache).iter().all(|name| name.ends_with(".rows")), "{:?}", names(&cache));
+}
+
+#[test]
+fn many_that_want_the_same_cache_make_it_once() {
+    let world = world();
+    let cache = world.folder.path().join("cache");
+    let made = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                build_cache(&world.dataset(), &cache, 2, &|| false, &mut |event| {
+                    made.fetch_add(usize::from(!event.found), std::sync::atomic::Ordering::Relaxed);
+                })
+                .unwrap();
+            });
+        }
+    });
+    assert_eq!(made.into_inner(), 2);
+    assert_eq!(names(&cache).len(), 2, "{:?}", names(&cache));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_cache_that_others_can_write_to_is_not_trusted() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    let world = world();
+    let dataset = world.dataset();
+    let cache = world.folder.path().join("cache");
+    let build = |cache: &Path| build_cache(&dataset, cache, 1, &|| false, &mut |_| {});
+    build(&cache).unwrap();
+    assert_eq!(fs::metadata(&cache).unwrap().permissions().mode() & 0o022, 0);
+    fs::set_permissions(&cache, fs::Permissions::from_mode(0o1777)).unwrap();
+    let link = world.folder.path().join("link");
+    symlink(&cache, &link).unwrap();
+    for cache in [&cache, &link] {
+        let error = build(cache).unwrap_err();
+        let expected =
+            format!("the cache folder `{}` is not trusted: every user can write to it", cache.display());
+        assert_eq!(error.to_string(), expected);
+    }
+    fs::set_permissions(&cache, fs::Permissions::from_mode(0o755)).unwrap();
+    build(&cache).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_the_place_of_a_file_keeps_nobody_waiting() {
+    let world = world();
+    for file in [world.shard("b"), world.folder.path().join("b/documents.parquet")] {
+        fs::remove_file(&file).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&file).status().unwrap();
+        assert!(made.success());
+    }
     let mut options = options(stream_options(world.rows.len(), 1, 0));
-    options.cache = Some(cache);
-    let error = Loader::new(dataset, options, None).unwrap().next_batch().unwrap_err();
-    assert_eq!(error.to_string(), format!("`{}` is damaged: row 0 has another checksum", path.display()));
+    options.on_error = OnError::Skip;
+    let batch = Loader::new(world.dataset(), options, None).unwrap().next_batch().unwrap().unwrap();
+    assert_eq!(batch.skipped as usize, world.rows.len() / 2);
+    let error = world.dataset().sources("b").unwrap_err();
+    assert!(error.to_string().contains("cannot be opened: it is not a regular file"), "{error}");
+}
+
+#[test]
+fn shards_without_checksums_of_pages_are_refused() {
+    let world = world();
+    let path = world.folder.path().join("manifest.json");
+    let mut manifest: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let shard = &mut manifest["splits"]["a"]["shard_files"][0];
+    shard.as_object_mut().unwrap().remove("tail").unwrap();
+    fs::write(&path, serde_json::to_vec(&manifest).unwrap()).unwrap();
+    let error = Dataset::open(world.folder.path(), None).unwrap_err();
+    assert!(error.to_string().ends_with("of split `a` was written before pages had checksums"), "{error}");
 }
 
 #[test]

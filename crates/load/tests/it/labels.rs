@@ -69,7 +69,7 @@ proptest! {
         options.columns.mask_borders = mask_borders;
         if cached {
             let cache = world.folder.path().join("cache");
-            build_cache(&dataset, &cache, 2, &mut |_| {}).unwrap();
+            build_cache(&dataset, &cache, 2, &|| false, &mut |_| {}).unwrap();
             options.cache = Some(cache);
         }
         let mut loader = Loader::new(dataset, options, None).unwrap();

@@ -12,6 +12,7 @@ mod damage;
 mod delivery;
 mod elastic;
 mod example;
+mod flips;
 mod labels;
 mod mixture;
 mod order;

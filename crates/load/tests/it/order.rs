@@ -107,12 +107,45 @@ fn the_same_row_stands_anywhere_over_seeds_and_epochs() {
     }
 }
 
+/// How many seeds are looked at: a small preference is seen only with many.
+fn seeds(short: u64) -> u64 {
+    if std::env::var_os("MASHBILL_LONG").is_some() { 20 * short } else { short }
+}
+
 #[test]
-fn small_permutations_come_in_all_kinds() {
-    let mut seen = HashSet::new();
-    for key in 0..2000 {
-        let permutation = Permutation::new(4, key);
-        seen.insert((0..4).map(|place| permutation.at(place)).collect::<Vec<_>>());
+fn every_order_of_a_few_rows_is_as_likely_as_any_other() {
+    for rows in 2..=6u64 {
+        let kinds: u64 = (1..=rows).product();
+        for shuffle in [Shuffle::Full, Shuffle::Blocks] {
+            let mut counts = std::collections::HashMap::new();
+            for seed in 0..seeds(40) * kinds {
+                let order = Order::new(shuffle, seed, 7, rows, 64, 1024);
+                let all: Vec<u64> = (0..rows).map(|place| order.row(3, place)).collect();
+                assert!((0..rows).all(|place| order.index(3, all[place as usize]) == place));
+                *counts.entry(all).or_insert(0u64) += 1;
+            }
+            let mut counts: Vec<u64> = counts.into_values().collect();
+            counts.resize(kinds as usize, 0);
+            let off = chi_square(&counts);
+            assert!(off.abs() < 5.0, "{rows} rows, {shuffle:?}: {off} deviations");
+        }
     }
-    assert_eq!(seen.len(), 24);
+}
+
+#[test]
+fn every_row_of_a_small_epoch_is_as_likely_at_every_place() {
+    for rows in (2..=64u64).chain([65, 96, 127, 128, 129, 200]) {
+        let mut counts = vec![0u64; (rows * rows) as usize];
+        let seeds = seeds(if rows < 10 { 20_000 } else { 2_000 });
+        for seed in 0..seeds {
+            let order = Order::new(Shuffle::Full, seed, 7, rows, 64, 1024);
+            (0..rows).for_each(|place| counts[(place * rows + order.row(seed % 5, place)) as usize] += 1);
+        }
+        // Each place has each row once in the sum of all rows, and each row each place.
+        let expected = seeds as f64 / rows as f64;
+        let statistic: f64 = counts.iter().map(|&count| (count as f64 - expected).powi(2) / expected).sum();
+        let degrees = ((rows - 1) * (rows - 1)) as f64;
+        let off = (statistic - degrees) / (2.0 * degrees).sqrt();
+        assert!(off.abs() < 5.0, "{rows} rows: {off} deviations");
+    }
 }

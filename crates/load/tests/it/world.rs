@@ -233,7 +233,13 @@ fn write_shard(place: &std::path::Path, rows: &[Row], row_length: usize) -> Data
         file.append(&encoder.encode(&rows)).unwrap();
     }
     let finished = file.finish().unwrap();
-    DataFile { name: name.into(), rows: finished.rows, bytes: finished.bytes, checksum: finished.checksum }
+    DataFile {
+        name: name.into(),
+        rows: finished.rows,
+        bytes: finished.bytes,
+        checksum: finished.checksum,
+        tail: Some(finished.tail),
+    }
 }
 
 fn write_documents(place: &std::path::Path, table: &[(i64, usize, usize, usize, usize)]) -> DataFile {
@@ -258,7 +264,13 @@ fn write_documents(place: &std::path::Path, table: &[(i64, usize, usize, usize, 
         ParquetAppender::create(&place.join(name), documents::schema(Compression::Snappy)).unwrap();
     file.append(&DocumentsEncoder::new(Compression::Snappy).encode(&rows)).unwrap();
     let finished = file.finish().unwrap();
-    DataFile { name: name.into(), rows: finished.rows, bytes: finished.bytes, checksum: finished.checksum }
+    DataFile {
+        name: name.into(),
+        rows: finished.rows,
+        bytes: finished.bytes,
+        checksum: finished.checksum,
+        tail: None,
+    }
 }
 
 /// The options of one rank without a mixture.

@@ -1,0 +1,32 @@
+//! Files that are read as a whole, after a look whether they are what the manifest says.
+
+use std::io::Read;
+use std::path::Path;
+
+use mashbill_format::checksum::{Checksum, Hasher};
+use mashbill_format::open;
+
+/// Reads the file at `path` once; what is wrong where its checksum is another one, as a fragment.
+///
+/// # Errors
+/// [`mashbill_format::Error::Io`], [`mashbill_format::Error::Damaged`].
+pub(crate) fn check(path: &Path, expected: Checksum) -> mashbill_format::error::Result<()> {
+    const CHUNK_BYTES: usize = 1 << 20;
+    let file = open::open(path);
+    let mut file = file.map_err(|error| mashbill_format::Error::io("open", path, error))?;
+    let (mut hasher, mut buffer) = (Hasher::new(), vec![0; CHUNK_BYTES]);
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => hasher.update(&buffer[..read]),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(mashbill_format::Error::io("read", path, error)),
+        }
+    }
+    let found = hasher.finish();
+    if found == expected {
+        return Ok(());
+    }
+    let what = format!("its checksum is {found} where the manifest says {expected}");
+    Err(mashbill_format::Error::Damaged { path: path.to_owned(), what })
+}
