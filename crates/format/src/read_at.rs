@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io;
+
 /// A thing of known size whose bytes are read by offset, by many threads at a time.
 pub trait ReadAt: Send + Sync + std::fmt::Debug {
     /// Its size in bytes.

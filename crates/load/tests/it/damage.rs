@@ -232,7 +232,7 @@ fn a_pipe_in_the_place_of_a_file_keeps_nobody_waiting() {
     let batch = Loader::new(world.dataset(), options, None).unwrap().next_batch().unwrap().unwrap();
     assert_eq!(batch.skipped as usize, world.rows.len() / 2);
     let error = world.dataset().sources("b").unwrap_err();
-    assert!(error.to_string().contains("cannot be opened: it is not a regular file"), "{error}");
+    assert!(error.to_string().contains("cannot be opened: it is a pipe, where a file is needed"), "{error}");
 }
 
 #[test]
