@@ -90,7 +90,7 @@ pub(crate) const ENDINGS: &str = "read are .jsonl, .ndjson and .json, also with 
                                   and (by tokenize) .parquet";
 
 /// What mends a name that is not UTF-8.
-const RENAME: &str = "give it a name in UTF-8: `mv`, or `convmv -f latin1 -t utf-8 --notest` for many";
+const RENAME: &str = "give it a name in UTF-8: `mv`, or `convmv` for many";
 
 /// The hint for an error, if there is something to type.
 pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {

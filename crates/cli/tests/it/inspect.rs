@@ -133,19 +133,20 @@ fn a_step_shows_its_documents_and_a_document_its_steps() {
     exit: 0
     --- stdout
     step 1
-    rank 0, row 0 of its batch: a, row 1
-    ── a.jsonl, byte 62, id y: tokens 10 to 13
-    rank 1, row 0 of its batch: b, row 0
+    rank 0, row 0 of its batch: b, row 0
     ── b.jsonl, byte 0, id z: tokens 0 to 2
+    rank 1, row 0 of its batch: a, row 1
+    ── a.jsonl, byte 62, id y: tokens 10 to 13
     ");
     check!(project.run("inspect out --doc y --until 4 --batch-size 1 --world-size 2 --seed 5"), @r"
     exit: 0
     --- stdout
     document `y` of split `a`, steps before 4:
-    step 0: rank 0, row 0 of its batch (row 1 of the dataset)
-    step 1: rank 0, row 0 of its batch (row 1 of the dataset)
+    step 0: rank 0, row 0 of its batch (row 0 of the dataset)
+    step 1: rank 1, row 0 of its batch (row 1 of the dataset)
     step 2: rank 0, row 0 of its batch (row 0 of the dataset)
-    step 3: rank 1, row 0 of its batch (row 0 of the dataset)
+    step 2: rank 1, row 0 of its batch (row 1 of the dataset)
+    step 3: rank 0, row 0 of its batch (row 0 of the dataset)
     ");
     let step = |flags: &str| -> Value {
         let ran = project.run(&format!("inspect out --batch-size 1 --world-size 2 --seed 5 --json {flags}"));
