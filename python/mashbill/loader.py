@@ -366,10 +366,10 @@ class DataLoader:
         """
         place, lane, is_over, iterations = _parsed(state)
         taking_turns = self._worker()
-        own = taking_turns is not None and lane is not None and lane.count == taking_turns.worker.count
-        if taking_turns is not None and lane is not None and own and lane.index != taking_turns.worker.index:
+        own = taking_turns is not None and lane is not None and lane.num_workers == taking_turns.worker.num_workers
+        if taking_turns is not None and lane is not None and own and lane.id != taking_turns.worker.id:
             raise _mashbill.StateError(
-                f"the state was taken in worker {lane.index} and is loaded in worker {taking_turns.worker.index}\n"
+                f"the state was taken in worker {lane.id} and is loaded in worker {taking_turns.worker.id}\n"
                 "hint: load one state for all workers in the main process, before they start"
             )
         before = self._state, self._batches
@@ -496,7 +496,7 @@ class DataLoader:
         """Goes on from a state, as all workers do: at the place to which the furthest of them came."""
         if self._relay.is_private:
             raise _private("a state of one of several workers says nothing of the others")
-        together = self._relay.together(taking_turns.worker.count)
+        together = self._relay.together(taking_turns.worker.num_workers)
         if together is None:
             raise _mashbill.StateError(
                 "the states of the workers do not belong together: they are of different moments\n"

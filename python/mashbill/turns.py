@@ -26,15 +26,15 @@ ITERATIONS = 64
 class Worker(NamedTuple):
     """A worker process: its number, and how many there are."""
 
-    index: int
-    count: int
+    id: int
+    num_workers: int
 
 
 class Lane(NamedTuple):
-    """The steps of one worker: those that come `index`, `index + count`, … steps after step `start`."""
+    """The steps of one worker: those that come `id`, `id + num_workers`, … steps after step `start`."""
 
-    index: int
-    count: int
+    id: int
+    num_workers: int
     start: int
 
 
@@ -69,7 +69,7 @@ class Turns:
         """A number of this iteration that all workers share. Torch starts the workers of an iteration one after
         another, and each of them begins every iteration."""
         identity: tuple[int, ...] = getattr(multiprocessing.current_process(), "_identity", ())
-        started = (identity[-1] if identity else 0) - self.worker.index
+        started = (identity[-1] if identity else 0) - self.worker.id
         return started << 32 | self.iterations
 
 
@@ -86,7 +86,7 @@ class Relay:
         self._arena = Arena(8 * (self.PLACES + self.PLACE * WORKERS_MAX))
         self._numbers = memoryview(self._arena.buffer).cast("Q")
         in_worker = worker()
-        self.is_private = in_worker is not None and in_worker.count > 1
+        self.is_private = in_worker is not None and in_worker.num_workers > 1
         """Whether it was made in one of several workers, which share nothing then."""
 
     def __getstate__(self) -> dict[str, Any]:
@@ -126,7 +126,7 @@ class Relay:
         self._numbers[self.DONE] = 0
         if turns.is_over:
             self._numbers[self.FROM] = step
-        at = self.PLACES + self.PLACE * turns.worker.index
+        at = self.PLACES + self.PLACE * turns.worker.id
         place = (turns.iterations, step << 1 | turns.is_over, lane.start)
         for offset, number in enumerate(place):
             self._numbers[at + offset] = number

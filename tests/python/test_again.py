@@ -109,12 +109,15 @@ def test_a_file_that_has_grown_gives_the_bytes_of_one_run(workshop: Workshop, tm
 def test_files_of_mashbill_s_own_making_are_no_input(folder: Folder) -> None:
     (folder.input / "three.jsonl").write_bytes(b"no json\n")
     folder.tokenize()
-    made = folder.output.folder
-    shutil.copytree(made, folder.input / "an_output")
-    for name in ("two/two_units.jsonl.zst", "three/three_rejects.jsonl"):
-        shutil.copy(made / name, folder.input)
+    shutil.copytree(folder.output.folder, folder.input / "an_output")
     folder.tokenize("--recursive")
     assert folder.output.splits == ["one", "three", "two"]
+
+
+def test_a_file_of_such_a_name_that_lies_beside_no_split_is_data(folder: Folder) -> None:
+    shutil.copy(folder.input / "one.jsonl", folder.input / "one_rejects.jsonl")
+    folder.tokenize()
+    assert folder.output.splits == ["one", "one_rejects", "two"]
 
 
 def test_a_vanished_input_stays_until_it_is_pruned(folder: Folder) -> None:

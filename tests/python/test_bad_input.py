@@ -198,11 +198,13 @@ def test_unusual_line_ends_lose_nothing(workshop: Workshop, content: bytes, blan
     check_good_ones(workshop, file, output)
 
 
-def test_an_array_over_many_lines_is_refused_line_by_line(workshop: Workshop) -> None:
+def test_an_array_over_many_lines_is_read_element_by_element(workshop: Workshop) -> None:
     content = b'[\n{"text": "a"},\n{"text": "b"}\n]\n'
-    file, output = run(workshop, content)
-    check_good_ones(workshop, file, output)
-    assert sum(output.rejected("lines").values()) == 3
+    _, output = run(workshop, content)
+    lines = run(workshop, b'{"text": "a"}\n{"text": "b"}\n')[1]
+    assert output.rejected("lines") == {}
+    ids = [read_rows(made.shard_paths("lines"), 64).input_ids.tolist() for made in (output, lines)]
+    assert ids[0] == ids[1]
 
 
 def test_a_line_of_200_megabytes(workshop: Workshop) -> None:
