@@ -219,6 +219,7 @@ fn mashbill(job: &Job) -> Result<Tokenizer> {
         add_bos: true,
         add_eos: true,
         eos_token: None,
+        pad_token: None,
         special_tokens_in_text: SpecialTokensInText::Encode,
     };
     Ok(Tokenizer::load(&tokenizer::from_path(&job.tokenizer)?, &options, None)?)

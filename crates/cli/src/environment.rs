@@ -6,23 +6,13 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use anyhow::{Context, Result};
-use mashbill_format::manifest::Manifest;
 use mashbill_hub::{Revision, Settings, Wait, Waiting, tokenizer_files};
-use mashbill_tokenize::tokenizer::{
-    self, EMBEDDED, SpecialTokensInText, Tokenizer, TokenizerFiles, TokenizerOptions,
-};
+use mashbill_tokenize::tokenizer::{self, EMBEDDED, Tokenizer, TokenizerFiles, TokenizerOptions};
 
+use crate::cache::{NoCache, cache, others_write};
 use crate::hints::Usage;
 use crate::printer::Printer;
 use crate::watch::watched;
-
-/// The folder for what is cached and can be deleted: `$XDG_CACHE_HOME/mashbill`, else `~/.cache/mashbill`.
-/// None where neither variable is set.
-pub(crate) fn cache_folder() -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let cache = set("XDG_CACHE_HOME").or_else(|| Some(std::env::home_dir()?.join(".cache")))?;
-    Some(cache.join("mashbill"))
-}
 
 /// Whether the environment has such a variable.
 pub(crate) fn has(variable: &str) -> bool {
@@ -57,7 +47,12 @@ pub(crate) fn hub_settings() -> Result<Settings> {
 }
 
 fn from_hub(name: &str, printer: &Printer) -> Result<TokenizerFiles> {
-    let settings = hub_settings()?;
+    let mut settings = hub_settings()?;
+    let kept = cache().ok().map(|cache| cache.join("tokenizers"));
+    if let Some(why) = others_write(&settings.cache) {
+        printer.warning(format_args!("the Hub's cache is not used: {why}"));
+        settings.cache = kept.clone().unwrap_or_default();
+    }
     let wait = |wait: Wait<'_>| {
         printer.line(format_args!(
             "{}; trying again in {:.0} s",
@@ -66,10 +61,9 @@ fn from_hub(name: &str, printer: &Printer) -> Result<TokenizerFiles> {
         ));
         thread::sleep(wait.duration);
     };
-    let cache = cache_folder().unwrap_or_else(std::env::temp_dir).join("tokenizers");
     let repo = name.parse().with_context(|| format!("tokenizer `{name}` not found"))?;
     let waiting = Waiting::default();
-    let fetch = || tokenizer_files(&repo, &Revision::main(), &settings, &cache, &wait, &waiting);
+    let fetch = || tokenizer_files(&repo, &Revision::main(), &settings, kept.as_deref(), &wait, &waiting);
     let found = watched(&waiting, printer, fetch).with_context(|| format!("tokenizer `{name}` not found"))?;
     let text = |bytes: Vec<u8>, file: &str| {
         String::from_utf8(bytes).with_context(|| format!("`{file}` of `{name}` is not UTF-8"))
@@ -93,7 +87,12 @@ pub(crate) fn load_tokenizer(
     options: &TokenizerOptions,
     printer: &Printer,
 ) -> Result<Tokenizer> {
-    let tokenizer = Tokenizer::load(files, options, cache_folder().as_deref())?;
+    let cache = cache();
+    if let Err(why @ NoCache::Untrusted { .. }) = &cache {
+        printer.warning(why);
+        printer.hint(why.hint());
+    }
+    let tokenizer = Tokenizer::load(files, options, cache.ok().as_deref())?;
     if let Some(why) = tokenizer.fast_refused() {
         printer.warning(format_args!("the fast engine is not used for `{}`: {why}", files.name));
     }
@@ -103,32 +102,8 @@ pub(crate) fn load_tokenizer(
     Ok(tokenizer)
 }
 
-/// The tokenizer with which a folder was made, or the one that is called `name`.
-pub(crate) fn tokenizer_of(manifest: &Manifest, name: Option<&str>, printer: &Printer) -> Result<Tokenizer> {
-    if name.is_none() {
-        tell_of_token(&manifest.tokenizer, printer)?;
-    }
-    let files = find_tokenizer(name.unwrap_or(&manifest.tokenizer), printer)?;
-    let identity = &manifest.tokenizer_identity;
-    let options = TokenizerOptions {
-        add_bos: !identity.ids_before.is_empty(),
-        add_eos: !identity.ids_after.is_empty(),
-        eos_token: identity.eos.as_ref().map(|eos| eos.token.clone()),
-        special_tokens_in_text: match identity.special_tokens_in_text.as_str() {
-            "split" => SpecialTokensInText::Split,
-            "reject" => SpecialTokensInText::Reject,
-            _ => SpecialTokensInText::Encode,
-        },
-    };
-    let tokenizer = load_tokenizer(&files, &options, printer)?;
-    if tokenizer.identity().sha256 != identity.sha256 {
-        return Err(Usage::OtherTokenizer { name: files.name.clone() }.into());
-    }
-    Ok(tokenizer)
-}
-
 /// Says that the token is sent along for a repository that a manifest names, which may be a stranger's.
-fn tell_of_token(name: &str, printer: &Printer) -> Result<()> {
+pub(crate) fn tell_of_token(name: &str, printer: &Printer) -> Result<()> {
     if tokenizer::embedded(name).is_some() || Path::new(name).exists() {
         return Ok(());
     }

@@ -18,6 +18,7 @@ use mashbill_tokenize::Error as TokenizeError;
 use mashbill_tokenize::tokenizer::Error as TokenizerError;
 
 use crate::environment::embedded_names;
+use crate::found_again::looked_at;
 use crate::out::Unwritten;
 use crate::printer::size;
 
@@ -71,7 +72,12 @@ pub(crate) enum Usage {
     #[error("`{}` does not exist", path.display())]
     NotThere { path: PathBuf },
     #[error("`{name}` is not the tokenizer that the folder was made with")]
-    OtherTokenizer { name: String },
+    OtherTokenizer { name: String, sha256: String },
+    #[error(
+        "the tokenizer `{name}`, with which the folder was made, was not found; looked at {}",
+        looked_at(looked)
+    )]
+    TokenizerNotFoundAgain { name: String, sha256: String, looked: Vec<String> },
     #[error("no tokenizer at `{}`", path.display())]
     NoTokenizerFile { path: PathBuf },
     #[error("`{}` holds something else already", path.display())]
@@ -144,7 +150,9 @@ fn usage_hint(usage: &Usage) -> String {
         }
         Usage::Sample { .. } => "`--sample 1` encodes all of it with the reference".into(),
         Usage::Threads => "leave --threads out to use what the machine has".into(),
-        Usage::OtherTokenizer { .. } => "name the right one with `--tokenizer`".into(),
+        Usage::OtherTokenizer { sha256, .. } | Usage::TokenizerNotFoundAgain { sha256, .. } => {
+            format!("name it with `--tokenizer PATH`: its tokenizer.json has the SHA-256 {sha256}")
+        }
         Usage::NoTokenizerFile { .. } => embedded_hint(),
         Usage::NothingToVerify { .. } => {
             "give the folder that `mashbill tokenize` wrote (its `--output`), or one with .jsonl files".into()
@@ -386,6 +394,23 @@ fn tokenizer_hint(error: &TokenizerError) -> Option<String> {
         TokenizerError::NotFound { .. } => embedded_hint(),
         TokenizerError::NoEos { .. } => {
             "name it with `--eos-token TOKEN`, or put none after documents with `--no-eos`".into()
+        }
+        TokenizerError::NoPad { .. } => {
+            "name any token of the vocabulary with `--pad-token TOKEN`: it stands where rows are not full".into()
+        }
+        TokenizerError::NotInVocabulary { found_in, .. } if found_in == "--pad-token" => {
+            "`--pad-token` takes a token of the vocabulary as it is spelled".into()
+        }
+        TokenizerError::TooSlow { .. }
+        | TokenizerError::BreaksLibrary
+        | TokenizerError::IdTooLarge { .. }
+        | TokenizerError::TooLarge { .. }
+        | TokenizerError::Grows { .. }
+        | TokenizerError::Template => {
+            "get the tokenizer's files again, from whom you trust; if they are as published, say so in an issue".into()
+        }
+        TokenizerError::Json { file, .. } if *file != "tokenizer.json" => {
+            format!("correct `{file}`, or say what it says with `--eos-token TOKEN` or `--no-eos`")
         }
         TokenizerError::NotInVocabulary { .. } => {
             "`--eos-token` takes a token of the vocabulary as it is spelled".into()

@@ -8,6 +8,8 @@ mod args;
 mod amount;
 mod commands;
 mod environment;
+mod cache;
+mod found_again;
 mod interrupt;
 mod left_out;
 mod progress;

@@ -19,6 +19,7 @@
 //! [`atomic`] is the only place that publishes one.
 
 pub mod error;
+pub mod door;
 pub mod checksum;
 pub mod held_out;
 pub mod atomic;

@@ -58,11 +58,13 @@ pub enum Reason {
     SpecialTokens,
     /// The document has no token at all.
     NoTokens,
+    /// The reference has no ids for the text: its library fails or gives up on it.
+    NotEncoded,
 }
 
 impl Reason {
     /// Every reason, in the order in which summaries list them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::InvalidJson,
         Self::JsonArray,
         Self::NotAnObject,
@@ -73,6 +75,7 @@ impl Reason {
         Self::TooLarge,
         Self::SpecialTokens,
         Self::NoTokens,
+        Self::NotEncoded,
     ];
 
     /// The name in files, in snake case.
@@ -89,6 +92,7 @@ impl Reason {
             Self::TooLarge => "too_large",
             Self::SpecialTokens => "special_tokens",
             Self::NoTokens => "no_tokens",
+            Self::NotEncoded => "not_encoded",
         }
     }
 }

@@ -62,7 +62,7 @@
 //!     std::thread::sleep(wait.duration);
 //! };
 //! let (repo, waiting) = ("org/name".parse()?, Waiting::default());
-//! let files = tokenizer_files(&repo, &Revision::main(), &settings, kept, &wait, &waiting)?;
+//! let files = tokenizer_files(&repo, &Revision::main(), &settings, Some(kept), &wait, &waiting)?;
 //! println!("{} bytes at commit {}", files.tokenizer.contents.len(), files.commit);
 //! # Ok(())
 //! # }

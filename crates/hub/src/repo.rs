@@ -68,7 +68,7 @@ impl RepoId {
     }
 
     /// The folder of this repository in a cache: `models--org--name`.
-    pub(crate) fn folder(&self) -> String {
+    pub fn folder(&self) -> String {
         format!("{}--{}", self.kind.plural(), self.name.replace('/', "--"))
     }
 }

@@ -73,8 +73,8 @@ pub struct Incomplete {
 /// The tokenizer files of a repository. `tokenizer.json` must be there, the others may be missing.
 ///
 /// Found in the Hub's cache they are used without asking the Hub, then in `kept`; what has to be
-/// fetched is kept there, in the layout of the Hub's cache. `wait` is given each pause before
-/// another try and sleeps through it; `waiting` says what is asked for meanwhile.
+/// fetched is kept there, in the layout of the Hub's cache; without a folder nothing is kept. `wait`
+/// is given each pause before another try and sleeps through it; `waiting` says what is asked for meanwhile.
 ///
 /// Offline, where `revision` is `main` and no cache says which commit that is, the only
 /// snapshot that a cache has is taken.
@@ -86,7 +86,7 @@ pub fn tokenizer_files(
     repo: &RepoId,
     revision: &Revision,
     settings: &Settings,
-    kept: &Path,
+    kept: Option<&Path>,
     wait: &dyn Fn(Wait<'_>),
     waiting: &Waiting,
 ) -> Result<TokenizerFiles> {
@@ -94,7 +94,7 @@ pub fn tokenizer_files(
         repo,
         client: Client::new(settings.clone()),
         hub_cache: Cache::new(&settings.cache, repo),
-        kept: Cache::new(kept, repo),
+        kept: kept.map(|kept| Cache::new(kept, repo)),
         wait,
         waiting,
     };
@@ -120,7 +120,7 @@ struct Places<'a> {
     repo: &'a RepoId,
     client: Client,
     hub_cache: Cache,
-    kept: Cache,
+    kept: Option<Cache>,
     wait: &'a dyn Fn(Wait<'_>),
     waiting: &'a Waiting,
 }
@@ -130,7 +130,7 @@ impl Places<'_> {
     fn cached_tokenizer(&self, revision: &Revision) -> Result<Option<(Commit, HubFile)>> {
         let offline = self.client.settings().offline;
         let mut absent = false;
-        for cache in [&self.hub_cache, &self.kept] {
+        for cache in self.caches() {
             let Some(commit) = cache.commit(revision)? else { continue };
             match self.find(&commit, TOKENIZER)? {
                 Cached::Found { path, contents } => return Ok(Some((commit, cached(path, contents)))),
@@ -147,7 +147,7 @@ impl Places<'_> {
             return Ok(None);
         }
         if *revision == Revision::main() {
-            for cache in [&self.hub_cache, &self.kept] {
+            for cache in self.caches() {
                 if let Some(commit) = cache.lone_snapshot(TOKENIZER)?
                     && let Cached::Found { path, contents } = cache.find(&commit, TOKENIZER)?
                 {
@@ -162,11 +162,18 @@ impl Places<'_> {
     /// Fetches `tokenizer.json` and keeps it, and then the commit that the revision stands for.
     fn fetch_tokenizer(&self, revision: &Revision) -> Result<(Commit, HubFile)> {
         let (commit, file) = self.fetch(revision, TOKENIZER)?;
-        self.kept.keep(&commit, TOKENIZER, &file.contents)?;
-        if Commit::parse(revision.as_str()).is_none() {
-            self.kept.keep_commit(revision, &commit)?;
+        if let Some(kept) = &self.kept {
+            kept.keep(&commit, TOKENIZER, &file.contents)?;
+            if Commit::parse(revision.as_str()).is_none() {
+                kept.keep_commit(revision, &commit)?;
+            }
         }
         Ok((commit, file))
+    }
+
+    /// The caches that there are, in the order in which they are asked.
+    fn caches(&self) -> impl Iterator<Item = &Cache> {
+        [&self.hub_cache].into_iter().chain(&self.kept)
     }
 
     fn add_optional(&self, files: &mut TokenizerFiles) -> Result<()> {
@@ -202,11 +209,15 @@ impl Places<'_> {
     fn fetch_optional(&self, commit: &Commit, file: &str) -> Result<Option<HubFile>> {
         match self.fetch(&Revision::from(commit), file) {
             Ok((_, found)) => {
-                self.kept.keep(commit, file, &found.contents)?;
+                if let Some(kept) = &self.kept {
+                    kept.keep(commit, file, &found.contents)?;
+                }
                 Ok(Some(found))
             }
             Err(Error::EntryNotFound { .. }) => {
-                self.kept.keep_absence(commit, file)?;
+                if let Some(kept) = &self.kept {
+                    kept.keep_absence(commit, file)?;
+                }
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -214,10 +225,13 @@ impl Places<'_> {
     }
 
     fn find(&self, commit: &Commit, file: &str) -> Result<Cached> {
-        match self.hub_cache.find(commit, file)? {
-            Cached::Unknown => self.kept.find(commit, file),
-            known => Ok(known),
+        for cache in self.caches() {
+            match cache.find(commit, file)? {
+                Cached::Unknown => {}
+                known => return Ok(known),
+            }
         }
+        Ok(Cached::Unknown)
     }
 
     fn fetch(&self, revision: &Revision, file: &str) -> Result<(Commit, HubFile)> {

@@ -25,7 +25,7 @@ use crate::input::{Input, SplitNames, discover};
 use crate::plan;
 use crate::pool::{Memory, Worker};
 use crate::read::Blocks;
-use crate::tokenizer::{Engine, FastRefused, Scratch, Tokenizer};
+use crate::tokenizer::{Engine, Scratch, Tokenizer};
 
 /// Problems of a split after which it is left: what follows is rarely another cause.
 const PROBLEMS_MAX: usize = 5;
@@ -48,6 +48,8 @@ pub struct Report {
     pub documents: u64,
     /// Those of them that the reference made.
     pub by_reference: u64,
+    /// Documents that the reference gave up, so that they were compared with the fast engine's only.
+    pub given_up: u64,
     /// What is wrong.
     pub problems: Vec<Problem>,
 }
@@ -63,10 +65,9 @@ pub fn audit(
     options: &Options,
     interrupted: &AtomicBool,
 ) -> Result<Report> {
-    let why = FastRefused::Load { why: "an audit asks the reference".to_owned() };
     let reference = match tokenizer.engine() {
         Engine::Reference => None,
-        _ => Some(tokenizer.to_reference(why)?),
+        _ => Some(tokenizer.audited()?),
     };
     let audit = Audit {
         output,
@@ -95,6 +96,8 @@ pub fn audit(
         }
     });
     let mut report = all.into_inner().unwrap_or_else(PoisonError::into_inner)?;
+    report.given_up = reference.as_ref().map_or(0, Tokenizer::given_up);
+    report.by_reference = report.by_reference.saturating_sub(report.given_up);
     report.problems.sort_by(|a, b| (&a.place, &a.detail).cmp(&(&b.place, &b.detail)));
     Ok(report)
 }

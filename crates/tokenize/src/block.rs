@@ -308,6 +308,10 @@ impl<'a> Builder<'a> {
                 self.reject(key, Reason::SpecialTokens, format!("special tokens in the text: {count}"), raw);
                 return Ok(());
             }
+            Err(tokenizer::Error::Encode { source }) => {
+                self.reject(key, Reason::NotEncoded, source.to_string(), raw);
+                return Ok(());
+            }
             Err(error) => return Err(error.into()),
         };
         let tokens = self.ids.len() - before;

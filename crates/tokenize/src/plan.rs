@@ -384,7 +384,11 @@ fn checksum(input: &Input, cutting: &Cutting<'_>) -> Result<Checksum> {
 
 fn tokenizer_identity(identity: &tokenizer::Identity) -> TokenizerIdentity {
     let special = |token: &tokenizer::SpecialToken| SpecialToken { id: token.id, token: token.token.clone() };
-    let cleared = [(identity.truncation_cleared, "truncation"), (identity.padding_cleared, "padding")];
+    let cleared = [
+        (identity.truncation_cleared, "truncation"),
+        (identity.padding_cleared, "padding"),
+        (identity.dropout_cleared, "dropout"),
+    ];
     TokenizerIdentity {
         sha256: identity.sha256.clone(),
         vocabulary_size: identity.vocabulary_size,

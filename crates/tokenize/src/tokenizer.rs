@@ -8,15 +8,26 @@
 //! [`Tokenizer::to_reference`].
 //!
 //! What `truncation` and `padding` in a `tokenizer.json` would do to documents, both
-//! engines do silently; they are cleared, and [`Identity`] says so.
+//! engines do silently; they are cleared, and [`Identity`] says so. So is `dropout`,
+//! which gives the same text other ids each time.
+//!
+//! A `tokenizer.json` is what others wrote. It is loaded apart from the caller, in bounded
+//! time, and engines that panic over it or over a text are behind a door.
 
 mod files;
+mod side_file;
+mod apart;
+mod start;
+mod error;
 mod embedded;
 mod definition;
 mod vocabulary;
 mod special;
 mod reference;
 mod fast;
+mod patterns;
+mod doubt;
+mod growth;
 mod fastokens;
 mod segments;
 mod self_check;
@@ -24,25 +35,28 @@ mod cache;
 mod spell;
 
 use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use mashbill_format::door;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use self::embedded::{EMBEDDED, embedded};
-pub use self::files::{TokenizerFiles, from_path};
+pub use self::error::Error;
+pub use self::files::{FILE_BYTES_MAX, TokenizerFiles, from_path};
 pub use self::special::SpecialToken;
 pub use mashbill_bpe::Scratch;
 
-use self::cache::Cache;
-use self::definition::Definition;
+use self::apart::{Apart, START_MAX};
 use self::fast::FastEngine;
 use self::reference::{Outline, Reference};
-use self::self_check::{Verdict, self_check};
-use self::special::{SpecialTokens, Tokens};
-use self::vocabulary::VocabularyIndex;
+use self::start::Start;
+
+/// The largest vocabulary; the largest in use has 0.9 million tokens. To load one takes half a gigabyte, and tables of
+/// all ids are made from it, one a thread.
+pub const VOCABULARY_MAX: u32 = 1 << 20;
 
 /// What is put around documents, and what is done with special tokens inside them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +67,8 @@ pub struct TokenizerOptions {
     pub add_eos: bool,
     /// The EOS token, where it isn't the one that the files name.
     pub eos_token: Option<String>,
+    /// The token that fills rows up, where it isn't the one that the files name.
+    pub pad_token: Option<String>,
     /// What becomes of special tokens that are spelled out in a text.
     pub special_tokens_in_text: SpecialTokensInText,
 }
@@ -101,9 +117,17 @@ pub enum FastRefused {
     /// The model is no byte-pair encoding.
     #[error("its model is not a byte-pair encoding")]
     Model,
-    /// The ids of a text depend on chance.
-    #[error("it has merge dropout")]
-    Dropout,
+    /// A pattern of it may mean one thing to the fast engine and another to the reference.
+    #[error("the engines may read its pattern {pattern:?} differently: {why}")]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// What of it.
+        why: String,
+    },
+    /// Characters without an entry are spelled in bytes, and bytes have none, either.
+    #[error("its vocabulary lacks some of the bytes that it falls back to")]
+    Bytes,
     /// There are holes in the vocabulary's ids.
     #[error("its vocabulary leaves ids unused")]
     UnusedIds,
@@ -134,7 +158,7 @@ pub struct Identity {
     pub bos: Option<SpecialToken>,
     /// The token for the end of a document.
     pub eos: Option<SpecialToken>,
-    /// The token that fills rows up: a pad token, else EOS, else BOS.
+    /// The token that fills rows up: the one asked for, else a pad token, else EOS, else BOS.
     pub pad: SpecialToken,
     /// The ids put before each document.
     pub ids_before: Vec<u32>,
@@ -146,6 +170,8 @@ pub struct Identity {
     pub truncation_cleared: bool,
     /// Whether the file asked for documents to be padded, which was not done.
     pub padding_cleared: bool,
+    /// Whether the file asked for merges to be left out at random, which was not done.
+    pub dropout_cleared: bool,
     /// The library and version that define the ids.
     pub reference: String,
     /// Remarks for the user.
@@ -186,8 +212,14 @@ pub struct Tokenizer {
 }
 
 enum Encoder {
-    Fast(FastEngine),
+    Fast(Arc<FastEngine>),
     Reference(Reference),
+    /// The reference, and for texts that it gives up, which are counted, the fast engine.
+    Both {
+        reference: Reference,
+        engine: Arc<FastEngine>,
+        given_up: AtomicU64,
+    },
 }
 
 impl Tokenizer {
@@ -202,44 +234,18 @@ impl Tokenizer {
         options: &TokenizerOptions,
         cache_folder: Option<&Path>,
     ) -> Result<Self, Error> {
-        let json = &files.tokenizer_json;
-        let sha256 = hex(&Sha256::digest(json.as_bytes()));
-        let cache = Cache::new(cache_folder, &sha256);
-        let definition =
-            Definition::parse(json).map_err(|source| Error::Json { file: "tokenizer.json", source })?;
-        let index = VocabularyIndex::new(&definition);
-        let mut outline = Outline::new(&definition, &index)?;
-        let identity = identify(files, options, sha256.clone(), &definition, &outline, &index)?;
-
-        let known = cache.verdict();
-        let fast = match &known {
-            Some(Verdict { refused: Some(why), .. }) => Err(why.clone()),
-            _ => FastEngine::new(&definition, json, &outline.added_tokens(), &cache),
-        };
-        let fast = match fast {
-            Ok(engine) if known.is_none() => self_check(&mut outline, json, &engine)?.map_or(Ok(engine), Err),
-            other => other,
-        };
-        if known.is_none() {
-            cache.keep_verdict(&Verdict::new(&sha256, fast.as_ref().err().cloned()));
+        if files.tokenizer_json.len() as u64 > FILE_BYTES_MAX {
+            return Err(Error::TooLarge { what: "`tokenizer.json`".to_owned(), limit: FILE_BYTES_MAX });
         }
-        let (encoder, fast_refused) = match fast {
-            Ok(engine) => (Encoder::Fast(engine), None),
-            Err(why) => {
-                (Encoder::Reference(Reference::whole(json, options.special_tokens_in_text)?), Some(why))
-            }
+        let start = Start {
+            tokenizer_json: files.tokenizer_json.as_str().into(),
+            sha256: hex(&Sha256::digest(files.tokenizer_json.as_bytes())),
+            files: files.beside(),
+            options: options.clone(),
+            cache_folder: cache_folder.map(Path::to_owned),
+            dropout_cleared: false,
         };
-        outline.set_special_tokens_in_text(options.special_tokens_in_text);
-        Ok(Self {
-            special: SpecialIds::of(&outline),
-            outline: Arc::new(outline),
-            identity,
-            tokenizer_json: json.as_str().into(),
-            encoder,
-            fast_refused,
-            beside: OnceLock::new(),
-            spellings: OnceLock::new(),
-        })
+        Apart::begin(move || start.load())?.wait(START_MAX)
     }
 
     /// The same tokenizer on the reference, for a run that met a mismatch.
@@ -247,29 +253,70 @@ impl Tokenizer {
     /// # Errors
     /// The reference can't load the file.
     pub fn to_reference(&self, why: FastRefused) -> Result<Self, Error> {
-        let policy = self.identity.special_tokens_in_text;
-        let reference = Reference::whole(&self.tokenizer_json, policy)?;
-        Ok(Self {
+        Ok(self.with(Encoder::Reference(self.load_reference()?), Some(why)))
+    }
+
+    /// The same tokenizer on the reference, for an audit. The fast engine encodes those texts that the reference
+    /// gives up: see [`Tokenizer::given_up`].
+    ///
+    /// # Errors
+    /// The reference can't load the file.
+    pub fn audited(&self) -> Result<Self, Error> {
+        let reference = self.load_reference()?;
+        Ok(self.with(
+            match &self.encoder {
+                Encoder::Fast(engine) | Encoder::Both { engine, .. } => {
+                    Encoder::Both { reference, engine: Arc::clone(engine), given_up: AtomicU64::new(0) }
+                }
+                Encoder::Reference(_) => Encoder::Reference(reference),
+            },
+            self.fast_refused.clone(),
+        ))
+    }
+
+    /// How many texts the reference gave up that the fast engine encoded, in an audit.
+    #[must_use]
+    pub fn given_up(&self) -> u64 {
+        match &self.encoder {
+            Encoder::Both { given_up, .. } => given_up.load(Ordering::Relaxed),
+            Encoder::Fast(_) | Encoder::Reference(_) => 0,
+        }
+    }
+
+    fn with(&self, encoder: Encoder, fast_refused: Option<FastRefused>) -> Self {
+        Self {
             identity: self.identity.clone(),
             tokenizer_json: Arc::clone(&self.tokenizer_json),
-            encoder: Encoder::Reference(reference),
-            fast_refused: Some(why),
+            encoder,
+            fast_refused,
             special: self.special.clone(),
             outline: Arc::clone(&self.outline),
             beside: OnceLock::new(),
             spellings: OnceLock::new(),
-        })
+        }
+    }
+
+    fn load_reference(&self) -> Result<Reference, Error> {
+        let (json, policy) = (Arc::clone(&self.tokenizer_json), self.identity.special_tokens_in_text);
+        Apart::begin(move || Reference::whole(&json, policy))?.wait(START_MAX)
+    }
+
+    /// Puts other ids around documents: those with which a folder was made, whatever its files say by now.
+    pub fn put_around(&mut self, ids_before: Vec<u32>, ids_after: Vec<u32>) {
+        (self.identity.ids_before, self.identity.ids_after) = (ids_before, ids_after);
     }
 
     /// The tokens as people read them, one text an id.
     #[must_use]
     pub fn spell(&self, ids: &[u32]) -> Vec<String> {
         let all = self.spellings.get_or_init(|| match &self.encoder {
-            Encoder::Fast(engine) => engine.spellings(),
+            Encoder::Fast(engine) | Encoder::Both { engine, .. } => engine.spellings(),
             Encoder::Reference(_) => Vec::new(),
         });
         let spelled = |id: u32| match &self.encoder {
-            Encoder::Fast(engine) => all.get(id as usize).cloned().flatten().or_else(|| engine.spell(id)),
+            Encoder::Fast(engine) | Encoder::Both { engine, .. } => {
+                all.get(id as usize).cloned().flatten().or_else(|| engine.spell(id))
+            }
             Encoder::Reference(reference) => Some(spell::text_of(&reference.entry(id)?)),
         };
         ids.iter().map(|&id| spelled(id).unwrap_or_else(|| format!("[{id}]"))).collect()
@@ -286,7 +333,7 @@ impl Tokenizer {
     pub fn engine(&self) -> Engine {
         match &self.encoder {
             Encoder::Fast(engine) => engine.engine(),
-            Encoder::Reference(_) => Engine::Reference,
+            Encoder::Reference(_) | Encoder::Both { .. } => Engine::Reference,
         }
     }
 
@@ -303,19 +350,17 @@ impl Tokenizer {
     /// encoding fast and never changes what comes of it.
     ///
     /// # Errors
-    /// [`Error::LiteralSpecialTokens`] where such documents are refused; `ids` is then
+    /// [`Error::LiteralSpecialTokens`] where such documents are refused, and
+    /// [`Error::Encode`] where the reference has no ids for the text; `ids` is then
     /// as it was.
     pub fn encode(&self, scratch: &mut Scratch, text: &str, ids: &mut Vec<u32>) -> Result<Encoded, Error> {
         let start = ids.len();
         let Identity { ids_before, ids_after, special_tokens_in_text: policy, .. } = &self.identity;
         ids.extend_from_slice(ids_before);
         let text_start = ids.len();
-        match &self.encoder {
-            Encoder::Fast(engine) => {
-                let doubtful = |text: &str, ids: &mut Vec<u32>| self.whole_reference()?.encode(text, ids);
-                engine.encode(scratch, text, *policy, &doubtful, ids)?;
-            }
-            Encoder::Reference(reference) => reference.encode(text, ids)?,
+        if let Err(error) = self.encode_text(scratch, text, *policy, ids) {
+            ids.truncate(start);
+            return Err(error);
         }
         let text_ids = &ids[text_start..];
         let text_tokens = text_ids.len();
@@ -333,12 +378,38 @@ impl Tokenizer {
         Ok(Encoded { text_tokens, added_tokens: ids.len() - start - text_tokens, literal_special_tokens })
     }
 
+    /// Appends the ids of a text, without anything around it.
+    fn encode_text(
+        &self,
+        scratch: &mut Scratch,
+        text: &str,
+        policy: SpecialTokensInText,
+        ids: &mut Vec<u32>,
+    ) -> Result<(), Error> {
+        match &self.encoder {
+            Encoder::Fast(engine) => {
+                let doubtful = |text: &str, ids: &mut Vec<u32>| self.whole_reference()?.encode(text, ids);
+                engine.encode(scratch, text, policy, &doubtful, ids)
+            }
+            Encoder::Reference(reference) => reference.encode(text, ids),
+            Encoder::Both { reference, engine, given_up } => {
+                let start = ids.len();
+                if reference.encode(text, ids).is_ok() {
+                    return Ok(());
+                }
+                ids.truncate(start);
+                given_up.fetch_add(1, Ordering::Relaxed);
+                engine.encode(scratch, text, policy, &|text, ids| reference.encode(text, ids), ids)
+            }
+        }
+    }
+
     /// The reference beside a fast engine, for the texts that it is not trusted with; loaded for the first.
     fn whole_reference(&self) -> Result<&Reference, Error> {
         if let Some(reference) = self.beside.get() {
             return Ok(reference);
         }
-        let reference = Reference::whole(&self.tokenizer_json, self.identity.special_tokens_in_text)?;
+        let reference = self.load_reference()?;
         Ok(self.beside.get_or_init(|| reference))
     }
 
@@ -349,21 +420,23 @@ impl Tokenizer {
     /// some 50 ms for a large vocabulary: hand in many at once.
     ///
     /// # Errors
-    /// The reference can't encode one of them.
+    /// The reference can't load the file.
     pub fn check_samples(&self, samples: &[Sample<'_>]) -> Result<Option<usize>, Error> {
         if samples.is_empty() || self.engine() == Engine::Reference {
             return Ok(None);
         }
         let texts = samples.iter().map(|sample| sample.text);
-        let reference = match self.outline.reference_for(&self.tokenizer_json, texts)? {
-            Some(part) => part,
-            None => Reference::whole(&self.tokenizer_json, self.identity.special_tokens_in_text)?,
+        let reference = match door::behind(|| self.outline.reference_for(&self.tokenizer_json, texts)) {
+            Ok(part) => part?,
+            // Where it breaks down over a text, the reference as a whole says so of that text.
+            Err(_) => None,
         };
+        let reference = reference.map_or_else(|| self.load_reference(), Ok)?;
         let mut expected = Vec::new();
         for (position, sample) in samples.iter().enumerate() {
             expected.clear();
-            reference.encode(sample.text, &mut expected)?;
-            if !self.stands_for(sample.ids, &expected) {
+            let is_defined = reference.encode(sample.text, &mut expected).is_ok();
+            if !is_defined || !self.stands_for(sample.ids, &expected) {
                 return Ok(Some(position));
             }
         }
@@ -398,61 +471,6 @@ pub fn is_sample(position_in_split: u64, content_hash: u64, text_bytes: usize) -
     text_bytes <= 64 * 1024 && (position_in_split < 16 || content_hash.is_multiple_of(4_096))
 }
 
-fn identify(
-    files: &TokenizerFiles,
-    options: &TokenizerOptions,
-    sha256: String,
-    definition: &Definition<'_>,
-    outline: &Outline,
-    index: &VocabularyIndex<'_>,
-) -> Result<Identity, Error> {
-    let tokens = Tokens::new(outline, index);
-    let special = SpecialTokens::new(files, &tokens)?;
-    let (mut ids_before, mut ids_after) = outline.template()?;
-    let bos = match ids_before[..] {
-        [id] => Some(tokens.numbered(id, "template")?),
-        _ => None,
-    };
-    let eos = special.eos(options.eos_token.as_deref())?;
-    if !options.add_bos {
-        ids_before.clear();
-    }
-    if options.eos_token.is_some() {
-        // It takes the place of what the template puts after a document.
-        ids_after.clear();
-    }
-    match &eos {
-        _ if !options.add_eos => ids_after.clear(),
-        Some(eos) if ids_after.last() != Some(&eos.id) => ids_after.push(eos.id),
-        Some(_) => {}
-        None => return Err(Error::NoEos { tokenizer: files.name.clone() }),
-    }
-    let instead = |token: &SpecialToken, found_in: &str| SpecialToken {
-        found_in: found_in.to_owned(),
-        ..token.clone()
-    };
-    let pad = special
-        .pad()
-        .or_else(|| eos.as_ref().map(|eos| instead(eos, "eos")))
-        .or_else(|| bos.as_ref().map(|bos| instead(bos, "bos")))
-        .ok_or_else(|| Error::NoPad { tokenizer: files.name.clone() })?;
-    Ok(Identity {
-        name: files.name.clone(),
-        sha256,
-        vocabulary_size: tokens.vocabulary_size(),
-        notes: eos.iter().filter_map(|eos| special.remark(eos)).collect(),
-        bos,
-        eos,
-        pad,
-        ids_before,
-        ids_after,
-        special_tokens_in_text: options.special_tokens_in_text,
-        truncation_cleared: definition.truncation.is_some(),
-        padding_cleared: definition.padding.is_some(),
-        reference: Engine::Reference.name(),
-    })
-}
-
 /// The ids of special tokens, for counting them cheaply: they mostly lie together at
 /// the end of the vocabulary, so that one comparison answers for nearly every id.
 #[derive(Clone)]
@@ -480,75 +498,6 @@ impl SpecialIds {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// An error of loading or using a tokenizer.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// There is no tokenizer at a path.
-    #[error("no tokenizer at `{}`", path.display())]
-    NotFound {
-        /// The file that was looked for.
-        path: PathBuf,
-    },
-    /// A file can't be read as text.
-    #[error("read `{}`", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// A file isn't the JSON that it should be.
-    #[error("`{file}` of the tokenizer is malformed")]
-    Json {
-        /// The file's name.
-        file: &'static str,
-        /// Where and why.
-        source: serde_json::Error,
-    },
-    /// The reference refuses the tokenizer.
-    #[error("`tokenizers` can't load the tokenizer")]
-    Refused {
-        /// Its message.
-        source: tokenizers::Error,
-    },
-    /// The template does more than put ids around a document.
-    #[error("the tokenizer's template doesn't hold a document exactly once")]
-    Template,
-    /// No file and no well-known name tells what ends a document.
-    #[error("the tokenizer `{tokenizer}` doesn't say which token ends a document")]
-    NoEos {
-        /// The tokenizer's name.
-        tokenizer: String,
-    },
-    /// There is no token to fill rows up with.
-    #[error("the tokenizer `{tokenizer}` has no token to pad with: none for padding, no EOS, no BOS")]
-    NoPad {
-        /// The tokenizer's name.
-        tokenizer: String,
-    },
-    /// A special token is named that the tokenizer doesn't have.
-    #[error("the token `{token}`, named by {found_in}, is not in the vocabulary")]
-    NotInVocabulary {
-        /// The token's spelling.
-        token: String,
-        /// What names it: a file, or `option`.
-        found_in: String,
-    },
-    /// A document spells special tokens out, and such documents are refused.
-    #[error("the text spells out special tokens ({count})")]
-    LiteralSpecialTokens {
-        /// How many.
-        count: usize,
-    },
-    /// An engine failed on a text.
-    #[error("encode a text")]
-    Encode {
-        /// Its message.
-        source: tokenizers::Error,
-    },
 }
 
 #[cfg(test)]

@@ -303,6 +303,7 @@ fn samples_are_compared_with_the_part_of_the_reference_they_need() {
         add_bos: true,
         add_eos: true,
         eos_token: None,
+        pad_token: None,
         special_tokens_in_text: SpecialTokensInText::Encode,
     };
     let tokenizer = Tokenizer::load(&files, &options, None).unwrap();
@@ -332,8 +333,13 @@ fn samples_are_compared_with_the_part_of_the_reference_they_need() {
 }
 
 fn load(files: &TokenizerFiles, special_tokens_in_text: SpecialTokensInText) -> Tokenizer {
-    let options =
-        TokenizerOptions { add_bos: false, add_eos: false, eos_token: None, special_tokens_in_text };
+    let options = TokenizerOptions {
+        add_bos: false,
+        add_eos: false,
+        eos_token: None,
+        pad_token: None,
+        special_tokens_in_text,
+    };
     Tokenizer::load(files, &options, None).unwrap()
 }
 

@@ -21,6 +21,7 @@ use serde::Serialize;
 
 use crate::environment::{find_tokenizer, load_tokenizer};
 use crate::exit::Exit;
+use crate::found_again::keep;
 use crate::hints::{Usage, hints_for_failed_splits};
 use crate::interrupt;
 use crate::left_out::tell_left_out;
@@ -96,6 +97,10 @@ pub(crate) struct TokenizeArgs {
     /// The token that ends a document, where the tokenizer's files name none or another is wanted
     #[arg(long, value_name = "TOKEN", conflicts_with = "no_eos")]
     pub(crate) eos_token: Option<String>,
+
+    /// The token that fills the last rows, where the tokenizer's files name none or another is wanted
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) pad_token: Option<String>,
 
     /// Put no EOS after documents
     #[arg(long)]
@@ -181,6 +186,7 @@ pub(crate) fn run(args: &TokenizeArgs, printer: &Printer) -> Result<Exit> {
     )?;
     let files = find_tokenizer(&args.tokenizer, printer)?;
     let tokenizer = Arc::new(load_tokenizer(&files, &tokenizer_options(args), printer)?);
+    keep(&files, &tokenizer.identity().sha256);
     let plan = plan(&options, tokenizer.identity())?;
     announce(&plan, printer);
     let report = with_progress(plan, &tokenizer, printer)?;
@@ -262,6 +268,7 @@ fn tokenizer_options(args: &TokenizeArgs) -> TokenizerOptions {
         add_bos: !args.no_bos,
         add_eos: !args.no_eos,
         eos_token: args.eos_token.clone(),
+        pad_token: args.pad_token.clone(),
         special_tokens_in_text: match args.special_tokens_in_text {
             SpecialTokensArg::Encode => SpecialTokensInText::Encode,
             SpecialTokensArg::Split => SpecialTokensInText::Split,

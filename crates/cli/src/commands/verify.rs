@@ -16,8 +16,8 @@ use mashbill_format::verify::{
 use mashbill_tokenize::audit;
 use serde::Serialize;
 
-use crate::environment::tokenizer_of;
 use crate::exit::Exit;
+use crate::found_again::tokenizer_of;
 use crate::hints::{Usage, folder_with_lock, remedy_hint, remedy_hints};
 use crate::interrupt;
 use crate::out;
@@ -171,7 +171,7 @@ fn deep(
     let output = Output::new(&report.path);
     // Without a manifest that has been told.
     let Ok(Some(manifest)) = Manifest::read(&output.manifest()) else { return Ok(()) };
-    let tokenizer = tokenizer_of(&manifest, args.tokenizer.as_deref(), printer)?;
+    let tokenizer = tokenizer_of(output.root(), &manifest, args.tokenizer.as_deref(), printer)?;
     let options = audit::Options { source: args.source.clone(), sample: args.sample, threads };
     let audited = audit::audit(&output, &manifest, &tokenizer, &options, interrupted)?;
     let documents = counted(audited.documents, "document");
@@ -179,6 +179,16 @@ fn deep(
         "{documents} made again from the source, {} of them by the reference",
         count(audited.by_reference)
     ));
+    if audited.given_up > 0 {
+        printer.warning(format_args!(
+            "{} more than the reference can encode: made again by the engine in use only",
+            if audited.given_up == 1 {
+                "1 document is".into()
+            } else {
+                format!("{} documents are", count(audited.given_up))
+            }
+        ));
+    }
     report.add(audited.problems);
     Ok(())
 }

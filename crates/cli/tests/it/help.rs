@@ -182,6 +182,10 @@ fn of_tokenize() {
           --eos-token <TOKEN>
               The token that ends a document, where the tokenizer's files name none or another is wanted
 
+          --pad-token <TOKEN>
+              The token that fills the last rows, where the tokenizer's files name none or another is
+              wanted
+
           --no-eos
               Put no EOS after documents
 

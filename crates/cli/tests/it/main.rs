@@ -30,6 +30,9 @@ mod raw;
 mod downloaded;
 mod inspect;
 mod doctor;
+mod tokenizers;
+#[cfg(target_os = "linux")]
+mod hostile_tokenizers;
 mod injuries;
 mod deep;
 mod troubleshooting;

@@ -364,6 +364,7 @@ fn a_plan_that_is_out_of_date_is_refused() {
         add_bos: true,
         add_eos: true,
         eos_token: None,
+        pad_token: None,
         special_tokens_in_text: SpecialTokensInText::Encode,
     };
     let files = embedded("gpt2").expect("it is embedded");

@@ -57,7 +57,7 @@ impl World {
             &repo.parse()?,
             &revision.parse()?,
             &self.settings,
-            &self.kept(),
+            Some(&self.kept()),
             &|wait| {
                 assert_silent(wait.why);
                 self.reasons.borrow_mut().extend(wait.why.source().map(ToString::to_string));

@@ -106,6 +106,18 @@ impl<'a> Definition<'a> {
         each_merge(merges.get(), each)
     }
 
+    /// Whether the model leaves merges out at random, so that the same text has other ids each time.
+    pub(super) fn drops_merges(&self) -> bool {
+        self.model.dropout.is_some_and(|share| share != 0.0)
+    }
+
+    /// The file without that.
+    pub(super) fn without_dropout(&self) -> Result<String, serde_json::Error> {
+        let mut file: Value = serde_json::from_str(self.json)?;
+        file["model"]["dropout"] = Value::Null;
+        Ok(file.to_string())
+    }
+
     /// Whether the model gets words in which a letter stands for each byte.
     pub(super) fn spells_words_in_bytes(&self) -> bool {
         let Some(last) = &self.pre_tokenizer else { return false };

@@ -9,6 +9,7 @@
 //! out.
 
 use mashbill_bpe::{AddedTokens, Scratch};
+use mashbill_format::door;
 use tokenizers::AddedToken;
 
 use super::cache::Cache;
@@ -32,21 +33,18 @@ impl FastEngine {
         added_tokens: &[(u32, AddedToken)],
         cache: &Cache<'_>,
     ) -> Result<Self, FastRefused> {
-        if definition.model.dropout.is_some_and(|share| share > 0.0) {
-            return Err(FastRefused::Dropout);
-        }
         if definition.model.kind.as_deref() != Some("BPE") {
             return Err(FastRefused::Model);
         }
         if let Some(engine) = cache.tables() {
             return Ok(Self::Own(Box::new(engine)));
         }
-        match mashbill_bpe::Engine::from_tokenizer_json(tokenizer_json) {
-            Ok(engine) => {
+        match door::behind(|| mashbill_bpe::Engine::from_tokenizer_json(tokenizer_json)) {
+            Ok(Ok(engine)) => {
                 cache.keep_tables(&engine);
                 Ok(Self::Own(Box::new(engine)))
             }
-            Err(_) => Ok(Self::Fastokens(Box::new(Fastokens::new(definition, added_tokens)?))),
+            Ok(Err(_)) | Err(_) => Ok(Self::Fastokens(Box::new(Fastokens::new(definition, added_tokens)?))),
         }
     }
 

@@ -3,12 +3,17 @@
 //! It wants documents of bounded size (see [`super::segments`]), and keeps caches of its
 //! own for each thread.
 
+use std::collections::HashSet;
+
 use fastokens::AddedTokenPolicy;
 use fastokens::models::Model;
+use mashbill_format::door;
 use serde_json::{Map, Value, json};
 use tokenizers::AddedToken;
 
 use super::definition::{Definition, Merge};
+use super::doubt::{CLASSED_DIFFERENTLY, Doubt};
+use super::patterns::read_alike;
 use super::segments::{Cutter, MARGIN, SEGMENT_BYTES};
 use super::{Error, FastRefused, SpecialTokensInText};
 
@@ -23,6 +28,8 @@ pub(super) struct Fastokens {
     tokenizer: fastokens::Tokenizer,
     /// `None` where every document has to stay whole.
     cutter: Option<Cutter>,
+    /// The texts with which the engine is not trusted.
+    doubt: Doubt,
     segment_bytes: usize,
 }
 
@@ -34,13 +41,16 @@ impl Fastokens {
         definition: &Definition<'_>,
         added_tokens: &[(u32, AddedToken)],
     ) -> Result<Self, FastRefused> {
+        let doubt = doubt(definition)?;
+        lacks_no_byte(definition)?;
         let unused_ids = unused_ids(definition)?;
         let typed = typed(definition, added_tokens, &unused_ids)
             .map_err(|error| FastRefused::Load { why: error.to_string() })?;
-        let tokenizer = fastokens::Tokenizer::from_json(typed)
+        let tokenizer = door::behind(|| fastokens::Tokenizer::from_json(typed))
+            .map_err(|_| FastRefused::Load { why: "it breaks down".to_owned() })?
             .map_err(|error| FastRefused::Load { why: error.to_string() })?;
         let cutter = Cutter::new(definition, added_tokens);
-        Ok(Self { tokenizer, cutter, segment_bytes: SEGMENT_BYTES })
+        Ok(Self { tokenizer, cutter, doubt, segment_bytes: SEGMENT_BYTES })
     }
 
     /// Appends the ids of `text`, without anything before or after them.
@@ -58,10 +68,11 @@ impl Fastokens {
             SpecialTokensInText::Encode | SpecialTokensInText::Reject => AddedTokenPolicy::All,
         };
         let encode = |segment: &str, ids: &mut Vec<u32>| {
-            if is_doubtful(segment) {
+            // What it can't encode the reference may: only that decides what a text's ids are.
+            if self.doubt.is_about(segment) || !self.encode_whole(segment, policy, ids) {
                 doubtful(segment, ids)
             } else {
-                self.encode_whole(segment, policy, ids)
+                Ok(())
             }
         };
         match &self.cutter {
@@ -75,13 +86,12 @@ impl Fastokens {
         self.tokenizer.id_to_token(id).map(str::to_owned)
     }
 
-    fn encode_whole(&self, text: &str, policy: AddedTokenPolicy, ids: &mut Vec<u32>) -> Result<(), Error> {
-        let text_ids: Vec<u32> = self
-            .tokenizer
-            .encode_unpadded(text, false, policy)
-            .map_err(|error| Error::Encode { source: error.into() })?;
+    /// Encodes a text, unless the engine fails.
+    fn encode_whole(&self, text: &str, policy: AddedTokenPolicy, ids: &mut Vec<u32>) -> bool {
+        let encode = || -> Option<Vec<u32>> { self.tokenizer.encode_unpadded(text, false, policy).ok() };
+        let Ok(Some(text_ids)) = door::behind(encode) else { return false };
         ids.extend_from_slice(&text_ids);
-        Ok(())
+        true
     }
 
     /// Encodes a long text in segments.
@@ -176,10 +186,57 @@ impl Fastokens {
     }
 }
 
-/// Whether the engine may give other ids than the reference for `text`: `ſ` is a case of `s`, so `'ſ` is a
-/// contraction, which 0.3.5 does not always see where a pattern takes it for a part of the word.
-fn is_doubtful(text: &str) -> bool {
-    memchr::memmem::find(text.as_bytes(), "'ſ".as_bytes()).is_some()
+/// The texts that the reference has to encode, where all of the definition's patterns are read alike.
+///
+/// `ſ`, a case of `s`, is one of them for a reason of its own, too: `'ſ` is a contraction, which 0.3.5 does not always
+/// see where a pattern takes it for a part of the word.
+fn doubt(definition: &Definition<'_>) -> Result<Doubt, FastRefused> {
+    let mut doubt = Doubt { any_case: false };
+    for step in [&definition.normalizer, &definition.pre_tokenizer].into_iter().flatten() {
+        each_step(step, &mut |step| {
+            let pattern = step["pattern"]["Regex"].as_str();
+            let refused = |what: &str, why: String| FastRefused::Pattern { pattern: what.to_owned(), why };
+            if let Some(pattern) = pattern {
+                doubt.any_case |= read_alike(pattern).map_err(|why| refused(pattern, why))?.any_case;
+            }
+            // What is put into a text is looked at here, as texts are looked at before that.
+            for put in [&step["content"], &step["prepend"], &step["pattern"]["String"]] {
+                let text = put.as_str().unwrap_or_default();
+                if let Some(c) = text.chars().find(|c| CLASSED_DIFFERENTLY.contains(c)) {
+                    return Err(refused(text, format!("U+{:04X}", u32::from(c))));
+                }
+            }
+            match step["pattern"]["String"].as_str() {
+                Some("") => Err(refused("", "it may match nothing".to_owned())),
+                _ => Ok(()),
+            }
+        })?;
+    }
+    Ok(doubt)
+}
+
+/// Hands out a normalizer's or pre-tokenizer's steps.
+fn each_step(
+    step: &Value,
+    each: &mut impl FnMut(&Value) -> Result<(), FastRefused>,
+) -> Result<(), FastRefused> {
+    let steps = ["normalizers", "pretokenizers"].into_iter().filter_map(|list| step[list].as_array());
+    for inner in steps.flatten() {
+        each_step(inner, each)?;
+    }
+    each(step)
+}
+
+/// Where characters without an entry are spelled in bytes, each byte has to have one: what becomes of a character
+/// otherwise is each engine's own.
+fn lacks_no_byte(definition: &Definition<'_>) -> Result<(), FastRefused> {
+    if !definition.model.byte_fallback.unwrap_or(false) {
+        return Ok(());
+    }
+    let is_byte = |token: &&str| token.len() == 6 && token.starts_with("<0x") && token.ends_with('>');
+    let entries = definition.model.vocab.0.iter().map(|(token, _)| &**token).filter(is_byte);
+    let bytes: HashSet<u8> = entries.filter_map(|token| u8::from_str_radix(&token[3..5], 16).ok()).collect();
+    if bytes.len() == 256 { Ok(()) } else { Err(FastRefused::Bytes) }
 }
 
 /// So many times a joint is moved before a text is encoded whole.

@@ -11,8 +11,9 @@ use mashbill_format::open;
 
 use super::Error;
 
-/// The largest file of a tokenizer in bytes: six times the largest of today.
-pub(super) const TOKENIZER_BYTES_MAX: u64 = 200_000_000;
+/// The largest file of a tokenizer in bytes. The largest known are below 40 MB; loading one takes some twenty times its
+/// size in memory.
+pub const FILE_BYTES_MAX: u64 = 50_000_000;
 
 /// The contents of a tokenizer's files, as they were found.
 #[derive(Debug, Clone)]
@@ -29,6 +30,20 @@ pub struct TokenizerFiles {
     pub config: Option<String>,
     /// `generation_config.json`, which has them too.
     pub generation_config: Option<String>,
+}
+
+impl TokenizerFiles {
+    /// All but `tokenizer.json`.
+    pub(super) fn beside(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            tokenizer_json: String::new(),
+            tokenizer_config: self.tokenizer_config.clone(),
+            special_tokens_map: self.special_tokens_map.clone(),
+            config: self.config.clone(),
+            generation_config: self.generation_config.clone(),
+        }
+    }
 }
 
 /// Reads a tokenizer from a folder that holds a `tokenizer.json`, or from a JSON file.
@@ -61,9 +76,12 @@ pub fn from_path(path: &Path) -> Result<TokenizerFiles, Error> {
 }
 
 fn read_if_there(path: &Path) -> Result<Option<String>, Error> {
-    match open::read_text(path, TOKENIZER_BYTES_MAX) {
+    match open::read_text(path, FILE_BYTES_MAX) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+            Err(Error::TooLarge { what: format!("`{}`", path.display()), limit: FILE_BYTES_MAX })
+        }
         Err(source) => Err(Error::Read { path: path.to_owned(), source }),
     }
 }
@@ -103,5 +121,16 @@ mod tests {
         assert!(matches!(from_path(folder.path()), Err(Error::NotFound { .. })));
         fs::write(folder.path().join("tokenizer.json"), [0xff, 0xfe]).unwrap();
         assert!(matches!(from_path(folder.path()), Err(Error::Read { .. })));
+    }
+
+    #[test]
+    fn what_has_no_end_is_not_read() {
+        if cfg!(target_os = "linux") {
+            assert!(matches!(from_path(Path::new("/dev/zero")), Err(Error::Read { .. })));
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokenizer.json");
+        fs::File::create(&path).unwrap().set_len(FILE_BYTES_MAX + 1).unwrap();
+        assert!(matches!(from_path(&path), Err(Error::TooLarge { .. })));
     }
 }

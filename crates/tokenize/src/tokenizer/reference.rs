@@ -19,6 +19,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use mashbill_format::door;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::{
     AddedToken, DecoderWrapper, Encoding, Model, NormalizerWrapper, OffsetReferential, OffsetType,
@@ -32,6 +33,10 @@ use super::{Error, SpecialTokensInText};
 
 /// The version of the crate that defines the ids.
 pub(super) const VERSION: &str = "0.23.2";
+
+/// What is said where it panics over a text: mostly its regular expressions have tried ten million ways to match one
+/// word, which is where Oniguruma gives up (twelve megabytes of spaces are such a word to most patterns).
+const GAVE_UP: &str = "`tokenizers` gives up on it";
 
 /// Hugging Face `tokenizers` with a tokenizer loaded.
 pub(super) enum Reference {
@@ -62,10 +67,11 @@ impl Reference {
 
     /// Appends the ids of `text`, without anything before or after them.
     pub(super) fn encode(&self, text: &str, ids: &mut Vec<u32>) -> Result<(), Error> {
-        let encoding = match self {
+        let encoding = door::behind(|| match self {
             Self::Whole(tokenizer) => tokenizer.encode_fast(text, false),
             Self::Part(tokenizer) => tokenizer.encode_fast(text, false),
-        };
+        });
+        let encoding = encoding.unwrap_or_else(|_| Err(GAVE_UP.into()));
         ids.extend_from_slice(encoding.map_err(|source| Error::Encode { source })?.get_ids());
         Ok(())
     }

@@ -5,12 +5,13 @@
 //! order of their closeness to the tokenizer, then well-known names among its added
 //! tokens, and where nothing is found that is an error.
 
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::reference::Outline;
 use super::vocabulary::VocabularyIndex;
-use super::{Error, TokenizerFiles};
+use super::{Error, TokenizerFiles, side_file};
 
 /// A token with a role.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,10 +89,9 @@ impl<'d> Tokens<'d> {
         added.or_else(|| self.index.token(id))
     }
 
-    /// The highest id and one.
-    pub(super) fn vocabulary_size(&self) -> u32 {
-        let added = self.added.iter().map(|(id, _)| *id).max();
-        added.max(self.index.max_id()).map_or(0, |id| id + 1)
+    /// The highest id, where there is one.
+    pub(super) fn max_id(&self) -> Option<u32> {
+        self.added.iter().map(|(id, _)| *id).max().max(self.index.max_id())
     }
 
     fn named(&self, token: &str, found_in: &str) -> Result<SpecialToken, Error> {
@@ -120,12 +120,12 @@ impl<'d> Tokens<'d> {
 /// What the files say about special tokens, and what there is besides.
 pub(super) struct SpecialTokens<'d> {
     tokens: &'d Tokens<'d>,
-    /// The parsed side files that there are, nearest to the tokenizer first.
-    files: Vec<(&'static str, Value)>,
+    /// The side files that there are, nearest to the tokenizer first, and why one can't be read.
+    files: Vec<(&'static str, Result<Value, serde_json::Error>)>,
 }
 
 impl<'d> SpecialTokens<'d> {
-    pub(super) fn new(files: &TokenizerFiles, tokens: &'d Tokens<'d>) -> Result<Self, Error> {
+    pub(super) fn new(files: &TokenizerFiles, tokens: &'d Tokens<'d>) -> Self {
         let mut parsed = Vec::new();
         for (name, text) in [
             ("tokenizer_config.json", &files.tokenizer_config),
@@ -134,12 +134,18 @@ impl<'d> SpecialTokens<'d> {
             ("generation_config.json", &files.generation_config),
         ] {
             if let Some(text) = text {
-                let value =
-                    serde_json::from_str(text).map_err(|source| Error::Json { file: name, source })?;
-                parsed.push((name, value));
+                parsed.push((name, side_file::parse(text)));
             }
         }
-        Ok(Self { tokens, files: parsed })
+        Self { tokens, files: parsed }
+    }
+
+    /// A remark for each side file that can't be read: where it had to be, that is an error.
+    pub(super) fn unread(&self) -> impl Iterator<Item = String> {
+        self.files.iter().filter_map(|(name, file)| {
+            let why = file.as_ref().err()?;
+            Some(format!("`{name}` of the tokenizer is malformed and was not needed: {why}"))
+        })
     }
 
     /// The token that ends a document: what the option says, else the files, else a
@@ -155,10 +161,16 @@ impl<'d> SpecialTokens<'d> {
     }
 
     /// The token that fills a row up where the tokenizer has one for it.
-    pub(super) fn pad(&self) -> Option<SpecialToken> {
+    ///
+    /// # Errors
+    /// The option names one that isn't in the vocabulary.
+    pub(super) fn pad(&self, option: Option<&str>) -> Result<Option<SpecialToken>, Error> {
+        if let Some(token) = option {
+            return self.tokens.named(token, "--pad-token").map(Some);
+        }
         // A pad token that the tokenizer doesn't have is no reason to stop: the
         // padding's id is never looked at, only its place.
-        self.in_files("pad").ok().flatten().or_else(|| self.tokens.well_known(PADS))
+        Ok(self.in_files("pad").ok().flatten().or_else(|| self.tokens.well_known(PADS)))
     }
 
     /// A remark where the token found ends a turn, and another would end a document.
@@ -178,6 +190,13 @@ impl<'d> SpecialTokens<'d> {
     /// The token that the files name for a role (`eos`, `pad`).
     fn in_files(&self, role: &str) -> Result<Option<SpecialToken>, Error> {
         for (name, file) in &self.files {
+            let file = match file {
+                Ok(file) => file,
+                Err(why) => {
+                    let source = serde_json::Error::custom(why);
+                    return Err(Error::Json { file: name, source });
+                }
+            };
             let token = &file[format!("{role}_token")];
             if let Some(token) = token.as_str().or_else(|| token["content"].as_str()) {
                 return self.tokens.named(token, name).map(Some);

@@ -1,8 +1,11 @@
 //! Tests of what is put around documents and of the choice of engines, on a tokenizer
 //! with a token for each byte.
 
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 
+use super::self_check::Verdict;
 use super::*;
 
 /// A tokenizer whose ids are bytes, and 256 and on for `special`, with a template.
@@ -65,6 +68,7 @@ const OPTIONS: TokenizerOptions = TokenizerOptions {
     add_bos: true,
     add_eos: true,
     eos_token: None,
+    pad_token: None,
     special_tokens_in_text: SpecialTokensInText::Encode,
 };
 
@@ -236,7 +240,7 @@ fn truncation_and_padding_are_cleared() {
     let tokenizer = load(&files, &OPTIONS);
     assert_eq!(encode(&tokenizer, "abcd"), [97, 98, 99, 100, 256]);
     assert!(tokenizer.identity().truncation_cleared && tokenizer.identity().padding_cleared);
-    let reference = tokenizer.to_reference(FastRefused::Dropout).unwrap();
+    let reference = tokenizer.to_reference(FastRefused::Model).unwrap();
     assert_eq!(encode(&reference, "abcd"), [97, 98, 99, 100, 256]);
 }
 
@@ -258,7 +262,7 @@ fn a_verdict_is_kept_for_the_tokenizer_and_the_engines_it_is_about() {
     assert_eq!((tokenizer.engine(), tokenizer.fast_refused()), (Engine::Reference, Some(&why)));
     assert_eq!(encode(&tokenizer, "ab"), [97, 98, 256]);
 
-    for useless in [against.replace(&sha256, "0"), against.replace("set 1", "set 0"), "{".to_owned()] {
+    for useless in [against.replace(&sha256, "0"), against.replace("set 2", "set 0"), "{".to_owned()] {
         std::fs::write(&path, useless).unwrap();
         assert_eq!(load().engine(), Engine::Own);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), passed);
@@ -326,9 +330,64 @@ fn models_of_other_kinds_are_left_to_the_reference() {
     assert_eq!(tokenizer.engine(), Engine::Reference);
     assert_eq!(tokenizer.fast_refused(), Some(&FastRefused::Model));
     assert_eq!(encode(&tokenizer, "a b"), [1, 0, 2]);
+}
 
-    let files = changed(&bytes(&["</s>"], Value::Null), |file| file["model"]["dropout"] = json!(0.5));
-    assert_eq!(load(&files, &OPTIONS).fast_refused(), Some(&FastRefused::Dropout));
+#[test]
+fn dropout_is_cleared_whichever_engine_encodes() {
+    let plain = changed(&bytes(&["</s>"], Value::Null), |file| {
+        file["model"]["vocab"]["</s>"] = 256.into();
+        file["model"]["vocab"]["ab"] = 257.into();
+        file["model"]["merges"] = json!(["a b"]);
+    });
+    let files = changed(&plain, |file| file["model"]["dropout"] = json!(0.9));
+    let tokenizer = load(&files, &OPTIONS);
+    assert!(tokenizer.identity().dropout_cleared && !load(&plain, &OPTIONS).identity().dropout_cleared);
+    assert_ne!(tokenizer.identity().sha256, load(&plain, &OPTIONS).identity().sha256);
+    let text = "ab".repeat(100);
+    let expected: Vec<u32> = [257; 100].into_iter().chain([256]).collect();
+    assert_eq!((tokenizer.engine(), encode(&tokenizer, &text)), (Engine::Own, expected.clone()));
+    let reference = tokenizer.to_reference(FastRefused::Model).unwrap();
+    assert_eq!(encode(&reference, &text), expected);
+    let ids = encode(&tokenizer, &text);
+    assert_eq!(tokenizer.check_samples(&[Sample { text: &text, ids: &ids }]).unwrap(), None);
+    let beyond = changed(&plain, |file| file["model"]["dropout"] = json!(7));
+    assert!(matches!(Tokenizer::load(&beyond, &OPTIONS, None), Err(Error::Refused { .. })));
+}
+
+#[test]
+fn a_text_without_ids_is_an_error_and_leaves_what_was_there() {
+    let pattern = json!({ "Regex": r"(?:q|qq)+[!?]|\b.|.|\s" });
+    let split = json!({ "type": "Split", "pattern": pattern, "behavior": "Isolated", "invert": false });
+    let files = changed(&bytes(&["</s>"], Value::Null), |file| {
+        file["pre_tokenizer"]["use_regex"] = false.into();
+        let last = file["pre_tokenizer"].take();
+        file["pre_tokenizer"] = json!({ "type": "Sequence", "pretokenizers": [split, last] });
+    });
+    let tokenizer = load(&files, &OPTIONS);
+    let mut ids = vec![7];
+    let failed = tokenizer.encode(&mut Scratch::new(), &"q".repeat(60), &mut ids);
+    assert!(matches!(failed, Err(Error::Encode { .. })), "{failed:?}");
+    assert_eq!(ids, [7]);
+    assert_eq!(encode(&tokenizer, "a"), [97, 256]);
+}
+
+#[test]
+fn ids_beyond_the_largest_vocabulary_are_refused() {
+    for id in [VOCABULARY_MAX, u32::MAX] {
+        let files = changed(&bytes(&["</s>"], Value::Null), |file| file["model"]["vocab"]["far"] = id.into());
+        let refused = Tokenizer::load(&files, &OPTIONS, None);
+        assert!(matches!(refused, Err(Error::IdTooLarge { id: found, .. }) if found == id), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_pad_token_that_is_asked_for_fills_rows_up() {
+    let files = bytes(&["<x>", "<pad>"], Value::Null);
+    let options = |pad: &str| TokenizerOptions { add_eos: false, pad_token: Some(pad.to_owned()), ..OPTIONS };
+    assert_eq!(load(&files, &options("<x>")).identity().pad.id, 256);
+    assert_eq!(load(&files, &options("a")).identity().pad.id, 97);
+    let missing = Tokenizer::load(&files, &options("nowhere"), None);
+    assert!(matches!(missing, Err(Error::NotInVocabulary { .. })), "{missing:?}");
 }
 
 #[test]
@@ -368,6 +427,7 @@ fn a_long_s_after_an_apostrophe_is_the_reference_s_to_encode() {
         add_bos: false,
         add_eos: false,
         eos_token: None,
+        pad_token: None,
         special_tokens_in_text: SpecialTokensInText::Encode,
     };
     for name in ["o200k_base", "cl100k_base"] {

@@ -55,7 +55,6 @@ impl ModelDefinition<'_> {
     /// and the same word always gives the same ids.
     pub(super) fn spells_characters_as_themselves(&self) -> bool {
         self.kind.as_deref() == Some("BPE")
-            && self.dropout.is_none_or(|share| share == 0.0)
             && self.unk_token.is_none()
             && self.continuing_subword_prefix.as_deref().is_none_or(str::is_empty)
             && self.end_of_word_suffix.as_deref().is_none_or(str::is_empty)

@@ -12,8 +12,8 @@ use mashbill_tokenize::tokenizer::Tokenizer;
 
 use super::view::{Shown, ShownPiece, ShownToken, write};
 use super::{InspectArgs, pick};
-use crate::environment::tokenizer_of;
 use crate::exit::Exit;
+use crate::found_again::tokenizer_of;
 use crate::hints::{Usage, hint};
 use crate::out;
 use crate::printer::{Printer, error_text};
@@ -41,7 +41,7 @@ pub(super) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
         return Err(Usage::NoRows { path: args.path.clone() }.into());
     }
     let scope = args.split.as_ref().map_or_else(String::new, |name| format!(" of split `{name}`"));
-    let tokenizer = match tokenizer_of(&manifest, args.tokenizer.as_deref(), printer) {
+    let tokenizer = match tokenizer_of(&args.path, &manifest, args.tokenizer.as_deref(), printer) {
         Ok(tokenizer) => Some(tokenizer),
         Err(error) => {
             printer.warning(format_args!("only ids are shown: {}", error_text(error.as_ref())));

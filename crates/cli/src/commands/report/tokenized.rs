@@ -23,8 +23,8 @@ use super::page::{
 };
 use super::scripts::Scripts;
 use super::targets::Targets;
-use crate::environment::tokenizer_of;
-use crate::hints::Usage;
+use crate::found_again::tokenizer_of;
+use crate::hints::{Usage, hint};
 use crate::printer::{Printer, error_text, size};
 
 /// Rows to look at, in all.
@@ -49,9 +49,12 @@ pub(super) fn gather(
     // What is wrong with a manifest is the verdict's to say; without one there is nothing else to show.
     let manifest = Manifest::read(&output.manifest())?
         .ok_or_else(|| Usage::NothingToInspect { path: path.to_owned() })?;
-    let tokenizer = tokenizer_of(&manifest, tokenizer, printer)
+    let tokenizer = tokenizer_of(path, &manifest, tokenizer, printer)
         .map_err(|error| {
-            printer.warning(format_args!("tokens are shown as ids: {}", error_text(error.as_ref())))
+            printer.warning(format_args!("tokens are shown as ids: {}", error_text(error.as_ref())));
+            if let Some(hint) = hint(&error) {
+                printer.hint(hint);
+            }
         })
         .ok();
     let plan = Plan::of(&manifest);

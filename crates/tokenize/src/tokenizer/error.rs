@@ -1,0 +1,114 @@
+//! Why a tokenizer can't be used, in terms a caller can act on.
+
+use std::io;
+use std::path::PathBuf;
+
+/// An error of loading or using a tokenizer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no tokenizer at a path.
+    #[error("no tokenizer at `{}`", path.display())]
+    NotFound {
+        /// The file that was looked for.
+        path: PathBuf,
+    },
+    /// A file can't be read as text.
+    #[error("read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A file isn't the JSON that it should be.
+    #[error("`{file}` of the tokenizer is malformed")]
+    Json {
+        /// The file's name.
+        file: &'static str,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// A file is larger than tokenizers are.
+    #[error("{what} is larger than {limit} bytes, which no tokenizer is")]
+    TooLarge {
+        /// The file.
+        what: String,
+        /// The most bytes that are read.
+        limit: u64,
+    },
+    /// A token has an id beyond the largest vocabulary.
+    #[error("the tokenizer has the id {id}, and ids are less than {limit}")]
+    IdTooLarge {
+        /// The largest id.
+        id: u32,
+        /// [`super::VOCABULARY_MAX`].
+        limit: u32,
+    },
+    /// The normalizer may make texts that don't fit into memory of short ones.
+    #[error("the tokenizer's normalizer may make a text {factor} times as long, and {limit} is the most")]
+    Grows {
+        /// How many times as long.
+        factor: u64,
+        /// The most.
+        limit: u64,
+    },
+    /// The tokenizer isn't ready in bounded time.
+    #[error(
+        "the tokenizer is not ready after {seconds} s: a pattern or a list in `tokenizer.json` takes too long"
+    )]
+    TooSlow {
+        /// The bound.
+        seconds: u64,
+    },
+    /// An engine panics over the tokenizer.
+    #[error("`tokenizers` breaks down over the tokenizer: something in `tokenizer.json` contradicts itself")]
+    BreaksLibrary,
+    /// There is no thread to load the tokenizer on.
+    #[error("start a thread")]
+    NoThread {
+        /// Why not.
+        source: io::Error,
+    },
+    /// The reference refuses the tokenizer.
+    #[error("`tokenizers` can't load the tokenizer")]
+    Refused {
+        /// Its message.
+        source: tokenizers::Error,
+    },
+    /// The template does more than put ids around a document.
+    #[error("the tokenizer's template doesn't hold a document exactly once")]
+    Template,
+    /// No file and no well-known name tells what ends a document.
+    #[error("the tokenizer `{tokenizer}` doesn't say which token ends a document")]
+    NoEos {
+        /// The tokenizer's name.
+        tokenizer: String,
+    },
+    /// There is no token to fill rows up with.
+    #[error("the tokenizer `{tokenizer}` has no token to pad with: none for padding, no EOS, no BOS")]
+    NoPad {
+        /// The tokenizer's name.
+        tokenizer: String,
+    },
+    /// A special token is named that the tokenizer doesn't have.
+    #[error("the token `{token}`, named by {found_in}, is not in the vocabulary")]
+    NotInVocabulary {
+        /// The token's spelling.
+        token: String,
+        /// What names it: a file, or `option`.
+        found_in: String,
+    },
+    /// A document spells special tokens out, and such documents are refused.
+    #[error("the text spells out special tokens ({count})")]
+    LiteralSpecialTokens {
+        /// How many.
+        count: usize,
+    },
+    /// An engine failed on a text.
+    #[error("encode a text")]
+    Encode {
+        /// Its message.
+        source: tokenizers::Error,
+    },
+}
