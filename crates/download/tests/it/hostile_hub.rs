@@ -338,7 +338,7 @@ impl Place {
         let (repo, waiting) = ("org/model".parse().expect("an id"), Waiting::default());
         let wait = |wait: Wait<'_>| self.wait(&wait);
         let kept = self.out().join("kept");
-        match tokenizer_files(&repo, &Revision::main(), &self.settings, &kept, &wait, &waiting) {
+        match tokenizer_files(&repo, &Revision::main(), &self.settings, Some(&kept), &wait, &waiting) {
             Ok(files) => assert!(files.tokenizer.contents == tokenizer(), "wrong bytes"),
             Err(error) => self.note(chain(&error)),
         }
