@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use mashbill_download::Error as DownloadError;
 use mashbill_format::Error as FormatError;
-use mashbill_format::layout::MANIFEST;
+use mashbill_format::layout::{MANIFEST, folder_of};
 use mashbill_format::lock::LOCK;
 use mashbill_format::open::WrongKind;
 use mashbill_format::records::{Foreign, ReadError};
@@ -199,7 +199,7 @@ fn usage_hint(usage: &Usage) -> String {
 /// What mends a problem that `verify` found in the folder or file at `path`.
 pub(crate) fn remedy_hint(remedy: &Remedy, path: &Path) -> String {
     // What places are relative to.
-    let folder = if path.is_file() { path.parent().unwrap_or(path) } else { path }.display();
+    let folder = if path.is_file() { folder_of(path) } else { path }.display();
     match remedy {
         Remedy::MakeSplitAgain { split } => format!(
             "copy {folder}/{split} again from where it is good, or make it again: remove it and give the \
@@ -230,7 +230,8 @@ pub(crate) fn remedy_hint(remedy: &Remedy, path: &Path) -> String {
             data_folder(path).display()
         ),
         Remedy::FetchAgain { dataset, file } => {
-            let data = data_folder(path).display();
+            let data = data_folder(path);
+            let data = data.display();
             format!(
                 "rm {data}/{file}; then `mashbill download --output {data} --dataset {dataset} --keep-raw`"
             )
@@ -283,13 +284,18 @@ fn and_others(names: &[&str]) -> String {
     format!("; the same for {shown}{more}")
 }
 
-/// The folder of downloaded datasets that `path` is, or in which it lies as a category or a file.
-pub(crate) fn folder_with_lock(path: &Path) -> Option<&Path> {
-    path.ancestors().take(3).find(|folder| folder.join(LOCK).is_file())
+/// The folder of downloaded datasets that `path` is, or in which it lies as a category or a file; as `path` names it
+/// where it does, else from the root of the disk on.
+pub(crate) fn folder_with_lock(path: &Path) -> Option<PathBuf> {
+    let has_lock = |folder: &&Path| folder.join(LOCK).is_file();
+    let named = |folder| if folder == Path::new("") { Path::new(".") } else { folder };
+    let found = path.ancestors().take(3).map(named).find(has_lock).map(Path::to_owned);
+    let above = || Some(std::path::absolute(path).ok()?.ancestors().take(3).find(has_lock)?.to_owned());
+    found.or_else(above)
 }
 
-fn data_folder(path: &Path) -> &Path {
-    folder_with_lock(path).unwrap_or(path)
+fn data_folder(path: &Path) -> PathBuf {
+    folder_with_lock(path).unwrap_or_else(|| path.to_owned())
 }
 
 /// What makes a file that can be read of the one at `path`.

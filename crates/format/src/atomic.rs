@@ -14,6 +14,7 @@ use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::layout::folder_of;
 use crate::open;
 
 /// Puts `bytes` at `path`, going through the file `temporary` of the same file system.
@@ -99,10 +100,8 @@ fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
 /// Makes the names in a folder as durable as the bytes they stand for.
 fn sync_folder_of(path: &Path) -> Result<()> {
     // Windows has no such call; there a rename is durable with its file.
-    if cfg!(unix)
-        && let Some(folder) = path.parent()
-    {
-        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    if cfg!(unix) {
+        let folder = folder_of(path);
         let synced = File::open(folder).and_then(|folder| folder.sync_all());
         synced.map_err(|source| Error::io("sync", folder, source))?;
     }

@@ -87,6 +87,15 @@ pub fn is_split_file(split: &str, name: &str) -> bool {
             .is_some_and(|rest| [STATS_SUFFIX, REJECTS_SUFFIX, UNITS_SUFFIX].contains(&rest))
 }
 
+/// The folder in which a file lies: `.` where its path names none, since an empty path is no folder to anybody.
+#[must_use]
+pub fn folder_of(file: &Path) -> &Path {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
 /// The paths of an output folder.
 #[derive(Debug, Clone)]
 pub struct Output {

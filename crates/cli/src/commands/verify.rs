@@ -201,7 +201,7 @@ fn deep_raw(report: &mut Report, interrupted: &AtomicBool, printer: &Printer) ->
     };
     let records = records_below(&report.path)?.files;
     let is_below = |name: &str| folder == report.path || records.iter().any(|file| file.stem == name);
-    let audited = match mashbill_download::audit::audit(&Data::new(folder), &is_below, interrupted) {
+    let audited = match mashbill_download::audit::audit(&Data::new(&folder), &is_below, interrupted) {
         Err(DownloadError::Interrupted) => {
             report.interrupted = true;
             return Ok(());

@@ -255,6 +255,12 @@ fn the_command_says_what_to_type_and_that_mends_it() {
     hint: rm data/math_reasoning/gsm8k.jsonl; then `mashbill download --output data --dataset gsm8k` makes it again
     data is damaged: 2 errors (1 file, 3 lines, 3 records, 2.5 kB
     ");
+    // Beside the file, what is typed names this file and these downloads, too: never one at the root of the disk.
+    let mut beside = project.command("verify gsm8k.jsonl");
+    let ran = project.finish(beside.current_dir(project.path("data/math_reasoning"))).with_code(4);
+    let hint =
+        "rm ./gsm8k.jsonl; then `mashbill download --output [PROJECT]/data --dataset gsm8k` makes it again";
+    assert!(ran.stderr.contains(hint), "{ran}");
     fs::remove_file(project.path(&format!("data/{RECORDS}"))).expect("it is there");
     download(&project, &hub, "--dataset gsm8k").with_code(0);
     download(&project, &hub, "--dataset squad").with_code(0);

@@ -106,3 +106,14 @@ fn the_command_says_where() {
 fn zstd_of(bytes: &[u8]) -> Vec<u8> {
     zstd::encode_all(bytes, 1).expect("memory")
 }
+
+#[test]
+fn a_file_of_the_working_folder_needs_no_folder_in_its_name() {
+    let line = "{\"text\":\"a\"}\n";
+    let project = Project::with(&[("a.jsonl", line), ("b.jsonl", "broken\n")]);
+    project.run("verify a.jsonl").with_code(0);
+    project.run("report a.jsonl --output page.html").with_code(0);
+    project.run("inspect a.jsonl").with_code(0);
+    let ran = project.run("verify b.jsonl").with_code(4);
+    assert!(ran.stderr.contains("b.jsonl, line 1: a value expected at byte 0"), "{ran}");
+}

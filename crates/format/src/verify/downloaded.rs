@@ -16,7 +16,7 @@ use super::problem::{Kind, Place, Remedy};
 use crate::checksum::Checksum;
 use crate::dataset_stats::{DatasetStats, LengthBuckets, REJECTS_KEPT, RejectedRow, Take};
 use crate::error::{Error, Result};
-use crate::layout::{DATASET_STATS_SUFFIX, Data, REJECTS_SUFFIX};
+use crate::layout::{DATASET_STATS_SUFFIX, Data, REJECTS_SUFFIX, folder_of};
 use crate::lock::{LOCK, Lock, Pin};
 use crate::open;
 use crate::record::Record;
@@ -100,8 +100,7 @@ pub(super) fn claims(root: &Path, files: &[PathBuf], findings: &Findings) -> Res
 
 /// The folders in which records or their statistics may lie.
 fn folders_of(root: &Path, files: &[PathBuf]) -> Result<BTreeSet<PathBuf>> {
-    let mut folders: BTreeSet<PathBuf> =
-        files.iter().filter_map(|file| file.parent()).map(Path::to_owned).collect();
+    let mut folders: BTreeSet<PathBuf> = files.iter().map(|file| folder_of(file).to_owned()).collect();
     // Of a category whose records are gone the statistics may be left.
     if root.is_dir() {
         folders.insert(root.to_owned());
@@ -154,8 +153,8 @@ impl Locks {
             let data = Data::new(folder);
             for dataset in lock.iter().flat_map(|lock| lock.datasets.keys()) {
                 let is_here = |file: &&PathBuf| {
-                    file.parent()
-                        .is_some_and(|category| parent(category) == *folder && is_of(file, category, dataset))
+                    let category = folder_of(file);
+                    parent(category) == *folder && is_of(file, category, dataset)
                 };
                 let records = files.iter().find(is_here);
                 let remedy = |records: String| Remedy::DownloadAgain { dataset: dataset.clone(), records };
@@ -375,7 +374,7 @@ impl Counted {
 /// Whether a file in `folder` is that of the records of `dataset`.
 fn is_of(file: &Path, folder: &Path, dataset: &str) -> bool {
     let found = file.file_name().and_then(OsStr::to_str).and_then(records::Kind::of);
-    file.parent() == Some(folder) && found.is_some_and(|(stem, _)| stem == dataset)
+    folder_of(file) == folder && found.is_some_and(|(stem, _)| stem == dataset)
 }
 
 /// The folder above, also where the path does not name it.
