@@ -27,6 +27,7 @@ output_path: {output}
 model:
   llama: {{hidden_size: 128, num_hidden_layers: 4, num_attention_heads: 4, num_key_value_heads: 2}}
 steps: 1000000
+max_epochs: 1000000000000
 batch_tokens: 1024
 checkpoints: {{every: 1000000}}
 document_mask: {document_mask}

@@ -102,7 +102,8 @@ class Batch(dict[str, Any]):
 class Dataset:
     """The rows of a folder that `mashbill tokenize` made.
 
-    folder: the folder with `manifest.json`; a folder that was moved is read where it is.
+    folder: the folder with `manifest.json`; a folder that was moved is read where it is. `~` is the home folder, here
+        and in `cache`.
     splits: the splits to read; all of them where none are named.
     part: "train": what is trained on; all documents where none are held out. "validation": the documents that
         `mashbill tokenize --val-fraction` held out.
@@ -122,10 +123,11 @@ class Dataset:
     ) -> None:
         if isinstance(splits, str):
             raise TypeError(f'splits is a list of names: ["{splits}"]')
-        self._arguments = (os.fspath(folder), None if splits is None else list(splits), part)
+        home = Path(folder).expanduser() if os.fspath(folder).startswith("~") else folder
+        self._arguments = (os.fspath(home), None if splits is None else list(splits), part)
         self._rows = _mashbill.Rows(*self._arguments)
         self._sources: dict[str, Any] = {}
-        self.cache = None if cache is None else Path(cache)
+        self.cache = None if cache is None else Path(cache).expanduser()
         if self.cache is not None:
             self._rows.cache(os.fspath(self.cache), os.cpu_count() or 1, progress)
 

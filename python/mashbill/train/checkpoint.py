@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors import safe_open
+
 from mashbill import _mashbill
 from mashbill.train import printer
 from mashbill.train.error import TrainError
@@ -174,7 +177,17 @@ def _checked(folder: Path) -> dict[str, Any]:
         found = _sum(folder / file) if file == Path(file).name else None
         if found != expected:
             raise _DamageError(f"{file} is missing" if found is None else f"{file} is not what was written")
+        if file.endswith(".safetensors"):
+            _weights_are_finite(folder / file)
     return _json(folder / RECORD)
+
+
+def _weights_are_finite(path: Path) -> None:
+    """Fails at a NaN or an infinity: a run that goes on from one learns nothing."""
+    with safe_open(path, framework="pt") as weights:
+        for each in weights.keys():  # noqa: SIM118, it is no dict
+            if not torch.isfinite(weights.get_tensor(each)).all():
+                raise _DamageError(f"{path.name} holds weights that are not finite: {each}")
 
 
 def _sum(path: Path) -> str | None:

@@ -24,6 +24,30 @@ def rows_per_process(config: Config, row_length: int, world_size: int) -> int:
     return rows
 
 
+def rows_are_enough(config: Config, there: int, rows_a_step: int, row_length: int, world_size: int) -> None:
+    """Fails where one step takes more rows than there are: it would hold rows twice, and an epoch would be none."""
+    if rows_a_step <= there:
+        return
+    said = f"`batch_tokens: {config.batch_tokens}` are {rows_a_step:,} rows a step, and there are {there:,}"
+    fits = there // world_size * world_size * row_length
+    hint = f"use at most `--set batch_tokens={fits}`" if fits else f"use at most {there} processes"
+    raise TrainError(f"{config.place('batch_tokens')}: {said}", f"{hint}, or more data")
+
+
+def epochs_fit(config: Config, steps: int, there: int, taken: int, rows_a_step: int) -> None:
+    """Fails where `steps` more steps show the rows more often than `max_epochs`; of a mix, the loader says so."""
+    rows = taken + steps * rows_a_step
+    if config.mix or steps <= 0 or rows <= config.max_epochs * there:
+        return
+    times = rows / there
+    said = f"{steps:,} steps of {rows_a_step:,} rows show each of the {there:,} rows {times:.1f} times"
+    fit = (config.max_epochs * there - taken) // rows_a_step
+    hint = f"use `--set max_epochs={-(-rows // there)}` if that is meant"
+    hint += f", or {steps - fit:,} steps less" if fit > 0 else ""
+    place = config.blamed([("steps",), ("max_epochs",), ("batch_tokens",)])
+    raise TrainError(f"{place}: {said}, more than `max_epochs: {config.max_epochs}`", hint)
+
+
 def schedule_fits(config: Config, steps: int) -> None:
     """Fails where warm-up and decay take more than the steps of the run, which the data may have decided on."""
     for paths, said, hint in contradictions.too_few_steps(config, steps):

@@ -44,7 +44,19 @@ def _usable(text: str) -> str:
     return text
 
 
+def _at_home(path: str) -> str:
+    """A path whose `~` is the home folder that it stands for: no shell has read the file."""
+    if not path.startswith("~"):
+        return path
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError:
+        said = f"nobody here has the home folder `{path.split('/')[0]}`; a folder of that name is `./{path}`"
+        raise ValueError(said) from None
+
+
 Text = Annotated[str, AfterValidator(_usable)]
+Location = Annotated[Text, AfterValidator(_at_home)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Weight = Annotated[float, Field(ge=0, le=1e9)]
 
@@ -78,7 +90,7 @@ class Llama(_Section):
 class Model(_Section):
     """The model: one that exists, or a new one."""
 
-    start_from: Text | None = _key(None, "a Hub id or a folder to start from", "refused")
+    start_from: Location | None = _key(None, "a Hub id or a folder to start from", "refused")
     llama: Llama | None = _key(None, "a new Llama, where nothing is started from", "refused")
     attention: Literal["sdpa", "eager", "flash_attention_2"] = _key("sdpa", "how attention is computed", "holds")
     compile: bool = _key(False, "whether torch.compile is used", "holds")
@@ -87,7 +99,7 @@ class Model(_Section):
 class Teacher(_Section):
     """The model whose logits are learned."""
 
-    model: Text = _key(..., "a Hub id or a folder; its tokenizer has to be the data's", "holds")
+    model: Location = _key(..., "a Hub id or a folder; its tokenizer has to be the data's", "holds")
     temperature: float = _key(2.0, "softens both distributions", "holds", ge=0.01, le=1000)
     weight: float = _key(0.5, "share of the divergence in the loss; the rest is cross-entropy", "holds", ge=0, le=1)
 
@@ -145,15 +157,17 @@ class Checkpoints(_Section):
 class Config(_Section):
     """A training run."""
 
-    train_data_path: Text = _key(..., "what `mashbill tokenize` wrote, or JSONL to tokenize", "same rows")
-    val_data_path: Text | None = _key(None, "the same; equal to train_data_path: what is held out of it", "same rows")
+    train_data_path: Location = _key(..., "what `mashbill tokenize` wrote, or JSONL to tokenize", "same rows")
+    val_data_path: Location | None = _key(
+        None, "the same; equal to train_data_path: what is held out of it", "same rows"
+    )
     use_pretokenized_data: bool = _key(True, "whether train_data_path is tokenized already", "same rows")
     pretokenized_splits: list[Text] | None = _key(None, "the splits to train on; null: all", "same rows", min_length=1)
-    tokenizer: Text | None = _key(None, "what to tokenize with; null: the data's", "same rows")
+    tokenizer: Location | None = _key(None, "what to tokenize with; null: the data's", "same rows")
     max_seq_length: int | None = _key(
         None, "tokens in a row that is to be tokenized", "same rows", ge=2, le=ROW_LENGTH_MAX
     )
-    output_path: Text = _key("runs/direct", "the folder of the run", "holds")
+    output_path: Location = _key("runs/direct", "the folder of the run", "holds")
     model: Model = _key(Model(llama=Llama()), "what is trained", "refused")
     teacher: Teacher | None = _key(None, "whom to distill from", "holds")
     document_mask: bool = _key(True, "whether attention stays inside of each document", "holds")
@@ -164,7 +178,7 @@ class Config(_Section):
     optimizer: Optimizer = _key(Optimizer(), "AdamW", "holds")
     schedule: Schedule = _key(Schedule(), "the learning rate", "holds")
     mix: list[Stage] | None = _key(None, "shares of the sources; null: each row once an epoch", "holds", min_length=1)
-    max_epochs: int = _key(4, "how often the mix may show a row", "holds", ge=1, le=STEPS_MAX)
+    max_epochs: int = _key(4, "how often a row may be seen; of a mix, those of a source", "holds", ge=1, le=STEPS_MAX)
     validation: Validation = _key(Validation(), "measurements", "holds")
     checkpoints: Checkpoints = _key(Checkpoints(), "what is kept", "holds")
     seed: int = _key(0, "of new weights and of the order", "refused", ge=0, le=INTEGER_MAX)

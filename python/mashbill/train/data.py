@@ -5,6 +5,8 @@ or where it held none out the first rows of each split: training sees none of th
 """
 
 import json
+import re
+import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +26,13 @@ from mashbill.train.config import Config
 from mashbill.train.error import TrainError
 
 IGNORED = -100
+SPLITS_SHOWN_MAX = 16
+"""Names that a warning shows."""
+_MEASURED_ON = {"dev", "eval", "evaluation", "heldout", "holdout", "test", "testing", "tests", "testset"} | {
+    "val",
+    "valid",
+    "validation",
+}
 
 Batch = dict[str, Tensor]
 """Rows × row length: `input_ids`, `labels` (the token after each; -100: none), and `position_ids` in documents where
@@ -120,6 +129,8 @@ def open_all(config: Config, rank: int, quiet: bool) -> tuple[Data, dict[str, He
     fraction = config.validation.held_out if from_itself else None
     folder = _folder(path, "tokenized", fraction, config, rank, quiet)
     dataset = _open(folder, config.pretokenized_splits)
+    if rank == 0:
+        _say_what_looks_held_back(dataset, config)
     data = _described(dataset, config)
     measured = folder
     part: Part = "train"
@@ -149,6 +160,23 @@ def open_all(config: Config, rank: int, quiet: bool) -> tuple[Data, dict[str, He
             raise TrainError(said, f"tokenize it with `{data.tokenizer}`, or take another `val_data_path`")
     counts = {split: min(count, config.validation.rows) for split, count in rows.items() if count > 0}
     return data, {split: HeldOut(_open(measured, [split], part), count) for split, count in counts.items()}
+
+
+def _say_what_looks_held_back(dataset: Dataset, config: Config) -> None:
+    """Warns of splits that nobody has named and whose names are those of data to measure on."""
+    named = {name for stage in config.mix or [] for name in stage.weights}
+    names = [split.name for split in dataset.splits]
+    found = [name for name in names if name not in named and _MEASURED_ON & set(re.split(r"[^a-z]+", name.lower()))]
+    if config.pretokenized_splits is not None or not found:
+        return
+    more = f" and {len(found) - SPLITS_SHOWN_MAX:,} more" if len(found) > SPLITS_SHOWN_MAX else ""
+    shown = ", ".join(f"`{name}`" for name in found[:SPLITS_SHOWN_MAX])
+    printer.say(f"warning: splits are trained on whose names are of data to measure on: {shown}{more}")
+    others = [name for name in names if name not in found]
+    setting = shlex.quote(f"pretokenized_splits={json.dumps(others, ensure_ascii=False)}")
+    short = 0 < len(others) <= SPLITS_SHOWN_MAX
+    said = f"`--set {setting}`" if short else "name those to train on in `pretokenized_splits`"
+    printer.say(f"hint: to leave them out: {said}")
 
 
 def validation_batches(held_out: HeldOut, config: Config, rank: int, world_size: int) -> Iterator[Batch]:

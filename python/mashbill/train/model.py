@@ -66,7 +66,16 @@ def load(name: str, config: Config, place: str) -> Any:
     if missing:
         said = f"{len(missing)} of its weights are not there and would be random: {', '.join(missing[:3])}"
         raise TrainError(f"{place}: the model `{name}` is not whole: {said}", "get it again, or take another one")
+    spoilt = not_finite(model)
+    if spoilt:
+        said = f"{len(spoilt)} of its weights are not finite: {', '.join(spoilt[:3])}"
+        raise TrainError(f"{place}: the model `{name}` cannot be used: {said}", "take another one")
     return model
+
+
+def not_finite(model: nn.Module) -> list[str]:
+    """The names of the weights that hold a NaN or an infinity."""
+    return [name for name, each in model.named_parameters() if not torch.isfinite(each).all()]
 
 
 class Objective(nn.Module):
@@ -152,6 +161,11 @@ def _check_head(model: Any) -> None:
     with torch.no_grad():
         whole = model(input_ids=input_ids, use_cache=False).logits.flatten(0, 1)
         ours = model.get_output_embeddings()(hidden_states(model, input_ids, None))
+    if not torch.isfinite(whole).all():
+        raise TrainError(
+            f"`{type(model).__name__}` gives logits that are not finite: its weights are out of bounds",
+            "take another model; a run's own: go on from a checkpoint before, or begin anew with a smaller rate",
+        )
     if not torch.allclose(whole, ours, rtol=1e-4, atol=1e-5):
         raise TrainError(
             f"`{type(model).__name__}` changes its logits after the output layer, which this trainer does not",

@@ -6,6 +6,7 @@ their number: where labels are masked unevenly, a mean of means would weigh toke
 
 import contextlib
 import json
+import math
 import os
 import signal
 import time
@@ -127,7 +128,10 @@ class Run:
         )
         self.step: int = record["step"]
         self.rows_taken: int = record["rows_taken"]
+        there, rows_a_step = len(self.train_data.dataset), self.loader.rows_a_step
+        checks.rows_are_enough(config, there, rows_a_step, self.train_data.dataset.row_length, processes.world_size)
         self.steps = config.steps or self.loader.steps_in_all(self.step, self.rows_taken)
+        checks.epochs_fit(config, self.steps - self.step, there, self.rows_taken, rows_a_step)
         checks.schedule_fits(config, self.steps)
         splits = self.train_data.dataset.splits
         self.tokens: dict[str, int] = record.get("tokens_by_split") or {split.name: 0 for split in splits}
@@ -230,7 +234,8 @@ class Run:
             if isinstance(replica, DistributedDataParallel) and start + micro < rows:
                 exchange = replica.no_sync()
             with exchange:
-                part = self._on_device({name: each[start : start + micro] for name, each in batch.items()})
+                self.last_rows = {name: each[start : start + micro] for name, each in batch.items()}
+                part = self._on_device(self.last_rows)
                 with self.precision:
                     loss, ce, kl = replica(**part)
                 # DistributedDataParallel takes the mean over processes; the sum is wanted.
@@ -238,10 +243,14 @@ class Run:
             sums += torch.stack([loss.detach(), ce, kl])
         clip = self.config.optimizer.clip
         norm = torch.nn.utils.clip_grad_norm_(self.trained.parameters(), clip if clip > 0 else float("inf"))
+        # Summed over the processes before the weights change: all of them stop, or none.
+        *summed, norms = self.processes.sum([*sums.tolist(), float(norm)])
+        if not all(map(math.isfinite, (*summed, norms))):
+            raise self._diverged(summed[0] / max(count, 1.0), float(norm))
         rate = optimizer.set_rate(self.optimizer, self.config, self.step, self.steps)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        loss, ce, kl = (each / (count or float("nan")) for each in self.processes.sum(sums.tolist()))
+        loss, ce, kl = (each / (count or float("nan")) for each in summed)
         seconds = time.monotonic() - started
         for split, more in zip(self.tokens, tokens, strict=True):
             self.tokens[split] += int(more)
@@ -262,6 +271,35 @@ class Run:
             self.metrics.step(record)
         self.step += 1
         return stop > 0
+
+    def _diverged(self, loss: float, norm: float) -> TrainError:
+        """The error of a step whose loss or gradient is not finite: nothing can be learned from it."""
+        said = f"step {self.step:,} is not made: its loss is {loss:g}, its gradient's norm {norm:g}"
+        return self._not_finite(said)
+
+    def _not_finite(self, said: str) -> TrainError:
+        """An error after which the last checkpoint stands."""
+        rate, clip = self.config.optimizer.learning_rate, self.config.optimizer.clip
+        tries = f"`--set optimizer.learning_rate={rate / 10:g}`"
+        tries += "" if 0 < clip <= 1 else ", `--set optimizer.clip=1`"
+        stands = checkpoint.steps(self.checkpoints)
+        goes_on = f"goes on from step {stands[-1]:,}" if stands else "begins anew, since there is no checkpoint yet"
+        hint = f"give the same command with {tries} or a longer `schedule.warmup_steps`: it {goes_on}"
+        return TrainError(said, hint, code=3, told=self.processes.rank != 0)
+
+    @torch.no_grad()
+    def _fail_if_spoilt(self) -> None:
+        """No checkpoint is made, and none goes, for weights with which no further step can be made."""
+        spoilt = model.not_finite(self.trained)
+        if not spoilt:
+            self.trained.eval()
+            with self.precision:
+                summed = self.objective(**self._on_device(self.last_rows))
+            self.trained.train()
+            if all(bool(torch.isfinite(each)) for each in summed):
+                return
+        why = f"`{spoilt[0]}` holds values that are not finite" if spoilt else "the loss with them is not finite"
+        raise self._not_finite(f"the weights after {self.step:,} steps are not saved: {why}")
 
     def _on_device(self, batch: data.Batch) -> data.Batch:
         """Copied while the device computes."""
@@ -306,6 +344,7 @@ class Run:
         }
         assert self.metrics is not None, "the first process has the metrics"
         self.metrics.sync()
+        self._fail_if_spoilt()
         warnings = checkpoint.save(self.checkpoints, self.step, write, record)
         warnings += checkpoint.prune(self.checkpoints, self.config.checkpoints.keep)
         for said in warnings:
@@ -343,9 +382,9 @@ class Run:
         begins = f"going on at step {self.step:,} from {before.folder}" if before else f"training into {self.folder}"
         about = f"{parameters / 1e6:.1f} M parameters, {self.steps:,} steps, {self.processes.device}"
         self.metrics.line(f"{begins}: {about}")
-        if self.config.mix:
-            times = self.loader.loader.epochs(self.steps)
-            self.metrics.line(f"they show {', '.join(f'{name} {each:.2f} times' for name, each in times.items())}")
+        times = self.loader.loader.epochs(self.steps)
+        seen = ", ".join(f"{name or 'each row'} {each:.2f} times" for name, each in times.items())
+        self.metrics.line(f"they show {seen}")
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         if self.stopping:
