@@ -1,7 +1,12 @@
-"""What a run says while it trains: a line for people, `metrics.jsonl`, event files for TensorBoard."""
+"""What a run says while it trains: a line for people, `metrics.jsonl`, event files for TensorBoard.
+
+A value that is not there, or not finite, is `null` in `metrics.jsonl`, which is JSON to every reader, and a gap in the
+curve.
+"""
 
 import contextlib
 import json
+import math
 import os
 import sys
 import time
@@ -49,7 +54,7 @@ class Metrics:
     def validation(self, record: dict[str, Any]) -> None:
         """Takes a measurement: `validation` has the loss by split."""
         self._write(record)
-        losses = ", ".join(f"{split} {loss:.4f}" for split, loss in record["validation"].items())
+        losses = ", ".join(f"{split} {_loss(loss)}" for split, loss in record["validation"].items())
         self.line(f"step {record['step']:,}: validation {losses}")
 
     def line(self, text: str) -> None:
@@ -85,14 +90,16 @@ class Metrics:
             print("\r\x1b[K", end="", file=sys.stderr)
 
     def _write(self, record: dict[str, Any]) -> None:
+        record = _finite(record)
         try:
-            line = json.dumps(record).encode() + b"\n"
+            line = json.dumps(record, allow_nan=False).encode() + b"\n"
             if self.file.write(line) != len(line):
                 raise OSError(0, "the disk is full")
             for name, value in record.items():
                 by_split = value if isinstance(value, dict) else {"": value}
                 for split, each in by_split.items():
-                    self.board.add_scalar(f"{name}/{split}" if split else name, each, record["step"])
+                    if each is not None:
+                        self.board.add_scalar(f"{name}/{split}" if split else name, each, record["step"])
         except OSError as error:
             raise self._failure(error) from error
 
@@ -104,10 +111,24 @@ class Metrics:
         done = record["step"] + 1
         left = (now - self.started) / max(1, done - self.first_step) * (self.steps - done)
         text = (
-            f"step {done:,}/{self.steps:,}  loss {record['loss']:.4f}  {record['tokens_per_second']:,.0f} tokens/s  "
+            f"step {done:,}/{self.steps:,}  loss {_loss(record['loss'])}  {record['tokens_per_second']:,.0f} tokens/s  "
             f"waiting for data {100 * record['loader_wait']:.1f} %  {timedelta(seconds=round(left))} left"
         )
         print(f"\r\x1b[K{text}" if self.live else text, end="" if self.live else "\n", file=sys.stderr, flush=True)
+
+
+def _finite(record: dict[str, Any]) -> dict[str, Any]:
+    """The record with null for numbers that JSON does not have."""
+    return {name: _finite(each) if isinstance(each, dict) else _number(each) for name, each in record.items()}
+
+
+def _number(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _loss(loss: float | None) -> str:
+    """A loss for people; a step or a split may have no token that bears one."""
+    return "none (no targets)" if loss is None else f"{loss:.4f}"
 
 
 def _cut(path: Path, first_step: int) -> int:

@@ -102,6 +102,7 @@ class Run:
         self.checkpoints = self.folder / "checkpoints"
         self.stopping = False
         self.told: set[str] = set()
+        self.without_targets = 0
         self.lock: Lock | None = None
         self.metrics: Metrics | None = None
         try:
@@ -206,6 +207,8 @@ class Run:
                 self._save()
             if stop and not last:
                 return 130
+        if self.metrics and self.without_targets > 1:
+            self.metrics.warn(f"of {self.without_targets:,} steps no token bore loss: they changed no weight")
         if self.metrics:
             self.metrics.line(f"done: {self.checkpoints / f'step_{self.step:08d}'} loads with `transformers`")
         return 0
@@ -248,9 +251,13 @@ class Run:
         if not all(map(math.isfinite, (*summed, norms))):
             raise self._diverged(summed[0] / max(count, 1.0), float(norm))
         rate = optimizer.set_rate(self.optimizer, self.config, self.step, self.steps)
-        self.optimizer.step()
+        # Without a target the gradient is nothing: decay and momentum alone would move the weights.
+        if count:
+            self.optimizer.step()
+        else:
+            self._say_without_targets()
         self.optimizer.zero_grad(set_to_none=True)
-        loss, ce, kl = (each / (count or float("nan")) for each in summed)
+        loss, ce, kl = (each / count if count else None for each in summed)
         seconds = time.monotonic() - started
         for split, more in zip(self.tokens, tokens, strict=True):
             self.tokens[split] += int(more)
@@ -271,6 +278,13 @@ class Run:
             self.metrics.step(record)
         self.step += 1
         return stop > 0
+
+    def _say_without_targets(self) -> None:
+        """Says the first step of which no token bears loss; the end of the run says how many there were."""
+        self.without_targets += 1
+        if self.metrics and self.without_targets == 1:
+            said = f"no token of step {self.step:,} bears loss: it changes no weight, and its loss is null"
+            self.metrics.warn(f"{said} in `{self.metrics.path}`")
 
     def _diverged(self, loss: float, norm: float) -> TrainError:
         """The error of a step whose loss or gradient is not finite: nothing can be learned from it."""
@@ -308,7 +322,7 @@ class Run:
     @torch.no_grad()
     def _validate(self) -> None:
         self.trained.eval()
-        losses: dict[str, float] = {}
+        losses: dict[str, float | None] = {}
         for split, held_out in self.validation_data.items():
             total = count = 0.0
             for batch in data.validation_batches(held_out, self.config, self.processes.rank, self.processes.world_size):
@@ -316,7 +330,7 @@ class Run:
                     total += float(self.objective(**self._on_device(batch))[1])
                 count += float((batch["labels"] != data.IGNORED).sum())
             total, count = self.processes.sum([total, count])
-            losses[split] = total / max(count, 1.0)
+            losses[split] = total / count if count else None
         self.trained.train()
         if self.metrics:
             self.metrics.validation({"step": self.step - 1, "validation": losses})

@@ -1,14 +1,20 @@
 """What a run refuses to go over: numbers that are not finite, rows seen again and again, data to measure on."""
 
+import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 from conftest import tokenize
-from mashbill import Dataset
+from mashbill import Dataset, _mashbill
 from mashbill.train import checkpoint, checks, config_file
 from mashbill.train.error import TrainError
-from runs import Run, direct
+from runs import ENVIRONMENT, Run, direct
+from safetensors.torch import load_file, save_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 WILD = {"learning_rate": 100.0, "weight_decay": 100.0, "clip": 0.0}
 
@@ -27,6 +33,89 @@ def test_a_run_that_diverges_stops_and_keeps_the_last_good_checkpoint(tokenized:
     found, damaged = checkpoint.newest(run.output / "checkpoints")
     assert found is not None and not damaged
     assert found.record["step"] == len(run.losses())
+
+
+# The loss of the second process alone is no number, from its third step on; the gradients are all right.
+POISONED = """
+import os, sys
+from pathlib import Path
+from mashbill.train import model
+from mashbill.train.__main__ import main
+
+whole, calls = model.Objective.forward, 0
+def forward(self, *given, **named):
+    global calls
+    calls += 1
+    loss, *others = whole(self, *given, **named)
+    return (loss + float("nan") if os.environ["RANK"] == "1" and calls > 2 else loss, *others)
+model.Objective.forward = forward
+code = main(sys.argv[2:])
+Path(sys.argv[1], os.environ["RANK"]).write_text(str(code))
+"""
+
+
+def test_all_processes_stop_where_the_loss_of_one_is_no_number(tokenized: Path, tmp_path: Path) -> None:
+    run = direct(tmp_path, tokenized, micro_batch_rows=2, checkpoints={"every": 1, "keep": 9})
+    arguments = run.command()[3:]
+    script, ended = tmp_path / "poisoned.py", tmp_path / "ended"
+    script.write_text(POISONED)
+    ended.mkdir()
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
+    ran = subprocess.run(
+        [*start, str(ended), *arguments], capture_output=True, text=True, timeout=120, check=False, env=ENVIRONMENT
+    )
+    assert {path.name: path.read_text() for path in ended.iterdir()} == {"0": "3", "1": "3"}, ran.stderr
+    assert ran.stderr.count("error: step 2 is not made: its loss is nan, its gradient's norm ") == 1
+    assert ran.stderr.count("it goes on from step 2\n") == 1
+    assert checkpoint.steps(run.output / "checkpoints") == [1, 2]
+    assert list(run.losses()) == [0, 1]
+
+
+def test_a_checkpoint_of_weights_that_are_not_finite_is_passed_over(tokenized: Path, tmp_path: Path) -> None:
+    run = direct(tmp_path, tokenized, steps=4, schedule={}, checkpoints={"every": 2}).finish()
+    spoilt = run.checkpoint()
+    weights = load_file(spoilt / "model.safetensors")
+    weights["model.norm.weight"][3] = float("inf")
+    save_file(weights, spoilt / "model.safetensors", {"format": "pt"})
+    sums = json.loads((spoilt / checkpoint.CHECKSUMS).read_text())
+    sums["model.safetensors"] = _mashbill.checksum(spoilt / "model.safetensors")
+    (spoilt / checkpoint.CHECKSUMS).write_text(json.dumps(sums))
+    ran = run.start("--set", "steps=5")
+    assert ran.returncode == 0, ran.stderr
+    why = "model.safetensors holds weights that are not finite: model.norm.weight"
+    assert f"warning: the checkpoint `{spoilt}` is damaged: {why}; it is now `{spoilt.name}.damaged`\n" in ran.stderr
+    assert f"warning: going on from the one before it, `{spoilt.with_name('step_00000002')}`\n" in ran.stderr
+
+
+def strict(line: str) -> Any:
+    """A line as every reader of JSON takes it: Python's own reads NaN, too."""
+
+    def refuse(word: str) -> NoReturn:
+        raise ValueError(f"{word} is no JSON")
+
+    return json.loads(line, parse_constant=refuse)
+
+
+def test_steps_and_splits_without_targets_are_named(tokenized: Path, tmp_path: Path) -> None:
+    # All rows but one of a split are held out; of those that are measured on, the first has targets.
+    measured = {"val_data_path": str(tokenized), "validation": {"held_out": 0.99, "rows": 1, "every": 2}}
+    run = direct(tmp_path, tokenized, **measured, checkpoints={"every": 1, "keep": 9}, optimizer={"weight_decay": 1.0})
+    ran = run.start()
+    assert ran.returncode == 0, ran.stderr
+    records = [strict(line) for line in (run.output / "metrics.jsonl").read_text().splitlines()]
+    steps = [each for each in records if "loss" in each]
+    without = [each["step"] for each in steps if each["loss"] is None]
+    assert len(steps) == 12 and len(without) > 6
+    first = f"warning: no token of step {without[0]} bears loss: it changes no weight, and its loss is null in"
+    assert ran.stderr.count(first) == 1
+    assert f"warning: of {len(without)} steps no token bore loss: they changed no weight\n" in ran.stderr
+    events = EventAccumulator(str(run.output / "tensorboard")).Reload()
+    assert [event.step for event in events.Scalars("loss")] == [step for step in range(12) if step not in without]
+    before, after = (
+        load_file(run.output / "checkpoints" / checkpoint.name(step) / "model.safetensors")
+        for step in (without[1], without[1] + 1)
+    )
+    assert all(bool((before[name] == after[name]).all()) for name in before)
 
 
 def test_steps_are_held_to_the_rows_that_there_are(tmp_path: Path) -> None:
