@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 use clap::{Args, CommandFactory};
+use serde::de::DeserializeOwned;
 
 use crate::environment;
 use crate::exit::Exit;
@@ -80,6 +81,21 @@ fn step_of(entry: &DirEntry) -> Option<u64> {
     let step = name.to_str()?.strip_prefix("step_")?.parse().ok()?;
     let is_ours = *name == *format!("step_{step:08}") && entry.file_type().ok()?.is_dir();
     is_ours.then_some(step)
+}
+
+/// The records of a run: what each step and each measurement came to, one a line.
+pub(crate) const METRICS: &str = "metrics.jsonl";
+
+/// A line of [`METRICS`]; none where it is no record. Runs of version 0.1 wrote numbers that are not finite as Python's
+/// `json` does, `NaN` and `Infinity`, which are no JSON: they are read as null, which stands for them now.
+pub(crate) fn record<T: DeserializeOwned>(line: &str) -> Option<T> {
+    serde_json::from_str(line).ok().or_else(|| {
+        let mut line = line.to_owned();
+        for word in ["NaN", "-Infinity", "Infinity"] {
+            line = line.replace(&format!(": {word}"), ": null");
+        }
+        serde_json::from_str(&line).ok()
+    })
 }
 
 /// Takes this process's place, so that signals and kills meet the training itself.

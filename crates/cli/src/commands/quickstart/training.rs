@@ -13,7 +13,7 @@ use mashbill_format::shard::ShardReader;
 use mashbill_format::{atomic, open};
 use serde::Deserialize;
 
-use crate::commands::train::{last_checkpoint, trainer};
+use crate::commands::train::{METRICS, last_checkpoint, record, trainer};
 use crate::exit::Exit;
 use crate::interrupt;
 use crate::printer::Printer;
@@ -56,7 +56,7 @@ pub(super) fn run(folder: &Path, python: &Path, printer: &Printer) -> Result<Exi
         return Ok(ended.code().and_then(|code| u8::try_from(code).ok()).map_or(Exit::Unexpected, Exit::Of));
     }
     let run = folder.join("run");
-    let (first, last) = losses(&run.join("metrics.jsonl"))?;
+    let (first, last) = losses(&run.join(METRICS))?;
     let against = format!("from {first:.2} to {last:.2}, where the unigram entropy is {entropy:.2}");
     if last < entropy {
         printer.good("learned", format_args!("the loss fell {against}"));
@@ -95,7 +95,8 @@ fn unigram_entropy(folder: &Path) -> Result<f64> {
     Ok(shares.map(|share| -share * share.ln()).sum())
 }
 
-/// The loss of the first step, and the mean of the last ones.
+/// The loss of the first step that has one, and the mean of the last ones. Lines that are no records are passed over, as
+/// the run itself does, which names them.
 fn losses(path: &Path) -> Result<(f64, f64)> {
     #[derive(Deserialize)]
     struct Record {
@@ -103,10 +104,8 @@ fn losses(path: &Path) -> Result<(f64, f64)> {
     }
     let text =
         open::read_text(path, METRICS_BYTES_MAX).with_context(|| format!("read `{}`", path.display()))?;
-    let records = text.lines().map(serde_json::from_str::<Record>).collect::<Result<Vec<_>, _>>();
-    let records = records.with_context(|| format!("read `{}`", path.display()))?;
-    let losses: Vec<f64> = records.into_iter().filter_map(|record| record.loss).collect();
-    let Some(first) = losses.first() else { bail!("`{}` has no steps", path.display()) };
+    let losses: Vec<f64> = text.lines().filter_map(|line| record::<Record>(line)?.loss).collect();
+    let Some(first) = losses.first() else { bail!("no step in `{}` has a loss", path.display()) };
     let last = &losses[losses.len().saturating_sub(LAST_STEPS)..];
     Ok((*first, last.iter().sum::<f64>() / last.len() as f64))
 }
@@ -123,4 +122,28 @@ fn generate(python: &Path, checkpoint: &Path) -> Result<String> {
         );
     }
     Ok(String::from_utf8_lossy(&stdout).trim_end().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_without_a_loss_and_lines_that_are_no_records_are_passed_over() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, temporary) = (folder.path().join(METRICS), folder.path().join("temporary"));
+        let lines = [
+            r#"{"step": 0, "loss": null}"#,
+            r#"{"step": 1, "loss": NaN, "gradient_norm": -Infinity}"#,
+            "notes of somebody",
+            r#"{"step": 2, "loss": 9.5}"#,
+            r#"{"step": 2, "validation": {"a": null, "b": NaN}}"#,
+            r#"{"step": 3, "loss": 4.5}"#,
+        ];
+        atomic::replace(&path, &temporary, lines.join("\n").as_bytes()).expect("a file");
+        assert_eq!(losses(&path).expect("there are losses"), (9.5, 7.0));
+        atomic::replace(&path, &temporary, lines[..3].join("\n").as_bytes()).expect("a file");
+        let error = losses(&path).expect_err("there are none").to_string();
+        assert!(error.starts_with("no step in `") && error.ends_with("` has a loss"), "{error}");
+    }
 }

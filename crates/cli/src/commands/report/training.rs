@@ -14,11 +14,8 @@ use serde_json::json;
 use super::curve::{Curve, Steps, rounded};
 use super::page::{Amount, amounts, beginning};
 use super::yaml;
-use crate::commands::train::last_checkpoint;
+use crate::commands::train::{METRICS, last_checkpoint, record};
 use crate::printer::count;
-
-/// The records of a run.
-const METRICS: &str = "metrics.jsonl";
 
 /// Splits that have a curve of their own.
 const CURVES_MAX: usize = 8;
@@ -192,7 +189,7 @@ struct Run {
 
 impl Run {
     fn line(&mut self, line: &str) {
-        let Some(record) = parse::<Record>(line) else {
+        let Some(record) = record::<Record>(line) else {
             self.unreadable += u64::from(!line.trim().is_empty());
             return;
         };
@@ -224,21 +221,10 @@ impl Run {
     }
 }
 
-/// A line as a record; Python's `json` writes `NaN` and `Infinity`, which are no JSON.
-fn parse<T: for<'de> Deserialize<'de>>(line: &str) -> Option<T> {
-    serde_json::from_str(line).ok().or_else(|| {
-        let mut line = line.to_owned();
-        for word in ["NaN", "-Infinity", "Infinity"] {
-            line = line.replace(&format!(": {word}"), ": null");
-        }
-        serde_json::from_str(&line).ok()
-    })
-}
-
 /// The tokens by split that a line has, in the order of `splits`, to which new ones are added; nothing where the
 /// line has none.
 fn so_far(line: &str, splits: &mut Vec<String>) -> Vec<u64> {
-    let Some(tokens) = parse::<BySplit>(line).and_then(|record| record.tokens_by_split) else {
+    let Some(tokens) = record::<BySplit>(line).and_then(|record| record.tokens_by_split) else {
         return Vec::new();
     };
     for name in tokens.keys() {
