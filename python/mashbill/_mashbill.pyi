@@ -17,6 +17,7 @@ __all__ = [
     "checksum",
     "curriculum",
     "run",
+    "shown",
     "tokenizer_files",
 ]
 
@@ -31,6 +32,10 @@ def curriculum() -> dict[str, float]:
 def run(arguments: Sequence[str], interpreter: str) -> int:
     """Runs the `mashbill` command; `arguments` begins with the program's name, `interpreter` is the Python for
     commands in Python. Gives the exit code."""
+
+def shown(text: str) -> str:
+    """`text` as it can be shown on a terminal: what would steer it is spelled, as in `\\u{1b}`; what is no UTF-8 in a
+    name is U+FFFD."""
 
 def tokenizer_files(name: str) -> dict[str, str]:
     """The files of the tokenizer that `--tokenizer` calls `name`: `tokenizer.json` and those of

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from mashbill import _mashbill, turns
+from mashbill.options import Curriculum, Stage, Weights, check_whole, stages
 from mashbill.turns import Lane, Relay, Turns
 
 if TYPE_CHECKING:
@@ -28,9 +29,6 @@ LabelConvention = Literal["shifted", "aligned"]
 Part = Literal["train", "validation"]
 Shuffle = Literal["full", "blocks", "off"]
 Last = Literal["drop", "wrap", "short"]
-Weights = Mapping[str, float]
-Curriculum = Literal["curriculum"]
-Stage = tuple[int, Weights] | tuple[int, Weights, Literal["ramp"]]
 
 
 class Split(NamedTuple):
@@ -123,6 +121,8 @@ class Dataset:
     ) -> None:
         if isinstance(splits, str):
             raise TypeError(f'splits is a list of names: ["{splits}"]')
+        if cache is not None and not os.fspath(cache):
+            raise ValueError("cache is the name of a folder, and it is empty")
         home = Path(folder).expanduser() if os.fspath(folder).startswith("~") else folder
         self._arguments = (os.fspath(home), None if splits is None else list(splits), part)
         self._rows = _mashbill.Rows(*self._arguments)
@@ -186,10 +186,9 @@ class Dataset:
             is_there[is_there] = doc_ids[places[is_there]] == batch.doc_ids[at][is_there]
             if not is_there.all():
                 missing = batch.doc_ids[at][~is_there][0]
-                raise _mashbill.ShardError(
-                    f"the document table of split `{name}` has no document {missing}, of which a row has a part\n"
-                    f"hint: `mashbill verify {self.folder}` says what is wrong with the dataset"
-                )
+                said = f"the document table of split `{name}` has no document {missing}, of which a row has a part"
+                hint = f"`mashbill verify {self.folder}` says what is wrong with the dataset"
+                raise _mashbill.ShardError(f"{_mashbill.shown(said)}\nhint: {_mashbill.shown(hint)}")
             for piece, index in zip(at, indices[places], strict=True):
                 found[piece] = names[index] or name
         return found
@@ -258,6 +257,9 @@ class DataLoader:
             raise ValueError(f'format is one of "numpy", "torch", not "{format}"')
         if on_error not in ("raise", "skip"):
             raise ValueError(f'on_error is one of "raise", "skip", not "{on_error}"')
+        check_whole(1, batch_size=batch_size, world_size=world_size, steps=steps, max_epochs=max_epochs)
+        check_whole(0, seed=seed, rank=rank, threads=threads)
+        check_whole(1 if threads else 0, prefetch=prefetch)
         self.dataset = dataset
         self.batch_size = batch_size
         self.label_convention = label_convention
@@ -274,7 +276,7 @@ class DataLoader:
             "seed": seed,
             "shuffle": shuffle,
             "last": self.last,
-            "stages": _stages(_curriculum(dataset) if weights == "curriculum" else weights),
+            "stages": stages(_curriculum(dataset) if weights == "curriculum" else weights),
             "max_epochs": max_epochs,
             "steps": steps,
             "labels": label_convention,
@@ -297,7 +299,7 @@ class DataLoader:
         self._questions = self._open(threads=0)
         if weights is not None and steps is not None and self.rank == 0 and not quiet:
             seen = ", ".join(f"{name} {times:.2f} times" for name, times in self.epochs().items())
-            print(f"{steps} steps show {seen}", file=sys.stderr)
+            print(_mashbill.shown(f"{steps} steps show {seen}"), file=sys.stderr)
 
     def __iter__(self) -> Iterator[Batch]:
         """Batches from where the loader is, up to the end of the epoch, or of the steps."""
@@ -521,10 +523,8 @@ class DataLoader:
     def _warn(self, made_again: int) -> None:
         if made_again > self._made_again:
             self._made_again = made_again
-            warnings.warn(
-                f"a file in the cache `{self.dataset.cache}` was damaged and is made again: is its disk in order?",
-                stacklevel=3,
-            )
+            said = f"a file in the cache `{self.dataset.cache}` was damaged and is made again: is its disk in order?"
+            warnings.warn(_mashbill.shown(said), stacklevel=3)
 
     def _converted(self, arrays: dict[str, Any]) -> Batch:
         if self._format == "numpy":
@@ -573,8 +573,8 @@ def _private(what: str) -> _mashbill.StateError:
 
 def _names(names: Iterable[Any]) -> str:
     """Some names, in an error."""
-    shown = [f"`{name!s:.40}`" for name in itertools.islice(names, 5)]
-    return ", ".join(shown) if shown else "nothing"
+    some = [f"`{_mashbill.shown(f'{name!s:.40}')}`" for name in itertools.islice(names, 5)]
+    return ", ".join(some) if some else "nothing"
 
 
 def _place(rank: int | None, world_size: int | None) -> tuple[int, int]:
@@ -593,20 +593,6 @@ def _curriculum(dataset: Dataset) -> Weights:
     shares = _mashbill.curriculum()
     for split in dataset.splits:
         if split.category not in shares:
-            raise ValueError(
-                f"split `{split.name}` is in no category of the curriculum: a category is the folder that a "
-                f"split's input lies in, one of {', '.join(shares)}"
-            )
+            said = f"split `{split.name}` is in no category of the curriculum: a category is the folder that a split's"
+            raise ValueError(_mashbill.shown(f"{said} input lies in, one of {', '.join(shares)}"))
     return {split.category: shares[split.category] for split in dataset.splits if split.category is not None}
-
-
-def _stages(weights: Weights | Sequence[Stage] | None) -> list[tuple[int, dict[str, float], bool]] | None:
-    if weights is None:
-        return None
-    stages: Sequence[Stage] = [(0, weights)] if isinstance(weights, Mapping) else weights
-    out = []
-    for stage in stages:
-        if stage[2:] not in ((), ("ramp",)):
-            raise ValueError(f'a stage is (from_step, weights) or (from_step, weights, "ramp"), not {stage!r}')
-        out.append((stage[0], dict(stage[1]), len(stage) == 3))
-    return out

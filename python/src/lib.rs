@@ -13,6 +13,7 @@ use mashbill_format::checksum::Hasher;
 use mashbill_format::open;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 /// As in the command: tables of tokenizers are built from a million small allocations.
 #[global_allocator]
@@ -31,7 +32,10 @@ fn run(python: Python<'_>, arguments: Vec<OsString>, interpreter: PathBuf) -> u8
 /// `name` is what `--tokenizer` takes. A `ValueError` says why there is no such tokenizer.
 #[pyfunction]
 fn tokenizer_files(python: Python<'_>, name: &str) -> PyResult<BTreeMap<&'static str, String>> {
-    let found = python.detach(|| mashbill_cli::tokenizer_files(name)).map_err(PyValueError::new_err)?;
+    let found = python.detach(|| mashbill_cli::tokenizer_files(name));
+    let found = found.map_err(|said| {
+        PyValueError::new_err(said.split('\n').map(mashbill_cli::shown).collect::<Vec<_>>().join("\n"))
+    })?;
     Ok(found.into_iter().collect())
 }
 
@@ -39,6 +43,14 @@ fn tokenizer_files(python: Python<'_>, name: &str) -> PyResult<BTreeMap<&'static
 #[pyfunction]
 fn curriculum() -> BTreeMap<String, f64> {
     mashbill_cli::curriculum().into_iter().collect()
+}
+
+/// `text` as it can be shown on a terminal: what would steer it is spelled. Names from files, YAML and servers go
+/// through here before they are printed or stand in an error.
+#[pyfunction]
+fn shown(text: &Bound<'_, PyString>) -> String {
+    // A name that is no UTF-8 has surrogates, which a text of Rust's cannot hold.
+    mashbill_cli::shown(&text.to_string_lossy())
 }
 
 /// Bytes of a file that are read at once.
@@ -69,5 +81,6 @@ fn _mashbill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(checksum, module)?)?;
     module.add_function(wrap_pyfunction!(curriculum, module)?)?;
     module.add_function(wrap_pyfunction!(run, module)?)?;
+    module.add_function(wrap_pyfunction!(shown, module)?)?;
     module.add_function(wrap_pyfunction!(tokenizer_files, module)?)
 }

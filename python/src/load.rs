@@ -383,9 +383,11 @@ fn raise(error: Error) -> PyErr {
         text.push_str(&source.to_string());
         cause = source.source();
     }
+    // Python prints what nobody caught as it is.
+    text = mashbill_cli::shown(&text);
     if let Some(hint) = hint(error.first()) {
         text.push_str("\nhint: ");
-        text.push_str(&hint);
+        text.push_str(&mashbill_cli::shown(&hint));
     }
     match error.first() {
         Error::Interrupted => PyKeyboardInterrupt::new_err(text),

@@ -3,11 +3,13 @@
 import json
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import mashbill
 import numpy as np
@@ -283,8 +285,6 @@ def test_the_two_parts_are_each_others_rest(folder: Path, parted: Path) -> None:
 
 
 def test_a_part_that_is_not_there_is_said(folder: Path, parted: Path, tmp_path: Path) -> None:
-    import shutil
-
     with pytest.raises(mashbill.MashbillError, match=r"has no validation part: nothing was held out of it; .*--val-f"):
         Dataset(folder, part="validation")
     with pytest.raises(mashbill.MashbillError, match="it is the validation part itself"):
@@ -321,9 +321,84 @@ def test_what_is_wrong_is_said(folder: Path, tmp_path: Path) -> None:
     assert one.step == 0 and rows(one, 1)
 
 
-def test_a_missing_shard_is_an_error_or_padding(folder: Path, tmp_path: Path) -> None:
-    import shutil
+NO_OPTIONS = [
+    ({"batch_size": 0}, "batch_size is a whole number, 1 or more, not 0"),
+    ({"batch_size": 2.5}, "batch_size is a whole number, 1 or more, not 2.5"),
+    ({"batch_size": True}, "batch_size is a whole number, 1 or more, not True"),
+    ({"batch_size": 1 << 33}, "batch_size is a whole number, at most 4294967296, not 8589934592"),
+    ({"seed": -1}, "seed is a whole number, 0 or more, not -1"),
+    ({"seed": 1 << 64}, "seed is a whole number, at most 18446744073709551615, not 18446744073709551616"),
+    ({"seed": "\x1b7"}, "seed is a whole number, 0 or more, not '\\x1b7'"),
+    ({"steps": 0}, "steps is a whole number, 1 or more, not 0"),
+    ({"steps": 1 << 62}, "step 4611686018427387904 is too far away"),
+    ({"max_epochs": 0}, "max_epochs is a whole number, 1 or more, not 0"),
+    ({"threads": -1}, "threads is a whole number, 0 or more, not -1"),
+    ({"prefetch": -1, "threads": 0}, "prefetch is a whole number, 0 or more, not -1"),
+    ({"prefetch": 0}, "prefetch is a whole number, 1 or more, not 0"),
+    ({"rank": -1, "world_size": 2}, "rank is a whole number, 0 or more, not -1"),
+    ({"rank": 0, "world_size": 0}, "world_size is a whole number, 1 or more, not 0"),
+    ({"rank": 2, "world_size": 2}, "rank 2 is not one of 2 ranks"),
+    ({"weights": {}}, "the weights from step 0 on name no source: {}"),
+    ({"weights": []}, "a mixture needs a stage"),
+    ({"weights": "curiculum"}, "weights are numbers by name, stages, or \"curriculum\", not 'curiculum'"),
+    ({"weights": 3}, 'weights are numbers by name, stages, or "curriculum", not 3'),
+    ({"weights": [3]}, 'a stage is (from_step, weights) or (from_step, weights, "ramp"), not 3'),
+    ({"weights": [(0,)]}, 'a stage is (from_step, weights) or (from_step, weights, "ramp"), not (0,)'),
+    ({"weights": [(0, 3)]}, "the weights from step 0 on name no source: 3"),
+    ({"weights": [(-1, {"grain": 1})]}, "from_step is a whole number, 0 or more, not -1"),
+    ({"weights": [(0, {"grain": 1}, "ramp")]}, "the last stage, from step 0 on, is a ramp, and no stage follows"),
+    ({"weights": {"grain": -1}}, "the weight of `grain` is -1"),
+    ({"weights": {"grain": float("nan")}}, "the weight of `grain` is NaN"),
+    ({"weights": {"rye": 0, "corn": 0, "water": 0}}, "the weights at step 0 sum to 0"),
+]
 
+
+@pytest.mark.parametrize("options, message", NO_OPTIONS, ids=lambda each: "")
+def test_options_that_cannot_work_are_named(folder: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError) as raised:
+        loader(folder, **options)
+    assert message in str(raised.value)
+
+
+def test_a_cache_without_a_name_is_refused(folder: Path) -> None:
+    with pytest.raises(ValueError, match="cache is the name of a folder, and it is empty"):
+        Dataset(folder, cache="")
+
+
+HOSTILE = "a\x1b[31m\u202e\x9b\r"
+# The name of a file may have no control characters in a manifest, and marks that turn the direction of text.
+TURNED = "a\u202eb"
+SPELLED = r"a\u{1b}[31m\u{202e}\u{9b}\r"
+
+
+def test_names_that_could_act_on_a_terminal_are_spelled_in_errors(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    for name, split in manifest["splits"].items():
+        split["source"]["file"] = f"{TURNED}/{name}.jsonl"
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    one = loader(folder)
+    for error, act in (
+        (ValueError, lambda: Dataset(folder, [HOSTILE])),
+        (ValueError, lambda: loader(folder, weights={HOSTILE: 1.0})),
+        (mashbill.MashbillError, lambda: Dataset(tmp_path / HOSTILE)),
+        (mashbill.MashbillError, lambda: one.steps_of("water", HOSTILE)),
+        (mashbill.StateError, lambda: one.load_state_dict({HOSTILE: 1})),
+        (ValueError, lambda: mashbill._mashbill.tokenizer_files(f"./{HOSTILE}")),
+    ):
+        with pytest.raises(error) as raised:
+            act()
+        assert SPELLED in str(raised.value)
+        assert all(line.isprintable() for line in str(raised.value).split("\nhint: "))
+    loader(copy, weights={TURNED: 1.0}, steps=2)
+    said = capsys.readouterr().err
+    assert said.startswith(r"2 steps show a\u{202e}b 0.") and said.removesuffix("\n").isprintable()
+
+
+def test_a_missing_shard_is_an_error_or_padding(folder: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
     (copy / "water" / "shard_0000.parquet").unlink()

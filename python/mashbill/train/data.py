@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 
 from mashbill import DataLoader, Dataset, MashbillError, _mashbill
-from mashbill.loader import Part, Stage
+from mashbill.loader import Part
+from mashbill.options import Stage
 from mashbill.train import printer
 from mashbill.train.config import Config
 from mashbill.train.error import TrainError

@@ -1,26 +1,25 @@
 """The one door to the terminal: what a run says, without what a file, a name or a server could do to the screen.
 
-Control characters and marks that turn the direction of text are shown as their escapes; what looks like a token of the
-Hub is not shown at all.
+Control characters and marks that turn the direction of text are spelled, as by the command; what looks like a token of
+the Hub is not shown at all.
 """
 
 import logging
 import re
 import sys
-import unicodedata
 
-_HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp", "Co", "Cn"}
+from mashbill import _mashbill
+
 _TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{16,}")
 
 
 def escaped(text: str, kept: str = "") -> str:
-    """`text` with its control and format characters as escapes, but for those in `kept`."""
+    """`text` with what would steer a terminal spelled, but for the characters in `kept`."""
     text = _TOKEN.sub("hf_…", text)
     if text.isascii() and text.isprintable():
         return text
-    return "".join(
-        each if each in kept or unicodedata.category(each) not in _HIDDEN else _escape(each) for each in text
-    )
+    parts = re.split(f"([{re.escape(kept)}])", text) if kept else [text]
+    return "".join(each if each in kept else _mashbill.shown(each) for each in parts)
 
 
 def holds_token(text: str) -> bool:
@@ -54,7 +53,3 @@ def escape_logs() -> None:
     """Warnings of the libraries go through the door, too."""
     logging.setLogRecordFactory(_Record)
     logging.captureWarnings(True)
-
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")

@@ -219,7 +219,7 @@ IMPOSSIBLE = r"""
 4 | schedule: {decay_steps: 3} | `decay_steps` is of `kind: wsd`
 4 | precision: fp8 | `precision`: input should be 'auto', 'fp32' or 'bf16', not `fp8`
 4 | output_path: "" | `output_path`: it is empty
-4 | output_path: "a\0b" | `output_path`: it holds control characters: a\x00b
+4 | output_path: "a\0b" | `output_path`: it holds control characters: a\u{0}b
 4 | output_path: run.yaml/x | `run.yaml` is no folder
 4 | tokenizer: hf_abcdefghijklmnopqrstuv | `tokenizer`: it holds a token of the Hub
 4 | pretokenized_splits: [] | `pretokenized_splits`: list should have at least 1 item

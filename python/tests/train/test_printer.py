@@ -14,15 +14,19 @@ from mashbill.train import printer
     "text, shown",
     [
         ("caf\xe9 \u4e2d \U0001f600", "caf\xe9 \u4e2d \U0001f600"),
-        ("\x1b[2Ja\r\n\tb\x7f", r"\x1b[2Ja\r\n\tb\x7f"),
-        ("\x9b31m", r"\x9b31m"),
-        ("a\u202eb\u2066\u200f", r"a\u202eb\u2066\u200f"),
-        ("a\u2028b\udcff", r"a\u2028b\udcff"),
+        ("\x1b[2Ja\r\n\tb\x7f", r"\u{1b}[2Ja\r\n\tb\u{7f}"),
+        ("\x9b31m", r"\u{9b}31m"),
+        ("a\u202eb\u2066\u200f", r"a\u{202e}b\u{2066}\u{200f}"),
+        ("a\u2028b\udcff", "a\\u{2028}b\ufffd\ufffd\ufffd"),
         ("401 for hf_abcdefghijklmnopqrstuvwxyz", "401 for hf_\u2026"),
     ],
 )
 def test_what_could_act_on_a_terminal_is_shown_escaped(text: str, shown: str) -> None:
     assert printer.escaped(text) == shown
+
+
+def test_line_ends_are_kept_where_a_text_has_lines_of_its_own() -> None:
+    assert printer.escaped("a\n\tb\x1b\r\n", kept="\n\t") == "a\n\tb\\u{1b}\\r\n"
 
 
 def test_warnings_of_libraries_are_shown_escaped(capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,7 +42,7 @@ def test_warnings_of_libraries_are_shown_escaped(capsys: pytest.CaptureFixture[s
         logging.setLogRecordFactory(factory)
         logging.captureWarnings(False)
         logger.removeHandler(handler)
-    assert capsys.readouterr().err == "a model called \\x1b]0;x\\x07\n"
+    assert capsys.readouterr().err == "a model called \\u{1b}]0;x\\u{7}\n"
 
 
 LOADED = """
