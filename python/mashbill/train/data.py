@@ -24,7 +24,7 @@ from mashbill.loader import Part
 from mashbill.options import Stage
 from mashbill.train import printer
 from mashbill.train.config import Config
-from mashbill.train.error import TrainError
+from mashbill.train.error import TrainError, without_hint
 
 IGNORED = -100
 SPLITS_SHOWN_MAX = 16
@@ -96,8 +96,9 @@ class Batches:
             if state is not None:
                 self.loader.load_state_dict(state)
         except (MashbillError, ValueError, OverflowError) as error:
-            hint = "see `mix` and `batch_tokens`, or begin anew with another `output_path`"
-            raise TrainError(f"{config.place('mix')}: {error}", hint) from error
+            hint = "see `mix`, `steps`, `max_epochs` and `batch_tokens`, or begin anew with another `output_path`"
+            place = config.blamed([("mix",), ("steps",), ("max_epochs",), ("batch_tokens",)])
+            raise TrainError(f"{place}: {without_hint(error)}", hint) from error
         self.rows_a_step = rows * world_size
         self.endless = chain.from_iterable(repeat(self.loader))
 
@@ -112,9 +113,8 @@ class Batches:
         try:
             taken = next(self.endless)
         except MashbillError as error:
-            raise TrainError(
-                str(error), "`mashbill verify` says what else is damaged; then give the same command again", 3
-            ) from error
+            hint = "`mashbill verify` says what else is damaged; then give the same command again"
+            raise TrainError(without_hint(error), hint, 3) from error
         rows = taken.rows.astype(np.int64)
         split = np.searchsorted(self.first_rows, rows, side="right") - 1
         seen = rows >= self.first_seen[split]
@@ -236,7 +236,7 @@ def _open(folder: Path, splits: list[str] | None, part: Part = "train") -> Datas
             raise TrainError(f"there is no manifest.json in `{folder}`", hint) from error
         larger = "hold out more: `validation.held_out` where text is tokenized first, else `--val-fraction`"
         hint = larger if part == "validation" else f"`mashbill verify {folder}` says what is there"
-        raise TrainError(str(error), hint) from error
+        raise TrainError(without_hint(error), hint) from error
 
 
 def _manifest(folder: Path) -> Any:
@@ -254,7 +254,7 @@ def _described(dataset: Dataset, config: Config) -> Data:
     try:
         files = _mashbill.tokenizer_files(name)
     except ValueError as error:
-        raise TrainError(f"{place}: the data's tokenizer is not here: {error}", elsewhere) from error
+        raise TrainError(f"{place}: the data's tokenizer is not here: {without_hint(error)}", elsewhere) from error
     if sha256(files["tokenizer.json"].encode()).hexdigest() != identity["sha256"]:
         raise TrainError(f"{place}: `{name}` is another tokenizer than the data's", elsewhere)
     special = {role: identity[role] for role in ("bos", "eos", "pad")}

@@ -10,3 +10,8 @@ class TrainError(Exception):
         self.hint = hint
         self.code = code
         self.told = told
+
+
+def without_hint(error: Exception) -> str:
+    """What an error of the loader says; its hint, on a line of its own, is for those who write Python."""
+    return str(error).partition("\nhint: ")[0]
