@@ -9,7 +9,7 @@ use mashbill_format::record::RecordParser;
 /// because a benchmark should not measure how fast lines are refused.
 pub(crate) fn each_record(bytes: &[u8], mut each: impl FnMut(u64, &str)) -> Result<()> {
     let lines = std::str::from_utf8(bytes).context("the input is not UTF-8")?;
-    let mut parser = RecordParser::new("text");
+    let mut parser = RecordParser::new(&["text"]);
     let mut at = 0;
     for line in lines.split_inclusive('\n') {
         if !line.trim_ascii().is_empty() {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(line) = std::str::from_utf8(bytes) else { return };
-    let mut parser = RecordParser::new("text");
+    let mut parser = RecordParser::new(&["text"]);
     let ours = parser.parse(line).map(|record| record.text.to_owned());
     if let Ok(object) = serde_json::from_str::<Map<String, Value>>(line) {
         match object.get("text") {

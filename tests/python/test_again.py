@@ -107,7 +107,7 @@ def test_a_file_that_has_grown_gives_the_bytes_of_one_run(workshop: Workshop, tm
 
 
 def test_files_of_mashbill_s_own_making_are_no_input(folder: Folder) -> None:
-    (folder.input / "three.jsonl").write_bytes(b"no json\n")
+    (folder.input / "three.jsonl").write_bytes(b'no json\n{"text": "a document"}\n')
     folder.tokenize()
     shutil.copytree(folder.output.folder, folder.input / "an_output")
     folder.tokenize("--recursive")

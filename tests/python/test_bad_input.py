@@ -219,7 +219,7 @@ def test_a_line_of_200_megabytes(workshop: Workshop) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"no json\n"], ids=["empty", "blank", "no good line"])
 def test_a_file_without_documents_is_an_empty_split(workshop: Workshop, content: bytes) -> None:
-    _, output = run(workshop, content)
+    _, output = run(workshop, content, expect=3)
     entry = output.entry("lines")
     assert (entry["samples"], entry["sequences"], entry["tokens"]) == (0, 0, 0)
     assert output.documents("lines").num_rows == 0

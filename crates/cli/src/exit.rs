@@ -71,7 +71,7 @@ impl Exit {
                     TokenizeError::Changed { .. }
                     | TokenizeError::OutputChanged { .. }
                     | TokenizeError::TooLittleSpace { .. } => Self::Incomplete,
-                    TokenizeError::Read { .. } | TokenizeError::ReadParquet { .. } => Self::Unexpected,
+                    TokenizeError::Read { .. } | TokenizeError::InputDamaged { .. } => Self::Unexpected,
                     _ => Self::Usage,
                 };
             }

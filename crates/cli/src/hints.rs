@@ -10,6 +10,7 @@ use mashbill_format::Error as FormatError;
 use mashbill_format::layout::{MANIFEST, folder_of};
 use mashbill_format::lock::LOCK;
 use mashbill_format::open::WrongKind;
+use mashbill_format::record::{FieldCounts, Shape};
 use mashbill_format::records::{Foreign, ReadError};
 use mashbill_format::verify::Remedy;
 use mashbill_hub::Error as HubError;
@@ -41,6 +42,8 @@ pub(crate) enum Usage {
     ValFraction { given: f64 },
     #[error("--sample {given} is no share: 0 to 1 are possible")]
     Sample { given: f64 },
+    #[error("--warn-rejected {given} is no share: 0 to 1 are possible")]
+    WarnRejected { given: f64 },
     #[error("--threads 0 would do nothing")]
     Threads,
     #[error("`{}` holds nothing to verify: no manifest.json and no JSON Lines", path.display())]
@@ -140,6 +143,22 @@ pub(crate) fn hints_for_failed_splits<'a>(errors: impl Iterator<Item = &'a Token
     hints
 }
 
+/// What to do with lines that have no text, by what they have instead.
+pub(crate) fn hint_for_shape(shape: Shape<'_>) -> Option<String> {
+    const EXAMPLES: &str = "examples/ shows how to make a `text` field, and `mashbill download` makes one of such \
+                            datasets of the Hub";
+    Some(match shape {
+        Shape::Text(field) => {
+            format!("`--text-field {field}` takes the text from there (with `--skip-existing`)")
+        }
+        Shape::Chat(field) => format!("`{field}` is a chat, and chats are not read yet: {EXAMPLES}"),
+        Shape::Pair(asked, answered) => {
+            format!("pairs of `{asked}` and `{answered}` are not read yet: {EXAMPLES}")
+        }
+        Shape::Other => return None,
+    })
+}
+
 fn usage_hint(usage: &Usage) -> String {
     match usage {
         Usage::MaxSeqLength { .. } => "the guide's rows have --max-seq-length 8192".into(),
@@ -149,6 +168,9 @@ fn usage_hint(usage: &Usage) -> String {
             "`--val-fraction 0.01` holds one document in a hundred out; without it none is".into()
         }
         Usage::Sample { .. } => "`--sample 1` encodes all of it with the reference".into(),
+        Usage::WarnRejected { .. } => {
+            "`--warn-rejected 0.05` warns where more than one line in twenty was refused".into()
+        }
         Usage::Threads => "leave --threads out to use what the machine has".into(),
         Usage::OtherTokenizer { sha256, .. } | Usage::TokenizerNotFoundAgain { sha256, .. } => {
             format!("name it with `--tokenizer PATH`: its tokenizer.json has the SHA-256 {sha256}")
@@ -240,6 +262,13 @@ pub(crate) fn remedy_hint(remedy: &Remedy, path: &Path) -> String {
             "take the lock from where it was committed, or remove it: `mashbill download` makes a new one"
                 .into()
         }
+        Remedy::CorrectInput { split } if split.is_empty() => {
+            "`mashbill tokenize` with the same input and `--skip-existing` says what the lines have instead of a text"
+                .into()
+        }
+        Remedy::CorrectInput { split } => format!(
+            "{folder}/{split}/{split}_rejects.jsonl has the first of them; `--text-field` says where texts are"
+        ),
         _ => "make it again".into(),
     }
 }
@@ -381,10 +410,14 @@ fn tokenize_hint(error: &TokenizeError) -> Option<String> {
         TokenizeError::Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
             "make the file readable (chmod u+r), then give the same command again".into()
         }
-        TokenizeError::Read { .. } | TokenizeError::ReadParquet { .. } => {
+        TokenizeError::Read { .. } | TokenizeError::InputDamaged { .. } => {
             "get the file again where it came from, then give the same command again".into()
         }
-        TokenizeError::NoTextColumn { .. } => "name the column with `--text-field`".into(),
+        TokenizeError::NoTextColumn { columns, .. } => {
+            let mut fields = FieldCounts::default();
+            columns.iter().for_each(|column| fields.count(&column.name, column.kind == "string"));
+            hint_for_shape(fields.shape()).unwrap_or_else(|| "name the column with `--text-field`".into())
+        }
         TokenizeError::OutputChanged { .. } => "give the same command again".into(),
         TokenizeError::Changed { .. } => "when nobody writes to it any more, give the same command again".into(),
         TokenizeError::Strict { .. } => "without `--strict` bad lines are set aside and the rest goes on".into(),

@@ -6,13 +6,11 @@
 //! at it and goes on with the same row, so the bytes are those of a run that was never stopped.
 //! The price is that work since the last checkpoint is done again: at most a second or so.
 
-mod value;
 mod refused;
 mod window;
 mod array;
 mod lines;
 mod json;
-mod parquet_rows;
 mod csv_rows;
 mod rows;
 mod render;
@@ -36,6 +34,7 @@ use mashbill_format::layout::Data;
 use mashbill_format::manifest::FORMAT_VERSION;
 use mashbill_format::open;
 use mashbill_format::untaken::UntakenColumns;
+use mashbill_format::value::{Value, write_quoted};
 use mashbill_hub::free_space;
 
 use crate::error::{Error, Result};
@@ -43,7 +42,6 @@ use crate::plan::RESERVE_BYTES;
 use refused::Refused;
 use render::Rendered;
 use rows::Rows;
-use value::{Value, write_quoted};
 
 use render::first_name;
 pub(crate) use render::name as render_name;
@@ -293,8 +291,8 @@ impl<'a> Conversion<'a> {
             }
         }
         line.extend_from_slice(b"\", \"id\": ");
-        match dataset.id.as_ref().and_then(|path| row.at(path)?.text()) {
-            Some(id) => write_quoted(&id.plain(), line),
+        match dataset.id.as_ref().and_then(|path| Some(row.at(path)?.label()?.into_owned())) {
+            Some(id) => write_quoted(&id, line),
             None => append(line, format_args!("\"{}/{number}\"", dataset.name)),
         }
         // Both are names of files, in which nothing has to be escaped.

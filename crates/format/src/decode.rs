@@ -10,10 +10,12 @@ mod levels;
 mod page;
 mod thrift;
 
-pub(crate) use delta::delta_binary_packed;
+pub(crate) use delta::{delta_binary_packed, delta_binary_packed_prefix};
 pub(crate) use levels::{list_lengths, section};
 pub(crate) use page::{Page, PageKind};
-pub(crate) use thrift::{PageLocation, offset_index};
+pub(crate) use thrift::{
+    Field, PageHeader, PageLocation, binary, fields, integer, offset_index, page_header, structures,
+};
 
 /// What is wrong with bytes that were read, as a lowercase fragment.
 pub(crate) type Decoded<T> = Result<T, &'static str>;
@@ -39,6 +41,6 @@ fn zigzag(bytes: &mut &[u8]) -> Decoded<i64> {
 }
 
 /// Takes `count` bytes off the front of `bytes`.
-fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Decoded<&'a [u8]> {
+pub(crate) fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Decoded<&'a [u8]> {
     bytes.split_off(..count).ok_or("it ends too early")
 }

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::layout::Staging;
 use crate::manifest::{self, DataFile, FORMAT_VERSION, Ledger, Split};
 use crate::open;
-use crate::record::Reason;
+use crate::record::{FieldCounts, Reason};
 use crate::row_group::RowGroup;
 use crate::shard::Piece;
 use crate::stats::{LengthHistogram, is_zero};
@@ -98,6 +98,9 @@ pub struct Counts {
     pub ledger: Ledger,
     /// Refused lines by reason.
     pub rejected: BTreeMap<Reason, u64>,
+    /// What lines without a text have instead.
+    #[serde(default, skip_serializing_if = "FieldCounts::is_empty")]
+    pub without_text: FieldCounts,
     /// Tokens a document.
     pub document_tokens: LengthHistogram,
 }
@@ -134,6 +137,7 @@ impl Counts {
         for (&reason, &count) in &other.rejected {
             *self.rejected.entry(reason).or_default() += count;
         }
+        self.without_text.add(&other.without_text);
         self.document_tokens.add(&other.document_tokens);
     }
 }

@@ -96,6 +96,9 @@ pub struct Options {
     pub compression: Compression,
     /// The field that holds a record's text.
     pub text_field: String,
+    /// Fields that hold it where a record does not have that one, in the order in which they are looked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_text_fields: Vec<String>,
     /// Bytes of input in a unit; a unit ends with the first block of about a megabyte that reaches them.
     pub unit_bytes: u64,
     /// Longer texts are refused, in bytes.
@@ -309,6 +312,14 @@ impl Manifest {
         let mut text = to_json(self);
         text.push(b'\n');
         atomic::replace(&output.manifest(), &output.state().join("manifest.tmp"), &text)
+    }
+}
+
+impl Options {
+    /// The fields that a record's text is looked for in, in order.
+    #[must_use]
+    pub fn text_fields(&self) -> Vec<&str> {
+        std::iter::once(&self.text_field).chain(&self.other_text_fields).map(String::as_str).collect()
     }
 }
 

@@ -11,16 +11,13 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parquet::basic::Encoding as ParquetEncoding;
-use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{
     ColumnChunkMetaData, FileMetaData, ParquetMetaDataBuilder, ParquetMetaDataWriter, RowGroupMetaData,
 };
-use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor, Type};
 use schemars::JsonSchema;
@@ -29,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::checksum::{Checksum, Hasher};
 use crate::encode::{Compression, Encoding, offset_index, varint_bytes};
 use crate::error::{Error, Result};
-use crate::open;
+use crate::parquet_reader::ParquetReader;
 use crate::row_group::{ColumnChunk, EncodedRowGroup, RowGroup};
 
 /// What every Parquet file of mashbill's says of its writer. It is a name of the layout, not of a release:
@@ -144,10 +141,9 @@ impl Schema {
         self.descriptor.root_schema()
     }
 
-    /// Opens a finished file with the stock reader, where its columns are these.
-    pub(crate) fn open(&self, path: &Path) -> Result<SerializedFileReader<File>> {
-        let file = open::open(path).map_err(|error| Error::io("open", path, error))?;
-        let file = reading(|| SerializedFileReader::new(file)).map_err(|error| damaged(path, &error))?;
+    /// Opens a finished file, where its columns are these.
+    pub(crate) fn open(&self, path: &Path) -> Result<ParquetReader> {
+        let file = ParquetReader::open(path)?;
         if file.metadata().file_metadata().schema() != self.root() {
             let what = "its columns are other ones".to_owned();
             return Err(Error::Damaged { path: path.to_owned(), what });
@@ -444,17 +440,6 @@ fn footer(schema: &Schema, rows: u64, groups: Vec<RowGroupMetaData>) -> Vec<u8> 
 /// Bytes of an integer field's value: a zigzag varint.
 fn integer_bytes(value: u64) -> u64 {
     varint_bytes((value << 1) as usize) as u64
-}
-
-/// Calls the stock reader, which panics on some damaged files: that, too, is an error.
-pub(crate) fn reading<T>(read: impl FnOnce() -> ParquetResult<T>) -> ParquetResult<T> {
-    let panicked = |_| ParquetError::General("its pages contradict themselves".to_owned());
-    catch_unwind(AssertUnwindSafe(read)).map_err(panicked)?
-}
-
-/// What the stock reader says of a file, as an error of this crate's.
-pub(crate) fn damaged(path: &Path, error: &ParquetError) -> Error {
-    Error::Damaged { path: path.to_owned(), what: error.to_string() }
 }
 
 /// A writer into a checksum.

@@ -11,11 +11,13 @@
 //! as in Python.
 
 mod beginning;
+mod fields;
 mod unescaped;
 
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::beginning::{Beginning, beginning};
+pub use self::fields::{FIELD_NAME_BYTES_MAX, FIELDS_MAX, FieldCount, FieldCounts, Shape};
 use self::unescaped::{Unescaped, plain_run};
 
 /// What a tokenizer reads of a record. Strings are unescaped.
@@ -115,7 +117,8 @@ impl Refusal {
 /// A parser of records that keeps its buffers from line to line.
 #[derive(Debug)]
 pub struct RecordParser {
-    text_field: String,
+    /// In the order in which they are looked for, one or more.
+    text_fields: Vec<String>,
     text: Unescaped,
     id: Unescaped,
     source: Unescaped,
@@ -125,11 +128,16 @@ pub struct RecordParser {
 }
 
 impl RecordParser {
-    /// A parser that takes the text from `text_field`.
+    /// A parser that takes the text from the first of `text_fields` that a record has: that is there, and is not null
+    /// where there are others to look for.
+    ///
+    /// # Panics
+    /// Panics where there is none.
     #[must_use]
-    pub fn new(text_field: &str) -> Self {
+    pub fn new<S: AsRef<str>>(text_fields: &[S]) -> Self {
+        assert!(!text_fields.is_empty(), "a text is in some field");
         Self {
-            text_field: text_field.to_owned(),
+            text_fields: text_fields.iter().map(|field| field.as_ref().to_owned()).collect(),
             text: Unescaped::default(),
             id: Unescaped::default(),
             source: Unescaped::default(),
@@ -145,15 +153,19 @@ impl RecordParser {
     /// A [`Refusal`] where the line is no JSON object with a string in the text field.
     pub fn parse<'a>(&'a mut self, line: &'a str) -> Result<Record<'a>, Refusal> {
         let mut cursor = Cursor { bytes: line.as_bytes(), at: 0, nesting: &mut self.nesting };
-        let fields = cursor.object(&self.text_field, &mut self.key, &mut self.text)?;
+        let fields = cursor.object(&self.text_fields, &mut self.key, &mut self.text)?;
         let text = match fields.text {
             Some(Value::String(span)) if span.escaped => self.text.whole()?,
             Some(Value::String(span)) => &line[span.start..span.end],
             Some(value) => {
-                let detail = format!("`{}` is {}, not a string", self.text_field, value.kind(line));
+                let from =
+                    self.text_fields.get(fields.rank).map_or(&self.text_fields[..], std::slice::from_ref);
+                let detail = format!("{} is {}, not a string", listed(from), value.kind(line));
                 return Err(Refusal::new(Reason::TextNotString, detail));
             }
-            None => return Err(Refusal::new(Reason::NoText, format!("no field `{}`", self.text_field))),
+            None => {
+                return Err(Refusal::new(Reason::NoText, format!("no field {}", listed(&self.text_fields))));
+            }
         };
         let id = match fields.id {
             Some(Value::Other { start, end }) if is_number(line.as_bytes()[start]) => Some(&line[start..end]),
@@ -166,12 +178,26 @@ impl RecordParser {
             category: label_of(line, fields.category, &mut self.category),
         })
     }
+
+    /// Counts the fields of a line that is an object without a text: people want to know what it has instead.
+    pub fn count_fields(&mut self, line: &str, counts: &mut FieldCounts) {
+        let mut cursor = Cursor { bytes: line.as_bytes(), at: 0, nesting: &mut self.nesting };
+        // What is counted before the line turns out to be none was there all the same.
+        drop(cursor.each_field(&mut self.key, &mut |name, is_string| counts.count(name, is_string)));
+    }
+}
+
+/// Names of fields for people.
+fn listed(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or ")
 }
 
 /// The wanted fields of one object, by where they stand in the line.
 #[derive(Default)]
 struct Fields {
     text: Option<Value>,
+    /// Which of the fields that are looked for it is from.
+    rank: usize,
     id: Option<Value>,
     source: Option<Value>,
     category: Option<Value>,
@@ -217,7 +243,7 @@ impl Cursor<'_> {
     /// Where the text has escapes, `text` has it without them.
     fn object(
         &mut self,
-        text_field: &str,
+        text_fields: &[String],
         key_buffer: &mut Unescaped,
         text: &mut Unescaped,
     ) -> Result<Fields, Refusal> {
@@ -249,10 +275,11 @@ impl Cursor<'_> {
             self.expect(b':')?;
             self.white_space();
             match self.key(key, key_buffer)? {
-                k if k == text_field && self.peek() == Some(b'"') => {
-                    fields.text = Some(Value::String(self.string_into(text)?));
+                k if k == text_fields[0] => self.candidate(0, text_fields.len(), &mut fields, text)?,
+                k if text_fields.len() > 1 && text_fields[1..].iter().any(|field| field == k) => {
+                    let rank = text_fields.iter().position(|field| field == k).unwrap_or_default();
+                    self.candidate(rank, text_fields.len(), &mut fields, text)?;
                 }
-                k if k == text_field => fields.text = Some(self.value()?),
                 "id" => fields.id = Some(self.value()?),
                 "source" => fields.source = Some(self.value()?),
                 "category" => fields.category = Some(self.value()?),
@@ -268,6 +295,54 @@ impl Cursor<'_> {
                 }
                 _ => return Err(self.invalid("`,` or `}` expected")),
             }
+        }
+    }
+
+    /// Takes the value of a field that may hold the text, the `rank`th of `count`, if none that comes before has been met.
+    /// Where it is a string with escapes, `out` has it without them. A null gives way to whatever comes.
+    fn candidate(
+        &mut self,
+        rank: usize,
+        count: usize,
+        fields: &mut Fields,
+        out: &mut Unescaped,
+    ) -> Result<(), Refusal> {
+        let is_null = count > 1 && self.peek() == Some(b'n');
+        if fields.text.is_some() && (is_null || rank > fields.rank) {
+            return self.value().map(drop);
+        }
+        fields.rank = if is_null { count } else { rank };
+        fields.text = Some(match self.peek() {
+            Some(b'"') => Value::String(self.string_into(out)?),
+            _ => self.value()?,
+        });
+        Ok(())
+    }
+
+    /// Calls `each` with the name of each field of an object and whether its value is a string.
+    fn each_field(
+        &mut self,
+        key_buffer: &mut Unescaped,
+        each: &mut dyn FnMut(&str, bool),
+    ) -> Result<(), Refusal> {
+        self.white_space();
+        self.expect(b'{')?;
+        loop {
+            self.white_space();
+            if self.peek() != Some(b'"') {
+                return Ok(());
+            }
+            let key = self.string()?;
+            self.white_space();
+            self.expect(b':')?;
+            self.white_space();
+            each(self.key(key, key_buffer)?, self.peek() == Some(b'"'));
+            self.value()?;
+            self.white_space();
+            if self.peek() != Some(b',') {
+                return Ok(());
+            }
+            self.at += 1;
         }
     }
 
@@ -515,7 +590,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn parse(line: &str) -> Result<(String, Option<String>, Option<String>), Reason> {
-        let mut parser = RecordParser::new("text");
+        let mut parser = RecordParser::new(&["text"]);
         let record = parser.parse(line).map_err(|refusal| refusal.reason)?;
         Ok((record.text.to_owned(), record.id.map(str::to_owned), record.source.map(str::to_owned)))
     }
@@ -597,7 +672,7 @@ mod tests {
         assert_eq!(parse(r#"{"text":"\ud800","text":"two"}"#).map(|r| r.0), Ok("two".into()));
         assert_eq!(parse(r#"{"text":"\ud800","text":"\ttwo"}"#).map(|r| r.0), Ok("\ttwo".into()));
         assert_eq!(parse(r#"{"text":"two","text":"\ud800"}"#), Err(Reason::LoneSurrogate));
-        let mut parser = RecordParser::new("text");
+        let mut parser = RecordParser::new(&["text"]);
         for (line, text) in [(r#"{"text":"a\nlonger\none"}"#, "a\nlonger\none"), (r#"{"text":"\t"}"#, "\t")] {
             assert_eq!(parser.parse(line).map(|record| record.text), Ok(text));
         }

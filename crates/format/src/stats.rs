@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::journal::Reject;
 use crate::manifest::{self, Ledger};
 use crate::name;
-use crate::record::Reason;
+use crate::record::{FieldCounts, Reason};
 
 /// The largest file of statistics in bytes.
 pub const STATS_BYTES_MAX: u64 = 16 << 20;
@@ -55,6 +55,9 @@ pub struct Stats {
     /// Refused lines by reason.
     #[serde(deserialize_with = "name::once_each")]
     pub rejected: BTreeMap<Reason, u64>,
+    /// What lines without a text have instead, by the fields' names.
+    #[serde(default, skip_serializing_if = "FieldCounts::is_empty")]
+    pub without_text: FieldCounts,
     /// Tokens a document.
     pub document_tokens: LengthHistogram,
     /// Bytes of the split's shards.

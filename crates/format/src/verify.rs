@@ -15,6 +15,7 @@ mod folder;
 mod books;
 mod beside;
 mod held_out;
+mod outcome;
 mod table;
 mod expectation;
 mod exact;
@@ -106,24 +107,26 @@ pub fn verify(
     interrupted: &AtomicBool,
     on_event: &mut dyn FnMut(Event),
 ) -> Result<Option<Report>> {
-    gathering(path, &mut vec![(); options.threads.max(1)], interrupted, on_event)
+    gathering(path, &["text"], &mut vec![(); options.threads.max(1)], interrupted, on_event)
 }
 
-/// Checks as [`verify`] does, on a thread for each of `gatherers`, which see what is read.
+/// Checks as [`verify`] does, on a thread for each of `gatherers`, which see what is read. The text of a record of JSON
+/// Lines is in the first of `text_fields`, one or more, that it has.
 ///
 /// # Errors
 /// Those of [`verify`].
 pub fn gathering<G: Gather>(
     path: &Path,
+    text_fields: &[&str],
     gatherers: &mut [G],
     interrupted: &AtomicBool,
     on_event: &mut dyn FnMut(Event),
 ) -> Result<Option<Report>> {
     let gatherers = gatherers.iter_mut().map(|gatherer| gatherer as &mut dyn Gather).collect();
     let Some(kind) = folder_kind(path)? else { return Ok(None) };
-    let verify = match kind {
-        FolderKind::Tokenized => tokenized::verify,
-        FolderKind::Raw => raw::verify,
-    };
-    verify(path, gatherers, interrupted, on_event).map(Some)
+    match kind {
+        FolderKind::Tokenized => tokenized::verify(path, gatherers, interrupted, on_event),
+        FolderKind::Raw => raw::verify(path, text_fields, gatherers, interrupted, on_event),
+    }
+    .map(Some)
 }

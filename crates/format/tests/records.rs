@@ -145,7 +145,7 @@ fn name(form: Form, container: Container) -> &'static str {
 fn read(path: &Path) -> Vec<(String, u64)> {
     let file = path.file_name().and_then(|name| name.to_str()).expect("a name");
     let Some((_, Kind::Json(container))) = Kind::of(file) else { panic!("{file}") };
-    let mut parser = RecordParser::new("text");
+    let mut parser = RecordParser::new(&["text"]);
     let mut lines = Lines::open(path, container).expect("it is read");
     let mut records = Vec::new();
     while let Some(line) = lines.read().expect("it is read") {

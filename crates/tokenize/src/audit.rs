@@ -185,7 +185,7 @@ impl Audit<'_> {
         let mut blocks = Blocks::open(input, &plan::cutting(options), 0, 0)?;
         let tokens = &self.manifest.tokenizer_identity;
         let mut worker = Worker {
-            parser: RecordParser::new(&options.text_field),
+            parser: RecordParser::new(&options.text_fields()),
             scratch: Scratch::new(),
             memory: Memory::default(),
             rows: RowGroupEncoder::new(

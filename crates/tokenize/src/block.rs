@@ -20,7 +20,7 @@ use memchr::memchr;
 use crate::error::Result;
 use crate::input::Input;
 use crate::pool::Worker;
-use crate::read::{Block, Content, Label, ParquetRow, read_failed};
+use crate::read::{Block, Content, ParquetRow, ParquetText, TooLarge, read_failed};
 use crate::tokenizer::{self, Encoded, Scratch, Tokenizer, is_sample};
 
 /// Refused lines that are kept of each reason in a split; the others are only counted.
@@ -136,7 +136,7 @@ pub(crate) fn tokenize_block(
             let mut bytes = 0;
             let mut failed = Ok(());
             let checksum = rows.for_each(|row| {
-                bytes += row.text.map_or(0, <[u8]>::len) as u64;
+                bytes += row.text.bytes();
                 if failed.is_ok() {
                     failed = builder.row(row, key);
                 }
@@ -254,6 +254,10 @@ impl<'a> Builder<'a> {
         match parser.parse(line) {
             Ok(record) => self.document(&record, key, line.as_bytes()),
             Err(refusal) => {
+                let has_no_text = matches!(refusal.reason, Reason::NoText | Reason::TextNotString);
+                if has_no_text && self.options.held_out.is_none_or(|here| here.part == Part::Train) {
+                    parser.count_fields(line, &mut self.counts.without_text);
+                }
                 self.reject_line(key, refusal.reason, refusal.detail, line.as_bytes());
                 Ok(())
             }
@@ -262,9 +266,16 @@ impl<'a> Builder<'a> {
 
     fn row(&mut self, row: ParquetRow<'_>, key: u64) -> Result<()> {
         self.counts.lines += 1;
-        let Some(bytes) = row.text else {
-            self.reject_line(key, Reason::NoText, "the text is null".into(), b"");
-            return Ok(());
+        let bytes = match row.text {
+            ParquetText::Whole(bytes) => bytes,
+            ParquetText::TooLarge(text) => {
+                self.too_large(text, key);
+                return Ok(());
+            }
+            ParquetText::Null => {
+                self.reject_line(key, Reason::NoText, "the text is null".into(), b"");
+                return Ok(());
+            }
         };
         let text = match std::str::from_utf8(bytes) {
             Ok(text) => text,
@@ -274,21 +285,19 @@ impl<'a> Builder<'a> {
                 return Ok(());
             }
         };
-        let number;
-        let id = match row.id {
-            Some(Label::Text(text)) => Some(text),
-            Some(Label::Number(value)) => {
-                number = value.to_string();
-                Some(number.as_str())
-            }
-            None => None,
-        };
-        let text_of = |label| match label {
-            Some(Label::Text(text)) => Some(text),
-            _ => None,
-        };
-        let record = Record { text, id, source: text_of(row.source), category: text_of(row.category) };
+        let record = Record { text, id: row.id, source: row.source, category: row.category };
         self.document(&record, key, bytes)
+    }
+
+    /// Refuses a text that was found to be too large before its block came here.
+    fn too_large(&mut self, text: &TooLarge, key: u64) {
+        if let Some(at) = text.invalid_at {
+            self.reject_line(key, Reason::InvalidUtf8, format!("no UTF-8 at byte {at}"), &text.excerpt);
+        } else if !self
+            .is_left(self.options.held_out.map_or(Part::Train, |here| here.part_of(text.content_hash)))
+        {
+            self.reject(key, Reason::TooLarge, format!("a text of {} bytes", text.bytes), &text.excerpt);
+        }
     }
 
     fn document(&mut self, record: &Record<'_>, key: u64, raw: &[u8]) -> Result<()> {

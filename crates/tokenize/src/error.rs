@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use mashbill_format::parquet_rows::Column;
 use mashbill_format::records::ReadError;
 
 use crate::tokenizer;
@@ -129,23 +130,23 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
-    /// A Parquet input cannot be read.
-    #[error("read `{}`", path.display())]
-    ReadParquet {
+    /// An input file is not what its name says, or contradicts itself.
+    #[error("`{}` is damaged: {what}", path.display())]
+    InputDamaged {
         /// The file.
         path: PathBuf,
-        /// Why.
-        source: parquet::errors::ParquetError,
+        /// What is wrong with it.
+        what: String,
     },
     /// A Parquet input has no text column, or one of another type.
-    #[error("`{}` has no text column `{column}`; its columns are: {}", path.display(), columns.join(", "))]
+    #[error("`{}` has no text column `{column}`; its columns are: {}", path.display(), listed(columns))]
     NoTextColumn {
         /// The file.
         path: PathBuf,
         /// The column that was looked for.
         column: String,
-        /// The columns that are there, with their types.
-        columns: Vec<String>,
+        /// The columns that are there.
+        columns: Vec<Column>,
     },
     /// An input file changed while it was read.
     #[error("`{}` changed while it was read", path.display())]
@@ -189,6 +190,20 @@ impl Error {
     pub(crate) fn read(path: &Path, source: io::Error) -> Self {
         Self::Read { path: path.to_owned(), source }
     }
+
+    /// What is wrong with an input that is a file of a format of others, which ends its split and not the run.
+    pub(crate) fn of_input(error: mashbill_format::Error) -> Self {
+        match error {
+            mashbill_format::Error::Damaged { path, what } => Self::InputDamaged { path, what },
+            mashbill_format::Error::Io { path, source, .. } => Self::Read { path, source },
+            other => other.into(),
+        }
+    }
+}
+
+fn listed(columns: &[Column]) -> String {
+    let each = columns.iter().map(|column| format!("{} ({})", column.name, column.kind));
+    each.collect::<Vec<_>>().join(", ")
 }
 
 /// A result whose error is [`enum@Error`].

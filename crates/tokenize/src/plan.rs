@@ -25,6 +25,9 @@ use crate::tokenizer::{self, SpecialTokensInText};
 /// Why a split is made again whose content alone is another.
 const INPUT_CHANGED: &str = "its input has changed";
 
+/// The same where its content can't be told.
+const INPUT_UNREADABLE: &str = "its input has changed and cannot be read";
+
 /// What is to be tokenized, and how.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -277,7 +280,10 @@ impl Planner<'_> {
         let found = (stats.input.size, stats.input.modified_ns, stats.input.path.as_str());
         let path = absolute(&input.path);
         if self.options.rehash || found != (input.size, input.modified_ns, path.as_str()) {
-            let checksum = self.checksum(input)?;
+            // Making it again says why it can't be read, and leaves the finished split alone.
+            let Ok(checksum) = self.checksum(input) else {
+                return Ok(State::Different(INPUT_UNREADABLE.into()));
+            };
             if manifest::split_identity(self.identity, checksum) != split.identity {
                 return Ok(State::Different(INPUT_CHANGED.into()));
             }
@@ -359,8 +365,12 @@ pub(crate) fn absolute(path: &Path) -> String {
 
 /// How the options cut input.
 pub(crate) fn cutting(options: &manifest::Options) -> Cutting<'_> {
-    let line_bytes_max = line_bytes_max(options.max_document_bytes);
-    Cutting { unit_bytes: options.unit_bytes, line_bytes_max, text_field: &options.text_field }
+    Cutting {
+        unit_bytes: options.unit_bytes,
+        line_bytes_max: line_bytes_max(options.max_document_bytes),
+        document_bytes_max: options.max_document_bytes,
+        text_fields: options.text_fields(),
+    }
 }
 
 /// The checksum of an input file as a run would take it.
@@ -419,7 +429,7 @@ fn difference(old: &Manifest, new: &Manifest) -> Option<String> {
     compare("max_seq_length", was.max_seq_length.to_string(), is.max_seq_length.to_string());
     compare("the shard size", was.shard_bytes.to_string(), is.shard_bytes.to_string());
     compare("the compression", was.compression.name().into(), is.compression.name().into());
-    compare("the text field", was.text_field.clone(), is.text_field.clone());
+    compare("the text field", was.text_fields().join(", "), is.text_fields().join(", "));
     compare("the largest document", was.max_document_bytes.to_string(), is.max_document_bytes.to_string());
     compare("the unit size", was.unit_bytes.to_string(), is.unit_bytes.to_string());
     compare("the held-out fraction", fraction_held_out(was.held_out), fraction_held_out(is.held_out));

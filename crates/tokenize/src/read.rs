@@ -14,7 +14,7 @@ use mashbill_format::records::{self, Kind, ReadError, escaped, open_regular, sta
 use crate::error::{Error, Result};
 use crate::input::Input;
 
-pub(crate) use parquet_rows::{Label, ParquetRow, ParquetRows};
+pub(crate) use parquet_rows::{ParquetRow, ParquetRows, ParquetText, TooLarge};
 
 use parquet_rows::ParquetFile;
 
@@ -59,13 +59,15 @@ impl Block {
 }
 
 /// How input is cut.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Cutting<'a> {
     pub(crate) unit_bytes: u64,
     /// A line beyond this cannot hold a document that is small enough.
     pub(crate) line_bytes_max: u64,
-    /// The field or column of the text.
-    pub(crate) text_field: &'a str,
+    /// A longer text is refused, and not kept where it can be told before its block is parsed.
+    pub(crate) document_bytes_max: u64,
+    /// The fields or columns that the text is looked for in, in order.
+    pub(crate) text_fields: Vec<&'a str>,
 }
 
 impl Cutting<'_> {
@@ -101,7 +103,7 @@ impl Blocks {
     /// Opens `input` and begins with unit `unit` at the record `key`, where an earlier run left off.
     ///
     /// # Errors
-    /// [`Error::Read`], [`Error::ReadParquet`], [`Error::NoTextColumn`], [`Error::Content`], [`Error::Changed`].
+    /// [`Error::Read`], [`Error::InputDamaged`], [`Error::NoTextColumn`], [`Error::Content`], [`Error::Changed`].
     pub(crate) fn open(input: &Input, cutting: &Cutting<'_>, unit: usize, key: u64) -> Result<Self> {
         let failed = |error| lines_failed(&input.path, error);
         let (file, metadata) = open_regular(&input.path).map_err(failed)?;
@@ -130,7 +132,7 @@ impl Blocks {
     /// The next block; none at the end of the file.
     ///
     /// # Errors
-    /// [`Error::Read`], [`Error::ReadParquet`], [`Error::Changed`].
+    /// [`Error::Read`], [`Error::InputDamaged`], [`Error::Changed`].
     pub(crate) fn next(&mut self) -> Result<Option<Block>> {
         let cut = match &mut self.reader {
             Reader::Lines(lines) => {

@@ -309,7 +309,7 @@ fn make_all(
         for _ in 0..context.threads {
             scope.spawn(|| {
                 pool.work(&mut Worker {
-                    parser: RecordParser::new(&context.options.text_field),
+                    parser: RecordParser::new(&context.options.text_fields()),
                     scratch: Scratch::new(),
                     memory: Memory::default(),
                     rows: context.row_group_encoder(),

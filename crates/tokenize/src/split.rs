@@ -15,7 +15,7 @@ use mashbill_format::checksum::Hasher;
 use mashbill_format::journal::{Counts, Journal, Reject, Tail, UnitRecord, write_records};
 use mashbill_format::layout::{REJECTS_SUFFIX, STATS_SUFFIX, Staging, UNITS_SUFFIX};
 use mashbill_format::manifest::{self, FORMAT_VERSION, Ledger, Unit};
-use mashbill_format::record::Reason;
+use mashbill_format::record::{FieldCounts, Reason};
 use mashbill_format::row_group::EncodedRowGroup;
 use mashbill_format::shard::{RowGroupEncoder, RowLayout};
 use mashbill_format::stats::{InputFile, Stats, write_rejects};
@@ -577,6 +577,11 @@ impl<'env, 'run> Making<'env, 'run> {
             text_bytes: self.totals.text_bytes,
             ledger: split.ledger.clone(),
             rejected: split.rejected.clone(),
+            // Where there are documents, the refused lines say enough.
+            without_text: match split.samples {
+                0 => self.totals.without_text.clone(),
+                _ => FieldCounts::default(),
+            },
             document_tokens: self.totals.document_tokens.clone(),
             shard_bytes,
             engine: self.tokenizer.engine().name(),

@@ -128,14 +128,17 @@
       return;
     }
     const good = verify.errors === 0;
-    const verdict = good
-      ? `✓ Verified: nothing is wrong${verify.warnings ? `, ${number(verify.warnings)} warnings` : ""}`
-      : `✗ ${number(verify.errors)} errors: these data should not be used`;
+    const warned = verify.warnings === 1 ? "1 warning" : `${number(verify.warnings)} warnings`;
+    const [grade, verdict] = !good
+      ? ["bad", `✗ ${number(verify.errors)} errors: these data should not be used`]
+      : verify.warnings
+        ? ["warned", `! Verified, with ${warned}: look at what stands below`]
+        : ["good", "✓ Verified: nothing is wrong"];
     const problems = element("ul", { class: "problems" });
     for (const problem of verify.problems) {
       problems.append(element("li", { class: problem.severity }, `${problem.where}: ${problem.detail}`));
     }
-    section("overview", "What it is", true, element("p", { class: `verdict ${good ? "good" : "bad"}` }, verdict), verify.problems.length ? problems : undefined, facts);
+    section("overview", "What it is", true, element("p", { class: `verdict ${grade}` }, verdict), verify.problems.length ? problems : undefined, facts);
   };
 
   const shares = (id, title, list) => {

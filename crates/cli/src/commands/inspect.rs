@@ -92,6 +92,10 @@ pub(crate) struct InspectArgs {
     #[arg(long, value_name = "NAME")]
     tokenizer: Option<String>,
 
+    /// The field of JSON Lines that holds the text; given several times, the first that a record has
+    #[arg(long, value_name = "NAME", default_value = "text")]
+    text_field: Vec<String>,
+
     /// Print what is found as JSON on stdout
     #[arg(long)]
     json: bool,

@@ -20,11 +20,11 @@ use clap::Args;
 use mashbill_format::atomic;
 use mashbill_format::verify::{FolderKind, Gather, Report, folder_kind};
 
-use super::verify::{check, silence_the_stock_reader};
+use super::verify::{check, names};
 use crate::exit::Exit;
 use crate::hints::Usage;
 use crate::interrupt;
-use crate::printer::{Printer, size};
+use crate::printer::{Printer, counted, size};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -52,6 +52,11 @@ pub(crate) struct ReportArgs {
     #[arg(long, value_name = "NAME")]
     tokenizer: Option<String>,
 
+    /// The field of JSON Lines that holds the text; given several times, the first that a record has. Of tokenized
+    /// folders the manifest knows it
+    #[arg(long, value_name = "NAME", default_value = "text")]
+    text_field: Vec<String>,
+
     /// Threads that compute [default: what this machine or container has]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -60,6 +65,7 @@ pub(crate) struct ReportArgs {
 /// The one pass over a folder.
 struct Pass<'a> {
     threads: usize,
+    text_fields: Vec<&'a str>,
     interrupted: Arc<AtomicBool>,
     printer: &'a Printer,
 }
@@ -67,7 +73,7 @@ struct Pass<'a> {
 impl Pass<'_> {
     /// Verifies the folder on a thread for each of `gatherers`, which see what is read.
     fn verify<G: Gather>(&self, path: &Path, gatherers: &mut [G]) -> Result<Option<Report>> {
-        check(path, gatherers, &self.interrupted, self.printer)
+        check(path, &self.text_fields, gatherers, &self.interrupted, self.printer)
     }
 }
 
@@ -85,8 +91,12 @@ pub(crate) fn run(args: &ReportArgs, printer: &Printer) -> Result<Exit> {
         Some(threads) => threads,
         None => std::thread::available_parallelism().map_or(1, usize::from),
     };
-    silence_the_stock_reader();
-    let pass = Pass { threads, interrupted: interrupt::flag(printer)?, printer };
+    let pass = Pass {
+        threads,
+        text_fields: names(&args.text_field),
+        interrupted: interrupt::flag(printer)?,
+        printer,
+    };
     let page = match folder_kind(&args.path)? {
         Some(FolderKind::Tokenized) => {
             tokenized::gather(&args.path, args.tokenizer.as_deref(), &pass, printer)?
@@ -102,6 +112,10 @@ pub(crate) fn run(args: &ReportArgs, printer: &Printer) -> Result<Exit> {
     if page.verify.errors > 0 {
         printer.warning("verify found errors: they stand on top of the page");
         return Ok(Exit::Problems);
+    }
+    if page.verify.warnings > 0 {
+        let warnings = counted(page.verify.warnings, "warning");
+        printer.warning(format_args!("verify has {warnings}: see the top of the page"));
     }
     Ok(Exit::Done)
 }

@@ -1,5 +1,7 @@
 //! `mashbill tokenize`: JSONL folders to packed shards.
 
+mod outcome;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -7,7 +9,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use mashbill_format::encode::Compression;
 use mashbill_format::held_out::{HeldOut, Part};
-use mashbill_format::layout::{Output, REJECTS_SUFFIX, VALIDATION_FOLDER};
+use mashbill_format::layout::{Output, VALIDATION_FOLDER};
 use mashbill_format::manifest::DataFile;
 use mashbill_format::manifest::{self, Manifest};
 use mashbill_format::records::{DOCUMENT_BYTES_MAX, Kind};
@@ -90,9 +92,9 @@ pub(crate) struct TokenizeArgs {
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,
 
-    /// The field, or Parquet column, that holds the text
+    /// The field, or Parquet column, that holds the text; given several times, the first that a record has
     #[arg(long, value_name = "NAME", default_value = "text")]
-    pub(crate) text_field: String,
+    pub(crate) text_field: Vec<String>,
 
     /// The token that ends a document, where the tokenizer's files name none or another is wanted
     #[arg(long, value_name = "TOKEN", conflicts_with = "no_eos")]
@@ -125,6 +127,10 @@ pub(crate) struct TokenizeArgs {
     /// Refuse texts that are longer than this many bytes; memory use is up to six times the longest text
     #[arg(long, value_name = "BYTES", default_value_t = DOCUMENT_BYTES_MAX)]
     pub(crate) max_document: u64,
+
+    /// Warn of splits of which more than this share of the lines was refused
+    #[arg(long, value_name = "SHARE", default_value = "0.05", allow_negative_numbers = true)]
+    pub(crate) warn_rejected: f64,
 
     /// Stop at the first bad line instead of setting it aside
     #[arg(long)]
@@ -193,8 +199,8 @@ pub(crate) fn run(args: &TokenizeArgs, printer: &Printer) -> Result<Exit> {
     if args.json {
         print_json(&report)?;
     }
-    summarize(&report, &options, &tokenizer, printer)?;
-    Ok(if report.failed.is_empty() { Exit::Done } else { Exit::Incomplete })
+    let is_whole = summarize(&report, args, &options, &tokenizer, printer)?;
+    Ok(if is_whole { Exit::Done } else { Exit::Incomplete })
 }
 
 fn options(args: &TokenizeArgs) -> Result<Options> {
@@ -211,6 +217,10 @@ fn options(args: &TokenizeArgs) -> Result<Options> {
     if let Some(given) = args.val_fraction.filter(|&fraction| !HeldOut::is_fraction(fraction)) {
         return usage(Usage::ValFraction { given });
     }
+    if !(0.0..=1.0).contains(&args.warn_rejected) {
+        return usage(Usage::WarnRejected { given: args.warn_rejected });
+    }
+    let (text_field, other_text_fields) = text_fields(args);
     let threads = match args.threads {
         Some(0) => return usage(Usage::Threads),
         Some(threads) => threads,
@@ -233,7 +243,8 @@ fn options(args: &TokenizeArgs) -> Result<Options> {
                 CompressionArg::Zstd => Compression::Zstd,
                 CompressionArg::None => Compression::None,
             },
-            text_field: args.text_field.clone(),
+            text_field,
+            other_text_fields,
             unit_bytes: args.unit_size.max(1),
             max_document_bytes: args.max_document,
             held_out: args.val_fraction.map(|fraction| HeldOut { fraction, part: Part::Train }),
@@ -248,6 +259,18 @@ fn options(args: &TokenizeArgs) -> Result<Options> {
         strict: args.strict,
         threads,
     })
+}
+
+/// The first text field, and the others, each once.
+fn text_fields(args: &TokenizeArgs) -> (String, Vec<String>) {
+    let mut fields: Vec<String> = Vec::new();
+    for field in &args.text_field {
+        if !fields.contains(field) {
+            fields.push(field.clone());
+        }
+    }
+    let others = fields.split_off(1);
+    (fields.swap_remove(0), others)
 }
 
 /// `data/chat` becomes `data/chat_preprocessed`, and `chat.jsonl` becomes `chat_preprocessed`.
@@ -401,16 +424,24 @@ fn print_json(report: &Report) -> Result<()> {
     out::json(&json)
 }
 
-fn summarize(report: &Report, options: &Options, tokenizer: &Tokenizer, printer: &Printer) -> Result<()> {
+/// Says what came out, and gives whether that is all that was asked for.
+fn summarize(
+    report: &Report,
+    args: &TokenizeArgs,
+    options: &Options,
+    tokenizer: &Tokenizer,
+    printer: &Printer,
+) -> Result<bool> {
     let output = Output::new(&options.output);
     removed(&report.pruned, &output, printer);
     if !report.made.is_empty() {
         totals(&report.made, report.seconds, options, printer);
-        rejects(&report.made, &output, printer);
-        if !printer.is_quiet() {
-            first_document(report, &output, tokenizer, printer)?;
-        }
     }
+    outcome::refusals(report, &output, args.warn_rejected, printer);
+    if !report.made.is_empty() && !printer.is_quiet() {
+        first_document(report, &output, tokenizer, printer)?;
+    }
+    let lacks_documents = outcome::without_documents(report, &output, printer);
     let splits = &report.manifest.splits;
     let rows: u64 = splits.values().map(|split| split.sequences).sum();
     let manifest = output.manifest();
@@ -422,7 +453,7 @@ fn summarize(report: &Report, options: &Options, tokenizer: &Tokenizer, printer:
         options.output.display(),
     ));
     if let Some(validation) = report.validation.as_deref() {
-        summarize_validation(validation, &output.validation(), printer);
+        summarize_validation(validation, &output.validation(), args.warn_rejected, printer);
     }
     if !report.made.is_empty() {
         printer.line(
@@ -436,7 +467,7 @@ fn summarize(report: &Report, options: &Options, tokenizer: &Tokenizer, printer:
     hints_for_failed_splits(report.failed.iter().map(|(_, error)| error))
         .iter()
         .for_each(|hint| printer.hint(hint));
-    if report.failed.is_empty() && !printer.is_quiet() {
+    if report.failed.is_empty() && !lacks_documents && !printer.is_quiet() {
         let output = options.output.display();
         printer.line(format_args!("manifest: {}", manifest.display()));
         printer.hint(format_args!(
@@ -444,13 +475,13 @@ fn summarize(report: &Report, options: &Options, tokenizer: &Tokenizer, printer:
              datasets.load_dataset(\"parquet\", data_files=\"{output}/*/shard_*.parquet\")"
         ));
     }
-    Ok(())
+    Ok(report.failed.is_empty() && !lacks_documents)
 }
 
 /// What is held out, over all splits.
-fn summarize_validation(report: &Report, output: &Output, printer: &Printer) {
+fn summarize_validation(report: &Report, output: &Output, share: f64, printer: &Printer) {
     removed(&report.pruned, output, printer);
-    rejects(&report.made, output, printer);
+    outcome::refusals(report, output, share, printer);
     let sum = |value: fn(&manifest::Split) -> u64| report.manifest.splits.values().map(value).sum::<u64>();
     let documents = sum(|split| split.samples);
     if documents == 0 {
@@ -503,33 +534,6 @@ fn totals(made: &[Stats], seconds: f64, options: &Options, printer: &Printer) {
             "{} in texts became ids, as in Hugging Face tokenizers (--special-tokens-in-text decides)",
             counted(literal, "special token")
         ));
-    }
-}
-
-fn rejects(made: &[Stats], output: &Output, printer: &Printer) {
-    for stats in made.iter().filter(|stats| stats.ignored_bytes > 0) {
-        let bytes = counted(stats.ignored_bytes, "byte");
-        let split = &stats.split;
-        printer
-            .warning(format_args!("{split}: {bytes} behind the end of what it is packed in were left out"));
-    }
-    for stats in made.iter().filter(|stats| !stats.rejected.is_empty()) {
-        let reasons: Vec<_> =
-            stats.rejected.iter().map(|(reason, n)| format!("{} {n}", reason.name())).collect();
-        let lines = counted(stats.rejected.values().sum(), "line");
-        let file = output.split(&stats.split).join(format!("{}{REJECTS_SUFFIX}", stats.split));
-        let split = &stats.split;
-        printer.warning(format_args!(
-            "{split}: {lines} refused ({}), see {}",
-            reasons.join(", "),
-            file.display()
-        ));
-        if stats.rejected.contains_key(&mashbill_format::record::Reason::JsonArray) {
-            let path = &stats.input.path;
-            printer.hint(format_args!(
-                "a JSON array is not JSON Lines: jq -c '.[]' {path} > {split}.lines.jsonl"
-            ));
-        }
     }
 }
 

@@ -1,6 +1,5 @@
 //! `mashbill verify`: whether folders hold what they say they hold.
 
-use std::panic;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -59,6 +58,11 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "NAME", requires = "deep")]
     tokenizer: Option<String>,
 
+    /// The field of JSON Lines that holds the text; given several times, the first that a record has. Of tokenized
+    /// folders the manifest knows it
+    #[arg(long, value_name = "NAME", default_value = "text")]
+    text_field: Vec<String>,
+
     /// Threads that compute [default: what this machine or container has]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -78,14 +82,13 @@ pub(crate) fn run(args: &VerifyArgs, printer: &Printer) -> Result<Exit> {
         return Err(Usage::Sample { given: args.sample }.into());
     }
     let interrupted = interrupt::flag(printer)?;
-    silence_the_stock_reader();
     let mut reports = Vec::new();
     for path in &with_validation(&args.paths) {
         let started = Instant::now();
         if !path.exists() {
             return Err(Usage::NotThere { path: path.to_owned() }.into());
         }
-        let report = check(path, &mut vec![(); threads], &interrupted, printer)?;
+        let report = check(path, &names(&args.text_field), &mut vec![(); threads], &interrupted, printer)?;
         let mut report = report.ok_or_else(|| Usage::NothingToVerify { path: path.to_owned() })?;
         if args.deep && !report.interrupted {
             match report.kind {
@@ -125,28 +128,18 @@ fn with_validation(paths: &[PathBuf]) -> Vec<PathBuf> {
     all
 }
 
-/// The stock reader panics on some damaged files. That is caught and told as a problem; the panic's own text would
-/// only frighten.
-pub(super) fn silence_the_stock_reader() {
-    let before = panic::take_hook();
-    panic::set_hook(Box::new(move |info| {
-        if !info.location().is_some_and(|location| location.file().contains("/parquet-")) {
-            before(info);
-        }
-    }));
-}
-
 /// Checks one folder, on a thread for each of `gatherers`, and shows how far that is; none where it is no folder of
 /// ours.
 pub(super) fn check<G: Gather>(
     path: &Path,
+    text_fields: &[&str],
     gatherers: &mut [G],
     interrupted: &AtomicBool,
     printer: &Printer,
 ) -> Result<Option<Report>> {
     let started = Instant::now();
     let mut view = ProgressView::new(printer);
-    let report = verify::gathering(path, gatherers, interrupted, &mut |event| {
+    let report = verify::gathering(path, text_fields, gatherers, interrupted, &mut |event| {
         if let Event::Progress(progress) = event {
             let seconds = started.elapsed().as_secs_f64().max(1e-9);
             let mut message = format!("{:.0} MB/s", progress.bytes as f64 / 1e6 / seconds);
@@ -158,6 +151,11 @@ pub(super) fn check<G: Gather>(
     });
     view.finish();
     Ok(report?)
+}
+
+/// Names as the libraries take them.
+pub(super) fn names(names: &[String]) -> Vec<&str> {
+    names.iter().map(String::as_str).collect()
 }
 
 /// Compares a tokenized folder with its sources.
@@ -259,6 +257,9 @@ fn say(report: &Report, seconds: f64, printer: &Printer) {
         printer.line(format_args!("{path}: interrupted before everything was checked"));
     } else if report.errors > 0 {
         printer.line(format_args!("{path} is damaged: {} ({what})", counted(report.errors, "error")));
+    } else if report.warnings > 0 {
+        let warnings = counted(report.warnings, "warning");
+        printer.good("verified", format_args!("{path}, with {warnings}: {what}"));
     } else {
         printer.good("verified", format_args!("{path}: {what}"));
     }

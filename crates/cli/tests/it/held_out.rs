@@ -400,7 +400,7 @@ fn a_part_of_something_else_is_found() {
 fn refusals_of_texts_are_counted_in_their_part() {
     let lines: String = (0..40).map(|n| format!("{{\"text\":\"{n} <|endoftext|>\"}}\n")).collect();
     let project = Project::with(&[("data/a.jsonl", &lines)]);
-    project.tokenize("--special-tokens-in-text reject --val-fraction 0.5").with_code(0);
+    project.tokenize("--special-tokens-in-text reject --val-fraction 0.5").with_code(3);
     let refused = |folder: &str| {
         let manifest = project.json(&format!("{folder}/manifest.json"));
         manifest["splits"]["a"]["rejected"]["special_tokens"].as_u64().unwrap_or(0)

@@ -175,7 +175,8 @@ fn of_tokenize() {
               Threads that compute [default: what this machine or container has]
 
           --text-field <NAME>
-              The field, or Parquet column, that holds the text
+              The field, or Parquet column, that holds the text; given several times, the first that a
+              record has
 
               [default: text]
 
@@ -226,6 +227,11 @@ fn of_tokenize() {
               longest text
 
               [default: 256000000]
+
+          --warn-rejected <SHARE>
+              Warn of splits of which more than this share of the lines was refused
+
+              [default: 0.05]
 
           --strict
               Stop at the first bad line instead of setting it aside

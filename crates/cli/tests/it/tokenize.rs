@@ -350,6 +350,7 @@ fn a_plan_that_is_out_of_date_is_refused() {
             shard_bytes: 2_000_000_000,
             compression: Compression::Snappy,
             text_field: "text".into(),
+            other_text_fields: Vec::new(),
             unit_bytes: 1 << 20,
             max_document_bytes: 1 << 20,
             held_out: None,

@@ -7,10 +7,10 @@ use std::borrow::Cow;
 use std::io;
 
 use csv_core::{ReadRecordResult, Reader};
+use mashbill_format::value::{Text, Value};
 
 use super::array::byte_order_mark;
 use super::refused::Refused;
-use super::value::{Text, Value};
 use super::window::Window;
 
 /// Values in a row, at the most: empty ones take no bytes, but each takes a place in memory.

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::value::{Text, Value};
+use mashbill_format::value::{Text, Value};
 
 /// Brackets within brackets, at the most.
 const DEPTH_MAX: u32 = 100;
@@ -358,6 +358,7 @@ mod tests {
             Value::Bool(value) => (*value).into(),
             Value::Number(number) => serde_json::from_str(number).expect("a number"),
             Value::Text(text) => text.plain().into_owned().into(),
+            Value::Bytes(_) => unreachable!("JSON has no bytes"),
             Value::List(items) => items.iter().map(tree).collect(),
             Value::Map(fields) => {
                 fields.iter().map(|(name, value)| (name.to_string(), tree(value))).collect()
@@ -427,7 +428,7 @@ mod tests {
         #[test]
         fn strings_are_escaped_as_serde_json_does(text in any::<String>()) {
             let mut ours = Vec::new();
-            super::super::value::write_quoted(&text, &mut ours);
+            mashbill_format::value::write_quoted(&text, &mut ours);
             prop_assert_eq!(String::from_utf8(ours).expect("UTF-8"), serde_json::to_string(&text).expect("JSON"));
         }
 

@@ -4,15 +4,14 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use mashbill_format::catalog::{Dataset, FileFormat};
-use mashbill_format::open;
+use mashbill_format::parquet_rows::ParquetRows;
+use mashbill_format::value::Value;
 
 use super::array::{Array, Broken, Cut};
 use super::csv_rows::CsvRows;
 use super::json;
 use super::lines::Lines;
-use super::parquet_rows::ParquetRows;
 use super::refused::Refused;
-use super::value::Value;
 use super::window::{Window, content};
 use crate::error::{Error, Result};
 
@@ -59,11 +58,8 @@ impl<'a> Rows<'a> {
                 key.is_none() && !begins_with_a_bracket(path, file).map_err(|e| Error::read(path, e))?
             }
             FileFormat::Parquet => {
-                let opened = open::open(path).map_err(|error| Error::read(path, error))?;
-                let parquet = ParquetRows::open(opened, wanted, position);
-                return Ok(rows(Kind::Parquet(
-                    parquet.map_err(|e| broken_file(path, file, &e.to_string()))?,
-                )));
+                let parquet = ParquetRows::open(path, wanted, position);
+                return Ok(rows(Kind::Parquet(parquet.map_err(|error| no_parquet(path, file, error))?)));
             }
             FileFormat::Csv => {
                 let window = Window::open(path, file, 0).map_err(|error| unreadable(path, file, error))?;
@@ -91,7 +87,7 @@ impl<'a> Rows<'a> {
             Kind::Array(array) => array.next().map_err(|broken| no_array(path, file, broken))?,
             Kind::Lines(lines) => lines.next().map_err(|error| unreadable(path, file, error))?,
             Kind::Parquet(rows) => {
-                return rows.advance().map_err(|error| broken_file(path, file, &error.to_string()));
+                return rows.advance().map_err(|error| no_parquet(path, file, error));
             }
             Kind::Csv(rows) => return rows.advance().map_err(|error| unreadable(path, file, error)),
         };
@@ -111,7 +107,7 @@ impl<'a> Rows<'a> {
     /// The row that was advanced to, as far as it is wanted.
     pub(crate) fn row(&self, wanted: &dyn Fn(&str) -> bool) -> std::result::Result<Value<'_>, Refused> {
         let bytes = match &self.kind {
-            Kind::Parquet(rows) => return Ok(rows.row()),
+            Kind::Parquet(rows) => return Ok(rows.value_of_all()),
             Kind::Csv(rows) => return rows.row(wanted),
             Kind::Array(_) | Kind::Lines(_) => self.bytes(),
         };
@@ -134,7 +130,7 @@ impl<'a> Rows<'a> {
         let start = match &self.kind {
             Kind::Parquet(rows) => {
                 let mut text = Vec::new();
-                rows.row().write(&mut text);
+                rows.value_of_all().write(&mut text);
                 String::from_utf8_lossy(&text).into_owned()
             }
             Kind::Csv(rows) => rows.start(),
@@ -166,6 +162,13 @@ fn begins_with_a_bracket(path: &Path, file: &str) -> io::Result<bool> {
     content(path, file, 0)?.take(1 << 16).read_to_end(&mut start)?;
     let start = start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&start);
     Ok(start.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'['))
+}
+
+fn no_parquet(path: &Path, file: &str, error: mashbill_format::Error) -> Error {
+    match error {
+        mashbill_format::Error::Damaged { what, .. } => broken_file(path, file, &what),
+        error => error.into(),
+    }
 }
 
 fn no_array(path: &Path, file: &str, broken: Broken) -> Error {

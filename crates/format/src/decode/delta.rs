@@ -4,12 +4,16 @@ use super::{Decoded, take, varint, zigzag};
 
 /// The `count` values that fill `bytes`.
 pub(crate) fn delta_binary_packed(mut bytes: &[u8], count: usize) -> Decoded<Vec<i64>> {
-    let bytes = &mut bytes;
+    let values = delta_binary_packed_prefix(&mut bytes, count)?;
+    if values.len() == count { Ok(values) } else { Err(OTHER_COUNT) }
+}
+
+/// Takes values off the front of `bytes`, `count_max` at the most.
+pub(crate) fn delta_binary_packed_prefix(bytes: &mut &[u8], count_max: usize) -> Decoded<Vec<i64>> {
     let block = varint(bytes)? as usize;
     let miniblocks = varint(bytes)? as usize;
-    if varint(bytes)? != count as u64 {
-        return Err("a page has another number of values than its header says");
-    }
+    let count =
+        usize::try_from(varint(bytes)?).ok().filter(|&count| count <= count_max).ok_or(OTHER_COUNT)?;
     if !(1..=1 << 16).contains(&block) || miniblocks == 0 || !block.is_multiple_of(miniblocks) {
         return Err("a page has blocks of an unknown size");
     }
@@ -34,6 +38,8 @@ pub(crate) fn delta_binary_packed(mut bytes: &[u8], count: usize) -> Decoded<Vec
     }
     Ok(values)
 }
+
+const OTHER_COUNT: &str = "a page has another number of values than its header says";
 
 /// The value `index` of those packed in `width` bits each.
 fn unpack(packed: &[u8], index: usize, width: u8) -> Decoded<i64> {

@@ -39,6 +39,7 @@ impl Page {
             checksum: said,
             values,
             encoding: encoded,
+            ..
         } = page_header(&mut bytes)?;
         if found != kind as i64 || encoded != encoding as i64 {
             return Err("a page is of another kind");

@@ -14,15 +14,38 @@ pub(crate) struct PageLocation {
 }
 
 /// What a page's header says.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct PageHeader {
-    pub(super) kind: i64,
-    pub(super) raw_bytes: usize,
-    pub(super) compressed_bytes: usize,
-    /// The CRC-32 of the stored body.
-    pub(super) checksum: Option<u32>,
-    pub(super) values: usize,
-    pub(super) encoding: i64,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PageHeader {
+    pub(crate) kind: i64,
+    pub(crate) raw_bytes: usize,
+    pub(crate) compressed_bytes: usize,
+    /// CRC-32 of the page's bytes as they stand in the file.
+    pub(crate) checksum: Option<u32>,
+    pub(crate) values: usize,
+    pub(crate) encoding: i64,
+    /// Of a data page of the first version.
+    pub(crate) definition_encoding: i64,
+    pub(crate) repetition_encoding: i64,
+    /// Of a data page of the second version.
+    pub(crate) nulls: usize,
+    pub(crate) rows: usize,
+    pub(crate) definition_bytes: usize,
+    pub(crate) repetition_bytes: usize,
+    pub(crate) is_compressed: bool,
+}
+
+/// A field of a structure, as its head has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Field {
+    pub(crate) number: i64,
+    pub(crate) kind: u8,
+}
+
+impl Field {
+    /// Takes the field's value off the front of `bytes`.
+    pub(crate) fn skip(self, bytes: &mut &[u8]) -> Decoded<()> {
+        skip(self.kind, bytes, 0)
+    }
 }
 
 /// Structures of structures end here: a file cannot make the reader recurse without end.
@@ -37,55 +60,93 @@ const LIST: u8 = 9;
 const STRUCT: u8 = 12;
 
 /// Takes a page header off the front of `bytes`.
-pub(super) fn page_header(bytes: &mut &[u8]) -> Decoded<PageHeader> {
+pub(crate) fn page_header(bytes: &mut &[u8]) -> Decoded<PageHeader> {
     const DATA_PAGE_HEADER: i64 = 5;
     const DICTIONARY_PAGE_HEADER: i64 = 7;
-    let mut header = PageHeader::default();
-    fields(bytes, |field, kind, bytes| {
-        match field {
-            1 => header.kind = integer(kind, bytes)?,
-            2 => header.raw_bytes = size(kind, bytes)?,
-            3 => header.compressed_bytes = size(kind, bytes)?,
+    const DATA_PAGE_HEADER_V2: i64 = 8;
+    let mut header = PageHeader {
+        kind: -1,
+        raw_bytes: 0,
+        compressed_bytes: 0,
+        checksum: None,
+        values: 0,
+        encoding: -1,
+        definition_encoding: -1,
+        repetition_encoding: -1,
+        nulls: 0,
+        rows: 0,
+        definition_bytes: 0,
+        repetition_bytes: 0,
+        is_compressed: true,
+    };
+    fields(bytes, |field, bytes| {
+        match field.number {
+            1 => header.kind = integer(field.kind, bytes)?,
+            2 => header.raw_bytes = size(field.kind, bytes)?,
+            3 => header.compressed_bytes = size(field.kind, bytes)?,
             4 => {
-                let checksum = i32::try_from(integer(kind, bytes)?);
+                let checksum = i32::try_from(integer(field.kind, bytes)?);
                 header.checksum = Some(checksum.map_err(|_| "a header has no checksum")?.cast_unsigned());
             }
-            DATA_PAGE_HEADER | DICTIONARY_PAGE_HEADER if kind == STRUCT => {
-                fields(bytes, |field, kind, bytes| {
-                    match field {
-                        1 => header.values = size(kind, bytes)?,
-                        2 => header.encoding = integer(kind, bytes)?,
-                        _ => skip(kind, bytes, 0)?,
-                    }
-                    Ok(())
-                })?;
+            DATA_PAGE_HEADER | DICTIONARY_PAGE_HEADER if field.kind == STRUCT => {
+                fields(bytes, |field, bytes| header.first_version(field, bytes))?;
             }
-            _ => skip(kind, bytes, 0)?,
+            DATA_PAGE_HEADER_V2 if field.kind == STRUCT => {
+                fields(bytes, |field, bytes| header.second_version(field, bytes))?;
+            }
+            _ => field.skip(bytes)?,
         }
         Ok(())
     })?;
     Ok(header)
 }
 
+impl PageHeader {
+    /// Takes a field of a data page of the first version, or of a dictionary.
+    fn first_version(&mut self, field: Field, bytes: &mut &[u8]) -> Decoded<()> {
+        match field.number {
+            1 => self.values = size(field.kind, bytes)?,
+            2 => self.encoding = integer(field.kind, bytes)?,
+            // Of a dictionary this is a truth value.
+            3 if !BOOLEANS.contains(&field.kind) => self.definition_encoding = integer(field.kind, bytes)?,
+            4 => self.repetition_encoding = integer(field.kind, bytes)?,
+            _ => field.skip(bytes)?,
+        }
+        Ok(())
+    }
+
+    /// Takes a field of a data page of the second version.
+    fn second_version(&mut self, field: Field, bytes: &mut &[u8]) -> Decoded<()> {
+        match field.number {
+            1 => self.values = size(field.kind, bytes)?,
+            2 => self.nulls = size(field.kind, bytes)?,
+            3 => self.rows = size(field.kind, bytes)?,
+            4 => self.encoding = integer(field.kind, bytes)?,
+            5 => self.definition_bytes = size(field.kind, bytes)?,
+            6 => self.repetition_bytes = size(field.kind, bytes)?,
+            // A truth value is told by its type.
+            7 => self.is_compressed = field.kind == *BOOLEANS.start(),
+            _ => field.skip(bytes)?,
+        }
+        Ok(())
+    }
+}
+
 /// The pages that an offset index lists.
 pub(crate) fn offset_index(mut bytes: &[u8]) -> Decoded<Vec<PageLocation>> {
     let mut pages = Vec::new();
-    fields(&mut bytes, |field, kind, bytes| {
-        if field != 1 || kind != LIST {
-            return skip(kind, bytes, 0);
+    fields(&mut bytes, |field, bytes| {
+        if field.number != 1 {
+            return field.skip(bytes);
         }
-        let (element, count) = list(bytes)?;
-        if element != STRUCT {
-            return Err("its offset index lists no pages");
-        }
-        for _ in 0..count {
+        for _ in 0..structures(field, bytes)? {
             let mut page = PageLocation { offset: 0, bytes: 0, first_row: 0 };
-            fields(bytes, |field, kind, bytes| {
-                match field {
-                    1 => page.offset = size(kind, bytes)? as u64,
-                    2 => page.bytes = size(kind, bytes)?,
-                    3 => page.first_row = size(kind, bytes)? as u64,
-                    _ => skip(kind, bytes, 0)?,
+            fields(bytes, |field, bytes| {
+                match field.number {
+                    1 => page.offset = size(field.kind, bytes)? as u64,
+                    2 => page.bytes = size(field.kind, bytes)?,
+                    3 => page.first_row = size(field.kind, bytes)? as u64,
+                    _ => field.skip(bytes)?,
                 }
                 Ok(())
             })?;
@@ -96,26 +157,27 @@ pub(crate) fn offset_index(mut bytes: &[u8]) -> Decoded<Vec<PageLocation>> {
     Ok(pages)
 }
 
-/// Calls `each` with the number and type of each field of a structure; it takes the field's value off.
-fn fields<'a>(
+/// Calls `each` with each field of a structure; it takes the field's value off.
+pub(crate) fn fields<'a>(
     bytes: &mut &'a [u8],
-    mut each: impl FnMut(i64, u8, &mut &'a [u8]) -> Decoded<()>,
+    mut each: impl FnMut(Field, &mut &'a [u8]) -> Decoded<()>,
 ) -> Decoded<()> {
-    let mut field = 0;
+    let mut number = 0i64;
     loop {
         let head = take(bytes, 1)?[0];
         if head == 0 {
             return Ok(());
         }
-        field = match head >> 4 {
+        number = match head >> 4 {
             0 => zigzag(bytes)?,
-            distance => field + i64::from(distance),
+            distance => number.wrapping_add(distance.into()),
         };
-        each(field, head & 0xf, bytes)?;
+        each(Field { number, kind: head & 0xf }, bytes)?;
     }
 }
 
-fn integer(kind: u8, bytes: &mut &[u8]) -> Decoded<i64> {
+/// Takes an integer off the front of `bytes`.
+pub(crate) fn integer(kind: u8, bytes: &mut &[u8]) -> Decoded<i64> {
     if !INTEGERS.contains(&kind) {
         return Err("a header has a field of another type");
     }
@@ -124,6 +186,27 @@ fn integer(kind: u8, bytes: &mut &[u8]) -> Decoded<i64> {
 
 fn size(kind: u8, bytes: &mut &[u8]) -> Decoded<usize> {
     usize::try_from(integer(kind, bytes)?).map_err(|_| "a header has a negative size")
+}
+
+/// Takes the head of a list of structures off the front of `bytes` and gives their number.
+pub(crate) fn structures(field: Field, bytes: &mut &[u8]) -> Decoded<u64> {
+    if field.kind != LIST {
+        return Err("a list is of another type");
+    }
+    match list(bytes)? {
+        (_, 0) => Ok(0),
+        (STRUCT, count) => Ok(count),
+        _ => Err("a list has elements of another type"),
+    }
+}
+
+/// Takes a text off the front of `bytes`.
+pub(crate) fn binary<'a>(kind: u8, bytes: &mut &'a [u8]) -> Decoded<&'a [u8]> {
+    if kind != BINARY {
+        return Err("a text is of another type");
+    }
+    let length = varint(bytes)?;
+    take(bytes, usize::try_from(length).unwrap_or(usize::MAX))
 }
 
 fn list(bytes: &mut &[u8]) -> Decoded<(u8, u64)> {
@@ -141,17 +224,16 @@ fn skip(kind: u8, bytes: &mut &[u8], depth: usize) -> Decoded<()> {
         _ if INTEGERS.contains(&kind) => drop(varint(bytes)?),
         BYTE => drop(take(bytes, 1)?),
         DOUBLE => drop(take(bytes, 8)?),
-        BINARY => {
-            let length = varint(bytes)?;
-            take(bytes, usize::try_from(length).unwrap_or(usize::MAX))?;
-        }
+        BINARY => drop(binary(kind, bytes)?),
         LIST => {
             let (element, count) = list(bytes)?;
             for _ in 0..count {
+                // In a list a truth value takes a byte, which also keeps a false count from being walked.
+                let element = if BOOLEANS.contains(&element) { BYTE } else { element };
                 skip(element, bytes, depth + 1)?;
             }
         }
-        STRUCT => fields(bytes, |_, kind, bytes| skip(kind, bytes, depth + 1))?,
+        STRUCT => fields(bytes, |field, bytes| skip(field.kind, bytes, depth + 1))?,
         _ => return Err("a header has a field of an unknown type"),
     }
     Ok(())

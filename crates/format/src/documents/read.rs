@@ -1,6 +1,5 @@
 //! Document tables read back with the stock reader, a few thousand rows in memory at a time.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::vec;
 
@@ -9,20 +8,19 @@ use parquet::data_type::{
     ByteArray, ByteArrayType, DataType, FixedLenByteArray, FixedLenByteArrayType, Int32Type, Int64Type,
 };
 use parquet::errors::{ParquetError, Result as ParquetResult};
-use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 
 use super::Document;
 use crate::checksum::Checksum;
 use crate::encode::Compression;
 use crate::error::Result;
-use crate::parquet_file::{damaged, reading};
+use crate::parquet_reader::{FileGroup, ParquetReader, damaged, reading};
 
 const BATCH_ROWS: usize = 4096;
 
 /// The documents of a table in order.
 pub struct Documents {
     path: PathBuf,
-    file: SerializedFileReader<File>,
+    file: ParquetReader,
     next_group: usize,
     columns: Option<Columns>,
     rows_left: usize,
@@ -50,16 +48,16 @@ impl Documents {
     /// Documents in the table.
     #[must_use]
     pub fn count_all(&self) -> u64 {
-        self.file.metadata().file_metadata().num_rows() as u64
+        self.file.rows()
     }
 
     /// The next documents; none after the last.
     fn next_batch(&mut self) -> ParquetResult<Vec<Document<String>>> {
-        while self.rows_left == 0 && self.next_group < self.file.num_row_groups() {
-            let group = self.file.get_row_group(self.next_group)?;
+        while self.rows_left == 0 && self.next_group < self.file.groups() {
+            let group = self.file.group(self.next_group);
             self.next_group += 1;
-            self.rows_left = group.metadata().num_rows() as usize;
-            self.columns = Some(Columns::open(&*group)?);
+            self.rows_left = group.rows();
+            self.columns = Some(Columns::open(group)?);
         }
         let rows = self.rows_left.min(BATCH_ROWS);
         self.rows_left -= rows;
@@ -75,7 +73,7 @@ impl Iterator for Documents {
             match reading(|| self.next_batch()) {
                 Ok(batch) => self.batch = batch.into_iter(),
                 Err(error) => {
-                    (self.rows_left, self.next_group) = (0, self.file.num_row_groups());
+                    (self.rows_left, self.next_group) = (0, self.file.groups());
                     return Some(Err(damaged(&self.path, &error)));
                 }
             }
@@ -98,17 +96,17 @@ struct Columns {
 }
 
 impl Columns {
-    fn open(group: &dyn RowGroupReader) -> ParquetResult<Self> {
+    fn open(group: FileGroup<'_>) -> ParquetResult<Self> {
         Ok(Self {
-            doc_id: get_typed_column_reader(group.get_column_reader(0)?),
-            id: get_typed_column_reader(group.get_column_reader(1)?),
-            source: get_typed_column_reader(group.get_column_reader(2)?),
-            category: get_typed_column_reader(group.get_column_reader(3)?),
-            content_hash: get_typed_column_reader(group.get_column_reader(4)?),
-            tokens: get_typed_column_reader(group.get_column_reader(5)?),
-            unit: get_typed_column_reader(group.get_column_reader(6)?),
-            row: get_typed_column_reader(group.get_column_reader(7)?),
-            position: get_typed_column_reader(group.get_column_reader(8)?),
+            doc_id: get_typed_column_reader(group.column(0)?),
+            id: get_typed_column_reader(group.column(1)?),
+            source: get_typed_column_reader(group.column(2)?),
+            category: get_typed_column_reader(group.column(3)?),
+            content_hash: get_typed_column_reader(group.column(4)?),
+            tokens: get_typed_column_reader(group.column(5)?),
+            unit: get_typed_column_reader(group.column(6)?),
+            row: get_typed_column_reader(group.column(7)?),
+            position: get_typed_column_reader(group.column(8)?),
         })
     }
 

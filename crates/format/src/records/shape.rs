@@ -196,7 +196,7 @@ fn lines<'a>(head: Head<'a>) -> impl Iterator<Item = &'a [u8]> {
 /// Whether a line is one JSON object, be it a record or not.
 fn is_object(line: &[u8]) -> bool {
     let Ok(line) = std::str::from_utf8(line) else { return false };
-    let mut parser = RecordParser::new("text");
+    let mut parser = RecordParser::new(&["text"]);
     let object = line.trim_ascii_start().starts_with('{');
     let valid = !matches!(parser.parse(line), Err(refusal) if refusal.reason == Reason::InvalidJson);
     // A lone pair of brackets is a part of a larger value more often than a record.

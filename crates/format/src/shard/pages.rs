@@ -10,7 +10,7 @@
 use std::path::{Path, PathBuf};
 
 use parquet::basic::CompressionCodec;
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 
 use super::{IGNORED, Piece, RowLayout};
 use crate::checksum::Checksum;
@@ -20,7 +20,8 @@ use crate::decode::{
 use crate::encode::{Compression, Encoding, index_width, levels_of_equal_lists};
 use crate::error::{Error, Result};
 use crate::open;
-use crate::parquet_file::{CHECKSUM_BYTES, MAGIC, Tail, damaged, reading};
+use crate::parquet_file::{CHECKSUM_BYTES, MAGIC, Tail};
+use crate::parquet_reader::metadata_in;
 use crate::read_at::ReadAt;
 
 /// A shard open for reading at random, by many threads at a time. It keeps about 160 bytes a row group.
@@ -376,8 +377,7 @@ impl ShardPages {
             before.len().checked_sub(length).filter(|_| &end[4..] == MAGIC).map(|at| (at, &before[at..]))
         });
         let (at, footer) = footer.ok_or_else(|| self.damaged("it does not end as a Parquet file does"))?;
-        let metadata = reading(|| ParquetMetaDataReader::decode_metadata(footer));
-        Ok((metadata.map_err(|error| damaged(&self.path, &error))?, start + at as u64))
+        Ok((metadata_in(&self.path, footer, self.size)?, start + at as u64))
     }
 
     /// Replaces `out` by `length` bytes from `offset` on.

@@ -1,22 +1,20 @@
 //! Shards read back with the stock reader: simple and checked, not fast.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_typed_column_reader};
 use parquet::data_type::{DataType, Int32Type, Int64Type};
 use parquet::errors::{ParquetError, Result as ParquetResult};
-use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 
 use super::Piece;
 use crate::encode::Compression;
 use crate::error::Result;
-use crate::parquet_file::{damaged, reading};
+use crate::parquet_reader::{FileGroup, ParquetReader, damaged, reading};
 
 /// A shard open for reading.
 pub struct ShardReader {
     path: PathBuf,
-    file: SerializedFileReader<File>,
+    file: ParquetReader,
 }
 
 /// The rows of one row group.
@@ -62,19 +60,19 @@ impl ShardReader {
     /// Rows in the shard.
     #[must_use]
     pub fn rows(&self) -> u64 {
-        self.file.metadata().file_metadata().num_rows() as u64
+        self.file.rows()
     }
 
     /// Row groups in the shard.
     #[must_use]
     pub fn row_group_count(&self) -> usize {
-        self.file.num_row_groups()
+        self.file.groups()
     }
 
     /// Rows in row group `index`.
     #[must_use]
     pub fn rows_in_group(&self, index: usize) -> u64 {
-        u64::try_from(self.file.metadata().row_group(index).num_rows()).unwrap_or(0)
+        self.file.rows_in_group(index)
     }
 
     /// All row groups in order, one in memory at a time.
@@ -87,7 +85,7 @@ impl ShardReader {
     /// # Errors
     /// [`crate::Error::Damaged`] where its bytes or lengths contradict one another.
     pub fn row_group(&self, index: usize) -> Result<ShardRows> {
-        let rows = reading(|| read(&*self.file.get_row_group(index)?));
+        let rows = reading(|| read(self.file.group(index)));
         rows.map_err(|error| damaged(&self.path, &error))
     }
 }
@@ -110,14 +108,14 @@ impl ShardRows {
     }
 }
 
-fn read(group: &dyn RowGroupReader) -> ParquetResult<ShardRows> {
-    let rows = group.metadata().num_rows() as usize;
-    let list = |column| lists::<Int32Type>(group.get_column_reader(column)?, rows);
+fn read(group: FileGroup<'_>) -> ParquetResult<ShardRows> {
+    let rows = group.rows();
+    let list = |column| lists::<Int32Type>(group.column(column)?, rows);
     let (input_ids, lengths) = list(0)?;
     let (attention_mask, mask_lengths) = list(1)?;
     let (labels, label_lengths) = list(2)?;
     let (seq_lens, pieces_in_row) = list(3)?;
-    let (doc_ids, doc_ids_in_row) = lists::<Int64Type>(group.get_column_reader(4)?, rows)?;
+    let (doc_ids, doc_ids_in_row) = lists::<Int64Type>(group.column(4)?, rows)?;
     let (doc_offsets, doc_offsets_in_row) = list(5)?;
 
     let row_length = lengths.first().copied().unwrap_or(0);

@@ -96,6 +96,10 @@ pub enum Kind {
     Duplicate,
     /// Files with data are of a kind that is not read, or a part of a file is none of what it is packed in.
     LeftOut,
+    /// There is no document, since there was no record.
+    Empty,
+    /// All lines or most were refused.
+    Refused,
 }
 
 impl Kind {
@@ -133,6 +137,8 @@ impl Kind {
             Self::Line => "line",
             Self::Duplicate => "duplicate",
             Self::LeftOut => "left_out",
+            Self::Empty => "empty",
+            Self::Refused => "refused",
         }
     }
 }
@@ -248,4 +254,9 @@ pub enum Remedy {
     },
     /// Take the lock from where it was committed.
     RestoreLock,
+    /// Correct the input, or say where its texts are, and make the split again.
+    CorrectInput {
+        /// The split; empty for all.
+        split: String,
+    },
 }

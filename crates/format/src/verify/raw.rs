@@ -39,6 +39,7 @@ const NAMES_TOLD: usize = 5;
 /// Checks the JSON at or below `path`.
 pub(super) fn verify(
     path: &Path,
+    text_fields: &[&str],
     gatherers: Vec<&mut dyn Gather>,
     interrupted: &AtomicBool,
     on_event: &mut dyn FnMut(Event),
@@ -58,7 +59,7 @@ pub(super) fn verify(
     on_all_threads(
         gatherers,
         |gatherer| {
-            let mut parser = RecordParser::new("text");
+            let mut parser = RecordParser::new(text_fields);
             while !interrupted.load(Ordering::Relaxed) {
                 let Some(chunk) = work.lock().unwrap_or_else(PoisonError::into_inner).next() else { break };
                 chunk.check(&mut parser, gatherer, &shared);

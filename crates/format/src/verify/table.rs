@@ -3,20 +3,18 @@
 //! Texts and hashes are left out here: they cost ten times the numbers and are looked at by another thread.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::path::Path;
 
 use parquet::column::reader::{ColumnReaderImpl, get_typed_column_reader};
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, FixedLenByteArrayType, Int32Type, Int64Type};
 use parquet::errors::{ParquetError, Result as ParquetResult};
-use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use super::gather::DocumentSeen;
 use crate::documents::{self, content_hash};
 use crate::encode::Compression;
 use crate::error::Result;
 use crate::manifest::Unit;
-use crate::parquet_file::{damaged, reading};
+use crate::parquet_reader::{ParquetReader, damaged, reading};
 use crate::stats::LengthHistogram;
 
 const BATCH_ROWS: usize = 4096;
@@ -39,7 +37,7 @@ pub(super) struct Entry {
 
 /// The documents of a split in order.
 pub(super) struct Table {
-    file: SerializedFileReader<File>,
+    file: ParquetReader,
     next_group: usize,
     rows_left: usize,
     columns: Option<Columns>,
@@ -93,7 +91,7 @@ impl Table {
 
     /// Documents in the table.
     pub(super) fn rows(&self) -> u64 {
-        u64::try_from(self.file.metadata().file_metadata().num_rows()).unwrap_or(0)
+        self.file.rows()
     }
 
     /// The next document of unit `unit`, of which `units` says how many it has; none after its last.
@@ -159,16 +157,16 @@ impl Table {
     }
 
     fn read_batch(&mut self) -> ParquetResult<VecDeque<Row>> {
-        while self.rows_left == 0 && self.next_group < self.file.num_row_groups() {
-            let group = self.file.get_row_group(self.next_group)?;
+        while self.rows_left == 0 && self.next_group < self.file.groups() {
+            let group = self.file.group(self.next_group);
             self.next_group += 1;
-            self.rows_left = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
+            self.rows_left = group.rows();
             self.columns = Some(Columns {
-                doc_id: get_typed_column_reader(group.get_column_reader(DOC_ID)?),
-                tokens: get_typed_column_reader(group.get_column_reader(TOKENS)?),
-                unit: get_typed_column_reader(group.get_column_reader(UNIT)?),
-                row: get_typed_column_reader(group.get_column_reader(ROW)?),
-                position: get_typed_column_reader(group.get_column_reader(POSITION)?),
+                doc_id: get_typed_column_reader(group.column(DOC_ID)?),
+                tokens: get_typed_column_reader(group.column(TOKENS)?),
+                unit: get_typed_column_reader(group.column(UNIT)?),
+                row: get_typed_column_reader(group.column(ROW)?),
+                position: get_typed_column_reader(group.column(POSITION)?),
             });
         }
         let rows = self.rows_left.min(BATCH_ROWS);
@@ -199,17 +197,15 @@ pub(super) fn check_texts(path: &Path, each: &mut dyn FnMut(u64, &DocumentSeen<'
     let file = documents::schema(Compression::None).open(path)?;
     let mut row = 0;
     let read = || -> ParquetResult<()> {
-        for index in 0..file.num_row_groups() {
-            let group = file.get_row_group(index)?;
-            let rows = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
-            let text = |column| {
-                group.get_column_reader(column).map(get_typed_column_reader::<ByteArrayType>).map(Texts::new)
-            };
+        for index in 0..file.groups() {
+            let group = file.group(index);
+            let rows = group.rows();
+            let text =
+                |column| group.column(column).map(get_typed_column_reader::<ByteArrayType>).map(Texts::new);
             let [mut ids, mut sources, mut categories] = [text(TEXTS[0])?, text(TEXTS[1])?, text(TEXTS[2])?];
             let mut hashes: ColumnReaderImpl<FixedLenByteArrayType> =
-                get_typed_column_reader(group.get_column_reader(CONTENT_HASH)?);
-            let mut tokens: ColumnReaderImpl<Int64Type> =
-                get_typed_column_reader(group.get_column_reader(TOKENS)?);
+                get_typed_column_reader(group.column(CONTENT_HASH)?);
+            let mut tokens: ColumnReaderImpl<Int64Type> = get_typed_column_reader(group.column(TOKENS)?);
             let mut left = rows;
             while left > 0 {
                 let rows = left.min(BATCH_ROWS);

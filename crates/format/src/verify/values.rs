@@ -4,12 +4,10 @@
 //! how values are encoded.
 
 use std::cell::Cell;
-use std::fs::File;
 use std::path::Path;
 
 use parquet::data_type::{DataType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
-use parquet::file::reader::{FileReader, RowGroupReader};
 
 use super::exact::{Common, Found, Wanted};
 use super::expectation::Expected;
@@ -17,7 +15,7 @@ use super::findings::Findings;
 use super::gather::Gather;
 use super::problem::{Kind, Place, Remedy};
 use crate::encode::Compression;
-use crate::parquet_file::reading;
+use crate::parquet_reader::{FileGroup, ParquetReader, reading};
 use crate::shard::{self, IGNORED, Piece, Row, lists};
 
 /// A row group that is looked at.
@@ -121,14 +119,7 @@ impl Group<'_> {
                 return None;
             }
         };
-        let group = match reading(|| file.get_row_group(self.index)) {
-            Ok(group) => group,
-            Err(error) => {
-                self.wrong(Kind::Unreadable, None, error.to_string());
-                return None;
-            }
-        };
-        let group = &*group;
+        let group = file.group(self.index);
         let ids = self.column::<Int32Type>(group, 0, "input_ids");
         let mask = self.column::<Int32Type>(group, 1, "attention_mask");
         let labels = self.column::<Int32Type>(group, 2, "labels");
@@ -152,11 +143,11 @@ impl Group<'_> {
     /// The elements of a column and the lengths of its lists.
     fn column<T: DataType>(
         &self,
-        group: &dyn RowGroupReader,
+        group: FileGroup<'_>,
         column: usize,
         name: &str,
     ) -> Option<(Vec<T::T>, Vec<u32>)> {
-        let read = reading(|| lists::<T>(group.get_column_reader(column)?, self.rows));
+        let read = reading(|| lists::<T>(group.column(column)?, self.rows));
         let read = read.and_then(|(values, lengths)| {
             let elements: usize = lengths.iter().map(|&length| length as usize).sum();
             if lengths.len() == self.rows && elements == values.len() {
@@ -311,6 +302,6 @@ fn shift_of(ids: &[i32], labels: &[i32], real: usize) -> &'static str {
 ///
 /// # Errors
 /// [`Error::Damaged`](crate::Error::Damaged), [`Error::Io`](crate::Error::Io).
-pub(super) fn open(path: &Path) -> crate::error::Result<parquet::file::reader::SerializedFileReader<File>> {
+pub(super) fn open(path: &Path) -> crate::error::Result<ParquetReader> {
     shard::schema(Compression::None).open(path)
 }

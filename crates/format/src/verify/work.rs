@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use parquet::file::metadata::ParquetMetaData;
-use parquet::file::reader::FileReader;
 
 use super::beside::Records;
 use super::exact::Common;
@@ -246,7 +245,7 @@ impl<'a> SplitWork<'a> {
             }
         };
         let metadata = reader.metadata();
-        let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or(0);
+        let rows = reader.rows();
         self.check_rows(&place, recorded, rows, shared);
         check_size(&place, recorded, bytes, self.name, shared);
         let groups = groups_of(metadata, bytes, &shared.common);

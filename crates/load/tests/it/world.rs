@@ -93,6 +93,7 @@ impl World {
                 shard_bytes: 1_000_000_000,
                 compression: Compression::Snappy,
                 text_field: "text".into(),
+                other_text_fields: Vec::new(),
                 unit_bytes: 1000,
                 max_document_bytes: 1000,
                 held_out: None,

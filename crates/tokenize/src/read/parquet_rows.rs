@@ -2,80 +2,158 @@
 
 use std::fs::File;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Int32Type, Int64Type};
-use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
-use arrow_schema::DataType;
 use mashbill_format::checksum::{Checksum, Hasher};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
-};
-use parquet::errors::ParquetError;
+use mashbill_format::parquet_reader::ParquetReader;
+use mashbill_format::parquet_rows::ParquetRows as Foreign;
+use mashbill_format::records::EXCERPT_BYTES;
+use mashbill_format::value::Value;
 
 use super::{Content, Cut, Cutting};
 use crate::error::{Error, Result};
 use crate::input::Input;
 
-/// Rows that are decoded at a time.
-const BATCH_ROWS: usize = 1024;
-
 /// The columns besides the text that a tokenizer reads.
 const LABELS: [&str; 3] = ["id", "source", "category"];
 
-/// Some rows of a Parquet file, as decoded.
+/// Bytes of a row's labels that are not counted to its block: labels are short, and where blocks end must not depend on
+/// them. What is longer counts, so that a block's memory has a bound.
+const LABEL_BYTES_FREE: u64 = 64 << 10;
+
+/// Some rows of a Parquet file, copied out of its pages: a page may be hundreds of megabytes, and would stay in memory
+/// as long as one row of it.
 #[derive(Debug)]
 pub(crate) struct ParquetRows {
-    batches: Vec<RecordBatch>,
-    text_field: String,
+    checksum: Checksum,
+    rows: Vec<Row>,
+    /// The texts and labels.
+    bytes: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Row {
+    text: Copied,
+    labels: [Option<Range<usize>>; 3],
+}
+
+#[derive(Debug)]
+enum Copied {
+    Null,
+    Whole(Range<usize>),
+    TooLarge(TooLarge),
+}
+
+/// A text that is longer than a document may be: it is not kept.
+#[derive(Debug)]
+pub(crate) struct TooLarge {
+    /// Its length in bytes.
+    pub(crate) bytes: u64,
+    /// The hash of its content.
+    pub(crate) content_hash: Checksum,
+    /// Where it ceases to be UTF-8, if it does.
+    pub(crate) invalid_at: Option<usize>,
+    /// Its beginning.
+    pub(crate) excerpt: Vec<u8>,
 }
 
 /// One row.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ParquetRow<'a> {
-    /// The text; none where it is null. Not checked to be UTF-8.
-    pub(crate) text: Option<&'a [u8]>,
-    pub(crate) id: Option<Label<'a>>,
-    pub(crate) source: Option<Label<'a>>,
-    pub(crate) category: Option<Label<'a>>,
+    pub(crate) text: ParquetText<'a>,
+    pub(crate) id: Option<&'a str>,
+    pub(crate) source: Option<&'a str>,
+    pub(crate) category: Option<&'a str>,
 }
 
-/// A value that labels a record.
+/// The text of a row. Not checked to be UTF-8.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Label<'a> {
-    Text(&'a str),
-    Number(i64),
+pub(crate) enum ParquetText<'a> {
+    Null,
+    Whole(&'a [u8]),
+    TooLarge(&'a TooLarge),
+}
+
+impl ParquetText<'_> {
+    /// Its bytes in the file.
+    pub(crate) fn bytes(self) -> u64 {
+        match self {
+            Self::Null => 0,
+            Self::Whole(text) => text.len() as u64,
+            Self::TooLarge(text) => text.bytes,
+        }
+    }
 }
 
 impl ParquetRows {
     /// Calls `visit` with every row in order and gives the checksum of what was visited.
     pub(crate) fn for_each(&self, mut visit: impl FnMut(ParquetRow<'_>)) -> Checksum {
-        let mut hasher = Hasher::new();
-        for batch in &self.batches {
-            let column = |name: &str| batch.column_by_name(name);
-            let text = column(&self.text_field).expect("the projection has the text column");
-            let [id, source, category] = LABELS.map(column);
-            for row in 0..batch.num_rows() {
-                let row = ParquetRow {
-                    text: bytes_at(text, row),
-                    id: id.and_then(|column| label_at(column, row)),
-                    source: source.and_then(|column| label_at(column, row)),
-                    category: category.and_then(|column| label_at(column, row)),
-                };
-                hash(&mut hasher, row.text);
-                for label in [row.id, row.source, row.category] {
-                    match label {
-                        Some(Label::Text(text)) => hash(&mut hasher, Some(text.as_bytes())),
-                        Some(Label::Number(number)) => hash(&mut hasher, Some(&number.to_le_bytes())),
-                        None => hash(&mut hasher, None),
-                    }
-                }
-                visit(row);
-            }
+        let label = |range: &Option<Range<usize>>| {
+            let bytes = &self.bytes[range.clone()?];
+            Some(std::str::from_utf8(bytes).expect("labels are copied from text"))
+        };
+        for Row { text, labels: [id, source, category] } in &self.rows {
+            let text = match text {
+                Copied::Null => ParquetText::Null,
+                Copied::Whole(range) => ParquetText::Whole(&self.bytes[range.clone()]),
+                Copied::TooLarge(text) => ParquetText::TooLarge(text),
+            };
+            visit(ParquetRow { text, id: label(id), source: label(source), category: label(category) });
         }
-        hasher.finish()
+        self.checksum
+    }
+}
+
+/// Rows that are being copied.
+#[derive(Default)]
+struct Copying {
+    hasher: Hasher,
+    rows: Vec<Row>,
+    bytes: Vec<u8>,
+    text_bytes_max: u64,
+}
+
+impl Copying {
+    /// Copies the row that `from` has advanced to and gives its size, by which blocks are measured.
+    fn row(&mut self, from: &Foreign, text_fields: &[String]) -> u64 {
+        let text = text_fields.iter().find_map(|field| from.text(field));
+        hash(&mut self.hasher, text);
+        // A row without text counts, too, so that a block of them ends.
+        let mut size = 8 + text.map_or(0, <[u8]>::len) as u64;
+        let text = match text {
+            None => Copied::Null,
+            Some(text) if text.len() as u64 > self.text_bytes_max => Copied::TooLarge(TooLarge {
+                bytes: text.len() as u64,
+                content_hash: Checksum::of(text),
+                invalid_at: std::str::from_utf8(text).err().map(|error| error.valid_up_to()),
+                excerpt: text[..text.len().min(EXCERPT_BYTES)].to_vec(),
+            }),
+            Some(text) => Copied::Whole(self.copy(text)),
+        };
+        let before = self.bytes.len();
+        let labels = LABELS.map(|name| {
+            let value = from.value(name);
+            let label = value.label();
+            match (&value, label.as_deref()) {
+                // Integers have always been hashed so, and a finished split is known by its hash.
+                (Value::Number(_), Some(number)) if number.parse::<i64>().is_ok() => {
+                    let number: i64 = number.parse().expect("it was just parsed");
+                    hash(&mut self.hasher, Some(&number.to_le_bytes()));
+                }
+                (_, label) => hash(&mut self.hasher, label.map(str::as_bytes)),
+            }
+            label.map(|label| self.copy(label.as_bytes()))
+        });
+        let label_bytes = (self.bytes.len() - before) as u64;
+        size += label_bytes.saturating_sub(LABEL_BYTES_FREE);
+        self.rows.push(Row { text, labels });
+        size
+    }
+
+    fn copy(&mut self, bytes: &[u8]) -> Range<usize> {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        start..self.bytes.len()
     }
 }
 
@@ -86,83 +164,43 @@ fn hash(hasher: &mut Hasher, value: Option<&[u8]>) {
     hasher.update(value.unwrap_or_default());
 }
 
-fn bytes_at(column: &ArrayRef, row: usize) -> Option<&[u8]> {
-    if column.is_null(row) {
-        return None;
-    }
-    match column.data_type() {
-        DataType::Binary => Some(column.as_binary::<i32>().value(row)),
-        _ => Some(strings(column).value(row).as_bytes()),
-    }
-}
-
-fn label_at(column: &ArrayRef, row: usize) -> Option<Label<'_>> {
-    if column.is_null(row) {
-        return None;
-    }
-    match column.data_type() {
-        DataType::Utf8 => Some(Label::Text(strings(column).value(row))),
-        DataType::Binary => std::str::from_utf8(column.as_binary::<i32>().value(row)).ok().map(Label::Text),
-        DataType::Int32 => Some(Label::Number(column.as_primitive::<Int32Type>().value(row).into())),
-        DataType::Int64 => Some(Label::Number(column.as_primitive::<Int64Type>().value(row))),
-        _ => None,
-    }
-}
-
-fn strings(column: &ArrayRef) -> &StringArray {
-    column.as_string::<i32>()
-}
-
 /// The rows of a Parquet file, cut into blocks.
 #[derive(Debug)]
 pub(super) struct ParquetFile {
-    reader: ParquetRecordBatchReader,
-    path: PathBuf,
-    text_field: String,
-    /// The batch that is being handed out, and which of its rows are left.
-    batch: Option<(RecordBatch, Range<usize>)>,
+    reader: Foreign,
+    /// The columns that the text is looked for in, in order, as far as the file has them.
+    text_fields: Vec<String>,
     at: u64,
     rows: u64,
     size: u64,
     block_bytes: u64,
+    text_bytes_max: u64,
 }
 
 impl ParquetFile {
     pub(super) fn new(file: File, input: &Input, cutting: &Cutting<'_>, key: u64) -> Result<Self> {
-        let failed = |source: ParquetError| Error::ReadParquet { path: input.path.clone(), source };
-        // An embedded Arrow schema would bring in more types for the same strings.
-        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).map_err(failed)?;
-        let fields = builder.schema().fields();
-        let text = fields.iter().find(|field| field.name() == cutting.text_field);
-        if !text.is_some_and(|field| matches!(field.data_type(), DataType::Utf8 | DataType::Binary)) {
+        let fields = &cutting.text_fields;
+        let file = ParquetReader::of(&input.path, Arc::new(file)).map_err(Error::of_input)?;
+        let wanted = |name: &str| fields.contains(&name) || LABELS.contains(&name);
+        let reader = Foreign::of(file, &wanted, key).map_err(Error::of_input)?;
+        let columns = reader.columns();
+        let is_text = |field: &&&str| columns.iter().any(|column| column.name == **field && column.is_text);
+        let text_fields: Vec<String> = fields.iter().filter(is_text).map(|&field| field.to_owned()).collect();
+        if text_fields.is_empty() {
             return Err(Error::NoTextColumn {
                 path: input.path.clone(),
-                column: cutting.text_field.to_owned(),
-                columns: fields.iter().map(|f| format!("{} ({})", f.name(), f.data_type())).collect(),
+                column: fields.join("` or `"),
+                columns: columns.to_vec(),
             });
         }
-        let wanted = fields.iter().enumerate().filter(|(_, field)| {
-            let name = field.name().as_str();
-            let simple = matches!(
-                field.data_type(),
-                DataType::Utf8 | DataType::Binary | DataType::Int32 | DataType::Int64
-            );
-            name == cutting.text_field || (LABELS.contains(&name) && simple)
-        });
-        let rows = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
-        let projection = ProjectionMask::roots(builder.parquet_schema(), wanted.map(|(index, _)| index));
-        let offset = usize::try_from(key).expect("a row number that was reached before");
-        let reader = builder.with_projection(projection).with_batch_size(BATCH_ROWS).with_offset(offset);
         Ok(Self {
-            reader: reader.build().map_err(failed)?,
-            path: input.path.clone(),
-            text_field: cutting.text_field.to_owned(),
-            batch: None,
+            rows: reader.count_all(),
+            reader,
+            text_fields,
             at: key,
-            rows,
             size: input.size,
             block_bytes: cutting.block_bytes(),
+            text_bytes_max: cutting.document_bytes_max,
         })
     }
 
@@ -175,35 +213,16 @@ impl ParquetFile {
     pub(super) fn next(&mut self) -> Result<Option<Cut>> {
         let key = self.at;
         let mut bytes = 0;
-        let mut batches = Vec::new();
-        while bytes < self.block_bytes {
-            if self.batch.is_none() {
-                let Some(batch) = self.reader.next() else { break };
-                let batch = batch.map_err(|source| Error::ReadParquet {
-                    path: self.path.clone(),
-                    source: source.into(),
-                })?;
-                let rows = 0..batch.num_rows();
-                self.batch = Some((batch, rows));
-            }
-            let Some((batch, rows)) = &mut self.batch else { break };
-            let text = batch.column_by_name(&self.text_field).expect("the projection has the text column");
-            let first = rows.start;
-            while rows.start < rows.end && bytes < self.block_bytes {
-                // A row without text counts too, so that a block of them ends.
-                bytes += 8 + bytes_at(text, rows.start).map_or(0, <[u8]>::len) as u64;
-                rows.start += 1;
-            }
-            batches.push(batch.slice(first, rows.start - first));
-            self.at += (rows.start - first) as u64;
-            if rows.start >= rows.end {
-                self.batch = None;
-            }
+        let mut copying = Copying { text_bytes_max: self.text_bytes_max, ..Copying::default() };
+        while bytes < self.block_bytes && self.reader.advance().map_err(Error::of_input)? {
+            bytes += copying.row(&self.reader, &self.text_fields);
+            self.at += 1;
         }
-        if batches.is_empty() {
+        if copying.rows.is_empty() {
             return Ok(None);
         }
-        let content = Content::Rows(ParquetRows { batches, text_field: self.text_field.clone() });
+        let Copying { hasher, rows, bytes: copied, .. } = copying;
+        let content = Content::Rows(ParquetRows { checksum: hasher.finish(), rows, bytes: copied });
         Ok(Some(Cut { key, next_key: self.at, bytes, content }))
     }
 }

@@ -33,7 +33,13 @@ pub(super) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
     let no_record = || Usage::NoRecord { path: args.path.clone() };
     let found = records_below(&args.path)?;
     tell_left_out(&found.left_out, printer);
-    let mut reading = Reading { root: &args.path, printer, unread: BTreeSet::new(), told: BTreeSet::new() };
+    let mut reading = Reading {
+        root: &args.path,
+        text_fields: &args.text_field,
+        printer,
+        unread: BTreeSet::new(),
+        told: BTreeSet::new(),
+    };
     for refused in &found.refused {
         reading.tell(&refused.relative, &refused.why);
     }
@@ -78,6 +84,7 @@ fn is_called(file: &InputFile, name: &str) -> bool {
 /// Reading records, and what could not be read on the way.
 struct Reading<'a> {
     root: &'a Path,
+    text_fields: &'a [String],
     printer: &'a Printer,
     /// Files that cannot be read, which were told.
     unread: BTreeSet<String>,
@@ -92,7 +99,7 @@ impl Reading<'_> {
         let mut number = 0;
         for file in files {
             let Kind::Json(container) = file.kind else { continue };
-            match find_in(&file.path, container, &mut number, &mut is_wanted) {
+            match find_in(&file.path, container, self.text_fields, &mut number, &mut is_wanted) {
                 Ok((Some(record), _)) => return Some(record),
                 Ok((None, 0)) => {}
                 Ok((None, ignored)) => self.tell_ignored(&name_below(&file.path, self.root), ignored),
@@ -125,10 +132,11 @@ impl Reading<'_> {
 fn find_in(
     path: &Path,
     container: Container,
+    text_fields: &[String],
     number: &mut u64,
     is_wanted: &mut impl FnMut(u64, &Shown) -> bool,
 ) -> Result<(Option<Shown>, u64), ReadError> {
-    let mut parser = RecordParser::new("text");
+    let mut parser = RecordParser::new(text_fields);
     let mut lines = Lines::open(path, container)?;
     while let Some(line) = lines.read()? {
         let text = line.bytes.and_then(|bytes| std::str::from_utf8(bytes).ok());

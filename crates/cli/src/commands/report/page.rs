@@ -56,7 +56,7 @@ pub(super) struct Page {
 #[derive(Debug, Serialize)]
 pub(super) struct Verdict {
     pub(super) errors: u64,
-    warnings: u64,
+    pub(super) warnings: u64,
     #[serde(skip)]
     pub(super) interrupted: bool,
     problems: Vec<Told>,

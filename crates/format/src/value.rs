@@ -1,4 +1,4 @@
-//! A row's value, whatever format it came from, borrowing from the bytes it was read from.
+//! A foreign row's value, whatever format it came from, borrowing from the bytes it was read from.
 //!
 //! Every row has its own types: a column that is a number here and a string there is no failure.
 //! A JSON string whose escapes are those that would be written anyway stays as it is spelled and
@@ -9,12 +9,18 @@ use std::borrow::Cow;
 
 /// A value.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Value<'a> {
+pub enum Value<'a> {
+    /// Nothing.
     Null,
+    /// A truth value.
     Bool(bool),
-    /// A number as it is spelled.
+    /// A number as it is spelled. Of Parquet's floats some are none that JSON has: see [`Value::write`].
     Number(Cow<'a, str>),
+    /// A string.
     Text(Text<'a>),
+    /// Bytes that are no UTF-8.
+    Bytes(&'a [u8]),
+    /// Values in order.
     List(Vec<Self>),
     /// Fields in order. Of a name given twice the last counts.
     Map(Vec<(Cow<'a, str>, Self)>),
@@ -22,7 +28,8 @@ pub(crate) enum Value<'a> {
 
 impl<'a> Value<'a> {
     /// The value at `path`, whose names are parted by dots. A path through a list goes through its elements.
-    pub(crate) fn at(&self, path: &str) -> Option<Cow<'_, Self>> {
+    #[must_use]
+    pub fn at(&self, path: &str) -> Option<Cow<'_, Self>> {
         let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
         let found = self.field(name)?;
         match (found, rest) {
@@ -36,39 +43,63 @@ impl<'a> Value<'a> {
     }
 
     /// A field of a map.
-    pub(crate) fn field(&self, name: &str) -> Option<&Self> {
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&Self> {
         let Value::Map(fields) = self else { return None };
         fields.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value)
     }
 
     /// The text of a value that is one: a string, or a number or truth value as it is spelled.
-    pub(crate) fn text(&self) -> Option<Text<'a>> {
+    #[must_use]
+    pub fn text(&self) -> Option<Text<'a>> {
         match self {
             Value::Text(text) => Some(text.clone()),
             Value::Number(number) => Some(Text::Plain(number.clone())),
             Value::Bool(value) => Some(Text::Plain(if *value { "true" } else { "false" }.into())),
-            Value::Null | Value::List(_) | Value::Map(_) => None,
+            Value::Null | Value::Bytes(_) | Value::List(_) | Value::Map(_) => None,
+        }
+    }
+
+    /// The value as the text that labels a record, such as its id; none where it is null. Bytes are hexadecimal digits,
+    /// lists and maps are JSON.
+    #[must_use]
+    pub fn label(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Value::Null => None,
+            Value::Bool(value) => Some(Cow::Borrowed(if *value { "true" } else { "false" })),
+            Value::Number(number) => Some(Cow::Borrowed(number)),
+            Value::Text(text) => Some(text.plain()),
+            Value::Bytes(bytes) => Some(Cow::Owned(hexadecimal(bytes))),
+            Value::List(_) | Value::Map(_) => {
+                let mut out = Vec::new();
+                self.write(&mut out);
+                Some(Cow::Owned(String::from_utf8_lossy(&out).into_owned()))
+            }
         }
     }
 
     /// What kind of value it is, for people.
-    pub(crate) const fn kind(&self) -> &'static str {
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
         match self {
             Value::Null => "null",
             Value::Bool(_) => "a boolean",
             Value::Number(_) => "a number",
             Value::Text(_) => "a string",
+            Value::Bytes(_) => "bytes that are no UTF-8",
             Value::List(_) => "a list",
             Value::Map(_) => "an object",
         }
     }
 
-    /// Appends the value as JSON.
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+    /// Appends the value as JSON: bytes as a string of hexadecimal digits, a number that JSON does not have as null.
+    pub fn write(&self, out: &mut Vec<u8>) {
         match self {
             Value::Null => out.extend_from_slice(b"null"),
             Value::Bool(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
+            Value::Number(number) if number.ends_with(['N', 'y']) => out.extend_from_slice(b"null"),
             Value::Number(number) => out.extend_from_slice(number.as_bytes()),
+            Value::Bytes(bytes) => write_quoted(&hexadecimal(bytes), out),
             Value::Text(text) => text.write_quoted(out),
             Value::List(items) => {
                 out.push(b'[');
@@ -98,16 +129,22 @@ impl<'a> Value<'a> {
 
 /// A string.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Text<'a> {
+pub enum Text<'a> {
     /// As it stands between the quotes of JSON, with no escapes but those of [`write_escaped`], and how many.
-    Escaped { raw: &'a str, escapes: u32 },
+    Escaped {
+        /// What stands between the quotes.
+        raw: &'a str,
+        /// Its escapes.
+        escapes: u32,
+    },
     /// The characters themselves.
     Plain(Cow<'a, str>),
 }
 
 impl<'a> Text<'a> {
     /// The characters themselves.
-    pub(crate) fn plain(&self) -> Cow<'_, str> {
+    #[must_use]
+    pub fn plain(&self) -> Cow<'_, str> {
         match self {
             Self::Escaped { raw, escapes: 0 } => Cow::Borrowed(raw),
             Self::Escaped { raw, escapes } => {
@@ -133,7 +170,7 @@ impl<'a> Text<'a> {
     }
 
     /// Appends the text as it stands between the quotes of JSON.
-    pub(crate) fn write_escaped(&self, out: &mut Vec<u8>) {
+    pub fn write_escaped(&self, out: &mut Vec<u8>) {
         match self {
             Self::Escaped { raw, .. } => out.extend_from_slice(raw.as_bytes()),
             Self::Plain(text) => write_escaped(text, out),
@@ -147,7 +184,8 @@ impl<'a> Text<'a> {
     }
 
     /// Characters and bytes of UTF-8.
-    pub(crate) fn lengths(&self) -> (u64, u64) {
+    #[must_use]
+    pub fn lengths(&self) -> (u64, u64) {
         let (text, escapes) = match self {
             Self::Escaped { raw, escapes } => (*raw, u64::from(*escapes)),
             Self::Plain(text) => (text.as_ref(), 0),
@@ -157,7 +195,8 @@ impl<'a> Text<'a> {
     }
 
     /// Whether there is nothing but white space.
-    pub(crate) fn is_blank(&self) -> bool {
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
         match self {
             Self::Escaped { raw, escapes: 0 } => raw.trim().is_empty(),
             Self::Escaped { raw, .. } => {
@@ -170,8 +209,15 @@ impl<'a> Text<'a> {
     }
 }
 
+/// Two digits a byte.
+fn hexadecimal(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+}
+
 /// Appends `text` as it stands between the quotes of JSON: as short as can be.
-pub(crate) fn write_escaped(text: &str, out: &mut Vec<u8>) {
+pub fn write_escaped(text: &str, out: &mut Vec<u8>) {
     let bytes = text.as_bytes();
     let mut start = 0;
     for (at, &byte) in bytes.iter().enumerate() {
@@ -198,7 +244,7 @@ pub(crate) fn write_escaped(text: &str, out: &mut Vec<u8>) {
 }
 
 /// Appends `text` as a JSON string.
-pub(crate) fn write_quoted(text: &str, out: &mut Vec<u8>) {
+pub fn write_quoted(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     write_escaped(text, out);
     out.push(b'"');

@@ -1,0 +1,124 @@
+//! What became of the lines, where that is not what was hoped for: a split without a document is no success, and says
+//! what its lines have instead of a text, in this run and in every later one.
+
+use std::collections::BTreeMap;
+
+use mashbill_format::layout::{Output, REJECTS_SUFFIX, STATS_SUFFIX};
+use mashbill_format::record::{FieldCounts, Reason};
+use mashbill_format::stats::Stats;
+use mashbill_tokenize::Report;
+
+use crate::hints::hint_for_shape;
+use crate::printer::{Printer, count, counted};
+
+/// Names of fields that are told.
+const NAMES_TOLD: usize = 6;
+
+/// Tells what is no part of the files that were read, what was refused in the splits of one part that were made in this run, and in those of which more than `share`
+/// was, whenever they were made; that is a warning.
+pub(super) fn refusals(report: &Report, output: &Output, share: f64, printer: &Printer) {
+    for stats in report.made.iter().filter(|stats| stats.ignored_bytes > 0) {
+        let (split, bytes) = (&stats.split, counted(stats.ignored_bytes, "byte"));
+        printer
+            .warning(format_args!("{split}: {bytes} behind the end of what it is packed in were left out"));
+    }
+    for (name, split) in &report.manifest.splits {
+        let refused: u64 = split.rejected.values().sum();
+        let is_much = refused as f64 > share * (refused + split.samples) as f64;
+        if refused == 0 || !is_much && report.made.iter().all(|stats| stats.split != *name) {
+            continue;
+        }
+        let file = output.split(name).join(format!("{name}{REJECTS_SUFFIX}"));
+        let (lines, reasons, file) = (counted(refused, "line"), reasons(&split.rejected), file.display());
+        let told = format!("{name}: {lines} refused ({reasons}), see {file}");
+        if is_much {
+            printer.warning(told)
+        } else {
+            printer.line(told)
+        }
+        let made = report.made.iter().find(|stats| stats.split == *name);
+        if let Some(stats) = made.filter(|_| split.rejected.contains_key(&Reason::JsonArray)) {
+            let path = &stats.input.path;
+            printer.hint(format_args!(
+                "a JSON array is not JSON Lines: jq -c '.[]' {path} > {name}.lines.jsonl"
+            ));
+        }
+    }
+}
+
+/// Tells of splits without a document, in this run and in every later one, and what their lines have instead. Gives
+/// whether some split's lines were all refused, or there is no document at all: that is no success.
+pub(super) fn without_documents(report: &Report, output: &Output, printer: &Printer) -> bool {
+    let (mut all, mut is_failure, mut hints) = (0, false, Vec::new());
+    let mut unexplained = None;
+    for (name, split) in &report.manifest.splits {
+        let held_out = report.validation.as_deref().and_then(|part| part.manifest.splits.get(name));
+        let parts = || [Some(split), held_out].into_iter().flatten();
+        let documents: u64 = parts().map(|split| split.samples).sum();
+        let mut rejected: BTreeMap<Reason, u64> = BTreeMap::new();
+        for (&reason, count) in parts().flat_map(|split| &split.rejected) {
+            *rejected.entry(reason).or_default() += count;
+        }
+        let refused: u64 = rejected.values().sum();
+        all += documents;
+        if documents > 0 {
+            continue;
+        }
+        if refused == 0 {
+            printer.line(format_args!("{name}: its file has no record"));
+            continue;
+        }
+        is_failure = true;
+        let stats = Stats::read(&output.split(name).join(format!("{name}{STATS_SUFFIX}"))).ok().flatten();
+        let fields = stats.map(|stats| stats.without_text).unwrap_or_default();
+        let told = all_refused(&rejected, &fields, &report.manifest.options.text_fields());
+        printer.warning(format_args!("{name}: {told}"));
+        match hint_for_shape(fields.shape()) {
+            Some(hint) if hints.contains(&hint) => {}
+            Some(hint) => hints.push(hint),
+            None if unexplained.is_none() => {
+                unexplained = Some(output.split(name).join(format!("{name}{REJECTS_SUFFIX}")));
+            }
+            None => {}
+        }
+    }
+    // One such file is enough to see what to do with all of them.
+    hints.extend(unexplained.map(|file| format!("head -n 5 {}", file.display())));
+    hints.iter().for_each(|hint| printer.hint(hint));
+    if all == 0 && !report.manifest.splits.is_empty() {
+        printer.warning("there is no document to train on");
+        is_failure = true;
+    }
+    is_failure
+}
+
+/// Why all lines of a split were refused.
+fn all_refused(rejected: &BTreeMap<Reason, u64>, fields: &FieldCounts, text_fields: &[&str]) -> String {
+    let is_about_text = |reason: &Reason| matches!(reason, Reason::NoText | Reason::TextNotString);
+    let about_text = rejected.iter().filter(|(reason, _)| is_about_text(reason));
+    let without: u64 = about_text.map(|(_, count)| count).sum();
+    let lines = counted(rejected.values().sum(), "line");
+    if without == 0 {
+        let all = if rejected.values().sum::<u64>() == 1 {
+            "the only line was".to_owned()
+        } else {
+            format!("all {lines} were")
+        };
+        return format!("{all} refused ({})", reasons(rejected));
+    }
+    let quoted = |names: &[&str], between: &str| {
+        names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(between)
+    };
+    let verb = if without == 1 { "has" } else { "have" };
+    let mut told = format!("{} of {lines} {verb} no {}", count(without), quoted(text_fields, " or "));
+    let names = fields.names(NAMES_TOLD);
+    if !names.is_empty() {
+        told.push_str(&format!("; they have {}", quoted(&names, ", ")));
+    }
+    told
+}
+
+fn reasons(rejected: &BTreeMap<Reason, u64>) -> String {
+    let each = rejected.iter().map(|(reason, n)| format!("{} {n}", reason.name()));
+    each.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,188 @@
+//! A split without a document is no success: what its lines have instead is said, in every run, with what to type.
+
+use serde_json::Value;
+
+use crate::project::{Project, Ran};
+
+const GOOD: &str = "{\"text\":\"hello world\"}\n";
+
+/// A project whose file `a.jsonl` has this line twelve times.
+fn of_lines(line: &str) -> Project {
+    Project::with(&[("data/a.jsonl", &format!("{line}\n").repeat(12))])
+}
+
+/// The lines of talk that begin with `warning:` or `hint:`.
+fn said(ran: &Ran) -> Vec<&str> {
+    ran.stderr.lines().filter(|line| line.starts_with("warning:") || line.starts_with("hint:")).collect()
+}
+
+/// Published shapes, and what is said of them.
+const SHAPES: &[(&str, &str, &str)] = &[
+    (
+        r#"{"messages":[{"role":"user","content":"hi"}]}"#,
+        "they have `messages`",
+        "hint: `messages` is a chat, and chats are not read yet: examples/",
+    ),
+    (
+        r#"{"id":"1","conversations":[{"from":"human","value":"hi"}]}"#,
+        "they have `conversations`, `id`",
+        "hint: `conversations` is a chat",
+    ),
+    (
+        r#"{"question":"q","answer":"a"}"#,
+        "they have `answer`, `question`",
+        "hint: pairs of `question` and `answer` are not read yet",
+    ),
+    (
+        r#"{"instruction":"i","input":"","output":"o"}"#,
+        "they have `input`, `instruction`, `output`",
+        "hint: pairs of `instruction` and `output`",
+    ),
+    (r#"{"prompt":"p","completion":"c"}"#, "they have", "hint: pairs of `prompt` and `completion`"),
+    (
+        r#"{"content":"c","url":"u"}"#,
+        "they have `content`, `url`",
+        "hint: `--text-field content` takes the text",
+    ),
+    (r#"{"text":["a","b"]}"#, "they have `text`", "warning: there is no document to train on"),
+    (r#"{"a":1,"b":2}"#, "they have `a`, `b`", "warning: there is no document to train on"),
+];
+
+#[test]
+fn lines_without_a_text_say_what_they_have_in_every_run() {
+    for (line, have, hint) in SHAPES {
+        let project = of_lines(line);
+        for again in ["", "", "--skip-existing", "--force"] {
+            let ran = project.tokenize(again).with_code(3);
+            let said = said(&ran).join("\n");
+            let wanted = format!("warning: a: 12 of 12 lines have no `text`; {have}");
+            assert!(said.contains(&wanted) && said.contains(hint), "{line}: {ran}");
+        }
+    }
+}
+
+#[test]
+fn one_split_of_refused_lines_is_no_success_and_an_empty_file_is_told_apart() {
+    let project = Project::with(&[
+        ("data/a.jsonl", GOOD),
+        ("data/b.jsonl", "not json\nat all\n"),
+        ("data/c.jsonl", ""),
+    ]);
+    check!(project.tokenize(""), @r#"
+    exit: 3
+    --- stderr
+    done a: 1 document, 3 tokens, 1 row
+    done b: 0 documents, 0 tokens, 0 rows
+    done c: 0 documents, 0 tokens, 0 rows
+    tokenized 1 document into 3 tokens in [TIME] ([SPEED])
+    1 row, 13 positions of padding (81.25 %), [SIZE] of shards ([RATIO] bytes a token)
+    warning: b: 2 lines refused (invalid_json 2), see out/b/b_rejects.jsonl
+    a begins with "hello" " world" "<|endoftext|>"
+    warning: b: all 2 lines were refused (invalid_json 2)
+    c: its file has no record
+    hint: head -n 5 out/b/b_rejects.jsonl
+    3 splits with 1 row of 16 tokens in out
+    labels are shifted already: labels[i] is the token after input_ids[i]. Hugging Face models shift once more by themselves: give them input_ids as labels, not this column
+    "#);
+    let ran = project.run("verify out").with_code(0);
+    for told in [
+        "warning: b: it has no document: all of its 2 lines were refused (invalid_json 2) (refused)",
+        "warning: c: it has no document: its file has no record (empty)",
+        "warning: the folder: 2 of 3 splits have no document (empty)",
+        "verified out, with 3 warnings:",
+    ] {
+        assert!(ran.stderr.contains(told), "{told}: {ran}");
+    }
+    let ran = project.run("report out").with_code(0);
+    assert!(ran.stderr.contains("warning: verify has 3 warnings"), "{ran}");
+    project.write("data/b.jsonl", GOOD);
+    project.tokenize("--skip-existing").with_code(0);
+}
+
+#[test]
+fn nothing_at_all_is_no_success() {
+    let project = Project::with(&[("data/a.jsonl", "")]);
+    let ran = project.tokenize("").with_code(3);
+    assert_eq!(said(&ran), ["warning: there is no document to train on"], "{ran}");
+    let ran = project.tokenize("--skip-existing").with_code(3);
+    assert_eq!(said(&ran), ["warning: there is no document to train on"], "{ran}");
+}
+
+#[test]
+fn documents_that_are_all_held_out_are_not_missing() {
+    let project = Project::with(&[("data/a.jsonl", GOOD)]);
+    project.tokenize("--val-fraction 0.999999").with_code(0);
+}
+
+#[test]
+fn a_warning_comes_above_the_share_that_is_asked_for() {
+    let content = format!("{}not json\n", GOOD.repeat(9));
+    let project = Project::with(&[("data/a.jsonl", &content)]);
+    let refused = "a: 1 line refused (invalid_json 1), see out/a/a_rejects.jsonl";
+    let ran = project.tokenize("").with_code(0);
+    assert!(ran.stderr.contains(&format!("warning: {refused}")), "{ran}");
+    let ran = project.tokenize("--force --warn-rejected 0.2").with_code(0);
+    assert!(ran.stderr.contains(&format!("\n{refused}")), "{ran}");
+    // Of a finished split a later run says it again, where it is much.
+    let ran = project.tokenize("--warn-rejected 0.2").with_code(0);
+    assert!(!ran.stderr.contains(refused), "{ran}");
+    let ran = project.tokenize("").with_code(0);
+    assert!(ran.stderr.contains(&format!("warning: {refused}")), "{ran}");
+    check!(project.tokenize("--warn-rejected 2"), @r"
+    exit: 2
+    --- stderr
+    error: --warn-rejected 2 is no share: 0 to 1 are possible
+    hint: `--warn-rejected 0.05` warns where more than one line in twenty was refused
+    ");
+}
+
+#[test]
+fn the_text_is_in_the_first_field_that_a_record_has() {
+    let lines = [
+        r#"{"content":"from content"}"#,
+        r#"{"content":"not this","text":"from text"}"#,
+        r#"{"text":"from te\u0078t","content":"not\nthis"}"#,
+        r#"{"text":null,"content":"from content"}"#,
+        r#"{"content":"from content","text":null}"#,
+        r#"{"text":7,"content":"a number is there, so it is refused"}"#,
+        r#"{"text":null,"content":null}"#,
+        r#"{"body":"nothing"}"#,
+    ];
+    let project = Project::with(&[("data/a.jsonl", &(lines.join("\n") + "\n"))]);
+    project.tokenize("--text-field text --text-field content --text-field text").with_code(0);
+    let manifest = project.json("out/manifest.json");
+    assert_eq!(manifest["options"]["text_field"], "text");
+    assert_eq!(manifest["options"]["other_text_fields"], serde_json::json!(["content"]));
+    assert_eq!(
+        manifest["splits"]["a"]["rejected"],
+        serde_json::json!({ "no_text": 1, "text_not_string": 2 })
+    );
+    let expected = ["from content", "from text", "from text", "from content", "from content"];
+    let same = expected.map(|text| format!("{{\"text\":\"{text}\"}}\n")).concat();
+    let other = Project::with(&[("data/a.jsonl", &same)]);
+    other.tokenize("").with_code(0);
+    assert!(other.json("out/manifest.json")["options"].get("other_text_fields").is_none());
+    let hashes = |project: &Project| -> Vec<u128> {
+        let documents = mashbill_format::documents::read(&project.path("out/a/documents.parquet"));
+        documents
+            .expect("it is there")
+            .map(|document| document.expect("it is whole").content_hash.0)
+            .collect()
+    };
+    assert_eq!(hashes(&project), hashes(&other));
+    project.run("verify out --deep").with_code(0);
+    let ran = project.tokenize("").with_code(2);
+    assert!(ran.stderr.contains("the text field was text, content and is text"), "{ran}");
+}
+
+#[test]
+fn the_other_commands_take_the_field_too() {
+    let project = of_lines(r#"{"content":"from content"}"#);
+    project.run("verify data").with_code(4);
+    project.run("verify data --text-field content").with_code(0);
+    project.run("verify data --text-field text --text-field content").with_code(0);
+    let ran = project.run("inspect data --text-field content --json").with_code(0);
+    let shown: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert_eq!(shown["text"], "from content");
+    project.run("report data --text-field content").with_code(0);
+}

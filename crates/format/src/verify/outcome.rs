@@ -1,0 +1,46 @@
+//! Splits of which little or nothing came: nothing about them is wrong, and hardly anybody wants them so.
+
+use super::findings::Findings;
+use super::problem::{Kind, Place, Remedy};
+use crate::held_out::Part;
+use crate::manifest::{Manifest, Split};
+
+/// Finds splits without documents, and those of which most lines were refused.
+pub(super) fn check(manifest: &Manifest, findings: &Findings) {
+    // The part that is held out is small by intent, and the refused lines are counted in the other one.
+    if manifest.options.held_out.is_some_and(|here| here.part == Part::Validation) {
+        return;
+    }
+    let mut empty = 0;
+    for (name, split) in &manifest.splits {
+        let found = findings_of(split, manifest.options.held_out.is_some());
+        empty += u64::from(split.samples == 0);
+        if let Some((kind, detail)) = found {
+            findings.warning(kind, Place::file(name), Remedy::CorrectInput { split: name.clone() }, detail);
+        }
+    }
+    let splits = manifest.splits.len() as u64;
+    if splits > 0 && 2 * empty >= splits {
+        let detail = format!("{empty} of {splits} splits have no document");
+        findings.warning(Kind::Empty, Place::file(""), Remedy::CorrectInput { split: String::new() }, detail);
+    }
+}
+
+fn findings_of(split: &Split, may_be_held_out: bool) -> Option<(Kind, String)> {
+    let refused = split.rejected.values().fold(0, |sum: u64, &count| sum.saturating_add(count));
+    let (lines, documents) = (refused.saturating_add(split.samples), split.samples);
+    let reasons = split.rejected.iter().map(|(reason, count)| format!("{} {count}", reason.name()));
+    let reasons = reasons.collect::<Vec<_>>().join(", ");
+    match (documents, refused) {
+        (0, 0) if may_be_held_out => None,
+        (0, 0) => Some((Kind::Empty, "it has no document: its file has no record".to_owned())),
+        (0, _) => Some((
+            Kind::Refused,
+            format!("it has no document: all of its {lines} lines were refused ({reasons})"),
+        )),
+        _ if refused > documents => {
+            Some((Kind::Refused, format!("{refused} of its {lines} lines were refused ({reasons})")))
+        }
+        _ => None,
+    }
+}
