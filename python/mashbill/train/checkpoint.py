@@ -31,6 +31,17 @@ CHECKSUMS = "checksums.json"
 LISTED_BYTES_MAX = 64 << 20
 """Of a record or a list of checksums: a hundred thousand splits take a tenth of it."""
 
+_KINDS = {
+    "step": int,
+    "rows_taken": int,
+    "tokens_by_split": dict,
+    "rows": dict,
+    "loader": dict,
+    "config": dict,
+    "history": list,
+}
+"""The keys of a record, of which the first versions did not write all."""
+
 _NAME = re.compile(r"step_(\d{8,})")
 _LEFT = re.compile(r"\.(partial|removed)_\d{8,}")
 
@@ -90,9 +101,9 @@ def newest(folder: Path) -> tuple[Checkpoint | None, list[Damaged]]:
         except _DamageError as error:
             damaged.append(Damaged(path, str(error)))
             continue
-        if record.get("step") == step:
+        if record["step"] == step:
             return Checkpoint(path, record), damaged
-        printer.say(f"warning: `{path}` is passed over: it is a copy of step {record.get('step')}")
+        printer.say(f"warning: `{path}` is passed over: it is a copy of step {record['step']}")
     return None, damaged
 
 
@@ -179,7 +190,19 @@ def _checked(folder: Path) -> dict[str, Any]:
             raise _DamageError(f"{file} is missing" if found is None else f"{file} is not what was written")
         if file.endswith(".safetensors"):
             _weights_are_finite(folder / file)
-    return _json(folder / RECORD)
+    return _record(folder / RECORD)
+
+
+def _record(path: Path) -> dict[str, Any]:
+    """What a checkpoint says of itself; what is no record of a run is damage, whoever wrote it."""
+    record = _json(path)
+    defaults: dict[str, Any] = {"tokens_by_split": {}, "history": []}
+    for key, kind in _KINDS.items():
+        if type(record.get(key, defaults.get(key))) is not kind:
+            raise _DamageError(f"{path.name} is no record of `mashbill train`: its `{key}`")
+    if any(not isinstance(each, dict) or set(each) != {"from_step", "changed"} for each in record.get("history", [])):
+        raise _DamageError(f"{path.name} is no record of `mashbill train`: its `history`")
+    return record
 
 
 def _weights_are_finite(path: Path) -> None:

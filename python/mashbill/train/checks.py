@@ -69,7 +69,7 @@ def _model_fits(config: Config, keys: KeyPath, name: str, data: Data) -> None:
     # Whatever a foreign config.json makes of the code that reads it.
     except Exception as error:
         hint = "give a Hub id or a folder of `save_pretrained`; code that a model brings with it is never run"
-        raise TrainError(f"{place}: the model `{name}` cannot be found: {printer.reason(error)}", hint) from error
+        raise TrainError(f"{place}: the model `{name}` cannot be used: {printer.reason(error)}", hint) from error
     text: Any = found.get_text_config()
     ids, needed = getattr(text, "vocab_size", None), data.dataset.vocabulary_size
     theirs_instead = f"tokenize with the model's own tokenizer: `mashbill tokenize --tokenizer {name} …`"

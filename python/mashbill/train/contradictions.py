@@ -129,6 +129,11 @@ def _of_the_data(config: Config) -> Iterator[Contradiction]:
                     f"add `{name}: …`",
                 )
     output = Path(config.output_path)
+    for name in ("train_data_path", "val_data_path"):
+        path = getattr(config, name)
+        if path is not None and _is(lambda: output.exists() and output.samefile(path)):  # noqa: B023, asked at once
+            said = f"`output_path` is `{name}`: the run would write among its data"
+            yield [("output_path",), (name,)], said, "give the run a folder of its own: `--set output_path=…`"
     for folder in (output, *output.parents):
         if _is(folder.exists):
             if not _is(folder.is_dir):

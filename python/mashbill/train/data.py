@@ -232,7 +232,7 @@ def _open(folder: Path, splits: list[str] | None, part: Part = "train") -> Datas
         return Dataset(folder, splits, part=part)
     except (MashbillError, ValueError) as error:
         if not (folder / "manifest.json").exists():
-            hint = f"tokenize it first: mashbill tokenize --input {folder} --output {folder}_preprocessed"
+            hint = f"tokenize it first: mashbill tokenize --input {folder} --recursive --output {folder}_preprocessed"
             raise TrainError(f"there is no manifest.json in `{folder}`", hint) from error
         larger = "hold out more: `validation.held_out` where text is tokenized first, else `--val-fraction`"
         hint = larger if part == "validation" else f"`mashbill verify {folder}` says what is there"

@@ -33,13 +33,16 @@ class Metrics:
         self.quiet = quiet
         self.path = folder / "metrics.jsonl"
         try:
-            unreadable = _cut(self.path, first_step)
+            unreadable, dropped = _cut(self.path, first_step)
             self.file = self.path.open("ab", buffering=0)
             self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step)
         except OSError as error:
             raise self._failure(error) from error
         if unreadable:
             printer.say(f"warning: `{self.path}` has {unreadable} lines that are no records; they are left there")
+        if dropped and not quiet:
+            dropping = f"from step {first_step:,} on, {dropped:,} lines of `{self.path}` are dropped"
+            printer.say(f"note: {dropping}: those steps are made again")
         self.live = sys.stderr.isatty()
         self.started = self.spoken = time.monotonic()
 
@@ -131,23 +134,24 @@ def _loss(loss: float | None) -> str:
     return "none (no targets)" if loss is None else f"{loss:.4f}"
 
 
-def _cut(path: Path, first_step: int) -> int:
+def _cut(path: Path, first_step: int) -> tuple[int, int]:
     """Cuts off the records from `first_step` on, and what a kill left of the last line. Gives the number of lines
-    before that which are no records."""
+    before that which are no records, and of those that were cut off."""
     if not path.exists():
-        return 0
+        return 0, 0
     if not path.is_file():
         raise OSError(0, f"{path.name} is no file")
-    unreadable = end = 0
+    unreadable = end = dropped = 0
     with path.open("r+b") as file:
         while (line := file.readline(RECORD_BYTES_MAX)).endswith(b"\n"):
             step = _step(line)
-            if step is not None and step >= first_step:
-                break
+            if dropped or (step is not None and step >= first_step):
+                dropped += 1
+                continue
             unreadable += step is None
             end += len(line)
         file.truncate(end)
-    return unreadable
+    return unreadable, dropped
 
 
 def _step(line: bytes) -> int | None:

@@ -10,6 +10,9 @@ import sys
 
 from mashbill import _mashbill
 
+LINE_CHARACTERS_MAX = 4000
+"""The longest line: a name, a setting, or what a server says may have megabytes."""
+
 _TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{16,}")
 
 
@@ -28,8 +31,11 @@ def holds_token(text: str) -> bool:
 
 
 def say(text: str) -> None:
-    """A line on stderr."""
-    print(escaped(text), file=sys.stderr, flush=True)
+    """A line on stderr; of one that is too long the beginning."""
+    line = escaped(text)
+    if len(line) > LINE_CHARACTERS_MAX:
+        line = f"{line[:LINE_CHARACTERS_MAX]}… and {len(line) - LINE_CHARACTERS_MAX:,} more characters"
+    print(line, file=sys.stderr, flush=True)
 
 
 def tell_error(message: str, hint: str) -> None:

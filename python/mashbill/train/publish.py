@@ -6,6 +6,10 @@ from pathlib import Path
 
 from mashbill.train.error import TrainError
 
+FILES = ("config.yaml", "loader.json", "metrics.jsonl", ".mashbill/lock")
+FOLDERS = ("checkpoints", "tensorboard", ".mashbill")
+"""What a run writes into its folder."""
+
 
 def whole(path: Path, text: str) -> None:
     """Puts `text` at `path`, or leaves what was there. A [`TrainError`] says why it could not be written."""
@@ -22,6 +26,15 @@ def whole(path: Path, text: str) -> None:
             partial.unlink(missing_ok=True)
         hint = "make space or set its rights right, then give the same command again"
         raise TrainError(f"`{path}` cannot be written: {error.strerror}", hint, code=3) from error
+
+
+def fail_if_in_the_way(folder: Path) -> None:
+    """A [`TrainError`] where something else has the name of a file or a folder that a run writes into `folder`."""
+    for names, is_right, what in ((FILES, Path.is_file, "file"), (FOLDERS, Path.is_dir, "folder")):
+        for path in (folder / name for name in names):
+            if os.path.lexists(path) and not is_right(path):
+                said = f"`{path}` is in the way: the run writes a {what} of that name"
+                raise TrainError(said, "move it away, or train into another folder: `--set output_path=…`")
 
 
 def sync(path: Path) -> None:

@@ -53,7 +53,7 @@ def changes(config: Config, record: dict[str, Any]) -> list[Change]:
 def rows_are_the_same(config: Config, record: dict[str, Any], found: list[Change], rows: dict[str, Any]) -> None:
     """Fails where the rows that are trained on, or those that are held out, are others than before."""
     for name, what in (("identity", "the rows that are trained on"), ("held_out", "the rows that are held out")):
-        if record["rows"][name] == rows[name]:
+        if record["rows"].get(name) == rows[name]:
             continue
         suspects = [change for change in found if _rule(change.path) == "same rows"]
         if suspects:

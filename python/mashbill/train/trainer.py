@@ -33,18 +33,23 @@ from mashbill.train.resume import Change
 T = TypeVar("T")
 
 
+TORCHRUN = "start them with `torchrun --nproc-per-node=… -m mashbill.train --config …`; for one: unset WORLD_SIZE RANK"
+
+
 class Processes:
     """This process among those of `torchrun`; alone where it was not started by it."""
 
     def __init__(self) -> None:
-        self.rank = int(os.environ.get("RANK", 0))
-        self.world_size = int(os.environ.get("WORLD_SIZE", 1))
-        local = int(os.environ.get("LOCAL_RANK", 0))
+        self.rank, self.world_size, local = _place()
         self.device = torch.device("cuda", local) if torch.cuda.is_available() else torch.device("cpu")
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)
         if self.world_size > 1:
-            distributed.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
+            try:
+                distributed.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
+            except (ValueError, RuntimeError) as error:
+                said = f"the {self.world_size} processes do not find one another: {printer.reason(error)}"
+                raise TrainError(said, TORCHRUN) from error
 
     def sum(self, values: list[float]) -> list[float]:
         """The sums over all processes, in double precision."""
@@ -75,6 +80,20 @@ class Processes:
         if failure or code:
             raise failure or TrainError("the first process failed", "see what it says", code, told=True)
         return value  # type: ignore[no-any-return]
+
+
+def _place() -> tuple[int, int, int]:
+    """The rank, the number of processes, and the rank on this machine, as `torchrun` gives them to a process."""
+    given = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}
+    given |= {name: os.environ[name] for name in given if name in os.environ}
+    for name, text in given.items():
+        if not (text.isascii() and text.isdigit() and len(text) < 10):
+            raise TrainError(f"`{name}={text}` in the environment is no number of a process", TORCHRUN)
+    rank, world_size, local = map(int, given.values())
+    if rank >= world_size:
+        said = f"`RANK={rank}` and `WORLD_SIZE={world_size}` in the environment are no process of those"
+        raise TrainError(said, TORCHRUN)
+    return rank, world_size, local
 
 
 def generators_state() -> dict[str, Any]:
@@ -145,6 +164,7 @@ class Run:
 
     def _look(self) -> Checkpoint | None:
         """Takes the folder, and finds what this run goes on from. Done by the first process, for all."""
+        publish.fail_if_in_the_way(self.folder)
         self.lock = Lock(self.folder)
         checkpoint.clear(self.checkpoints)
         before, damaged = checkpoint.newest(self.checkpoints)
@@ -370,7 +390,12 @@ class Run:
         try:
             state = torch.load(before.folder / checkpoint.STATE, map_location="cpu", weights_only=True)
             optimizer.restore(self.optimizer, state["optimizer"])
-            if self.processes.rank < len(state["random"]):
+            before_us = len(state["random"])
+            if before_us != self.processes.world_size and self.processes.rank == 0:
+                said = f"{before_us} {'process' if before_us == 1 else 'processes'} made the steps before"
+                now = f"{self.processes.world_size} from step {self.step:,} on: the same rows, other sums of rounding"
+                printer.say(f"note: {said}, {now}")
+            if self.processes.rank < before_us:
                 restore_generators(state["random"][self.processes.rank])
         # What was written is what is there, so another version of torch or of mashbill wrote it.
         except Exception as error:

@@ -69,6 +69,9 @@ def test_all_processes_stop_where_the_loss_of_one_is_no_number(tokenized: Path, 
     assert ran.stderr.count("it goes on from step 2\n") == 1
     assert checkpoint.steps(run.output / "checkpoints") == [1, 2]
     assert list(run.losses()) == [0, 1]
+    alone = run.start("--set", "steps=3")
+    assert alone.returncode == 0, alone.stderr
+    assert "note: 2 processes made the steps before, 1 from step 2 on: the same rows, other sums of" in alone.stderr
 
 
 def test_a_checkpoint_of_weights_that_are_not_finite_is_passed_over(tokenized: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mashbill import _mashbill
 from mashbill.train import checkpoint, publish
 from mashbill.train.error import TrainError
 from mashbill.train.lock import Lock
@@ -150,6 +151,59 @@ def test_only_names_of_ours_are_used_and_removed(four: Run, tmp_path: Path) -> N
     assert json.loads((folder / "step_00000004 copy" / checkpoint.RECORD).read_text())["step"] == 4
 
 
+RECORDS: list[dict[str, Any]] = [
+    {"step": 4},
+    {"step": "4"},
+    {"step": True},
+    {"rows_taken": "x"},
+    {"loader": None},
+    {"config": []},
+    {"rows": []},
+    {"tokens_by_split": [1]},
+    {"history": {}},
+    {"history": [3]},
+]
+
+
+@pytest.mark.parametrize("change", RECORDS, ids=json.dumps)
+def test_a_record_that_is_none_is_damage(four: Run, tmp_path: Path, change: dict[str, Any]) -> None:
+    folder = four.copied(tmp_path).output / "checkpoints"
+    path, sums = folder / "step_00000004" / checkpoint.RECORD, folder / "step_00000004" / checkpoint.CHECKSUMS
+    record = change if change == {"step": 4} else {**json.loads(path.read_text()), **change}
+    path.write_text(json.dumps(record))
+    sums.write_text(json.dumps({**json.loads(sums.read_text()), path.name: _mashbill.checksum(path)}))
+    found, damaged = checkpoint.newest(folder)
+    assert found is not None and found.record["step"] == 2
+    assert "training_state.json is no record of `mashbill train`: its `" in damaged[0].why
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "loader.json", "metrics.jsonl", ".mashbill/lock"])
+def test_a_folder_in_the_place_of_a_file_is_told_before_anything_is_done(four: Run, tmp_path: Path, name: str) -> None:
+    run = four.copied(tmp_path)
+    path = run.output / name
+    path.unlink()
+    path.mkdir()
+    (path / "notes").write_text("mine")
+    before = run.written()
+    ran = run.start("--set", "steps=6")
+    assert ran.returncode == 2
+    assert ran.stderr.startswith(
+        f"error: `{path}` is in the way: the run writes a file of that name\nhint: move it away"
+    )
+    assert run.written() == before
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "tensorboard", ".mashbill"])
+def test_a_file_in_the_place_of_a_folder_is_told(tokenized: Path, tmp_path: Path, name: str) -> None:
+    run = direct(tmp_path, tokenized)
+    run.output.mkdir(parents=True)
+    (run.output / name).write_text("mine")
+    ran = run.start()
+    assert ran.returncode == 2
+    assert f"error: `{run.output / name}` is in the way: the run writes a folder of that name\n" in ran.stderr
+    assert (run.output / name).read_text() == "mine"
+
+
 def test_the_order_is_that_of_the_numbers(tmp_path: Path) -> None:
     for step in (99_999_999, 100_000_000, 2_000_000_000, 7):
         (tmp_path / checkpoint.name(step)).mkdir()
@@ -202,6 +256,7 @@ def test_a_line_that_a_kill_cut_off_is_met(four: Run, tmp_path: Path) -> None:
     ran = run.start("--set", "steps=6")
     assert ran.returncode == 0, ran.stderr
     assert "has 1 lines that are no records; they are left there" in ran.stderr
+    assert f"note: from step 4 on, 1 lines of `{path}` are dropped: those steps are made again\n" in ran.stderr
     lines = path.read_bytes().splitlines(keepends=True)
     assert b"".join(lines[:5]) == b"not a record\n" + whole
     assert [json.loads(line)["step"] for line in lines[1:]] == list(range(6))

@@ -63,6 +63,28 @@ def test_a_batch_that_is_no_multiple_of_rows(tokenized: Path, tmp_path: Path) ->
     assert hint == "use `--set batch_tokens=192`"
 
 
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"WORLD_SIZE": "x"}, "`WORLD_SIZE=x` in the environment is no number of a process"),
+        ({"RANK": "-1"}, "`RANK=-1` in the environment is no number of a process"),
+        ({"RANK": "2", "WORLD_SIZE": "2"}, "`RANK=2` and `WORLD_SIZE=2` in the environment are no process of those"),
+        ({"WORLD_SIZE": "2"}, "the 2 processes do not find one another: "),
+    ],
+    ids=str,
+)
+def test_an_environment_that_names_no_process(
+    tokenized: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], message: str
+) -> None:
+    for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    error, hint = refused(direct(tmp_path, tokenized))
+    assert error.startswith(message)
+    assert hint.startswith("start them with `torchrun ")
+
+
 def test_a_model_with_another_vocabulary(tokenized: Path, tmp_path: Path) -> None:
     name = model(tmp_path / "model", vocab_size=500)
     error, hint = refused(direct(tmp_path, tokenized, model={"start_from": name}))

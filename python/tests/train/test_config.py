@@ -221,6 +221,8 @@ IMPOSSIBLE = r"""
 4 | output_path: "" | `output_path`: it is empty
 4 | output_path: "a\0b" | `output_path`: it holds control characters: a\u{0}b
 4 | output_path: run.yaml/x | `run.yaml` is no folder
+4 | output_path: ./data/ | `output_path` is `train_data_path`: the run would write among its data
+5 | val_data_path: data\noutput_path: data | `output_path` is `train_data_path`: the run would write among its data
 4 | tokenizer: hf_abcdefghijklmnopqrstuv | `tokenizer`: it holds a token of the Hub
 4 | pretokenized_splits: [] | `pretokenized_splits`: list should have at least 1 item
 4 | pretokenized_splits: [a, a] | the split `a` is named twice

@@ -124,7 +124,7 @@ def test_code_that_a_model_brings_is_not_run_and_nothing_is_asked(
     for key in ("model.start_from", "teacher.model"):
         given = {"model": {"start_from": other}} if key.startswith("model") else {"teacher": {"model": other}}
         error, hint = refused(short(tmp_path, tokenized, **given))
-        assert f"the model `{other}` cannot be found" in error
+        assert f"the model `{other}` cannot be used" in error
         assert "code that a model brings with it is never run" in hint
     assert not ran.exists()
 

@@ -25,6 +25,11 @@ def test_what_could_act_on_a_terminal_is_shown_escaped(text: str, shown: str) ->
     assert printer.escaped(text) == shown
 
 
+def test_a_line_that_is_too_long_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    printer.say("\x1b" + "a" * 5000)
+    assert capsys.readouterr().err == "\\u{1b}" + "a" * 3994 + "… and 1,006 more characters\n"
+
+
 def test_line_ends_are_kept_where_a_text_has_lines_of_its_own() -> None:
     assert printer.escaped("a\n\tb\x1b\r\n", kept="\n\t") == "a\n\tb\\u{1b}\\r\n"
 
