@@ -311,6 +311,7 @@ class DataLoader:
             ends = got is None or got[1]["ends_epoch"]
             if taking_turns is not None:
                 taking_turns.is_begun = True
+                taking_turns.is_last = ends
                 if ends:
                     self._relay.end(self.step)
             if got is not None:
@@ -359,7 +360,9 @@ class DataLoader:
             lane = lane._replace(start=self.step)
         return {
             "mashbill": self._current().state(),
-            "lane": [*lane, int(taking_turns.is_over), taking_turns.iterations],
+            # After an epoch's last batch nothing is left of the iteration. A stateful loader that goes on begins the
+            # rest of it first, and drops what that brings where it knows that it ended: that would be the next epoch.
+            "lane": [*lane, int(taking_turns.is_over or taking_turns.is_last), taking_turns.iterations],
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -388,7 +391,7 @@ class DataLoader:
             # What workers that were started before say is about another place.
             self._relay = Relay()
             return
-        taking_turns.is_begun, taking_turns.is_loaded = False, own
+        taking_turns.is_begun, taking_turns.is_last, taking_turns.is_loaded = False, False, own
         taking_turns.is_over = own and is_over
         if lane is not None and own:
             taking_turns.lane, taking_turns.iterations = lane, iterations
@@ -516,7 +519,8 @@ class DataLoader:
         self._skipped = self.skipped
         self._state, self._batches = self._questions.state_at(step), None
         lane = Lane(*taking_turns.worker, step) if lane is None else lane
-        taking_turns.lane, taking_turns.is_begun, taking_turns.is_over = lane, False, False
+        taking_turns.lane, taking_turns.is_begun = lane, False
+        taking_turns.is_last = taking_turns.is_over = False
         self._questions = self._open(threads=0)
         return lane
 

@@ -60,6 +60,8 @@ class Turns:
         """Whether an iteration goes along the lane; if not, the next one will."""
         self.is_loaded = False
         """Whether the lane comes from a state, as those of the other workers do."""
+        self.is_last = False
+        """Whether the batch that was delivered last ends an epoch."""
         self.is_over = False
         """Whether the lane's iteration was asked for more than there is: the next one begins a new epoch."""
         self.iterations = 0
