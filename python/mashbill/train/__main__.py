@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = _Parser(
         prog="mashbill train", description="Trains a model from what `mashbill tokenize` wrote.", allow_abbrev=False
     )
-    parser.add_argument("--config", type=Path, help="the YAML file of the run")
+    parser.add_argument("--config", type=Path, action="append", default=[], help="the YAML file of the run")
     parser.add_argument(
         "--set",
         action="append",
@@ -58,15 +58,17 @@ def _run(given: argparse.Namespace) -> int:
         missing = [each for each in missing if each in ("pydantic", "yaml")]
     if missing:
         raise TrainError(f"`{missing[0]}` is not installed, which training needs", INSTALL)
-    if given.config is None and not given.schema:
+    if not given.config and not given.schema:
         raise TrainError("`--config FILE` is missing", "mashbill train --config configs/train_direct.yaml")
+    if len(given.config) > 1:
+        raise TrainError("`--config` is given more than once", "give one file; `--set key=value` goes over it")
     from mashbill.train import config, config_file
 
     if given.schema:
         print(json.dumps(config.schema(), indent=2))
         return 0
     try:
-        read = config_file.read(given.config, given.set)
+        read = config_file.read(given.config[0], given.set)
     except TrainError as error:
         # All processes of a run read the same file: one of them says it.
         error.told = os.environ.get("RANK", "0") != "0"

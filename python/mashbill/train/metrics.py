@@ -10,9 +10,10 @@ import math
 import os
 import sys
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from torch.utils.tensorboard import SummaryWriter
 
@@ -143,15 +144,26 @@ def _cut(path: Path, first_step: int) -> tuple[int, int]:
         raise OSError(0, f"{path.name} is no file")
     unreadable = end = dropped = 0
     with path.open("r+b") as file:
-        while (line := file.readline(RECORD_BYTES_MAX)).endswith(b"\n"):
-            step = _step(line)
+        for line, length in _lines(file):
+            step = _step(line) if len(line) == length else None
             if dropped or (step is not None and step >= first_step):
                 dropped += 1
                 continue
             unreadable += step is None
-            end += len(line)
+            end += length
         file.truncate(end)
     return unreadable, dropped
+
+
+def _lines(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """The lines that have an end, and their lengths; of one that is too long for a record the beginning."""
+    while line := file.readline(RECORD_BYTES_MAX):
+        last, length = line, len(line)
+        while not last.endswith(b"\n"):
+            if not (last := file.readline(RECORD_BYTES_MAX)):
+                return
+            length += len(last)
+        yield line, length
 
 
 def _step(line: bytes) -> int | None:

@@ -262,6 +262,16 @@ def test_a_line_that_a_kill_cut_off_is_met(four: Run, tmp_path: Path) -> None:
     assert [json.loads(line)["step"] for line in lines[1:]] == list(range(6))
 
 
+def test_a_line_that_is_too_long_for_a_record_costs_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mashbill.train.metrics.RECORD_BYTES_MAX", 20)
+    path = tmp_path / "metrics.jsonl"
+    kept = b'{"step": 0}\n' + b"x" * 50 + b'\n{"step": 1}\n'
+    for left in (b"", b"y" * 15, b"y" * 50):
+        path.write_bytes(kept + b'{"step": 2}\n' + left)
+        Metrics(tmp_path, 4, 2, quiet=True).close()
+        assert path.read_bytes() == kept
+
+
 def test_metrics_that_cannot_be_written_end_the_run_with_a_reason(tmp_path: Path) -> None:
     metrics = Metrics(tmp_path, 4, 0, quiet=True)
     full = os.open("/dev/full", os.O_WRONLY)

@@ -57,6 +57,12 @@ def test_splits_without_rows(tmp_path: Path, tokenizer: Path) -> None:
     assert "no rows" in error
 
 
+def test_a_second_file_is_not_taken_silently(tokenized: Path, tmp_path: Path) -> None:
+    error, hint = refused(direct(tmp_path, tokenized), "--config", str(tmp_path / "other.yaml"))
+    assert error == "`--config` is given more than once"
+    assert hint.startswith("give one file")
+
+
 def test_a_batch_that_is_no_multiple_of_rows(tokenized: Path, tmp_path: Path) -> None:
     error, hint = refused(direct(tmp_path, tokenized), "--set", "batch_tokens=200")
     assert error == "--set batch_tokens=200: `batch_tokens: 200` is no multiple of rows of 64 tokens on 1 process"
