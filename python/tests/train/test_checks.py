@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import tokenize
+from conftest import mashbill, tokenize
 from mashbill.train.__main__ import INSTALL
 from runs import ENVIRONMENT, TINY, Run, direct
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -52,8 +52,10 @@ def test_unknown_split(tokenized: Path, tmp_path: Path) -> None:
 def test_splits_without_rows(tmp_path: Path, tokenizer: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "empty.jsonl").write_text('{"text": 7}\n')
-    data = tokenize(tmp_path / "data", tmp_path / "out", tokenizer, "--max-seq-length", "64")
-    error, _ = refused(direct(tmp_path, data))
+    given = ("--input", tmp_path / "data", "--output", tmp_path / "out", "--tokenizer", tokenizer)
+    ran = mashbill("tokenize", *given, "--max-seq-length", "64")
+    assert ran.returncode == 3, ran.stderr
+    error, _ = refused(direct(tmp_path, tmp_path / "out"))
     assert "no rows" in error
 
 
