@@ -44,16 +44,27 @@ class NotARecordError(Exception):
     """Python's verdict on a line that has no text; the message is the family of the reason."""
 
 
+class Fields(dict[str, object]):
+    """An object, which remembers whether a field that is read stands twice."""
+
+    def __init__(self, pairs: list[tuple[str, object]]) -> None:
+        super().__init__(pairs)
+        names = [name for name, _ in pairs]
+        self.twice = {name for name in names if names.count(name) > 1}
+
+
 def parse(line: bytes, text_field: str = "text") -> dict[str, object]:
     """The object on a line, if it is one with a text that can be encoded."""
     try:
-        value = json.loads(line.decode("utf-8"))
+        value = json.loads(line.decode("utf-8"), object_pairs_hook=Fields)
     except UnicodeDecodeError as error:
         raise NotARecordError("utf-8") from error
     except ValueError as error:
         raise NotARecordError("json") from error
-    if not isinstance(value, dict):
+    if not isinstance(value, Fields):
         raise NotARecordError("shape")
+    if value.twice & {text_field, "id", "source", "category"}:
+        raise NotARecordError("twice")
     text = value.get(text_field)
     if not isinstance(text, str):
         raise NotARecordError("text")

@@ -7,8 +7,11 @@ import gzip
 import json
 import os
 import random
+import shutil
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
 
 import parquet_bytes as b
 import pyarrow as pa
@@ -29,6 +32,7 @@ class Ran:
     """What a command said, and the bytes of memory it took at its most."""
 
     code: int
+    stdout: str
     stderr: str
     memory: int
 
@@ -36,15 +40,15 @@ class Ran:
 def run(workshop: Workshop, *arguments: object, endpoint: str = "http://127.0.0.1:9") -> Ran:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
     environment |= {"NO_COLOR": "1", "HF_ENDPOINT": endpoint}
-    said = workshop.fresh("stderr")
-    with said.open("wb") as stderr:
+    given, said = workshop.fresh("stdout"), workshop.fresh("stderr")
+    with given.open("wb") as stdout, said.open("wb") as stderr:
         command = [str(workshop.binary), *map(str, arguments)]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr, env=environment)
+        process = subprocess.Popen(command, stdout=stdout, stderr=stderr, env=environment)
         _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     text = said.read_text(errors="replace")
     assert "panicked" not in text, text
-    return Ran(process.returncode, text, usage.ru_maxrss * 1024)
+    return Ran(process.returncode, given.read_text(), text, usage.ru_maxrss * 1024)
 
 
 def samples() -> list[bytes]:
@@ -158,23 +162,136 @@ def test_flipped_shards_are_found_out(workshop: Workshop) -> None:
     lines = "".join(json.dumps({"text": f"document {n} " * (n % 40), "id": f"d{n}"}) + "\n" for n in range(300))
     output = workshop.tokenize(workshop.file("a.jsonl", lines.encode()), "gpt2", 64)
     draw = random.Random(SEED)
-    files = [output.folder / "a" / name for name in ["shard_0000.parquet", "documents.parquet"]]
-    # Each takes the start of a program or two.
-    for number in range(FLIPPED if LONG else 8):
-        file = files[number % 2]
-        good = file.read_bytes()
-        file.write_bytes(flipped(good, draw))
-        is_same = file.read_bytes() == good
-        verified = run(workshop, "verify", output.folder)
-        assert verified.code == (0 if is_same else 4), verified.stderr
-        commands = [["inspect", output.folder, "--row", draw.randrange(60)], ["inspect", output.folder, "--doc", "d7"]]
-        commands.append(["report", output.folder, "-o", workshop.folder / "report.html"])
-        for command in commands:
-            ran = run(workshop, *command)
+    names = ["shard_0000.parquet", "documents.parquet"]
+    # Looking at a folder takes the start of a program, verifying many of them takes one.
+    for start in range(0, FLIPPED if LONG else 24, 24):
+        folder = workshop.fresh("flipped")
+        is_same = {}
+        for number in range(start, start + 24):
+            copied = folder / str(number)
+            shutil.copytree(output.folder, copied)
+            file = copied / "a" / names[number % 2]
+            good = file.read_bytes()
+            file.write_bytes(flipped(good, draw))
+            is_same[copied] = file.read_bytes() == good
+        verified = run(workshop, "verify", *is_same, "--json")
+        assert verified.code == 4, verified.stderr
+        assert verified.memory < MEMORY_MAX
+        reports = json.loads(verified.stdout)["folders"]
+        for (copied, same), report in zip(is_same.items(), reports, strict=True):
+            assert report["path"] == str(copied)
+            assert (report["errors"] == 0) == same, report
+        for number, copied in enumerate(is_same):
+            commands = [
+                ["inspect", copied, "--row", draw.randrange(60)],
+                ["inspect", copied, "--doc", "d7"],
+                ["report", copied, "-o", folder / "report.html"],
+            ]
+            ran = run(workshop, *commands[number % 3])
             assert ran.code in {0, 1, 2, 4}, ran.stderr
             assert ran.memory < MEMORY_MAX
-        assert verified.memory < MEMORY_MAX
-        file.write_bytes(good)
+        shutil.rmtree(folder)
+
+
+def test_flipped_shards_are_found_out_by_the_loader(workshop: Workshop) -> None:
+    mashbill = pytest.importorskip("mashbill")
+    lines = "".join(json.dumps({"text": f"document {n} " * (n % 40), "id": f"d{n}"}) + "\n" for n in range(300))
+    output = workshop.tokenize(workshop.file("a.jsonl", lines.encode()), "gpt2", 64)
+    whole = rows_of(mashbill, output.folder)
+    file = output.folder / "a" / "shard_0000.parquet"
+    good = file.read_bytes()
+    draw = random.Random(SEED)
+    found = 0
+    for _ in range(FLIPPED):
+        file.write_bytes(flipped(good, draw))
+        try:
+            assert rows_of(mashbill, output.folder) == whole
+        except mashbill.MashbillError as error:
+            assert "shard_0000.parquet" in str(error), error
+            found += 1
+    assert found > FLIPPED // 2
+
+
+def rows_of(mashbill: ModuleType, folder: Path) -> list[list[list[int]]]:
+    """All rows of an epoch with their documents, in order."""
+    dataset = mashbill.Dataset(folder)
+    loader = mashbill.DataLoader(dataset, 4, label_convention="shifted", documents=True, threads=1)
+    return [[batch["input_ids"].tolist(), batch["labels"].tolist()] for batch in loader]
+
+
+def bad_inputs() -> dict[str, bytes]:
+    """Files of which nothing can be made, by the end of their names behind a split's."""
+    table = pa.table({"n": [1]})
+    line = json.dumps({"text": "good"}).encode() + b"\n"
+    return {
+        "damaged.parquet": samples()[0][:-20],
+        "hostile.parquet": b"PAR1" + b"\0" * 100 + (2**32 - 1).to_bytes(4, "little") + b"PAR1",
+        "bomb.parquet": b.texts_file(b.data_page(gzip.compress(b"\0" * 2**26) * 9, 3, raw=1000), 3, "gzip"),
+        "other.parquet": parquet_bytes(table),
+        "twice.parquet": parquet_bytes(pa.table([pa.array(["a"])] * 2, names=["text", "text"])),
+        "empty.parquet": b"",
+        "cut.jsonl.gz": gzip.compress(line * 1000)[:-100],
+        "junk.jsonl.zst": b"this is no archive" * 100,
+        "packed.jsonl": gzip.compress(line),
+        "pointer.jsonl": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n",
+    }
+
+
+def parquet_bytes(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    return sink.getvalue().to_pybytes()
+
+
+def test_one_bad_input_of_any_kind_ends_its_split_alone(workshop: Workshop) -> None:
+    folder = workshop.fresh("input")
+    folder.mkdir()
+    line = json.dumps({"text": "good"}).encode() + b"\n"
+    bad = bad_inputs()
+    splits = [name.split(".")[0] for name in bad] + ["gone", "locked", "pipe"]
+    base = ["tokenize", "--input", folder, "--tokenizer", "gpt2", "--max-seq-length", 64, "--output"]
+
+    def spoil() -> None:
+        for name, content in bad.items():
+            (folder / f"{name.split('.')[0]}.jsonl").unlink(missing_ok=True)
+            (folder / name).write_bytes(content)
+        for name in ["gone", "locked", "pipe"]:
+            (folder / f"{name}.jsonl").unlink(missing_ok=True)
+        (folder / "gone.jsonl").symlink_to(folder / "nowhere")
+        (folder / "locked.jsonl").write_bytes(line)
+        (folder / "locked.jsonl").chmod(0)
+        os.mkfifo(folder / "pipe.jsonl")
+
+    def check(ran: Ran, made: set[str]) -> None:
+        assert ran.code == 3, ran.stderr
+        for name in splits:
+            named = any(f"warning: {told} was not made: " in ran.stderr for told in [name, f"{name}.jsonl"])
+            # There are users who may read everything.
+            assert named != (name in readable), (name, ran.stderr)
+        assert {name for name in [*splits, "good", "new"] if f"done {name}: " in ran.stderr} == made, ran.stderr
+
+    (folder / "good.jsonl").write_bytes(line)
+    finished, fresh = workshop.fresh("finished"), workshop.fresh("fresh")
+    for name in splits:
+        (folder / f"{name}.jsonl").write_bytes(line)
+    assert run(workshop, *base, finished).code == 0
+    before = json.loads((finished / "manifest.json").read_text())["splits"]
+    spoil()
+    (folder / "new.parquet").write_bytes(parquet_bytes(pa.table({"text": ["new"]})))
+    readable = {"locked"} if os.access(folder / "locked.jsonl", os.R_OK) else set()
+    check(run(workshop, *base, fresh), {"good", "new"} | readable)
+    # What was finished stays, in every run and every way.
+    for flags in [(), ("--skip-existing",), ("--rehash",)]:
+        ran = run(workshop, *base, finished, *flags)
+        check(ran, {"new"} if not flags else set())
+        after = json.loads((finished / "manifest.json").read_text())["splits"]
+        assert {name: split["identity"] for name, split in before.items()} == {
+            name: after[name]["identity"] for name in before
+        }
+    verified = run(workshop, "verify", folder)
+    assert verified.code == 4
+    for name in bad:
+        assert f"error: {name}: " in verified.stderr, (name, verified.stderr)
 
 
 def nested_file(depth: int) -> bytes:

@@ -198,3 +198,117 @@ def test_texts_that_are_far_larger_than_a_block(workshop: Workshop) -> None:
     assert output.manifest["splits"]["a"]["samples"] == 10
     assert output.manifest["splits"]["a"]["rejected"] == {"too_large": 1}
     assert output.documents("a").column("doc_id").to_pylist() == [*range(9), 10]
+
+
+def test_the_fields_of_rows_without_a_text_are_told(workshop: Workshop) -> None:
+    path = workshop.file("a.parquet", b"")
+    columns = {"text": pa.nulls(2), "content": ["one", "two"], "url": ["u", "v"]}
+    pq.write_table(pa.table(columns), path)
+    output = workshop.fresh("output")
+    base = ["tokenize", "--input", path, "--output", output, "--tokenizer", "gpt2", "--max-seq-length", 64]
+    done = workshop.command(*base, expect=3)
+    assert "a: 2 of 2 lines have no `text`; they have `content`, `text`, `url`" in done.stderr
+    assert "hint: `--text-field content` takes the text from there" in done.stderr
+    workshop.command(*base, "--text-field", "content", "--skip-existing")
+
+
+def test_the_text_is_in_the_first_column_that_a_row_has(workshop: Workshop) -> None:
+    fields = ["--text-field", "text", "--text-field", "content"]
+    path = workshop.file("a.parquet", b"")
+    columns = {"content": ["a", "b", None, "d"], "text": [None, "B", None, ""]}
+    pq.write_table(pa.table(columns), path)
+    output = workshop.tokenize(path, "gpt2", 64, *fields)
+    same = workshop.tokenize(workshop.file("a.jsonl", b'{"text":"a"}\n{"text":"B"}\n{"text":""}\n'), "gpt2", 64)
+    hashes = [made.documents("a").column("content_hash").to_pylist() for made in [output, same]]
+    assert hashes[0] == hashes[1]
+    assert output.rejected("a") == {"no_text": 1}
+    # A value of another type is refused, as it is of JSON.
+    pq.write_table(pa.table({"content": ["a", "b"], "text": [None, 7]}), path)
+    assert workshop.tokenize(path, "gpt2", 64, *fields).rejected("a") == {"text_not_string": 1}
+
+
+def test_a_name_of_two_columns_is_no_silent_choice(workshop: Workshop) -> None:
+    folder = workshop.fresh("twice")
+    folder.mkdir()
+    for name in ["text", "id", "source"]:
+        table = pa.table([pa.array(["a"]), pa.array(["b"]), pa.array(["c"])], names=["text", name, name])
+        pq.write_table(table, folder / f"{name}.parquet")
+    pq.write_table(pa.table([pa.array(["a"])] * 3, names=["text", "n", "n"]), folder / "unread.parquet")
+    output = workshop.fresh("output")
+    base = ["tokenize", "--input", folder, "--output", output, "--tokenizer", "gpt2", "--max-seq-length", 64]
+    done = workshop.command(*base, expect=3)
+    verified = workshop.command("verify", folder, expect=4)
+    for name in ["text", "id", "source"]:
+        assert f"{name}.parquet`: two of its columns are called `{name}`" in done.stderr
+        assert f"error: {name}.parquet: two of its columns are called `{name}`" in verified.stderr
+        assert f"hint: write the file again with another name for one of the columns `{name}`" in done.stderr
+    assert json.loads((output / "manifest.json").read_text())["splits"].keys() == {"unread"}
+
+
+RECORDS: list[dict[str, object]] = [
+    {"text": "first", "id": "a", "source": "web", "category": "chat"},
+    {"text": None, "id": "b"},
+    {"text": "second, somewhat longer", "id": 7},
+    {"text": "first", "id": "a", "source": "web"},
+    {"text": "another text of the same id", "id": "7"},
+    {"text": ""},
+]
+
+
+def test_raw_files_are_looked_at_like_json(workshop: Workshop) -> None:
+    """`verify`, `inspect` and `report` see in a Parquet file what they see in JSON Lines."""
+    folder = workshop.fresh("raw")
+    folder.mkdir()
+    names = ["text", "id", "source", "category"]
+    columns = {name: pa.array([_text(record.get(name)) for record in RECORDS]) for name in names}
+    write(folder / "a.parquet", columns, row_group_size=4)
+    lines = workshop.file("a.jsonl", "".join(json.dumps(record) + "\n" for record in RECORDS).encode())
+    found = []
+    for path in [folder, lines]:
+        # The null is refused, and a record stands twice.
+        done = workshop.command("verify", path, "--json", expect=4)
+        report = json.loads(done.stdout)["folders"][0]
+        problems = sorted((p["severity"], p["kind"], p["place"]["line"]) for p in report["problems"])
+        found.append((report["documents"], report["rows"], report["files"], problems))
+        shown = []
+        for which in [(), ("--doc", "7"), ("--find", "somewhat"), ("--row", "3"), ("--random",), ("--row", "4")]:
+            record = json.loads(workshop.command("inspect", path, *which, "--json").stdout)
+            del record["file"]
+            shown.append(record)
+        found[-1] += (shown,)
+        page = workshop.fresh("report.html")
+        workshop.command("report", path, "-o", page, expect=4)
+        assert "somewhat longer" in page.read_text()
+    assert found[0] == found[1]
+    assert found[0][0:3] == (5, 6, 1)
+    missing = workshop.command("inspect", folder, "--row", "5", expect=2)
+    assert "holds no record 5" in missing.stderr or "record 5" in missing.stderr
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def test_raw_files_without_records_or_texts_are_named(workshop: Workshop) -> None:
+    folder = workshop.fresh("raw")
+    folder.mkdir()
+    pq.write_table(pa.table({"text": pa.array([], pa.string())}), folder / "empty.parquet")
+    (folder / "empty.jsonl").write_bytes(b"")
+    (folder / "blank.jsonl").write_bytes(b"\n \n")
+    pq.write_table(pa.table({"text": ["good"]}), folder / "good.parquet")
+    done = workshop.command("verify", folder)
+    for name in ["empty.parquet", "empty.jsonl", "blank.jsonl"]:
+        assert f"warning: {name}: it has no record (empty)" in done.stderr
+    pq.write_table(pa.table({"content": ["good"], "n": [1]}), folder / "other.parquet")
+    (folder / "cut.parquet").write_bytes((folder / "good.parquet").read_bytes()[:-9])
+    done = workshop.command("verify", folder, expect=4)
+    assert "error: other.parquet: it has no text column `text`; its columns are: content (string), n" in done.stderr
+    assert "error: cut.parquet: it is damaged: it does not end as a Parquet file does" in done.stderr
+    assert "hint: `--text-field content`" in done.stderr
+    shown = json.loads(workshop.command("inspect", folder, "--json", expect=3).stdout)
+    assert shown["text"] == "good"
+    both = ["--text-field", "text", "--text-field", "content"]
+    (folder / "cut.parquet").unlink()
+    workshop.command("verify", folder, *both)
+    workshop.command("report", folder, *both, "-o", workshop.fresh("report.html"))
+    assert "good" in workshop.command("inspect", folder / "other.parquet", *both).stdout

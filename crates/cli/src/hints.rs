@@ -10,6 +10,7 @@ use mashbill_format::Error as FormatError;
 use mashbill_format::layout::{MANIFEST, folder_of};
 use mashbill_format::lock::LOCK;
 use mashbill_format::open::WrongKind;
+use mashbill_format::parquet_rows::Column;
 use mashbill_format::record::{FieldCounts, Shape};
 use mashbill_format::records::{Foreign, ReadError};
 use mashbill_format::verify::Remedy;
@@ -46,11 +47,11 @@ pub(crate) enum Usage {
     WarnRejected { given: f64 },
     #[error("--threads 0 would do nothing")]
     Threads,
-    #[error("`{}` holds nothing to verify: no manifest.json and no JSON Lines", path.display())]
+    #[error("`{}` holds nothing to verify: no manifest.json, no JSON Lines, no Parquet", path.display())]
     NothingToVerify { path: PathBuf },
-    #[error("`{}` holds nothing to look at: no manifest.json and no JSON Lines", path.display())]
+    #[error("`{}` holds nothing to look at: no manifest.json, no JSON Lines, no Parquet", path.display())]
     NothingToInspect { path: PathBuf },
-    #[error("`{}` holds nothing to report on: no manifest.json, no JSON Lines, no metrics.jsonl", path.display())]
+    #[error("`{}` holds nothing to report on: no manifest.json, no JSON Lines, no Parquet, no metrics.jsonl", path.display())]
     NothingToReport { path: PathBuf },
     #[error("a text is looked for in the tokens' texts, for which the tokenizer is needed")]
     FindNeedsTokenizer,
@@ -159,6 +160,17 @@ pub(crate) fn hint_for_shape(shape: Shape<'_>) -> Option<String> {
     })
 }
 
+fn column_twice(column: &str) -> String {
+    format!("write the file again with another name for one of the columns `{column}`")
+}
+
+/// What to do with a Parquet file that has no text column, by the columns that it has.
+fn hint_for_columns(columns: &[Column]) -> String {
+    let mut fields = FieldCounts::default();
+    columns.iter().for_each(|column| fields.count(&column.name, column.kind == "string"));
+    hint_for_shape(fields.shape()).unwrap_or_else(|| "name the column with `--text-field`".into())
+}
+
 fn usage_hint(usage: &Usage) -> String {
     match usage {
         Usage::MaxSeqLength { .. } => "the guide's rows have --max-seq-length 8192".into(),
@@ -240,6 +252,8 @@ pub(crate) fn remedy_hint(remedy: &Remedy, path: &Path) -> String {
         }
         Remedy::NotRead => ENDINGS.into(),
         Remedy::Rename => RENAME.into(),
+        Remedy::RenameColumn { column } => column_twice(column),
+        Remedy::NameTextField { columns } => hint_for_columns(columns),
         Remedy::Prune => "`mashbill tokenize … --prune` removes such splits".into(),
         Remedy::CorrectLine => {
             "correct or remove the line; `mashbill tokenize` sets lines aside that are no records".into()
@@ -333,6 +347,8 @@ pub(crate) fn content_hint(path: &Path, error: &ReadError) -> String {
         ReadError::Foreign(content) => foreign_hint(path, content),
         ReadError::NameNotUtf8 => RENAME.into(),
         ReadError::NotRegular { .. } => FILE_HINT.into(),
+        ReadError::NoTextColumn { columns, .. } => hint_for_columns(columns),
+        ReadError::ColumnTwice { column } => column_twice(column),
         _ => "get the file again where it came from, then give the same command again".into(),
     }
 }
@@ -413,11 +429,7 @@ fn tokenize_hint(error: &TokenizeError) -> Option<String> {
         TokenizeError::Read { .. } | TokenizeError::InputDamaged { .. } => {
             "get the file again where it came from, then give the same command again".into()
         }
-        TokenizeError::NoTextColumn { columns, .. } => {
-            let mut fields = FieldCounts::default();
-            columns.iter().for_each(|column| fields.count(&column.name, column.kind == "string"));
-            hint_for_shape(fields.shape()).unwrap_or_else(|| "name the column with `--text-field`".into())
-        }
+        TokenizeError::NoTextColumn { columns, .. } => hint_for_columns(columns),
         TokenizeError::OutputChanged { .. } => "give the same command again".into(),
         TokenizeError::Changed { .. } => "when nobody writes to it any more, give the same command again".into(),
         TokenizeError::Strict { .. } => "without `--strict` bad lines are set aside and the rest goes on".into(),

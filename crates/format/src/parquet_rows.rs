@@ -9,6 +9,7 @@
 mod cell;
 mod schema;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowGroups, RowSelec
 use parquet::column::page::{PageIterator, PageReader};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use serde::Serialize;
 
 use crate::door;
 use crate::error::Result;
@@ -52,7 +54,7 @@ pub struct ParquetRows {
 }
 
 /// A column at the top of a file's schema.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Column {
     /// Its name.
     pub name: String,
@@ -117,6 +119,15 @@ impl ParquetRows {
     #[must_use]
     pub fn columns(&self) -> &[Column] {
         &self.columns
+    }
+
+    /// The name of two columns, if there are such, for which `wanted` is true: of which values are to be taken nothing
+    /// says.
+    #[must_use]
+    pub fn name_twice(&self, wanted: &dyn Fn(&str) -> bool) -> Option<&str> {
+        let mut names = BTreeSet::new();
+        let names_wanted = self.columns.iter().map(|column| column.name.as_str()).filter(|name| wanted(name));
+        names_wanted.into_iter().find(|name| !names.insert(*name))
     }
 
     /// Rows in the file.

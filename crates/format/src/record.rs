@@ -7,18 +7,20 @@
 //!
 //! It is wider than RFC 8259 in one point: `NaN`, `Infinity` and `-Infinity` are
 //! let through in fields that are not read, because Python's `json.dumps` writes
-//! them and the text beside them is good. A key given twice counts the last time,
-//! as in Python.
+//! them and the text beside them is good. A line in which a wanted field stands
+//! twice is refused: readers differ in which one counts.
 
 mod beginning;
+mod cursor;
 mod fields;
 mod unescaped;
 
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::beginning::{Beginning, beginning};
+use self::cursor::{Cursor, Value, is_number};
 pub use self::fields::{FIELD_NAME_BYTES_MAX, FIELDS_MAX, FieldCount, FieldCounts, Shape};
-use self::unescaped::{Unescaped, plain_run};
+use self::unescaped::Unescaped;
 
 /// What a tokenizer reads of a record. Strings are unescaped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +52,8 @@ pub enum Reason {
     NoText,
     /// The text field is no string.
     TextNotString,
+    /// A field that is read stands twice, and nothing says which one counts.
+    FieldTwice,
     /// The line is not UTF-8.
     InvalidUtf8,
     /// The text has half of a UTF-16 surrogate pair, which is no character.
@@ -66,12 +70,13 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order in which summaries list them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::InvalidJson,
         Self::JsonArray,
         Self::NotAnObject,
         Self::NoText,
         Self::TextNotString,
+        Self::FieldTwice,
         Self::InvalidUtf8,
         Self::LoneSurrogate,
         Self::TooLarge,
@@ -89,6 +94,7 @@ impl Reason {
             Self::NotAnObject => "not_an_object",
             Self::NoText => "no_text",
             Self::TextNotString => "text_not_string",
+            Self::FieldTwice => "field_twice",
             Self::InvalidUtf8 => "invalid_utf8",
             Self::LoneSurrogate => "lone_surrogate",
             Self::TooLarge => "too_large",
@@ -109,7 +115,13 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    fn new(reason: Reason, detail: impl Into<String>) -> Self {
+    /// Whether there is no text where one was looked for.
+    #[must_use]
+    pub const fn is_about_text(&self) -> bool {
+        matches!(self.reason, Reason::NoText | Reason::TextNotString)
+    }
+
+    pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Self {
         Self { reason, detail: detail.into() }
     }
 }
@@ -145,6 +157,12 @@ impl RecordParser {
             key: Unescaped::default(),
             nesting: Vec::new(),
         }
+    }
+
+    /// Where the text is looked for, in order.
+    #[must_use]
+    pub fn text_fields(&self) -> &[String] {
+        &self.text_fields
     }
 
     /// Parses one line, without its line end.
@@ -192,392 +210,6 @@ fn listed(names: &[String]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or ")
 }
 
-/// The wanted fields of one object, by where they stand in the line.
-#[derive(Default)]
-struct Fields {
-    text: Option<Value>,
-    /// Which of the fields that are looked for it is from.
-    rank: usize,
-    id: Option<Value>,
-    source: Option<Value>,
-    category: Option<Value>,
-}
-
-#[derive(Clone, Copy)]
-enum Value {
-    String(Span),
-    Other { start: usize, end: usize },
-}
-
-impl Value {
-    fn kind(self, line: &str) -> &'static str {
-        match self {
-            Self::String(_) => "a string",
-            Self::Other { start, .. } => match line.as_bytes()[start] {
-                b'{' => "an object",
-                b'[' => "an array",
-                b't' | b'f' => "a boolean",
-                b'n' => "null",
-                _ => "a number",
-            },
-        }
-    }
-}
-
-/// The inside of a string, without its quotes.
-#[derive(Clone, Copy)]
-struct Span {
-    start: usize,
-    end: usize,
-    escaped: bool,
-}
-
-struct Cursor<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    /// Open brackets of the value that is being skipped: `{` or `[` each.
-    nesting: &'a mut Vec<u8>,
-}
-
-impl Cursor<'_> {
-    /// Where the text has escapes, `text` has it without them.
-    fn object(
-        &mut self,
-        text_fields: &[String],
-        key_buffer: &mut Unescaped,
-        text: &mut Unescaped,
-    ) -> Result<Fields, Refusal> {
-        self.white_space();
-        match self.peek() {
-            Some(b'{') => self.at += 1,
-            Some(b'[') => {
-                return Err(Refusal::new(Reason::JsonArray, "a JSON array where an object should be"));
-            }
-            Some(_) => {
-                // A lone value is JSON of the wrong shape; anything else is no JSON.
-                self.value()?;
-                self.end()?;
-                return Err(Refusal::new(Reason::NotAnObject, "a JSON value that is no object"));
-            }
-            None => return Err(self.invalid("an empty line")),
-        }
-        let mut fields = Fields::default();
-        self.white_space();
-        if self.peek() == Some(b'}') {
-            self.at += 1;
-            self.end()?;
-            return Ok(fields);
-        }
-        loop {
-            self.white_space();
-            let key = self.string()?;
-            self.white_space();
-            self.expect(b':')?;
-            self.white_space();
-            match self.key(key, key_buffer)? {
-                k if k == text_fields[0] => self.candidate(0, text_fields.len(), &mut fields, text)?,
-                k if text_fields.len() > 1 && text_fields[1..].iter().any(|field| field == k) => {
-                    let rank = text_fields.iter().position(|field| field == k).unwrap_or_default();
-                    self.candidate(rank, text_fields.len(), &mut fields, text)?;
-                }
-                "id" => fields.id = Some(self.value()?),
-                "source" => fields.source = Some(self.value()?),
-                "category" => fields.category = Some(self.value()?),
-                _ => drop(self.value()?),
-            }
-            self.white_space();
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b'}') => {
-                    self.at += 1;
-                    self.end()?;
-                    return Ok(fields);
-                }
-                _ => return Err(self.invalid("`,` or `}` expected")),
-            }
-        }
-    }
-
-    /// Takes the value of a field that may hold the text, the `rank`th of `count`, if none that comes before has been met.
-    /// Where it is a string with escapes, `out` has it without them. A null gives way to whatever comes.
-    fn candidate(
-        &mut self,
-        rank: usize,
-        count: usize,
-        fields: &mut Fields,
-        out: &mut Unescaped,
-    ) -> Result<(), Refusal> {
-        let is_null = count > 1 && self.peek() == Some(b'n');
-        if fields.text.is_some() && (is_null || rank > fields.rank) {
-            return self.value().map(drop);
-        }
-        fields.rank = if is_null { count } else { rank };
-        fields.text = Some(match self.peek() {
-            Some(b'"') => Value::String(self.string_into(out)?),
-            _ => self.value()?,
-        });
-        Ok(())
-    }
-
-    /// Calls `each` with the name of each field of an object and whether its value is a string.
-    fn each_field(
-        &mut self,
-        key_buffer: &mut Unescaped,
-        each: &mut dyn FnMut(&str, bool),
-    ) -> Result<(), Refusal> {
-        self.white_space();
-        self.expect(b'{')?;
-        loop {
-            self.white_space();
-            if self.peek() != Some(b'"') {
-                return Ok(());
-            }
-            let key = self.string()?;
-            self.white_space();
-            self.expect(b':')?;
-            self.white_space();
-            each(self.key(key, key_buffer)?, self.peek() == Some(b'"'));
-            self.value()?;
-            self.white_space();
-            if self.peek() != Some(b',') {
-                return Ok(());
-            }
-            self.at += 1;
-        }
-    }
-
-    fn key<'k>(&'k self, span: Span, buffer: &'k mut Unescaped) -> Result<&'k str, Refusal> {
-        // The line is UTF-8 and a span ends at ASCII bytes, so this cannot fail.
-        if span.escaped {
-            return Ok(buffer.of(self.bytes, span));
-        }
-        str::from_utf8(&self.bytes[span.start..span.end]).map_err(|_| self.invalid("a key that is not UTF-8"))
-    }
-
-    /// Skips one value, checking its grammar; nested values are walked without recursion.
-    fn value(&mut self) -> Result<Value, Refusal> {
-        let start = self.at;
-        match self.peek() {
-            Some(b'"') => return self.string().map(Value::String),
-            Some(b'{' | b'[') => self.nested()?,
-            Some(_) => self.scalar()?,
-            None => return Err(self.invalid("a value expected")),
-        }
-        Ok(Value::Other { start, end: self.at })
-    }
-
-    fn nested(&mut self) -> Result<(), Refusal> {
-        self.nesting.clear();
-        loop {
-            // Here a value is to begin.
-            self.white_space();
-            match self.peek() {
-                Some(open @ (b'{' | b'[')) => {
-                    self.at += 1;
-                    self.white_space();
-                    if self.peek() == Some(open + 2) {
-                        self.at += 1;
-                    } else {
-                        self.nesting.push(open);
-                        if open == b'{' {
-                            self.member_key()?;
-                        }
-                        continue;
-                    }
-                }
-                Some(b'"') => {
-                    self.string()?;
-                }
-                Some(_) => self.scalar()?,
-                None => return Err(self.invalid("the line ends inside a value")),
-            }
-            // Here a value has ended.
-            loop {
-                let Some(&open) = self.nesting.last() else { return Ok(()) };
-                self.white_space();
-                match self.peek() {
-                    Some(b',') => {
-                        self.at += 1;
-                        if open == b'{' {
-                            self.member_key()?;
-                        }
-                        break;
-                    }
-                    // In ASCII `}` and `]` stand two after `{` and `[`.
-                    Some(close) if close == open + 2 => {
-                        self.at += 1;
-                        self.nesting.pop();
-                    }
-                    Some(_) => return Err(self.invalid("`,` or a closing bracket expected")),
-                    None => return Err(self.invalid("the line ends inside a value")),
-                }
-            }
-            if self.nesting.is_empty() {
-                return Ok(());
-            }
-        }
-    }
-
-    fn member_key(&mut self) -> Result<(), Refusal> {
-        self.white_space();
-        self.string()?;
-        self.white_space();
-        self.expect(b':')
-    }
-
-    fn scalar(&mut self) -> Result<(), Refusal> {
-        for word in [&b"true"[..], b"false", b"null", b"NaN", b"Infinity", b"-Infinity"] {
-            if self.bytes[self.at..].starts_with(word) {
-                self.at += word.len();
-                return Ok(());
-            }
-        }
-        self.number()
-    }
-
-    fn number(&mut self) -> Result<(), Refusal> {
-        if self.peek() == Some(b'-') {
-            self.at += 1;
-        }
-        match self.peek() {
-            Some(b'0') => self.at += 1,
-            Some(b'1'..=b'9') => self.digits(),
-            _ => return Err(self.invalid("a value expected")),
-        }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.some_digits()?;
-        }
-        if let Some(b'e' | b'E') = self.peek() {
-            self.at += 1;
-            if let Some(b'+' | b'-') = self.peek() {
-                self.at += 1;
-            }
-            self.some_digits()?;
-        }
-        Ok(())
-    }
-
-    fn digits(&mut self) {
-        while let Some(b'0'..=b'9') = self.peek() {
-            self.at += 1;
-        }
-    }
-
-    fn some_digits(&mut self) -> Result<(), Refusal> {
-        let start = self.at;
-        self.digits();
-        if self.at == start { Err(self.invalid("a digit expected")) } else { Ok(()) }
-    }
-
-    fn string(&mut self) -> Result<Span, Refusal> {
-        self.expect(b'"')?;
-        let start = self.at;
-        let mut escaped = false;
-        loop {
-            self.at += plain_run(&self.bytes[self.at..]);
-            match self.peek() {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(Span { start, end: self.at - 1, escaped });
-                }
-                Some(b'\\') => {
-                    escaped = true;
-                    self.escape()?;
-                }
-                _ => return Err(self.broken_string()),
-            }
-        }
-    }
-
-    /// [`Cursor::string`], which also writes the string without its escapes to `out`, if it has any.
-    fn string_into(&mut self, out: &mut Unescaped) -> Result<Span, Refusal> {
-        self.expect(b'"')?;
-        let start = self.at;
-        self.at += plain_run(&self.bytes[start..]);
-        let escaped = self.peek() != Some(b'"');
-        if escaped {
-            out.begin(&self.bytes[start..self.at], self.bytes.len() - start);
-        }
-        loop {
-            match self.peek() {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(Span { start, end: self.at - 1, escaped });
-                }
-                Some(b'\\') => {
-                    let from = self.at + 1;
-                    self.escape()?;
-                    self.at = out.push_escape(self.bytes, from);
-                    self.at += out.push_plain(&self.bytes[self.at..]);
-                }
-                _ => return Err(self.broken_string()),
-            }
-        }
-    }
-
-    fn broken_string(&self) -> Refusal {
-        self.invalid(match self.peek() {
-            Some(_) => "a control character in a string",
-            None => "the line ends inside a string",
-        })
-    }
-
-    fn escape(&mut self) -> Result<(), Refusal> {
-        self.at += 1;
-        match self.peek() {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
-            Some(b'u') => {
-                let digits = self.bytes.get(self.at + 1..self.at + 5);
-                if !digits.is_some_and(|d| d.iter().all(u8::is_ascii_hexdigit)) {
-                    return Err(self.invalid("`\\u` without four hexadecimal digits"));
-                }
-                self.at += 5;
-            }
-            _ => return Err(self.invalid("an unknown escape in a string")),
-        }
-        Ok(())
-    }
-
-    fn white_space(&mut self) {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
-            self.at += 1;
-        }
-    }
-
-    fn end(&mut self) -> Result<(), Refusal> {
-        self.white_space();
-        if self.at == self.bytes.len() {
-            Ok(())
-        } else {
-            Err(self.invalid("more after the end of the record"))
-        }
-    }
-
-    fn expect(&mut self, byte: u8) -> Result<(), Refusal> {
-        if self.peek() == Some(byte) {
-            self.at += 1;
-            return Ok(());
-        }
-        Err(self.invalid(match byte {
-            b'"' => "a string expected",
-            _ => "`:` expected",
-        }))
-    }
-
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
-    }
-
-    fn invalid(&self, what: &str) -> Refusal {
-        Refusal::new(Reason::InvalidJson, format!("{what} at byte {}", self.at))
-    }
-}
-
-const fn is_number(first: u8) -> bool {
-    first == b'-' || first.is_ascii_digit()
-}
-
 /// A string that only labels a record: damage in it is no reason to lose the text.
 fn label_of<'a>(line: &'a str, value: Option<Value>, buffer: &'a mut Unescaped) -> Option<&'a str> {
     let Some(Value::String(span)) = value else { return None };
@@ -599,9 +231,10 @@ mod tests {
     fn the_wanted_fields_are_found_wherever_they_stand() {
         let line = r#" { "n" : [1, {"text": "inner"}, []] , "text" : "a\u00e9\ud83d\ude00\n\"\/" , "id": 17, "source": "w\u0065b" } "#;
         assert_eq!(parse(line), Ok(("aé😀\n\"/".into(), Some("17".into()), Some("web".into()))));
+        // What is not read may stand twice.
         assert_eq!(
-            parse(r#"{"text":"one","text":"two","id":"x"}"#),
-            Ok(("two".into(), Some("x".into()), None))
+            parse(r#"{"n":1,"text":"one","n":2,"id":"x"}"#),
+            Ok(("one".into(), Some("x".into()), None))
         );
         assert_eq!(parse(r#"{"te\u0078t":"escaped key"}"#), Ok(("escaped key".into(), None, None)));
         assert_eq!(parse("{\"text\":\"crlf\"}\r"), Ok(("crlf".into(), None, None)));
@@ -634,6 +267,11 @@ mod tests {
             ("{\"Text\":\"a\"}", Reason::NoText),
             ("{\"text\":null}", Reason::TextNotString),
             ("{\"text\":[\"a\"]}", Reason::TextNotString),
+            ("{\"text\":\"a\",\"text\":\"a\"}", Reason::FieldTwice),
+            ("{\"text\":null,\"te\\u0078t\":\"a\"}", Reason::FieldTwice),
+            ("{\"id\":1,\"text\":\"a\",\"id\":2}", Reason::FieldTwice),
+            ("{\"source\":\"b\",\"text\":\"a\",\"source\":\"c\"}", Reason::FieldTwice),
+            ("{\"category\":1,\"text\":\"a\",\"category\":1}", Reason::FieldTwice),
             ("{\"text\":\"\\ud800\"}", Reason::LoneSurrogate),
             ("{\"text\":\"\\udc00x\"}", Reason::LoneSurrogate),
             ("{\"text\":\"\\ud800\\u0041\"}", Reason::LoneSurrogate),
@@ -669,9 +307,15 @@ mod tests {
 
     #[test]
     fn what_an_earlier_text_had_is_forgotten() {
-        assert_eq!(parse(r#"{"text":"\ud800","text":"two"}"#).map(|r| r.0), Ok("two".into()));
-        assert_eq!(parse(r#"{"text":"\ud800","text":"\ttwo"}"#).map(|r| r.0), Ok("\ttwo".into()));
-        assert_eq!(parse(r#"{"text":"two","text":"\ud800"}"#), Err(Reason::LoneSurrogate));
+        let mut parser = RecordParser::new(&["text", "content"]);
+        for (line, text) in [
+            (r#"{"content":"\ud800","text":"two"}"#, Ok("two")),
+            (r#"{"content":"\ud800","text":"\ttwo"}"#, Ok("\ttwo")),
+            (r#"{"content":"two","text":"\ud800"}"#, Err(Reason::LoneSurrogate)),
+            (r#"{"text":"two","content":"\ud800"}"#, Ok("two")),
+        ] {
+            assert_eq!(parser.parse(line).map(|record| record.text).map_err(|r| r.reason), text, "{line}");
+        }
         let mut parser = RecordParser::new(&["text"]);
         for (line, text) in [(r#"{"text":"a\nlonger\none"}"#, "a\nlonger\none"), (r#"{"text":"\t"}"#, "\t")] {
             assert_eq!(parser.parse(line).map(|record| record.text), Ok(text));
@@ -727,6 +371,37 @@ mod tests {
         )
     }
 
+    /// The names of an object's fields, those that stand twice, too.
+    struct Names(Vec<String>);
+
+    impl<'de> serde::Deserialize<'de> for Names {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct Visitor;
+            impl<'de> serde::de::Visitor<'de> for Visitor {
+                type Value = Names;
+
+                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.write_str("an object")
+                }
+
+                fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Names, A::Error> {
+                    let mut names = Vec::new();
+                    while let Some((name, _)) = map.next_entry::<String, serde::de::IgnoredAny>()? {
+                        names.push(name);
+                    }
+                    Ok(Names(names))
+                }
+            }
+            deserializer.deserialize_map(Visitor)
+        }
+    }
+
+    fn has_a_wanted_field_twice(line: &str) -> bool {
+        let Names(names) = serde_json::from_str(line).expect("an object");
+        let times = |wanted: &&str| names.iter().filter(|name| name == wanted).count();
+        ["text", "id", "source", "category"].iter().any(|wanted| times(wanted) > 1)
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(4000))]
         #[test]
@@ -734,6 +409,7 @@ mod tests {
             let ours = parse(&line);
             // serde_json refuses half a surrogate anywhere; we refuse it in the text alone.
             match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&line) {
+                Ok(_) if has_a_wanted_field_twice(&line) => prop_assert_eq!(ours, Err(Reason::FieldTwice)),
                 Ok(object) => match object.get("text") {
                     Some(serde_json::Value::String(text)) => prop_assert_eq!(&ours.expect("a record").0, text),
                     Some(_) => prop_assert_eq!(ours, Err(Reason::TextNotString)),

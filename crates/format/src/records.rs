@@ -8,6 +8,7 @@
 //! content  container ──▶ utf16 ──▶ array ──▶ lines of UTF-8     shape: what the beginning shows;
 //! blocks   whole lines a megabyte: plain (by offset), streamed         foreign: what is named and not read
 //! lines    one at a time
+//! rows     of Parquet: blocks of them, read as records
 //! ```
 
 mod kind;
@@ -23,9 +24,10 @@ mod blocks;
 mod plain;
 mod streamed;
 mod lines;
+mod rows;
 
 pub use blocks::{
-    Block, Blocks, Content, Cutting, DOCUMENT_BYTES_MAX, EXCERPT_BYTES, ReadError, line_bytes_max,
+    Block, Blocks, Content, Cutting, DOCUMENT_BYTES_MAX, EXCERPT_BYTES, ReadError, line_bytes_max, listed,
     open_regular, read_range, read_range_into, stamp,
 };
 pub use container::{XZ_MEMORY_KIB_MAX, ZSTD_WINDOW_LOG_MAX, unpacked};
@@ -33,6 +35,7 @@ pub use find::{Found, InputFile, Refused, Search, escaped, find, is_our_own};
 pub use foreign::Foreign;
 pub use kind::{Container, Kind};
 pub use lines::{Line, Lines};
+pub use rows::{Row, RowBlock, RowBlocks, RowCutting};
 pub use value_end::ValueEnd;
 
 /// The mark that some editors put before the first character of a UTF-8 file.

@@ -56,7 +56,7 @@ pub struct Report {
     pub files: u64,
     /// Bytes that were read.
     pub bytes: u64,
-    /// Rows of shards, or lines of JSON Lines.
+    /// Rows of shards, or lines and rows of records.
     pub rows: u64,
     /// Documents.
     pub documents: u64,
@@ -94,7 +94,7 @@ impl Report {
     }
 }
 
-/// Checks the folder at `path`, or the file of JSON Lines, as what it is; none where it is neither. `interrupted`
+/// Checks the folder at `path`, or the file of records, as what it is; none where it is neither. `interrupted`
 /// ends it early.
 ///
 /// # Errors
@@ -110,8 +110,8 @@ pub fn verify(
     gathering(path, &["text"], &mut vec![(); options.threads.max(1)], interrupted, on_event)
 }
 
-/// Checks as [`verify`] does, on a thread for each of `gatherers`, which see what is read. The text of a record of JSON
-/// Lines is in the first of `text_fields`, one or more, that it has.
+/// Checks as [`verify`] does, on a thread for each of `gatherers`, which see what is read. The text of a record
+/// is in the first of `text_fields`, one or more, that it has.
 ///
 /// # Errors
 /// Those of [`verify`].

@@ -13,14 +13,14 @@ use mashbill_format::documents::Document;
 use mashbill_format::held_out::{HeldOut, Part};
 use mashbill_format::journal::{Counts, Reject};
 use mashbill_format::record::{Reason, Record, RecordParser};
-use mashbill_format::records::{self, BYTE_ORDER_MARK, EXCERPT_BYTES, read_range_into};
+use mashbill_format::records::{self, BYTE_ORDER_MARK, EXCERPT_BYTES, RowBlock, read_range_into};
 use mashbill_format::shard::Piece;
 use memchr::memchr;
 
 use crate::error::Result;
 use crate::input::Input;
 use crate::pool::Worker;
-use crate::read::{Block, Content, ParquetRow, ParquetText, TooLarge, read_failed};
+use crate::read::{Block, Content, read_failed};
 use crate::tokenizer::{self, Encoded, Scratch, Tokenizer, is_sample};
 
 /// Refused lines that are kept of each reason in a split; the others are only counted.
@@ -131,20 +131,7 @@ pub(crate) fn tokenize_block(
     let mut builder = Builder::new(options, scratch, memory.ids(), block.key == 0);
     let (bytes, checksum) = match &block.content {
         Content::Lines(lines) => builder.block_of_lines(lines, input, memory.bytes(), parser)?,
-        Content::Rows(rows) => {
-            let mut key = block.key;
-            let mut bytes = 0;
-            let mut failed = Ok(());
-            let checksum = rows.for_each(|row| {
-                bytes += row.text.bytes();
-                if failed.is_ok() {
-                    failed = builder.row(row, key);
-                }
-                key += 1;
-            });
-            failed?;
-            (bytes, checksum)
-        }
+        Content::Rows(rows) => (builder.rows(rows, parser.text_fields())?, rows.checksum),
     };
     Ok(TokenizedBlock {
         unit: block.unit,
@@ -254,8 +241,7 @@ impl<'a> Builder<'a> {
         match parser.parse(line) {
             Ok(record) => self.document(&record, key, line.as_bytes()),
             Err(refusal) => {
-                let has_no_text = matches!(refusal.reason, Reason::NoText | Reason::TextNotString);
-                if has_no_text && self.options.held_out.is_none_or(|here| here.part == Part::Train) {
+                if refusal.is_about_text() && self.makes(Part::Train) {
                     parser.count_fields(line, &mut self.counts.without_text);
                 }
                 self.reject_line(key, refusal.reason, refusal.detail, line.as_bytes());
@@ -264,40 +250,32 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn row(&mut self, row: ParquetRow<'_>, key: u64) -> Result<()> {
-        self.counts.lines += 1;
-        let bytes = match row.text {
-            ParquetText::Whole(bytes) => bytes,
-            ParquetText::TooLarge(text) => {
-                self.too_large(text, key);
-                return Ok(());
+    /// Tokenizes the rows of a Parquet file, and gives how many bytes their texts have.
+    fn rows(&mut self, rows: &RowBlock, text_fields: &[String]) -> Result<u64> {
+        let (mut bytes, mut without_text) = (0, 0);
+        for (row, key) in rows.rows().zip(rows.start..) {
+            self.counts.lines += 1;
+            bytes += row.text_bytes();
+            match row.record() {
+                Ok(record) => self.document(&record, key, record.text.as_bytes())?,
+                Err(refusal) => {
+                    without_text += u64::from(refusal.is_about_text());
+                    let hash = row.too_large_hash();
+                    let part = self
+                        .options
+                        .held_out
+                        .zip(hash)
+                        .map_or(Part::Train, |(here, hash)| here.part_of(hash));
+                    if !self.is_left(part) {
+                        self.reject(key, refusal.reason, refusal.detail, row.excerpt());
+                    }
+                }
             }
-            ParquetText::Null => {
-                self.reject_line(key, Reason::NoText, "the text is null".into(), b"");
-                return Ok(());
-            }
-        };
-        let text = match std::str::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(error) => {
-                let detail = format!("no UTF-8 at byte {}", error.valid_up_to());
-                self.reject_line(key, Reason::InvalidUtf8, detail, bytes);
-                return Ok(());
-            }
-        };
-        let record = Record { text, id: row.id, source: row.source, category: row.category };
-        self.document(&record, key, bytes)
-    }
-
-    /// Refuses a text that was found to be too large before its block came here.
-    fn too_large(&mut self, text: &TooLarge, key: u64) {
-        if let Some(at) = text.invalid_at {
-            self.reject_line(key, Reason::InvalidUtf8, format!("no UTF-8 at byte {at}"), &text.excerpt);
-        } else if !self
-            .is_left(self.options.held_out.map_or(Part::Train, |here| here.part_of(text.content_hash)))
-        {
-            self.reject(key, Reason::TooLarge, format!("a text of {} bytes", text.bytes), &text.excerpt);
         }
+        if without_text > 0 && self.makes(Part::Train) {
+            rows.count_columns(without_text, text_fields, &mut self.counts.without_text);
+        }
+        Ok(bytes)
     }
 
     fn document(&mut self, record: &Record<'_>, key: u64, raw: &[u8]) -> Result<()> {
@@ -360,6 +338,11 @@ impl<'a> Builder<'a> {
         self.counts.ledger.special_tokens += encoded.added_tokens as u64;
         self.counts.ledger.literal_special_tokens += encoded.literal_special_tokens as u64;
         self.counts.document_tokens.count(tokens as u64);
+    }
+
+    /// Whether this run makes `part`.
+    fn makes(&self, part: Part) -> bool {
+        self.options.held_out.is_none_or(|here| here.part == part)
     }
 
     /// Whether what belongs to `part` is left to the run that makes the other part.

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use mashbill_format::parquet_rows::Column;
-use mashbill_format::records::ReadError;
+use mashbill_format::records::{ReadError, listed};
 
 use crate::tokenizer;
 
@@ -190,20 +190,6 @@ impl Error {
     pub(crate) fn read(path: &Path, source: io::Error) -> Self {
         Self::Read { path: path.to_owned(), source }
     }
-
-    /// What is wrong with an input that is a file of a format of others, which ends its split and not the run.
-    pub(crate) fn of_input(error: mashbill_format::Error) -> Self {
-        match error {
-            mashbill_format::Error::Damaged { path, what } => Self::InputDamaged { path, what },
-            mashbill_format::Error::Io { path, source, .. } => Self::Read { path, source },
-            other => other.into(),
-        }
-    }
-}
-
-fn listed(columns: &[Column]) -> String {
-    let each = columns.iter().map(|column| format!("{} ({})", column.name, column.kind));
-    each.collect::<Vec<_>>().join(", ")
 }
 
 /// A result whose error is [`enum@Error`].

@@ -25,9 +25,6 @@ use crate::tokenizer::{self, SpecialTokensInText};
 /// Why a split is made again whose content alone is another.
 const INPUT_CHANGED: &str = "its input has changed";
 
-/// The same where its content can't be told.
-const INPUT_UNREADABLE: &str = "its input has changed and cannot be read";
-
 /// What is to be tokenized, and how.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -130,7 +127,8 @@ pub fn plan(options: &Options, tokenizer: &tokenizer::Identity) -> Result<Plan> 
         discover(&options.input, &options.output, options.recursive, options.split_names)?;
     let mut checksums = Checksums::new();
     let mut plan = plan_part(options, inputs.clone(), tokenizer, &mut checksums)?;
-    (plan.left_out, plan.refused) = (left_out, refused);
+    plan.left_out = left_out;
+    plan.refused.splice(..0, refused);
     let validation = Output::new(&options.output).validation();
     match options.bytes.held_out {
         Some(held_out) => {
@@ -195,6 +193,7 @@ impl Planner<'_> {
         let mut splits = Vec::new();
         let mut kept = Vec::new();
         let mut confirmed = Vec::new();
+        let mut refused = Vec::new();
         for input in inputs {
             let journal = self.journal_plan(&input);
             let why = match self.look(&input, difference.as_deref(), &mut confirmed)? {
@@ -202,6 +201,12 @@ impl Planner<'_> {
                 State::Same(split) => {
                     kept.push(input.split.clone());
                     self.manifest.splits.insert(input.split, *split);
+                    continue;
+                }
+                State::Unreadable(split, error) => {
+                    // Others are made; this one stays as it is, and is named.
+                    refused.push((input.split.clone(), error));
+                    self.leave(input.split, *split);
                     continue;
                 }
                 State::Different(why) if self.options.finished == Finished::Keep => {
@@ -225,13 +230,20 @@ impl Planner<'_> {
             kept,
             vanished,
             left_out: Vec::new(),
-            refused: Vec::new(),
+            refused,
             validation: None,
             nothing_held_out: false,
             found: self.old,
             manifest: self.manifest,
             confirmed,
         })
+    }
+
+    /// Leaves a finished split where the manifest has it.
+    fn leave(&mut self, name: String, split: manifest::Split) {
+        let was_gone = self.old.as_ref().is_some_and(|old| old.vanished.contains_key(&name));
+        let place = if was_gone { &mut self.manifest.vanished } else { &mut self.manifest.splits };
+        place.insert(name, split);
     }
 
     /// Takes over the finished splits that are not of this input: they stay, or their input is gone.
@@ -280,9 +292,9 @@ impl Planner<'_> {
         let found = (stats.input.size, stats.input.modified_ns, stats.input.path.as_str());
         let path = absolute(&input.path);
         if self.options.rehash || found != (input.size, input.modified_ns, path.as_str()) {
-            // Making it again says why it can't be read, and leaves the finished split alone.
-            let Ok(checksum) = self.checksum(input) else {
-                return Ok(State::Different(INPUT_UNREADABLE.into()));
+            let checksum = match self.checksum(input) {
+                Ok(checksum) => checksum,
+                Err(error) => return Ok(State::Unreadable(Box::new(split), error)),
             };
             if manifest::split_identity(self.identity, checksum) != split.identity {
                 return Ok(State::Different(INPUT_CHANGED.into()));
@@ -355,6 +367,8 @@ enum State {
     Missing,
     Same(Box<manifest::Split>),
     Different(String),
+    /// It is finished, and its input can't be compared with what it was.
+    Unreadable(Box<manifest::Split>, Error),
     Forced,
 }
 

@@ -3,20 +3,16 @@
 //! One thread cuts, many tokenize. Where blocks and units end depends on the content
 //! alone, so a block's checksum means the same on every machine.
 
-mod parquet_rows;
-
 use std::io;
 use std::path::{Path, PathBuf};
 
 use mashbill_format::checksum::Checksum;
-use mashbill_format::records::{self, Kind, ReadError, escaped, open_regular, stamp};
+use mashbill_format::records::{
+    self, Kind, ReadError, RowBlock, RowBlocks, RowCutting, escaped, open_regular, stamp,
+};
 
 use crate::error::{Error, Result};
 use crate::input::Input;
-
-pub(crate) use parquet_rows::{ParquetRow, ParquetRows, ParquetText, TooLarge};
-
-use parquet_rows::ParquetFile;
 
 /// Bytes of input in a block, except where a unit is smaller: enough work to be worth handing to a
 /// thread, little enough for sixteen threads to share a small file.
@@ -42,7 +38,7 @@ pub(crate) enum Content {
     /// Lines.
     Lines(records::Block),
     /// Rows of a Parquet file.
-    Rows(ParquetRows),
+    Rows(RowBlock),
 }
 
 impl Block {
@@ -53,7 +49,7 @@ impl Block {
     pub(crate) fn checksum(&self, input: &Input) -> Result<Checksum> {
         match &self.content {
             Content::Lines(lines) => lines.checksum().map_err(|source| read_failed(&input.path, source)),
-            Content::Rows(rows) => Ok(rows.for_each(|_| {})),
+            Content::Rows(rows) => Ok(rows.checksum),
         }
     }
 }
@@ -78,6 +74,14 @@ impl Cutting<'_> {
     fn of_lines(&self) -> records::Cutting {
         records::Cutting { block_bytes: self.block_bytes(), line_bytes_max: self.line_bytes_max }
     }
+
+    fn of_rows(&self) -> RowCutting<'_> {
+        RowCutting {
+            block_bytes: self.block_bytes(),
+            text_bytes_max: self.document_bytes_max,
+            text_fields: &self.text_fields,
+        }
+    }
 }
 
 /// The blocks of one input file, in order.
@@ -96,7 +100,7 @@ pub(crate) struct Blocks {
 #[derive(Debug)]
 enum Reader {
     Lines(records::Blocks),
-    Parquet(Box<ParquetFile>),
+    Rows(Box<RowBlocks>),
 }
 
 impl Blocks {
@@ -105,13 +109,16 @@ impl Blocks {
     /// # Errors
     /// [`Error::Read`], [`Error::InputDamaged`], [`Error::NoTextColumn`], [`Error::Content`], [`Error::Changed`].
     pub(crate) fn open(input: &Input, cutting: &Cutting<'_>, unit: usize, key: u64) -> Result<Self> {
-        let failed = |error| lines_failed(&input.path, error);
+        let failed = |error| unread(&input.path, error);
         let (file, metadata) = open_regular(&input.path).map_err(failed)?;
         if stamp(&metadata) != (input.size, input.modified_ns) {
             return Err(changed(&input.path));
         }
         let reader = match input.kind {
-            Kind::Parquet => Reader::Parquet(Box::new(ParquetFile::new(file, input, cutting, key)?)),
+            Kind::Parquet => {
+                let rows = RowBlocks::new(&input.path, file, input.size, cutting.of_rows(), key);
+                Reader::Rows(Box::new(rows.map_err(failed)?))
+            }
             Kind::Json(container) => {
                 let blocks = records::Blocks::new(file, container, input.size, cutting.of_lines(), key);
                 Reader::Lines(blocks.map_err(failed)?)
@@ -125,7 +132,7 @@ impl Blocks {
     pub(crate) fn ignored_bytes(&self) -> u64 {
         match &self.reader {
             Reader::Lines(lines) => lines.ignored_bytes(),
-            Reader::Parquet(_) => 0,
+            Reader::Rows(_) => 0,
         }
     }
 
@@ -136,9 +143,9 @@ impl Blocks {
     pub(crate) fn next(&mut self) -> Result<Option<Block>> {
         let cut = match &mut self.reader {
             Reader::Lines(lines) => {
-                lines.next().map_err(|error| lines_failed(&self.path, error))?.map(Cut::of_lines)
+                lines.next().map_err(|error| unread(&self.path, error))?.map(Cut::of_lines)
             }
-            Reader::Parquet(rows) => rows.next()?,
+            Reader::Rows(rows) => rows.next().map_err(|error| unread(&self.path, error))?.map(Cut::of_rows),
         };
         let Some(cut) = cut else { return Ok(None) };
         if self.bytes >= self.unit_bytes {
@@ -148,7 +155,7 @@ impl Blocks {
         self.bytes += cut.bytes;
         let read = match &self.reader {
             Reader::Lines(lines) => lines.disk_bytes(),
-            Reader::Parquet(rows) => rows.disk_bytes(),
+            Reader::Rows(rows) => rows.disk_bytes(),
         };
         let disk_bytes = read - std::mem::replace(&mut self.disk_bytes, read);
         let Cut { key, next_key, content, .. } = cut;
@@ -171,6 +178,11 @@ impl Cut {
         let records::Block { start, end, .. } = block;
         Self { key: start, next_key: end, bytes: end - start, content: Content::Lines(block) }
     }
+
+    fn of_rows(block: RowBlock) -> Self {
+        let RowBlock { start, end, size, .. } = block;
+        Self { key: start, next_key: end, bytes: size, content: Content::Rows(block) }
+    }
 }
 
 /// Fails where the file at `path` is not the one that was found in the beginning.
@@ -185,10 +197,14 @@ pub(crate) fn check_unchanged(input: &Input) -> Result<()> {
     Err(changed(&input.path))
 }
 
-fn lines_failed(path: &Path, error: ReadError) -> Error {
+fn unread(path: &Path, error: ReadError) -> Error {
     match error {
         ReadError::Io(source) => Error::read(path, source),
         ReadError::Changed => changed(path),
+        ReadError::Damaged { what } => Error::InputDamaged { path: path.to_owned(), what },
+        ReadError::NoTextColumn { column, columns } => {
+            Error::NoTextColumn { path: path.to_owned(), column, columns }
+        }
         source => Error::Content { path: escaped(path.as_os_str()), source },
     }
 }

@@ -138,6 +138,8 @@ pub fn run(
         open::check_own_folder(folder.root())
             .map_err(|source| mashbill_format::Error::io("use", folder.root(), source))?;
         let mut report = run(*part, tokenizer, host, interrupted, on_event)?;
+        // What cannot be read failed both parts.
+        report.failed.retain(|(split, _)| failed.iter().all(|(name, _)| name != split));
         failed.append(&mut report.failed);
         plan.splits.retain(|split| failed.iter().all(|(name, _)| *name != split.input.split));
         validation = Some(Box::new(report));

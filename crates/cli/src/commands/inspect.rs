@@ -36,7 +36,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct InspectArgs {
-    /// A tokenized folder, a folder with JSON Lines, a .jsonl file, or the folder of a training run
+    /// A tokenized folder, a folder with JSON Lines or Parquet, such a file, or the folder of a training run
     #[arg(value_name = "PATH")]
     path: PathBuf,
 
@@ -92,7 +92,7 @@ pub(crate) struct InspectArgs {
     #[arg(long, value_name = "NAME")]
     tokenizer: Option<String>,
 
-    /// The field of JSON Lines that holds the text; given several times, the first that a record has
+    /// The field, or Parquet column, that holds the text of a record; given several times, the first that a record has
     #[arg(long, value_name = "NAME", default_value = "text")]
     text_field: Vec<String>,
 

@@ -40,7 +40,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct ReportArgs {
-    /// A tokenized folder, one with JSON Lines, or that of a training run
+    /// A tokenized folder, one with JSON Lines or Parquet, or that of a training run
     #[arg(value_name = "PATH")]
     path: PathBuf,
 
@@ -52,7 +52,7 @@ pub(crate) struct ReportArgs {
     #[arg(long, value_name = "NAME")]
     tokenizer: Option<String>,
 
-    /// The field of JSON Lines that holds the text; given several times, the first that a record has. Of tokenized
+    /// The field, or Parquet column, that holds the text of a record; given several times, the first that a record has. Of tokenized
     /// folders the manifest knows it
     #[arg(long, value_name = "NAME", default_value = "text")]
     text_field: Vec<String>,

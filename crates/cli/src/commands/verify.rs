@@ -29,9 +29,9 @@ Examples:
   mashbill verify data/distillation_preprocessed
   mashbill verify tokenized --json | jq '.folders[].problems[] | .place.file + \": \" + .detail'";
 
-/// Check that folders hold what they should: records in JSON Lines, every byte of tokenized shards
+/// Check that folders hold what they should: records in JSON and Parquet, every byte of tokenized shards
 ///
-/// JSON Lines: every line is a record, none stands twice; a download's records are what its statistics and
+/// Records: every line or row is one, none stands twice; a download's records are what its statistics and
 /// curriculum.lock say. Tokenized folders: recomputes the manifest's sums and identities, and compares every shard with it and with the document table:
 /// checksum, rows, lengths, ids, masks, labels, documents. Each problem says where, what, and what mends it.
 #[derive(Debug, Args)]
@@ -58,7 +58,7 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "NAME", requires = "deep")]
     tokenizer: Option<String>,
 
-    /// The field of JSON Lines that holds the text; given several times, the first that a record has. Of tokenized
+    /// The field, or Parquet column, that holds the text of a record; given several times, the first that a record has. Of tokenized
     /// folders the manifest knows it
     #[arg(long, value_name = "NAME", default_value = "text")]
     text_field: Vec<String>,

@@ -16,7 +16,7 @@ fn of_the_command() {
     Commands:
       download    Fetch the curriculum from the Hugging Face Hub: only what is missing, as JSON Lines
       tokenize    Turn JSONL into packed rows of token ids: Snappy Parquet shards and a manifest.json
-      verify      Check that folders hold what they should: records in JSON Lines, every byte of
+      verify      Check that folders hold what they should: records in JSON and Parquet, every byte of
                   tokenized shards
       inspect     Look at rows, documents and records: token borders, ids, document borders, masked
                   labels

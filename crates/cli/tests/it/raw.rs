@@ -77,7 +77,8 @@ fn clean_records_have_no_problem() {
     project.write("data/talk/packed.jsonl.gz", gz.finish().expect("memory"));
     project.write("data/.mashbill/half.jsonl", "{\"te");
     let found = report(&project, "data");
-    assert_eq!(found.problems, []);
+    let told: Vec<_> = found.problems.iter().map(|found| (found.kind, found.place.file.as_str())).collect();
+    assert_eq!((found.errors, told), (0, vec![(Kind::Empty, "empty.jsonl")]));
     assert_eq!((found.files, found.documents, found.rows), (5, 120_003, 120_004));
     assert_eq!(report(&project, "data/many.jsonl").documents, 40_000);
 }

@@ -64,7 +64,7 @@ fn what_is_no_folder_of_ours_is_refused() {
     check!(project.run("verify empty"), @r"
     exit: 2
     --- stderr
-    error: `empty` holds nothing to verify: no manifest.json and no JSON Lines
+    error: `empty` holds nothing to verify: no manifest.json, no JSON Lines, no Parquet
     hint: give the folder that `mashbill tokenize` wrote (its `--output`), or one with .jsonl files
     ");
     check!(project.run("verify nowhere"), @r"

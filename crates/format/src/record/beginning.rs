@@ -1,6 +1,6 @@
 //! Whether text begins with a JSON value, as strictly as a record is read.
 
-use super::Cursor;
+use super::cursor::Cursor;
 
 /// Words that a value may be.
 const WORDS: [&[u8]; 6] = [b"true", b"false", b"null", b"NaN", b"Infinity", b"-Infinity"];

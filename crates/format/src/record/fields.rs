@@ -102,7 +102,7 @@ impl FieldCounts {
         }
     }
 
-    fn count_lines(&mut self, name: &str, count: FieldCount) {
+    pub(crate) fn count_lines(&mut self, name: &str, count: FieldCount) {
         if let Some(here) = self.0.get_mut(name) {
             here.lines += count.lines;
             here.strings += count.strings;

@@ -3,7 +3,8 @@
 //! Text is nearly all of the input and has an escape every line, so looking for the next one and copying
 //! what comes before it are one: sixteen bytes are copied at a time, and as many count as come before it.
 
-use super::{Reason, Refusal, Span};
+use super::cursor::Span;
+use super::{Reason, Refusal};
 
 /// Bytes that are looked at together.
 const CHUNK: usize = 16;

@@ -18,6 +18,7 @@ use super::plain::PlainLines;
 use super::streamed::StreamedLines;
 use crate::checksum::Checksum;
 use crate::open;
+use crate::parquet_rows::Column;
 use crate::read_at::ReadAt;
 
 /// Bytes of a line that is too long that are kept for people.
@@ -114,9 +115,36 @@ pub enum ReadError {
         /// What it is.
         what: &'static str,
     },
+    /// Its bytes contradict themselves, or go beyond a limit.
+    #[error("it is damaged: {what}")]
+    Damaged {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// It is a Parquet file without a text column.
+    #[error("it has no text column `{column}`; its columns are: {}", listed(columns))]
+    NoTextColumn {
+        /// The column that was looked for.
+        column: String,
+        /// The columns that are there.
+        columns: Vec<Column>,
+    },
+    /// It is a Parquet file with two columns of a name that is looked for.
+    #[error("two of its columns are called `{column}`, and nothing says which one counts")]
+    ColumnTwice {
+        /// The name.
+        column: String,
+    },
     /// Its name is not UTF-8, so no split can be called after it.
     #[error("its name is not UTF-8")]
     NameNotUtf8,
+}
+
+/// Names and types of columns for people.
+#[must_use]
+pub fn listed(columns: &[Column]) -> String {
+    let each = columns.iter().map(|column| format!("{} ({})", column.name, column.kind));
+    each.collect::<Vec<_>>().join(", ")
 }
 
 /// The blocks of one file, in order.

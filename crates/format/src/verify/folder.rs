@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::layout::{self, Output, is_split_file};
 use crate::lock::LOCK;
 use crate::manifest::{Manifest, Split};
-use crate::records::{Found, InputFile, Kind, Search, find};
+use crate::records::{Found, Kind, Search, find, is_our_own};
 
 /// What is in a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -20,7 +20,7 @@ use crate::records::{Found, InputFile, Kind, Search, find};
 pub enum FolderKind {
     /// Packed shards with a manifest.
     Tokenized,
-    /// JSON Lines.
+    /// Records: JSON or Parquet.
     Raw,
 }
 
@@ -42,19 +42,17 @@ pub fn folder_kind(path: &Path) -> Result<Option<FolderKind>> {
     Ok(output.state().is_dir().then_some(FolderKind::Tokenized))
 }
 
-/// The files of JSON at or below `path`, and what is there besides; Parquet is left out, which is read only to be
-/// tokenized.
+/// The files of records at or below `path`, and what is there besides. The shards of a finished split are none, also
+/// where `path` is its folder.
 ///
 /// # Errors
 /// [`Error::Io`], [`Error::Records`].
 pub fn records_below(path: &Path) -> Result<Found> {
     let search = Search { recursive: true, output: None };
     let mut found = find(path, search).map_err(|error| Error::records(path, error))?;
-    let (json, others) = found.files.into_iter().partition(|file| matches!(file.kind, Kind::Json(_)));
-    found.files = json;
-    let others: Vec<InputFile> = others;
-    found.left_out.extend(others.iter().map(InputFile::relative));
-    found.left_out.sort_unstable();
+    if is_our_own(path, &name_below(path, path)) {
+        found.files.retain(|file| !(file.kind == Kind::Parquet && file.folders.is_empty()));
+    }
     Ok(found)
 }
 

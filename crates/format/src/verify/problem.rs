@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::parquet_rows::Column;
 use crate::records::Foreign;
 
 /// One thing that is wrong.
@@ -237,6 +238,16 @@ pub enum Remedy {
     NotRead,
     /// Give the file another name.
     Rename,
+    /// Give one of two columns of the same name another one.
+    RenameColumn {
+        /// The name.
+        column: String,
+    },
+    /// Say which column of a Parquet file holds the texts.
+    NameTextField {
+        /// Its columns.
+        columns: Vec<Column>,
+    },
     /// Download the dataset again.
     DownloadAgain {
         /// The dataset.

@@ -1,4 +1,4 @@
-//! A folder of JSON: every line a record, no record twice, and what a download says of them.
+//! A folder of records, JSON or Parquet: every line or row a record, no record twice, and what a download says of them.
 //!
 //! One thread at a time reads, the others parse. What is kept of a record is 24 bytes for its id and text, so that
 //! the same record is found again wherever in the file it stands; more than a few million ids are not kept, and
@@ -6,7 +6,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use memchr::{memchr, memchr_iter};
 use xxhash_rust::xxh3::xxh3_64;
@@ -21,13 +21,13 @@ use super::progress::{Counters, Event};
 use super::threads::on_all_threads;
 use crate::checksum::{Checksum, Hasher};
 use crate::error::Result;
-use crate::record::{Reason, Record, RecordParser};
+use crate::record::{Reason, Record, RecordParser, Refusal};
 use crate::records::{
-    self, BYTE_ORDER_MARK, Blocks, Content, Cutting, DOCUMENT_BYTES_MAX, Found, InputFile, ReadError,
-    line_bytes_max, read_range_into,
+    self, BYTE_ORDER_MARK, Block, Blocks, Content, Cutting, DOCUMENT_BYTES_MAX, Found, InputFile, ReadError,
+    RowBlock, RowBlocks, RowCutting, line_bytes_max, read_range_into,
 };
 
-/// Bytes of lines that a thread parses at a time.
+/// Bytes of lines, or of texts in rows, that a thread parses at a time.
 const CHUNK_BYTES: u64 = 1 << 20;
 
 /// Records of a file whose ids are compared: 150 MB of memory.
@@ -36,7 +36,7 @@ const IDS_MAX: usize = 6 << 20;
 /// Names of files that are left out which are told.
 const NAMES_TOLD: usize = 5;
 
-/// Checks the JSON at or below `path`.
+/// Checks the records at or below `path`.
 pub(super) fn verify(
     path: &Path,
     text_fields: &[&str],
@@ -52,10 +52,18 @@ pub(super) fn verify(
         unreadable(&Place::file(refused.relative), refused.why, &shared);
     }
     tell_left_out(&left_out, &shared.findings);
-    let paths: Vec<_> = files.iter().map(|file| file.path.clone()).collect();
+    // A download's records are JSON.
+    let is_json = |file: &&InputFile| matches!(file.kind, records::Kind::Json(_));
+    let paths: Vec<_> = files.iter().filter(is_json).map(|file| file.path.clone()).collect();
     let claims = downloaded::claims(path, &paths, &shared.findings)?;
-    let work =
-        Mutex::new(Work { root: path, files: files.into_iter(), claims, current: None, shared: &shared });
+    let work = Mutex::new(Work {
+        root: path,
+        text_fields,
+        files: files.into_iter(),
+        claims,
+        current: None,
+        shared: &shared,
+    });
     on_all_threads(
         gatherers,
         |gatherer| {
@@ -94,6 +102,7 @@ struct Shared {
 /// The files that are left, and the one that is being read.
 struct Work<'a> {
     root: &'a Path,
+    text_fields: &'a [&'a str],
     files: std::vec::IntoIter<InputFile>,
     claims: Claims,
     current: Option<Reading>,
@@ -103,13 +112,50 @@ struct Work<'a> {
 /// A file that is being read.
 struct Reading {
     file: Arc<Records>,
-    blocks: Blocks,
+    source: Source,
     /// Bytes of the file on the disk that are counted.
     disk_bytes: u64,
     next_line: u64,
     /// Over what was read, where something is said of it.
     hasher: Option<Hasher>,
     bytes: u64,
+}
+
+/// Where a file's records come from.
+enum Source {
+    Lines(Blocks),
+    Rows(Box<RowBlocks>),
+}
+
+impl Source {
+    fn open(file: &InputFile, text_fields: &[&str]) -> std::result::Result<Self, ReadError> {
+        Ok(match file.kind {
+            records::Kind::Json(container) => {
+                let line_bytes_max = line_bytes_max(DOCUMENT_BYTES_MAX);
+                let cutting = Cutting { block_bytes: CHUNK_BYTES, line_bytes_max };
+                Self::Lines(Blocks::open(&file.path, container, cutting)?)
+            }
+            records::Kind::Parquet => {
+                let text_bytes_max = DOCUMENT_BYTES_MAX;
+                let cutting = RowCutting { block_bytes: CHUNK_BYTES, text_bytes_max, text_fields };
+                Self::Rows(Box::new(RowBlocks::open(&file.path, cutting)?))
+            }
+        })
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        match self {
+            Self::Lines(blocks) => blocks.disk_bytes(),
+            Self::Rows(rows) => rows.disk_bytes(),
+        }
+    }
+
+    fn ignored_bytes(&self) -> u64 {
+        match self {
+            Self::Lines(blocks) => blocks.ignored_bytes(),
+            Self::Rows(_) => 0,
+        }
+    }
 }
 
 /// What is known of a file's records.
@@ -126,6 +172,10 @@ struct Seen {
     ids: Vec<Id>,
     is_full: bool,
     counted: Counted,
+    /// Records, and lines and rows that are none; what is blank is neither.
+    found: u64,
+    /// Whether the file could not be read to its end, which was told.
+    is_broken: bool,
     /// The file's bytes and checksum, once it was read to its end.
     whole: Option<(u64, Checksum)>,
 }
@@ -138,11 +188,16 @@ struct Id {
     line: u64,
 }
 
-/// Whole lines of a file.
+/// Whole lines, or rows, of a file.
 struct Chunk {
     file: Arc<Records>,
     first_line: u64,
-    bytes: Vec<u8>,
+    unparsed: Unparsed,
+}
+
+enum Unparsed {
+    Lines(Vec<u8>),
+    Rows(RowBlock),
 }
 
 impl Work<'_> {
@@ -155,6 +210,7 @@ impl Work<'_> {
                     Err(error) => {
                         // What was not read to its end has no checksum.
                         reading.hasher = None;
+                        reading.file.seen().is_broken = true;
                         unreadable(&reading.file.place, error, self.shared);
                     }
                 }
@@ -166,7 +222,7 @@ impl Work<'_> {
             let place = Place::file(name_below(&file.path, self.root));
             let claim = self.claims.remove(&file.path);
             Counters::add(&self.shared.counters.files, 1);
-            match Reading::open(&file, place.clone(), claim) {
+            match Reading::open(&file, self.text_fields, place.clone(), claim) {
                 Ok(reading) => self.current = Some(reading),
                 Err(error) => unreadable(&place, error, self.shared),
             }
@@ -175,36 +231,51 @@ impl Work<'_> {
 }
 
 impl Reading {
-    fn open(file: &InputFile, place: Place, claim: Option<Claim>) -> std::result::Result<Self, ReadError> {
-        let records::Kind::Json(container) = file.kind else { unreachable!("Parquet was left out") };
-        let cutting =
-            Cutting { block_bytes: CHUNK_BYTES, line_bytes_max: line_bytes_max(DOCUMENT_BYTES_MAX) };
-        let blocks = Blocks::open(&file.path, container, cutting)?;
+    fn open(
+        file: &InputFile,
+        text_fields: &[&str],
+        place: Place,
+        claim: Option<Claim>,
+    ) -> std::result::Result<Self, ReadError> {
+        let source = Source::open(file, text_fields)?;
         let hasher = claim.is_some().then(Hasher::new);
         let file = Records { place, claim, seen: Mutex::default() };
-        Ok(Self { file: Arc::new(file), blocks, disk_bytes: 0, next_line: 1, hasher, bytes: 0 })
+        Ok(Self { file: Arc::new(file), source, disk_bytes: 0, next_line: 1, hasher, bytes: 0 })
     }
 
     /// The file, of which nothing more is read.
     fn end(self, findings: &Findings) -> Arc<Records> {
-        let ignored = self.blocks.ignored_bytes();
+        let ignored = self.source.ignored_bytes();
         if ignored > 0 {
             let detail = format!("{ignored} bytes behind the end of what it is packed in are none of it");
             findings.warning(Kind::LeftOut, self.file.place.clone(), Remedy::CopyAgain, detail);
         }
         let whole = self.hasher.map(|hasher| (self.bytes, hasher.finish()));
-        self.file.seen.lock().unwrap_or_else(PoisonError::into_inner).whole = whole;
+        self.file.seen().whole = whole;
         self.file
     }
 
-    /// The next lines; none at the end.
+    /// The next lines or rows; none at the end.
     fn next(&mut self, shared: &Shared) -> std::result::Result<Option<Chunk>, ReadError> {
-        let block = self.blocks.next()?;
-        let read = self.blocks.disk_bytes();
-        Counters::add(&shared.counters.bytes, read - std::mem::replace(&mut self.disk_bytes, read));
-        let Some(block) = block else { return Ok(None) };
-        self.bytes += block.end - block.start;
         let first_line = self.next_line;
+        let unparsed = match &mut self.source {
+            Source::Lines(blocks) => match blocks.next()? {
+                Some(block) => Some(Unparsed::Lines(self.lines(block, shared)?)),
+                None => None,
+            },
+            Source::Rows(rows) => rows.next()?.map(|block| {
+                self.next_line += block.end - block.start;
+                Unparsed::Rows(block)
+            }),
+        };
+        let read = self.source.disk_bytes();
+        Counters::add(&shared.counters.bytes, read - std::mem::replace(&mut self.disk_bytes, read));
+        Ok(unparsed.map(|unparsed| Chunk { file: Arc::clone(&self.file), first_line, unparsed }))
+    }
+
+    /// The bytes of a block of lines; none of a line that is too long, which is told.
+    fn lines(&mut self, block: Block, shared: &Shared) -> std::result::Result<Vec<u8>, ReadError> {
+        self.bytes += block.end - block.start;
         let bytes = match block.content {
             Content::Range(file) => {
                 let mut bytes = Vec::new();
@@ -213,15 +284,16 @@ impl Reading {
             }
             Content::Bytes(bytes) => bytes,
             Content::TooLong { .. } => {
-                let place = self.file.place.line(first_line);
+                let place = self.file.place.line(self.next_line);
                 let detail =
                     format!("a line of {} bytes ({})", block.end - block.start, Reason::TooLarge.name());
                 shared.findings.error(Kind::Line, place, Remedy::CorrectLine, detail);
                 self.next_line += 1;
+                self.file.seen().found += 1;
                 Counters::add(&shared.counters.rows, 1);
                 // What was read past has no checksum of its own.
                 self.hasher = None;
-                return Ok(Some(Chunk { file: Arc::clone(&self.file), first_line, bytes: Vec::new() }));
+                return Ok(Vec::new());
             }
         };
         if let Some(hasher) = &mut self.hasher {
@@ -229,70 +301,113 @@ impl Reading {
         }
         let ended = memchr_iter(b'\n', &bytes).count() as u64;
         self.next_line += ended + u64::from(bytes.last() != Some(&b'\n'));
-        Ok(Some(Chunk { file: Arc::clone(&self.file), first_line, bytes }))
+        Ok(bytes)
     }
 }
 
 impl Chunk {
     fn check(self, parser: &mut RecordParser, gatherer: &mut dyn Gather, shared: &Shared) {
-        let mut bytes = self.bytes.as_slice();
-        if self.first_line == 1 {
+        let Self { file, first_line, unparsed } = self;
+        let mut found = FoundRecords {
+            file: &file,
+            gatherer,
+            shared,
+            ids: Vec::new(),
+            counted: Counted::default(),
+            documents: 0,
+            found: 0,
+        };
+        let lines = match unparsed {
+            Unparsed::Lines(bytes) => found.lines(&bytes, first_line, parser),
+            Unparsed::Rows(block) => {
+                block.rows().zip(first_line..).for_each(|(row, number)| found.take(row.record(), number));
+                block.end - block.start
+            }
+        };
+        let FoundRecords { ids, counted, documents, found, .. } = found;
+        Counters::add(&shared.counters.rows, lines);
+        shared.documents.fetch_add(documents, Ordering::Relaxed);
+        file.add(ids, counted, found);
+        end_of(file, shared);
+    }
+}
+
+/// The records of a chunk, as far as they were looked at.
+struct FoundRecords<'a> {
+    file: &'a Records,
+    gatherer: &'a mut dyn Gather,
+    shared: &'a Shared,
+    ids: Vec<Id>,
+    counted: Counted,
+    documents: u64,
+    /// Records, and lines and rows that are none.
+    found: u64,
+}
+
+impl FoundRecords<'_> {
+    /// Takes in lines, the first of which has the number `first_line`, and gives how many they are.
+    fn lines(&mut self, bytes: &[u8], first_line: u64, parser: &mut RecordParser) -> u64 {
+        let mut bytes = bytes;
+        if first_line == 1 {
             bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
         }
-        let Records { place, claim, .. } = &*self.file;
-        let mut ids = Vec::new();
-        let mut counted = Counted::default();
-        let (mut lines, mut documents) = (0, 0);
+        let mut lines = 0;
         while !bytes.is_empty() {
             let end = memchr(b'\n', bytes).unwrap_or(bytes.len());
             let line = &bytes[..end];
             bytes = bytes.get(end + 1..).unwrap_or_default();
-            let number = self.first_line + lines;
+            let number = first_line + lines;
             lines += 1;
-            if line.iter().all(u8::is_ascii_whitespace) {
-                continue;
-            }
-            match parse(line, parser) {
-                Ok(record) => {
-                    documents += 1;
-                    gatherer.record(&place.file, number, &record);
-                    if let Some(claim) = claim {
-                        counted.count(&record, number, claim.is_stranger(&record));
-                    }
-                    ids.extend(record.id.map(|id| Id {
-                        id: xxh3_64(id.as_bytes()),
-                        text: xxh3_64(record.text.as_bytes()),
-                        line: number,
-                    }));
-                }
-                Err((reason, detail)) => {
-                    gatherer.refused(&place.file, reason);
-                    let detail = format!("{detail} ({})", reason.name());
-                    shared.findings.error(Kind::Line, place.line(number), Remedy::CorrectLine, detail);
-                }
+            if !line.iter().all(u8::is_ascii_whitespace) {
+                self.take(parse(line, parser), number);
             }
         }
-        Counters::add(&shared.counters.rows, lines);
-        shared.documents.fetch_add(documents, Ordering::Relaxed);
-        self.file.add(ids, counted);
-        end_of(self.file, shared);
+        lines
+    }
+
+    /// Takes in the record of a line or row, or why there is none.
+    fn take(&mut self, record: std::result::Result<Record<'_>, Refusal>, number: u64) {
+        let Records { place, claim, .. } = self.file;
+        self.found += 1;
+        match record {
+            Ok(record) => {
+                self.documents += 1;
+                self.gatherer.record(&place.file, number, &record);
+                if let Some(claim) = claim {
+                    self.counted.count(&record, number, claim.is_stranger(&record));
+                }
+                self.ids.extend(record.id.map(|id| Id {
+                    id: xxh3_64(id.as_bytes()),
+                    text: xxh3_64(record.text.as_bytes()),
+                    line: number,
+                }));
+            }
+            Err(Refusal { reason, detail }) => {
+                self.gatherer.refused(&place.file, reason);
+                let detail = format!("{detail} ({})", reason.name());
+                self.shared.findings.error(Kind::Line, place.line(number), Remedy::CorrectLine, detail);
+            }
+        }
     }
 }
 
 /// The record of a line, or why there is none.
-fn parse<'a>(
-    line: &'a [u8],
-    parser: &'a mut RecordParser,
-) -> std::result::Result<Record<'a>, (Reason, String)> {
-    let line = std::str::from_utf8(line)
-        .map_err(|error| (Reason::InvalidUtf8, format!("no UTF-8 at byte {}", error.valid_up_to())))?;
-    parser.parse(line).map_err(|refusal| (refusal.reason, refusal.detail))
+fn parse<'a>(line: &'a [u8], parser: &'a mut RecordParser) -> std::result::Result<Record<'a>, Refusal> {
+    let line = std::str::from_utf8(line).map_err(|error| {
+        Refusal::new(Reason::InvalidUtf8, format!("no UTF-8 at byte {}", error.valid_up_to()))
+    })?;
+    parser.parse(line)
 }
 
 impl Records {
-    fn add(&self, mut ids: Vec<Id>, counted: Counted) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, mut ids: Vec<Id>, counted: Counted, found: u64) {
+        let mut seen = self.seen();
         seen.counted.add(counted);
+        seen.found += found;
         let room = IDS_MAX - seen.ids.len();
         seen.is_full |= ids.len() > room;
         ids.truncate(room);
@@ -302,8 +417,12 @@ impl Records {
     /// Compares the records with what a download says of them, and finds those that stand twice; the same record
     /// again is worse than another one of the same id.
     fn check_all(self, findings: &Findings) {
-        let Seen { mut ids, is_full, counted, whole } =
+        let Seen { mut ids, is_full, counted, found, is_broken, whole } =
             self.seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if found == 0 && !is_broken {
+            let remedy = Remedy::MoveAway { file: self.place.file.clone() };
+            findings.warning(Kind::Empty, self.place.clone(), remedy, "it has no record".to_owned());
+        }
         if let Some(claim) = self.claim {
             claim.check_records(&self.place, &counted, whole, findings);
         }
@@ -357,6 +476,8 @@ fn unreadable(place: &Place, error: ReadError, shared: &Shared) {
     let remedy = match error {
         ReadError::Foreign(content) => Remedy::Convert { file: place.file.clone(), content },
         ReadError::NameNotUtf8 => Remedy::Rename,
+        ReadError::ColumnTwice { column } => Remedy::RenameColumn { column },
+        ReadError::NoTextColumn { columns, .. } => Remedy::NameTextField { columns },
         ReadError::NotRegular { .. } => Remedy::MoveAway { file: place.file.clone() },
         _ => Remedy::CopyAgain,
     };

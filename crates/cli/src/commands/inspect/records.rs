@@ -1,14 +1,17 @@
-//! Records of JSON.
+//! Records of JSON and Parquet.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use mashbill_format::record::RecordParser;
-use mashbill_format::records::{Container, InputFile, Kind, Lines, ReadError};
+use mashbill_format::record::{Record, RecordParser};
+use mashbill_format::records::{
+    Container, DOCUMENT_BYTES_MAX, InputFile, Kind, Lines, ReadError, RowBlocks, RowCutting,
+};
 use mashbill_format::verify::{name_below, records_below};
 use serde::Serialize;
 
+use super::super::verify::names;
 use super::{InspectArgs, pick};
 use crate::exit::Exit;
 use crate::hints::{Usage, content_hint};
@@ -16,11 +19,14 @@ use crate::left_out::tell_left_out;
 use crate::out::{self, Out};
 use crate::printer::{Printer, counted};
 
+/// Bytes of the texts of rows that are in memory at a time.
+const BLOCK_BYTES: u64 = 1 << 20;
+
 /// A record.
 #[derive(Debug, Serialize)]
 struct Shown {
     file: PathBuf,
-    /// The line, from 1.
+    /// The line, or row, from 1.
     line: u64,
     id: Option<String>,
     source: Option<String>,
@@ -98,8 +104,14 @@ impl Reading<'_> {
     fn find(&mut self, files: &[InputFile], mut is_wanted: impl FnMut(u64, &Shown) -> bool) -> Option<Shown> {
         let mut number = 0;
         for file in files {
-            let Kind::Json(container) = file.kind else { continue };
-            match find_in(&file.path, container, self.text_fields, &mut number, &mut is_wanted) {
+            let found = match file.kind {
+                Kind::Json(container) => {
+                    find_line(&file.path, container, self.text_fields, &mut number, &mut is_wanted)
+                }
+                Kind::Parquet => find_row(&file.path, self.text_fields, &mut number, &mut is_wanted)
+                    .map(|record| (record, 0)),
+            };
+            match found {
                 Ok((Some(record), _)) => return Some(record),
                 Ok((None, 0)) => {}
                 Ok((None, ignored)) => self.tell_ignored(&name_below(&file.path, self.root), ignored),
@@ -128,8 +140,22 @@ impl Reading<'_> {
     }
 }
 
-/// The first record of a file that is wanted, or how many bytes behind its end are none of it.
-fn find_in(
+impl Shown {
+    fn new(path: &Path, line: u64, record: &Record<'_>) -> Self {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        Self {
+            file: path.to_owned(),
+            line,
+            id: owned(record.id),
+            source: owned(record.source),
+            category: owned(record.category),
+            text: record.text.to_owned(),
+        }
+    }
+}
+
+/// The first record of a file of JSON that is wanted, or how many bytes behind its end are none of it.
+fn find_line(
     path: &Path,
     container: Container,
     text_fields: &[String],
@@ -141,21 +167,36 @@ fn find_in(
     while let Some(line) = lines.read()? {
         let text = line.bytes.and_then(|bytes| std::str::from_utf8(bytes).ok());
         let Some(record) = text.and_then(|text| parser.parse(text).ok()) else { continue };
-        let owned = |text: Option<&str>| text.map(str::to_owned);
-        let shown = Shown {
-            file: path.to_owned(),
-            line: line.number,
-            id: owned(record.id),
-            source: owned(record.source),
-            category: owned(record.category),
-            text: record.text.to_owned(),
-        };
+        let shown = Shown::new(path, line.number, &record);
         if is_wanted(*number, &shown) {
             return Ok((Some(shown), 0));
         }
         *number += 1;
     }
     Ok((None, lines.ignored_bytes()))
+}
+
+/// The first row of a Parquet file that is wanted.
+fn find_row(
+    path: &Path,
+    text_fields: &[String],
+    number: &mut u64,
+    is_wanted: &mut impl FnMut(u64, &Shown) -> bool,
+) -> Result<Option<Shown>, ReadError> {
+    let text_fields = &names(text_fields);
+    let cutting = RowCutting { block_bytes: BLOCK_BYTES, text_bytes_max: DOCUMENT_BYTES_MAX, text_fields };
+    let mut blocks = RowBlocks::open(path, cutting)?;
+    while let Some(block) = blocks.next()? {
+        for (row, line) in block.rows().zip(block.start + 1..) {
+            let Ok(record) = row.record() else { continue };
+            let shown = Shown::new(path, line, &record);
+            if is_wanted(*number, &shown) {
+                return Ok(Some(shown));
+            }
+            *number += 1;
+        }
+    }
+    Ok(None)
 }
 
 fn write(record: &Shown) -> Result<()> {

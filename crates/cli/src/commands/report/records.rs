@@ -80,7 +80,7 @@ pub(super) fn gather(path: &Path, pass: &Pass<'_>) -> Result<Page> {
     Ok(Page {
         kind: "raw",
         title: super::title(path),
-        subtitle: format!("JSON Lines, {}", crate::printer::counted(report.files, "file")),
+        subtitle: format!("records, {}", crate::printer::counted(report.files, "file")),
         verify: Verdict::of(&report),
         facts,
         amount: "Bytes",
