@@ -150,6 +150,25 @@ def test_flipped_downloads_are_converted_or_refused_by_name(workshop: Workshop) 
                 assert name in made or name in ran.stderr, (name, ran.stderr)
 
 
+def test_a_download_with_two_columns_of_a_name_is_refused_by_name(workshop: Workshop) -> None:
+    twice = pa.table([pa.array(["a"]), pa.array(["b"])], names=["text", "text"])
+    with stand_in(workshop.binary.parent / "mashbill-stand-in") as hub:
+        put(workshop, hub, 0, [parquet_bytes(twice), parquet_bytes(pa.table({"text": ["good"]}))])
+        output = workshop.fresh("data")
+        ran = run(
+            workshop,
+            "download",
+            "--output",
+            output,
+            "--dataset=org/f0000",
+            "--dataset=org/f0001",
+            endpoint=hub.endpoint,
+        )
+    assert ran.code == 3, ran.stderr
+    assert "two of its columns are called `text`" in ran.stderr
+    assert {path.stem for path in output.glob("*/org__*.jsonl")} == {"org__f0001"}
+
+
 def put(workshop: Workshop, hub: StandIn, start: int, files: list[bytes]) -> None:
     for number, content in enumerate(files, start):
         folder = workshop.fresh("repository")

@@ -59,7 +59,13 @@ impl<'a> Rows<'a> {
             }
             FileFormat::Parquet => {
                 let parquet = ParquetRows::open(path, wanted, position);
-                return Ok(rows(Kind::Parquet(parquet.map_err(|error| no_parquet(path, file, error))?)));
+                let parquet = parquet.map_err(|error| no_parquet(path, file, error))?;
+                if let Some(name) = parquet.name_twice(wanted) {
+                    let what =
+                        format!("two of its columns are called `{name}`, and nothing says which one counts");
+                    return Err(broken_file(path, file, &what));
+                }
+                return Ok(rows(Kind::Parquet(parquet)));
             }
             FileFormat::Csv => {
                 let window = Window::open(path, file, 0).map_err(|error| unreadable(path, file, error))?;
