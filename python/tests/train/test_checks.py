@@ -176,9 +176,14 @@ def test_the_command_is_the_module(tokenized: Path, tmp_path: Path) -> None:
     program = shutil.which("mashbill", path=str(Path(sys.executable).parent))
     assert program is not None
     ran = subprocess.run(
-        [program, "train", *run.command()[3:]], capture_output=True, text=True, timeout=60, check=False, env=ENVIRONMENT
+        [program, "train", *run.command()[3:]],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+        env=ENVIRONMENT,
     )
     assert ran.returncode == 2
     assert "`batch_tokens: 200` is no multiple" in ran.stderr
-    helped = subprocess.run([program, "train", "--help"], capture_output=True, text=True, timeout=60, check=False)
+    helped = subprocess.run([program, "train", "--help"], capture_output=True, text=True, timeout=240, check=False)
     assert "usage: mashbill train" in helped.stdout
