@@ -44,7 +44,11 @@ const SHAPES: &[(&str, &str, &str)] = &[
         "they have `content`, `url`",
         "hint: `--text-field content` takes the text",
     ),
-    (r#"{"text":["a","b"]}"#, "they have `text`", "warning: there is no document to train on"),
+    (
+        r#"{"text":["a","b"]}"#,
+        "what stands in `text` is null or no string",
+        "warning: there is no document to train on",
+    ),
     (r#"{"a":1,"b":2}"#, "they have `a`, `b`", "warning: there is no document to train on"),
 ];
 

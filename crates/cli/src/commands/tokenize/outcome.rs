@@ -111,9 +111,12 @@ fn all_refused(rejected: &BTreeMap<Reason, u64>, fields: &FieldCounts, text_fiel
     };
     let verb = if without == 1 { "has" } else { "have" };
     let mut told = format!("{} of {lines} {verb} no {}", count(without), quoted(text_fields, " or "));
-    let names = fields.names(NAMES_TOLD);
-    if !names.is_empty() {
-        told.push_str(&format!("; they have {}", quoted(&names, ", ")));
+    let (own, others): (Vec<_>, Vec<_>) =
+        fields.names(usize::MAX).into_iter().partition(|name| text_fields.contains(name));
+    if !others.is_empty() {
+        told.push_str(&format!("; they have {}", quoted(&others[..others.len().min(NAMES_TOLD)], ", ")));
+    } else if !own.is_empty() {
+        told.push_str(&format!("; what stands in {} is null or no string", quoted(&own, " and ")));
     }
     told
 }
