@@ -1,8 +1,8 @@
 //! Parquet files opened and read, whoever made them: bounded, and without a panic.
 //!
 //! The stock reader (the `parquet` crate) decodes; what it is given has been held against limits first, since it takes
-//! memory for whatever a file claims: the footer by [`footer`], each page by [`pages`]. What remains of its panics is
-//! caught in [`reading`]. A limit is there to refuse what no writer makes: a file beyond one is refused by name.
+//! memory for whatever a file claims: the footer by `footer`, each page by `pages`. What remains of its panics is
+//! caught in `reading`. A limit is there to refuse what no writer makes: a file beyond one is refused by name.
 
 mod footer;
 mod codec;
