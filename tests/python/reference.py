@@ -33,11 +33,9 @@ class Record:
     fields: dict[str, object]
 
     def label(self, name: str) -> str | None:
-        """A field of the document table: a string, or the record's number as its `id`; else it is not there."""
+        """A field of the document table: a string, or another value but null as JSON spells it."""
         value = self.fields.get(name)
-        if name == "id" and type(value) is int:
-            return str(value)
-        return value if isinstance(value, str) else None
+        return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
 class NotARecordError(Exception):

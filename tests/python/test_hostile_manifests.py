@@ -6,8 +6,6 @@ By default each meets some of the commands; with MASHBILL_LONG=1 each meets all 
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +13,7 @@ from pathlib import Path
 import pytest
 from cases import Workshop
 from hostile import manifests
+from launch import launch
 
 LONG = os.environ.get("MASHBILL_LONG") == "1"
 
@@ -38,32 +37,16 @@ COMMANDS = [
 ]
 
 
-# A process inherits the peak of the one that started it, so a small one stands between, and says the peak of its child.
-LAUNCH = """
-import resource, subprocess, sys
-code = subprocess.call(sys.argv[2:])
-open(sys.argv[1], "w").write(f"{code} {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss}")
-"""
-
-
 def run(binary: Path, folder: Path, command: list[str]) -> tuple[int, str, int, float]:
     """The exit code, what was said, the peak of memory in bytes, and the seconds."""
     begun = time.monotonic()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     environment |= {"HF_HUB_OFFLINE": "1", "NO_COLOR": "1"}
-    said, measured = folder.parent / "said", folder.parent / "measured"
+    said = folder.parent / "said"
     with said.open("wb") as file:
-        subprocess.run(
-            [sys.executable, "-S", "-c", LAUNCH, measured, binary, *command],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=file,
-            check=True,
-        )
-    code, peak = map(int, measured.read_text().split())
-    return code, said.read_text(), peak * 1024, time.monotonic() - begun
+        given = [str(binary), *command]
+        code, peak = launch(given, environment=environment, stdout=file, stderr=file, folder=folder)
+    return code, said.read_text(), peak, time.monotonic() - begun
 
 
 def files(folder: Path) -> set[str]:

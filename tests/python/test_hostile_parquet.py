@@ -8,7 +8,6 @@ import json
 import os
 import random
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from cases import Workshop
+from launch import launch
 from stand_in import StandIn, stand_in
 
 LONG = "MASHBILL_LONG" in os.environ
@@ -43,12 +43,10 @@ def run(workshop: Workshop, *arguments: object, endpoint: str = "http://127.0.0.
     given, said = workshop.fresh("stdout"), workshop.fresh("stderr")
     with given.open("wb") as stdout, said.open("wb") as stderr:
         command = [str(workshop.binary), *map(str, arguments)]
-        process = subprocess.Popen(command, stdout=stdout, stderr=stderr, env=environment)
-        _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+        code, memory = launch(command, environment=environment, stdout=stdout, stderr=stderr)
     text = said.read_text(errors="replace")
     assert "panicked" not in text, text
-    return Ran(process.returncode, given.read_text(), text, usage.ru_maxrss * 1024)
+    return Ran(code, given.read_text(), text, memory)
 
 
 def samples() -> list[bytes]:

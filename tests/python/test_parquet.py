@@ -208,7 +208,7 @@ def test_the_fields_of_rows_without_a_text_are_told(workshop: Workshop) -> None:
     base = ["tokenize", "--input", path, "--output", output, "--tokenizer", "gpt2", "--max-seq-length", 64]
     done = workshop.command(*base, expect=3)
     assert "a: 2 of 2 lines have no `text`; they have `content`, `url`" in done.stderr
-    assert "hint: `--text-field content` takes the text from there" in done.stderr
+    assert "hint: `--text-field content` takes the texts from there" in done.stderr
     workshop.command(*base, "--text-field", "content", "--skip-existing")
 
 

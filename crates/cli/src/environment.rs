@@ -76,6 +76,7 @@ fn from_hub(name: &str, printer: &Printer) -> Result<TokenizerFiles> {
         tokenizer_json: text(found.tokenizer.contents, "tokenizer.json")?,
         tokenizer_config: optional(found.tokenizer_config, "tokenizer_config.json")?,
         special_tokens_map: optional(found.special_tokens_map, "special_tokens_map.json")?,
+        added_tokens: optional(found.added_tokens, "added_tokens.json")?,
         config: optional(found.config, "config.json")?,
         generation_config: optional(found.generation_config, "generation_config.json")?,
     })
@@ -104,7 +105,7 @@ pub(crate) fn load_tokenizer(
 
 /// Says that the token is sent along for a repository that a manifest names, which may be a stranger's.
 pub(crate) fn tell_of_token(name: &str, printer: &Printer) -> Result<()> {
-    if tokenizer::embedded(name).is_some() || Path::new(name).exists() {
+    if tokenizer::is_embedded(name) || Path::new(name).exists() {
         return Ok(());
     }
     let settings = hub_settings()?;

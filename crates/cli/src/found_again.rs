@@ -13,7 +13,7 @@ use mashbill_format::atomic;
 use mashbill_format::manifest::{Manifest, TokenizerIdentity};
 use mashbill_hub::RepoId;
 use mashbill_tokenize::tokenizer::{
-    self, SpecialTokensInText, Tokenizer, TokenizerFiles, TokenizerOptions, embedded,
+    self, SpecialTokensInText, Tokenizer, TokenizerFiles, TokenizerOptions, embedded, is_embedded,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -27,7 +27,7 @@ const KEPT: &str = "tokenizers/by-hash";
 
 /// Keeps a tokenizer that was read from a file, so that it is found again; without that it has to be named again.
 pub(crate) fn keep(files: &TokenizerFiles, sha256: &str) {
-    if embedded(&files.name).is_some() || !Path::new(&files.name).exists() {
+    if is_embedded(&files.name) || !Path::new(&files.name).exists() {
         return;
     }
     let Ok(folder) = cache().map(|cache| cache.join(KEPT).join(sha256)) else { return };
@@ -37,6 +37,7 @@ pub(crate) fn keep(files: &TokenizerFiles, sha256: &str) {
     let beside = [
         ("tokenizer_config.json", &files.tokenizer_config),
         ("special_tokens_map.json", &files.special_tokens_map),
+        ("added_tokens.json", &files.added_tokens),
         ("config.json", &files.config),
         ("generation_config.json", &files.generation_config),
     ];

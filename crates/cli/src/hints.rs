@@ -12,13 +12,15 @@ use mashbill_format::lock::LOCK;
 use mashbill_format::open::WrongKind;
 use mashbill_format::parquet_rows::Column;
 use mashbill_format::record::{FieldCounts, Shape};
-use mashbill_format::records::{Foreign, ReadError};
+use mashbill_format::records::{Container, Foreign, Kind, ReadError, is_output};
 use mashbill_format::verify::Remedy;
 use mashbill_hub::Error as HubError;
 use mashbill_load::Error as LoadError;
 use mashbill_tokenize::Error as TokenizeError;
 use mashbill_tokenize::tokenizer::Error as TokenizerError;
 
+use crate::args::THREADS_MAX;
+use crate::commands::report::training::is_run;
 use crate::environment::embedded_names;
 use crate::found_again::looked_at;
 use crate::out::Unwritten;
@@ -45,8 +47,8 @@ pub(crate) enum Usage {
     Sample { given: f64 },
     #[error("--warn-rejected {given} is no share: 0 to 1 are possible")]
     WarnRejected { given: f64 },
-    #[error("--threads 0 would do nothing")]
-    Threads,
+    #[error("--threads {given} is out of range: 1 to {THREADS_MAX} are possible")]
+    Threads { given: usize },
     #[error("`{}` holds nothing to verify: no manifest.json, no JSON Lines, no Parquet", path.display())]
     NothingToVerify { path: PathBuf },
     #[error("`{}` holds nothing to look at: no manifest.json, no JSON Lines, no Parquet", path.display())]
@@ -144,17 +146,32 @@ pub(crate) fn hints_for_failed_splits<'a>(errors: impl Iterator<Item = &'a Token
     hints
 }
 
-/// What to do with lines that have no text, by what they have instead.
-pub(crate) fn hint_for_shape(shape: Shape<'_>) -> Option<String> {
-    const EXAMPLES: &str = "examples/ shows how to make a `text` field, and `mashbill download` makes one of such \
-                            datasets of the Hub";
-    Some(match shape {
-        Shape::Text(field) => {
-            format!("`--text-field {field}` takes the text from there (with `--skip-existing`)")
+/// What to do with the `lines` lines of a file that have no text, by what they have instead.
+pub(crate) fn hint_for_shape(fields: &FieldCounts, lines: u64, file: &Path) -> Option<String> {
+    let made = |program: &str| match with_jq(program, file) {
+        Some(command) => format!("; this makes a text of each: {command}"),
+        None => "; make a column `text` of them".to_owned(),
+    };
+    Some(match fields.shape() {
+        Shape::Text(first) => {
+            let flags: Vec<_> =
+                fields.texts(first, lines).iter().map(|field| format!("--text-field {field}")).collect();
+            format!("`{}` takes the texts from there", flags.join(" "))
         }
-        Shape::Chat(field) => format!("`{field}` is a chat, and chats are not read yet: {EXAMPLES}"),
+        Shape::Chat(field) => {
+            let turn = r#""\(.role // .from): \(.content // .value)""#;
+            let made = made(&format!("[.{field}[] | {turn}]"));
+            format!("`{field}` is a chat, and chats are not read yet{made}")
+        }
         Shape::Pair(asked, answered) => {
-            format!("pairs of `{asked}` and `{answered}` are not read yet: {EXAMPLES}")
+            // An instruction may have an input of its own, which is often empty.
+            let parts = match asked {
+                "instruction" => {
+                    format!(r#"[.instruction, .input, .{answered}] | map(select(. != null and . != ""))"#)
+                }
+                _ => format!("[.{asked}, .{answered}]"),
+            };
+            format!("pairs of `{asked}` and `{answered}` are not read yet{}", made(&parts))
         }
         Shape::Other => return None,
     })
@@ -168,7 +185,23 @@ fn column_twice(column: &str) -> String {
 fn hint_for_columns(columns: &[Column]) -> String {
     let mut fields = FieldCounts::default();
     columns.iter().for_each(|column| fields.count(&column.name, column.kind == "string"));
-    hint_for_shape(fields.shape()).unwrap_or_else(|| "name the column with `--text-field`".into())
+    hint_for_shape(&fields, 0, Path::new("")).unwrap_or_else(|| "name the column with `--text-field`".into())
+}
+
+/// The command that gives each record of a file of JSON the text whose parts `program` lists; none for other files.
+fn with_jq(program: &str, file: &Path) -> Option<String> {
+    let (stem, kind) = Kind::of(file.file_name()?.to_str()?)?;
+    let Kind::Json(container) = kind else { return None };
+    let (path, made) = (file.display(), format!("{stem}_text.jsonl"));
+    let filter = format!(r#"jq -c '(arrays[], objects) | .text = ({program} | join("\n\n"))'"#);
+    let unpack = match container {
+        Container::Plain => return Some(format!("{filter} {path} > {made}")),
+        Container::Gzip => "gzip -dc",
+        Container::Bzip2 => "bzip2 -dc",
+        Container::Xz => "xz -dc",
+        Container::Zstd => "zstd -dc",
+    };
+    Some(format!("{unpack} {path} | {filter} > {made}"))
 }
 
 fn usage_hint(usage: &Usage) -> String {
@@ -183,17 +216,13 @@ fn usage_hint(usage: &Usage) -> String {
         Usage::WarnRejected { .. } => {
             "`--warn-rejected 0.05` warns where more than one line in twenty was refused".into()
         }
-        Usage::Threads => "leave --threads out to use what the machine has".into(),
+        Usage::Threads { .. } => "leave --threads out to use what the machine has".into(),
         Usage::OtherTokenizer { sha256, .. } | Usage::TokenizerNotFoundAgain { sha256, .. } => {
             format!("name it with `--tokenizer PATH`: its tokenizer.json has the SHA-256 {sha256}")
         }
         Usage::NoTokenizerFile { .. } => embedded_hint(),
-        Usage::NothingToVerify { .. } => {
-            "give the folder that `mashbill tokenize` wrote (its `--output`), or one with .jsonl files".into()
-        }
-        Usage::NothingToInspect { .. } => {
-            "give the folder that `mashbill tokenize` wrote (its `--output`), or one with .jsonl files".into()
-        }
+        Usage::NothingToVerify { path } => folder_hint("verify", path),
+        Usage::NothingToInspect { path } => folder_hint("inspect", path),
         Usage::NothingToReport { .. } => {
             "give a folder of `mashbill tokenize` or `mashbill download`, one with .jsonl files, or the `output_path` \
              of `mashbill train`"
@@ -211,7 +240,7 @@ fn usage_hint(usage: &Usage) -> String {
             format!("`mashbill verify {}` says line by line why", path.display())
         }
         Usage::NoRows { path } => format!(
-            "`mashbill report {}` shows which lines were refused and why",
+            "`mashbill verify {}` says why: lines were refused, or a run has not ended",
             path.display()
         ),
         Usage::NoLoader { .. } => {
@@ -243,6 +272,8 @@ pub(crate) fn remedy_hint(remedy: &Remedy, path: &Path) -> String {
             "copy the folder again from where it is good; or move {folder}/{MANIFEST} away and give the \
              `mashbill tokenize` command that made it with `--force`"
         ),
+        Remedy::FillInput => "put records into that file, or remove it and give the `mashbill tokenize` command with `--prune`".into(),
+        Remedy::NameSource => "say where it is now: `mashbill verify … --deep --source PATH`".into(),
         Remedy::CopyAgain => "copy the folder again".into(),
         Remedy::MoveAway { file } => format!("if nobody needs it: mv {folder}/{file} somewhere else"),
         Remedy::RunAgain => "give the `mashbill tokenize` command that made it again: it goes on".into(),
@@ -394,6 +425,7 @@ fn tokenize_hint(error: &TokenizeError) -> Option<String> {
         TokenizeError::InputMissing { .. } => "`--input` takes a file or a folder that exists".into(),
         TokenizeError::InputUnknown { .. } => ENDINGS.into(),
         TokenizeError::Content { path, source } => content_hint(Path::new(path), source),
+        TokenizeError::OutputIsFile { .. } | TokenizeError::OutputIsInput { .. } => "give another folder as `--output`".into(),
         TokenizeError::InputIsOutput { .. } => "give the folder with the JSONL files as `--input`".into(),
         TokenizeError::NoInput { deeper: 0, .. } => {
             ENDINGS.into()
@@ -440,6 +472,19 @@ fn tokenize_hint(error: &TokenizeError) -> Option<String> {
     })
 }
 
+/// The folder that was meant where a path has nothing for a command.
+fn folder_hint(command: &str, path: &Path) -> String {
+    let parents = path.ancestors().skip(1).take(2);
+    let outputs = parents.map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
+    if is_run(path) {
+        format!("it is a run of `mashbill train`: `mashbill report {}` shows it", path.display())
+    } else if let Some(output) = outputs.into_iter().find(|output| is_output(output)) {
+        format!("it is a part of what `mashbill {command} {}` looks at", output.display())
+    } else {
+        "give the folder that `mashbill tokenize` wrote (its `--output`), or one with .jsonl files".into()
+    }
+}
+
 fn tokenizer_hint(error: &TokenizerError) -> Option<String> {
     Some(match error {
         TokenizerError::NotFound { .. } => embedded_hint(),
@@ -462,6 +507,12 @@ fn tokenizer_hint(error: &TokenizerError) -> Option<String> {
         }
         TokenizerError::Json { file, .. } if *file != "tokenizer.json" => {
             format!("correct `{file}`, or say what it says with `--eos-token TOKEN` or `--no-eos`")
+        }
+        TokenizerError::LfsPointer { .. } => "git lfs pull".into(),
+        TokenizerError::NotAdded { .. } => {
+            "write a whole `tokenizer.json` with Python's `AutoTokenizer.from_pretrained(NAME).save_pretrained(\"FOLDER\")`, and \
+             give `--tokenizer FOLDER`"
+                .into()
         }
         TokenizerError::NotInVocabulary { .. } => {
             "`--eos-token` takes a token of the vocabulary as it is spelled".into()
@@ -487,7 +538,8 @@ fn hub_hint(error: &HubError) -> String {
         HubError::RepoNotFound { .. } => {
             format!("check the name, and that the token's account may see it; {embedded}")
         }
-        HubError::BadToken { .. } | HubError::InvalidToken { .. } => {
+        HubError::InvalidToken { .. } => "make a new token and set HF_TOKEN or run `hf auth login`".into(),
+        HubError::BadToken { .. } => {
             format!("make a new token and set HF_TOKEN or run `hf auth login`; {embedded}")
         }
         HubError::NotCached { .. } => {

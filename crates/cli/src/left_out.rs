@@ -8,15 +8,28 @@ const SHOWN: usize = 8;
 
 /// Tells which files hold data of a kind that is not read, if there are any.
 pub(crate) fn tell_left_out(files: &[String], printer: &Printer) {
-    if files.is_empty() {
-        return;
+    if !files.is_empty() {
+        let count = counted(files.len() as u64, "file");
+        printer.warning(format_args!("left out: {count} of kinds that are not read: {}", some(files)));
+        printer.hint(ENDINGS);
     }
-    let named: Vec<&str> = files.iter().take(SHOWN).map(String::as_str).collect();
-    let more = match files.len() - named.len() {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let files = counted(files.len() as u64, "file");
-    printer.warning(format_args!("left out: {files} of kinds that are not read: {}{more}", named.join(", ")));
-    printer.hint(ENDINGS);
+}
+
+/// Tells which folders with input are not entered, if there are any.
+pub(crate) fn tell_not_entered(folders: &[String], printer: &Printer) {
+    if !folders.is_empty() {
+        let (count, are) =
+            (counted(folders.len() as u64, "folder"), if folders.len() == 1 { "is" } else { "are" });
+        printer.warning(format_args!("left out: {count} with input {are} not entered: {}", some(folders)));
+        printer.hint("`--recursive` enters folders");
+    }
+}
+
+/// The first names, and how many there are more.
+fn some(names: &[String]) -> String {
+    let shown: Vec<&str> = names.iter().take(SHOWN).map(String::as_str).collect();
+    match names.len() - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
 }

@@ -72,6 +72,8 @@ pub struct Selected {
     pub datasets: Vec<Dataset>,
     /// Datasets that are on, but left out for their license.
     pub left_out: Vec<LeftOut>,
+    /// Licenses that were asked for and that no dataset has.
+    pub unknown_licenses: Vec<String>,
 }
 
 /// A dataset that is left out for its license.
@@ -162,7 +164,12 @@ impl Catalog {
                 });
             }
         }
-        Ok(Selected { datasets, left_out })
+        let is_known = |license: &&String| {
+            LicenseKind::ALL.iter().any(|kind| kind.name() == license.as_str())
+                || self.datasets.iter().any(|dataset| has_license(dataset, license))
+        };
+        let unknown = selection.licenses.iter().filter(|license| !is_known(license));
+        Ok(Selected { datasets, left_out, unknown_licenses: unknown.cloned().collect() })
     }
 
     /// The name of the dataset that is called `name`, or whose repository that is.
@@ -200,10 +207,11 @@ fn is_allowed(dataset: &Dataset, licenses: &[String]) -> bool {
     if licenses.is_empty() {
         return matches!(license.kind, LicenseKind::Open | LicenseKind::Terms);
     }
-    licenses.iter().any(|allowed| {
-        allowed == license.kind.name()
-            || license.id.as_ref().is_some_and(|id| id.eq_ignore_ascii_case(allowed))
-    })
+    licenses.iter().any(|allowed| allowed == license.kind.name() || has_license(dataset, allowed))
+}
+
+fn has_license(dataset: &Dataset, id: &str) -> bool {
+    dataset.license.id.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(id))
 }
 
 #[cfg(test)]

@@ -1,13 +1,16 @@
 //! Which files of a repository are taken, and why the others are not.
 //!
-//! A catalogue's globs decide, else a rule: the files with the best format's ending whose path does not speak of test or
-//! validation. Every other file is counted with its reason, so that nobody misses one without a line.
+//! A catalogue's globs decide, else the dataset's card where it describes configurations, else a rule: the files with the
+//! best format's ending whose path does not speak of test or validation. Every other file is counted with its reason, so
+//! that nobody misses one without a line.
 
 use mashbill_format::catalog::{Dataset, FileFormat};
 use mashbill_format::untaken::{UntakenFiles, WhyUntaken, add_untaken};
-use mashbill_hub::RemoteFile;
+use mashbill_hub::{Config, RemoteFile};
 
+use crate::card::{Card, Place};
 use crate::catalog::takes;
+use crate::error::Result;
 use crate::glob::is_for_testing;
 
 /// The same rows are often there in two formats: of these the first that a repository has is taken.
@@ -23,16 +26,25 @@ pub(crate) struct Choice<'a> {
     pub(crate) untaken: Vec<UntakenFiles>,
 }
 
-/// Chooses among the files of a commit.
-pub(crate) fn choose<'a>(dataset: &Dataset, tree: &'a [RemoteFile]) -> Choice<'a> {
+/// Chooses among the files of a commit, whose card describes these configurations.
+///
+/// # Errors
+/// [`crate::error::Error::SeveralConfigs`], [`crate::error::Error::CardTooLong`], where no globs choose.
+pub(crate) fn choose<'a>(
+    dataset: &Dataset,
+    tree: &'a [RemoteFile],
+    configs: &[Config],
+) -> Result<Choice<'a>> {
     let by_rule = dataset.files.is_empty();
-    let is_data = |file: &&RemoteFile| why_no_data(&file.path).is_none();
+    let card = if by_rule { Card::of(&dataset.repo, configs, &with_rows(tree))? } else { None };
+    let why_not = |path: &str| why_no_data(path).or_else(|| why_not_to_train(path, card.as_ref()));
+    let is_data = |file: &&RemoteFile| why_not(&file.path).is_none();
     let best = FORMATS.into_iter().find(|&format| {
         tree.iter().filter(is_data).any(|file| FileFormat::of_name(&file.path) == Some(format))
     });
     let mut choice = Choice { taken: Vec::new(), untaken: Vec::new() };
     for file in tree {
-        let why = match why_no_data(&file.path) {
+        let why = match why_not(&file.path) {
             _ if !by_rule && takes(dataset, &file.path) => None,
             Some(why) => Some(why),
             None if !by_rule => Some(WhyUntaken::NotChosen),
@@ -44,10 +56,26 @@ pub(crate) fn choose<'a>(dataset: &Dataset, tree: &'a [RemoteFile]) -> Choice<'a
             Some(why) => add_untaken(&mut choice.untaken, why, &file.path, file.size),
         }
     }
-    choice
+    Ok(choice)
 }
 
-/// Why a file is none of those with rows to train on, by its path; none where it seems to be one.
+/// The files with rows.
+fn with_rows(tree: &[RemoteFile]) -> Vec<&RemoteFile> {
+    tree.iter().filter(|file| why_no_data(&file.path).is_none()).collect()
+}
+
+/// Why a file with rows is not there to train on: the card says so, or its path where there is no card.
+fn why_not_to_train(path: &str, card: Option<&Card<'_>>) -> Option<WhyUntaken> {
+    match card.map(|card| card.place(path)) {
+        Some(Place::Train) => None,
+        None | Some(Place::OtherSplit) if is_for_testing(path) => Some(WhyUntaken::ForTesting),
+        None => None,
+        Some(Place::OtherSplit) => Some(WhyUntaken::OtherSplit),
+        Some(Place::OtherConfig) => Some(WhyUntaken::OtherConfig),
+    }
+}
+
+/// Why a file is none of those with rows, by its path; none where it seems to be one.
 fn why_no_data(path: &str) -> Option<WhyUntaken> {
     let name = path.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
     let (stem, ending) = name.rsplit_once('.').unwrap_or((&name, ""));
@@ -59,7 +87,6 @@ fn why_no_data(path: &str) -> Option<WhyUntaken> {
         return Some(WhyUntaken::Description);
     }
     match FileFormat::of_name(&name) {
-        Some(_) if is_for_testing(path) => Some(WhyUntaken::ForTesting),
         Some(_) => None,
         None if ["py", "sh", "ipynb"].contains(&ending) => Some(WhyUntaken::Script),
         None => Some(WhyUntaken::UnreadEnding),
@@ -88,7 +115,7 @@ mod tests {
         let files = globs.iter().map(|&glob| glob.to_owned()).collect();
         let dataset = Dataset { files, ..Dataset::of_repo("org/d") };
         let tree = tree(paths);
-        let choice = choose(&dataset, &tree);
+        let choice = choose(&dataset, &tree, &[]).expect("no card");
         let taken = choice.taken.iter().map(|file| file.path.clone()).collect();
         assert_eq!(
             choice.untaken.iter().map(|untaken| untaken.files as usize).sum::<usize>() + choice.taken.len(),

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use mashbill_format::untaken::UntakenFiles;
+
 /// An error of planning, fetching or converting.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -47,13 +49,31 @@ pub enum Error {
         /// Why.
         why: String,
     },
-    /// The repository has no file that the dataset's globs choose.
-    #[error("`{repo}` has no file that {} chooses", globs.join(", "))]
+    /// The repository has no file that the dataset's globs choose, or that the rule takes where it has none.
+    #[error("`{repo}` has no file {}", chosen_by(globs))]
     NoFiles {
         /// The repository.
         repo: String,
         /// The globs.
         globs: Vec<String>,
+        /// The files that it has.
+        untaken: Vec<UntakenFiles>,
+    },
+    /// The repository's card has several configurations, and none is the default.
+    #[error("`{repo}` has several configurations and no default: {}", names.join(", "))]
+    SeveralConfigs {
+        /// The repository.
+        repo: String,
+        /// The first of them, quoted.
+        names: Vec<String>,
+        /// A file of the first.
+        example: String,
+    },
+    /// The repository's card has more patterns for its files than can be looked through.
+    #[error("the card of `{repo}` has too many patterns for its files")]
+    CardTooLong {
+        /// The repository.
+        repo: String,
     },
     /// A file has the dataset's name that no download made.
     #[error("`{}` is there already, and no download made it", path.display())]
@@ -150,6 +170,14 @@ impl Error {
 
 /// A result whose error is [`enum@Error`].
 pub type Result<T> = std::result::Result<T, Error>;
+
+fn chosen_by(globs: &[String]) -> String {
+    if globs.is_empty() {
+        return "to train on whose name ends with .parquet, .jsonl, .json or .csv".to_owned();
+    }
+    let globs: Vec<_> = globs.iter().map(|glob| format!("`{}`", glob.escape_debug())).collect();
+    format!("that {} chooses", globs.join(", "))
+}
 
 fn meant(suggestion: &Option<String>) -> String {
     suggestion.as_ref().map_or_else(String::new, |name| format!("; did you mean `{name}`?"))

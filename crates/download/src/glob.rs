@@ -37,12 +37,39 @@ pub(crate) fn matches(pattern: &str, path: &str) -> bool {
     reached[path.len()]
 }
 
+/// Words for data that models are measured by, with or without a number behind: those that the Hub infers splits from,
+/// and what else files are called. `held-out` and `hold_out` are two.
+const FOR_TESTING: [&str; 19] = [
+    "test",
+    "tests",
+    "testing",
+    "testset",
+    "testdata",
+    "testsplit",
+    "validation",
+    "valid",
+    "val",
+    "valset",
+    "dev",
+    "devset",
+    "devel",
+    "eval",
+    "evals",
+    "evalset",
+    "evaluation",
+    "heldout",
+    "holdout",
+];
+
 /// Whether a path speaks of data that models are measured by.
 pub(crate) fn is_for_testing(path: &str) -> bool {
-    let words = path.split(|c: char| !c.is_ascii_alphanumeric());
-    words.into_iter().any(|word| {
-        let word = word.to_ascii_lowercase();
-        ["test", "tests", "validation", "valid", "val", "dev", "eval"].contains(&word.as_str())
+    let mut before = String::new();
+    path.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| {
+        let word = word.trim_end_matches(|c: char| c.is_ascii_digit()).to_ascii_lowercase();
+        let is_pair = word == "out" && ["held", "hold"].contains(&before.as_str());
+        let is_word = FOR_TESTING.contains(&word.as_str());
+        before = word;
+        is_word || is_pair
     })
 }
 
@@ -86,10 +113,33 @@ mod tests {
 
     #[test]
     fn benchmarks_are_known_by_their_paths() {
-        for path in ["main/test-0.parquet", "dev.json", "data/validation/0.parquet", "x_test.jsonl"] {
+        for path in [
+            "main/test-0.parquet",
+            "dev.json",
+            "data/validation/0.parquet",
+            "x_test.jsonl",
+            "testing.jsonl",
+            "test1.jsonl",
+            "Evaluation/a.parquet",
+            "TestSet.jsonl",
+            "heldout-0.jsonl",
+            "data/held_out/0.jsonl",
+            "a-hold-out.csv",
+            "dev-v2.json",
+        ] {
             assert!(is_for_testing(path), "{path}");
         }
-        for path in ["train.jsonl", "latest/contest.json", "devices.jsonl"] {
+        for path in [
+            "train.jsonl",
+            "latest/contest.json",
+            "devices.jsonl",
+            "testimonials/0.jsonl",
+            "validated.tsv",
+            "medieval.jsonl",
+            "protest1.jsonl",
+            "fade-out.jsonl",
+            "upheld-out.jsonl",
+        ] {
             assert!(!is_for_testing(path), "{path}");
         }
     }

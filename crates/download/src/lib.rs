@@ -11,6 +11,7 @@
 
 pub mod catalog;
 mod glob;
+mod card;
 mod choice;
 mod pin;
 pub mod estimate;

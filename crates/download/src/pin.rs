@@ -20,7 +20,7 @@ pub(crate) fn pin(hub: &Hub<'_>, dataset: &Dataset) -> Result<Pin> {
     let revision: Revision = dataset.revision.parse()?;
     let info = hub.dataset(&repo, &revision)?;
     let tree = hub.tree(&repo, &info.commit, "")?;
-    let choice = choose(dataset, &tree);
+    let choice = choose(dataset, &tree, &info.configs)?;
     if let Some(file) = choice.taken.iter().find(|file| !file.can_be_fetched()) {
         return Err(Error::Unfetchable { repo: dataset.repo.clone(), file: file.path.clone() });
     }
@@ -30,7 +30,8 @@ pub(crate) fn pin(hub: &Hub<'_>, dataset: &Dataset) -> Result<Pin> {
         .map(|file| PinnedFile { path: file.path.clone(), size: file.size, hash: file.hash.to_string() })
         .collect();
     if files.is_empty() {
-        return Err(Error::NoFiles { repo: dataset.repo.clone(), globs: globs(dataset) });
+        let (repo, globs) = (dataset.repo.clone(), dataset.files.clone());
+        return Err(Error::NoFiles { repo, globs, untaken: choice.untaken });
     }
     files.sort_by_key(|file| (Checksum::of(file.path.as_bytes()), file.path.clone()));
     let license = match (&dataset.license.id, info.license) {
@@ -67,12 +68,4 @@ pub(crate) fn remote(pin: &Pin, file: &PinnedFile) -> Result<RemoteFile> {
         hash: Digest::parse(digits).ok_or_else(damaged)?,
     };
     if remote.can_be_fetched() { Ok(remote) } else { Err(damaged()) }
-}
-
-fn globs(dataset: &Dataset) -> Vec<String> {
-    if dataset.files.is_empty() {
-        vec!["a name that ends with .parquet, .jsonl, .json or .csv".into()]
-    } else {
-        dataset.files.iter().map(|glob| format!("`{glob}`")).collect()
-    }
 }

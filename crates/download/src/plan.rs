@@ -259,6 +259,8 @@ pub(crate) fn is_of_one_dataset(error: &Error) -> bool {
                 | HubError::Unreachable { source: Unreachable::Slow, .. }
         ),
         Error::NoFiles { .. }
+        | Error::SeveralConfigs { .. }
+        | Error::CardTooLong { .. }
         | Error::Pin { .. }
         | Error::Unfetchable { .. }
         | Error::UnknownFormat { .. }

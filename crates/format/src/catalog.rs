@@ -289,6 +289,9 @@ pub enum LicenseKind {
 }
 
 impl LicenseKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Open, Self::Terms, Self::NonCommercial, Self::Unknown];
+
     /// The name in files and on the command line.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -38,6 +38,8 @@ pub struct Plan {
     pub size: u64,
     /// Its modification time in nanoseconds since 1970.
     pub modified_ns: u64,
+    /// When its content or its place on the disk last changed, in nanoseconds since 1970; 0 where the system does not say.
+    pub changed_ns: u64,
 }
 
 /// The record of a finished unit.

@@ -231,7 +231,7 @@ pub struct Ledger {
     pub special_tokens: u64,
     /// Positions without a token in the last row.
     pub padding: u64,
-    /// Special tokens that texts spelled, among `text_tokens`.
+    /// Special tokens and tokens of those around documents that texts spelled, among `text_tokens`.
     pub literal_special_tokens: u64,
 }
 

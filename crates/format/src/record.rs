@@ -18,7 +18,7 @@ mod unescaped;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::beginning::{Beginning, beginning};
-use self::cursor::{Cursor, Value, is_number};
+use self::cursor::{Cursor, Value};
 pub use self::fields::{FIELD_NAME_BYTES_MAX, FIELDS_MAX, FieldCount, FieldCounts, Shape};
 use self::unescaped::Unescaped;
 
@@ -27,11 +27,11 @@ use self::unescaped::Unescaped;
 pub struct Record<'a> {
     /// The text to be tokenized, from the field that was asked for.
     pub text: &'a str,
-    /// `id`: a string, or a number as it is spelled.
+    /// `id`: a string, or another value than null as it is spelled.
     pub id: Option<&'a str>,
-    /// `source`, where it is a string.
+    /// `source`, likewise.
     pub source: Option<&'a str>,
-    /// `category`, where it is a string.
+    /// `category`, likewise.
     pub category: Option<&'a str>,
 }
 
@@ -185,13 +185,9 @@ impl RecordParser {
                 return Err(Refusal::new(Reason::NoText, format!("no field {}", listed(&self.text_fields))));
             }
         };
-        let id = match fields.id {
-            Some(Value::Other { start, end }) if is_number(line.as_bytes()[start]) => Some(&line[start..end]),
-            other => label_of(line, other, &mut self.id),
-        };
         Ok(Record {
             text,
-            id,
+            id: label_of(line, fields.id, &mut self.id),
             source: label_of(line, fields.source, &mut self.source),
             category: label_of(line, fields.category, &mut self.category),
         })
@@ -210,10 +206,14 @@ fn listed(names: &[String]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or ")
 }
 
-/// A string that only labels a record: damage in it is no reason to lose the text.
+/// What only labels a record: damage in a string is no reason to lose the text, and what is no string is as it is spelled.
 fn label_of<'a>(line: &'a str, value: Option<Value>, buffer: &'a mut Unescaped) -> Option<&'a str> {
-    let Some(Value::String(span)) = value else { return None };
-    Some(if span.escaped { buffer.of(line.as_bytes(), span) } else { &line[span.start..span.end] })
+    match value? {
+        Value::String(span) if span.escaped => Some(buffer.of(line.as_bytes(), span)),
+        Value::String(span) => Some(&line[span.start..span.end]),
+        Value::Other { start, .. } if line.as_bytes()[start] == b'n' => None,
+        Value::Other { start, end } => Some(&line[start..end]),
+    }
 }
 
 #[cfg(test)]
@@ -242,6 +242,24 @@ mod tests {
             parse(r#"{"score":NaN,"x":[-Infinity,Infinity],"text":""}"#),
             Ok((String::new(), None, None))
         );
+    }
+
+    #[test]
+    fn labels_that_are_no_strings_are_kept_as_they_are_spelled() {
+        for (spelled, label) in [
+            ("17", Some("17")),
+            ("-1.50e3", Some("-1.50e3")),
+            ("12345678901234567890123", Some("12345678901234567890123")),
+            ("true", Some("true")),
+            ("NaN", Some("NaN")),
+            (r#"["x", {"y": 1}]"#, Some(r#"["x", {"y": 1}]"#)),
+            ("null", None),
+        ] {
+            let line = format!(r#"{{"text":"t","id":{spelled} ,"source":{spelled},"category": {spelled}}}"#);
+            let mut parser = RecordParser::new(&["text"]);
+            let record = parser.parse(&line).expect("a record");
+            assert_eq!([record.id, record.source, record.category], [label; 3], "{spelled}");
+        }
     }
 
     #[test]

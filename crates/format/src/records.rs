@@ -27,15 +27,16 @@ mod lines;
 mod rows;
 
 pub use blocks::{
-    Block, Blocks, Content, Cutting, DOCUMENT_BYTES_MAX, EXCERPT_BYTES, ReadError, line_bytes_max, listed,
-    open_regular, read_range, read_range_into, stamp,
+    Block, Blocks, Content, Cutting, DOCUMENT_BYTES_MAX, EXCERPT_BYTES, ReadError, changed_ns,
+    line_bytes_max, listed, open_regular, read_range, read_range_into, stamp,
 };
 pub use container::{XZ_MEMORY_KIB_MAX, ZSTD_WINDOW_LOG_MAX, unpacked};
-pub use find::{Found, InputFile, Refused, Search, escaped, find, is_our_own};
+pub use find::{Found, InputFile, Refused, Search, escaped, find, is_our_own, is_output};
 pub use foreign::Foreign;
 pub use kind::{Container, Kind};
 pub use lines::{Line, Lines};
 pub use rows::{Row, RowBlock, RowBlocks, RowCutting};
+pub use shape::is_lfs_pointer;
 pub use value_end::ValueEnd;
 
 /// The mark that some editors put before the first character of a UTF-8 file.

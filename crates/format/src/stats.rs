@@ -74,8 +74,8 @@ pub struct Stats {
     pub mashbill_version: String,
 }
 
-/// An input file as it lay on the disk when its checksum was taken. The same size and modification
-/// time are taken for the same content until `--rehash` asks.
+/// An input file as it lay on the disk when its checksum was taken. The same size and the same times
+/// are taken for the same content until `--rehash` asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InputFile {
     /// Its path.
@@ -84,6 +84,10 @@ pub struct InputFile {
     pub size: u64,
     /// Its modification time in nanoseconds since 1970.
     pub modified_ns: u64,
+    /// When its content or its place on the disk last changed, in nanoseconds since 1970: the system keeps this time,
+    /// also where a tool that replaces a file sets the modification time back. 0 where it does not say.
+    #[serde(default)]
+    pub changed_ns: u64,
 }
 
 /// How many documents have how many tokens: one bucket a power of two.

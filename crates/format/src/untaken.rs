@@ -40,6 +40,10 @@ pub enum WhyUntaken {
     BeyondLimit,
     /// The catalogue's `files` do not choose it.
     NotChosen,
+    /// The dataset's card gives it to another configuration than the one that is taken, or to none.
+    OtherConfig,
+    /// The dataset's card gives it to another split than `train`.
+    OtherSplit,
     /// Its path speaks of test or validation.
     ForTesting,
     /// Its name's ending is none that is read.

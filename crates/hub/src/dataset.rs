@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::card::{Config, configs};
 use crate::error::{Error, Result};
 use crate::hub::Hub;
 use crate::refusal::{Asked, refusal};
@@ -28,6 +29,8 @@ pub struct DatasetInfo {
     pub disabled: bool,
     /// The license as the dataset's card names it, such as `apache-2.0`.
     pub license: Option<String>,
+    /// The configurations that the dataset's card describes, as far as they name files.
+    pub configs: Vec<Config>,
 }
 
 /// Whether a dataset's terms have to be accepted.
@@ -53,6 +56,8 @@ struct Answer {
     disabled: bool,
     #[serde(default)]
     tags: Vec<String>,
+    #[serde(default, rename = "cardData")]
+    card: Value,
 }
 
 impl Hub<'_> {
@@ -96,6 +101,7 @@ impl Hub<'_> {
             private: answer.private,
             disabled: answer.disabled,
             license,
+            configs: configs(&answer.card, settings),
         })
     }
 

@@ -87,6 +87,7 @@ mod waiting;
 mod hub;
 mod cache;
 mod tokenizer_files;
+mod card;
 mod dataset;
 mod tree;
 mod transfer;
@@ -101,6 +102,7 @@ mod space;
 #[doc(hidden)]
 pub mod fuzzing;
 
+pub use card::{Config, ConfigSplit};
 pub use dataset::{DatasetInfo, Gated};
 pub use digest::{Digest, Hasher};
 pub use error::{Error, Result, Unreachable};

@@ -35,6 +35,8 @@ pub struct TokenizerFiles {
     pub tokenizer_config: Option<HubFile>,
     /// `special_tokens_map.json`.
     pub special_tokens_map: Option<HubFile>,
+    /// `added_tokens.json`.
+    pub added_tokens: Option<HubFile>,
     /// `config.json`, the model's.
     pub config: Option<HubFile>,
     /// `generation_config.json`.
@@ -107,6 +109,7 @@ pub fn tokenizer_files(
         tokenizer,
         tokenizer_config: None,
         special_tokens_map: None,
+        added_tokens: None,
         config: None,
         generation_config: None,
         incomplete: None,
@@ -183,6 +186,7 @@ impl Places<'_> {
         for (name, place) in [
             ("tokenizer_config.json", &mut files.tokenizer_config),
             ("special_tokens_map.json", &mut files.special_tokens_map),
+            ("added_tokens.json", &mut files.added_tokens),
             ("config.json", &mut files.config),
             ("generation_config.json", &mut files.generation_config),
         ] {

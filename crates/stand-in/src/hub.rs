@@ -170,6 +170,7 @@ fn info(repo: &Repo, commit: &str, files: &Files) -> Value {
         "downloads": 0,
         "likes": 0,
         "tags": tags,
+        "cardData": {"license": repo.license, "configs": repo.configs},
         "siblings": siblings,
     })
 }

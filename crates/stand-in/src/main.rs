@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use mashbill_stand_in::{Access, Kind, Repo, Site, StandIn, User};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The first line. Everything may be left out.
 #[derive(Deserialize)]
@@ -59,6 +59,8 @@ struct Described {
     #[serde(default = "open")]
     access: Access,
     license: Option<String>,
+    /// The `configs` of its card.
+    configs: Option<Value>,
     moved_to: Option<String>,
     /// The folders with the branches' files.
     branches: BTreeMap<String, PathBuf>,
@@ -117,6 +119,7 @@ fn repo(described: Described) -> io::Result<Repo> {
     let mut repo = Repo::new(described.kind, &described.id);
     repo.access = described.access;
     repo.license = described.license;
+    repo.configs = described.configs;
     repo.moved_to = described.moved_to;
     for (branch, folder) in &described.branches {
         repo.put_folder(branch, folder)?;

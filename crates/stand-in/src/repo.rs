@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::content::{Content, Entry, id_of};
 
@@ -44,6 +45,8 @@ pub struct Repo {
     pub access: Access,
     /// The license that its card names, such as `mit`.
     pub license: Option<String>,
+    /// The `configs` of its card, as JSON.
+    pub configs: Option<Value>,
     /// The id under which it is found now; requests for the old one are redirected.
     pub moved_to: Option<String>,
     branches: BTreeMap<String, Arc<Files>>,
@@ -59,6 +62,7 @@ impl Repo {
             id: id.to_owned(),
             access: Access::Open,
             license: None,
+            configs: None,
             moved_to: None,
             branches: BTreeMap::from([("main".to_owned(), Arc::default())]),
             commits: BTreeMap::new(),

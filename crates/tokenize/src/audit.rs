@@ -138,7 +138,15 @@ impl Audit<'_> {
             |detail: String| Report { problems: vec![source_problem(name, detail)], ..Report::default() };
         let input = match self.input(name, split) {
             Ok(input) => input,
-            Err(error) => return Ok(problem(format!("its source `{}`: {error}", split.source.file))),
+            Err(error) => {
+                let detail = format!("its source `{}`: {error}", split.source.file);
+                let gone = Problem {
+                    kind: Kind::SourceGone,
+                    remedy: Remedy::NameSource,
+                    ..source_problem(name, detail)
+                };
+                return Ok(Report { problems: vec![gone], ..Report::default() });
+            }
         };
         let folder = self.output.split(name);
         let table = match documents::read(&folder.join(DOCUMENTS)) {
@@ -171,7 +179,10 @@ impl Audit<'_> {
             None => {
                 let stats = Stats::read(&self.output.split(name).join(format!("{name}{STATS_SUFFIX}")));
                 let found = stats.ok().flatten().map(|stats| PathBuf::from(stats.input.path));
-                let in_manifest = || Path::new(&self.manifest.input_path).join(&split.source.file);
+                // A single file was its own input.
+                let input = Path::new(&self.manifest.input_path);
+                let is_file = !input.is_dir() && input.ends_with(&split.source.file);
+                let in_manifest = || if is_file { input.to_owned() } else { input.join(&split.source.file) };
                 found.filter(|path| path.exists()).unwrap_or_else(in_manifest)
             }
         };

@@ -38,8 +38,20 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// The output is a file.
+    #[error("`{}` is a file, and an output is a folder", path.display())]
+    OutputIsFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The output folder is the input folder, whose files would lie among those that are made.
+    #[error("`{}` is both the input and the output", path.display())]
+    OutputIsInput {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The input folder has no input file.
-    #[error("no JSONL files found in `{}`{}", path.display(), others(left_out))]
+    #[error("no input files found in `{}`{}", path.display(), others(left_out))]
     NoInput {
         /// The folder.
         path: PathBuf,

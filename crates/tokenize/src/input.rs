@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -49,19 +50,27 @@ pub struct Inputs {
     pub left_out: Vec<String>,
     /// Files that should be read and cannot, by their paths from the input folder on, and why.
     pub refused: Vec<(String, Error)>,
+    /// Folders with input that are not entered, by their paths from the input folder on.
+    pub not_entered: Vec<String>,
 }
 
 /// Finds the input files at `input`, a file or a folder. `output` is never entered. Names that could not be given to
 /// what is made are refused before anything is.
 ///
 /// # Errors
-/// [`Error::InputMissing`], [`Error::InputUnknown`], [`Error::InputIsOutput`], [`Error::NoInput`], [`Error::Content`],
+/// [`Error::InputMissing`], [`Error::InputUnknown`], [`Error::InputIsOutput`], [`Error::OutputIsFile`], [`Error::OutputIsInput`], [`Error::NoInput`], [`Error::Content`],
 /// [`Error::SplitTwice`], [`Error::SplitName`], [`Error::NameTooLong`], [`Error::Read`].
 pub fn discover(input: &Path, output: &Path, recursive: bool, names: SplitNames) -> Result<Inputs> {
     check_output_name(output)?;
+    if output.is_file() {
+        return Err(Error::OutputIsFile { path: output.to_owned() });
+    }
     let is_folder = input.is_dir();
     if is_folder && is_our_own(input, &escaped(input.file_name().unwrap_or_default())) {
         return Err(Error::InputIsOutput { path: input.to_owned() });
+    }
+    if is_folder && is_same(input, output) {
+        return Err(Error::OutputIsInput { path: input.to_owned() });
     }
     let found = search(input, output, recursive)?;
     if found.files.is_empty() && found.refused.is_empty() {
@@ -79,7 +88,12 @@ pub fn discover(input: &Path, output: &Path, recursive: bool, names: SplitNames)
         inputs: one_a_split(found.files.into_iter().map(|file| Input::new(file, names)))?,
         left_out: found.left_out,
         refused: found.refused.into_iter().map(refused).collect(),
+        not_entered: found.not_entered,
     })
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    matches!((fs::canonicalize(one), fs::canonicalize(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 fn search(input: &Path, output: &Path, recursive: bool) -> Result<Found> {
@@ -156,8 +170,6 @@ impl Input {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     fn tree(files: &[&str]) -> tempfile::TempDir {
@@ -186,12 +198,10 @@ mod tests {
             "code/d.jsonl.zst",
             "made/manifest.json",
             "made/b/shard_0000.parquet",
-            "copied/shard_0000.parquet",
-            "copied/documents.parquet",
-            "copied/copied_stats.json",
             "out/b/shard_0000.parquet",
             "code/.x/e.jsonl",
         ]);
+        fs::write(tree.path().join("made/manifest.json"), "{\"format_version\": 1}").expect("a file");
         assert_eq!(
             splits(tree.path(), false, SplitNames::Stem).expect("there is input"),
             ["a=a.jsonl.gz", "b=b.jsonl", "c=c.parquet"]
@@ -229,7 +239,8 @@ mod tests {
             splits(&text.path().join("a.txt"), false, SplitNames::Stem),
             Err(Error::InputUnknown { .. })
         ));
-        let made = tree(&["manifest.json", "a.jsonl"]);
+        let made = tree(&["a.jsonl"]);
+        fs::write(made.path().join("manifest.json"), "{\"format_version\": 1").expect("a file");
         assert!(matches!(splits(made.path(), false, SplitNames::Stem), Err(Error::InputIsOutput { .. })));
     }
 }

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use mashbill_format::checksum::{Checksum, Hasher};
 use mashbill_format::held_out::HeldOut;
 use mashbill_format::journal::{self, Journal};
-use mashbill_format::layout::{Output, STATS_SUFFIX, is_split_file};
+use mashbill_format::layout::{MANIFEST, Output, STATS_SUFFIX, is_split_file};
 use mashbill_format::manifest::{self, FORMAT_VERSION, Manifest, SpecialToken, TokenizerIdentity};
-use mashbill_format::records::line_bytes_max;
-use mashbill_format::stats::Stats;
+use mashbill_format::records::{changed_ns, is_our_own, is_output, line_bytes_max};
+use mashbill_format::stats::{InputFile, Stats};
 
 use crate::disk::check_space;
 use crate::error::{Error, Result};
@@ -80,6 +80,8 @@ pub struct Plan {
     pub left_out: Vec<String>,
     /// Files that should be read and cannot, and why.
     pub refused: Vec<(String, Error)>,
+    /// Folders with input that are not entered, by their paths from the input folder on.
+    pub not_entered: Vec<String>,
     /// The same for the documents that are held out, if any.
     pub validation: Option<Box<Self>>,
     /// Whether documents were held out, and none are now: what was held out is removed.
@@ -123,11 +125,11 @@ pub enum Why {
 /// Those of [`discover`]; [`Error::SplitDiffers`], [`Error::OthersDiffer`], [`Error::ForeignFiles`],
 /// [`Error::TooLittleSpace`]; errors of reading.
 pub fn plan(options: &Options, tokenizer: &tokenizer::Identity) -> Result<Plan> {
-    let Inputs { inputs, left_out, refused } =
+    let Inputs { inputs, left_out, refused, not_entered } =
         discover(&options.input, &options.output, options.recursive, options.split_names)?;
     let mut checksums = Checksums::new();
     let mut plan = plan_part(options, inputs.clone(), tokenizer, &mut checksums)?;
-    plan.left_out = left_out;
+    (plan.left_out, plan.not_entered) = (left_out, not_entered);
     plan.refused.splice(..0, refused);
     let validation = Output::new(&options.output).validation();
     match options.bytes.held_out {
@@ -171,7 +173,12 @@ fn plan_part(
     };
     let identity = fresh.run_identity();
     let mut planner = Planner { options, output, identity, manifest: fresh, old: None, checksums };
-    planner.old = Manifest::read(&planner.output.manifest())?;
+    let manifest = planner.output.manifest();
+    if manifest.exists() && !is_output(&options.output) {
+        let file = MANIFEST.to_owned();
+        return Err(Error::ForeignFiles { path: options.output.clone(), file });
+    }
+    planner.old = Manifest::read(&manifest)?;
     planner.plan(inputs)
 }
 
@@ -231,6 +238,7 @@ impl Planner<'_> {
             vanished,
             left_out: Vec::new(),
             refused,
+            not_entered: Vec::new(),
             validation: None,
             nothing_held_out: false,
             found: self.old,
@@ -284,14 +292,17 @@ impl Planner<'_> {
             return Ok(State::Forced);
         }
         if let Some(why) = difference {
-            return Ok(State::Different(why.to_owned()));
+            // A split without a document is no work that could be lost.
+            let is_empty = split.samples == 0;
+            return Ok(if is_empty { State::Forced } else { State::Different(why.to_owned()) });
         }
         let Some(mut stats) = Stats::read(&self.stats_path(&input.split))? else {
             return Ok(State::Different("its files are not all there".into()));
         };
-        let found = (stats.input.size, stats.input.modified_ns, stats.input.path.as_str());
         let path = absolute(&input.path);
-        if self.options.rehash || found != (input.size, input.modified_ns, path.as_str()) {
+        let now =
+            InputFile { path, size: input.size, modified_ns: input.modified_ns, changed_ns: changed(input) };
+        if self.options.rehash || stats.input != now {
             let checksum = match self.checksum(input) {
                 Ok(checksum) => checksum,
                 Err(error) => return Ok(State::Unreadable(Box::new(split), error)),
@@ -299,9 +310,7 @@ impl Planner<'_> {
             if manifest::split_identity(self.identity, checksum) != split.identity {
                 return Ok(State::Different(INPUT_CHANGED.into()));
             }
-            stats.input.size = input.size;
-            stats.input.modified_ns = input.modified_ns;
-            stats.input.path = path;
+            stats.input = now;
             confirmed.push((input.clone(), stats));
         }
         let missing = split.shard_files.iter().chain([&split.documents]).find(|file| {
@@ -331,11 +340,13 @@ impl Planner<'_> {
     fn look_at_folder(&self, input: &Input) -> Result<State> {
         let path = self.output.split(&input.split);
         let Ok(entries) = fs::read_dir(&path) else { return Ok(State::Missing) };
+        // A split appears whole: other tools call shards the same, and have no statistics beside them.
+        let is_ours = is_our_own(&path, &input.split);
         let mut files = 0;
         for entry in entries {
             let entry = entry.map_err(|source| Error::read(&path, source))?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            if !is_split_file(&input.split, &name) {
+            if !is_ours || !is_split_file(&input.split, &name) {
                 return Err(Error::ForeignFiles { path, file: name });
             }
             files += 1;
@@ -355,6 +366,7 @@ impl Planner<'_> {
             input: absolute(&input.path),
             size: input.size,
             modified_ns: input.modified_ns,
+            changed_ns: changed(input),
         }
     }
 
@@ -375,6 +387,11 @@ enum State {
 /// The path as it can be found again from another folder.
 pub(crate) fn absolute(path: &Path) -> String {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+}
+
+/// When the input last changed; 0 where nobody knows.
+fn changed(input: &Input) -> u64 {
+    fs::metadata(&input.path).map_or(0, |metadata| changed_ns(&metadata))
 }
 
 /// How the options cut input.

@@ -565,6 +565,7 @@ impl<'env, 'run> Making<'env, 'run> {
                 path: crate::plan::absolute(&self.plan.input.path),
                 size: self.plan.input.size,
                 modified_ns: self.plan.input.modified_ns,
+                changed_ns: self.plan.journal.changed_ns,
             },
             lines: self.totals.lines,
             blank_lines: self.totals.blank_lines,

@@ -43,7 +43,7 @@ use mashbill_format::door;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-pub use self::embedded::{EMBEDDED, embedded};
+pub use self::embedded::{EMBEDDED, embedded, is_embedded};
 pub use self::error::Error;
 pub use self::files::{FILE_BYTES_MAX, TokenizerFiles, from_path};
 pub use self::special::SpecialToken;
@@ -205,6 +205,8 @@ pub struct Tokenizer {
     encoder: Encoder,
     fast_refused: Option<FastRefused>,
     special: SpecialIds,
+    /// Those and the ids that are put around documents, which may be ordinary ones.
+    counted: SpecialIds,
     outline: Arc<Outline>,
     beside: OnceLock<Reference>,
     /// The tokens' texts, made when the first is asked for.
@@ -290,6 +292,7 @@ impl Tokenizer {
             encoder,
             fast_refused,
             special: self.special.clone(),
+            counted: self.counted.clone(),
             outline: Arc::clone(&self.outline),
             beside: OnceLock::new(),
             spellings: OnceLock::new(),
@@ -304,6 +307,7 @@ impl Tokenizer {
     /// Puts other ids around documents: those with which a folder was made, whatever its files say by now.
     pub fn put_around(&mut self, ids_before: Vec<u32>, ids_after: Vec<u32>) {
         (self.identity.ids_before, self.identity.ids_after) = (ids_before, ids_after);
+        self.counted = self.special.with(&self.identity);
     }
 
     /// The tokens as people read them, one text an id.
@@ -364,10 +368,14 @@ impl Tokenizer {
         }
         let text_ids = &ids[text_start..];
         let text_tokens = text_ids.len();
-        let literal_special_tokens = self.special.count(text_ids);
+        let literal_special_tokens = self.counted.count(text_ids);
         if *policy == SpecialTokensInText::Reject && literal_special_tokens > 0 {
-            ids.truncate(start);
-            return Err(Error::LiteralSpecialTokens { count: literal_special_tokens });
+            // An ordinary token that was chosen to end documents is no reason to refuse a text.
+            let count = self.special.count(text_ids);
+            if count > 0 {
+                ids.truncate(start);
+                return Err(Error::LiteralSpecialTokens { count });
+            }
         }
         if !ids_before.is_empty() && text_ids.starts_with(ids_before) {
             ids.drain(start..text_start);
@@ -483,6 +491,14 @@ impl SpecialIds {
     fn of(outline: &Outline) -> Self {
         let tokens = outline.added_tokens();
         Self { ids: tokens.into_iter().filter(|(_, token)| token.special).map(|(id, _)| id).collect() }
+    }
+
+    /// These and the ids that are put around documents.
+    fn with(&self, identity: &Identity) -> Self {
+        let mut ids = [self.ids.as_slice(), &identity.ids_before, &identity.ids_after].concat();
+        ids.sort_unstable();
+        ids.dedup();
+        Self { ids }
     }
 
     fn count(&self, ids: &[u32]) -> usize {

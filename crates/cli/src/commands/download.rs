@@ -1,6 +1,6 @@
 //! `mashbill download`: the curriculum from the Hub, only what is missing.
 
-mod untaken;
+pub(crate) mod untaken;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -83,7 +83,7 @@ pub(crate) struct DownloadArgs {
     pub(crate) max_download: u64,
 
     /// The most records of each dataset
-    #[arg(long, value_name = "ROWS")]
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_rows: Option<u64>,
 
     /// Only these licenses, by id (mit) or kind (open, terms, non-commercial, unknown)
@@ -126,6 +126,15 @@ pub(crate) fn run_with(args: &DownloadArgs, settings: Settings, printer: &Printe
         datasets: args.dataset.clone(),
         licenses: args.license_allow.clone(),
     })?;
+    for license in &selected.unknown_licenses {
+        let kinds = LicenseKind::ALL.map(LicenseKind::name).join(", ");
+        printer.warning(format_args!(
+            "no dataset has the license `{}` of --license-allow",
+            license.escape_debug()
+        ));
+        printer
+            .hint(format_args!("it takes ids such as apache-2.0, which `--status-only` shows, and {kinds}"));
+    }
     let exact_tokens = exact_tokens(&args.output)?;
     if args.status_only {
         let data = Data::new(&args.output);
@@ -392,7 +401,7 @@ fn tell_of_others(plan: &Plan, printer: &Printer) {
         let flags = plan.left_out.iter().map(|left| format!("--dataset {}", left.dataset));
         printer.hint(format_args!("who may use them names them: {}", flags.collect::<Vec<_>>().join(" ")));
     }
-    for (warning, hint) in plan.datasets.iter().filter_map(untaken::other_format) {
+    for (warning, hint) in plan.datasets.iter().flat_map(untaken::choices) {
         printer.warning(warning);
         printer.hint(hint);
     }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use mashbill_format::verify::{FolderKind, folder_kind};
 
 use crate::exit::Exit;
@@ -93,7 +94,7 @@ pub(crate) struct InspectArgs {
     tokenizer: Option<String>,
 
     /// The field, or Parquet column, that holds the text of a record; given several times, the first that a record has
-    #[arg(long, value_name = "NAME", default_value = "text")]
+    #[arg(long, value_name = "NAME", default_value = "text", value_parser = NonEmptyStringValueParser::new())]
     text_field: Vec<String>,
 
     /// Print what is found as JSON on stdout

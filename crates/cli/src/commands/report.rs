@@ -9,7 +9,7 @@ mod tokenized;
 mod records;
 mod curve;
 mod yaml;
-mod training;
+pub(crate) mod training;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,10 +17,12 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use mashbill_format::atomic;
 use mashbill_format::verify::{FolderKind, Gather, Report, folder_kind};
 
 use super::verify::{check, names};
+use crate::args::threads;
 use crate::exit::Exit;
 use crate::hints::Usage;
 use crate::interrupt;
@@ -54,7 +56,7 @@ pub(crate) struct ReportArgs {
 
     /// The field, or Parquet column, that holds the text of a record; given several times, the first that a record has. Of tokenized
     /// folders the manifest knows it
-    #[arg(long, value_name = "NAME", default_value = "text")]
+    #[arg(long, value_name = "NAME", default_value = "text", value_parser = NonEmptyStringValueParser::new())]
     text_field: Vec<String>,
 
     /// Threads that compute [default: what this machine or container has]
@@ -86,13 +88,8 @@ pub(crate) fn run(args: &ReportArgs, printer: &Printer) -> Result<Exit> {
         write(&args.output, &page::html(&page)?, printer)?;
         return Ok(Exit::Done);
     }
-    let threads = match args.threads {
-        Some(0) => return Err(Usage::Threads.into()),
-        Some(threads) => threads,
-        None => std::thread::available_parallelism().map_or(1, usize::from),
-    };
     let pass = Pass {
-        threads,
+        threads: threads(args.threads)?,
         text_fields: names(&args.text_field),
         interrupted: interrupt::flag(printer)?,
         printer,
@@ -121,9 +118,10 @@ pub(crate) fn run(args: &ReportArgs, printer: &Printer) -> Result<Exit> {
 }
 
 fn write(output: &Path, html: &str, printer: &Printer) -> Result<()> {
+    let instead = if output.exists() { ", in place of the page that was there" } else { "" };
     let temporary = output.with_extension(format!("tmp{}", std::process::id()));
     atomic::replace(output, &temporary, html.as_bytes())?;
-    printer.good("wrote", format_args!("{} ({})", output.display(), size(html.len() as u64)));
+    printer.good("wrote", format_args!("{} ({}){instead}", output.display(), size(html.len() as u64)));
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use mashbill_format::encode::Compression;
 use mashbill_format::held_out::{HeldOut, Part};
@@ -21,12 +22,13 @@ use mashbill_tokenize::tokenizer::{SpecialTokensInText, Tokenizer, TokenizerOpti
 use mashbill_tokenize::{Event, Options, Plan, Report, plan};
 use serde::Serialize;
 
+use crate::args::threads;
 use crate::environment::{find_tokenizer, load_tokenizer};
 use crate::exit::Exit;
 use crate::found_again::keep;
 use crate::hints::{Usage, hints_for_failed_splits};
 use crate::interrupt;
-use crate::left_out::tell_left_out;
+use crate::left_out::{tell_left_out, tell_not_entered};
 use crate::out;
 use crate::printer::{Printer, count, counted, duration, error_text, size};
 use crate::progress::ProgressView;
@@ -93,7 +95,7 @@ pub(crate) struct TokenizeArgs {
     pub(crate) threads: Option<usize>,
 
     /// The field, or Parquet column, that holds the text; given several times, the first that a record has
-    #[arg(long, value_name = "NAME", default_value = "text")]
+    #[arg(long, value_name = "NAME", default_value = "text", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) text_field: Vec<String>,
 
     /// The token that ends a document, where the tokenizer's files name none or another is wanted
@@ -136,7 +138,7 @@ pub(crate) struct TokenizeArgs {
     #[arg(long)]
     pub(crate) strict: bool,
 
-    /// Read finished inputs again instead of trusting an unchanged size and modification time
+    /// Read finished inputs again instead of trusting unchanged sizes and times
     #[arg(long)]
     pub(crate) rehash: bool,
 
@@ -221,11 +223,7 @@ fn options(args: &TokenizeArgs) -> Result<Options> {
         return usage(Usage::WarnRejected { given: args.warn_rejected });
     }
     let (text_field, other_text_fields) = text_fields(args);
-    let threads = match args.threads {
-        Some(0) => return usage(Usage::Threads),
-        Some(threads) => threads,
-        None => std::thread::available_parallelism().map_or(1, usize::from),
-    };
+    let threads = threads(args.threads)?;
     Ok(Options {
         input: args.input.clone(),
         output: args.output.clone().unwrap_or_else(|| default_output(&args.input)),
@@ -302,6 +300,7 @@ fn tokenizer_options(args: &TokenizeArgs) -> TokenizerOptions {
 
 fn announce(plan: &Plan, printer: &Printer) {
     tell_left_out(&plan.left_out, printer);
+    tell_not_entered(&plan.not_entered, printer);
     if plan.nothing_held_out {
         let folder = Output::new(&plan.options.output).validation();
         printer.line(format_args!("nothing is held out any more: {} goes", folder.root().display()));
@@ -455,7 +454,7 @@ fn summarize(
     if let Some(validation) = report.validation.as_deref() {
         summarize_validation(validation, &output.validation(), args.warn_rejected, printer);
     }
-    if !report.made.is_empty() {
+    if !report.made.is_empty() && rows > 0 {
         printer.line(
             "labels are shifted already: labels[i] is the token after input_ids[i]. Hugging Face models shift \
              once more by themselves: give them input_ids as labels, not this column",
@@ -467,7 +466,8 @@ fn summarize(
     hints_for_failed_splits(report.failed.iter().map(|(_, error)| error))
         .iter()
         .for_each(|hint| printer.hint(hint));
-    if report.failed.is_empty() && !lacks_documents && !printer.is_quiet() {
+    // What was made can be used, whatever was not.
+    if rows > 0 && !printer.is_quiet() {
         let output = options.output.display();
         printer.line(format_args!("manifest: {}", manifest.display()));
         printer.hint(format_args!(

@@ -6,15 +6,19 @@ use std::time::Instant;
 
 use anyhow::Result;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use mashbill_download::Error as DownloadError;
-use mashbill_format::layout::{Data, Output};
+use mashbill_format::layout::{Data, Output, folder_of};
 use mashbill_format::manifest::Manifest;
+use mashbill_format::records::{is_our_own, is_output};
 use mashbill_format::verify::{
     self, Event, FolderKind, Gather, Problem, Remedy, Report, Severity, records_below,
 };
 use mashbill_tokenize::audit;
 use serde::Serialize;
 
+use crate::args::threads;
+use crate::commands::report::training::is_run;
 use crate::exit::Exit;
 use crate::found_again::tokenizer_of;
 use crate::hints::{Usage, folder_with_lock, remedy_hint, remedy_hints};
@@ -60,7 +64,7 @@ pub(crate) struct VerifyArgs {
 
     /// The field, or Parquet column, that holds the text of a record; given several times, the first that a record has. Of tokenized
     /// folders the manifest knows it
-    #[arg(long, value_name = "NAME", default_value = "text")]
+    #[arg(long, value_name = "NAME", default_value = "text", value_parser = NonEmptyStringValueParser::new())]
     text_field: Vec<String>,
 
     /// Threads that compute [default: what this machine or container has]
@@ -73,11 +77,7 @@ pub(crate) struct VerifyArgs {
 }
 
 pub(crate) fn run(args: &VerifyArgs, printer: &Printer) -> Result<Exit> {
-    let threads = match args.threads {
-        Some(0) => return Err(Usage::Threads.into()),
-        Some(threads) => threads,
-        None => std::thread::available_parallelism().map_or(1, usize::from),
-    };
+    let threads = threads(args.threads)?;
     if !(0.0..=1.0).contains(&args.sample) {
         return Err(Usage::Sample { given: args.sample }.into());
     }
@@ -87,6 +87,10 @@ pub(crate) fn run(args: &VerifyArgs, printer: &Printer) -> Result<Exit> {
         let started = Instant::now();
         if !path.exists() {
             return Err(Usage::NotThere { path: path.to_owned() }.into());
+        }
+        let is_of_training = is_run(path) && path.join("config.yaml").exists() && !is_output(path);
+        if is_of_training || is_part(path) {
+            return Err(Usage::NothingToVerify { path: path.to_owned() }.into());
         }
         let report = check(path, &names(&args.text_field), &mut vec![(); threads], &interrupted, printer)?;
         let mut report = report.ok_or_else(|| Usage::NothingToVerify { path: path.to_owned() })?;
@@ -156,6 +160,21 @@ pub(super) fn check<G: Gather>(
 /// Names as the libraries take them.
 pub(super) fn names(names: &[String]) -> Vec<&str> {
     names.iter().map(String::as_str).collect()
+}
+
+/// Whether a path is a split of an output folder, or a file of one: only the whole says what each has to be.
+fn is_part(path: &Path) -> bool {
+    let is_split = |folder: &Path| {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        is_our_own(folder, &name) && !is_output(folder)
+    };
+    is_split(path) || path.is_file() && is_split(folder_of(path))
+}
+
+/// Whether nothing is wrong but that a source is not there.
+fn is_only_gone(report: &Report) -> bool {
+    let mut errors = report.problems.iter().filter(|problem| problem.severity == Severity::Error);
+    errors.all(|problem| problem.kind == verify::Kind::SourceGone)
 }
 
 /// Compares a tokenized folder with its sources.
@@ -255,6 +274,10 @@ fn say(report: &Report, seconds: f64, printer: &Printer) {
     let what = format!("{counts}, {} in {}", size(report.bytes), duration(seconds));
     if report.interrupted {
         printer.line(format_args!("{path}: interrupted before everything was checked"));
+    } else if report.errors > 0 && is_only_gone(report) {
+        printer.line(format_args!(
+            "{path} is good by itself, and its source is not there to compare it with: {what}"
+        ));
     } else if report.errors > 0 {
         printer.line(format_args!("{path} is damaged: {} ({what})", counted(report.errors, "error")));
     } else if report.warnings > 0 {

@@ -3,6 +3,7 @@
 use mashbill_download::Error;
 use mashbill_hub::{Error as HubError, Unreachable};
 
+use crate::commands::download::untaken::{files_by_reason, files_hint};
 use crate::printer::size;
 
 /// The hint for an error of a download, if there is something to type.
@@ -16,7 +17,15 @@ pub(crate) fn download_hint(error: &Error) -> Option<String> {
         Error::UnknownCategory { .. } => {
             "the categories are instruction_chat, code, math_reasoning, factual_qa and custom".into()
         }
-        Error::NoFiles { .. } => "name the files with `files` in a file for `--catalog`".into(),
+        Error::NoFiles { repo, untaken, .. } => match files_by_reason(untaken) {
+            Some(files) => {
+                let example = untaken.iter().flat_map(|untaken| &untaken.examples).next();
+                format!("it has {files}; {}", files_hint(repo, example.map_or("", String::as_str)))
+            }
+            None => "it is empty: is it the right one?".into(),
+        },
+        Error::SeveralConfigs { repo, example, .. } => files_hint(repo, example),
+        Error::CardTooLong { repo } => files_hint(repo, "**.parquet"),
         Error::UnknownFormat { .. } => "name the `format` in a file for `--catalog`".into(),
         Error::NoRecords { .. } => {
             "if its rows look otherwise than the catalog says, describe it in a file for `--catalog`".into()

@@ -66,7 +66,7 @@ fn each_kind_is_counted_with_its_line() {
     tokenized 2 documents into 4 tokens in [TIME] ([SPEED])
     1 row, 12 positions of padding (75.00 %), [SIZE] of shards ([RATIO] bytes a token)
     warning: a: 9 lines refused (invalid_json 2, json_array 1, not_an_object 1, no_text 1, text_not_string 2, invalid_utf8 1, lone_surrogate 1), see out/a/a_rejects.jsonl
-    hint: a JSON array is not JSON Lines: jq -c '.[]' [PROJECT]/data/a.jsonl > a.lines.jsonl
+    hint: a line that is an array is no record; where arrays hold records: jq -c '.[]' [PROJECT]/data/a.jsonl > a.lines.jsonl
     a begins with "good" "<|endoftext|>"
     1 split with 1 row of 16 tokens in out
     labels are shifted already: labels[i] is the token after input_ids[i]. Hugging Face models shift once more by themselves: give them input_ids as labels, not this column
@@ -199,6 +199,8 @@ fn a_damaged_file_fails_its_split_alone() {
     warning: junk2 was not made: `data/junk2.parquet` is damaged: it does not end as a Parquet file does
     hint: get the file again where it came from, then give the same command again
     hint: mv data/junk.jsonl.zst data/junk.jsonl
+    manifest: out/manifest.json
+    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
     "#);
     let manifest = project.json("out/manifest.json");
     assert_eq!(manifest["splits"].as_object().expect("splits").keys().collect::<Vec<_>>(), ["a", "z"]);
@@ -261,6 +263,8 @@ fn files_that_cannot_be_read_fail_their_splits_alone() {
     warning: dangling was not made: read `data/dangling.jsonl`: No such file or directory (os error 2)
     hint: give a file: what comes out of a pipe or a device can be written into one first
     hint: get the file again where it came from, then give the same command again
+    manifest: out/manifest.json
+    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
     "#);
     fs::remove_file(project.path("data/dangling.jsonl")).expect("it was there");
     fs::remove_file(project.path("data/pipe.jsonl")).expect("it was there");

@@ -34,6 +34,11 @@ fn a_good_folder_is_made_again_as_it_is() {
     fs::rename(project.path("data"), project.path("moved")).expect("it is there");
     let ran = project.run("verify out --deep").with_code(4);
     assert!(ran.stderr.contains("error: a: its source `a.jsonl`: "), "{ran}");
+    assert!(
+        ran.stderr.contains("hint: say where it is now: `mashbill verify … --deep --source PATH`"),
+        "{ran}"
+    );
+    assert!(ran.stderr.contains("out is good by itself") && !ran.stderr.contains("damaged"), "{ran}");
     project.run("verify out --deep --source moved").with_code(0);
 }
 

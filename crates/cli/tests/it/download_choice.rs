@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use mashbill_stand_in::{Content, Fault, Kind, Repo, Rule, StandIn};
+use serde_json::json;
 
 use crate::download::{TOKEN, download, hub, run};
 use crate::project::{Project, Ran};
@@ -221,5 +222,108 @@ fn a_hostile_hub_is_given_up_with_a_line() {
         assert!(ran.stderr.contains(said) && ran.stderr.contains("org__two is skipped"), "{said}: {ran}");
         assert!(!ran.stderr.contains(['\u{1b}', '\u{9b}']) && !ran.stderr.contains(TOKEN), "{ran:?}");
         assert!(project.path("data/math_reasoning/gsm8k.jsonl").exists(), "the others go on");
+    }
+}
+
+/// A dataset whose card has these configurations.
+fn put_with_card(hub: &StandIn, id: &str, configs: serde_json::Value, files: &[&str]) {
+    let mut repo = Repo::new(Kind::Dataset, id);
+    for path in files {
+        repo.put("main", path, Content::from(format!("{{\"text\": \"{path}\"}}\n").into_bytes()));
+    }
+    repo.configs = Some(configs);
+    hub.put(repo);
+}
+
+fn texts(project: &Project, name: &str) -> Vec<String> {
+    let records = project.read(&format!("data/custom/{name}.jsonl"));
+    let text =
+        |line: &str| serde_json::from_str::<serde_json::Value>(line).expect("a record")["text"].to_string();
+    records.lines().map(|line| text(line).trim_matches('"').to_owned()).collect()
+}
+
+#[test]
+fn configurations_of_a_card_are_not_mixed_and_its_splits_are_not_trained_on() {
+    let (project, hub) = (Project::new(), hub());
+    let config = |name: &str, default: bool, splits: &[(&str, &str)]| {
+        let files: Vec<_> =
+            splits.iter().map(|(split, path)| json!({"split": split, "path": path})).collect();
+        json!({"config_name": name, "default": default, "data_files": files})
+    };
+    let two = |default| {
+        json!([
+            config("main", default, &[("train", "main/train-*"), ("test", "main/test-*")]),
+            config("socratic", false, &[("train", "socratic/*.jsonl")]),
+        ])
+    };
+    let files = ["main/train-0.jsonl", "main/test-0.jsonl", "socratic/train-0.jsonl", "loose.jsonl"];
+    put_with_card(&hub, "org/default", two(true), &files);
+    let ran = download(&project, &hub, "--dataset org/default").with_code(0);
+    for said in [
+        "not taken: 2 files of another configuration (loose.jsonl, socratic/train-0.jsonl); 1 file for testing \
+         (main/test-0.jsonl)",
+        "warning: org__default has several configurations: of its default one 1 file is taken, 2 files of others are not \
+         (loose.jsonl)",
+        "`repo = \"org/default\"` and `files = [\"loose.jsonl\"]`",
+    ] {
+        assert!(ran.stderr.contains(said), "{said}: {ran}");
+    }
+    assert_eq!(texts(&project, "org__default"), ["main/train-0.jsonl"]);
+
+    put_with_card(&hub, "org/none", two(false), &files);
+    let ran = download(&project, &hub, "--dataset org/none").with_code(3);
+    for said in [
+        "`org/none` has several configurations and no default: `main`, `socratic`",
+        "`repo = \"org/none\"` and `files = [\"main/train-0.jsonl\"]`",
+    ] {
+        assert!(ran.stderr.contains(said), "{said}: {ran}");
+    }
+    project.write("own.toml", "[[dataset]]\nrepo = \"org/none\"\nfiles = [\"socratic/**\"]\n");
+    download(&project, &hub, "--catalog own.toml --dataset org/none").with_code(0);
+    assert_eq!(texts(&project, "org__none"), ["socratic/train-0.jsonl"]);
+
+    let splits =
+        [("train_sft", "data/train_sft-*"), ("train_gen", "data/train_gen-*"), ("other", "data/other-*")];
+    put_with_card(
+        &hub,
+        "org/splits",
+        json!([config("default", false, &splits)]),
+        &["data/train_sft-0.jsonl", "data/train_gen-0.jsonl", "data/other-0.jsonl"],
+    );
+    let ran = download(&project, &hub, "--dataset org/splits").with_code(0);
+    let said = "not taken: 1 file of another split than `train` (data/other-0.jsonl)";
+    assert!(ran.stderr.contains(said) && !ran.stderr.contains("several configurations"), "{ran}");
+    let mut found = texts(&project, "org__splits");
+    found.sort();
+    assert_eq!(found, ["data/train_gen-0.jsonl", "data/train_sft-0.jsonl"]);
+
+    // A card that speaks of other files, as of those of another branch, says nothing.
+    put_with_card(&hub, "org/elsewhere", two(false), &["a/train.jsonl", "b/more.jsonl", "b/dev-0.jsonl"]);
+    let ran = download(&project, &hub, "--dataset org/elsewhere").with_code(0);
+    assert!(ran.stderr.contains("not taken: 1 file for testing (b/dev-0.jsonl)"), "{ran}");
+}
+
+#[test]
+fn a_card_cannot_keep_a_run_busy() {
+    let (project, hub) = (Project::new(), hub());
+    let names: Vec<String> = (0..400).map(|file| format!("{}{file}.jsonl", "a/".repeat(300))).collect();
+    let paths: Vec<&str> = names.iter().map(String::as_str).collect();
+    let patterns = vec!["**a".repeat(400); 300];
+    put_with_card(&hub, "org/busy", json!([{"config_name": "default", "data_files": patterns}]), &paths);
+    let ran = download(&project, &hub, "--dataset org/busy --dry-run").with_code(3);
+    assert!(ran.stderr.contains("the card of `org/busy` has too many patterns for its files"), "{ran}");
+}
+
+#[test]
+fn a_repository_without_a_file_to_train_on_says_what_it_has() {
+    let (project, hub) = (Project::new(), hub());
+    put(&hub, "org/test", &[("test.jsonl", ROW), ("rows.tsv", b"a\tb\n")]);
+    let ran = download(&project, &hub, "--dataset org/test").with_code(3);
+    for said in [
+        "`org/test` has no file to train on whose name ends with .parquet, .jsonl, .json or .csv",
+        "it has 1 file for testing (test.jsonl); 1 file with an ending that is not read (rows.tsv)",
+        "`files = [\"test.jsonl\"]`",
+    ] {
+        assert!(ran.stderr.contains(said), "{said}: {ran}");
     }
 }

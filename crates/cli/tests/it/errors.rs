@@ -46,7 +46,7 @@ fn a_folder_without_input() {
     check!(project.tokenize(""), @r"
     exit: 2
     --- stderr
-    error: no JSONL files found in `data`, only `notes.txt`, which is not read
+    error: no input files found in `data`, only `notes.txt`, which is not read
     hint: read are .jsonl, .ndjson and .json, also with .gz, .bz2, .xz, .zst or .zstd behind it, and (by tokenize) .parquet
     ");
 }
@@ -57,7 +57,7 @@ fn a_folder_whose_input_is_deeper() {
     check!(project.tokenize(""), @r"
     exit: 2
     --- stderr
-    error: no JSONL files found in `data`
+    error: no input files found in `data`
     hint: `--recursive` finds 2 files in the folders below
     ");
 }
@@ -275,7 +275,13 @@ fn values_that_make_no_sense() {
     check!(run("--threads 0"), @r"
     exit: 2
     --- stderr
-    error: --threads 0 would do nothing
+    error: --threads 0 is out of range: 1 to 1024 are possible
+    hint: leave --threads out to use what the machine has
+    ");
+    check!(run("--threads 20000"), @r"
+    exit: 2
+    --- stderr
+    error: --threads 20000 is out of range: 1 to 1024 are possible
     hint: leave --threads out to use what the machine has
     ");
     check!(run("--max-document 0"), @r"
@@ -313,8 +319,8 @@ fn an_output_that_is_a_file() {
     check!(project.tokenize(""), @r"
     exit: 2
     --- stderr
-    error: read `out/manifest.json`: Not a directory (os error 20)
-    hint: a file is in the way: choose a folder with `--output`
+    error: `out` is a file, and an output is a folder
+    hint: give another folder as `--output`
     ");
     assert_eq!(project.read("out"), "mine");
 }

@@ -40,8 +40,8 @@ fn of_the_command() {
       -V, --version
               Print version
 
-    Exit codes: 0 done, 1 unexpected error, 2 usage, 3 incomplete (run it again, it goes on), 4 verify
-    or doctor found problems, 130 interrupted (state saved).
+    Exit codes: 0 done, 1 unexpected error, 2 usage, 3 incomplete (it says what; the same command goes
+    on), 4 verify or doctor found problems, 130 interrupted (state saved).
     ");
 }
 
@@ -237,7 +237,7 @@ fn of_tokenize() {
               Stop at the first bad line instead of setting it aside
 
           --rehash
-              Read finished inputs again instead of trusting an unchanged size and modification time
+              Read finished inputs again instead of trusting unchanged sizes and times
 
           --prune
               Remove finished splits whose input file is gone

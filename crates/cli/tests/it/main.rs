@@ -23,6 +23,7 @@ mod quickstart;
 mod tokenize;
 mod held_out;
 mod bad_input;
+mod foreign;
 mod inputs;
 mod outcome;
 mod golden;

@@ -1,5 +1,7 @@
 //! A split without a document is no success: what its lines have instead is said, in every run, with what to type.
 
+use std::process::Command;
+
 use serde_json::Value;
 
 use crate::project::{Project, Ran};
@@ -21,7 +23,7 @@ const SHAPES: &[(&str, &str, &str)] = &[
     (
         r#"{"messages":[{"role":"user","content":"hi"}]}"#,
         "they have `messages`",
-        "hint: `messages` is a chat, and chats are not read yet: examples/",
+        "hint: `messages` is a chat, and chats are not read yet; this makes a text of each: jq -c",
     ),
     (
         r#"{"id":"1","conversations":[{"from":"human","value":"hi"}]}"#,
@@ -42,7 +44,7 @@ const SHAPES: &[(&str, &str, &str)] = &[
     (
         r#"{"content":"c","url":"u"}"#,
         "they have `content`, `url`",
-        "hint: `--text-field content` takes the text",
+        "hint: `--text-field content` takes the texts",
     ),
     (
         r#"{"text":["a","b"]}"#,
@@ -63,6 +65,59 @@ fn lines_without_a_text_say_what_they_have_in_every_run() {
             assert!(said.contains(&wanted) && said.contains(hint), "{line}: {ran}");
         }
     }
+}
+
+/// What the hints say to type makes documents of published shapes, packed and in one array, too.
+#[test]
+fn what_the_hints_say_to_type_makes_texts() {
+    if Command::new("jq").arg("--version").output().is_err() {
+        println!("SKIPPED: there is no jq");
+        return;
+    }
+    for (record, text) in [
+        (
+            r#"{"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"ho"}]}"#,
+            "user: hi\n\nassistant: ho",
+        ),
+        (r#"{"conversations":[{"from":"human","value":"hi"}]}"#, "human: hi"),
+        (r#"{"question":"q","answer":"a"}"#, "q\n\na"),
+        (r#"{"instruction":"i","input":"","output":"o"}"#, "i\n\no"),
+        (r#"{"instruction":"i","input":"x","output":"o"}"#, "i\n\nx\n\no"),
+    ] {
+        for (name, content) in
+            [("a.jsonl", format!("{record}\n{record}\n")), ("a.json", format!("[{record}, {record}]"))]
+        {
+            let project = Project::with(&[(&format!("data/{name}"), &content)]);
+            let ran = project.tokenize("").with_code(3);
+            let (_, command) =
+                ran.stderr.split_once("this makes a text of each: ").expect("a command to type");
+            let folder = project.path("").display().to_string();
+            let command =
+                command.lines().next().expect("a line").replace("[PROJECT]", folder.trim_end_matches('/'));
+            let typed = Command::new("sh").args(["-c", &command]).current_dir(project.path("")).status();
+            assert!(typed.expect("a shell").success(), "{command}");
+            let lines = project.read("a_text.jsonl");
+            assert_eq!(lines.lines().count(), 2, "{command}");
+            for line in lines.lines() {
+                let made: Value = serde_json::from_str(line).expect("a record");
+                assert_eq!(made["text"], text, "{command}");
+            }
+            project
+                .run("tokenize --input a_text.jsonl --output made --tokenizer gpt2 --max-seq-length 16")
+                .with_code(0);
+        }
+    }
+}
+
+#[test]
+fn texts_in_fields_of_two_names_are_all_named() {
+    let lines = "{\"content\":\"c\"}\n{\"body\":\"b\"}\n".repeat(6);
+    let project = Project::with(&[("data/a.jsonl", &lines)]);
+    let ran = project.tokenize("").with_code(3);
+    assert!(ran.stderr.contains("hint: `--text-field content --text-field body` takes the texts"), "{ran}");
+    // Where nothing was made nothing is in the way.
+    let ran = project.tokenize("--text-field content --text-field body").with_code(0);
+    assert!(ran.stderr.contains("12 documents"), "{ran}");
 }
 
 #[test]
@@ -87,6 +142,8 @@ fn one_split_of_refused_lines_is_no_success_and_an_empty_file_is_told_apart() {
     hint: head -n 5 out/b/b_rejects.jsonl
     3 splits with 1 row of 16 tokens in out
     labels are shifted already: labels[i] is the token after input_ids[i]. Hugging Face models shift once more by themselves: give them input_ids as labels, not this column
+    manifest: out/manifest.json
+    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
     "#);
     let ran = project.run("verify out").with_code(0);
     for told in [

@@ -152,21 +152,22 @@ fn changed_content_is_made_again_where_that_is_asked_for() {
     assert_eq!(project.json("out/manifest.json")["max_seq_length"], 8);
 }
 
-/// A change of the same size within the same modification time: only reading it tells.
+/// A change of the same size within the same modification time.
 #[test]
-fn a_change_that_hides_is_found_by_reading_again() {
+#[cfg(unix)]
+fn a_change_that_hides_is_found() {
     let project = two_files();
     touch(&project.path("data/a.jsonl"));
     project.tokenize("").with_code(0);
     project.write("data/a.jsonl", ONE.replace("hello", "jello"));
     touch(&project.path("data/a.jsonl"));
-    project.tokenize("").with_code(0);
-    check!(project.tokenize("--rehash"), @r"
+    check!(project.tokenize(""), @r"
     exit: 2
     --- stderr
     error: the finished split `a` in `out` is different: its input has changed
     hint: `--skip-existing` makes those again that differ, `--force` makes all again, another `--output` keeps both
     ");
+    project.tokenize("--rehash").with_code(2);
     project.tokenize("--rehash --skip-existing").with_code(0);
 }
 

@@ -22,6 +22,35 @@ fn a_good_folder_is_said_to_be_good() {
 }
 
 #[test]
+fn pages_of_a_group_whose_indices_grow_are_good() {
+    // Words by their numbers, `w0` first for long: an index takes one byte in the first pages, then two, then three.
+    const WORDS: usize = 70_000;
+    let vocab: serde_json::Map<String, serde_json::Value> =
+        (0..WORDS).map(|word| (format!("w{word}"), word.into())).collect();
+    let tokenizer = serde_json::json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+        "pre_tokenizer": { "type": "WhitespaceSplit" }, "post_processor": null, "decoder": null,
+        "model": { "type": "WordLevel", "vocab": vocab, "unk_token": "w0" },
+    });
+    let line = |words: &mut dyn Iterator<Item = usize>| {
+        let text: Vec<_> = words.map(|word| format!("w{word}")).collect();
+        format!("{{\"text\": \"{}\"}}\n", text.join(" "))
+    };
+    let few = line(&mut (0..200_000).map(|at| at % 3));
+    let some = line(&mut (0..200_000).map(|at| at % 300));
+    let all = line(&mut (0..WORDS));
+    for texts in [[&few, &some, &all].as_slice(), &[&some, &all], &[&few, &all], &[&all], &[&some, &few]] {
+        let lines: String = texts.iter().map(|text| text.as_str()).collect();
+        let project = Project::with(&[("data/a.jsonl", &lines), ("words.json", &tokenizer.to_string())]);
+        let tokenize =
+            "tokenize --input data --output out --tokenizer words.json --eos-token w1 --max-seq-length 2048";
+        project.run(tokenize).with_code(0);
+        let verified = project.run("verify out").with_code(0);
+        assert!(!verified.stderr.contains("warning"), "{verified}");
+    }
+}
+
+#[test]
 fn a_damaged_shard_is_found_and_mended() {
     let project = tokenized();
     let mut bytes = fs::read(project.path("out/a/shard_0000.parquet")).expect("it is there");

@@ -2,7 +2,7 @@
 //!
 //! One pass checks the grammar of the whole row and keeps only wanted fields, without making a
 //! tree of the others. It accepts what RFC 8259 accepts, as `serde_json` does, which a property
-//! test holds it to; and it leaves strings escaped where that is how they will be written.
+//! test holds it to, and `NaN`, `Infinity` and `-Infinity`, which Python writes; and it leaves strings escaped where that is how they will be written.
 
 use std::borrow::Cow;
 
@@ -56,6 +56,11 @@ impl<'a> Cursor<'a> {
             Some(b't') => self.word("true", Value::Bool(true))?,
             Some(b'f') => self.word("false", Value::Bool(false))?,
             Some(b'n') => self.word("null", Value::Null)?,
+            Some(b'N') => self.word("NaN", Value::Number(Cow::Borrowed("NaN")))?,
+            Some(b'I') => self.word("Infinity", Value::Number(Cow::Borrowed("Infinity")))?,
+            Some(b'-') if self.bytes.get(self.at + 1) == Some(&b'I') => {
+                self.word("-Infinity", Value::Number(Cow::Borrowed("-Infinity")))?
+            }
             Some(b'-' | b'0'..=b'9') => Value::Number(Cow::Borrowed(self.number()?)),
             _ => return Err(self.invalid("a value expected")),
         })
@@ -459,6 +464,18 @@ mod tests {
             all(&"[".repeat(100_000)).is_err()
                 && parse(&format!("{{\"a\":{}", "[".repeat(9999)), &|_| false).is_err()
         );
+    }
+
+    #[test]
+    fn what_python_writes_for_no_number_is_read_and_becomes_null() {
+        let row = r#"{"a": NaN, "b": [-Infinity, Infinity, -1]}"#;
+        assert!(parse(row, &|_| false).is_ok());
+        let mut written = Vec::new();
+        all(row).expect("a row").write(&mut written);
+        assert_eq!(written, br#"{"a": null, "b": [null, null, -1]}"#);
+        for text in ["nan", "Nan", "-NaN", "+Infinity", "Inf", "-", "--Infinity", "NaNs"] {
+            assert!(all(text).is_err(), "{text}");
+        }
     }
 
     #[test]

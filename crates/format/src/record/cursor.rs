@@ -430,7 +430,3 @@ impl Cursor<'_> {
         Refusal::new(Reason::InvalidJson, format!("{what} at byte {}", self.at))
     }
 }
-
-pub(super) const fn is_number(first: u8) -> bool {
-    first == b'-' || first.is_ascii_digit()
-}

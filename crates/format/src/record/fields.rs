@@ -125,6 +125,23 @@ impl FieldCounts {
         names.into_iter().take(max).map(|(_, name)| name).collect()
     }
 
+    /// Fields that hold the texts of `lines` lines together, if lines have them in several: `first`, and others that
+    /// texts go by, as long as lines are left.
+    #[must_use]
+    pub fn texts<'a>(&'a self, first: &'a str, lines: u64) -> Vec<&'a str> {
+        let strings = |name: &str| self.0.get(name).map_or(0, |count| count.strings);
+        let mut left = lines.saturating_sub(strings(first));
+        let mut texts = vec![first];
+        for known in TEXTS {
+            let field = self.0.keys().find(|name| name.eq_ignore_ascii_case(known) && *name != first);
+            if let Some(field) = field.filter(|field| left > 0 && strings(field) > 0) {
+                texts.push(field);
+                left = left.saturating_sub(strings(field));
+            }
+        }
+        texts
+    }
+
     /// What the lines are, by the fields that most of them have.
     #[must_use]
     pub fn shape(&self) -> Shape<'_> {

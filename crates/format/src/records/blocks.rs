@@ -254,12 +254,29 @@ pub(super) fn not_regular(metadata: &Metadata) -> Result<(), ReadError> {
     Err(ReadError::NotRegular { what: if kind.is_dir() { "a folder" } else { "something else" } })
 }
 
-/// A file's size in bytes and modification time in nanoseconds since 1970: where both are unchanged,
+/// A file's size in bytes and modification time in nanoseconds since 1970: where both are unchanged while it is read,
 /// so is the file.
 #[must_use]
 pub fn stamp(metadata: &Metadata) -> (u64, u64) {
     let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     (metadata.len(), modified.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)))
+}
+
+/// When a file's content or its place on the disk last changed, in nanoseconds since 1970; 0 where the system does not
+/// say. Nobody can set this time back.
+#[must_use]
+pub fn changed_ns(metadata: &Metadata) -> u64 {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let ns = i128::from(metadata.ctime()) * 1_000_000_000 + i128::from(metadata.ctime_nsec());
+        u64::try_from(ns).unwrap_or(0)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        0
+    }
 }
 
 /// Bytes `start..end` of a file.

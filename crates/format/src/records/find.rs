@@ -4,17 +4,20 @@
 //! wherever the first put its output. What could be data and is not read is named; a file that cannot be is refused
 //! by itself. Nothing is opened but what can be read by offset: a pipe would wait for somebody to write to it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::de::IgnoredAny;
+
 use super::blocks::{ReadError, not_regular, stamp};
 use super::kind::{Kind, describes_data, is_unread_data};
 use crate::dataset_stats::DatasetStats;
 use crate::error::Error;
-use crate::layout::{DATASET_STATS_SUFFIX, DOCUMENTS, MANIFEST, REJECTS_SUFFIX, STATS_SUFFIX, UNITS_SUFFIX};
+use crate::layout::{DATASET_STATS_SUFFIX, DOCUMENTS, Output, REJECTS_SUFFIX, STATS_SUFFIX, UNITS_SUFFIX};
+use crate::manifest::{MANIFEST_BYTES_MAX, read_whole};
 use crate::stats::Stats;
 
 /// Statistics of mashbill's are smaller than this many bytes: a larger file is somebody's data.
@@ -69,6 +72,8 @@ pub struct Found {
     pub left_out: Vec<String>,
     /// What should be read and cannot.
     pub refused: Vec<Refused>,
+    /// Folders with such files that are not entered, by their paths from the root on.
+    pub not_entered: Vec<String>,
 }
 
 /// Where is looked for files.
@@ -132,7 +137,12 @@ impl Walk {
                 continue;
             };
             if metadata.is_dir() {
-                if recursive && !is_our_own(&path, name) {
+                if is_our_own(&path, name) {
+                    continue;
+                }
+                if !recursive {
+                    self.pass_by(&path, name);
+                } else {
                     above.push(name.to_owned());
                     let walked = self.folder(&path, above, recursive);
                     above.pop();
@@ -145,6 +155,16 @@ impl Walk {
             }
         }
         Ok(())
+    }
+
+    /// Notes a folder that is not entered if it has what would be read.
+    fn pass_by(&mut self, folder: &Path, name: &str) {
+        let mut below =
+            Self { output: self.output.clone(), seen: self.seen.clone(), found: Found::default() };
+        // What cannot be entered is no loss to who does not ask for it.
+        if below.folder(folder, &mut Vec::new(), true).is_ok() && !below.found.files.is_empty() {
+            self.found.not_entered.push(name.to_owned());
+        }
     }
 
     fn file(&mut self, path: &Path, above: &[String], name: &str, metadata: &Metadata) {
@@ -186,8 +206,46 @@ pub fn escaped(name: &OsStr) -> String {
 /// Whether a folder is an output folder or a finished split.
 #[must_use]
 pub fn is_our_own(folder: &Path, name: &str) -> bool {
-    let split = folder.join(DOCUMENTS).exists() && folder.join(format!("{name}{STATS_SUFFIX}")).exists();
-    split || folder.join(MANIFEST).exists()
+    is_split(folder, name) || is_output(folder)
+}
+
+/// Whether a folder is an output folder: it has a manifest of ours, or one that was ours and is damaged.
+///
+/// Others call files `manifest.json`, too. Theirs are whole and speak of no `format_version`, and neither a split nor
+/// state of ours lies beside them.
+#[must_use]
+pub fn is_output(folder: &Path) -> bool {
+    let output = Output::new(folder);
+    let is_others = |json: &[u8]| {
+        let is_json = serde_json::from_slice::<IgnoredAny>(json).is_ok();
+        let fields = serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(json).unwrap_or_default();
+        is_json && !fields.contains_key("format_version")
+    };
+    let manifest = output.manifest();
+    let foreign = || matches!(read_whole(&manifest, MANIFEST_BYTES_MAX), Ok(Some(json)) if is_others(&json));
+    manifest.exists() && (output.state().exists() || has_splits(folder) || !foreign())
+}
+
+/// Whether a folder is a finished split: it appears whole, so its statistics are there.
+fn is_split(folder: &Path, name: &str) -> bool {
+    folder.join(DOCUMENTS).exists() && is_statistics(&folder.join(format!("{name}{STATS_SUFFIX}")))
+}
+
+fn has_splits(folder: &Path) -> bool {
+    let is_one = |entry: fs::DirEntry| is_split(&entry.path(), &entry.file_name().to_string_lossy());
+    fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(is_one))
+}
+
+/// Whether a file holds statistics of a split or of a dataset, as its name says.
+fn is_statistics(path: &Path) -> bool {
+    let small = |metadata: Metadata| metadata.is_file() && metadata.len() <= STATISTICS_BYTES_MAX;
+    let is_of_dataset = path.as_os_str().as_encoded_bytes().ends_with(DATASET_STATS_SUFFIX.as_bytes());
+    fs::metadata(path).is_ok_and(small)
+        && if is_of_dataset {
+            matches!(DatasetStats::read(path), Ok(Some(_)) | Err(Error::TooNew { .. }))
+        } else {
+            matches!(Stats::read(path), Ok(Some(_)) | Err(Error::TooNew { .. }))
+        }
 }
 
 /// Files of mashbill's own making in a folder: they lie beside what made them.
@@ -218,14 +276,7 @@ impl OwnFiles<'_> {
         if let Some(&known) = self.known.get(name) {
             return known;
         }
-        let path = self.folder.join(name);
-        let small = |metadata: Metadata| metadata.is_file() && metadata.len() <= STATISTICS_BYTES_MAX;
-        let is_ours = fs::metadata(&path).is_ok_and(small)
-            && if name.ends_with(DATASET_STATS_SUFFIX) {
-                matches!(DatasetStats::read(&path), Ok(Some(_)) | Err(Error::TooNew { .. }))
-            } else {
-                matches!(Stats::read(&path), Ok(Some(_)) | Err(Error::TooNew { .. }))
-            };
+        let is_ours = is_statistics(&self.folder.join(name));
         self.known.insert(name.to_owned(), is_ours);
         is_ours
     }

@@ -55,7 +55,7 @@ pub(super) fn shape(head: Head<'_>) -> Result<Shape, Foreign> {
         return Ok(Shape::Lines);
     };
     let bytes = &bytes[start..];
-    if bytes.starts_with(b"version https://git-lfs.github.com/") {
+    if is_lfs_pointer(bytes) {
         return Err(Foreign::LfsPointer);
     }
     if ["<!doctype html", "<html"].iter().any(|tag| begins_with(bytes, tag)) {
@@ -229,4 +229,9 @@ fn rows_key(object: &[u8]) -> Option<String> {
 
 fn blanks(bytes: &[u8]) -> usize {
     bytes.len() - bytes.trim_ascii_start().len()
+}
+/// Whether a file that begins like this stands for another, which Git LFS did not fetch.
+#[must_use]
+pub fn is_lfs_pointer(beginning: &[u8]) -> bool {
+    beginning.starts_with(b"version https://git-lfs.github.com/")
 }

@@ -61,6 +61,8 @@ pub(super) struct Exact<'a> {
     /// Pages after decompression.
     ids: Vec<u8>,
     other: Vec<u8>,
+    /// Pages that are much smaller than those: memory that shrinks between pages would be cleared for each.
+    small: Vec<u8>,
     /// Bytes as they should be.
     expected: Vec<u8>,
     levels: Vec<u8>,
@@ -104,6 +106,7 @@ impl<'a> Exact<'a> {
             dictionary: Vec::new(),
             ids: Vec::new(),
             other: Vec::new(),
+            small: Vec::new(),
             expected: Vec::new(),
             levels: Vec::new(),
             prefix: Vec::new(),
@@ -232,11 +235,11 @@ impl<'a> Exact<'a> {
         let vocabulary = self.common.vocabulary_size;
         let page = &pages[IDS][0];
         let fits = page.raw.is_multiple_of(4) && page.raw <= 4 * (vocabulary + 1);
-        if !(fits && self.decompressor.decompress(&bytes[page.body.clone()], page.raw, &mut self.ids)) {
+        if !(fits && self.decompressor.decompress(&bytes[page.body.clone()], page.raw, &mut self.small)) {
             return None;
         }
         self.dictionary.clear();
-        self.dictionary.extend(self.ids.as_chunks().0.iter().map(|&value| i32::from_le_bytes(value)));
+        self.dictionary.extend(self.small.as_chunks().0.iter().map(|&value| i32::from_le_bytes(value)));
         let (&ignored, ids) = self.dictionary.split_first()?;
         if ignored != IGNORED || ids.iter().any(|&id| usize::try_from(id).map_or(true, |id| id >= vocabulary))
         {
@@ -250,8 +253,8 @@ impl<'a> Exact<'a> {
         let mask = &pages[MASK][0];
         let mask_values = [1i32.to_le_bytes(), 0i32.to_le_bytes()].concat();
         let same = mask.raw == mask_values.len()
-            && self.decompressor.decompress(&bytes[mask.body.clone()], mask.raw, &mut self.other)
-            && self.other == mask_values;
+            && self.decompressor.decompress(&bytes[mask.body.clone()], mask.raw, &mut self.small)
+            && self.small == mask_values;
         same.then_some(())
     }
 
@@ -271,6 +274,8 @@ impl<'a> Exact<'a> {
         self.counts.clear();
         self.counts.resize(if wanted.tokens { self.dictionary.len() } else { 0 }, 0);
         self.rows.clear();
+        // The dictionary grows from page to page: index 0 is there from the beginning.
+        let mut entries = 1;
         for (page, first) in (0..expected.rows).step_by(rows_per_page).enumerate() {
             let rows = first..(first + rows_per_page).min(expected.rows);
             let positions = rows.len() * length;
@@ -280,11 +285,15 @@ impl<'a> Exact<'a> {
                 pieces_before..pieces_before + counts.iter().map(|&count| count as usize).sum::<usize>();
             pieces_before = pieces.end;
 
-            self.token_prefix(rows.len(), positions);
             let [ids, mask, labels] = [IDS, MASK, LABELS].map(|column| &pages[column][page + 1]);
-            let width = index_width(self.dictionary.len());
-            self.id_page(&bytes[ids.body.clone()], ids.raw, positions, real, width)?;
-            self.label_page(&bytes[labels.body.clone()], labels.raw, rows.len(), real, width, &mut found)?;
+            let width = self.token_prefix(rows.len(), positions, ids.raw)?;
+            let most_id = self.id_page(&bytes[ids.body.clone()], ids.raw, positions, real, width)?;
+            let label_body = &bytes[labels.body.clone()];
+            let most_label = self.label_page(label_body, labels.raw, rows.len(), real, width, &mut found)?;
+            entries = entries.max(most_id.max(most_label) + 1);
+            if width != index_width(entries) {
+                return None;
+            }
             self.mask_page(&bytes[mask.body.clone()], mask.raw, positions, real)?;
             let ids = Indices { bytes: &self.ids[self.prefix.len()..], width };
             let token = |position: usize| self.dictionary[ids.get(position)];
@@ -310,15 +319,21 @@ impl<'a> Exact<'a> {
         Some(found)
     }
 
-    /// Sets `levels` to the levels of a page of tokens, and `prefix` to what a page of indices begins with.
-    fn token_prefix(&mut self, rows: usize, positions: usize) {
+    /// Sets `levels` to the levels of a page of tokens, and `prefix` to what a page of indices begins with if it has
+    /// `raw` bytes. The bytes that each index then takes; none where that is no number of bytes of an index.
+    fn token_prefix(&mut self, rows: usize, positions: usize, raw: usize) -> Option<usize> {
         self.levels.clear();
         levels_of_equal_lists(&mut self.levels, rows, self.common.row_length);
         self.prefix.clear();
         self.prefix.extend_from_slice(&self.levels);
-        let width = index_width(self.dictionary.len());
-        self.prefix.push(width as u8 * 8);
+        self.prefix.push(0);
         crate::encode::varint(&mut self.prefix, (positions.div_ceil(8) as u64) << 1 | 1);
+        let width = raw.checked_sub(self.prefix.len())?.checked_div(positions.next_multiple_of(8))?;
+        if !(1..=4).contains(&width) {
+            return None;
+        }
+        self.prefix[self.levels.len()] = width as u8 * 8;
+        Some(width)
     }
 
     /// Decompresses a page of indices to `out`, where it begins as it should and has as many.
@@ -337,7 +352,7 @@ impl<'a> Exact<'a> {
         (out.starts_with(prefix) && out[filled..].iter().all(|&byte| byte == 0)).then_some(())
     }
 
-    /// Checks a page of ids and leaves it in `self.ids`.
+    /// Checks a page of ids and leaves it in `self.ids`; its greatest index.
     fn id_page(
         &mut self,
         body: &[u8],
@@ -345,7 +360,7 @@ impl<'a> Exact<'a> {
         positions: usize,
         real: usize,
         width: usize,
-    ) -> Option<()> {
+    ) -> Option<usize> {
         let page = (self.prefix.as_slice(), positions, width);
         Self::index_page(&mut self.decompressor, body, raw, page, &mut self.ids)?;
         let indices = Indices { bytes: &self.ids[self.prefix.len()..][..positions * width], width };
@@ -356,10 +371,11 @@ impl<'a> Exact<'a> {
         }
         (real..positions)
             .all(|position| self.dictionary[indices.get(position)] == self.common.pad)
-            .then_some(())
+            .then_some(most as usize)
     }
 
-    /// Checks a page of labels against the ids; the label of each row's last position is left to others.
+    /// Checks a page of labels against the ids; the label of each row's last position is left to others. The greatest
+    /// index of those.
     fn label_page(
         &mut self,
         body: &[u8],
@@ -368,8 +384,9 @@ impl<'a> Exact<'a> {
         real: usize,
         width: usize,
         found: &mut Found,
-    ) -> Option<()> {
+    ) -> Option<usize> {
         let length = self.common.row_length;
+        let mut most = 0;
         let start = self.prefix.len();
         let page = (self.prefix.as_slice(), rows * length, width);
         Self::index_page(&mut self.decompressor, body, raw, page, &mut self.other)?;
@@ -388,8 +405,9 @@ impl<'a> Exact<'a> {
             }
             let last = Indices { bytes: labels, width }.get(begin + length - 1);
             found.last_labels.push(*self.dictionary.get(last)?);
+            most = most.max(last);
         }
-        Some(())
+        Some(most)
     }
 
     fn mask_page(&mut self, body: &[u8], raw: usize, positions: usize, real: usize) -> Option<()> {
@@ -422,8 +440,8 @@ impl<'a> Exact<'a> {
     /// Whether `body` decompresses to the bytes in `expected`.
     fn is_expected(&mut self, body: &[u8], raw: usize) -> Option<()> {
         let same = raw == self.expected.len()
-            && self.decompressor.decompress(body, raw, &mut self.other)
-            && self.other == self.expected;
+            && self.decompressor.decompress(body, raw, &mut self.small)
+            && self.small == self.expected;
         same.then_some(())
     }
 

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::layout::{self, Output, is_split_file};
 use crate::lock::LOCK;
 use crate::manifest::{Manifest, Split};
-use crate::records::{Found, Kind, Search, find, is_our_own};
+use crate::records::{Found, Kind, Search, find, is_our_own, is_output};
 
 /// What is in a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -31,7 +31,7 @@ pub enum FolderKind {
 pub fn folder_kind(path: &Path) -> Result<Option<FolderKind>> {
     let output = Output::new(path);
     // A pipe or a folder in its place is refused when it is read.
-    if output.manifest().exists() {
+    if is_output(path) {
         return Ok(Some(FolderKind::Tokenized));
     }
     let found = records_below(path)?;

@@ -16,7 +16,11 @@ pub(super) fn check(manifest: &Manifest, findings: &Findings) {
         let found = findings_of(split, manifest.options.held_out.is_some());
         empty += u64::from(split.samples == 0);
         if let Some((kind, detail)) = found {
-            findings.warning(kind, Place::file(name), Remedy::CorrectInput { split: name.clone() }, detail);
+            let remedy = match kind {
+                Kind::Empty => Remedy::FillInput,
+                _ => Remedy::CorrectInput { split: name.clone() },
+            };
+            findings.warning(kind, Place::file(name), remedy, detail);
         }
     }
     let splits = manifest.splits.len() as u64;

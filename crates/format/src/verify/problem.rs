@@ -87,8 +87,10 @@ pub enum Kind {
     Vanished,
     /// The part to train on and the part that is held out are not each other's rest.
     HeldOut,
-    /// A document is not what its source gives, or its source is gone.
+    /// A document is not what its source gives.
     Source,
+    /// The source of a split is not there to be compared with.
+    SourceGone,
     /// The lock cannot be read, or speaks of other bytes than a download was made of.
     Lock,
     /// A line is no record.
@@ -134,6 +136,7 @@ impl Kind {
             Self::Vanished => "vanished",
             Self::HeldOut => "held_out",
             Self::Source => "source",
+            Self::SourceGone => "source_gone",
             Self::Lock => "lock",
             Self::Line => "line",
             Self::Duplicate => "duplicate",
@@ -214,6 +217,10 @@ pub enum Remedy {
     },
     /// Make everything again.
     MakeAllAgain,
+    /// Say where the source is now.
+    NameSource,
+    /// Nothing, where the input is meant to have no record; else fill it, or take it away.
+    FillInput,
     /// Copy the folder again, or make everything again where there is no other copy.
     CopyAgain,
     /// Move the file away.

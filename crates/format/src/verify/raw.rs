@@ -44,7 +44,7 @@ pub(super) fn verify(
     interrupted: &AtomicBool,
     on_event: &mut dyn FnMut(Event),
 ) -> Result<Report> {
-    let Found { files, left_out, refused } = records_below(path)?;
+    let Found { files, left_out, refused, .. } = records_below(path)?;
     let bytes_total = files.iter().map(|file| file.size).sum();
     let shared =
         Shared { findings: Findings::default(), counters: Counters::default(), documents: AtomicU64::new(0) };

@@ -11,8 +11,13 @@ use crate::world::{World, commit};
 
 const OTHER_COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 const REPO: &str = "org/plain";
-const OPTIONAL: [&str; 4] =
-    ["tokenizer_config.json", "special_tokens_map.json", "config.json", "generation_config.json"];
+const OPTIONAL: [&str; 5] = [
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "config.json",
+    "generation_config.json",
+];
 
 /// The folder of the repository in the Hub's cache.
 struct Cache(PathBuf);
@@ -105,7 +110,8 @@ fn files_that_the_cache_does_not_know_are_fetched_at_its_commit_and_kept() {
     assert_eq!(files.tokenizer.contents, b"{\"cached\": 1}");
     assert!(matches!(files.tokenizer_config.expect("fetched").origin, FileOrigin::Endpoint(_)));
     assert!(files.config.is_none() && files.incomplete.is_none());
-    let expected = ["tokenizer_config.json", "special_tokens_map.json", "generation_config.json"];
+    let expected =
+        ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "generation_config.json"];
     assert_eq!(
         world.stand_in.hub.paths(),
         expected.map(|file| format!("/org/plain/resolve/{COMMIT}/{file}"))
@@ -116,7 +122,7 @@ fn files_that_the_cache_does_not_know_are_fetched_at_its_commit_and_kept() {
         matches!(again.tokenizer_config.expect("kept").origin, FileOrigin::Cache(_))
             && again.incomplete.is_none()
     );
-    assert_eq!(world.stand_in.hub.seen().len(), 3);
+    assert_eq!(world.stand_in.hub.seen().len(), 4);
 }
 
 #[test]

@@ -25,6 +25,7 @@ fn the_files_of_a_repository_are_fetched_at_one_commit() {
             "/org/plain/resolve/main/tokenizer.json".to_owned(),
             pinned("tokenizer_config.json"),
             pinned("special_tokens_map.json"),
+            pinned("added_tokens.json"),
             pinned("config.json"),
             pinned("generation_config.json"),
         ]
@@ -104,7 +105,7 @@ fn the_same_server_under_another_name_gets_no_token() {
     world.fetch("org/plain").expect("files");
     let tokens =
         world.stand_in.hub.seen().into_iter().map(|request| request.header("Authorization").is_some());
-    assert_eq!(tokens.collect::<Vec<_>>(), [true, false, true, true, true, true]);
+    assert_eq!(tokens.collect::<Vec<_>>(), [true, false, true, true, true, true, true]);
 }
 
 #[test]

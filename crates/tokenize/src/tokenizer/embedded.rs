@@ -16,6 +16,12 @@ use super::vocabulary::WordHasher;
 /// The names that [`embedded`] knows.
 pub const EMBEDDED: &[&str] = &["gpt2", "cl100k_base", "o200k_base"];
 
+/// Whether a name is that of an embedded tokenizer.
+#[must_use]
+pub fn is_embedded(name: &str) -> bool {
+    EMBEDDED.contains(&name)
+}
+
 /// The files of an embedded tokenizer, or `None` for any other name.
 #[must_use]
 pub fn embedded(name: &str) -> Option<TokenizerFiles> {
@@ -51,6 +57,7 @@ pub fn embedded(name: &str) -> Option<TokenizerFiles> {
         tokenizer_json,
         tokenizer_config: None,
         special_tokens_map: None,
+        added_tokens: None,
         config: None,
         generation_config: None,
     })

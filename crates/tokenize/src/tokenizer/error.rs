@@ -99,6 +99,20 @@ pub enum Error {
         /// What names it: a file, or `option`.
         found_in: String,
     },
+    /// A file stands for another that Git LFS did not fetch.
+    #[error("`{}` is a pointer of Git LFS, which stands for a file that was not fetched", path.display())]
+    LfsPointer {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file beside `tokenizer.json` has tokens that are no added tokens there.
+    #[error("`{file}` adds tokens that `tokenizer.json` does not have: {}", some(tokens))]
+    NotAdded {
+        /// Their spellings.
+        tokens: Vec<String>,
+        /// The file.
+        file: &'static str,
+    },
     /// A document spells special tokens out, and such documents are refused.
     #[error("the text spells out special tokens ({count})")]
     LiteralSpecialTokens {
@@ -111,4 +125,15 @@ pub enum Error {
         /// Its message.
         source: tokenizers::Error,
     },
+}
+
+/// The first tokens, escaped.
+fn some(tokens: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let shown: Vec<_> =
+        tokens.iter().take(SHOWN).map(|token| format!("`{}`", token.escape_debug())).collect();
+    match tokens.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
 }

@@ -8,6 +8,7 @@ use std::io;
 use std::path::Path;
 
 use mashbill_format::open;
+use mashbill_format::records::is_lfs_pointer;
 
 use super::Error;
 
@@ -26,6 +27,8 @@ pub struct TokenizerFiles {
     pub tokenizer_config: Option<String>,
     /// `special_tokens_map.json`, which names them where the config doesn't.
     pub special_tokens_map: Option<String>,
+    /// `added_tokens.json`, which older fine-tunes have for tokens of their own.
+    pub added_tokens: Option<String>,
     /// The model's `config.json`, which has ids of special tokens.
     pub config: Option<String>,
     /// `generation_config.json`, which has them too.
@@ -40,6 +43,7 @@ impl TokenizerFiles {
             tokenizer_json: String::new(),
             tokenizer_config: self.tokenizer_config.clone(),
             special_tokens_map: self.special_tokens_map.clone(),
+            added_tokens: self.added_tokens.clone(),
             config: self.config.clone(),
             generation_config: self.generation_config.clone(),
         }
@@ -70,6 +74,7 @@ pub fn from_path(path: &Path) -> Result<TokenizerFiles, Error> {
         tokenizer_json,
         tokenizer_config: beside("tokenizer_config.json")?,
         special_tokens_map: beside("special_tokens_map.json")?,
+        added_tokens: beside("added_tokens.json")?,
         config: beside("config.json")?,
         generation_config: beside("generation_config.json")?,
     })
@@ -77,6 +82,7 @@ pub fn from_path(path: &Path) -> Result<TokenizerFiles, Error> {
 
 fn read_if_there(path: &Path) -> Result<Option<String>, Error> {
     match open::read_text(path, FILE_BYTES_MAX) {
+        Ok(text) if is_lfs_pointer(text.as_bytes()) => Err(Error::LfsPointer { path: path.to_owned() }),
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {

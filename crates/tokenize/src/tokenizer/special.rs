@@ -1,9 +1,11 @@
 //! Which tokens end a document and fill a row.
 //!
-//! Files tell it in five places, and a bare `tokenizer.json` in none; a peer that
+//! Files tell it in six places, and a bare `tokenizer.json` in none; a peer that
 //! guesses id 0 writes `!` between Llama 3's documents. So the places are asked in the
 //! order of their closeness to the tokenizer, then well-known names among its added
 //! tokens, and where nothing is found that is an error.
+
+use std::collections::HashSet;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
@@ -23,6 +25,9 @@ pub struct SpecialToken {
     /// What said so: `option`, a file's name, `template`, `well-known name`, `eos`, `bos`.
     pub found_in: String,
 }
+
+/// The file of older tokenizers that has added tokens with their ids.
+const ADDED_TOKENS: &str = "added_tokens.json";
 
 /// Names of the end of a document, commonest first.
 const DOCUMENT_ENDS: &[&str] = &[
@@ -130,6 +135,7 @@ impl<'d> SpecialTokens<'d> {
         for (name, text) in [
             ("tokenizer_config.json", &files.tokenizer_config),
             ("special_tokens_map.json", &files.special_tokens_map),
+            (ADDED_TOKENS, &files.added_tokens),
             ("config.json", &files.config),
             ("generation_config.json", &files.generation_config),
         ] {
@@ -146,6 +152,38 @@ impl<'d> SpecialTokens<'d> {
             let why = file.as_ref().err()?;
             Some(format!("`{name}` of the tokenizer is malformed and was not needed: {why}"))
         })
+    }
+
+    /// Fails where a side file adds tokens that `tokenizer.json` does not: `AutoTokenizer` takes each as a whole, and
+    /// here texts with them would be split, with other ids.
+    pub(super) fn check_added(&self) -> Result<(), Error> {
+        let known: HashSet<&str> = self.tokens.added.iter().map(|(_, content)| content.as_str()).collect();
+        let mut config_adds = false;
+        for (file, value) in &self.files {
+            let Ok(value) = value else { continue };
+            let decoder = value["added_tokens_decoder"].as_object();
+            let own = match *file {
+                // Where the newer place has tokens the older one is not looked at.
+                ADDED_TOKENS if config_adds => None,
+                ADDED_TOKENS => value.as_object().map(|added| added.keys().map(String::as_str).collect()),
+                _ => decoder.map(|added| added.values().filter_map(content).collect::<Vec<_>>()),
+            };
+            config_adds |= decoder.is_some();
+            let lists = ["additional_special_tokens", "extra_special_tokens"].map(|key| &value[key]);
+            let listed = lists.into_iter().filter_map(Value::as_array).flatten().filter_map(content);
+            let mut tokens: Vec<String> = own
+                .into_iter()
+                .flatten()
+                .chain(listed)
+                .filter(|token| !known.contains(token))
+                .map(str::to_owned)
+                .collect();
+            if !tokens.is_empty() {
+                tokens.dedup();
+                return Err(Error::NotAdded { tokens, file });
+            }
+        }
+        Ok(())
     }
 
     /// The token that ends a document: what the option says, else the files, else a
@@ -197,8 +235,7 @@ impl<'d> SpecialTokens<'d> {
                     return Err(Error::Json { file: name, source });
                 }
             };
-            let token = &file[format!("{role}_token")];
-            if let Some(token) = token.as_str().or_else(|| token["content"].as_str()) {
+            if let Some(token) = content(&file[format!("{role}_token")]) {
                 return self.tokens.named(token, name).map(Some);
             }
             let key = format!("{role}_token_id");
@@ -220,4 +257,9 @@ impl<'d> SpecialTokens<'d> {
             |id: &&u32| self.tokens.token(**id).is_some_and(|token| DOCUMENT_ENDS.contains(&token));
         ids.iter().find(ends_document).or(ids.first()).copied()
     }
+}
+
+/// A token's spelling, of itself or with its properties.
+fn content(token: &Value) -> Option<&str> {
+    token.as_str().or_else(|| token["content"].as_str())
 }

@@ -61,8 +61,10 @@ impl Start {
             }
         };
         outline.set_special_tokens_in_text(policy);
+        let special = SpecialIds::of(&outline);
         Ok(Tokenizer {
-            special: SpecialIds::of(&outline),
+            counted: special.with(&identity),
+            special,
             outline: Arc::new(outline),
             identity,
             tokenizer_json: Arc::clone(json),
@@ -124,6 +126,7 @@ impl Start {
             return Err(Error::IdTooLarge { id, limit: VOCABULARY_MAX });
         }
         let special = SpecialTokens::new(files, &tokens);
+        special.check_added()?;
         let (mut ids_before, mut ids_after) = outline.template()?;
         let bos = match ids_before[..] {
             [id] => Some(tokens.numbered(id, "template")?),

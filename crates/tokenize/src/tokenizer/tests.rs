@@ -37,6 +37,7 @@ fn files(file: &Value) -> TokenizerFiles {
         tokenizer_json: file.to_string(),
         tokenizer_config: None,
         special_tokens_map: None,
+        added_tokens: None,
         config: None,
         generation_config: None,
     }
@@ -173,6 +174,47 @@ fn an_end_of_turn_is_taken_only_where_nothing_else_ends_documents() {
     let tokenizer = load(&TokenizerFiles { tokenizer_config: config, ..both }, &OPTIONS);
     assert_eq!(tokenizer.identity().eos.as_ref().unwrap().token, "<|im_end|>");
     assert_eq!(tokenizer.identity().notes.len(), 1);
+}
+
+#[test]
+fn tokens_that_only_side_files_add_are_refused_by_name() {
+    let files = bytes(&["</s>", "<|im_start|>"], Value::Null);
+    let check = |files: &TokenizerFiles, expected: Option<(&str, &[&str])>| match (
+        Tokenizer::load(files, &OPTIONS, None),
+        expected,
+    ) {
+        (Ok(_), None) => {}
+        (Err(Error::NotAdded { tokens, file }), Some((named, missing))) => {
+            assert_eq!(
+                (file, tokens.iter().map(String::as_str).collect::<Vec<_>>()),
+                (named, missing.to_vec())
+            );
+        }
+        (other, _) => panic!("{:?} where {expected:?} is right", other.err()),
+    };
+    let config = |text: &str| TokenizerFiles { tokenizer_config: Some(text.to_owned()), ..files.clone() };
+    let added = |text: &str| TokenizerFiles { added_tokens: Some(text.to_owned()), ..files.clone() };
+    let decoder = r#"{"added_tokens_decoder":{"7":{"content":"<|im_start|>"},"8":{"content":"<|im_end|>"}}}"#;
+    check(&config(decoder), Some(("tokenizer_config.json", &["<|im_end|>"])));
+    check(&config(r#"{"added_tokens_decoder":{"7":{"content":"<|im_start|>"}}}"#), None);
+    check(&added(r#"{"<|im_start|>":7,"<|im_end|>":8}"#), Some(("added_tokens.json", &["<|im_end|>"])));
+    check(&added(r#"{"<|im_start|>":7}"#), None);
+    check(
+        &config(r#"{"additional_special_tokens":["<a>",{"content":"<b>"},"</s>"]}"#),
+        Some(("tokenizer_config.json", &["<a>", "<b>"])),
+    );
+    let map = Some(r#"{"additional_special_tokens":["<a>"]}"#.to_owned());
+    let mapped = TokenizerFiles { special_tokens_map: map, ..files.clone() };
+    check(&mapped, Some(("special_tokens_map.json", &["<a>"])));
+    // The newer place has the say where both are there.
+    let both = r#"{"added_tokens_decoder":{"7":{"content":"<|im_start|>"}}}"#;
+    check(&TokenizerFiles { tokenizer_config: Some(both.to_owned()), ..added(r#"{"<old>":9}"#) }, None);
+    for odd in [r#"{"added_tokens_decoder":[],"additional_special_tokens":"x"}"#, "[]", "null", "7"] {
+        check(&config(odd), None);
+    }
+    for odd in ["[]", "null", "7"] {
+        check(&added(odd), None);
+    }
 }
 
 #[test]

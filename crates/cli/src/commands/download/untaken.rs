@@ -16,7 +16,12 @@ const COLUMNS_SHOWN: usize = 8;
 const SAME_SHOWN: usize = 3;
 
 /// The files of a dataset's repository that are not taken, by reason; none where all are.
-pub(super) fn files_line(untaken: &[UntakenFiles]) -> Option<String> {
+pub(crate) fn files_line(untaken: &[UntakenFiles]) -> Option<String> {
+    files_by_reason(untaken).map(|files| format!("not taken: {files}"))
+}
+
+/// Files that are not taken, by reason.
+pub(crate) fn files_by_reason(untaken: &[UntakenFiles]) -> Option<String> {
     let of_reason = |untaken: &UntakenFiles| {
         let examples = untaken.examples.iter().map(|path| path.escape_debug().to_string());
         let more = if untaken.files > untaken.examples.len() as u64 { ", …" } else { "" };
@@ -28,7 +33,7 @@ pub(super) fn files_line(untaken: &[UntakenFiles]) -> Option<String> {
         )
     };
     let parts: Vec<_> = untaken.iter().map(of_reason).collect();
-    (!parts.is_empty()).then(|| format!("not taken: {}", parts.join("; ")))
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 /// Files of a dataset that hold the same bytes, whose rows are there twice then; none where all differ.
@@ -55,6 +60,8 @@ const fn reason(why: WhyUntaken) -> &'static str {
         WhyUntaken::OtherFormat => "in another format",
         WhyUntaken::BeyondLimit => "beyond the limit or budget",
         WhyUntaken::NotChosen => "not chosen by `files`",
+        WhyUntaken::OtherConfig => "of another configuration",
+        WhyUntaken::OtherSplit => "of another split than `train`",
         WhyUntaken::ForTesting => "for testing",
         WhyUntaken::UnreadEnding => "with an ending that is not read",
         WhyUntaken::Script => "of code",
@@ -63,8 +70,13 @@ const fn reason(why: WhyUntaken) -> &'static str {
     }
 }
 
-/// Of a dataset whose repository has rows in several formats: that one was chosen, and how the others are.
-pub(super) fn other_format(dataset: &DatasetPlan) -> Option<(String, String)> {
+/// Of a dataset whose repository has more rows than are taken: that one format or configuration was chosen, and how
+/// the others are.
+pub(super) fn choices(dataset: &DatasetPlan) -> impl Iterator<Item = (String, String)> {
+    [other_format(dataset), other_config(dataset)].into_iter().flatten()
+}
+
+fn other_format(dataset: &DatasetPlan) -> Option<(String, String)> {
     let others = dataset.untaken.iter().find(|untaken| untaken.why == WhyUntaken::OtherFormat)?;
     let ending = |path: &str| path.rsplit_once('.').map_or("", |(_, ending)| ending).to_ascii_lowercase();
     let taken = dataset.files.first().map_or_else(String::new, |file| ending(&file.path));
@@ -78,13 +90,33 @@ pub(super) fn other_format(dataset: &DatasetPlan) -> Option<(String, String)> {
         if others.files == 1 { "is" } else { "are" },
         example.escape_debug(),
     );
-    let hint = format!(
-        "`files` chooses: give `--catalog own.toml` with `[[dataset]]`, `repo = {:?}` and \
-         `files = [\"**.{}\"]`, each on a line of its own",
-        dataset.repo,
-        ending(example).escape_debug(),
+    Some((warning, files_hint(&dataset.repo, &format!("**.{}", ending(example)))))
+}
+
+fn other_config(dataset: &DatasetPlan) -> Option<(String, String)> {
+    let others = dataset.untaken.iter().find(|untaken| untaken.why == WhyUntaken::OtherConfig)?;
+    let example = others.examples.first().map_or("", String::as_str);
+    let warning = format!(
+        "{} has several configurations: of its default one {} taken, {} of others {} not ({})",
+        dataset.name,
+        match dataset.files.len() {
+            1 => "1 file is".to_owned(),
+            files => format!("{} are", counted(files as u64, "file")),
+        },
+        counted(others.files, "file"),
+        if others.files == 1 { "is" } else { "are" },
+        example.escape_debug(),
     );
-    Some((warning, hint))
+    Some((warning, files_hint(&dataset.repo, example)))
+}
+
+/// What to type to have other files of a repository.
+pub(crate) fn files_hint(repo: &str, glob: &str) -> String {
+    format!(
+        "`files` chooses: give `--catalog own.toml` with `[[dataset]]`, `repo = {repo:?}` and \
+         `files = [\"{}\"]`, each on a line of its own",
+        glob.escape_debug(),
+    )
 }
 
 /// The columns of a dataset's rows that stand in no record; none where all do.

@@ -133,7 +133,7 @@ struct Stage {
 }
 
 /// Whether the folder is that of a training run.
-pub(super) fn is_run(path: &Path) -> bool {
+pub(crate) fn is_run(path: &Path) -> bool {
     // A pipe in its place is refused when it is read.
     path.join(METRICS).exists()
 }

@@ -2,6 +2,7 @@
 //! what its lines have instead of a text, in this run and in every later one.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use mashbill_format::layout::{Output, REJECTS_SUFFIX, STATS_SUFFIX};
 use mashbill_format::record::{FieldCounts, Reason};
@@ -40,7 +41,7 @@ pub(super) fn refusals(report: &Report, output: &Output, share: f64, printer: &P
         if let Some(stats) = made.filter(|_| split.rejected.contains_key(&Reason::JsonArray)) {
             let path = &stats.input.path;
             printer.hint(format_args!(
-                "a JSON array is not JSON Lines: jq -c '.[]' {path} > {name}.lines.jsonl"
+                "a line that is an array is no record; where arrays hold records: jq -c '.[]' {path} > {name}.lines.jsonl"
             ));
         }
     }
@@ -70,10 +71,11 @@ pub(super) fn without_documents(report: &Report, output: &Output, printer: &Prin
         }
         is_failure = true;
         let stats = Stats::read(&output.split(name).join(format!("{name}{STATS_SUFFIX}"))).ok().flatten();
-        let fields = stats.map(|stats| stats.without_text).unwrap_or_default();
+        let (fields, file) =
+            stats.map(|stats| (stats.without_text, PathBuf::from(stats.input.path))).unwrap_or_default();
         let told = all_refused(&rejected, &fields, &report.manifest.options.text_fields());
         printer.warning(format_args!("{name}: {told}"));
-        match hint_for_shape(fields.shape()) {
+        match hint_for_shape(&fields, refused, &file) {
             Some(hint) if hints.contains(&hint) => {}
             Some(hint) => hints.push(hint),
             None if unexplained.is_none() => {
