@@ -502,6 +502,7 @@ fn tokenizer_hint(error: &TokenizerError) -> Option<String> {
         | TokenizerError::IdTooLarge { .. }
         | TokenizerError::TooLarge { .. }
         | TokenizerError::Grows { .. }
+        | TokenizerError::Charsmap { .. }
         | TokenizerError::Template => {
             "get the tokenizer's files again, from whom you trust; if they are as published, say so in an issue".into()
         }
@@ -518,6 +519,10 @@ fn tokenizer_hint(error: &TokenizerError) -> Option<String> {
             "`--eos-token` takes a token of the vocabulary as it is spelled".into()
         }
         TokenizerError::Read { source, .. } if WrongKind::is_behind(source) => FILE_HINT.into(),
+        TokenizerError::Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+            "make the file readable (chmod u+r), then give the same command again".into()
+        }
+        TokenizerError::Read { .. } => "get the tokenizer's files again; they are JSON in UTF-8".into(),
         TokenizerError::Json { .. } | TokenizerError::Refused { .. } => {
             "get the tokenizer's files again; Hugging Face tokenizers 0.23 must be able to load them".into()
         }

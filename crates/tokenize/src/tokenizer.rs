@@ -32,6 +32,7 @@ mod fastokens;
 mod segments;
 mod self_check;
 mod cache;
+mod charsmap;
 mod spell;
 
 use std::fmt;

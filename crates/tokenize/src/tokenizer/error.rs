@@ -37,6 +37,14 @@ pub enum Error {
         /// The most bytes that are read.
         limit: u64,
     },
+    /// The normalizer's table of replacements is shorter than it says.
+    #[error("the tokenizer's `precompiled_charsmap` announces a trie of {announced} bytes and has {there}")]
+    Charsmap {
+        /// What it says, in bytes.
+        announced: u64,
+        /// The most that can be there, in bytes.
+        there: u64,
+    },
     /// A token has an id beyond the largest vocabulary.
     #[error("the tokenizer has the id {id}, and ids are less than {limit}")]
     IdTooLarge {

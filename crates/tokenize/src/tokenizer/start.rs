@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::apart::{Apart, START_MAX};
 use super::cache::Cache;
+use super::charsmap;
 use super::definition::Definition;
 use super::fast::FastEngine;
 use super::growth;
@@ -36,6 +37,7 @@ impl Start {
         let malformed = |source| Error::Json { file: "tokenizer.json", source };
         let definition = Definition::parse(json).map_err(malformed)?;
         growth::check(definition.normalizer.as_ref())?;
+        charsmap::check(definition.normalizer.as_ref())?;
         if definition.drops_merges() {
             // Whether it can be loaded is a question of the file as it is.
             Reference::whole(json, policy)?;
