@@ -59,8 +59,12 @@ def hanging_disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def interrupted(command: list[str], waits_for: str, **options: object) -> tuple[int, str]:
     """Starts `command`, and sends Ctrl-C when a line of its errors says `waits_for`."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options) as process:
+    # A shell that starts these tests in the background lets its children ignore Ctrl-C.
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipes, **options) as process:
         try:
+            signal.signal(signal.SIGINT, ignored)
             assert process.stderr is not None and process.stdout is not None
             for line in process.stderr:
                 if waits_for in line:
