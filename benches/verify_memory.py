@@ -26,7 +26,7 @@ def repeat(folder: Path, target: Path, size: int) -> int:
             other = f"{name}_{copy:04}"
             repeat_split(folder / name, target / other, name, other)
             splits[other] = split
-            done += sum(file["bytes"] for file in split["shard_files"])
+            done += sum(shard["file"]["bytes"] for shard in split["shard_list"] if "file" in shard)
         copy += 1
     manifest["splits"], manifest["files_processed"], manifest["vanished"] = splits, len(splits), {}
     (target / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
@@ -37,6 +37,9 @@ def repeat_split(source: Path, target: Path, name: str, other: str) -> None:
     """Puts a split's files into another folder under another name."""
     target.mkdir(parents=True)
     for file in source.iterdir():
+        if file.is_dir():
+            repeat_split(file, target / file.name, name, other)
+            continue
         place = target / (other + file.name.removeprefix(name) if file.name.startswith(f"{name}_") else file.name)
         if file.suffix == ".json":
             stats = json.loads(file.read_text(encoding="utf-8"))

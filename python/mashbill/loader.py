@@ -66,7 +66,8 @@ class Batch(dict[str, Any]):
     seq_lens: npt.NDArray[np.int32] | None
     """With `documents`: the length of each piece of a document, row after row, without padding."""
     doc_ids: npt.NDArray[np.int64] | None
-    """With `documents`: the key of each piece's document in its split."""
+    """With `documents`: the key of each piece's document in its split: where its record begins in the decompressed
+    input file, or its row in a Parquet file."""
     pieces_in_row: npt.NDArray[np.uint32] | None
     """With `documents`: how many pieces each row has."""
     cu_seqlens: npt.NDArray[np.int32] | None
@@ -166,7 +167,7 @@ class Dataset:
 
     def sources(self, batch: Batch) -> list[str]:
         """The source of each piece of a document in a batch of a loader with `documents`: the `source` that the
-        record names, or the split where it names none. The first call for a split reads its document table."""
+        record names, or the split where it names none. The first call for a split reads its document tables."""
         import numpy as np
 
         if batch.doc_ids is None or batch.pieces_in_row is None:
@@ -186,7 +187,7 @@ class Dataset:
             is_there[is_there] = doc_ids[places[is_there]] == batch.doc_ids[at][is_there]
             if not is_there.all():
                 missing = batch.doc_ids[at][~is_there][0]
-                said = f"the document table of split `{name}` has no document {missing}, of which a row has a part"
+                said = f"the document tables of split `{name}` have no document {missing}, of which a row has a part"
                 hint = f"`mashbill verify {self.folder}` says what is wrong with the dataset"
                 raise _mashbill.ShardError(f"{_mashbill.shown(said)}\nhint: {_mashbill.shown(hint)}")
             for piece, index in zip(at, indices[places], strict=True):
@@ -427,10 +428,12 @@ class DataLoader:
 
     def steps_of(self, split: str, document: str | int, until: int | None = None) -> list[Appearance]:
         """Every step before `until` (by default, the end of the run or of this epoch) that has seen or will see a part
-        of a document. `document` is the record's `id` or its `doc_id`."""
+        of a document. `document` is its `doc_id`, an integer, for which one document table is read; or the record's
+        `id`, a text, for which the split's are read up to the one that has it. Digits that are no `id` are a `doc_id`.
+        """
         if until is None:
             until = self._steps if self._steps is not None else self.step + len(self)
-        return [Appearance(*found) for found in self._questions.steps_of(split, str(document), until)]
+        return [Appearance(*found) for found in self._questions.steps_of(split, document, until)]
 
     def __getstate__(self) -> dict[str, Any]:
         left = ["_batches", "_questions", "_turns"] + ([] if turns.is_spawning() else ["_relay"])

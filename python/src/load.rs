@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use mashbill_format::Error as FormatError;
+use mashbill_format::layout::{MANIFEST, folder_of};
 use mashbill_load::{
     Appearance, Batch, Columns, Dataset as RowDataset, Error, LabelConvention, LastBatch,
     Loader as BatchLoader, LoaderOptions, LocatedDocument, LocatedRow, Locator, Mixture, OnError, Shuffle,
@@ -294,16 +296,21 @@ impl Batches {
         PyList::new(python, rows.into_iter().map(|row| located(python, row)).collect::<PyResult<Vec<_>>>()?)
     }
 
+    /// The steps of a document: of an integer, the one with that key; of a text, the one with that `id`.
     fn steps_of(
         &self,
         python: Python<'_>,
         split: &str,
-        document: &str,
+        document: &Bound<'_, PyAny>,
         until: u64,
     ) -> PyResult<Vec<(u64, usize, usize, u64)>> {
         let (stream, locator) = (self.stream.clone(), Arc::clone(&self.locator));
-        let (split, document) = (split.to_owned(), document.to_owned());
-        let work = move || locator.steps_of(&stream, &split, &document, until);
+        let (split, key) = (split.to_owned(), document.extract::<i64>().ok());
+        let document = document.str()?.to_string_lossy().into_owned();
+        let work = move || match key {
+            Some(key) => locator.steps_of_key(&stream, &split, key, until),
+            None => locator.steps_of(&stream, &split, &document, until),
+        };
         let found = self.hand.take(python, work, || {})?.map_err(raise)?.into_iter();
         Ok(found.map(|Appearance { step, rank, index, row }| (step, rank, index, row)).collect())
     }
@@ -374,6 +381,9 @@ fn choose<T: Copy>(option: &str, value: &str, choices: &[(&str, T)]) -> PyResult
     })
 }
 
+/// The most characters of an error's line: what it quotes of a manifest may have megabytes.
+const LINE_CHARS_MAX: usize = 4000;
+
 /// An error as Python's, with its causes, and with what to do about it where that is known.
 fn raise(error: Error) -> PyErr {
     let mut text = error.to_string();
@@ -385,6 +395,11 @@ fn raise(error: Error) -> PyErr {
     }
     // Python prints what nobody caught as it is.
     text = mashbill_cli::shown(&text);
+    if let Some((end, _)) = text.char_indices().nth(LINE_CHARS_MAX) {
+        let more = text[end..].chars().count();
+        text.truncate(end);
+        text.push_str(&format!("… and {more} more characters"));
+    }
     if let Some(hint) = hint(error.first()) {
         text.push_str("\nhint: ");
         text.push_str(&mashbill_cli::shown(&hint));
@@ -403,17 +418,41 @@ fn raise(error: Error) -> PyErr {
     }
 }
 
+/// How the folder of a manifest that cannot be read is made anew.
+fn tokenize_again(folder: &Path) -> String {
+    format!(
+        "mv {} somewhere else, then give the `mashbill tokenize` command that made it: it makes the folder again",
+        folder.display()
+    )
+}
+
+/// What to type where a file is damaged that lies `depth` folders deep in the output folder.
+fn damage_hint(path: &Path, depth: usize) -> String {
+    let folder = path.ancestors().nth(depth).unwrap_or(path);
+    format!(
+        "`mashbill verify {}` says what is wrong with the dataset, and the `mashbill tokenize` command that made it \
+         mends it",
+        folder.display()
+    )
+}
+
 /// What to type next.
 fn hint(error: &Error) -> Option<String> {
     Some(match error {
-        Error::Shard { path, .. } | Error::Table { path, .. } => {
-            let folder = path.parent().and_then(Path::parent).unwrap_or(path);
-            format!(
-                "`mashbill verify {}` says what is wrong with the dataset, and the `mashbill tokenize` command that made it \
-                 mends it; on_error=\"skip\" leaves out rows that cannot be read",
-                folder.display()
-            )
+        // `<folder>/<split>/shard_0000.parquet` and `<folder>/<split>/_documents/shard_0000.documents`.
+        Error::Shard { path, .. } => {
+            format!("{}; on_error=\"skip\" leaves out rows that cannot be read", damage_hint(path, 2))
         }
+        Error::Table { path, .. } => damage_hint(path, 3),
+        Error::File(FormatError::TooOld { path, .. }) => {
+            format!("tokenize again: {}", tokenize_again(folder_of(path)))
+        }
+        Error::File(FormatError::TooNew { .. }) => "update mashbill".into(),
+        Error::File(FormatError::Damaged { path, .. }) if path.ends_with(MANIFEST) => format!(
+            "where a newer mashbill made the folder, update mashbill; else copy it again from where it is good, or {}",
+            tokenize_again(folder_of(path))
+        ),
+        Error::IgnoreIndex { .. } => "update mashbill, or tokenize again what the folder was made of".into(),
         error if error.is_disk_full() => {
             "make room, or name a cache folder on another disk; without a cache rows come straight from the shards".into()
         }

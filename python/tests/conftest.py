@@ -13,7 +13,7 @@ LENGTH = 32
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three splits in two categories, with rows of 32 tokens."""
+    """Three splits of several shards in two categories, with rows of 32 tokens."""
     root = tmp_path_factory.mktemp("loader")
     words = [
         "the",
@@ -55,6 +55,6 @@ def parted(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tokenized(source: Path, output: Path, *flags: str) -> Path:
     """The folder that the command makes of `source`."""
     command = [os.environ["MASHBILL"], "tokenize", "--input", str(source), "--recursive", "--output", str(output)]
-    command += ["--tokenizer", "gpt2", "--max-seq-length", str(LENGTH), "--quiet", *flags]
+    command += ["--tokenizer", "gpt2", "--max-seq-length", str(LENGTH), "--shard-size", "0.000005", "--quiet", *flags]
     subprocess.run(command, check=True, timeout=120)
     return output

@@ -100,8 +100,10 @@ def test_a_cache_that_somebody_else_makes_lets_ctrl_c_through(folder: Path, tmp_
     manifest = json.loads((folder / "manifest.json").read_text())
     locks = []
     for split in manifest["splits"].values():
-        for shard in split["shard_files"]:
-            locks.append((cache / f"{shard['checksum']}.lock").open("w"))
+        for shard in split["shard_list"]:
+            if "file" not in shard:
+                continue
+            locks.append((cache / f"{shard['file']['checksum']}.lock").open("w"))
             fcntl.flock(locks[-1], fcntl.LOCK_EX)
     code, _ = interrupted([sys.executable, "-c", BUILDS, str(folder), str(cache)], "begins")
     assert code in (1, -signal.SIGINT)
@@ -169,7 +171,7 @@ def test_a_cache_of_everybody_is_not_trusted(folder: Path, tmp_path: Path) -> No
 def test_the_same_error_reads_the_same(folder: Path, tmp_path: Path, threads: int) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
-    for shard in copy.glob("*/shard_0000.parquet"):
+    for shard in copy.glob("*/shard_*.parquet"):
         bytes = bytearray(shard.read_bytes())
         bytes[100] ^= 1
         shard.write_bytes(bytes)
@@ -186,13 +188,13 @@ def test_the_same_error_reads_the_same(folder: Path, tmp_path: Path, threads: in
 def test_a_table_that_does_not_fit_is_said(folder: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
-    table = copy / "water" / "documents.parquet"
+    table = copy / "water" / "_documents" / "shard_0000.documents"
     bytes = bytearray(table.read_bytes())
     bytes[len(bytes) // 3] ^= 4
     table.write_bytes(bytes)
     dataset = Dataset(copy, ["water"])
-    one = DataLoader(dataset, 4, label_convention="shifted", documents=True)
-    message = r"document table `.*documents\.parquet` of split `water` is damaged: its checksum is"
+    one = DataLoader(dataset, len(dataset), label_convention="shifted", documents=True)
+    message = r"document table `.*shard_0000\.documents` of split `water` is damaged: its checksum is"
     with pytest.raises(mashbill.ShardError, match=message):
         dataset.sources(next(iter(one)))
     with pytest.raises(mashbill.ShardError, match=message):
@@ -201,5 +203,5 @@ def test_a_table_that_does_not_fit_is_said(folder: Path, tmp_path: Path) -> None
     whole = Dataset(folder, ["water"])
     batch = next(iter(DataLoader(whole, 4, label_convention="shifted", documents=True)))
     batch.doc_ids[0] += 1
-    with pytest.raises(mashbill.ShardError, match=r"has no document \d+, of which a row has a part"):
+    with pytest.raises(mashbill.ShardError, match=r"have no document \d+, of which a row has a part"):
         whole.sources(batch)

@@ -163,8 +163,77 @@ def test_a_step_leads_to_its_documents_and_they_lead_back(folder: Path) -> None:
     text = (folder.parent / "input" / part["file"].replace("/", os.sep)).read_bytes()
     record = json.loads(text[part["doc_id"] :].split(b"\n")[0])
     assert (record["id"], record.get("source")) == (part["id"], part["source"])
-    for name in (part["id"], part["doc_id"]):
+    for name in (part["id"], part["doc_id"], np.int64(part["doc_id"]), str(part["doc_id"])):
         assert (2, 0, 1) in [found[:3] for found in one.steps_of(located[1]["split"], name)]
+    for name in (part["doc_id"] + 1, -1, 2**63 - 1, 2**63, "nobody"):
+        with pytest.raises(mashbill.MashbillError, match=rf"has no document `{name}`\nhint: "):
+            one.steps_of(located[1]["split"], name)
+
+
+def shards(folder: Path, split: str) -> list[dict[str, Any]]:
+    """What the manifest says of the shards of a split that have rows."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    return [shard for shard in manifest["splits"][split]["shard_list"] if "file" in shard]
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_keys_are_those_of_the_input_whatever_shard_a_document_is_in(
+    folder: Path, tmp_path: Path, cached: bool
+) -> None:
+    dataset = Dataset(folder, cache=tmp_path / "cache" if cached else None)
+    [batch] = DataLoader(dataset, len(dataset), label_convention="shifted", documents=True, shuffle="off")
+    expected = []
+    for split in dataset.splits:
+        assert len(shards(folder, split.name)) > 1
+        for shard in shards(folder, split.name):
+            stored = pq.read_table(folder / split.name / shard["file"]["name"])["doc_ids"]
+            expected += [key + shard["input"]["start"] for keys in stored.to_pylist() for key in keys]
+    assert batch.doc_ids.tolist() == expected
+
+
+def test_a_key_is_looked_up_in_one_table(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    first, *_, last = shards(folder, "rye")
+    (copy / "rye" / "_documents" / first["table"]["name"]).unlink()
+    one = loader(copy)
+    table = pq.read_table(copy / "rye" / "_documents" / last["table"]["name"]).to_pylist()
+    key = last["input"]["start"] + table[-1]["doc_id"]
+    assert one.steps_of("rye", key) == loader(folder).steps_of("rye", key) != []
+    # By its own id it may be in any of them.
+    message = r"document table `.*_documents/shard_0000\.documents` of split `rye` cannot be opened: .*\n"
+    with pytest.raises(mashbill.ShardError, match=message + r"hint: `mashbill verify .*copy` says"):
+        one.steps_of("rye", table[-1]["id"])
+
+
+def test_a_folder_of_another_format_says_what_to_do(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    path = copy / "manifest.json"
+    good = json.loads(path.read_text())
+    again = (
+        f"mv {copy} somewhere else, then give the `mashbill tokenize` command that made it: it makes the folder again"
+    )
+    older = f"has format_version 1, this mashbill reads 2\nhint: tokenize again: {again}"
+    newer = "has format_version 3, this mashbill reads 2\nhint: update mashbill"
+    unknown = f"update mashbill; else copy it again from where it is good, or {again}"
+    for changes, said in (
+        ({"format_version": 1}, older),
+        ({"format_version": 3}, newer),
+        ({"labels": good["labels"] | {"convention": "aligned"}}, unknown),
+        ({"labels": good["labels"] | {"convention": "n" * 2**20}}, unknown),
+        ({"requires": ["more"]}, unknown),
+        (
+            {"labels": good["labels"] | {"ignore_index": -1}},
+            "hint: update mashbill, or tokenize again what the folder was made of",
+        ),
+    ):
+        path.write_text(json.dumps(good | changes))
+        with pytest.raises(mashbill.MashbillError) as raised:
+            Dataset(copy)
+        assert str(raised.value).endswith(said) and len(str(raised.value)) < 5000
+        if "ignore_index" not in str(raised.value):
+            assert str(raised.value).startswith(f"`{path}` "), "the file is named"
 
 
 def inspect(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -401,14 +470,15 @@ def test_names_that_could_act_on_a_terminal_are_spelled_in_errors(
 def test_a_missing_shard_is_an_error_or_padding(folder: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
+    shard, *others = shards(copy, "water")
+    assert shard["file"]["name"] == "shard_0000.parquet" and others
     (copy / "water" / "shard_0000.parquet").unlink()
     with pytest.raises(mashbill.ShardError, match=r"shard `.*shard_0000\.parquet` of split `water` cannot be opened"):
         loader(copy)
     skipping = loader(copy, last="short", on_error="skip")
     seen = rows(skipping)
-    dataset = Dataset(copy)
-    assert sum(map(len, seen)) == len(dataset)
-    assert skipping.skipped == dataset.splits[-1].rows
+    assert sum(map(len, seen)) == len(Dataset(copy))
+    assert skipping.skipped == shard["file"]["rows"]
 
 
 def test_a_loader_is_pickled_with_its_place(folder: Path) -> None:

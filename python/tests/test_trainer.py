@@ -82,7 +82,7 @@ def losses(trainer: Trainer) -> list[float]:
 def raw_rows(folder: Path) -> dict[str, list[list[int]]]:
     """All rows as pyarrow reads them, in the dataset's order."""
     names = sorted(split.name for split in Dataset(folder).splits)
-    tables = [pq.read_table(folder / name / "shard_0000.parquet") for name in names]
+    tables = [pq.read_table(path) for name in names for path in sorted((folder / name).glob("*.parquet"))]
     columns = ("input_ids", "labels", "seq_lens")
     return {column: [row for table in tables for row in table[column].to_pylist()] for column in columns}
 

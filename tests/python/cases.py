@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import sources
-from layout import Output
+from layout import Output, Shard
 from reference import Documents, Record, Reference, Rows, expected_rows, read_records, read_rows
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -69,21 +69,26 @@ class Split:
 
     @cached_property
     def rows(self) -> Rows:
-        return read_rows(self.output.shard_paths(self.name), self.length)
+        return read_rows(self.output.stretches(self.name), self.length)
 
     @cached_property
     def table(self) -> pa.Table:
         return self.output.documents(self.name)
 
     @cached_property
-    def documents_per_unit(self) -> list[int]:
-        units = self.table.column("unit").to_numpy()
-        assert np.all(np.diff(units) >= 0), "documents that are not in unit order"
-        return [int(count) for count in np.bincount(units)]
+    def shards(self) -> list[Shard]:
+        return self.output.shards(self.name)
+
+    @cached_property
+    def documents_per_shard(self) -> list[int]:
+        """How many of the reference's documents begin in each shard's stretch of the input."""
+        borders = [shard.input.start for shard in self.shards] + [self.shards[-1].input.end] if self.shards else [0]
+        counts = np.diff(np.searchsorted(self.documents.keys, borders))
+        return [int(count) for count in counts]
 
     @cached_property
     def expected(self) -> Rows:
-        return expected_rows(self.documents, self.documents_per_unit, self.length, self.output.pad)
+        return expected_rows(self.documents, self.documents_per_shard, self.length, self.output.pad)
 
 
 @dataclass
@@ -253,20 +258,21 @@ class Workshop:
         assert isinstance(made, dict)
         return made
 
-    def output(self, tokenizer: str, dataset: str, length: int) -> Output:
-        """The output of a run with the defaults."""
-        key = f"output {tokenizer} {dataset} {length}"
+    def output(self, tokenizer: str, dataset: str, length: int, shard_size: str | None = None) -> Output:
+        """The output of a run with the defaults, or with shards of another size in GB."""
+        key = f"output {tokenizer} {dataset} {length} {shard_size}"
         if key not in self._made:
             data = self.dataset(dataset)
-            flags = () if data.text_field == "text" else ("--text-field", data.text_field)
+            flags = [] if data.text_field == "text" else ["--text-field", data.text_field]
+            flags += [] if shard_size is None else ["--shard-size", shard_size]
             self._made[key] = self.tokenize(data.folder, self.tokenizer(tokenizer), length, *flags)
         made = self._made[key]
         assert isinstance(made, Output)
         return made
 
-    def splits(self, tokenizer: str, dataset: str, length: int) -> list[Split]:
+    def splits(self, tokenizer: str, dataset: str, length: int, shard_size: str | None = None) -> list[Split]:
         """Each split of a run beside the reference's account of it."""
-        output = self.output(tokenizer, dataset, length)
+        output = self.output(tokenizer, dataset, length, shard_size)
         data = self.dataset(dataset)
         documents = self.documents(tokenizer, dataset)
         assert sorted(output.splits) == sorted(data.files)

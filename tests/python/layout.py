@@ -7,33 +7,55 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-Kind = TypeVar("Kind", "Unit", "Shard", "Ledger")
+Kind = TypeVar("Kind", "File", "Ledger", "Stretch")
 
 COLUMNS = ["input_ids", "attention_mask", "labels", "seq_lens", "doc_ids", "doc_offsets"]
 
+DOCUMENT_COLUMNS = {
+    "doc_id": pa.int64(),
+    "id": pa.string(),
+    "source": pa.string(),
+    "category": pa.string(),
+    "content_hash": pa.binary(16),
+    "tokens": pa.int64(),
+    "row": pa.int64(),
+    "position": pa.int32(),
+}
+
 
 @dataclass(frozen=True)
-class Unit:
-    """One unit of a split: the input it is made of, its rows in the split, and the tokens of its tail."""
+class Stretch:
+    """The part of an input that a shard is made of: where it begins and ends, and its bytes."""
 
-    first_key: int
+    start: int
+    end: int
     bytes: int
-    documents: int
-    first_row: int
-    rows: int
-    tail_tokens: int
+    checksum: str
 
 
 @dataclass(frozen=True)
-class Shard:
-    """What the manifest says of one shard."""
+class File:
+    """What the manifest says of a shard's rows, or of its document table."""
 
     name: str
     rows: int
     bytes: int
     checksum: str
+
+
+@dataclass(frozen=True)
+class Shard:
+    """What the manifest says of one shard; without documents it has neither rows nor a table."""
+
+    input: Stretch
+    documents: int
+    tokens: int
+    padding: int
+    file: File | None
+    table: File | None
 
 
 @dataclass(frozen=True)
@@ -71,11 +93,20 @@ class Output:
         entry: dict[str, Any] = self.manifest["splits"][split]
         return entry
 
-    def units(self, split: str) -> list[Unit]:
-        return [read_as(Unit, unit) for unit in self.entry(split)["units"]]
-
     def shards(self, split: str) -> list[Shard]:
-        return [read_as(Shard, shard) for shard in self.entry(split)["shard_files"]]
+        """All shards, in the order of the input."""
+        return [
+            Shard(
+                read_as(Stretch, shard["input"]),
+                *(int(shard[name]) for name in ("documents", "tokens", "padding")),
+                *(read_as(File, shard[name]) if name in shard else None for name in ("file", "table")),
+            )
+            for shard in self.entry(split)["shard_list"]
+        ]
+
+    def shard_files(self, split: str) -> list[File]:
+        """The shards that have rows."""
+        return [shard.file for shard in self.shards(split) if shard.file is not None]
 
     def ledger(self, split: str) -> Ledger:
         return read_as(Ledger, self.entry(split)["ledger"])
@@ -84,9 +115,32 @@ class Output:
         """The shards in the folder, in the order of their names."""
         return sorted((self.folder / split).glob("shard_*.parquet"))
 
+    def stretches(self, split: str) -> list[tuple[Path, int]]:
+        """The shards that have rows, each with where its stretch of the input begins."""
+        shards = self.shards(split)
+        return [
+            (self.folder / split / shard.file.name, shard.input.start) for shard in shards if shard.file is not None
+        ]
+
+    def table_path(self, split: str, name: str) -> Path:
+        """Where a document table lies."""
+        return self.folder / split / "_documents" / name
+
+    def tables(self, split: str) -> list[tuple[Shard, pa.Table]]:
+        """The document tables as they are stored, each with its shard."""
+        return [
+            (shard, pq.read_table(self.table_path(split, shard.table.name)))
+            for shard in self.shards(split)
+            if shard.table is not None
+        ]
+
     def documents(self, split: str) -> pa.Table:
-        """The document table."""
-        return pq.read_table(self.folder / split / "documents.parquet")
+        """The document tables one after another, keys counted from the beginning of the input."""
+        tables = []
+        for shard, table in self.tables(split):
+            keys = pc.add(table.column("doc_id"), shard.input.start)
+            tables.append(table.set_column(0, "doc_id", keys))
+        return pa.concat_tables(tables) if tables else pa.schema(DOCUMENT_COLUMNS.items()).empty_table()
 
     def rejected(self, split: str) -> dict[str, int]:
         """How many lines were refused, by reason; reasons that did not occur are left out."""
@@ -108,17 +162,3 @@ class Output:
 def read_as(kind: type[Kind], entry: dict[str, Any]) -> Kind:
     """The fields of `kind` out of an entry that may have more."""
     return kind(**{field.name: entry[field.name] for field in fields(kind)})
-
-
-def token_position(units: list[Unit], length: int, unit: int, row: int, position: int) -> int:
-    """Where a document's first token stands in the split, counted in tokens from the first row.
-
-    The row after its unit's last stands for the unit's tail, which begins where the earlier units' tails end.
-    """
-    here = units[unit]
-    assert row <= here.rows
-    if row < here.rows:
-        return (here.first_row + row) * length + position
-    first_tail_row = units[-1].first_row + units[-1].rows
-    before = sum(other.tail_tokens for other in units[:unit])
-    return first_tail_row * length + before + position

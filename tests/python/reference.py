@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tokenizers import Tokenizer
 
@@ -216,9 +217,20 @@ def assert_equal(name: str, actual: np.ndarray, expected: np.ndarray) -> None:
         )
 
 
-def read_rows(shards: Sequence[Path], length: int) -> Rows:
-    """The rows of shards in order; every row must be exactly `length` long."""
-    table = pa.concat_tables(pq.read_table(shard) for shard in shards)
+def read_rows(shards: Sequence[tuple[Path, int]], length: int) -> Rows:
+    """The rows of shards in order; every row must be exactly `length` long.
+
+    With each shard stands where its stretch of the input begins, from where it counts the keys of documents. Here they
+    are counted from the beginning of the input.
+    """
+    tables = []
+    for path, start in shards:
+        table = pq.read_table(path)
+        keys = table.column("doc_ids").combine_chunks()
+        assert keys.offset == 0 and pc.min(keys.values).as_py() >= 0
+        moved = pa.ListArray.from_arrays(keys.offsets, pc.add(keys.values, start))
+        tables.append(table.set_column(table.column_names.index("doc_ids"), "doc_ids", moved))
+    table = pa.concat_tables(tables)
 
     def flat(name: str) -> tuple[np.ndarray, Ints]:
         column = table.column(name)
@@ -248,27 +260,22 @@ def read_rows(shards: Sequence[Path], length: int) -> Rows:
     )
 
 
-def stream_order(documents: Documents, units: Sequence[int], length: int) -> Ints:
-    """The order of the rows' tokens, as positions in `documents.ids`.
-
-    `units` are the numbers of documents in each unit. A unit's tokens fill whole rows; what is left of each unit, its
-    tail, follows in unit order after the rows of all units.
-    """
-    assert sum(units) == len(documents.lengths)
-    borders = documents.starts[starts_of(units)]
-    starts, ends = borders[:-1], borders[1:]
-    tails = starts + (ends - starts) // length * length
-    return np.concatenate([ranges(starts, tails), ranges(tails, ends)])
+def expected_rows(documents: Documents, shards: Sequence[int], length: int, pad: int) -> Rows:
+    """The rows that hold `documents`, whose shards are of so many documents each: one shard's after another's."""
+    assert sum(shards) == len(documents.lengths)
+    borders = starts_of(shards)
+    each = [_rows_of_shard(documents, *borders[at : at + 2], length, pad) for at in range(len(shards))]
+    return Rows(*(np.concatenate([getattr(rows, field.name) for rows in each]) for field in fields(Rows)))
 
 
-def expected_rows(documents: Documents, units: Sequence[int], length: int, pad: int) -> Rows:
-    """The rows that hold `documents`, whose units are of so many documents each."""
-    order = stream_order(documents, units, length)
-    tokens = len(order)
+def _rows_of_shard(documents: Documents, first: int, last: int, length: int, pad: int) -> Rows:
+    """The rows of the documents `first..last`: their tokens one after another, cut every `length`, the rest padded."""
+    begin, end = documents.starts[first], documents.starts[last]
+    tokens = int(end - begin)
     rows = -(-tokens // length)
-    of = np.repeat(np.arange(len(documents.lengths)), documents.lengths)[order]
-    offset = order - documents.starts[of]
-    ids = documents.ids[order]
+    ids = documents.ids[begin:end]
+    of = np.repeat(np.arange(first, last), documents.lengths[first:last])
+    offset = np.arange(begin, end) - documents.starts[of]
 
     input_ids = np.full(rows * length, pad, dtype=np.int32)
     input_ids[:tokens] = ids
@@ -276,24 +283,23 @@ def expected_rows(documents: Documents, units: Sequence[int], length: int, pad: 
     mask[:tokens] = 1
 
     labels = np.full(rows * length, IGNORED, dtype=np.int32)
-    labels[: tokens - 1] = ids[1:]
+    labels[: max(tokens - 1, 0)] = ids[1:]
     lasts = np.arange(length - 1, tokens, length)
     goes_on = offset[lasts] + 1 < documents.lengths[of[lasts]]
-    labels[lasts] = IGNORED
-    labels[lasts[goes_on]] = documents.ids[order[lasts[goes_on]] + 1]
+    labels[lasts[~goes_on]] = IGNORED
 
     begins = np.zeros(tokens, dtype=bool)
     begins[::length] = True
     begins[1:] |= of[1:] != of[:-1]
-    first = np.nonzero(begins)[0]
+    pieces = np.nonzero(begins)[0]
     return Rows(
         input_ids.reshape(rows, length),
         mask.reshape(rows, length),
         labels.reshape(rows, length),
-        pieces=np.bincount(first // length, minlength=rows).astype(np.int64),
-        seq_lens=np.diff(first, append=tokens).astype(np.int32),
-        doc_ids=documents.keys[of[first]],
-        doc_offsets=offset[first].astype(np.int32),
+        pieces=np.bincount(pieces // length, minlength=rows).astype(np.int64),
+        seq_lens=np.diff(pieces, append=tokens).astype(np.int32),
+        doc_ids=documents.keys[of[pieces]],
+        doc_offsets=offset[pieces].astype(np.int32),
     )
 
 

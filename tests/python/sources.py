@@ -323,7 +323,7 @@ def unigram() -> tuple[Tokenizer, trainers.UnigramTrainer]:
 
 
 def long_input(target: Path, megabytes: int) -> None:
-    """Writes a JSONL file that is long enough for several units, of few different documents.
+    """Writes a JSONL file that is long enough for several shards, of few different documents.
 
     The reference encodes each different text once, so that the comparison takes seconds.
     """

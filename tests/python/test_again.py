@@ -95,14 +95,15 @@ def test_force_redoes_everything(folder: Folder) -> None:
 
 
 def test_a_file_that_has_grown_gives_the_bytes_of_one_run(workshop: Workshop, tmp_path: Path) -> None:
-    """The units that were complete are kept, so this is where a difference would hide."""
+    """The shards that were complete are kept, so this is where a difference would hide."""
     file, target = tmp_path / "long.jsonl", tmp_path / "output"
     content = workshop.dataset("long").files["long"].read_bytes()
-    base = ("tokenize", "--input", file, "--output", target, "--max-seq-length", 1000, "--tokenizer")
+    base = ("tokenize", "--input", file, "--output", target, "--max-seq-length", 1000, "--shard-size", "0.01")
+    argument = workshop.tokenizer("template").argument
     for size in (content.index(b"\n", 37_000_000) + 1, content.index(b"\n", 41_000_000) - 30, len(content)):
         file.write_bytes(content[:size])
-        workshop.command(*base, workshop.tokenizer("template").argument, "--skip-existing")
-    grown, fresh = promised(Output(target)), promised(workshop.output("template", "long", 1000))
+        workshop.command(*base, "--tokenizer", argument, "--skip-existing")
+    grown, fresh = promised(Output(target)), promised(workshop.output("template", "long", 1000, "0.01"))
     assert grown == fresh
 
 

@@ -100,7 +100,7 @@ def check_good_ones(workshop: Workshop, file: Path, output: Output) -> None:
     records = read_records(file)
     assert output.documents("lines").column("doc_id").to_pylist() == [record.key for record in records]
     documents = workshop.tokenizer("template").reference().documents(records)
-    rows = read_rows(output.shard_paths("lines"), 64)
+    rows = read_rows(output.stretches("lines"), 64)
     rows.assert_equal(expected_rows(documents, [len(records)], 64, output.pad))
 
 
@@ -206,7 +206,7 @@ def test_an_array_over_many_lines_is_read_element_by_element(workshop: Workshop)
     _, output = run(workshop, content)
     lines = run(workshop, b'{"text": "a"}\n{"text": "b"}\n')[1]
     assert output.rejected("lines") == {}
-    ids = [read_rows(made.shard_paths("lines"), 64).input_ids.tolist() for made in (output, lines)]
+    ids = [read_rows(made.stretches("lines"), 64).input_ids.tolist() for made in (output, lines)]
     assert ids[0] == ids[1]
 
 

@@ -133,7 +133,7 @@ def test_every_code_point_has_the_ids_of_the_reference(workshop: Workshop, famil
     lines = "".join(json.dumps({"text": text}) + "\n" for text in texts())
     data = workshop.file("code_points.jsonl", lines.encode())
     output = workshop.tokenize(data, TokenizerCase(str(file), file, None, END), 4096)
-    _, lengths, ids = reassembled(read_rows(output.shard_paths("code_points"), 4096))
+    _, lengths, ids = reassembled(read_rows(output.stretches("code_points"), 4096))
     ends = lengths.cumsum()
     end = tokenizer.token_to_id(END)
     differ = []

@@ -41,12 +41,13 @@ def folder(workshop: Workshop, records: dict[str, list[dict[str, str]]]) -> Path
     for name, split in records.items():
         lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in split]
         (source / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
-    output = workshop.tokenize(source, workshop.tokenizer("template"), 64, "--val-fraction", FRACTION)
+    flags = ("--val-fraction", FRACTION, "--shard-size", "0.00001")
+    output = workshop.tokenize(source, workshop.tokenizer("template"), 64, *flags)
     return output.folder
 
 
 def ids(output: Path, split: str) -> list[str]:
-    found: list[str] = pq.read_table(output / split / "documents.parquet").column("id").to_pylist()
+    found: list[str] = Output(output).documents(split).column("id").to_pylist()
     return found
 
 
@@ -65,7 +66,8 @@ def test_no_way_to_read_the_training_shards_meets_what_is_held_out(folder: Path,
     train = sum(Output(folder).entry(split)["sequences"] for split in splits)
     shards = [
         *folder.glob("*/shard_*.parquet"),
-        *folder.glob("*/documents.parquet"),
+        *folder.glob("*/*.parquet"),
+        *folder.glob("*/_documents/*.documents"),
         *folder.glob("first/**/*.parquet"),
     ]
     assert shards and not any("_validation" in path.parts for path in shards)
@@ -77,6 +79,14 @@ def test_no_way_to_read_the_training_shards_meets_what_is_held_out(folder: Path,
     discovered = ds.dataset(folder, format="parquet", exclude_invalid_files=True)
     assert not any("_validation" in path for path in discovered.files)
     assert len(discovered.files) >= len(splits)
+
+
+def test_both_parts_are_cut_at_the_same_places(folder: Path) -> None:
+    parts = [Output(folder), Output(folder / "_validation")]
+    for name in parts[0].splits:
+        train, held_out = (part.shards(name) for part in parts)
+        assert [shard.input for shard in train] == [shard.input for shard in held_out]
+    assert len(parts[0].shards("first")) > 1
 
 
 def test_what_is_held_out_reads_like_any_folder(folder: Path) -> None:

@@ -179,7 +179,7 @@ def test_flipped_shards_are_found_out(workshop: Workshop) -> None:
     lines = "".join(json.dumps({"text": f"document {n} " * (n % 40), "id": f"d{n}"}) + "\n" for n in range(300))
     output = workshop.tokenize(workshop.file("a.jsonl", lines.encode()), "gpt2", 64)
     draw = random.Random(SEED)
-    names = ["shard_0000.parquet", "documents.parquet"]
+    names = ["shard_0000.parquet", "_documents/shard_0000.documents"]
     # Looking at a folder takes the start of a program, verifying many of them takes one.
     for start in range(0, FLIPPED if LONG else 24, 24):
         folder = workshop.fresh("flipped")

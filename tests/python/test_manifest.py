@@ -3,6 +3,7 @@
 import json
 
 import jsonschema
+import pyarrow.parquet as pq
 import pytest
 import xxhash
 from cases import REPOSITORY, Workshop
@@ -28,19 +29,23 @@ def test_the_guide_s_fields_have_the_guide_s_meanings(workshop: Workshop, output
 
 
 def test_the_format_s_version_is_recorded(output: Output) -> None:
-    assert output.manifest["format_version"] == 1
+    assert output.manifest["format_version"] == 2
 
 
-def test_shards_are_listed_with_rows_bytes_and_checksum(workshop: Workshop) -> None:
-    output = workshop.output("template", "long", 1000)
-    shards = output.shards("long")
-    paths = output.shard_paths("long")
-    assert [shard.name for shard in shards] == [path.name for path in paths]
-    assert sum(shard.rows for shard in shards) == output.entry("long")["sequences"]
-    for shard, path in zip(shards, paths, strict=True):
+def test_shards_and_tables_are_listed_with_rows_bytes_and_checksum(workshop: Workshop) -> None:
+    output = workshop.output("template", "long", 1000, "0.01")
+    files, paths = output.shard_files("long"), output.shard_paths("long")
+    assert [file.name for file in files] == [path.name for path in paths]
+    assert sum(file.rows for file in files) == output.entry("long")["sequences"]
+    tables = [shard.table for shard in output.shards("long") if shard.table is not None]
+    assert sum(table.rows for table in tables) == output.entry("long")["samples"]
+    paths += [output.table_path("long", table.name) for table in tables]
+    assert len(paths) == 2 * len(files) > 2
+    for file, path in zip([*files, *tables], paths, strict=True):
         content = path.read_bytes()
-        assert shard.bytes == len(content)
-        assert shard.checksum == xxhash.xxh3_128_hexdigest(content)
+        assert file.bytes == len(content)
+        assert file.checksum == xxhash.xxh3_128_hexdigest(content)
+        assert file.rows == pq.ParquetFile(path).metadata.num_rows
 
 
 def test_the_manifest_keeps_to_its_schema(output: Output) -> None:
@@ -53,8 +58,7 @@ def test_a_finished_folder_holds_these_files_alone(output: Output) -> None:
     files = {str(path.relative_to(output.folder)) for path in output.folder.rglob("*") if path.is_file()}
     assert files == {
         "manifest.json",
-        "nasty/documents.parquet",
+        "nasty/_documents/shard_0000.documents",
         "nasty/nasty_stats.json",
-        "nasty/nasty_units.jsonl.zst",
         "nasty/shard_0000.parquet",
     }

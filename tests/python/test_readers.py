@@ -1,18 +1,25 @@
 """The shards in the hands of the readers that people use, and the physical layout that is promised."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import datasets
 import duckdb
+import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
+import sources
 from cases import Workshop
-from layout import COLUMNS
+from layout import COLUMNS, Output
 
 TYPES = dict.fromkeys(COLUMNS, "int32") | {"doc_ids": "int64"}
+
+SPLITS = ["barley", "rye"]
+"""No words that `datasets` takes for names of splits."""
 
 
 @pytest.fixture(scope="module")
@@ -91,10 +98,21 @@ def test_row_groups_are_of_the_recorded_number_of_rows(shards: list[Path]) -> No
 
 
 def test_the_document_table_opens_everywhere(workshop: Workshop) -> None:
-    path = workshop.output("template", "nasty", 64).folder / "nasty" / "documents.parquet"
-    rows = pq.read_table(path).to_pylist()
-    assert pl.read_parquet(path).to_dicts() == rows
-    assert duckdb.read_parquet(str(path)).to_arrow_table().to_pylist() == rows
+    output = workshop.output("template", "nasty", 64, "0.00001")
+    tables = output.tables("nasty")
+    assert len(tables) > 1
+    for shard, table in tables:
+        assert shard.table is not None
+        path = output.table_path("nasty", shard.table.name)
+        rows = table.to_pylist()
+        assert pl.read_parquet(path).to_dicts() == rows
+        assert pd.read_parquet(path).shape == (len(rows), 8)
+        assert duckdb.read_parquet(str(path)).to_arrow_table().to_pylist() == rows
+    # All at once, as somebody does who counts tokens by source.
+    every = str(output.folder / "*" / "_documents" / "*.documents")
+    counted = duckdb.sql(f"select count(*), sum(tokens) from read_parquet('{every}')").fetchall()
+    assert counted == [(output.entry("nasty")["samples"], output.entry("nasty")["tokens"])]
+    assert pl.scan_parquet(every).select(pl.len()).collect().item() == output.entry("nasty")["samples"]
 
 
 def test_the_mask_costs_almost_nothing(shards: list[Path]) -> None:
@@ -105,3 +123,132 @@ def test_the_mask_costs_almost_nothing(shards: list[Path]) -> None:
             for index, name in enumerate(COLUMNS):
                 size[name] += metadata.row_group(group).column(index).total_compressed_size
     assert size["attention_mask"] < 0.01 * size["input_ids"]
+
+
+Rows = list[tuple[list[int], ...]]
+
+
+def sorted_rows(table: pa.Table) -> Rows:
+    """The rows as values, in an order of their own: readers may read files in any."""
+    assert sorted(table.column_names) == sorted(COLUMNS)
+    return sorted(zip(*(table.column(name).to_pylist() for name in COLUMNS), strict=True))
+
+
+def to_train_on(output: Output, splits: list[str]) -> Rows:
+    """The rows of the shards that the manifest lists."""
+    paths = [path for split in splits for path, _ in output.stretches(split)]
+    rows = sorted_rows(pa.concat_tables(pq.read_table(path) for path in paths))
+    assert len(rows) == sum(output.entry(split)["sequences"] for split in splits)
+    return rows
+
+
+def loaded(cache: Path, *arguments: str, **options: str) -> pa.Table:
+    """What `datasets` makes of a folder or of files that are to be one split."""
+    [split] = datasets.load_dataset(*arguments, cache_dir=str(cache), **options).values()
+    return split.with_format("arrow")[:]
+
+
+def read_by_pandas(paths: list[Path] | Path, **options: list[str]) -> pa.Table:
+    return pa.Table.from_pandas(pd.read_parquet(paths, **options), preserve_index=False)
+
+
+def parquet_in(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.parquet"))
+
+
+Way = Callable[[Path, Path], pa.Table]
+"""Of a folder, and of one for caches, a reader's table."""
+
+OF_A_SPLIT: dict[str, Way] = {
+    "datasets, the folder": lambda split, cache: loaded(cache, str(split)),
+    "datasets, *.parquet": lambda split, cache: loaded(cache, "parquet", data_files=str(split / "*.parquet")),
+    "datasets, **/*.parquet": lambda split, cache: loaded(cache, "parquet", data_files=str(split / "**/*.parquet")),
+    "datasets, a folder of the output's": lambda split, cache: loaded(cache, str(split.parent), data_dir=split.name),
+    "duckdb, the folder": lambda split, _: duckdb.read_parquet(str(split)).to_arrow_table(),
+    "duckdb, *.parquet": lambda split, _: duckdb.read_parquet(str(split / "*.parquet")).to_arrow_table(),
+    "duckdb, **/*.parquet": lambda split, _: duckdb.read_parquet(str(split / "**/*.parquet")).to_arrow_table(),
+    "polars, *.parquet": lambda split, _: pl.read_parquet(split / "*.parquet").to_arrow(),
+    "polars, **/*.parquet": lambda split, _: pl.scan_parquet(split / "**/*.parquet").collect().to_arrow(),
+    "pandas, *.parquet": lambda split, _: read_by_pandas(parquet_in(split)),
+    "pandas, the folder": lambda split, _: read_by_pandas(split, ignore_prefixes=["_", f"{split.name}_"]),
+    "pyarrow, *.parquet": lambda split, _: pq.read_table(parquet_in(split)),
+    "pyarrow, the folder": lambda split, _: ds.dataset(split, format="parquet", exclude_invalid_files=True).to_table(),
+}
+
+OF_ALL_SPLITS: dict[str, Way] = {
+    "datasets, */*.parquet": lambda folder, cache: loaded(cache, "parquet", data_files=str(folder / "*/*.parquet")),
+    "duckdb, */*.parquet": lambda folder, _: duckdb.read_parquet(str(folder / "*/*.parquet")).to_arrow_table(),
+    "polars, */*.parquet": lambda folder, _: pl.read_parquet(folder / "*/*.parquet").to_arrow(),
+    "pyarrow, */*.parquet": lambda folder, _: pq.read_table(sorted(folder.glob("*/*.parquet"))),
+    "pyarrow, the folder": lambda folder, _: ds.dataset(
+        folder, format="parquet", exclude_invalid_files=True
+    ).to_table(),
+}
+
+# They take every file for a shard, and statistics and refused lines are none.
+OF_EVERY_FILE: dict[str, Way] = {
+    "datasets, data_dir": lambda split, cache: loaded(cache, "parquet", data_dir=str(split)),
+    "polars, the folder": lambda split, _: pl.read_parquet(split).to_arrow(),
+    "pandas, the folder": lambda split, _: read_by_pandas(split),
+    "pyarrow, the folder": lambda split, _: pq.read_table(split),
+}
+
+
+@pytest.fixture(scope="module", params=["all documents", "some held out"])
+def output(request: pytest.FixtureRequest, workshop: Workshop) -> Output:
+    """Two splits of several shards with all that a folder may have beside them."""
+    source = workshop.fresh("grain")
+    source.mkdir()
+    for seed, split in enumerate(SPLITS):
+        lines = sources.jsonl(seed, sources.nasty_texts(seed, 300))
+        (source / f"{split}.jsonl").write_bytes(lines + b"no record\n")
+    flags = ["--shard-size", "0.00001"]
+    flags += ["--val-fraction", "0.3"] if request.param == "some held out" else []
+    output = workshop.tokenize(source, workshop.tokenizer("template"), 64, *flags)
+    for split in SPLITS:
+        folder = output.folder / split
+        assert len(output.stretches(split)) > 1
+        assert (folder / f"{split}_stats.json").exists() and (folder / f"{split}_rejects.jsonl").exists()
+    return output
+
+
+@pytest.mark.parametrize("way", OF_A_SPLIT)
+def test_a_reader_of_a_split_s_folder_has_its_rows_and_nothing_else(output: Output, tmp_path: Path, way: str) -> None:
+    for split in SPLITS:
+        table = OF_A_SPLIT[way](output.folder / split, tmp_path)
+        assert sorted_rows(table) == to_train_on(output, [split])
+
+
+@pytest.mark.parametrize("way", OF_ALL_SPLITS)
+def test_a_reader_of_all_splits_has_the_rows_to_train_on_and_nothing_else(
+    output: Output, tmp_path: Path, way: str
+) -> None:
+    table = OF_ALL_SPLITS[way](output.folder, tmp_path)
+    assert sorted_rows(table) == to_train_on(output, SPLITS)
+
+
+@pytest.mark.parametrize("way", OF_EVERY_FILE)
+def test_a_reader_that_takes_every_file_for_a_shard_gives_no_other_rows(
+    output: Output, tmp_path: Path, way: str
+) -> None:
+    """Right or refused: documents never come as rows."""
+    for split in SPLITS:
+        try:
+            table = OF_EVERY_FILE[way](output.folder / split, tmp_path)
+        except Exception as error:
+            assert type(error).__module__.split(".")[0] in ("datasets", "polars", "pyarrow"), error
+        else:
+            assert sorted_rows(table) == to_train_on(output, [split])
+
+
+def test_datasets_loads_the_whole_folder(output: Output, tmp_path: Path) -> None:
+    """Whatever `datasets` calls the splits, what is held out is in `validation` and nowhere else."""
+    found = datasets.load_dataset(str(output.folder), cache_dir=str(tmp_path))
+    held_out = found.pop("validation", None)
+    if held_out is not None:
+        validation = Output(output.folder / "_validation")
+        assert sorted_rows(held_out.with_format("arrow")[:]) == to_train_on(validation, SPLITS)
+        if not found:
+            return
+    table = pa.concat_tables(split.with_format("arrow")[:] for split in found.values())
+    assert sorted_rows(table) == to_train_on(output, SPLITS)

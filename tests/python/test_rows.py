@@ -1,4 +1,4 @@
-"""Rows, labels, masks, pieces, document table and ledger, each against the reference, for every tokenizer and data set.
+"""Rows, labels, masks, pieces, document tables and ledger against the reference, for every tokenizer and data set.
 
 The promise held here: every document's tokens stand in the rows once, in order, exactly as the reference encodes them.
 """
@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import xxhash
 from cases import Split, Workshop
-from layout import token_position
-from reference import IGNORED, assert_equal, decompressed, parse, reassembled, starts_of, stream_order
+from reference import IGNORED, assert_equal, decompressed, parse, reassembled, starts_of
 
 CASES = [
     ("gpt2", "gsm8k", 64),
@@ -33,12 +32,23 @@ CASES = [
     ("nfc", "nasty", 64),
     ("nfc", "nasty", 8192),
     ("unigram", "nasty", 64),
+    # The same in many shards: the last number is their size in GB. Lines may be longer than a shard is to be.
+    ("gpt2", "gsm8k", 64, "0.0003"),
+    ("gpt2", "slice", 1000, "0.001"),
+    ("llama3", "human_eval", 1000, "0.00002"),
+    ("llama3", "corpus", 1024, "0.01"),
+    ("template", "nasty", 64, "0.00001"),
+    ("template", "nasty", 8192, "0.0001"),
+    ("template", "long", 1000, "0.01"),
+    ("nfc", "nasty", 2, "0.000001"),
 ]
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: "-".join(map(str, case)))
 def splits(request: pytest.FixtureRequest, workshop: Workshop) -> Iterator[list[Split]]:
-    yield workshop.splits(*request.param)
+    splits = workshop.splits(*request.param)
+    assert len(request.param) == 3 or all(len(split.shards) > 2 for split in splits)
+    yield splits
 
 
 def test_every_row_is_the_reference_s(splits: list[Split]) -> None:
@@ -69,15 +79,33 @@ def test_labels_are_the_true_next_tokens(splits: list[Split]) -> None:
         last = np.full(len(goes_on), IGNORED, dtype=np.int32)
         last[goes_on] = documents.ids[(documents.starts[document] + next_offset)[goes_on]]
         assert_equal("last labels", rows.labels[:, -1], last)
+        # Where a document goes on in another row, that is the next one of the same shard.
+        row = np.flatnonzero(goes_on)
+        shard = np.repeat(np.arange(len(split.shards)), rows_per_shard(split))
+        assert_equal("shards", shard[row + 1], shard[row])
+        assert_equal("last labels", rows.labels[row, -1], rows.input_ids[row + 1, 0])
 
 
-def test_padding_stands_at_the_very_end_alone(splits: list[Split]) -> None:
+def rows_per_shard(split: Split) -> list[int]:
+    """How many rows the reference's documents fill in each shard."""
+    return [-(-tokens // split.length) for tokens in tokens_per_shard(split)]
+
+
+def tokens_per_shard(split: Split) -> list[int]:
+    """How many tokens the reference's documents have in each shard."""
+    tokens: list[int] = np.diff(split.documents.starts[starts_of(split.documents_per_shard)]).tolist()
+    return tokens
+
+
+def test_padding_stands_at_the_end_of_each_shard_alone(splits: list[Split]) -> None:
     for split in splits:
-        rows = split.rows
+        rows, borders = split.rows, starts_of(rows_per_shard(split))
+        assert borders[-1] == len(rows.input_ids)
+        for shard, begin, end in zip(split.shards, borders[:-1], borders[1:], strict=True):
+            mask = rows.attention_mask[begin:end].reshape(-1)
+            assert 0 <= shard.padding < split.length
+            assert np.array_equal(mask, np.arange(mask.size) < mask.size - shard.padding)
         mask = rows.attention_mask.reshape(-1)
-        padding = mask.size - int(mask.sum())
-        assert padding < split.length
-        assert np.array_equal(mask, np.arange(mask.size) < mask.size - padding)
         assert np.all(rows.input_ids.reshape(-1)[mask == 0] == split.output.pad)
         assert np.all(rows.labels.reshape(-1)[mask == 0] == IGNORED)
         assert np.all(rows.seq_lens > 0)
@@ -99,7 +127,7 @@ def test_nothing_is_lost_and_nothing_invented(splits: list[Split]) -> None:
         assert entry["tokens"] == tokens
 
 
-def test_the_document_table_describes_every_document(splits: list[Split]) -> None:
+def test_the_document_tables_describe_every_document(splits: list[Split]) -> None:
     for split in splits:
         table = split.table
         assert_equal("doc_id", table.column("doc_id").to_numpy(), split.documents.keys)
@@ -110,51 +138,96 @@ def test_the_document_table_describes_every_document(splits: list[Split]) -> Non
         assert_equal("tokens", table.column("tokens").to_numpy().astype(np.int64), split.documents.lengths)
 
 
-def test_the_document_table_leads_to_the_first_token(splits: list[Split]) -> None:
+def test_a_document_table_leads_to_the_first_token(splits: list[Split]) -> None:
     for split in splits:
-        units = split.output.units(split.name)
-        order = stream_order(split.documents, split.documents_per_unit, split.length)
-        place = np.empty_like(order)
-        place[order] = np.arange(len(order))
-        columns = [split.table.column(name).to_pylist() for name in ("unit", "row", "position")]
-        found = [token_position(units, split.length, *where) for where in zip(*columns, strict=True)]
-        assert_equal("first token", np.array(found), place[split.documents.starts[:-1]])
+        documents = split.documents
+        first = first_row = 0
+        for shard, table in split.output.tables(split.name):
+            last = first + shard.documents
+            rows, positions = (table.column(name).to_numpy().astype(np.int64) for name in ("row", "position"))
+            assert np.all((positions >= 0) & (positions < split.length))
+            # Documents follow one another without a gap from the shard's first position on.
+            expected = documents.starts[first:last] - documents.starts[first]
+            assert_equal("first token", rows * split.length + positions, expected)
+            has_tokens = documents.lengths[first:last] > 0
+            found = split.rows.input_ids[first_row + rows[has_tokens], positions[has_tokens]]
+            assert_equal("first token", found, documents.ids[documents.starts[first:last][has_tokens]])
+            assert shard.file is not None
+            first, first_row = last, first_row + shard.file.rows
+        assert first == len(split.records)
 
 
 def test_doc_ids_lead_to_the_records(splits: list[Split]) -> None:
     for split in splits:
         data = decompressed(split.file)
-        for key, record in zip(split.table.column("doc_id").to_pylist(), split.records, strict=True):
-            end = data.find(b"\n", key)
-            line = data[key : len(data) if end < 0 else end]
-            assert parse(line, split.text_field)[split.text_field] == record.text
+        texts = iter(record.text for record in split.records)
+        for shard, table in split.output.tables(split.name):
+            keys = table.column("doc_id").to_pylist()
+            assert keys == sorted(set(keys)) and keys[0] >= 0 and keys[-1] < shard.input.end - shard.input.start
+            for key in keys:
+                begin = shard.input.start + key
+                end = data.find(b"\n", begin, shard.input.end)
+                line = data[begin : shard.input.end if end < 0 else end]
+                assert parse(line, split.text_field)[split.text_field] == next(texts)
+        assert next(texts, None) is None
 
 
-def test_units_and_tails_are_as_the_manifest_says(splits: list[Split]) -> None:
+def test_every_shard_s_books_are_right(splits: list[Split]) -> None:
     for split in splits:
-        units = split.output.units(split.name)
-        assert [unit.documents for unit in units] == split.documents_per_unit
-        borders = split.documents.starts[starts_of(split.documents_per_unit)]
-        tokens = np.diff(borders)
-        assert [unit.rows for unit in units] == (tokens // split.length).tolist()
-        assert [unit.tail_tokens for unit in units] == (tokens % split.length).tolist()
-        assert [unit.first_row for unit in units] == starts_of(tokens // split.length)[:-1].tolist()
+        per_shard = zip(split.shards, split.documents_per_shard, tokens_per_shard(split), strict=True)
+        for index, (shard, documents, tokens) in enumerate(per_shard):
+            assert (shard.documents, shard.tokens) == (documents, tokens)
+            assert (shard.file is None) == (shard.table is None) == (documents == 0)
+            if shard.file is None or shard.table is None:
+                assert shard.padding == 0
+                continue
+            assert shard.file.name == f"shard_{index:04}.parquet"
+            assert shard.table.name == f"shard_{index:04}.documents"
+            assert shard.file.rows * split.length == tokens + shard.padding
+            assert shard.table.rows == documents
+        entry, ledger = split.output.entry(split.name), split.output.ledger(split.name)
+        files = split.output.shard_files(split.name)
+        assert entry["shards"] == len(files)
+        assert entry["sequences"] == sum(file.rows for file in files)
+        assert entry["samples"] == sum(shard.documents for shard in split.shards)
+        assert entry["tokens"] == sum(shard.tokens for shard in split.shards)
+        assert ledger.padding == sum(shard.padding for shard in split.shards)
 
 
-def test_units_are_of_the_recorded_size_and_end_with_a_line(splits: list[Split]) -> None:
+def test_the_stretches_are_the_input_without_gap_or_overlap(splits: list[Split]) -> None:
     for split in splits:
         data = decompressed(split.file)
-        size = split.output.manifest["options"]["unit_bytes"]
-        units = split.output.units(split.name)
-        assert_equal(
-            "first_key", np.array([unit.first_key for unit in units]), starts_of([unit.bytes for unit in units])[:-1]
-        )
-        assert sum(unit.bytes for unit in units) == len(data) == split.output.entry(split.name)["source"]["bytes"]
-        for unit in units[:-1]:
-            # A unit is whole blocks of a megabyte and the rest of a line each.
-            assert size <= unit.bytes < 1.1 * size
-            assert data[unit.first_key + unit.bytes - 1 : unit.first_key + unit.bytes] == b"\n"
+        source = split.output.entry(split.name)["source"]
+        end = 0
+        for shard in split.shards:
+            assert shard.input.start == end <= shard.input.end
+            assert shard.input.bytes == shard.input.end - shard.input.start
+            end = shard.input.end
+            assert end == len(data) or data[end - 1 : end] == b"\n", "a stretch that ends within a line"
+        assert end == len(data) == source["bytes"]
+        checksums = b"".join(bytes.fromhex(shard.input.checksum) for shard in split.shards)
+        assert source["checksum"] == xxhash.xxh3_128_hexdigest(checksums)
 
 
-def test_long_inputs_have_several_units(workshop: Workshop) -> None:
-    assert len(workshop.output("template", "long", 1000).units("long")) > 1
+def test_a_shard_begins_near_its_stride(workshop: Workshop) -> None:
+    output = workshop.output("template", "long", 1000, "0.01")
+    options, shards = output.manifest["options"], output.shards("long")
+    stride = options["stride_bytes"]
+    # A byte of text becomes so many of rows with labels and masks, and Snappy makes less of them.
+    assert options["shard_bytes"] == 10_000_000 and stride == 11_000_000
+    assert len(shards) == -(-shards[-1].input.end // stride) > 5
+    for index, shard in enumerate(shards):
+        window = 0 if index == 0 else min(stride // 8, 16 << 20)
+        assert index * stride <= shard.input.start <= index * stride + window
+
+
+def test_shards_of_a_part_are_those_of_the_whole(workshop: Workshop) -> None:
+    """A shard depends on nothing but its own stretch: without the others the same bytes come of it."""
+    output = workshop.output("template", "long", 1000, "0.01")
+    shard = output.shards("long")[3]
+    data = workshop.dataset("long").files["long"].read_bytes()[shard.input.start : shard.input.end]
+    alone = workshop.tokenize(workshop.file("long.jsonl", data), workshop.tokenizer("template"), 1000)
+    [file], [table] = alone.shard_files("long"), [table for _, table in alone.tables("long")]
+    assert shard.file is not None and shard.table is not None
+    assert (file.rows, file.bytes, file.checksum) == (shard.file.rows, shard.file.bytes, shard.file.checksum)
+    assert table.equals(output.tables("long")[3][1])

@@ -29,16 +29,15 @@ AROUND = [
 
 def written(output: Output, split: str, length: int) -> tuple[list[int], list[list[int]]]:
     """The documents that an output holds: keys, and ids of each."""
-    keys, lengths, ids = reassembled(read_rows(output.shard_paths(split), length))
+    keys, lengths, ids = reassembled(read_rows(output.stretches(split), length))
     ends = lengths.cumsum()
     return keys.tolist(), [ids[end - count : end].tolist() for count, end in zip(lengths, ends, strict=True)]
 
 
 def check(output: Output, split: str, documents: Documents, length: int) -> None:
-    """The rows of a small split, which is one unit, hold these documents and nothing else."""
-    units = [len(documents.lengths)]
-    rows = read_rows(output.shard_paths(split), length)
-    rows.assert_equal(expected_rows(documents, units, length, output.pad))
+    """The rows of a small split, which is one shard, hold these documents and nothing else."""
+    rows = read_rows(output.stretches(split), length)
+    rows.assert_equal(expected_rows(documents, [len(documents.lengths)], length, output.pad))
     ledger = output.ledger(split)
     assert ledger.text_tokens == documents.text_tokens
     assert ledger.special_tokens == len(documents.ids) - documents.text_tokens

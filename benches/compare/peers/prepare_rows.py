@@ -32,8 +32,10 @@ def memmap(folder: Path) -> None:
     }
     at = 0
     for name, split in splits:
-        for shard in split["shard_files"]:
-            file = pq.ParquetFile(folder / "tokenized" / name / shard["name"])
+        for shard in split["shard_list"]:
+            if "file" not in shard:
+                continue
+            file = pq.ParquetFile(folder / "tokenized" / name / shard["file"]["name"])
             for group in range(file.num_row_groups):
                 table = file.read_row_group(group, columns=list(COLUMNS))
                 for column in COLUMNS:

@@ -35,7 +35,9 @@ impl Exit {
     pub(crate) fn of(error: &anyhow::Error) -> Self {
         let format = |error: &FormatError| match error {
             FormatError::DiskFull { .. } | FormatError::InUse { .. } => Self::Incomplete,
-            FormatError::TooNew { .. } | FormatError::Records { .. } => Self::Usage,
+            FormatError::TooNew { .. } | FormatError::TooOld { .. } | FormatError::Records { .. } => {
+                Self::Usage
+            }
             FormatError::Io { source, .. }
                 if source.kind() == io::ErrorKind::PermissionDenied
                     || is_file_in_the_way(source)

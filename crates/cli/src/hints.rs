@@ -37,7 +37,7 @@ pub(crate) const INSTALL_TRAINER: &str =
 pub(crate) enum Usage {
     #[error("--max-seq-length {given} makes no rows: 2 to 16777216 are possible")]
     MaxSeqLength { given: usize },
-    #[error("--shard-size {given} makes no shards: it is a size in GB, more than 0")]
+    #[error("--shard-size {given} makes no shards: it is a size in GB, at least 0.000001")]
     ShardSize { given: f64 },
     #[error("--max-document {given} is out of range: 1 to 1073741823 bytes are possible")]
     MaxDocument { given: u64 },
@@ -580,7 +580,7 @@ fn load_hint(error: &LoadError) -> Option<String> {
         LoadError::Shard { .. } | LoadError::Table { .. } => "`mashbill verify` says what else is damaged, and what mends it".into(),
         LoadError::File(error) => return format_hint(error),
         LoadError::NoRows => "`mashbill report` of the folder shows what became of its lines".into(),
-        LoadError::LabelConvention { .. } => {
+        LoadError::IgnoreIndex { .. } => {
             "update mashbill, or tokenize again what the folder was made of".into()
         }
         _ => return None,
@@ -596,6 +596,16 @@ fn format_hint(error: &FormatError) -> Option<String> {
             format!("wait for process {pid} on {host}, or give another `--output`")
         }
         FormatError::TooNew { .. } => "update mashbill".into(),
+        FormatError::TooOld { path, .. } if path.ends_with(MANIFEST) => format!(
+            "mv {} somewhere else, then give the `mashbill tokenize` command that made it: it makes the folder again",
+            folder_of(path).display()
+        ),
+        FormatError::TooOld { path, .. } => {
+            format!(
+                "mv {} somewhere else, then give the command that made it: it makes it again",
+                path.display()
+            )
+        }
         FormatError::Io { action: "read" | "open", path, source }
             if source.kind() == io::ErrorKind::PermissionDenied =>
         {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
-use mashbill_tokenize::run::Progress;
+use mashbill_tokenize::Progress;
 
 use crate::printer::{Printer, count, duration, size};
 use crate::shown::Shown;

@@ -27,11 +27,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use mashbill_format::atomic;
 use mashbill_format::catalog::Dataset;
 use mashbill_format::checksum::{Checksum, Hasher};
+use mashbill_format::dataset_stats::DATA_FORMAT_VERSION;
 use mashbill_format::dataset_stats::{
     Checkpoint, Counts, LengthBuckets, Making, REJECTS_KEPT, RejectedRow, TextLengths, write_rejected_rows,
 };
 use mashbill_format::layout::Data;
-use mashbill_format::manifest::FORMAT_VERSION;
 use mashbill_format::open;
 use mashbill_format::untaken::UntakenColumns;
 use mashbill_format::value::{Value, write_quoted};
@@ -129,7 +129,7 @@ impl<'a> Conversion<'a> {
             .open(&path)
             .map_err(|source| mashbill_format::Error::io("create", &path, source))?;
         let state = found.unwrap_or_else(|| Checkpoint {
-            format_version: FORMAT_VERSION,
+            format_version: DATA_FORMAT_VERSION,
             making,
             files_done: 0,
             position: 0,

@@ -13,9 +13,9 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mashbill_format::atomic::{self, Lock as FolderLock};
+use mashbill_format::dataset_stats::DATA_FORMAT_VERSION;
 use mashbill_format::dataset_stats::DatasetStats;
 use mashbill_format::layout::Data;
-use mashbill_format::manifest::FORMAT_VERSION;
 use mashbill_format::open;
 use mashbill_hub::{Error as HubError, Fetched, Hub, Unreachable};
 use serde::Serialize;
@@ -196,7 +196,7 @@ fn make(
     queue.drop_dataset(index);
     let converted = conversion.finish()?;
     let stats = DatasetStats {
-        format_version: FORMAT_VERSION,
+        format_version: DATA_FORMAT_VERSION,
         dataset: dataset.name.clone(),
         category: dataset.category.clone(),
         source,

@@ -159,7 +159,6 @@ impl<'a> Packed<'a> {
                 category: None,
                 content_hash: Checksum::of(ids[index].as_bytes()),
                 tokens: document.len() as i64,
-                unit: 0,
                 row: (first / self.row_length) as i64,
                 position: (first % self.row_length) as i32,
             }

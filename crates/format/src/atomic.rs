@@ -9,9 +9,10 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is the place they are kept for")]
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::layout::folder_of;
@@ -53,6 +54,93 @@ pub fn publish(temporary: &Path, path: &Path) -> Result<()> {
     sync_folder_of(path)
 }
 
+/// Files and names that reach the disk together, so that many of them are waited for once.
+#[derive(Debug, Default)]
+pub struct Batch {
+    files: Vec<PathBuf>,
+    folders: BTreeSet<PathBuf>,
+}
+
+/// Files that are waited for one by one; of more the whole file system is.
+const FILES_SYNCED_ALONE: usize = 16;
+
+impl Batch {
+    /// Writes `bytes` to a file that means nothing yet.
+    ///
+    /// # Errors
+    /// [`Error::DiskFull`], [`Error::Io`].
+    pub fn write(&mut self, path: &Path, bytes: &[u8]) -> Result<()> {
+        fs::write(path, bytes).map_err(|source| Error::io("write", path, source))?;
+        self.add(path);
+        Ok(())
+    }
+
+    /// Takes in a file that was written.
+    pub fn add(&mut self, path: &Path) {
+        self.folders.insert(folder_of(path).to_owned());
+        self.files.push(path.to_owned());
+    }
+
+    /// Gives a file or folder another name; nothing may be there, but for a file in the place of a file.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn rename(&mut self, from: &Path, to: &Path) -> Result<()> {
+        fs::rename(from, to).map_err(|source| Error::io("rename to", to, source))?;
+        self.folders.insert(folder_of(to).to_owned());
+        Ok(())
+    }
+
+    /// Gives a file a second name, so that it takes no second room; where the file system has no such names it is copied.
+    ///
+    /// # Errors
+    /// [`Error::DiskFull`], [`Error::Io`].
+    pub fn link(&mut self, from: &Path, to: &Path) -> Result<()> {
+        match fs::remove_file(to) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::io("remove", to, source));
+            }
+            _ => {}
+        }
+        if fs::hard_link(from, to).is_err() {
+            fs::copy(from, to).map_err(|source| Error::io("copy to", to, source))?;
+        }
+        self.add(to);
+        Ok(())
+    }
+
+    /// Waits until all of it is on the disk.
+    ///
+    /// # Errors
+    /// [`Error::DiskFull`], [`Error::Io`].
+    pub fn sync(self) -> Result<()> {
+        if self.files.len() + self.folders.len() > FILES_SYNCED_ALONE
+            && let Some(synced) =
+                self.files.first().or(self.folders.first()).and_then(|path| sync_file_system(path))
+        {
+            return synced;
+        }
+        for path in &self.files {
+            let synced = File::open(path).and_then(|file| file.sync_all());
+            synced.map_err(|source| Error::io("sync", path, source))?;
+        }
+        self.folders.iter().try_for_each(|folder| sync_folder(folder))
+    }
+}
+
+/// Waits for all of a file system; none where the system has no such call.
+#[cfg(target_os = "linux")]
+fn sync_file_system(path: &Path) -> Option<Result<()>> {
+    let synced = File::open(path).and_then(|file| Ok(rustix::fs::syncfs(file)?));
+    Some(synced.map_err(|source| Error::io("sync", path, source)))
+}
+
+/// Waits for all of a file system; none where the system has no such call.
+#[cfg(not(target_os = "linux"))]
+fn sync_file_system(_: &Path) -> Option<Result<()>> {
+    None
+}
+
 /// Creates a folder and those above it.
 ///
 /// # Errors
@@ -82,6 +170,22 @@ pub fn remove_folder(path: &Path) -> Result<()> {
     }
 }
 
+/// Removes the files in a folder whose names are not to be kept; folders in it stay.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn remove_files_but(folder: &Path, keeps: impl Fn(&str) -> bool) -> Result<()> {
+    let failed = |source| Error::io("read", folder, source);
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if !keeps(&name) && !path.is_dir() {
+            fs::remove_file(&path).map_err(|source| Error::io("remove", &path, source))?;
+        }
+    }
+    Ok(())
+}
+
 /// Writes a new file at `path`. One that is there goes first instead of being written over: where [`create`] was killed
 /// between its two names, it is a name of the file that was created, whose bytes must stay.
 fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
@@ -97,11 +201,15 @@ fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
     write().map_err(|source| Error::io("write", path, source))
 }
 
-/// Makes the names in a folder as durable as the bytes they stand for.
+/// Makes the name of a file as durable as the bytes it stands for.
 fn sync_folder_of(path: &Path) -> Result<()> {
+    sync_folder(folder_of(path))
+}
+
+/// Makes the names in a folder as durable as the bytes they stand for.
+fn sync_folder(folder: &Path) -> Result<()> {
     // Windows has no such call; there a rename is durable with its file.
     if cfg!(unix) {
-        let folder = folder_of(path);
         let synced = File::open(folder).and_then(|folder| folder.sync_all());
         synced.map_err(|source| Error::io("sync", folder, source))?;
     }

@@ -22,6 +22,9 @@ use crate::name;
 use crate::stats::STATS_BYTES_MAX;
 use crate::untaken::{UntakenColumns, UntakenFiles};
 
+/// The version of the format of downloads: of statistics, checkpoints and `curriculum.lock`.
+pub const DATA_FORMAT_VERSION: u32 = 1;
+
 /// Rejected rows that are kept, in order.
 pub const REJECTS_KEPT: usize = 20;
 
@@ -320,7 +323,7 @@ fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>> {
         Ok(None) | Err(Error::Damaged { .. }) => return Ok(None),
         Err(error) => return Err(error),
     };
-    match manifest::parse_versioned(path, &bytes) {
+    match manifest::parse_versioned(path, &bytes, DATA_FORMAT_VERSION) {
         Ok(value) => Ok(Some(value)),
         Err(Error::Damaged { .. }) => Ok(None),
         Err(error) => Err(error),

@@ -1,4 +1,4 @@
-//! `documents.parquet`: where each document of a split stands.
+//! `_documents/shard_NNNN.documents`: where each document of a shard stands. Parquet inside.
 //!
 //! One row a document, in input order: enough to lead from a token to its record
 //! and back, for a few bytes a document beside the 16 of its content's hash. It
@@ -23,7 +23,6 @@ const MESSAGE: &str = "message documents {
     optional binary category (STRING);
     required fixed_len_byte_array(16) content_hash;
     required int64 tokens;
-    required int32 unit;
     required int64 row;
     required int32 position;
 }";
@@ -31,7 +30,7 @@ const MESSAGE: &str = "message documents {
 /// One document; `Text` is `&str` where it is written and `String` where it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document<Text> {
-    /// The key: where the record begins in the split's input, 0 or more.
+    /// The key: where the record begins, counted from where the shard's stretch of the input does; 0 or more.
     pub doc_id: i64,
     /// The record's own `id`.
     pub id: Option<Text>,
@@ -43,10 +42,8 @@ pub struct Document<Text> {
     pub content_hash: Checksum,
     /// Tokens, BOS and EOS included; 0 or more.
     pub tokens: i64,
-    /// The unit it was packed in, from 0.
-    pub unit: i32,
-    /// The row in the unit in which its first token stands, from 0; the number of the unit's full rows where
-    /// that is the unit's tail.
+    /// The row of the shard in which its first token stands, from 0. Its tokens follow one another from there on, row
+    /// after row.
     pub row: i64,
     /// The position in that row, from 0.
     pub position: i32,
@@ -59,5 +56,5 @@ pub fn schema(compression: Compression) -> Schema {
     let integer = (Encoding::DeltaBinaryPacked, compression);
     // A hash cannot be compressed, so nobody should try.
     let hash = (Encoding::Plain, Compression::None);
-    Schema::parse(MESSAGE, &[integer, text, text, text, hash, integer, integer, integer, integer])
+    Schema::parse(MESSAGE, &[integer, text, text, text, hash, integer, integer, integer])
 }

@@ -24,6 +24,4 @@ pub(crate) use compact::{PageBody, data_page_header, dictionary_page_header, off
 pub(crate) use compression::{Compressor, Decompressor, Moved};
 pub(crate) use delta::delta_binary_packed;
 pub(crate) use indices::{bit_packed_indices, index_width};
-pub(crate) use levels::{
-    Runs, levels_of_equal_lists, levels_of_lists, levels_of_options, varint, varint_bytes,
-};
+pub(crate) use levels::{Runs, levels_of_equal_lists, levels_of_lists, levels_of_options, varint};

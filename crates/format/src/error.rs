@@ -42,13 +42,23 @@ pub enum Error {
         source: ReadError,
     },
     /// A file was written by a newer mashbill.
-    #[error("`{}` has format_version {found}, this mashbill reads up to {supported}", path.display())]
+    #[error("`{}` has format_version {found}, this mashbill reads {supported}", path.display())]
     TooNew {
         /// The file.
         path: PathBuf,
         /// The version it carries.
         found: u32,
         /// The newest version that can be read.
+        supported: u32,
+    },
+    /// A file was written in a format that is not read any more.
+    #[error("`{}` has format_version {found}, this mashbill reads {supported}", path.display())]
+    TooOld {
+        /// The file.
+        path: PathBuf,
+        /// The version it carries.
+        found: u32,
+        /// The version that can be read.
         supported: u32,
     },
     /// Another process works on the same folder.

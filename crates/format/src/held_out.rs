@@ -20,7 +20,7 @@ pub struct HeldOut {
 }
 
 /// One of the two parts that documents are divided into.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
     /// What is trained on; lines that hold no text are counted here.

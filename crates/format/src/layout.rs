@@ -4,19 +4,20 @@
 //! <output>/
 //!   manifest.json
 //!   <split>/
-//!     shard_0000.parquet …
-//!     documents.parquet
+//!     shard_0000.parquet …         what readers may take for rows, and nothing else of that ending
+//!     _documents/
+//!       shard_0000.documents …     the shards' document tables
 //!     <split>_stats.json
 //!     <split>_rejects.jsonl
-//!     <split>_units.jsonl.zst      what a run needs to keep units when the input grows
 //!   _validation/                   the documents that are held out, if any: an output folder of its own
 //!   .mashbill/                     only while a run is under way or was interrupted
 //!     lock
-//!     <split>/
-//!       plan.json                  what the run is making: options, tokenizer, input
-//!       units/unit_00000.json      one record a finished unit
-//!       files/                     becomes <output>/<split>/ when the split is complete
-//!       split.json                 the manifest's entry: written when files/ is complete
+//!     plan.json                    what the run makes: options, tokenizer, inputs, shards that stay
+//!     tasks/00000.json …           one record a finished task
+//!     made/<split>/                becomes <output>/<split>/ when all of its shards are made
+//!     made_validation/<split>/     the same for what is held out
+//!     replaced/                    the old folder of a split while the new one takes its place
+//!     temporary/                   what is being written
 //! ```
 //!
 //! and of a folder of downloaded datasets:
@@ -38,6 +39,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::held_out::Part;
 use crate::lock::LOCK;
 use crate::name::NAME_BYTES_MAX;
 
@@ -52,14 +54,15 @@ pub const VALIDATION_FOLDER: &str = "_validation";
 /// The name of the manifest in its folder.
 pub const MANIFEST: &str = "manifest.json";
 
-/// The name of the document table in a split's folder.
-pub const DOCUMENTS: &str = "documents.parquet";
+/// The folder of document tables in a split's folder. An underscore at the beginning and an ending of their own: only
+/// with both do pyarrow, polars, duckdb and `datasets` all pass over them where they look for rows.
+pub const TABLES_FOLDER: &str = "_documents";
 
 /// The dataset's description in an output folder.
 pub const README: &str = "README.md";
 
 /// The longest name of a split in bytes: the files in its folder are named after it.
-pub const SPLIT_BYTES_MAX: usize = NAME_BYTES_MAX - UNITS_SUFFIX.len();
+pub const SPLIT_BYTES_MAX: usize = NAME_BYTES_MAX - REJECTS_SUFFIX.len();
 
 /// The end of the name of a file with refused lines.
 pub const REJECTS_SUFFIX: &str = "_rejects.jsonl";
@@ -67,24 +70,35 @@ pub const REJECTS_SUFFIX: &str = "_rejects.jsonl";
 /// The end of the name of a split's statistics.
 pub const STATS_SUFFIX: &str = "_stats.json";
 
-/// The end of the name of a split's unit records.
-pub const UNITS_SUFFIX: &str = "_units.jsonl.zst";
-
 /// The name of the shard with this index in its split: `shard_0000.parquet`.
 #[must_use]
 pub fn shard_name(index: usize) -> String {
     format!("shard_{index:04}.parquet")
 }
 
-/// Whether a file in a split's folder has a name that mashbill gives.
+/// The name of the document table of the shard with this index: `shard_0000.documents`.
+#[must_use]
+pub fn table_name(index: usize) -> String {
+    format!("shard_{index:04}.documents")
+}
+
+/// Whether something in a split's folder has a name that mashbill gives.
 #[must_use]
 pub fn is_split_file(split: &str, name: &str) -> bool {
-    let shard = name.strip_prefix("shard_").and_then(|rest| rest.strip_suffix(".parquet"));
-    shard.is_some_and(|digits| digits.len() >= 4 && digits.bytes().all(|b| b.is_ascii_digit()))
-        || name == DOCUMENTS
-        || name
-            .strip_prefix(split)
-            .is_some_and(|rest| [STATS_SUFFIX, REJECTS_SUFFIX, UNITS_SUFFIX].contains(&rest))
+    is_numbered(name, ".parquet")
+        || name == TABLES_FOLDER
+        || name.strip_prefix(split).is_some_and(|rest| [STATS_SUFFIX, REJECTS_SUFFIX].contains(&rest))
+}
+
+/// Whether a file in the folder of document tables has a name that mashbill gives.
+#[must_use]
+pub fn is_table(name: &str) -> bool {
+    is_numbered(name, ".documents")
+}
+
+fn is_numbered(name: &str, ending: &str) -> bool {
+    let digits = name.strip_prefix("shard_").and_then(|rest| rest.strip_suffix(ending));
+    digits.is_some_and(|digits| digits.len() >= 4 && digits.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// The folder in which a file lies: `.` where its path names none, since an empty path is no folder to anybody.
@@ -127,6 +141,12 @@ impl Output {
         self.root.join(split)
     }
 
+    /// The folder of a finished split's document tables.
+    #[must_use]
+    pub fn tables(&self, split: &str) -> PathBuf {
+        self.split(split).join(TABLES_FOLDER)
+    }
+
     /// The output folder of the documents that are held out.
     #[must_use]
     pub fn validation(&self) -> Self {
@@ -135,73 +155,65 @@ impl Output {
 
     /// The folder of a run's state.
     #[must_use]
-    pub fn state(&self) -> PathBuf {
-        self.root.join(STATE_FOLDER)
-    }
-
-    /// The lock file.
-    #[must_use]
-    pub fn lock(&self) -> PathBuf {
-        self.state().join("lock")
-    }
-
-    /// The paths of a split that is being made.
-    #[must_use]
-    pub fn staging(&self, split: &str) -> Staging {
-        Staging { root: self.state().join(split) }
+    pub fn state(&self) -> State {
+        State { root: self.root.join(STATE_FOLDER) }
     }
 }
 
-/// The paths of a split that is being made.
+/// The paths of a run's state.
 #[derive(Debug, Clone)]
-pub struct Staging {
+pub struct State {
     root: PathBuf,
 }
 
-impl Staging {
+impl State {
     /// The folder with all of it.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// What the run is making.
+    /// The lock file that one process holds.
+    #[must_use]
+    pub fn lock(&self) -> PathBuf {
+        self.root.join("lock")
+    }
+
+    /// What the run makes.
     #[must_use]
     pub fn plan(&self) -> PathBuf {
         self.root.join("plan.json")
     }
 
-    /// The folder of the unit records.
+    /// The folder of the tasks' records.
     #[must_use]
-    pub fn units(&self) -> PathBuf {
-        self.root.join("units")
+    pub fn tasks(&self) -> PathBuf {
+        self.root.join("tasks")
     }
 
-    /// The record of one unit.
+    /// The record of one task.
     #[must_use]
-    pub fn unit(&self, index: usize) -> PathBuf {
-        self.units().join(format!("unit_{index:05}.json"))
+    pub fn task(&self, name: &str) -> PathBuf {
+        self.tasks().join(format!("{name}.json"))
     }
 
-    /// The folder that becomes the split's.
+    /// The folder that becomes the split's in the folder of `part`.
     #[must_use]
-    pub fn files(&self) -> PathBuf {
-        self.root.join("files")
+    pub fn made(&self, part: Part, split: &str) -> PathBuf {
+        let folder = match part {
+            Part::Train => "made",
+            Part::Validation => "made_validation",
+        };
+        self.root.join(folder).join(split)
     }
 
-    /// The manifest's entry, there only when [`Self::files`] is complete.
-    #[must_use]
-    pub fn split(&self) -> PathBuf {
-        self.root.join("split.json")
-    }
-
-    /// The old split's folder while the new one takes its place.
+    /// Where the old folder of a split waits while the new one takes its place.
     #[must_use]
     pub fn replaced(&self) -> PathBuf {
         self.root.join("replaced")
     }
 
-    /// A name for a file that is being written.
+    /// The folder of what is being written: nothing in it counts.
     #[must_use]
     pub fn temporary(&self) -> PathBuf {
         self.root.join("temporary")
@@ -309,19 +321,21 @@ mod tests {
 
     #[test]
     fn names_of_our_own_are_told_from_others() {
-        for name in [
-            "shard_0000.parquet",
-            "shard_12345.parquet",
-            "documents.parquet",
-            "a_stats.json",
-            "a_rejects.jsonl",
-            "a_units.jsonl.zst",
-        ] {
+        for name in
+            ["shard_0000.parquet", "shard_12345.parquet", "_documents", "a_stats.json", "a_rejects.jsonl"]
+        {
             assert!(is_split_file("a", name), "{name}");
         }
-        for name in
-            ["shard_1.parquet", "shard_000x.parquet", "b_stats.json", "notes.txt", "a.jsonl", "stats.json"]
-        {
+        for name in [
+            "shard_1.parquet",
+            "shard_000x.parquet",
+            "documents.parquet",
+            "shard_0000.documents",
+            "b_stats.json",
+            "notes.txt",
+            "a.jsonl",
+            "stats.json",
+        ] {
             assert!(!is_split_file("a", name), "{name}");
         }
     }

@@ -6,11 +6,11 @@
 //!                                                  curriculum.lock                commits, files, hashes
 //!
 //!  <category>/<name>.jsonl ──▶ tokenize ──▶ <output>/<split>/shard_NNNN.parquet   packed rows
-//!        record                                            documents.parquet      where each document stands
+//!        record                                            _documents/            where each document stands
 //!                                                          <split>_stats.json     counts, timings
 //!                                                          <split>_rejects.jsonl  refused lines
 //!                                           <output>/manifest.json                what is complete
-//!                                           <output>/.mashbill/                   journal of a run that goes on
+//!                                           <output>/.mashbill/                   plan and records of a run that goes on
 //! ```
 //!
 //! Each file has one module here with its type, its path, its writer and its
@@ -45,7 +45,7 @@ pub mod documents;
 pub mod parquet_file;
 pub mod row_cache;
 
-pub mod journal;
+pub mod task;
 pub mod stats;
 pub mod manifest;
 pub mod split_rows;

@@ -12,8 +12,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::atomic;
+use crate::dataset_stats::DATA_FORMAT_VERSION;
 use crate::error::Result;
-use crate::manifest::{self, FORMAT_VERSION};
+use crate::manifest;
 use crate::name;
 use crate::untaken::UntakenFiles;
 
@@ -69,7 +70,7 @@ pub struct PinnedFile {
 
 impl Default for Lock {
     fn default() -> Self {
-        Self { format_version: FORMAT_VERSION, datasets: BTreeMap::new() }
+        Self { format_version: DATA_FORMAT_VERSION, datasets: BTreeMap::new() }
     }
 }
 
@@ -80,7 +81,7 @@ impl Lock {
     /// [`Error::Damaged`](crate::Error::Damaged), [`Error::TooNew`](crate::Error::TooNew), [`Error::Io`](crate::Error::Io).
     pub fn read(path: &Path) -> Result<Self> {
         match manifest::read_whole(path, LOCK_BYTES_MAX)? {
-            Some(bytes) => manifest::parse_versioned(path, &bytes),
+            Some(bytes) => manifest::parse_versioned(path, &bytes, DATA_FORMAT_VERSION),
             None => Ok(Self::default()),
         }
     }

@@ -1,16 +1,15 @@
 //! A Parquet file that grows by encoded row groups.
 //!
-//! The stock writer must encode what it writes and cannot go on with a file once
-//! it is dropped. This one only appends: bytes that are encoded elsewhere, then at
-//! the end its tail: the offset indexes, the checksums of all pages once more, and the footer. So a file is
-//! resumed from the list of its row groups, and its checksum is complete the moment it is.
+//! The stock writer must encode what it writes. This one only appends: bytes that are encoded elsewhere, then at
+//! the end its tail: the offset indexes, the checksums of all pages once more, and the footer. So the file's checksum is
+//! complete the moment the file is.
 //!
 //! A page's checksum stands in its header, where every reader of Parquet finds it, and in the tail, where it is
 //! bound to its place: pages that change places have right headers. The tail's own checksum is for the
 //! manifest, so a reader that opens a file knows what each page of it has to be.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,7 +23,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::checksum::{Checksum, Hasher};
-use crate::encode::{Compression, Encoding, offset_index, varint_bytes};
+use crate::encode::{Compression, Encoding, offset_index};
 use crate::error::{Error, Result};
 use crate::parquet_reader::ParquetReader;
 use crate::row_group::{ColumnChunk, EncodedRowGroup, RowGroup};
@@ -45,7 +44,7 @@ pub struct Schema {
     columns: Vec<(Encoding, Compression)>,
 }
 
-/// A file that takes row groups until it is finished. After an error it can only be dropped and resumed.
+/// A file that takes row groups until it is finished. After an error it can only be dropped.
 #[derive(Debug)]
 pub struct ParquetAppender {
     path: PathBuf,
@@ -55,32 +54,7 @@ pub struct ParquetAppender {
     rows: u64,
     /// Bytes written so far: the magic number and the row groups.
     end: u64,
-    /// Bytes of a footer without row groups, its length and the closing magic number included.
-    empty_footer_bytes: u64,
     hasher: Hasher,
-}
-
-/// A file that somebody else appends to.
-#[derive(Debug)]
-pub struct Unsynced {
-    path: PathBuf,
-    file: File,
-}
-
-impl Unsynced {
-    /// The file's path.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Waits until what has been appended is on the disk.
-    ///
-    /// # Errors
-    /// [`Error::Io`] or [`Error::DiskFull`].
-    pub fn sync(&self) -> Result<()> {
-        self.file.sync_data().map_err(|error| Error::io("sync", &self.path, error))
-    }
 }
 
 /// A row group with its place in the file.
@@ -88,8 +62,6 @@ impl Unsynced {
 struct Placed {
     group: RowGroup,
     offset: u64,
-    /// Bytes it adds to the footer where all its offset indexes stand at 0.
-    footer_bytes: u64,
     /// Bytes of each column's offset index.
     index_bytes: Vec<u64>,
 }
@@ -168,36 +140,10 @@ impl ParquetAppender {
         Ok(appender)
     }
 
-    /// Goes on with a file that was given `groups`, one after another; what was written after them is cut off.
-    ///
-    /// # Errors
-    /// [`Error::Damaged`] where the file is shorter than its groups or they are not of this schema;
-    /// [`Error::Io`] where it cannot be opened or read.
-    pub fn resume(path: &Path, schema: Schema, groups: Vec<RowGroup>) -> Result<Self> {
-        let file = File::options().read(true).write(true).open(path);
-        let file = file.map_err(|error| Error::io("open", path, error))?;
-        let mut appender = Self::new(path, file, schema);
-        appender.end = MAGIC.len() as u64;
-        for group in groups {
-            if group.columns.len() != appender.schema.columns.len() {
-                let what = format!("a row group of {} columns is recorded for it", group.columns.len());
-                return Err(Error::Damaged { path: path.to_owned(), what });
-            }
-            if !group.columns.iter().all(ColumnChunk::has_checksums) {
-                let what = "a row group is recorded without the checksums of its pages".to_owned();
-                return Err(Error::Damaged { path: path.to_owned(), what });
-            }
-            appender.place(group);
-        }
-        appender.rehash()?;
-        Ok(appender)
-    }
-
     /// Appends a row group; one without rows is left out.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::DiskFull`]; the file is then longer than its groups, which
-    /// [`ParquetAppender::resume`] mends.
+    /// [`Error::Io`] or [`Error::DiskFull`].
     ///
     /// # Panics
     /// Panics where the group has other columns than the file.
@@ -207,65 +153,20 @@ impl ParquetAppender {
         }
         assert_eq!(group.meta.columns.len(), self.schema.columns.len(), "a row group of this schema");
         assert_eq!(group.meta.bytes(), group.bytes.len() as u64, "a row group is described as it is");
+        let offset = self.end;
         self.write(&group.bytes)?;
-        self.end -= group.bytes.len() as u64;
-        self.place(group.meta.clone());
+        self.rows += group.meta.rows;
+        self.groups.push(Placed::new(group.meta.clone(), offset));
         Ok(())
     }
 
-    /// The size in bytes the file would have if it was finished now, exactly.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        let count = self.groups.len() as u64;
-        let mut footer = self.empty_footer_bytes + integer_bytes(self.rows) - integer_bytes(0);
-        if count >= 15 {
-            footer += varint_bytes(count as usize) as u64;
-        }
-        let mut index = self.end;
-        let mut checksums = 0;
-        for placed in &self.groups {
-            footer += placed.footer_bytes;
-            for bytes in &placed.index_bytes {
-                footer += integer_bytes(index) - integer_bytes(0);
-                index += bytes;
-            }
-            let chunks = placed.group.columns.iter();
-            checksums += chunks.map(|chunk| CHECKSUM_BYTES * chunk.checksums.len() as u64).sum::<u64>();
-        }
-        index + checksums + footer
-    }
-
-    /// Rows appended so far.
-    #[must_use]
-    pub const fn rows(&self) -> u64 {
-        self.rows
-    }
-
-    /// The checksum of the bytes appended so far.
-    #[must_use]
-    pub fn checksum(&self) -> Checksum {
-        self.hasher.finish()
-    }
-
-    /// What waits for the disk while this goes on appending.
-    ///
-    /// # Errors
-    /// [`Error::Io`] where the process has too many files open.
-    pub fn unsynced(&self) -> Result<Unsynced> {
-        let file = self.file.try_clone().map_err(|error| Error::io("open", &self.path, error))?;
-        Ok(Unsynced { path: self.path.clone(), file })
-    }
-
-    /// Writes the tail and waits until the file is on the disk.
+    /// Writes the tail. Whoever gives the file its name waits until it is on the disk.
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::DiskFull`].
     pub fn finish(mut self) -> Result<Finished> {
-        let expected = self.bytes();
         let tail = tail(&self.schema, self.rows, self.end, &self.groups);
         self.write(&tail)?;
-        assert_eq!(self.end, expected, "the size is known before the end");
-        self.file.sync_all().map_err(|error| Error::io("sync", &self.path, error))?;
         Ok(Finished {
             bytes: self.end,
             rows: self.rows,
@@ -279,41 +180,12 @@ impl ParquetAppender {
         Self {
             path: path.to_owned(),
             file,
-            empty_footer_bytes: footer(&schema, 0, Vec::new()).len() as u64,
             schema,
             groups: Vec::new(),
             rows: 0,
             end: 0,
             hasher: Hasher::new(),
         }
-    }
-
-    /// Takes a group into the file's description, at its end.
-    fn place(&mut self, group: RowGroup) {
-        let mut placed = Placed { group, offset: self.end, footer_bytes: 0, index_bytes: Vec::new() };
-        let mut indexes = Vec::new();
-        placed.index_bytes = offset_indexes(&mut indexes, &placed);
-        let rows = placed.group.rows;
-        let metadata = placed.metadata(&self.schema, self.groups.len(), |_| 0);
-        let with_group = footer(&self.schema, rows, vec![metadata]).len() as u64;
-        placed.footer_bytes = with_group - self.empty_footer_bytes + integer_bytes(0) - integer_bytes(rows);
-        self.end += placed.group.bytes();
-        self.rows += rows;
-        self.groups.push(placed);
-    }
-
-    /// Cuts the file to its groups and takes them into the checksum.
-    fn rehash(&mut self) -> Result<()> {
-        let length = self.file.metadata().map_err(|error| Error::io("read", &self.path, error))?.len();
-        if length < self.end {
-            let what = format!("it has {length} bytes where {} were recorded", self.end);
-            return Err(Error::Damaged { path: self.path.clone(), what });
-        }
-        self.file.set_len(self.end).map_err(|error| Error::io("truncate", &self.path, error))?;
-        let hashed = io::copy(&mut (&self.file).take(self.end), &mut Hashing(&mut self.hasher));
-        let hashed = hashed.map_err(|error| Error::io("read", &self.path, error))?;
-        assert_eq!(hashed, self.end, "nobody else writes to the file");
-        Ok(())
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
@@ -325,6 +197,12 @@ impl ParquetAppender {
 }
 
 impl Placed {
+    fn new(group: RowGroup, offset: u64) -> Self {
+        let mut placed = Self { group, offset, index_bytes: Vec::new() };
+        placed.index_bytes = offset_indexes(&mut Vec::new(), &placed);
+        placed
+    }
+
     /// The group's metadata; `place_index` gives each column's offset index of so many bytes its offset.
     fn metadata(
         &self,
@@ -384,8 +262,7 @@ impl Schema {
 pub(crate) fn tail_of(schema: &Schema, groups: Vec<RowGroup>) -> Vec<u8> {
     let (mut rows, mut end) = (0, MAGIC.len() as u64);
     let place = |group: RowGroup| {
-        let mut placed = Placed { group, offset: end, footer_bytes: 0, index_bytes: Vec::new() };
-        placed.index_bytes = offset_indexes(&mut Vec::new(), &placed);
+        let placed = Placed::new(group, end);
         rows += placed.group.rows;
         end += placed.group.bytes();
         placed
@@ -435,23 +312,4 @@ fn footer(schema: &Schema, rows: u64, groups: Vec<RowGroupMetaData>) -> Vec<u8> 
     let mut out = Vec::new();
     ParquetMetaDataWriter::new(&mut out, &metadata).finish().expect("memory takes all bytes");
     out
-}
-
-/// Bytes of an integer field's value: a zigzag varint.
-fn integer_bytes(value: u64) -> u64 {
-    varint_bytes((value << 1) as usize) as u64
-}
-
-/// A writer into a checksum.
-struct Hashing<'a>(&'a mut Hasher);
-
-impl Write for Hashing<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

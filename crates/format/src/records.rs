@@ -7,6 +7,7 @@
 //! find     which files, by their names (kind)
 //! content  container ──▶ utf16 ──▶ array ──▶ lines of UTF-8     shape: what the beginning shows;
 //! blocks   whole lines a megabyte: plain (by offset), streamed         foreign: what is named and not read
+//! border   where files are cut into stretches
 //! lines    one at a time
 //! rows     of Parquet: blocks of them, read as records
 //! ```
@@ -20,6 +21,7 @@ mod utf16;
 mod value_end;
 mod array;
 mod content;
+mod border;
 mod blocks;
 mod plain;
 mod streamed;
@@ -30,6 +32,7 @@ pub use blocks::{
     Block, Blocks, Content, Cutting, DOCUMENT_BYTES_MAX, EXCERPT_BYTES, ReadError, changed_ns,
     line_bytes_max, listed, open_regular, read_range, read_range_into, stamp,
 };
+pub use border::{Border, Strides};
 pub use container::{XZ_MEMORY_KIB_MAX, ZSTD_WINDOW_LOG_MAX, unpacked};
 pub use find::{Found, InputFile, Refused, Search, escaped, find, is_our_own, is_output};
 pub use foreign::Foreign;

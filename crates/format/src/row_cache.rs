@@ -11,6 +11,9 @@
 //! ends     a row: index after its last piece (8), checksum of its pieces (8)
 //! pieces   doc_id (8), doc_offset (4), len (4)
 //! ```
+//!
+//! Keys are the shard's own, counted from where its stretch of the input begins: equal shards of other places have one
+//! file.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Seek, SeekFrom, Write};

@@ -3,12 +3,10 @@
 //! Workers encode row groups at the same time and in any order; where a group
 //! ends up in which shard is known only when its turn comes. So its description
 //! holds lengths and no offset: the file that takes it in turns the lengths into
-//! offsets, and the journal that records it needs no change when it moves.
-
-use serde::{Deserialize, Serialize};
+//! offsets.
 
 /// The description of one row group: what a file's footer needs to know of it, offsets aside.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowGroup {
     /// Rows in the group.
     pub rows: u64,
@@ -19,7 +17,7 @@ pub struct RowGroup {
 }
 
 /// The description of one column's bytes in a row group.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ColumnChunk {
     /// Values, nulls and repeated ones counted: one a level.
     pub values: u64,
@@ -57,12 +55,6 @@ impl RowGroup {
 }
 
 impl ColumnChunk {
-    /// Whether the chunk has a checksum for each of its pages.
-    #[must_use]
-    pub(crate) const fn has_checksums(&self) -> bool {
-        self.checksums.len() == self.pages.len() + (self.dictionary_bytes > 0) as usize
-    }
-
     /// Bytes the chunk takes in a file.
     #[must_use]
     pub fn bytes(&self) -> u64 {

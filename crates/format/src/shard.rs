@@ -43,7 +43,7 @@ const MESSAGE: &str = "message shard {
 /// How many rows stand together; the manifest records it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RowLayout {
-    /// Rows in a row group; the last group of a run of rows may hold fewer.
+    /// Rows in a row group; the last group of a shard may hold fewer.
     pub rows_per_group: usize,
     /// Rows in a page; the last page of a group may hold fewer.
     pub rows_per_page: usize,
@@ -64,7 +64,7 @@ impl RowLayout {
 /// The part of one document that stands in one row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Piece {
-    /// The document's key: where its record begins in the split's input.
+    /// The document's key: where its record begins, counted from where the shard's stretch of the input does.
     pub doc_id: i64,
     /// How many of the document's tokens stand before this piece.
     pub doc_offset: i32,

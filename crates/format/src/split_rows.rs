@@ -6,14 +6,14 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::manifest::{DataFile, Split};
+use crate::manifest::{ShardFile, Split};
 use crate::shard::{Row, ShardReader, ShardRows};
 
 /// The rows of a split.
 #[derive(Debug)]
 pub struct SplitRows<'a> {
     folder: PathBuf,
-    shards: &'a [DataFile],
+    shards: Vec<&'a ShardFile>,
     reader: Option<(usize, ShardReader)>,
     group: Option<Group>,
 }
@@ -43,7 +43,7 @@ impl<'a> SplitRows<'a> {
     /// The rows of `split`, whose files are in `folder`.
     #[must_use]
     pub fn new(folder: &Path, split: &'a Split) -> Self {
-        Self { folder: folder.to_owned(), shards: &split.shard_files, reader: None, group: None }
+        Self { folder: folder.to_owned(), shards: split.shard_files().collect(), reader: None, group: None }
     }
 
     /// Row `row` of the split and where it stands; none behind the last.

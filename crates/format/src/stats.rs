@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::atomic;
 use crate::error::{Error, Result};
-use crate::journal::Reject;
-use crate::manifest::{self, Ledger};
+use crate::manifest::{self, FORMAT_VERSION, Ledger};
 use crate::name;
 use crate::record::{FieldCounts, Reason};
+use crate::task::{Counts, Reject};
 
 /// The largest file of statistics in bytes.
 pub const STATS_BYTES_MAX: u64 = 16 << 20;
@@ -62,7 +62,9 @@ pub struct Stats {
     pub document_tokens: LengthHistogram,
     /// Bytes of the split's shards.
     pub shard_bytes: u64,
-    /// The engine that made the ids: `fast` or `reference`.
+    /// What was counted of each shard, in the order of the manifest: what a later run keeps of shards that stay.
+    pub shards: Vec<Counts>,
+    /// The engine that made the ids: `fast` or `reference`; both where a shard was made by each.
     pub engine: String,
     /// Seconds that the run which completed the split worked on it.
     pub seconds: f64,
@@ -124,33 +126,40 @@ impl LengthHistogram {
         self.min = if self.below.is_empty() { other.min } else { self.min.min(other.min) };
         self.max = self.max.max(other.max);
         for (&below, &count) in &other.below {
-            *self.below.entry(below).or_default() += count;
+            let sum = self.below.entry(below).or_default();
+            *sum = sum.saturating_add(count);
         }
     }
 }
 
 impl Stats {
+    /// The statistics as their file has them.
+    #[must_use]
+    pub fn to_text(&self) -> Vec<u8> {
+        let mut text = manifest::to_json(self);
+        text.push(b'\n');
+        text
+    }
+
     /// Writes the statistics at `path`, going through `temporary`.
     ///
     /// # Errors
     /// [`Error::DiskFull`], [`Error::Io`].
     pub fn write(&self, path: &Path, temporary: &Path) -> Result<()> {
-        let mut text = manifest::to_json(self);
-        text.push(b'\n');
-        atomic::replace(path, temporary, &text)
+        atomic::replace(path, temporary, &self.to_text())
     }
 
     /// Reads statistics; none where the file is missing or not ours.
     ///
     /// # Errors
-    /// [`Error::TooNew`], [`Error::Io`].
+    /// [`Error::TooNew`], [`Error::TooOld`], [`Error::Io`].
     pub fn read(path: &Path) -> Result<Option<Self>> {
         let bytes = match manifest::read_whole(path, STATS_BYTES_MAX) {
             Ok(Some(bytes)) => bytes,
             Ok(None) | Err(Error::Damaged { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
-        match manifest::parse_versioned(path, &bytes) {
+        match manifest::parse_versioned(path, &bytes, FORMAT_VERSION) {
             Ok(stats) => Ok(Some(stats)),
             Err(Error::Damaged { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -166,18 +175,30 @@ struct RejectedLine<'a> {
     reject: &'a Reject,
 }
 
-/// Writes the refused lines of `file` at `path`.
+/// Reads the refused lines at `path`; nothing where the file is missing or not ours.
 ///
 /// # Errors
-/// [`Error::DiskFull`], [`Error::Io`].
-pub fn write_rejects(path: &Path, temporary: &Path, file: &str, rejects: &[Reject]) -> Result<()> {
+/// [`Error::Io`].
+pub fn read_rejects(path: &Path) -> Result<Vec<Reject>> {
+    let bytes = match manifest::read_whole(path, REJECTS_BYTES_MAX) {
+        Ok(bytes) => bytes.unwrap_or_default(),
+        Err(Error::Damaged { .. }) => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let lines = bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+    Ok(lines.map_while(|line| serde_json::from_slice(line).ok()).collect())
+}
+
+/// The refused lines of `file` as their file has them.
+#[must_use]
+pub fn rejects_text(file: &str, rejects: &[Reject]) -> Vec<u8> {
     let mut text = Vec::new();
     for reject in rejects {
         let line = RejectedLine { file, reject };
         serde_json::to_writer(&mut text, &line).expect("a reject has string keys");
         text.push(b'\n');
     }
-    atomic::replace(path, temporary, &text)
+    text
 }
 
 #[cfg(test)]

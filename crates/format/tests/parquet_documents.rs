@@ -16,7 +16,6 @@ fn borrowed(document: &Document<String>) -> Document<&str> {
         category: document.category.as_deref(),
         content_hash: document.content_hash,
         tokens: document.tokens,
-        unit: document.unit,
         row: document.row,
         position: document.position,
     }
@@ -24,15 +23,14 @@ fn borrowed(document: &Document<String>) -> Document<&str> {
 
 fn round_trip(groups: &[Vec<Document<String>>], compression: Compression) -> Vec<Document<String>> {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("documents.parquet");
+    let path = folder.path().join("shard_0000.documents");
     let mut file = ParquetAppender::create(&path, documents::schema(compression)).unwrap();
     let mut encoder = DocumentsEncoder::new(compression);
     for group in groups {
         let group: Vec<_> = group.iter().map(borrowed).collect();
         file.append(&encoder.encode(&group)).unwrap();
     }
-    let bytes = file.bytes();
-    assert_eq!(file.finish().unwrap().bytes, bytes);
+    assert_eq!(file.finish().unwrap().bytes, std::fs::metadata(&path).unwrap().len());
     let read = documents::read(&path).unwrap();
     assert_eq!(read.count_all(), groups.iter().map(|group| group.len() as u64).sum::<u64>());
     read.collect::<Result<_, _>>().unwrap()
@@ -42,7 +40,7 @@ fn any_document() -> impl Strategy<Value = Document<String>> {
     let text = || prop::option::of("\\PC{0,12}");
     let source = prop::option::of(prop::sample::select(vec!["", "web", "books", "stack é"]));
     let source = source.prop_map(|source| source.map(str::to_owned));
-    let numbers = (0..=i64::MAX, 0..=i64::MAX, 0..=i32::MAX, 0..=i64::MAX, 0..=i32::MAX);
+    let numbers = (0..=i64::MAX, 0..=i64::MAX, 0..=i64::MAX, 0..=i32::MAX);
     (text(), source, text(), any::<u128>(), numbers).prop_map(|(id, source, category, hash, numbers)| {
         Document {
             doc_id: numbers.0,
@@ -51,9 +49,8 @@ fn any_document() -> impl Strategy<Value = Document<String>> {
             category,
             content_hash: Checksum(hash),
             tokens: numbers.1,
-            unit: numbers.2,
-            row: numbers.3,
-            position: numbers.4,
+            row: numbers.2,
+            position: numbers.3,
         }
     })
 }
@@ -79,8 +76,7 @@ fn a_table_of_many_pages_and_few_sources_is_small() {
         category: (index % 3 > 0).then(|| format!("category {}", index % 300)),
         content_hash: Checksum::of(&index.to_le_bytes()),
         tokens: 400 + index % 64,
-        unit: (index / 8000) as i32,
-        row: index % 8000,
+        row: index,
         position: (index % 1024) as i32,
     };
     let documents: Vec<_> = (0..20_000).map(document).collect();

@@ -1,7 +1,7 @@
 //! Shuffled batches of a tokenized folder, and a run that is stopped and goes on.
 //!
 //! ```text
-//! cargo run -p mashbill-load --example batches -- testdata/golden/v1/output
+//! cargo run -p mashbill-load --example batches -- testdata/golden/v2/output
 //! ```
 
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
@@ -66,6 +66,6 @@ fn options(batch_size: usize) -> LoaderOptions {
 
 #[cfg_attr(test, expect(dead_code, reason = "the tests call `run`"))]
 fn main() -> Result<()> {
-    let folder = std::env::args().nth(1).unwrap_or_else(|| "testdata/golden/v1/output".into());
+    let folder = std::env::args().nth(1).unwrap_or_else(|| "testdata/golden/v2/output".into());
     run(Path::new(&folder)).map(drop)
 }

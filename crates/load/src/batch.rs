@@ -69,7 +69,8 @@ pub struct Documents {
     pub cu_seqlens: Vec<i32>,
     /// The length of the longest piece, padding counted as one.
     pub max_seqlen: i32,
-    /// The pieces of all rows in order, without padding.
+    /// The pieces of all rows in order, without padding. Here a document's key is counted from the beginning of the
+    /// input, whatever shard it is in.
     pub pieces: Vec<Piece>,
     /// How many pieces each row has.
     pub pieces_in_row: Vec<u32>,

@@ -2,7 +2,8 @@
 //!
 //! A shard is read once from front to back, its checksum compared with the manifest's, and its rows written as
 //! they are: 4 bytes a token. Files are named after the shards' checksums, so datasets can share a folder, and
-//! processes that want the same one wait for each other shard by shard.
+//! processes that want the same one wait for each other shard by shard. A file holds what its shard holds and nothing
+//! of where that stands in an input, so it is never another shard's and never outdated.
 
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};

@@ -6,19 +6,18 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 use mashbill_format::checksum::{Checksum, Hasher};
-use mashbill_format::documents::{self, Document};
 use mashbill_format::held_out::Part;
-use mashbill_format::layout::{Output, VALIDATION_FOLDER};
-use mashbill_format::manifest::{self, DataFile, Labels, Manifest, Unit};
+use mashbill_format::layout::{Output, TABLES_FOLDER, VALIDATION_FOLDER};
+use mashbill_format::manifest::{self, Labels, Manifest};
 use mashbill_format::parquet_file::Tail;
 use mashbill_format::shard::RowLayout;
 
 use crate::error::{Error, Result};
-use crate::whole;
+use crate::table::Table;
 
 /// The rows of the chosen splits.
 #[derive(Debug)]
@@ -50,27 +49,23 @@ pub struct Split {
     pub name: String,
     /// The folder that its input file lies in, if it is below the input.
     pub category: Option<String>,
-    /// Where its files are.
-    pub folder: PathBuf,
     /// The input file, relative to the folder that was tokenized.
     pub input: String,
     /// The number of its first row.
     pub first_row: u64,
     /// Its rows.
     pub rows: u64,
-    /// Its units, which lead from a document to its rows.
-    pub units: Vec<Unit>,
-    /// Its document table.
-    pub documents: DataFile,
-    /// Set when the document table was held to its checksum.
-    checked: OnceLock<()>,
+    /// The indices of its shards.
+    pub shards: Range<usize>,
 }
 
-/// One shard of a dataset.
+/// One shard of a dataset that has rows.
 #[derive(Debug)]
 pub struct Shard {
     /// The index of its split.
     pub split: usize,
+    /// Its stretch of the input: byte offsets in the decoded file, or rows of a Parquet file.
+    pub input: Range<u64>,
     /// Where it is.
     pub path: PathBuf,
     /// The number of its first row.
@@ -83,22 +78,33 @@ pub struct Shard {
     pub checksum: Checksum,
     /// What stands behind its row groups.
     pub tail: Tail,
+    /// Its document table.
+    pub table: Table,
+}
+
+impl Shard {
+    /// The key of a document counted from the beginning of the input, by the one that is counted from where the shard's
+    /// stretch begins; none where the stretch does not hold it.
+    pub(crate) fn key(&self, doc_id: i64) -> Option<i64> {
+        let key = u64::try_from(doc_id).ok()?.checked_add(self.input.start)?;
+        i64::try_from(key).ok().filter(|_| key < self.input.end)
+    }
 }
 
 impl Dataset {
     /// Opens the folder `folder`: all its splits, or those named.
     ///
     /// # Errors
-    /// [`Error::NoManifest`], [`Error::UnknownSplit`], [`Error::NoRows`], [`Error::LabelConvention`],
-    /// [`Error::Shard`] where pages have no checksums yet, and [`Error::File`] where the manifest is damaged or newer
-    /// than this crate. Shards are not looked at: that is
-    /// [`Dataset::check_shards`].
+    /// [`Error::NoManifest`], [`Error::UnknownSplit`], [`Error::NoRows`], [`Error::IgnoreIndex`], and [`Error::File`]
+    /// where the manifest is damaged, of another format, or has labels of another kind. Shards are not looked at: that
+    /// is [`Dataset::check_shards`].
     pub fn open(folder: &Path, splits: Option<&[String]>) -> Result<Self> {
         let output = Output::new(folder);
         let manifest = Manifest::read(&output.manifest())?
             .ok_or_else(|| Error::NoManifest { folder: folder.to_owned() })?;
+        // Their conventions are what this crate knows, or the manifest could not be read.
         if manifest.labels != Labels::default() {
-            return Err(Error::LabelConvention { found: manifest.labels.convention });
+            return Err(Error::IgnoreIndex { found: manifest.labels.ignore_index });
         }
         let mut dataset = Self {
             folder: folder.to_owned(),
@@ -119,7 +125,7 @@ impl Dataset {
             }
             identity.update(name.as_bytes());
             identity.update(&split.identity.to_bytes());
-            dataset.add(name, split, &output)?;
+            dataset.add(name, split, &output);
         }
         dataset.identity = identity.finish();
         if dataset.rows == 0 || dataset.row_length == 0 {
@@ -168,40 +174,35 @@ impl Dataset {
         }
     }
 
-    fn add(&mut self, name: String, split: &manifest::Split, output: &Output) -> Result<()> {
+    fn add(&mut self, name: String, split: &manifest::Split, output: &Output) {
         // A folder that was moved or copied is read where it is, never where it was.
         let beside = output.split(&name);
         let folder = if beside.is_dir() { beside } else { PathBuf::from(&split.path) };
-        let first_row = self.rows;
-        for file in &split.shard_files {
-            let path = folder.join(&file.name);
-            let Some(tail) = file.tail else {
-                let what = "was written before pages had checksums".into();
-                return Err(Error::Shard { split: name, path, what });
-            };
+        let (first_row, first_shard) = (self.rows, self.shards.len());
+        for shard in &split.shard_list {
+            // Where no document was kept there is neither.
+            let (Some(file), Some(table)) = (&shard.file, &shard.table) else { continue };
             self.shards.push(Shard {
                 split: self.splits.len(),
-                path,
+                input: shard.input.start..shard.input.end,
+                path: folder.join(&file.name),
                 first_row: self.rows,
                 rows: file.rows,
                 bytes: file.bytes,
                 checksum: file.checksum,
-                tail,
+                tail: file.tail,
+                table: Table::new(folder.join(TABLES_FOLDER).join(&table.name), table.checksum),
             });
             self.rows += file.rows;
         }
         self.splits.push(Split {
             name,
             category: split.source.category().map(str::to_owned),
-            folder,
             input: split.source.file.clone(),
             first_row,
             rows: self.rows - first_row,
-            units: split.units.clone(),
-            documents: split.documents.clone(),
-            checked: OnceLock::new(),
+            shards: first_shard..self.shards.len(),
         });
-        Ok(())
     }
 
     /// Looks whether every shard is there with the size that the manifest knows.
@@ -227,31 +228,6 @@ impl Dataset {
             }
         }
         Ok(())
-    }
-
-    /// The documents of a split, after a look whether the table is the one that the manifest knows: it is what says
-    /// where a document stands and where it came from.
-    ///
-    /// # Errors
-    /// [`Error::Table`].
-    pub(crate) fn documents(&self, split: usize) -> Result<impl Iterator<Item = Result<Document<String>>>> {
-        let split = &self.splits[split];
-        let path = split.folder.join(&split.documents.name);
-        if split.checked.get().is_none() {
-            whole::check(&path, split.documents.checksum).map_err(|error| self.of_table(split, error))?;
-            split.checked.get_or_init(|| ());
-        }
-        let documents = documents::read(&path).map_err(|error| self.of_table(split, error))?;
-        Ok(documents.map(|document| document.map_err(|error| self.of_table(split, error))))
-    }
-
-    /// An error of a split's document table, with what a user needs to find it.
-    fn of_table(&self, split: &Split, error: mashbill_format::Error) -> Error {
-        Error::Table {
-            split: split.name.clone(),
-            path: split.folder.join(&split.documents.name),
-            what: what(&error),
-        }
     }
 
     /// The index of the shard that holds a row.

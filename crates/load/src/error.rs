@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use mashbill_format::shard::IGNORED;
+
 /// An error of opening a dataset or loading from it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -45,7 +47,7 @@ pub enum Error {
         /// What is wrong.
         what: String,
     },
-    /// A split's document table is missing, damaged, or does not fit to the rows.
+    /// A shard's document table is missing, damaged, or does not fit to the rows.
     #[error("document table `{}` of split `{split}` {what}", path.display())]
     Table {
         /// The split.
@@ -69,11 +71,11 @@ pub enum Error {
     /// What went wrong before, told again.
     #[error(transparent)]
     Again(Arc<Self>),
-    /// The manifest does not say that labels are the next tokens.
-    #[error("the manifest's labels are `{found}`, and only `shifted` ones can be read")]
-    LabelConvention {
-        /// The convention that the manifest names.
-        found: String,
+    /// Positions without a target are labelled with another number.
+    #[error("the manifest's labels have the ignore_index {found}, and only {IGNORED} can be read")]
+    IgnoreIndex {
+        /// The number that the manifest names.
+        found: i32,
     },
     /// A name in the weights is neither a split nor a category.
     #[error("`{name}` in the weights is neither a split nor a category; there are {}", list(available))]

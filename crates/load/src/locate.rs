@@ -1,19 +1,20 @@
 //! From a batch to its documents, and from a document to its steps.
 //!
-//! Both ways are arithmetic: the order is invertible, a row lists its pieces, and the manifest's units lead from
-//! a document to its rows. Only the names (`id`, `source`) have to be looked up, in the split's document table.
+//! Both ways are arithmetic: the order is invertible, a row lists its pieces, and a document stands in rows that follow
+//! one another. Only the names (`id`, `source`) and where a document begins have to be looked up, in the document table
+//! of its shard.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use mashbill_format::documents::Document;
 use mashbill_format::shard::Piece;
 use serde::Serialize;
 
-use crate::dataset::{Dataset, Split};
+use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::rows::{RowBuffer, RowStore};
 use crate::stream::Stream;
+use crate::table::Entry;
 
 /// Answers where rows come from and where they go.
 #[derive(Debug)]
@@ -42,7 +43,8 @@ pub struct LocatedRow {
 /// The part of a document in a row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LocatedDocument {
-    /// The document's key: the byte offset of its record in the decompressed input file, or its row there.
+    /// The document's key: the byte offset of its record in the decompressed input file, or its row there. It is the sum
+    /// of where the shard's stretch begins and of what the shard has.
     pub doc_id: i64,
     /// The input file, relative to the folder that was tokenized.
     pub file: String,
@@ -78,14 +80,15 @@ impl Locator {
         Self { rows: RowStore::new(Arc::clone(&dataset), None, true), dataset }
     }
 
-    /// The rows of `rank` in step `step` of `stream`, or of all ranks, with their documents.
+    /// The rows of `rank` in step `step` of `stream`, or of all ranks, with their documents. Of document tables, only those
+    /// of the shards in which the rows stand are read.
     ///
     /// # Errors
     /// Those of [`Stream::rows_of_step`]; [`Error::Shard`] and [`Error::Table`] where a shard or a document table
     /// is damaged, or the two contradict each other.
     pub fn locate(&self, stream: &Stream, step: u64, rank: Option<usize>) -> Result<Vec<LocatedRow>> {
         let world_size = stream.options().world_size;
-        let mut located = Vec::new();
+        let mut rows = Vec::new();
         let mut buffer = RowBuffer::default();
         let mut wanted = BTreeMap::<usize, BTreeSet<i64>>::new();
         for (place, row) in stream.rows_of_step(step)?.into_iter().enumerate() {
@@ -93,47 +96,34 @@ impl Locator {
                 continue;
             }
             self.rows.read(row, &mut buffer)?;
-            let split = self.dataset.split_of(row);
-            wanted.entry(split).or_default().extend(buffer.pieces.iter().map(|piece| piece.doc_id));
-            located.push((place, row, split, buffer.pieces.clone()));
+            let shard = self.dataset.shard_of(row);
+            wanted.entry(shard).or_default().extend(buffer.pieces.iter().map(|piece| piece.doc_id));
+            rows.push((place, row, shard, buffer.pieces.clone()));
         }
-        let mut documents = BTreeMap::new();
-        for (split, wanted) in wanted {
-            documents.insert(split, self.documents(split, wanted)?);
+        let mut entries = BTreeMap::new();
+        for (shard, wanted) in wanted {
+            entries.insert(shard, self.entries(shard, wanted)?);
         }
-        for (_, row, split, pieces) in &located {
-            self.check(*split, *row, pieces, &documents[split])?;
-        }
-        let rows = located.into_iter().map(|(place, row, split, pieces)| LocatedRow {
-            row,
-            split: self.dataset.splits[split].name.clone(),
-            row_in_split: row - self.dataset.splits[split].first_row,
-            rank: place % world_size,
-            index: place / world_size,
-            documents: pieces
-                .iter()
-                .map(|piece| {
-                    let document = &documents[&split][&piece.doc_id];
-                    LocatedDocument {
-                        doc_id: piece.doc_id,
-                        file: self.dataset.splits[split].input.clone(),
-                        id: document.id.clone(),
-                        source: document.source.clone(),
-                        category: document.category.clone(),
-                        doc_offset: piece.doc_offset,
-                        len: piece.len,
-                    }
-                })
-                .collect(),
+        let located = rows.into_iter().map(|(place, row, shard, pieces)| {
+            let split = &self.dataset.splits[self.dataset.shards[shard].split];
+            Ok(LocatedRow {
+                row,
+                split: split.name.clone(),
+                row_in_split: row - split.first_row,
+                rank: place % world_size,
+                index: place / world_size,
+                documents: self.located(shard, row, &pieces, &entries[&shard])?,
+            })
         });
-        Ok(rows.collect())
+        located.collect()
     }
 
     /// The steps before `until` in which a part of a document stands: those of `stream` since the last change of
-    /// batch size or weights. `document` is the record's `id`, or its key as decimal digits.
+    /// batch size or weights. `document` is the record's `id`, or else its key as decimal digits: the split's document
+    /// tables are read one after another, up to the one that has the `id`. [`Locator::steps_of_key`] reads one alone.
     ///
     /// # Errors
-    /// [`Error::UnknownSplit`], [`Error::UnknownDocument`], and those of [`Stream::steps_of_row`].
+    /// [`Error::UnknownSplit`], [`Error::UnknownDocument`], [`Error::Table`], and those of [`Stream::steps_of_row`].
     pub fn steps_of(
         &self,
         stream: &Stream,
@@ -142,30 +132,52 @@ impl Locator {
         until: u64,
     ) -> Result<Vec<Appearance>> {
         let index = self.dataset.split(split)?;
-        let split = &self.dataset.splits[index];
         let key = document.parse().ok();
         let mut by_key = None;
-        for found in self.dataset.documents(index)? {
-            let found = found?;
-            // A record's own id comes first: it may consist of digits.
-            if found.id.as_deref() == Some(document) {
-                return self.steps_of_rows(stream, &rows_of(split, &found, self.dataset.row_length), until);
-            }
-            if Some(found.doc_id) == key {
-                by_key = Some(found);
+        for shard in self.dataset.splits[index].shards.clone() {
+            for entry in self.dataset.entries(shard)? {
+                let entry = entry?;
+                // A record's own id comes first: it may consist of digits.
+                if entry.id.as_deref() == Some(document) {
+                    return self.steps_of_entry(stream, &entry, until);
+                }
+                if Some(entry.key) == key {
+                    by_key = Some(entry);
+                }
             }
         }
-        let found = by_key.ok_or_else(|| Error::UnknownDocument {
-            split: split.name.clone(),
-            document: document.to_owned(),
-        })?;
-        self.steps_of_rows(stream, &rows_of(split, &found, self.dataset.row_length), until)
+        let entry = by_key.ok_or_else(|| unknown(split, document))?;
+        self.steps_of_entry(stream, &entry, until)
     }
 
-    fn steps_of_rows(&self, stream: &Stream, rows: &[u64], until: u64) -> Result<Vec<Appearance>> {
+    /// The same of the document with the key `key`. Only the document table of the shard whose stretch of the input
+    /// holds the key is read.
+    ///
+    /// # Errors
+    /// As [`Locator::steps_of`].
+    pub fn steps_of_key(
+        &self,
+        stream: &Stream,
+        split: &str,
+        key: i64,
+        until: u64,
+    ) -> Result<Vec<Appearance>> {
+        let index = self.dataset.split(split)?;
+        let unknown = || unknown(split, &key.to_string());
+        let shard = self.dataset.shard_with_key(index, key).ok_or_else(unknown)?;
+        for entry in self.dataset.entries(shard)? {
+            let entry = entry?;
+            if entry.key == key {
+                return self.steps_of_entry(stream, &entry, until);
+            }
+        }
+        Err(unknown())
+    }
+
+    fn steps_of_entry(&self, stream: &Stream, entry: &Entry, until: u64) -> Result<Vec<Appearance>> {
         let world_size = stream.options().world_size as u64;
         let mut appearances = Vec::new();
-        for &row in rows {
+        for row in entry.rows.clone() {
             let steps = stream.steps_of_row(row, until)?.into_iter().map(|(step, place)| Appearance {
                 step,
                 rank: (place % world_size) as usize,
@@ -178,75 +190,53 @@ impl Locator {
         Ok(appearances)
     }
 
-    /// The documents with the keys `wanted` of a split.
-    fn documents(&self, split: usize, mut wanted: BTreeSet<i64>) -> Result<BTreeMap<i64, Document<String>>> {
+    /// The entries of the documents with the keys `wanted` in a shard's table.
+    fn entries(&self, shard: usize, mut wanted: BTreeSet<i64>) -> Result<BTreeMap<i64, Entry>> {
         let mut found = BTreeMap::new();
-        for document in self.dataset.documents(split)? {
-            let document = document?;
-            if wanted.remove(&document.doc_id) {
-                found.insert(document.doc_id, document);
-            }
+        for entry in self.dataset.entries(shard)? {
             if wanted.is_empty() {
-                return Ok(found);
+                break;
+            }
+            let entry = entry?;
+            if wanted.remove(&entry.key) {
+                found.insert(entry.key, entry);
             }
         }
-        let missing = wanted.first().map_or_else(String::new, i64::to_string);
-        Err(self.contradiction(split, format!("has no document {missing}, of which a row has a part")))
+        let Some(missing) = wanted.first() else { return Ok(found) };
+        let what = format!("has no document {missing}, of which a row has a part");
+        Err(self.dataset.table_error(&self.dataset.shards[shard], what))
     }
 
-    /// Whether the documents that were found are those whose parts stand in row `row`.
-    fn check(
+    /// The documents whose parts are `pieces` of row `row`, after a look whether the table says so, too.
+    fn located(
         &self,
-        split: usize,
+        shard: usize,
         row: u64,
         pieces: &[Piece],
-        documents: &BTreeMap<i64, Document<String>>,
-    ) -> Result<()> {
-        for piece in pieces {
-            let document = &documents[&piece.doc_id];
+        entries: &BTreeMap<i64, Entry>,
+    ) -> Result<Vec<LocatedDocument>> {
+        let file = &self.dataset.splits[self.dataset.shards[shard].split].input;
+        let parts = pieces.iter().map(|piece| {
+            let entry = &entries[&piece.doc_id];
             let end = i64::from(piece.doc_offset) + i64::from(piece.len);
-            let rows = rows_of(&self.dataset.splits[split], document, self.dataset.row_length);
-            if end > document.tokens || !rows.contains(&row) {
+            if end > entry.tokens || !entry.rows.contains(&row) {
                 let what = format!("says that document {} stands elsewhere than in row {row}", piece.doc_id);
-                return Err(self.contradiction(split, what));
+                return Err(self.dataset.table_error(&self.dataset.shards[shard], what));
             }
-        }
-        Ok(())
-    }
-
-    /// The document table of a split and its rows contradict each other.
-    fn contradiction(&self, split: usize, what: String) -> Error {
-        let split = &self.dataset.splits[split];
-        let path = split.folder.join(&split.documents.name);
-        Error::Table { split: split.name.clone(), path, what }
+            Ok(LocatedDocument {
+                doc_id: piece.doc_id,
+                file: file.clone(),
+                id: entry.id.clone(),
+                source: entry.source.clone(),
+                category: entry.category.clone(),
+                doc_offset: piece.doc_offset,
+                len: piece.len,
+            })
+        });
+        parts.collect()
     }
 }
 
-/// The dataset's rows that hold tokens of a document, in the document's order.
-fn rows_of(split: &Split, document: &Document<String>, row_length: usize) -> Vec<u64> {
-    let Some(unit) = usize::try_from(document.unit).ok().and_then(|unit| split.units.get(unit)) else {
-        return Vec::new();
-    };
-    let row_length = row_length as u64;
-    let (row, position) = (document.row.max(0) as u64, document.position.max(0) as u64);
-    // A table that says more than there is makes no list longer than the split.
-    let tokens = (document.tokens.max(0) as u64).min(split.rows.saturating_mul(row_length));
-    let (mut left, full) = (tokens, unit.rows * row_length);
-    let mut rows = Vec::new();
-    let mut take = |start: u64, tokens: u64| {
-        if tokens > 0 {
-            rows.extend(start / row_length..=(start + tokens - 1) / row_length);
-        }
-    };
-    let mut start = row.saturating_mul(row_length).saturating_add(position);
-    if start < full {
-        let here = left.min(full - start);
-        take(unit.first_row * row_length + start, here);
-        (left, start) = (left - here, full);
-    }
-    // The units' tails follow one another after all full rows.
-    let full_rows: u64 = split.units.iter().map(|unit| unit.rows).sum();
-    let before: u64 = split.units[..document.unit as usize].iter().map(|unit| unit.tail_tokens).sum();
-    take(full_rows * row_length + before + (start - full), left);
-    rows.iter().map(|row| split.first_row + row).collect()
+fn unknown(split: &str, document: &str) -> Error {
+    Error::UnknownDocument { split: split.to_owned(), document: document.to_owned() }
 }

@@ -46,7 +46,7 @@ pub(crate) struct RowBuffer {
     pub(crate) last_label: i32,
     /// Tokens before the padding.
     pub(crate) real_tokens: usize,
-    /// The documents' pieces; empty where they are not wanted.
+    /// The documents' pieces, their keys counted from the beginning of the input; empty where they are not wanted.
     pub(crate) pieces: Vec<Piece>,
     bytes: Vec<u8>,
     scratch: Scratch,
@@ -83,9 +83,25 @@ impl RowStore {
         let shard = self.dataset.shard_of(row);
         let in_shard = row - self.dataset.shards[shard].first_row;
         match &self.cache {
-            Some(folder) => self.read_cached(folder, shard, in_shard, buffer),
-            None => self.read_page(shard, in_shard, buffer).map_err(|error| self.of_shard(shard, error)),
+            Some(folder) => self.read_cached(folder, shard, in_shard, buffer)?,
+            None => self.read_page(shard, in_shard, buffer).map_err(|error| self.of_shard(shard, error))?,
         }
+        self.count_keys_from_the_beginning(shard, in_shard, &mut buffer.pieces)
+    }
+
+    /// Turns the keys of a row's documents, which a shard counts from where its stretch of the input begins, into those
+    /// that are handed out. Pages and the cache hold them as the shard does: equal shards of other places share a file.
+    fn count_keys_from_the_beginning(&self, shard: usize, row: u64, pieces: &mut [Piece]) -> Result<()> {
+        let of = &self.dataset.shards[shard];
+        for piece in pieces {
+            let doc_id = piece.doc_id;
+            piece.doc_id = of.key(doc_id).ok_or_else(|| {
+                let length = of.input.end - of.input.start;
+                let what = format!("row {row} has a part of a document {doc_id} of a stretch of {length}");
+                self.of_shard(shard, mashbill_format::Error::Damaged { path: of.path.clone(), what })
+            })?;
+        }
+        Ok(())
     }
 
     fn read_cached(

@@ -6,12 +6,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use mashbill_format::checksum::Hasher;
+use mashbill_format::checksum::{Checksum, Hasher};
 use mashbill_format::documents::{self, Document, Documents, DocumentsEncoder};
-use mashbill_format::layout::{DOCUMENTS, Output, STATS_SUFFIX};
+use mashbill_format::held_out::Part;
+use mashbill_format::layout::{Output, STATS_SUFFIX};
 use mashbill_format::manifest::{self, Manifest, Split};
 use mashbill_format::record::RecordParser;
 use mashbill_format::shard::RowGroupEncoder;
@@ -19,12 +20,12 @@ use mashbill_format::split_rows::SplitRows;
 use mashbill_format::stats::Stats;
 use mashbill_format::verify::{Kind, Place, Problem, Remedy, Severity};
 
-use crate::block::{BlockOptions, TokenizedBlock, tokenize_block};
+use crate::block::{BlockOptions, BlockPart, tokenize_block};
 use crate::error::{Error, Result};
 use crate::input::{Input, SplitNames, discover};
-use crate::plan;
+use crate::pack::Packer;
 use crate::pool::{Memory, Worker};
-use crate::read::Blocks;
+use crate::read::{Cutting, Reader};
 use crate::tokenizer::{Engine, Scratch, Tokenizer};
 
 /// Problems of a split after which it is left: what follows is rarely another cause.
@@ -123,12 +124,16 @@ struct Audit<'a> {
 struct Comparing<'a> {
     name: &'a str,
     split: &'a Split,
-    row_length: u64,
+    folder: &'a Output,
     rows: SplitRows<'a>,
-    table: Documents,
-    /// The unit of the next document, and the tokens before it in its unit.
-    unit: usize,
-    token: u64,
+    row_length: u64,
+    /// The shard whose documents come, and its first row in the split.
+    shard: usize,
+    first_row: u64,
+    /// Its document table, where it has one.
+    table: Option<Documents>,
+    /// Where the next document has to stand.
+    packer: Packer,
     report: Report,
 }
 
@@ -148,20 +153,17 @@ impl Audit<'_> {
                 return Ok(Report { problems: vec![gone], ..Report::default() });
             }
         };
-        let folder = self.output.split(name);
-        let table = match documents::read(&folder.join(DOCUMENTS)) {
-            Ok(table) => table,
-            // `verify` tells what is wrong with it.
-            Err(_) => return Ok(Report::default()),
-        };
+        let row_length = self.manifest.options.max_seq_length;
         let mut comparing = Comparing {
             name,
             split,
-            row_length: self.manifest.options.max_seq_length as u64,
-            rows: SplitRows::new(&folder, split),
-            table,
-            unit: 0,
-            token: 0,
+            folder: self.output,
+            rows: SplitRows::new(&self.output.split(name), split),
+            row_length: row_length as u64,
+            shard: 0,
+            first_row: 0,
+            table: None,
+            packer: Packer::new(row_length, usize::MAX),
             report: Report::default(),
         };
         match self.compare(&input, &mut comparing) {
@@ -193,7 +195,7 @@ impl Audit<'_> {
     /// Makes the split again, block by block.
     fn compare(&self, input: &Input, comparing: &mut Comparing<'_>) -> Result<()> {
         let options = &self.manifest.options;
-        let mut blocks = Blocks::open(input, &plan::cutting(options), 0, 0)?;
+        let mut reader = Reader::open(input, Cutting::of(options))?;
         let tokens = &self.manifest.tokenizer_identity;
         let mut worker = Worker {
             parser: RecordParser::new(&options.text_fields()),
@@ -207,47 +209,97 @@ impl Audit<'_> {
             ),
             documents: DocumentsEncoder::new(options.compression),
         };
-        let (mut units, mut first) = (Vec::<Hasher>::new(), true);
-        while let Some(block) = blocks.next()? {
-            if self.interrupted.load(Ordering::Relaxed) {
-                return Err(Error::Interrupted);
-            }
-            let checksum = block.checksum(input)?;
-            if units.len() <= block.unit {
-                units.push(Hasher::new());
-            }
-            units[block.unit].update(&checksum.to_bytes());
-            let limit = self.options.sample * 2f64.powi(64);
-            let sampled = first || (checksum.low64() as f64) < limit;
-            first = false;
-            let tokenizer = if sampled { self.reference } else { self.tokenizer };
-            let manifest::Options { max_document_bytes, held_out, .. } = *options;
-            let with = BlockOptions { tokenizer, max_document_bytes, held_out };
-            let block = tokenize_block(&block, input, &mut worker, with)?;
-            comparing.report.by_reference += if sampled { block.documents.len() as u64 } else { 0 };
-            comparing.block(&block);
-            if comparing.report.problems.len() >= PROBLEMS_MAX {
+        for index in 0.. {
+            reader.begin(index)?;
+            if !comparing.begin(index as usize) {
                 return Ok(());
             }
+            let mut hasher = Hasher::new();
+            while let Some(block) = reader.next()? {
+                if self.interrupted.load(Ordering::Relaxed) {
+                    return Err(Error::Interrupted);
+                }
+                let checksum = block.checksum(input)?;
+                hasher.update(&checksum.to_bytes());
+                let limit = self.options.sample * 2f64.powi(64);
+                let sampled = block.is_first() || (checksum.low64() as f64) < limit;
+                let tokenizer = if sampled { self.reference } else { self.tokenizer };
+                let manifest::Options { max_document_bytes, held_out, .. } = *options;
+                let only = held_out.map(|held_out| held_out.part);
+                let with = BlockOptions { tokenizer, max_document_bytes, held_out, only };
+                let block = tokenize_block(&block, input, &mut worker, with)?;
+                let part = &block.parts[usize::from(only == Some(Part::Validation))];
+                comparing.report.by_reference += if sampled { part.documents.len() as u64 } else { 0 };
+                comparing.documents(&block.ids, part);
+                if comparing.report.problems.len() >= PROBLEMS_MAX {
+                    return Ok(());
+                }
+            }
+            if !comparing.end(hasher.finish()) || reader.end().last {
+                break;
+            }
         }
-        comparing.end(&units);
+        if comparing.shard + 1 < comparing.split.shard_list.len() {
+            comparing.wrong("the source ends before its last shard".into());
+        }
         Ok(())
     }
 }
 
 impl Comparing<'_> {
+    /// Goes to shard `index`; false where there is none.
+    fn begin(&mut self, index: usize) -> bool {
+        if index > 0 {
+            let before = self.split.shard_list[self.shard].file.as_ref();
+            self.first_row += before.map_or(0, |file| file.rows);
+        }
+        self.shard = index;
+        self.packer = Packer::new(self.row_length as usize, usize::MAX);
+        let Some(shard) = self.split.shard_list.get(index) else {
+            self.wrong("the source goes on behind its last shard".into());
+            return false;
+        };
+        // What is wrong with a table that cannot be read `verify` tells.
+        self.table = match &shard.table {
+            Some(table) => documents::read(&self.folder.tables(self.name).join(&table.name)).ok(),
+            None => None,
+        };
+        true
+    }
+
+    /// The shard has no more documents, and this checksum; false where nothing behind it can be compared.
+    fn end(&mut self, checksum: Checksum) -> bool {
+        if self.table.as_mut().is_some_and(|table| table.next().is_some()) {
+            self.wrong("the document table has documents that the source does not have".into());
+        }
+        let is_same = checksum == self.split.shard_list[self.shard].input.checksum;
+        if !is_same {
+            let shard = self.shard;
+            self.wrong(format!("the source has changed: the stretch of shard {shard} has another checksum"));
+        }
+        is_same
+    }
+
     fn wrong(&mut self, detail: String) {
         self.report.problems.push(source_problem(self.name, detail));
     }
 
-    /// Compares a block's documents with the table and its ids with the rows.
-    fn block(&mut self, block: &TokenizedBlock) {
-        if block.unit != self.unit {
-            (self.unit, self.token) = (block.unit, 0);
+    /// Compares a block's documents with the table and their ids, among `ids`, with the rows.
+    fn documents(&mut self, ids: &Arc<Vec<u32>>, part: &BlockPart) {
+        let mut positions = Vec::new();
+        for (start, piece) in part.documents.pieces() {
+            positions.push(self.packer.next_position());
+            self.packer.push(ids, start, piece, &mut Vec::new());
         }
-        let mut at = 0;
-        for made in block.documents.table_rows(block.unit, self.token, self.row_length as usize) {
-            let found = match self.table.next() {
+        // Only the places are of interest.
+        self.packer.forget_rows();
+        let starts = part.documents.pieces().map(|(start, _)| start);
+        for (made, start) in part.documents.table_rows(&positions).zip(starts) {
+            let Some(table) = &mut self.table else {
+                return self
+                    .wrong(format!("the source has the document {}, the table does not", made.doc_id));
+            };
+            let found = match table.next() {
                 Some(Ok(found)) => found,
                 Some(Err(error)) => return self.wrong(format!("its document table: {error}")),
                 None => {
@@ -257,48 +309,41 @@ impl Comparing<'_> {
             };
             self.report.documents += 1;
             if let Some(what) = difference(&made, &found) {
-                return self.wrong(format!("document {}: {what}", made.doc_id));
+                return self.wrong(format!("document {}: {what}", self.key(made.doc_id)));
             }
-            let tokens = made.tokens as usize;
-            let ids = &block.ids[at..at + tokens];
-            match self.first_other(self.token + at as u64, ids) {
+            let ids = &ids[start..start + made.tokens as usize];
+            let token = made.row as u64 * self.row_length + made.position as u64;
+            match self.first_other(token, ids) {
                 Ok(None) => {}
                 Ok(Some((position, id))) => {
-                    let (should, document) = (ids[position], made.doc_id);
+                    let (should, document) = (ids[position], self.key(made.doc_id));
                     return self.wrong(format!(
                         "document {document}: its token {position} is {id} and its source gives {should}"
                     ));
                 }
                 Err(error) => return self.wrong(error.to_string()),
             }
-            at += tokens;
         }
-        self.token += at as u64;
     }
 
-    /// The first of `ids`, tokens of the unit from `token` on, that stands otherwise in the rows: its position and
-    /// what stands there.
+    /// A document's key in the whole input.
+    fn key(&self, doc_id: i64) -> u64 {
+        self.split.shard_list[self.shard].input.start + doc_id as u64
+    }
+
+    /// The first of `ids`, which are tokens of the shard from `token` on, that stands otherwise in the rows: its
+    /// position and what stands there.
     fn first_other(
         &mut self,
         token: u64,
         ids: &[u32],
     ) -> mashbill_format::error::Result<Option<(usize, i32)>> {
-        let Some(unit) = self.split.units.get(self.unit) else { return Ok(Some((0, -1))) };
-        let full = unit.rows * self.row_length;
-        let full_rows: u64 = self.split.units.iter().map(|unit| unit.rows).sum();
-        let tails: u64 = self.split.units[..self.unit].iter().map(|unit| unit.tail_tokens).sum();
         let mut at = 0;
         while at < ids.len() {
-            let token = token + at as u64;
-            // Counted in tokens from the split's first row on.
-            let place = if token < full {
-                unit.first_row * self.row_length + token
-            } else {
-                full_rows * self.row_length + tails + (token - full)
-            };
-            let Some(row) = self.rows.input_ids(place / self.row_length)? else { return Ok(Some((at, -1))) };
+            let place = token + at as u64;
+            let row = self.first_row + place / self.row_length;
+            let Some(row) = self.rows.input_ids(row)? else { return Ok(Some((at, -1))) };
             let row = &row[(place % self.row_length) as usize..];
-            // A row of the unit may end where its tail begins.
             let here = (ids.len() - at).min(row.len());
             let other = ids[at..at + here].iter().zip(row).position(|(&id, &found)| id as i32 != found);
             if let Some(other) = other {
@@ -307,19 +352,6 @@ impl Comparing<'_> {
             at += here;
         }
         Ok(None)
-    }
-
-    fn end(&mut self, units: &[Hasher]) {
-        if self.table.next().is_some() {
-            self.wrong("the document table has documents that the source does not have".into());
-        }
-        let found: Vec<_> = units.iter().map(Hasher::finish).collect();
-        let recorded: Vec<_> = self.split.units.iter().map(|unit| unit.checksum).collect();
-        if found != recorded {
-            let unit = found.iter().zip(&recorded).position(|(found, recorded)| found != recorded);
-            let unit = unit.unwrap_or(found.len().min(recorded.len()));
-            self.wrong(format!("the source has changed: unit {unit} has another checksum"));
-        }
     }
 }
 
@@ -338,6 +370,9 @@ fn difference(made: &Document<&str>, found: &Document<String>) -> Option<String>
     }
     if made.tokens != found.tokens {
         return Some(format!("it has {} tokens and its source gives {}", found.tokens, made.tokens));
+    }
+    if (made.row, made.position) != (found.row, found.position) {
+        return Some("the table says that it stands elsewhere".into());
     }
     texts
         .iter()

@@ -11,14 +11,16 @@ use std::sync::Arc;
 use mashbill_format::checksum::Checksum;
 use mashbill_format::documents::Document;
 use mashbill_format::held_out::{HeldOut, Part};
-use mashbill_format::journal::{Counts, Reject};
+
 use mashbill_format::record::{Reason, Record, RecordParser};
 use mashbill_format::records::{self, BYTE_ORDER_MARK, EXCERPT_BYTES, RowBlock, read_range_into};
 use mashbill_format::shard::Piece;
+use mashbill_format::task::{Counts, Reject};
 use memchr::memchr;
 
 use crate::error::Result;
 use crate::input::Input;
+use crate::pack::Position;
 use crate::pool::Worker;
 use crate::read::{Block, Content, read_failed};
 use crate::tokenizer::{self, Encoded, Scratch, Tokenizer, is_sample};
@@ -29,9 +31,6 @@ pub(crate) const REJECTS_KEPT: u64 = 20;
 /// What became of a block.
 #[derive(Debug)]
 pub(crate) struct TokenizedBlock {
-    pub(crate) unit: usize,
-    pub(crate) key: u64,
-    pub(crate) next_key: u64,
     /// Bytes of the file on the disk that were read for it.
     pub(crate) disk_bytes: u64,
     /// Bytes of input and their checksum.
@@ -39,12 +38,19 @@ pub(crate) struct TokenizedBlock {
     pub(crate) checksum: Checksum,
     /// The documents' tokens, one document after another.
     pub(crate) ids: Arc<Vec<u32>>,
-    pub(crate) documents: BlockDocuments,
-    pub(crate) counts: Counts,
-    /// Line numbers count from 1 within the block.
-    pub(crate) rejects: Vec<Reject>,
+    /// What belongs to each part: to all documents, or to those that are trained on and those that are held out.
+    pub(crate) parts: Vec<BlockPart>,
     /// Documents to be compared with the reference: texts and ids.
     pub(crate) samples: Vec<(String, Vec<u32>)>,
+}
+
+/// The part of a block that is in one of the parts that documents are divided into.
+#[derive(Debug, Default)]
+pub(crate) struct BlockPart {
+    pub(crate) documents: BlockDocuments,
+    pub(crate) counts: Counts,
+    /// Line numbers count from 1 within the block; keys from the beginning of its stretch.
+    pub(crate) rejects: Vec<Reject>,
 }
 
 /// The documents of a block: their columns, and the text that labels them.
@@ -57,6 +63,8 @@ pub(crate) struct BlockDocuments {
 #[derive(Debug)]
 struct DocumentRow {
     key: u64,
+    /// Where its first token stands among the block's.
+    first: u32,
     tokens: u32,
     content_hash: Checksum,
     id: Option<Range<u32>>,
@@ -69,30 +77,27 @@ impl BlockDocuments {
         self.rows.len()
     }
 
-    /// The documents whole, as pieces.
-    pub(crate) fn pieces(&self) -> impl Iterator<Item = Piece> {
-        self.rows.iter().map(|row| Piece {
-            doc_id: i64::try_from(row.key).expect("files are smaller than 2^63 bytes"),
-            doc_offset: 0,
-            len: i32::try_from(row.tokens).expect("documents have fewer than 2^31 tokens"),
+    /// The documents whole, each as a piece and where its first token stands among the block's.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = (usize, Piece)> {
+        self.rows.iter().map(|row| {
+            let piece = Piece {
+                doc_id: i64::try_from(row.key).expect("files are smaller than 2^63 bytes"),
+                doc_offset: 0,
+                len: i32::try_from(row.tokens).expect("documents have fewer than 2^31 tokens"),
+            };
+            (row.first as usize, piece)
         })
     }
 
-    /// The documents as rows of the document table: their first token is token `first_token` of unit `unit`.
-    pub(crate) fn table_rows(
-        &self,
-        unit: usize,
-        first_token: u64,
-        row_length: usize,
-    ) -> impl Iterator<Item = Document<&str>> {
-        let mut at = first_token;
-        let row_length = row_length as u64;
+    /// The documents as rows of the document table: their first tokens stand at `positions`.
+    pub(crate) fn table_rows<'a>(
+        &'a self,
+        positions: &'a [Position],
+    ) -> impl Iterator<Item = Document<&'a str>> {
         let label = |range: &Option<Range<u32>>| {
             range.as_ref().map(|range| &self.labels[range.start as usize..range.end as usize])
         };
-        self.rows.iter().map(move |row| {
-            let first = at;
-            at += u64::from(row.tokens);
+        self.rows.iter().zip(positions).map(move |(row, &Position { row: row_in_shard, position })| {
             Document {
                 doc_id: i64::try_from(row.key).expect("files are smaller than 2^63 bytes"),
                 id: label(&row.id),
@@ -100,9 +105,8 @@ impl BlockDocuments {
                 category: label(&row.category),
                 content_hash: row.content_hash,
                 tokens: row.tokens.into(),
-                unit: i32::try_from(unit).expect("fewer than 2^31 units"),
-                row: i64::try_from(first / row_length).expect("fewer than 2^63 rows"),
-                position: i32::try_from(first % row_length).expect("rows are shorter than 2^31"),
+                row: row_in_shard,
+                position,
             }
         })
     }
@@ -113,8 +117,10 @@ impl BlockDocuments {
 pub(crate) struct BlockOptions<'a> {
     pub(crate) tokenizer: &'a Tokenizer,
     pub(crate) max_document_bytes: u64,
-    /// The part of the documents that is made; the others are passed over before they are encoded.
+    /// How documents are divided into two parts, where some are held out.
     pub(crate) held_out: Option<HeldOut>,
+    /// The only part whose documents are encoded; all are where there is none.
+    pub(crate) only: Option<Part>,
 }
 
 /// Tokenizes `block`. Bad lines are no error; a file that cannot be read or has changed is.
@@ -128,22 +134,17 @@ pub(crate) fn tokenize_block(
     options: BlockOptions<'_>,
 ) -> Result<TokenizedBlock> {
     let Worker { parser, scratch, memory, .. } = worker;
-    let mut builder = Builder::new(options, scratch, memory.ids(), block.key == 0);
+    let mut builder = Builder::new(options, scratch, memory.ids(), block.stretch_start);
     let (bytes, checksum) = match &block.content {
         Content::Lines(lines) => builder.block_of_lines(lines, input, memory.bytes(), parser)?,
         Content::Rows(rows) => (builder.rows(rows, parser.text_fields())?, rows.checksum),
     };
     Ok(TokenizedBlock {
-        unit: block.unit,
-        key: block.key,
-        next_key: block.next_key,
         disk_bytes: block.disk_bytes,
         bytes,
         checksum,
         ids: Arc::new(builder.ids),
-        documents: builder.documents,
-        counts: builder.counts,
-        rejects: builder.rejects,
+        parts: builder.parts,
         samples: builder.samples,
     })
 }
@@ -152,31 +153,34 @@ struct Builder<'a> {
     options: BlockOptions<'a>,
     scratch: &'a mut Scratch,
     ids: Vec<u32>,
-    documents: BlockDocuments,
-    counts: Counts,
-    rejects: Vec<Reject>,
+    parts: Vec<BlockPart>,
     samples: Vec<(String, Vec<u32>)>,
+    /// The key at which the block's stretch begins.
+    stretch_start: u64,
     /// Whether the block is the first of its split.
     first: bool,
 }
 
 impl<'a> Builder<'a> {
-    fn new(options: BlockOptions<'a>, scratch: &'a mut Scratch, ids: Vec<u32>, first: bool) -> Self {
+    fn new(options: BlockOptions<'a>, scratch: &'a mut Scratch, ids: Vec<u32>, stretch_start: u64) -> Self {
+        let parts = if options.held_out.is_some() { 2 } else { 1 };
         Self {
             options,
             scratch,
             ids,
-            documents: BlockDocuments::default(),
-            counts: Counts::default(),
-            rejects: Vec::new(),
+            parts: (0..parts).map(|_| BlockPart::default()).collect(),
             samples: Vec::new(),
-            first,
+            stretch_start,
+            first: false,
         }
     }
 
     /// The number of documents before this one, where that is known to be small.
-    const fn position_in_split(&self) -> u64 {
-        if self.first { self.counts.documents } else { u64::MAX }
+    fn position_in_split(&self) -> u64 {
+        if !self.first {
+            return u64::MAX;
+        }
+        self.parts.iter().map(|part| part.counts.documents).sum()
     }
 
     /// Tokenizes a block of lines, and gives how many bytes it has and their checksum.
@@ -187,6 +191,7 @@ impl<'a> Builder<'a> {
         memory: &mut Vec<u8>,
         parser: &mut RecordParser,
     ) -> Result<(u64, Checksum)> {
+        self.first = block.start == 0;
         let bytes = match &block.content {
             records::Content::Range(file) => {
                 read_range_into(file, block.start, block.end, memory)
@@ -196,9 +201,9 @@ impl<'a> Builder<'a> {
             records::Content::Bytes(bytes) => bytes,
             records::Content::TooLong { checksum, excerpt } => {
                 let length = block.end - block.start;
-                self.counts.lines = 1;
+                self.count_line();
                 let detail = format!("a line of {length} bytes");
-                self.reject_line(block.start, Reason::TooLarge, detail, excerpt);
+                self.reject(Part::Train, block.start, Reason::TooLarge, detail, excerpt);
                 return Ok((length, *checksum));
             }
         };
@@ -211,7 +216,7 @@ impl<'a> Builder<'a> {
         self.ids.reserve(bytes.len() / 3);
         let mut start = 0;
         if first_key == 0 && bytes.starts_with(BYTE_ORDER_MARK) {
-            self.counts.byte_order_marks += 1;
+            self.parts.iter_mut().for_each(|part| part.counts.byte_order_marks += 1);
             start = BYTE_ORDER_MARK.len();
         }
         // Nearly always all of it is UTF-8; if not, each line is judged by itself.
@@ -220,15 +225,15 @@ impl<'a> Builder<'a> {
             let end = memchr(b'\n', &bytes[start..]).map_or(bytes.len(), |at| start + at);
             let raw = &bytes[start..end];
             let key = first_key + start as u64;
-            self.counts.lines += 1;
+            self.count_line();
             if raw.iter().all(u8::is_ascii_whitespace) {
-                self.counts.blank_lines += u64::from(!self.is_left(Part::Train));
+                self.part(Part::Train).counts.blank_lines += 1;
             } else {
                 match text.map_or_else(|| std::str::from_utf8(raw), |text| Ok(&text[start..end])) {
                     Ok(line) => self.line(line, key, parser)?,
                     Err(error) => {
                         let detail = format!("no UTF-8 at byte {}", error.valid_up_to());
-                        self.reject_line(key, Reason::InvalidUtf8, detail, raw);
+                        self.reject(Part::Train, key, Reason::InvalidUtf8, detail, raw);
                     }
                 }
             }
@@ -241,10 +246,12 @@ impl<'a> Builder<'a> {
         match parser.parse(line) {
             Ok(record) => self.document(&record, key, line.as_bytes()),
             Err(refusal) => {
-                if refusal.is_about_text() && self.makes(Part::Train) {
-                    parser.count_fields(line, &mut self.counts.without_text);
+                let train = self.part(Part::Train);
+                if refusal.is_about_text() {
+                    parser.count_fields(line, &mut train.counts.without_text);
                 }
-                self.reject_line(key, refusal.reason, refusal.detail, line.as_bytes());
+                // No text says which part the line belongs to, so it counts where most lines do.
+                self.reject(Part::Train, key, refusal.reason, refusal.detail, line.as_bytes());
                 Ok(())
             }
         }
@@ -252,28 +259,23 @@ impl<'a> Builder<'a> {
 
     /// Tokenizes the rows of a Parquet file, and gives how many bytes their texts have.
     fn rows(&mut self, rows: &RowBlock, text_fields: &[String]) -> Result<u64> {
+        self.first = rows.start == 0;
         let (mut bytes, mut without_text) = (0, 0);
         for (row, key) in rows.rows().zip(rows.start..) {
-            self.counts.lines += 1;
+            self.count_line();
             bytes += row.text_bytes();
             match row.record() {
                 Ok(record) => self.document(&record, key, record.text.as_bytes())?,
                 Err(refusal) => {
                     without_text += u64::from(refusal.is_about_text());
-                    let hash = row.too_large_hash();
-                    let part = self
-                        .options
-                        .held_out
-                        .zip(hash)
-                        .map_or(Part::Train, |(here, hash)| here.part_of(hash));
-                    if !self.is_left(part) {
-                        self.reject(key, refusal.reason, refusal.detail, row.excerpt());
-                    }
+                    let part = row.too_large_hash().map_or(Part::Train, |hash| self.part_of(hash));
+                    self.reject(part, key, refusal.reason, refusal.detail, row.excerpt());
                 }
             }
         }
-        if without_text > 0 && self.makes(Part::Train) {
-            rows.count_columns(without_text, text_fields, &mut self.counts.without_text);
+        if without_text > 0 {
+            let counts = &mut self.part(Part::Train).counts.without_text;
+            rows.count_columns(without_text, text_fields, counts);
         }
         Ok(bytes)
     }
@@ -281,47 +283,58 @@ impl<'a> Builder<'a> {
     fn document(&mut self, record: &Record<'_>, key: u64, raw: &[u8]) -> Result<()> {
         let text = record.text;
         let content_hash = Checksum::of(text.as_bytes());
-        if self.is_left(self.options.held_out.map_or(Part::Train, |here| here.part_of(content_hash))) {
+        let part = self.part_of(content_hash);
+        if self.options.only.is_some_and(|only| only != part) {
             return Ok(());
         }
         if text.len() as u64 > self.options.max_document_bytes {
-            self.reject(key, Reason::TooLarge, format!("a text of {} bytes", text.len()), raw);
+            self.reject(part, key, Reason::TooLarge, format!("a text of {} bytes", text.len()), raw);
             return Ok(());
         }
         let before = self.ids.len();
         let encoded = match self.options.tokenizer.encode(self.scratch, text, &mut self.ids) {
             Ok(encoded) => encoded,
             Err(tokenizer::Error::LiteralSpecialTokens { count }) => {
-                self.reject(key, Reason::SpecialTokens, format!("special tokens in the text: {count}"), raw);
+                self.reject(
+                    part,
+                    key,
+                    Reason::SpecialTokens,
+                    format!("special tokens in the text: {count}"),
+                    raw,
+                );
                 return Ok(());
             }
             Err(tokenizer::Error::Encode { source }) => {
-                self.reject(key, Reason::NotEncoded, source.to_string(), raw);
+                self.reject(part, key, Reason::NotEncoded, source.to_string(), raw);
                 return Ok(());
             }
             Err(error) => return Err(error.into()),
         };
         let tokens = self.ids.len() - before;
         if tokens == 0 {
-            self.reject(key, Reason::NoTokens, "a document without tokens".into(), raw);
+            self.reject(part, key, Reason::NoTokens, "a document without tokens".into(), raw);
             return Ok(());
         }
-        self.count(text, encoded, tokens);
         if is_sample(self.position_in_split(), content_hash.low64(), text.len()) {
             self.samples.push((text.to_owned(), self.ids[before..].to_vec()));
         }
+        let key = key - self.stretch_start;
+        let part = self.part(part);
+        part.count(text, encoded, tokens);
+        let documents = &mut part.documents;
         let mut label = |text: Option<&str>| {
             text.map(|text| {
-                let start = self.documents.labels.len();
-                self.documents.labels.push_str(text);
-                let range = start..self.documents.labels.len();
+                let start = documents.labels.len();
+                documents.labels.push_str(text);
+                let range = start..documents.labels.len();
                 range.start.try_into().expect("labels fit in a block")
                     ..range.end.try_into().expect("the same")
             })
         };
         let (id, source, category) = (label(record.id), label(record.source), label(record.category));
-        self.documents.rows.push(DocumentRow {
+        documents.rows.push(DocumentRow {
             key,
+            first: u32::try_from(before).expect("a block has fewer than 2^32 tokens"),
             tokens: u32::try_from(tokens).expect("documents have fewer than 2^32 tokens"),
             content_hash,
             id,
@@ -331,47 +344,57 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn count(&mut self, text: &str, encoded: Encoded, tokens: usize) {
-        self.counts.documents += 1;
-        self.counts.text_bytes += text.len() as u64;
-        self.counts.ledger.text_tokens += encoded.text_tokens as u64;
-        self.counts.ledger.special_tokens += encoded.added_tokens as u64;
-        self.counts.ledger.literal_special_tokens += encoded.literal_special_tokens as u64;
-        self.counts.document_tokens.count(tokens as u64);
+    /// The part of a document whose text has the checksum `content_hash`.
+    fn part_of(&self, content_hash: Checksum) -> Part {
+        self.options.held_out.map_or(Part::Train, |held_out| held_out.part_of(content_hash))
     }
 
-    /// Whether this run makes `part`.
-    fn makes(&self, part: Part) -> bool {
-        self.options.held_out.is_none_or(|here| here.part == part)
-    }
-
-    /// Whether what belongs to `part` is left to the run that makes the other part.
-    fn is_left(&mut self, part: Part) -> bool {
-        let left = self.options.held_out.is_some_and(|here| here.part != part);
-        self.counts.other_part += u64::from(left);
-        left
-    }
-
-    /// Sets a line without a text aside. No text says which part it belongs to, so it counts where most lines do.
-    fn reject_line(&mut self, key: u64, reason: Reason, detail: String, raw: &[u8]) {
-        if !self.is_left(Part::Train) {
-            self.reject(key, reason, detail, raw);
+    fn part(&mut self, part: Part) -> &mut BlockPart {
+        match part {
+            Part::Train => &mut self.parts[0],
+            Part::Validation => &mut self.parts[1],
         }
     }
 
+    /// Counts a line in all parts; whose it is shows later.
+    fn count_line(&mut self) {
+        self.parts.iter_mut().for_each(|part| part.counts.lines += 1);
+    }
+
+    fn reject(&mut self, part: Part, key: u64, reason: Reason, detail: String, raw: &[u8]) {
+        let key = key - self.stretch_start;
+        self.part(part).reject(key, reason, detail, raw);
+    }
+}
+
+impl BlockPart {
+    fn count(&mut self, text: &str, encoded: Encoded, tokens: usize) {
+        let counts = &mut self.counts;
+        counts.documents += 1;
+        counts.text_bytes += text.len() as u64;
+        counts.ledger.text_tokens += encoded.text_tokens as u64;
+        counts.ledger.special_tokens += encoded.added_tokens as u64;
+        counts.ledger.literal_special_tokens += encoded.literal_special_tokens as u64;
+        counts.document_tokens.count(tokens as u64);
+    }
+
     fn reject(&mut self, key: u64, reason: Reason, detail: String, raw: &[u8]) {
+        let line = self.counts.lines;
         let count = self.counts.rejected.entry(reason).or_default();
         *count += 1;
         if *count <= REJECTS_KEPT {
             let head = &raw[..raw.len().min(EXCERPT_BYTES)];
             let excerpt = String::from_utf8_lossy(head).trim_end().to_owned();
-            self.rejects.push(Reject { line: self.counts.lines, key, reason, detail, excerpt });
+            self.rejects.push(Reject { line, key, reason, detail, excerpt });
         }
     }
 }
 
 /// Keeps of `rejects` the first of each reason, `kept` having been kept before.
-pub(crate) fn first_of_each(rejects: Vec<Reject>, kept: &mut BTreeMap<Reason, u64>) -> Vec<Reject> {
+pub(crate) fn first_of_each(
+    rejects: impl IntoIterator<Item = Reject>,
+    kept: &mut BTreeMap<Reason, u64>,
+) -> Vec<Reject> {
     let mut first = Vec::new();
     for reject in rejects {
         let count = kept.entry(reject.reason).or_default();

@@ -3,11 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use mashbill_format::held_out::{HeldOut, Part};
 use mashbill_format::layout::Output;
 
 use crate::error::{Error, Result};
-use crate::plan::{Plan, SplitPlan};
+use crate::plan::Plan;
 
 /// Bytes of output for a byte of JSON Lines, at the least that real text was seen to need. The check before
 /// the start must not refuse what would fit; what does not fit after all is met in the middle.
@@ -21,39 +20,30 @@ const RESERVE_BYTES: u64 = 16 << 20;
 /// # Errors
 /// [`Error::TooLittleSpace`]. Where the system does not tell how much is free, nothing is refused.
 pub(crate) fn check_space(plan: &Plan) -> Result<()> {
-    let parts = || [Some(plan), plan.validation.as_deref()].into_iter().flatten();
-    if parts().all(|part| part.splits.is_empty()) {
+    if plan.splits.is_empty() {
         return Ok(());
     }
-    let expected: u64 = parts().map(bytes_of_part).sum();
+    let expected = plan.splits.iter().map(|split| split.input.size as f64 * split.input.kind.expansion());
+    let expected = (expected.sum::<f64>() * OUTPUT_PER_INPUT) as u64;
     let folder = &plan.options.output;
     let Some(existing) = folder.ancestors().find(|folder| folder.exists()) else { return Ok(()) };
     let existing = if existing.as_os_str().is_empty() { Path::new(".") } else { existing };
     let Ok(free) = fs4::available_space(existing) else { return Ok(()) };
-    let needed = expected + RESERVE_BYTES;
+    let written = bytes_in(Output::new(folder).state().root());
+    let needed = expected.saturating_sub(written) + RESERVE_BYTES;
     if needed > free {
         return Err(Error::TooLittleSpace { path: folder.clone(), needed, free });
     }
     Ok(())
 }
 
-fn bytes_of_part(part: &Plan) -> u64 {
-    let share = match part.options.bytes.held_out {
-        Some(HeldOut { fraction, part: Part::Validation }) => fraction,
-        Some(HeldOut { fraction, part: Part::Train }) => 1.0 - fraction,
-        None => 1.0,
-    };
-    let output = Output::new(&part.options.output);
-    part.splits.iter().map(|split| bytes_to_write(&output, split, share)).sum()
-}
-
-fn bytes_to_write(output: &Output, split: &SplitPlan, share: f64) -> u64 {
-    let input = split.input.size as f64 * split.input.kind.expansion() * share;
-    let written: u64 = fs::read_dir(output.staging(&split.input.split).files())
-        .into_iter()
-        .flatten()
-        .filter_map(|file| file.ok()?.metadata().ok())
-        .map(|metadata| metadata.len())
-        .sum();
-    ((input * OUTPUT_PER_INPUT) as u64).saturating_sub(written)
+/// Bytes of the files in a folder and those below it, as far as they can be seen.
+fn bytes_in(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let each = entries.map(|entry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => bytes_in(&entry.path()),
+        Ok(metadata) => metadata.len(),
+        Err(_) => 0,
+    });
+    each.sum()
 }

@@ -199,6 +199,32 @@ fn others(left_out: &[String]) -> String {
 }
 
 impl Error {
+    /// Whether it ends the whole run, not just its split.
+    pub(crate) const fn ends_run(&self) -> bool {
+        match self {
+            Self::Interrupted | Self::Strict { .. } | Self::Format(_) | Self::Tokenizer(_) => true,
+            Self::InputMissing { .. }
+            | Self::InputUnknown { .. }
+            | Self::Content { .. }
+            | Self::InputIsOutput { .. }
+            | Self::OutputIsFile { .. }
+            | Self::OutputIsInput { .. }
+            | Self::NoInput { .. }
+            | Self::SplitTwice { .. }
+            | Self::SplitName { .. }
+            | Self::NameTooLong { .. }
+            | Self::SplitDiffers { .. }
+            | Self::ForeignFiles { .. }
+            | Self::OthersDiffer { .. }
+            | Self::OutputChanged { .. }
+            | Self::TooLittleSpace { .. }
+            | Self::Read { .. }
+            | Self::InputDamaged { .. }
+            | Self::NoTextColumn { .. }
+            | Self::Changed { .. } => false,
+        }
+    }
+
     pub(crate) fn read(path: &Path, source: io::Error) -> Self {
         Self::Read { path: path.to_owned(), source }
     }

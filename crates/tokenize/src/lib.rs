@@ -1,9 +1,9 @@
 //! Text to packed rows of token ids, exact and resumable.
 //!
 //! ```text
-//!  input ─▶ read ─▶ block ─▶ pack ─▶ unit ─▶ shards ─▶ split ─▶ run
-//!  files    cut     parse,   rows    journal  Parquet  commit   manifest
-//!                   encode
+//!  input ─▶ read ───▶ block ─▶ pack ─▶ shard ─▶ files ───▶ recorder ─▶ commit
+//!  files    stretches parse,   rows    counts   Parquet    records     places, manifest
+//!           blocks    encode           └──────── lane ───────┘
 //! ```
 //!
 //! [`plan()`] looks at what there is and says what a run would do; [`run()`] does it.
@@ -19,19 +19,25 @@ mod read;
 mod block;
 mod pack;
 mod pool;
-mod unit;
-mod shards;
-mod recorder;
-mod grow;
+mod shard;
+mod files;
 mod ordered;
-mod split;
+mod task;
+mod feeder;
+mod lane;
+mod recorder;
+mod compare;
+mod commit;
+mod context;
 mod license;
 mod disk;
+mod event;
 pub mod plan;
 pub mod run;
 pub mod audit;
 pub mod error;
 
 pub use error::Error;
+pub use event::{Event, Progress};
 pub use plan::{Options, Plan, plan};
-pub use run::{Event, Report, run};
+pub use run::{PartReport, Report, run};

@@ -25,8 +25,4 @@ impl<T> Ordered<T> {
         self.next += 1;
         Some(value)
     }
-
-    pub(crate) fn len(&self) -> usize {
-        self.waiting.len()
-    }
 }

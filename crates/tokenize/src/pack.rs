@@ -4,11 +4,9 @@
 //! and hands that to the encoder, so the one thread that packs does a few steps a
 //! document and a row, and no work a token.
 
-use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
-use mashbill_format::journal::Tail;
 use mashbill_format::shard::{IGNORED, Piece, Rows};
 
 /// Rows that are ready to be encoded as one row group.
@@ -47,22 +45,33 @@ impl PackedRows {
     }
 
     /// How many rows there are.
+    #[cfg(test)]
     pub(crate) const fn count(&self) -> usize {
         self.count
     }
 }
 
-/// Packs the documents of one unit after another, in order.
+/// Where a token stands in the rows of a shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// The row, from 0.
+    pub(crate) row: i64,
+    /// The position in it.
+    pub(crate) position: i32,
+}
+
+/// Packs the documents of a shard, in order.
 #[derive(Debug)]
 pub(crate) struct Packer {
     row_length: usize,
     rows_per_group: usize,
     /// Tokens that stand in no group that was handed out.
-    tokens: VecDeque<Stretch>,
+    tokens: Vec<Stretch>,
     last_labels: Vec<i32>,
     pieces: Vec<Piece>,
     pieces_in_row: Vec<u32>,
-    /// Tokens in the row that is being filled, and its pieces.
+    /// The row that is being filled, its tokens, and its pieces.
+    row: i64,
     fill: usize,
     open_pieces: u32,
 }
@@ -72,63 +81,64 @@ impl Packer {
         Self {
             row_length,
             rows_per_group,
-            tokens: VecDeque::new(),
+            tokens: Vec::new(),
             last_labels: Vec::new(),
             pieces: Vec::new(),
             pieces_in_row: Vec::new(),
+            row: 0,
             fill: 0,
             open_pieces: 0,
         }
     }
 
-    /// Takes in documents, or the rest of them, whose tokens follow one another in `ids`, and hands out
-    /// the row groups that became full.
+    /// Where the next document's first token will stand.
+    pub(crate) fn next_position(&self) -> Position {
+        let position = i32::try_from(self.fill).expect("rows are shorter than 2^31");
+        Position { row: self.row, position }
+    }
+
+    /// Takes in a document whose tokens are those from `start` on in `ids`, and hands out the row groups that became full.
     pub(crate) fn push(
         &mut self,
         ids: &Arc<Vec<u32>>,
-        documents: impl IntoIterator<Item = Piece>,
-    ) -> Vec<PackedRows> {
-        let mut at = 0;
-        let mut groups = Vec::new();
-        let mut stretch_start = 0;
-        for document in documents {
-            let mut rest = document;
-            while rest.len > 0 {
-                let room = self.row_length - self.fill;
-                let taken = room.min(usize::try_from(rest.len).expect("a positive length"));
-                let length = i32::try_from(taken).expect("no longer than the document");
-                self.pieces.push(Piece { len: length, ..rest });
-                rest = Piece { doc_offset: rest.doc_offset + length, len: rest.len - length, ..rest };
-                at += taken;
-                self.fill += taken;
-                self.open_pieces += 1;
-                if self.fill == self.row_length {
-                    self.close_row(if rest.len > 0 { label(ids[at]) } else { IGNORED });
-                    if self.pieces_in_row.len() == self.rows_per_group {
-                        self.stretch(ids, stretch_start..at);
-                        stretch_start = at;
-                        groups.extend(self.take_rows());
-                    }
+        start: usize,
+        document: Piece,
+        groups: &mut Vec<PackedRows>,
+    ) {
+        let mut at = start;
+        let mut stretch_start = start;
+        let mut rest = document;
+        while rest.len > 0 {
+            let room = self.row_length - self.fill;
+            let taken = room.min(usize::try_from(rest.len).expect("a positive length"));
+            let length = i32::try_from(taken).expect("no longer than the document");
+            self.pieces.push(Piece { len: length, ..rest });
+            rest = Piece { doc_offset: rest.doc_offset + length, len: rest.len - length, ..rest };
+            at += taken;
+            self.fill += taken;
+            self.open_pieces += 1;
+            if self.fill == self.row_length {
+                self.close_row(if rest.len > 0 { label(ids[at]) } else { IGNORED });
+                if self.pieces_in_row.len() == self.rows_per_group {
+                    self.stretch(ids, stretch_start..at);
+                    stretch_start = at;
+                    groups.extend(self.take_rows());
                 }
             }
         }
-        debug_assert_eq!(at, ids.len(), "the documents cover the ids");
         self.stretch(ids, stretch_start..at);
-        groups
     }
 
-    /// Ends the unit: its last full rows, if any, and what is left after them.
-    pub(crate) fn end_unit(&mut self) -> (Option<PackedRows>, Tail) {
-        let open = self.pieces.len() - self.open_pieces as usize;
-        let pieces = self.pieces.split_off(open);
-        let tokens = self.split_off_tokens(self.fill);
-        self.fill = 0;
+    /// Forgets the rows so far: for whoever wants to know where tokens stand, and no more.
+    pub(crate) fn forget_rows(&mut self) {
+        self.tokens.clear();
+        drop(self.take_rows());
+        self.pieces.clear();
         self.open_pieces = 0;
-        (self.take_rows(), Tail { tokens, pieces })
     }
 
-    /// Ends the split: the last rows, of which the very last may be filled up with padding.
-    pub(crate) fn end_split(&mut self) -> Option<PackedRows> {
+    /// Ends the shard: its last rows, of which the very last may be filled up with padding.
+    pub(crate) fn end(&mut self) -> Option<PackedRows> {
         if self.fill > 0 {
             self.close_row(IGNORED);
         }
@@ -140,11 +150,18 @@ impl Packer {
         self.pieces_in_row.push(self.open_pieces);
         self.open_pieces = 0;
         self.fill = 0;
+        self.row += 1;
     }
 
     fn stretch(&mut self, ids: &Arc<Vec<u32>>, range: Range<usize>) {
-        if !range.is_empty() {
-            self.tokens.push_back(Stretch { ids: Arc::clone(ids), range });
+        if range.is_empty() {
+            return;
+        }
+        match self.tokens.last_mut() {
+            Some(last) if last.range.end == range.start && Arc::ptr_eq(&last.ids, ids) => {
+                last.range.end = range.end;
+            }
+            _ => self.tokens.push(Stretch { ids: Arc::clone(ids), range }),
         }
     }
 
@@ -155,32 +172,11 @@ impl Packer {
         }
         Some(PackedRows {
             count: self.pieces_in_row.len(),
-            tokens: self.tokens.drain(..).collect(),
+            tokens: std::mem::take(&mut self.tokens),
             last_labels: std::mem::take(&mut self.last_labels),
             pieces: std::mem::take(&mut self.pieces),
             pieces_in_row: std::mem::take(&mut self.pieces_in_row),
         })
-    }
-
-    /// The last `count` tokens, taken out.
-    fn split_off_tokens(&mut self, count: usize) -> Vec<u32> {
-        let mut missing = count;
-        let mut stretches = Vec::new();
-        while missing > 0 {
-            let last = self.tokens.back_mut().expect("an open row has tokens");
-            let taken = missing.min(last.range.len());
-            last.range.end -= taken;
-            stretches.push((Arc::clone(&last.ids), last.range.end..last.range.end + taken));
-            if last.range.is_empty() {
-                self.tokens.pop_back();
-            }
-            missing -= taken;
-        }
-        let mut tokens = Vec::with_capacity(count);
-        for (ids, range) in stretches.into_iter().rev() {
-            tokens.extend_from_slice(&ids[range]);
-        }
-        tokens
     }
 }
 
@@ -216,66 +212,49 @@ mod tests {
     }
 
     proptest! {
-        /// Nothing lost, nothing invented, in order: whatever the documents, rows and cuts into blocks.
+        /// Nothing lost, nothing invented, in order, each where it is said to begin: whatever the documents, rows and
+        /// cuts into blocks, and whatever of a block belongs to another part.
         #[test]
-        fn rows_and_tails_put_together_are_the_documents(
+        fn rows_are_the_documents(
             row_length in 1usize..12,
             rows_per_group in 1usize..5,
-            units in prop::collection::vec(prop::collection::vec(prop::collection::vec(0usize..30, 0..6), 1..4), 1..5),
+            blocks in prop::collection::vec(prop::collection::vec((0usize..30, any::<bool>()), 0..6), 1..6),
         ) {
             let mut packer = Packer::new(row_length, rows_per_group);
-            let mut next_id = 0u32;
-            let mut next_doc = 0i64;
             // The documents by their lengths; ids count up, so order and loss both show.
-            let mut first_id_of = Vec::new();
-            let mut full = Vec::new();
-            let mut tails = Vec::new();
-            let mut unit_ids = Vec::new();
-            for unit in &units {
-                let unit_start = next_id;
-                let mut unit_rows: Vec<Row> = Vec::new();
-                for block in unit {
-                    let start = next_id;
-                    let documents: Vec<Piece> = block.iter().map(|&len| {
-                        first_id_of.push((next_id, len));
-                        next_id += len as u32;
-                        next_doc += 1;
-                        Piece { doc_id: next_doc - 1, doc_offset: 0, len: len as i32 }
-                    }).collect();
-                    let ids = Arc::new((start..next_id).collect::<Vec<_>>());
-                    for group in packer.push(&ids, documents) {
-                        prop_assert_eq!(group.count(), rows_per_group);
-                        unit_rows.extend(rows(&group, row_length));
+            let (mut next_id, mut kept, mut expected) = (0u32, Vec::new(), Vec::new());
+            let mut all: Vec<Row> = Vec::new();
+            for block in &blocks {
+                let first = next_id;
+                let count: usize = block.iter().map(|(len, _)| len).sum();
+                let ids = Arc::new((first..first + count as u32).collect::<Vec<_>>());
+                let mut groups = Vec::new();
+                for &(len, is_kept) in block {
+                    if is_kept {
+                        let doc_id = kept.len() as i64;
+                        kept.push((next_id, len, packer.next_position()));
+                        expected.extend(next_id..next_id + len as u32);
+                        let start = (next_id - first) as usize;
+                        packer.push(&ids, start, Piece { doc_id, doc_offset: 0, len: len as i32 }, &mut groups);
                     }
+                    next_id += len as u32;
                 }
-                let (last, tail) = packer.end_unit();
-                unit_rows.extend(last.iter().flat_map(|group| rows(group, row_length)));
-                let stream: Vec<u32> = unit_rows.iter().flat_map(|row| row.0.clone()).chain(tail.tokens.clone()).collect();
-                prop_assert_eq!(stream, (unit_start..next_id).collect::<Vec<_>>());
-                prop_assert!(tail.tokens.len() < row_length);
-                prop_assert!(unit_rows.iter().all(|row| row.0.len() == row_length));
-                unit_ids.extend(tail.tokens.clone());
-                full.extend(unit_rows);
-                tails.push(tail);
-            }
-            let mut last_rows = Vec::new();
-            for tail in tails {
-                for group in packer.push(&Arc::new(tail.tokens), tail.pieces) {
-                    last_rows.extend(rows(&group, row_length));
+                for group in groups {
+                    prop_assert_eq!(group.count(), rows_per_group);
+                    all.extend(rows(&group, row_length));
                 }
             }
-            last_rows.extend(packer.end_split().iter().flat_map(|group| rows(group, row_length)));
-            let stream: Vec<u32> = last_rows.iter().flat_map(|row| row.0.clone()).collect();
-            prop_assert_eq!(stream, unit_ids);
+            all.extend(packer.end().iter().flat_map(|group| rows(group, row_length)));
+            let stream: Vec<u32> = all.iter().flat_map(|row| row.0.clone()).collect();
+            prop_assert_eq!(&stream, &expected);
             // Only the very last row may be short.
-            let short = last_rows.iter().filter(|row| row.0.len() < row_length).count();
-            prop_assert!(short <= 1 && last_rows.iter().rev().skip(1).all(|row| row.0.len() == row_length));
-
-            let mut seen = vec![0usize; first_id_of.len()];
-            for (tokens, last_label, pieces) in full.iter().chain(&last_rows) {
+            let full = all.len().saturating_sub(1);
+            prop_assert!(all[..full].iter().all(|row| row.0.len() == row_length));
+            let mut seen = vec![0usize; kept.len()];
+            for (tokens, last_label, pieces) in &all {
                 let mut at = 0;
                 for piece in pieces {
-                    let (first, len) = first_id_of[piece.doc_id as usize];
+                    let (first, len, _) = kept[piece.doc_id as usize];
                     prop_assert_eq!(tokens[at], first + piece.doc_offset as u32);
                     at += piece.len as usize;
                     seen[piece.doc_id as usize] += piece.len as usize;
@@ -287,7 +266,12 @@ mod tests {
                 }
                 prop_assert_eq!(at, tokens.len());
             }
-            prop_assert_eq!(seen, first_id_of.iter().map(|d| d.1).collect::<Vec<_>>());
+            prop_assert_eq!(seen, kept.iter().map(|document| document.1).collect::<Vec<_>>());
+            for &(first, len, Position { row, position }) in &kept {
+                if len > 0 {
+                    prop_assert_eq!(all[row as usize].0[position as usize], first);
+                }
+            }
         }
     }
 }

@@ -3,27 +3,27 @@
 //! "Done" is said of a split only where content, options and tokenizer are the same.
 //! Nothing that is finished is replaced unless that is asked for.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mashbill_format::checksum::{Checksum, Hasher};
-use mashbill_format::held_out::HeldOut;
-use mashbill_format::journal::{self, Journal};
-use mashbill_format::layout::{MANIFEST, Output, STATS_SUFFIX, is_split_file};
+use mashbill_format::checksum::Checksum;
+use mashbill_format::held_out::{HeldOut, Part};
+use mashbill_format::layout::{self, MANIFEST, Output, STATS_SUFFIX, TABLES_FOLDER, is_split_file};
 use mashbill_format::manifest::{self, FORMAT_VERSION, Manifest, SpecialToken, TokenizerIdentity};
-use mashbill_format::records::{changed_ns, is_our_own, is_output, line_bytes_max};
+use mashbill_format::records::{changed_ns, is_our_own, is_output};
+use mashbill_format::shard::RowLayout;
 use mashbill_format::stats::{InputFile, Stats};
+use mashbill_format::task::{PlannedSplit, RunPlan, ShardRecord, TaskRecord};
 
+use crate::context::parts_of;
 use crate::disk::check_space;
 use crate::error::{Error, Result};
 use crate::input::{Input, Inputs, SplitNames, discover};
 use crate::license::license_of;
-use crate::read::{Blocks, Cutting};
+use crate::read::{Cutting, Reader};
+pub use crate::task::TASK_BYTES;
 use crate::tokenizer::{self, SpecialTokensInText};
-
-/// Why a split is made again whose content alone is another.
-const INPUT_CHANGED: &str = "its input has changed";
 
 /// What is to be tokenized, and how.
 #[derive(Debug, Clone)]
@@ -36,7 +36,7 @@ pub struct Options {
     pub recursive: bool,
     /// How splits are named.
     pub split_names: SplitNames,
-    /// The largest size of a finished shard in 10^9 bytes, more than 0.
+    /// The size that finished shards are to have on average, in 10^9 bytes, more than 0.
     pub shard_size_gb: f64,
     /// What the bytes of the shards depend on. Where it says that documents are held out, both parts are made: the one
     /// to train on in `output`, the other in `_validation` below it.
@@ -51,6 +51,9 @@ pub struct Options {
     pub strict: bool,
     /// Threads that compute, 1 or more.
     pub threads: usize,
+    /// Bytes of input that small shards which are recorded together have: [`TASK_BYTES`] but in tests. No byte of the
+    /// output depends on it.
+    pub task_bytes: u64,
 }
 
 /// What becomes of splits that are finished already.
@@ -70,7 +73,7 @@ pub enum Finished {
 pub struct Plan {
     /// The options it was made for.
     pub options: Options,
-    /// The splits that are to be made, by name.
+    /// The splits that are to be made, or compared with their inputs, by name.
     pub splits: Vec<SplitPlan>,
     /// Splits that are finished and stay, by name.
     pub kept: Vec<String>,
@@ -82,16 +85,23 @@ pub struct Plan {
     pub refused: Vec<(String, Error)>,
     /// Folders with input that are not entered, by their paths from the input folder on.
     pub not_entered: Vec<String>,
-    /// The same for the documents that are held out, if any.
-    pub validation: Option<Box<Self>>,
     /// Whether documents were held out, and none are now: what was held out is removed.
     pub nothing_held_out: bool,
+    /// The output folder, and that of what is held out, if anything is.
+    pub(crate) folders: Vec<Folder>,
+}
+
+/// An output folder: of all documents, or of one of the parts that they are divided into.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    pub(crate) part: Part,
+    pub(crate) output: Output,
     /// The manifest as it was found.
     pub(crate) found: Option<Manifest>,
-    /// The manifest that the run begins with: what stays.
+    /// The manifest as it was written last.
+    pub(crate) written: Option<Manifest>,
+    /// The manifest that the run begins with, what stays, and to which it adds.
     pub(crate) manifest: Manifest,
-    /// Statistics whose input was read again and found to be the same.
-    pub(crate) confirmed: Vec<(Input, Stats)>,
 }
 
 /// A split that is to be made.
@@ -101,9 +111,10 @@ pub struct SplitPlan {
     pub input: Input,
     /// Why it is made.
     pub why: Why,
-    /// Whether it is there, made in the same way of other input: part of it may be kept.
-    pub(crate) input_changed: bool,
-    pub(crate) journal: journal::Plan,
+    /// When its input last changed, in nanoseconds since 1970; 0 where nobody knows.
+    pub(crate) changed_ns: u64,
+    /// How many shards it has; none where only reading to the end will tell.
+    pub(crate) count: Option<u64>,
 }
 
 /// Why a split is made.
@@ -113,13 +124,17 @@ pub enum Why {
     New,
     /// A run that was interrupted is gone on with.
     Interrupted,
+    /// It is there, and its input may have changed: this is what is different about the file. Shards whose stretch of
+    /// the input is the same stay.
+    InputChanged(String),
     /// It is there, but different.
     Different(String),
     /// It is there, and was asked for again.
     Forced,
 }
 
-/// Looks at input and output and says what a run with `tokenizer` would do.
+/// Looks at input and output and says what a run with `tokenizer` would do. Of the inputs no more is read than their
+/// beginnings, and the footers of Parquet files.
 ///
 /// # Errors
 /// Those of [`discover`]; [`Error::SplitDiffers`], [`Error::OthersDiffer`], [`Error::ForeignFiles`],
@@ -127,167 +142,218 @@ pub enum Why {
 pub fn plan(options: &Options, tokenizer: &tokenizer::Identity) -> Result<Plan> {
     let Inputs { inputs, left_out, refused, not_entered } =
         discover(&options.input, &options.output, options.recursive, options.split_names)?;
-    let mut checksums = Checksums::new();
-    let mut plan = plan_part(options, inputs.clone(), tokenizer, &mut checksums)?;
-    (plan.left_out, plan.not_entered) = (left_out, not_entered);
-    plan.refused.splice(..0, refused);
-    let validation = Output::new(&options.output).validation();
-    match options.bytes.held_out {
-        Some(held_out) => {
-            let mut options = options.clone();
-            options.output = validation.root().to_owned();
-            options.bytes.held_out = Some(held_out.other());
-            plan.validation = Some(Box::new(plan_part(&options, inputs, tokenizer, &mut checksums)?));
-        }
-        None => plan.nothing_held_out = validation.manifest().exists() || validation.state().exists(),
+    let output = Output::new(&options.output);
+    let mut folders = Vec::new();
+    for &part in parts_of(&options.bytes) {
+        folders.push(Folder::look(part, &output, options, tokenizer)?);
     }
+    let validation = output.validation();
+    let nothing_held_out = options.bytes.held_out.is_none()
+        && (validation.manifest().exists() || validation.state().root().exists());
+    let under_way = UnderWay::read(&output.state(), &folders[0].manifest)?;
+    let planner = Planner { options, under_way, folders };
+    let plan = planner.plan(inputs)?;
+    let plan = Plan {
+        left_out,
+        not_entered,
+        nothing_held_out,
+        refused: refused.into_iter().chain(plan.refused).collect(),
+        ..plan
+    };
     check_space(&plan)?;
     Ok(plan)
 }
 
-/// The checksums of inputs that had to be read: both parts have the same.
-type Checksums = HashMap<PathBuf, Checksum>;
-
-/// Plans one of the two parts, or all documents where none are held out.
-fn plan_part(
-    options: &Options,
-    inputs: Vec<Input>,
-    tokenizer: &tokenizer::Identity,
-    checksums: &mut Checksums,
-) -> Result<Plan> {
-    let output = Output::new(&options.output);
-    let fresh = Manifest {
-        format_version: FORMAT_VERSION,
-        tokenizer: tokenizer.name.clone(),
-        max_seq_length: options.bytes.max_seq_length,
-        shard_size_gb: options.shard_size_gb,
-        input_path: options.input.display().to_string(),
-        output_path: options.output.display().to_string(),
-        files_processed: 0,
-        options: options.bytes.clone(),
-        tokenizer_identity: tokenizer_identity(tokenizer),
-        labels: manifest::Labels::default(),
-        layout: mashbill_format::shard::RowLayout::of(options.bytes.max_seq_length),
-        splits: BTreeMap::new(),
-        vanished: BTreeMap::new(),
-    };
-    let identity = fresh.run_identity();
-    let mut planner = Planner { options, output, identity, manifest: fresh, old: None, checksums };
-    let manifest = planner.output.manifest();
-    if manifest.exists() && !is_output(&options.output) {
-        let file = MANIFEST.to_owned();
-        return Err(Error::ForeignFiles { path: options.output.clone(), file });
+impl Folder {
+    /// Looks at the folder of `part`, of which `output` is the one to train on.
+    fn look(part: Part, output: &Output, options: &Options, tokenizer: &tokenizer::Identity) -> Result<Self> {
+        let output = match part {
+            Part::Train => output.clone(),
+            Part::Validation => output.validation(),
+        };
+        let path = output.manifest();
+        if path.exists() && !is_output(output.root()) {
+            let file = MANIFEST.to_owned();
+            return Err(Error::ForeignFiles { path: output.root().to_owned(), file });
+        }
+        let found = Manifest::read(&path)?;
+        let mut bytes = options.bytes.clone();
+        bytes.held_out = bytes.held_out.map(|held_out| HeldOut { part, ..held_out });
+        let manifest = Manifest {
+            format_version: FORMAT_VERSION,
+            requires: Vec::new(),
+            tokenizer: tokenizer.name.clone(),
+            max_seq_length: bytes.max_seq_length,
+            shard_size_gb: options.shard_size_gb,
+            input_path: options.input.display().to_string(),
+            output_path: output.root().display().to_string(),
+            files_processed: 0,
+            layout: RowLayout::of(bytes.max_seq_length),
+            options: bytes,
+            tokenizer_identity: tokenizer_identity(tokenizer),
+            labels: manifest::Labels::default(),
+            splits: BTreeMap::new(),
+            vanished: BTreeMap::new(),
+        };
+        Ok(Self { part, output, written: found.clone(), found, manifest })
     }
-    planner.old = Manifest::read(&manifest)?;
-    planner.plan(inputs)
+
+    /// A finished split, as the manifest that was found has it.
+    pub(crate) fn finished(&self, split: &str) -> Option<&manifest::Split> {
+        let found = self.found.as_ref()?;
+        found.splits.get(split).or_else(|| found.vanished.get(split))
+    }
+
+    /// Leaves a finished split where the manifest has it.
+    pub(crate) fn leave(&mut self, name: &str) {
+        let Some(found) = &self.found else { return };
+        if let Some(split) = found.splits.get(name) {
+            self.manifest.splits.insert(name.to_owned(), split.clone());
+        } else if let Some(split) = found.vanished.get(name) {
+            self.manifest.vanished.insert(name.to_owned(), split.clone());
+        }
+    }
+
+    fn stats(&self, split: &str) -> Result<Option<Stats>> {
+        Ok(Stats::read(&self.output.split(split).join(format!("{split}{STATS_SUFFIX}")))?)
+    }
+}
+
+/// What an interrupted run has made.
+struct UnderWay {
+    plan: Option<RunPlan>,
+    /// What shards are of that are made.
+    made: BTreeSet<Checksum>,
+    manifest: Manifest,
+}
+
+impl UnderWay {
+    fn read(state: &layout::State, manifest: &Manifest) -> Result<Self> {
+        let plan = RunPlan::read(state)?;
+        let records = TaskRecord::read_all(state)?;
+        let kept = plan.iter().flat_map(|plan| &plan.splits).flat_map(|split| &split.kept);
+        let made = records.iter().flat_map(|record| &record.shards).chain(kept).map(|shard| shard.of);
+        Ok(Self {
+            made: made.collect(),
+            plan,
+            manifest: Manifest { splits: BTreeMap::new(), vanished: BTreeMap::new(), ..manifest.clone() },
+        })
+    }
+
+    /// Whether shards of `input` are made.
+    fn has(&self, input: &Input) -> bool {
+        if self.plan.is_none() {
+            return false;
+        }
+        let split = planned(input, changed(input), Vec::new());
+        let plan =
+            RunPlan { format_version: FORMAT_VERSION, manifest: self.manifest.clone(), splits: Vec::new() };
+        self.made.contains(&plan.split_id(&split))
+    }
+}
+
+/// A split as the plan on the disk has it.
+pub(crate) fn planned(input: &Input, changed_ns: u64, kept: Vec<ShardRecord>) -> PlannedSplit {
+    PlannedSplit {
+        split: input.split.clone(),
+        input: InputFile {
+            path: input.relative.clone(),
+            size: input.size,
+            modified_ns: input.modified_ns,
+            changed_ns,
+        },
+        kept,
+    }
 }
 
 struct Planner<'a> {
     options: &'a Options,
-    output: Output,
-    /// The identity of options and tokenizer.
-    identity: Checksum,
-    manifest: Manifest,
-    old: Option<Manifest>,
-    checksums: &'a mut Checksums,
+    under_way: UnderWay,
+    folders: Vec<Folder>,
 }
 
 impl Planner<'_> {
     fn plan(mut self, inputs: Vec<Input>) -> Result<Plan> {
-        let difference = self.old.as_ref().and_then(|old| difference(old, &self.manifest));
+        let differences: Vec<_> = self.folders.iter().map(difference).collect();
         let names: BTreeSet<&str> = inputs.iter().map(|input| input.split.as_str()).collect();
-        self.others(&names, difference.as_deref())?;
-        let mut splits = Vec::new();
-        let mut kept = Vec::new();
-        let mut confirmed = Vec::new();
-        let mut refused = Vec::new();
+        for (folder, difference) in self.folders.iter_mut().zip(&differences) {
+            others(folder, &names, difference.as_deref(), self.options.prune)?;
+        }
+        let (mut splits, mut kept, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         for input in inputs {
-            let journal = self.journal_plan(&input);
-            let why = match self.look(&input, difference.as_deref(), &mut confirmed)? {
+            let looks = self.folders.iter().zip(&differences);
+            let states = looks.map(|(folder, difference)| {
+                Ok((self.look(folder, &input, difference.as_deref())?, folder.output.root().to_owned()))
+            });
+            // What needs the most is done to both parts; of equals the first is told.
+            let states: Vec<(State, PathBuf)> = states.collect::<Result<_>>()?;
+            let state = states.into_iter().rev().max_by(|a, b| a.0.cmp(&b.0));
+            let (state, output) = state.expect("there is a folder");
+            let why = match state {
+                State::Same => {
+                    self.keep(&input)?;
+                    kept.push(input.split);
+                    continue;
+                }
                 State::Missing => Why::New,
-                State::Same(split) => {
-                    kept.push(input.split.clone());
-                    self.manifest.splits.insert(input.split, *split);
-                    continue;
-                }
-                State::Unreadable(split, error) => {
-                    // Others are made; this one stays as it is, and is named.
-                    refused.push((input.split.clone(), error));
-                    self.leave(input.split, *split);
-                    continue;
-                }
+                State::Touched(what) => Why::InputChanged(what),
                 State::Different(why) if self.options.finished == Finished::Keep => {
-                    let output = self.options.output.clone();
                     return Err(Error::SplitDiffers { split: input.split, output, why });
                 }
                 State::Different(why) => Why::Different(why),
                 State::Forced => Why::Forced,
             };
-            let interrupted = Journal::is_under_way(&self.output.staging(&input.split), &journal)?;
-            let input_changed = why == Why::Different(INPUT_CHANGED.into());
-            let why = if interrupted { Why::Interrupted } else { why };
-            splits.push(SplitPlan { why, input_changed, input, journal });
+            // What is finished has records as long as others of its run could not be made.
+            let is_finished = differences.iter().all(Option::is_none) && self.is_made_of(&input)?;
+            let why = if !is_finished && self.under_way.has(&input) { Why::Interrupted } else { why };
+            // What cannot be read is named, and stays as it is; the others are made.
+            match Reader::open(&input, Cutting::of(&self.options.bytes)).map(|reader| reader.count()) {
+                Ok(count) => splits.push(SplitPlan { why, changed_ns: changed(&input), count, input }),
+                Err(error) => {
+                    self.folders.iter_mut().for_each(|folder| folder.leave(&input.split));
+                    refused.push((input.split, error));
+                }
+            }
         }
-        let vanished = self.manifest.vanished.keys().cloned().collect();
-        self.manifest.files_processed = self.manifest.splits.len() as u64;
-        let options = self.options.clone();
+        for folder in &mut self.folders {
+            folder.manifest.files_processed = folder.manifest.splits.len() as u64;
+        }
         Ok(Plan {
-            options,
+            options: self.options.clone(),
             splits,
             kept,
-            vanished,
+            vanished: self.folders[0].manifest.vanished.keys().cloned().collect(),
             left_out: Vec::new(),
             refused,
             not_entered: Vec::new(),
-            validation: None,
             nothing_held_out: false,
-            found: self.old,
-            manifest: self.manifest,
-            confirmed,
+            folders: self.folders,
         })
     }
 
-    /// Leaves a finished split where the manifest has it.
-    fn leave(&mut self, name: String, split: manifest::Split) {
-        let was_gone = self.old.as_ref().is_some_and(|old| old.vanished.contains_key(&name));
-        let place = if was_gone { &mut self.manifest.vanished } else { &mut self.manifest.splits };
-        place.insert(name, split);
+    /// Whether the finished split is made of this very input.
+    fn is_made_of(&self, input: &Input) -> Result<bool> {
+        for folder in &self.folders {
+            let stats = folder.finished(&input.split).and(folder.stats(&input.split)?);
+            if stats.is_none_or(|stats| touched(input, &stats.input).is_some()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
-    /// Takes over the finished splits that are not of this input: they stay, or their input is gone.
-    fn others(&mut self, names: &BTreeSet<&str>, difference: Option<&str>) -> Result<()> {
-        let Some(old) = &self.old else { return Ok(()) };
-        for (name, split) in old.splits.iter().chain(&old.vanished) {
-            if names.contains(name.as_str()) {
-                continue;
-            }
-            let stats = Stats::read(&self.stats_path(name))?;
-            let gone = stats.is_none_or(|stats| !Path::new(&stats.input.path).exists());
-            if gone && self.options.prune {
-                self.manifest.vanished.insert(name.clone(), split.clone());
-                continue;
-            }
-            if let Some(why) = difference {
-                return Err(Error::OthersDiffer { split: name.clone(), gone, why: why.to_owned() });
-            }
-            let place = if gone { &mut self.manifest.vanished } else { &mut self.manifest.splits };
-            place.insert(name.clone(), split.clone());
+    /// Takes a finished split over.
+    fn keep(&mut self, input: &Input) -> Result<()> {
+        for folder in &mut self.folders {
+            let mut split = folder.finished(&input.split).expect("it is finished").clone();
+            split.license = license_of(input, &split.source)?;
+            folder.manifest.splits.insert(input.split.clone(), split);
         }
         Ok(())
     }
 
-    fn look(
-        &mut self,
-        input: &Input,
-        difference: Option<&str>,
-        confirmed: &mut Vec<(Input, Stats)>,
-    ) -> Result<State> {
-        let listed = self
-            .old
-            .as_ref()
-            .and_then(|old| old.splits.get(&input.split).or_else(|| old.vanished.get(&input.split)))
-            .cloned();
-        let Some(split) = listed else { return self.look_at_folder(input) };
+    fn look(&self, folder: &Folder, input: &Input, difference: Option<&str>) -> Result<State> {
+        let Some(split) = folder.finished(&input.split) else { return self.look_at_folder(folder, input) };
         if self.options.finished == Finished::RedoAll {
             return Ok(State::Forced);
         }
@@ -296,49 +362,23 @@ impl Planner<'_> {
             let is_empty = split.samples == 0;
             return Ok(if is_empty { State::Forced } else { State::Different(why.to_owned()) });
         }
-        let Some(mut stats) = Stats::read(&self.stats_path(&input.split))? else {
+        let Some(stats) = folder.stats(&input.split)? else {
             return Ok(State::Different("its files are not all there".into()));
         };
-        let path = absolute(&input.path);
-        let now =
-            InputFile { path, size: input.size, modified_ns: input.modified_ns, changed_ns: changed(input) };
-        if self.options.rehash || stats.input != now {
-            let checksum = match self.checksum(input) {
-                Ok(checksum) => checksum,
-                Err(error) => return Ok(State::Unreadable(Box::new(split), error)),
-            };
-            if manifest::split_identity(self.identity, checksum) != split.identity {
-                return Ok(State::Different(INPUT_CHANGED.into()));
-            }
-            stats.input = now;
-            confirmed.push((input.clone(), stats));
+        let place = folder.output.split(&input.split);
+        if let Some(file) = missing(&place, split) {
+            return Ok(State::Different(format!("`{file}` is missing or has another size")));
         }
-        let missing = split.shard_files.iter().chain([&split.documents]).find(|file| {
-            let path = self.output.split(&input.split).join(&file.name);
-            fs::metadata(path).map_or(true, |metadata| metadata.len() != file.bytes)
-        });
-        Ok(match missing {
-            Some(file) => State::Different(format!("`{}` is missing or has another size", file.name)),
-            None => {
-                let license = license_of(input, &split.source)?;
-                State::Same(Box::new(manifest::Split { license, ..split }))
-            }
+        Ok(match touched(input, &stats.input) {
+            Some(what) => State::Touched(what),
+            None if self.options.rehash => State::Touched("it is read again, as `--rehash` asks".into()),
+            None => State::Same,
         })
     }
 
-    /// The checksum of an input, which is read once for both parts.
-    fn checksum(&mut self, input: &Input) -> Result<Checksum> {
-        if let Some(&known) = self.checksums.get(&input.path) {
-            return Ok(known);
-        }
-        let checksum = checksum(input, &cutting(&self.options.bytes))?;
-        self.checksums.insert(input.path.clone(), checksum);
-        Ok(checksum)
-    }
-
     /// Judges a split that is not in the manifest by the folder that has its name.
-    fn look_at_folder(&self, input: &Input) -> Result<State> {
-        let path = self.output.split(&input.split);
+    fn look_at_folder(&self, folder: &Folder, input: &Input) -> Result<State> {
+        let path = folder.output.split(&input.split);
         let Ok(entries) = fs::read_dir(&path) else { return Ok(State::Missing) };
         // A split appears whole: other tools call shards the same, and have no statistics beside them.
         let is_ours = is_our_own(&path, &input.split);
@@ -351,37 +391,61 @@ impl Planner<'_> {
             }
             files += 1;
         }
-        let under_way = Journal::is_under_way(&self.output.staging(&input.split), &self.journal_plan(input))?;
         Ok(match self.options.finished {
-            _ if files == 0 || under_way => State::Missing,
+            _ if files == 0 || self.under_way.has(input) => State::Missing,
             Finished::RedoAll => State::Forced,
             _ => State::Different("it is not in the manifest".into()),
         })
     }
-
-    fn journal_plan(&self, input: &Input) -> journal::Plan {
-        journal::Plan {
-            format_version: FORMAT_VERSION,
-            identity: self.identity,
-            input: absolute(&input.path),
-            size: input.size,
-            modified_ns: input.modified_ns,
-            changed_ns: changed(input),
-        }
-    }
-
-    fn stats_path(&self, split: &str) -> PathBuf {
-        self.output.split(split).join(format!("{split}{STATS_SUFFIX}"))
-    }
 }
 
+/// What is found of a split, from what needs the least to what needs the most.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum State {
+    Same,
+    /// It is finished, and its input has another size or time.
+    Touched(String),
     Missing,
-    Same(Box<manifest::Split>),
     Different(String),
-    /// It is finished, and its input can't be compared with what it was.
-    Unreadable(Box<manifest::Split>, Error),
     Forced,
+}
+
+/// Takes over the finished splits that are not of this input: they stay, or their input is gone.
+fn others(folder: &mut Folder, names: &BTreeSet<&str>, difference: Option<&str>, prune: bool) -> Result<()> {
+    let Some(found) = folder.found.clone() else { return Ok(()) };
+    for (name, split) in found.splits.into_iter().chain(found.vanished) {
+        if names.contains(name.as_str()) {
+            continue;
+        }
+        let stats = folder.stats(&name)?;
+        let gone = stats.is_none_or(|stats| !Path::new(&stats.input.path).exists());
+        if let (Some(why), false) = (difference, gone && prune) {
+            return Err(Error::OthersDiffer { split: name, gone, why: why.to_owned() });
+        }
+        let place = if gone { &mut folder.manifest.vanished } else { &mut folder.manifest.splits };
+        place.insert(name, split);
+    }
+    Ok(())
+}
+
+/// A file of a finished split that is missing or has another size.
+fn missing(place: &Path, split: &manifest::Split) -> Option<String> {
+    let is = |path: &Path, bytes: u64| fs::metadata(path).is_ok_and(|metadata| metadata.len() == bytes);
+    let shards = split.shard_files().map(|file| (file.name.clone(), file.bytes));
+    let tables = split.tables().map(|table| (format!("{TABLES_FOLDER}/{}", table.name), table.bytes));
+    shards.chain(tables).find(|(name, bytes)| !is(&place.join(name), *bytes)).map(|(name, _)| name)
+}
+
+/// What is different about an input file since its split was made; none where nothing is.
+fn touched(input: &Input, was: &InputFile) -> Option<String> {
+    if absolute(&input.path) != was.path {
+        return Some(format!("it was made of `{}`", was.path));
+    }
+    if input.size != was.size {
+        return Some(format!("its input had {} bytes and has {}", was.size, input.size));
+    }
+    let is_same = (input.modified_ns, changed(input)) == (was.modified_ns, was.changed_ns);
+    (!is_same).then(|| "its input was written again".to_owned())
 }
 
 /// The path as it can be found again from another folder.
@@ -392,35 +456,6 @@ pub(crate) fn absolute(path: &Path) -> String {
 /// When the input last changed; 0 where nobody knows.
 fn changed(input: &Input) -> u64 {
     fs::metadata(&input.path).map_or(0, |metadata| changed_ns(&metadata))
-}
-
-/// How the options cut input.
-pub(crate) fn cutting(options: &manifest::Options) -> Cutting<'_> {
-    Cutting {
-        unit_bytes: options.unit_bytes,
-        line_bytes_max: line_bytes_max(options.max_document_bytes),
-        document_bytes_max: options.max_document_bytes,
-        text_fields: options.text_fields(),
-    }
-}
-
-/// The checksum of an input file as a run would take it.
-///
-/// # Errors
-/// Errors of reading.
-fn checksum(input: &Input, cutting: &Cutting<'_>) -> Result<Checksum> {
-    let mut blocks = Blocks::open(input, cutting, 0, 0)?;
-    let mut units: Vec<Hasher> = Vec::new();
-    while let Some(block) = blocks.next()? {
-        let checksum = block.checksum(input)?;
-        if units.len() <= block.unit {
-            units.push(Hasher::new());
-        }
-        units[block.unit].update(&checksum.to_bytes());
-    }
-    let mut hasher = Hasher::new();
-    units.iter().for_each(|unit| hasher.update(&unit.finish().to_bytes()));
-    Ok(hasher.finish())
 }
 
 fn tokenizer_identity(identity: &tokenizer::Identity) -> TokenizerIdentity {
@@ -448,41 +483,7 @@ fn tokenizer_identity(identity: &tokenizer::Identity) -> TokenizerIdentity {
     }
 }
 
-/// What differs between the options and tokenizers of two manifests, for people.
-fn difference(old: &Manifest, new: &Manifest) -> Option<String> {
-    let (was, is) = (&old.options, &new.options);
-    let mut changes = Vec::new();
-    let mut compare = |name: &str, was: String, is: String| {
-        if was != is {
-            changes.push(format!("{name} was {was} and is {is}"));
-        }
-    };
-    compare("max_seq_length", was.max_seq_length.to_string(), is.max_seq_length.to_string());
-    compare("the shard size", was.shard_bytes.to_string(), is.shard_bytes.to_string());
-    compare("the compression", was.compression.name().into(), is.compression.name().into());
-    compare("the text field", was.text_fields().join(", "), is.text_fields().join(", "));
-    compare("the largest document", was.max_document_bytes.to_string(), is.max_document_bytes.to_string());
-    compare("the unit size", was.unit_bytes.to_string(), is.unit_bytes.to_string());
-    compare("the held-out fraction", fraction_held_out(was.held_out), fraction_held_out(is.held_out));
-    let (was, is) = (&old.tokenizer_identity, &new.tokenizer_identity);
-    if was.sha256 != is.sha256 {
-        compare("the tokenizer", named(old), named(new));
-    } else if was != is {
-        changes.push("the tokens around documents or the treatment of special tokens differ".into());
-    }
-    if old.layout != new.layout && changes.is_empty() {
-        changes.push("rows stand in other groups".into());
-    }
-    if old.splits.values().flat_map(|split| &split.shard_files).any(|file| file.tail.is_none()) {
-        changes.push("its pages have no checksums yet".into());
-    }
-    (!changes.is_empty()).then(|| changes.join(", "))
-}
-
-fn fraction_held_out(held_out: Option<HeldOut>) -> String {
-    held_out.map_or_else(|| "0".into(), |held_out| held_out.fraction.to_string())
-}
-
-fn named(manifest: &Manifest) -> String {
-    format!("{} ({})", manifest.tokenizer, &manifest.tokenizer_identity.sha256.get(..8).unwrap_or_default())
+/// What differs between how the splits of a folder were made and how they would be, for people.
+fn difference(folder: &Folder) -> Option<String> {
+    folder.found.as_ref().and_then(|found| folder.manifest.difference(found))
 }

@@ -1,32 +1,33 @@
-//! Input files to blocks: about a megabyte of whole records each.
+//! Input files to stretches of whole records, and these to blocks of about a megabyte.
 //!
-//! One thread cuts, many tokenize. Where blocks and units end depends on the content
-//! alone, so a block's checksum means the same on every machine.
+//! One thread cuts, many tokenize. Where stretches and blocks end depends on the content alone, so a block's checksum
+//! means the same on every machine.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::ops::Range;
+use std::path::Path;
 
 use mashbill_format::checksum::Checksum;
+use mashbill_format::manifest;
 use mashbill_format::records::{
-    self, Kind, ReadError, RowBlock, RowBlocks, RowCutting, escaped, open_regular, stamp,
+    self, Border, Kind, ReadError, RowBlock, RowBlocks, RowCutting, Strides, escaped, line_bytes_max,
+    open_regular, stamp,
 };
 
 use crate::error::{Error, Result};
 use crate::input::Input;
 
-/// Bytes of input in a block, except where a unit is smaller: enough work to be worth handing to a
-/// thread, little enough for sixteen threads to share a small file.
-pub(crate) const BLOCK_BYTES: u64 = 1 << 20;
+/// Bytes of input in a block: enough work to be worth handing to a thread, little enough for sixteen threads to share a
+/// small file.
+const BLOCK_BYTES: u64 = 1 << 20;
 
-/// A stretch of whole records.
+/// A part of a stretch: whole records.
 #[derive(Debug)]
 pub(crate) struct Block {
-    /// The unit it belongs to, from 0.
-    pub(crate) unit: usize,
-    /// The key of its first record.
-    pub(crate) key: u64,
-    /// The key of the record after its last.
-    pub(crate) next_key: u64,
+    /// The key at which the stretch begins.
+    pub(crate) stretch_start: u64,
+    /// Bytes of its lines, or of the texts in its rows.
+    pub(crate) bytes: u64,
     /// Bytes of the file on the disk that were read for it: what progress is measured by.
     pub(crate) disk_bytes: u64,
     pub(crate) content: Content,
@@ -42,6 +43,14 @@ pub(crate) enum Content {
 }
 
 impl Block {
+    /// Whether it is the first of its input.
+    pub(crate) fn is_first(&self) -> bool {
+        match &self.content {
+            Content::Lines(lines) => lines.start == 0,
+            Content::Rows(rows) => rows.start == 0,
+        }
+    }
+
     /// The checksum of its content.
     ///
     /// # Errors
@@ -54,135 +63,255 @@ impl Block {
     }
 }
 
+/// A stretch that was cut into blocks to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stretch {
+    /// The key at which it begins.
+    pub(crate) start: u64,
+    /// The key at which it ends.
+    pub(crate) end: u64,
+    /// Whether the input ends with it.
+    pub(crate) last: bool,
+    /// Bytes behind the end of what the file is packed in, which are no part of it.
+    pub(crate) ignored_bytes: u64,
+}
+
 /// How input is cut.
 #[derive(Debug, Clone)]
 pub(crate) struct Cutting<'a> {
-    pub(crate) unit_bytes: u64,
+    strides: Strides,
     /// A line beyond this cannot hold a document that is small enough.
-    pub(crate) line_bytes_max: u64,
+    line_bytes_max: u64,
     /// A longer text is refused, and not kept where it can be told before its block is parsed.
-    pub(crate) document_bytes_max: u64,
+    document_bytes_max: u64,
     /// The fields or columns that the text is looked for in, in order.
-    pub(crate) text_fields: Vec<&'a str>,
+    text_fields: Vec<&'a str>,
 }
 
-impl Cutting<'_> {
-    fn block_bytes(&self) -> u64 {
-        self.unit_bytes.min(BLOCK_BYTES)
+impl<'a> Cutting<'a> {
+    /// How the options cut input.
+    pub(crate) fn of(options: &'a manifest::Options) -> Self {
+        Self {
+            strides: Strides { stride: options.stride_bytes, window: options.border_window_bytes() },
+            line_bytes_max: line_bytes_max(options.max_document_bytes),
+            document_bytes_max: options.max_document_bytes,
+            text_fields: options.text_fields(),
+        }
     }
 
-    fn of_lines(&self) -> records::Cutting {
-        records::Cutting { block_bytes: self.block_bytes(), line_bytes_max: self.line_bytes_max }
+    const fn of_lines(&self) -> records::Cutting {
+        records::Cutting { block_bytes: BLOCK_BYTES, line_bytes_max: self.line_bytes_max }
     }
 
     fn of_rows(&self) -> RowCutting<'_> {
         RowCutting {
-            block_bytes: self.block_bytes(),
+            block_bytes: BLOCK_BYTES,
             text_bytes_max: self.document_bytes_max,
             text_fields: &self.text_fields,
         }
     }
 }
 
-/// The blocks of one input file, in order.
+/// The stretches of one input file.
 #[derive(Debug)]
-pub(crate) struct Blocks {
-    reader: Reader,
-    path: PathBuf,
-    unit_bytes: u64,
-    unit: usize,
-    /// Bytes of the unit that were handed out.
-    bytes: u64,
-    /// Bytes on the disk that were read for the blocks so far.
+pub(crate) struct Reader<'a> {
+    input: &'a Input,
+    cutting: Cutting<'a>,
+    source: Source,
+    /// The stretch that is being cut.
+    index: u64,
+    start: u64,
+    /// Bytes on the disk that were read so far, of what is not addressable.
     disk_bytes: u64,
 }
 
 #[derive(Debug)]
-enum Reader {
-    Lines(records::Blocks),
-    Rows(Box<RowBlocks>),
+enum Source {
+    /// Lines of which any can be read, up to the end of the stretch.
+    Lines { lines: records::Blocks, size: u64, end: u64 },
+    /// Lines that are decoded from the file's beginning on, and the stretch's end where it is known.
+    Chain { lines: records::Blocks, end: Option<Border> },
+    /// Rows of a Parquet file.
+    Rows { stretches: Vec<Range<u64>>, rows: Option<Box<RowBlocks>> },
 }
 
-impl Blocks {
-    /// Opens `input` and begins with unit `unit` at the record `key`, where an earlier run left off.
+impl<'a> Reader<'a> {
+    /// Opens `input`.
     ///
     /// # Errors
     /// [`Error::Read`], [`Error::InputDamaged`], [`Error::NoTextColumn`], [`Error::Content`], [`Error::Changed`].
-    pub(crate) fn open(input: &Input, cutting: &Cutting<'_>, unit: usize, key: u64) -> Result<Self> {
+    pub(crate) fn open(input: &'a Input, cutting: Cutting<'a>) -> Result<Self> {
         let failed = |error| unread(&input.path, error);
         let (file, metadata) = open_regular(&input.path).map_err(failed)?;
         if stamp(&metadata) != (input.size, input.modified_ns) {
             return Err(changed(&input.path));
         }
-        let reader = match input.kind {
+        let source = match input.kind {
             Kind::Parquet => {
-                let rows = RowBlocks::new(&input.path, file, input.size, cutting.of_rows(), key);
-                Reader::Rows(Box::new(rows.map_err(failed)?))
+                let Cutting { strides, text_fields, .. } = &cutting;
+                let stretches = RowBlocks::stretches(&input.path, file, text_fields, strides.stride);
+                Source::Rows { stretches: stretches.map_err(failed)?, rows: None }
             }
             Kind::Json(container) => {
-                let blocks = records::Blocks::new(file, container, input.size, cutting.of_lines(), key);
-                Reader::Lines(blocks.map_err(failed)?)
+                let lines = records::Blocks::new(file, container, input.size, cutting.of_lines(), 0);
+                let lines = lines.map_err(failed)?;
+                match lines.addressable() {
+                    Some(size) => Source::Lines { lines, size, end: 0 },
+                    None => Source::Chain { lines, end: None },
+                }
             }
         };
-        let path = input.path.clone();
-        Ok(Self { reader, path, unit_bytes: cutting.unit_bytes, unit, bytes: 0, disk_bytes: 0 })
+        Ok(Self { input, cutting, source, index: 0, start: 0, disk_bytes: 0 })
     }
 
-    /// Bytes behind the end of what the file is packed in, which are no part of it: known at its end.
-    pub(crate) fn ignored_bytes(&self) -> u64 {
-        match &self.reader {
-            Reader::Lines(lines) => lines.ignored_bytes(),
-            Reader::Rows(_) => 0,
+    /// How many stretches there are; none where only reading to the end will tell.
+    pub(crate) fn count(&self) -> Option<u64> {
+        match &self.source {
+            Source::Lines { size, .. } => Some(self.cutting.strides.count(*size)),
+            Source::Chain { .. } => None,
+            Source::Rows { stretches, .. } => Some(stretches.len() as u64),
         }
     }
 
-    /// The next block; none at the end of the file.
+    /// Begins with stretch `index`: any where their number is known, else the one behind the last one.
+    ///
+    /// # Errors
+    /// Errors of reading.
+    pub(crate) fn begin(&mut self, index: u64) -> Result<()> {
+        self.index = index;
+        let failed = |error| unread(&self.input.path, error);
+        match &mut self.source {
+            Source::Lines { lines, size, end } => {
+                let strides = self.cutting.strides;
+                let mut border = |index| match lines.border(strides, index)? {
+                    Border::At(place) => Ok(place),
+                    Border::Behind(place) => lines.line_behind(place),
+                };
+                self.start = if index == 0 { 0 } else { border(index).map_err(failed)? };
+                let is_last = index + 1 >= strides.count(*size);
+                *end = if is_last { *size } else { border(index + 1).map_err(failed)? };
+                lines.seek(self.start).map_err(failed)
+            }
+            Source::Chain { lines, end } => {
+                (self.start, *end) = (lines.at(), None);
+                Ok(())
+            }
+            Source::Rows { stretches, rows } => {
+                let range = stretches[usize::try_from(index).expect("one of the stretches")].clone();
+                self.start = range.start;
+                let (file, _) = open_regular(&self.input.path).map_err(failed)?;
+                let cutting = self.cutting.of_rows();
+                let opened = RowBlocks::new(&self.input.path, file, self.input.size, cutting, range);
+                *rows = Some(Box::new(opened.map_err(failed)?));
+                Ok(())
+            }
+        }
+    }
+
+    /// Passes over what a stretch behind the last one has, whose end is known.
+    ///
+    /// # Errors
+    /// Errors of reading.
+    pub(crate) fn pass_over(&mut self, end: u64) -> Result<()> {
+        match &mut self.source {
+            Source::Chain { lines, .. } => lines.seek(end).map_err(|error| unread(&self.input.path, error)),
+            Source::Lines { .. } | Source::Rows { .. } => Ok(()),
+        }
+    }
+
+    /// The next block of the stretch; none at its end.
     ///
     /// # Errors
     /// [`Error::Read`], [`Error::InputDamaged`], [`Error::Changed`].
     pub(crate) fn next(&mut self) -> Result<Option<Block>> {
-        let cut = match &mut self.reader {
-            Reader::Lines(lines) => {
-                lines.next().map_err(|error| unread(&self.path, error))?.map(Cut::of_lines)
+        let failed = |error| unread(&self.input.path, error);
+        let (bytes, disk_bytes, content) = match &mut self.source {
+            Source::Lines { lines, end, .. } => {
+                if lines.at() >= *end {
+                    return Ok(None);
+                }
+                let Some(block) = lines.next_until(*end).map_err(failed)? else { return Ok(None) };
+                let bytes = block.end - block.start;
+                (bytes, bytes, Content::Lines(block))
             }
-            Reader::Rows(rows) => rows.next().map_err(|error| unread(&self.path, error))?.map(Cut::of_rows),
+            Source::Chain { lines, end } => {
+                let block = chain_block(lines, end, self.cutting.strides, self.index);
+                let Some(block) = block.map_err(failed)? else { return Ok(None) };
+                let read = lines.disk_bytes();
+                let disk_bytes = read - std::mem::replace(&mut self.disk_bytes, read);
+                (block.end - block.start, disk_bytes, Content::Lines(block))
+            }
+            Source::Rows { rows, .. } => {
+                let rows = rows.as_mut().expect("a stretch was begun");
+                let before = rows.disk_bytes();
+                let Some(block) = rows.next().map_err(failed)? else { return Ok(None) };
+                let bytes = block.rows().map(|row| row.text_bytes()).sum();
+                (bytes, rows.disk_bytes() - before, Content::Rows(block))
+            }
         };
-        let Some(cut) = cut else { return Ok(None) };
-        if self.bytes >= self.unit_bytes {
-            self.unit += 1;
-            self.bytes = 0;
+        Ok(Some(Block { stretch_start: self.start, bytes, disk_bytes, content }))
+    }
+
+    /// The stretch whose last block was given.
+    pub(crate) fn end(&self) -> Stretch {
+        let (end, ignored_bytes) = match &self.source {
+            Source::Lines { end, .. } => (*end, 0),
+            Source::Chain { lines, .. } => (lines.at(), lines.ignored_bytes()),
+            Source::Rows { stretches, .. } => (stretches[self.index as usize].end, 0),
+        };
+        let count = match &self.source {
+            // Where a border ended it, there is another one behind that.
+            Source::Chain { lines, end } if is_at(lines, *end) => u64::MAX,
+            Source::Chain { lines, .. } => self.cutting.strides.count(lines.at()),
+            Source::Lines { size, .. } => self.cutting.strides.count(*size),
+            Source::Rows { stretches, .. } => stretches.len() as u64,
+        };
+        Stretch { start: self.start, end: end.max(self.start), last: self.index + 1 >= count, ignored_bytes }
+    }
+}
+
+/// The next block of stretch `index` of a chain, whose border is looked for when the block might go beyond it.
+fn chain_block(
+    lines: &mut records::Blocks,
+    end: &mut Option<Border>,
+    strides: Strides,
+    index: u64,
+) -> std::result::Result<Option<records::Block>, ReadError> {
+    let (window, _) = strides.window_of(index + 1);
+    if end.is_none() && lines.at().saturating_add(BLOCK_BYTES) > window {
+        *end = Some(lines.border(strides, index + 1)?);
+    }
+    if is_at(lines, *end) {
+        return Ok(None);
+    }
+    match *end {
+        None => lines.next(),
+        Some(Border::At(end) | Border::Behind(end)) => lines.next_until(end),
+    }
+}
+
+/// Whether the border is reached.
+fn is_at(lines: &records::Blocks, end: Option<Border>) -> bool {
+    matches!(end, Some(Border::At(end) | Border::Behind(end)) if lines.at() >= end)
+}
+
+/// How many lines, or rows, stand before stretch `index`.
+///
+/// # Errors
+/// Errors of reading.
+pub(crate) fn lines_before(input: &Input, cutting: Cutting<'_>, index: u64) -> Result<u64> {
+    let mut reader = Reader::open(input, cutting)?;
+    let mut lines = 0;
+    for before in 0..index {
+        reader.begin(before)?;
+        while let Some(block) = reader.next()? {
+            lines += match &block.content {
+                Content::Lines(block) => block.lines().map_err(|error| read_failed(&input.path, error))?,
+                Content::Rows(rows) => rows.end - rows.start,
+            };
         }
-        self.bytes += cut.bytes;
-        let read = match &self.reader {
-            Reader::Lines(lines) => lines.disk_bytes(),
-            Reader::Rows(rows) => rows.disk_bytes(),
-        };
-        let disk_bytes = read - std::mem::replace(&mut self.disk_bytes, read);
-        let Cut { key, next_key, content, .. } = cut;
-        Ok(Some(Block { unit: self.unit, key, next_key, disk_bytes, content }))
     }
-}
-
-/// A block before it is known to which unit it belongs.
-#[derive(Debug)]
-struct Cut {
-    key: u64,
-    next_key: u64,
-    /// Bytes of input, by which units are measured.
-    bytes: u64,
-    content: Content,
-}
-
-impl Cut {
-    fn of_lines(block: records::Block) -> Self {
-        let records::Block { start, end, .. } = block;
-        Self { key: start, next_key: end, bytes: end - start, content: Content::Lines(block) }
-    }
-
-    fn of_rows(block: RowBlock) -> Self {
-        let RowBlock { start, end, size, .. } = block;
-        Self { key: start, next_key: end, bytes: size, content: Content::Rows(block) }
-    }
+    Ok(lines)
 }
 
 /// Fails where the file at `path` is not the one that was found in the beginning.

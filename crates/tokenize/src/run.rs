@@ -1,110 +1,64 @@
-//! Doing what was planned.
+//! Doing what was planned, in one process.
 
+use std::collections::HashMap;
 use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use mashbill_format::atomic::{self, Lock};
 use mashbill_format::documents::DocumentsEncoder;
 use mashbill_format::held_out::Part;
-use mashbill_format::journal::Counts;
-use mashbill_format::layout::{Output, STATS_SUFFIX, VALIDATION_FOLDER};
-use mashbill_format::manifest::{self, Manifest};
+use mashbill_format::layout::{Output, STATS_SUFFIX, State, VALIDATION_FOLDER};
+use mashbill_format::manifest::{Manifest, Split};
 use mashbill_format::open;
 use mashbill_format::record::RecordParser;
-use mashbill_format::shard::RowGroupEncoder;
-use mashbill_format::stats::Stats;
+use mashbill_format::stats::{InputFile, Stats};
+use mashbill_format::task::{RunPlan, ShardRecord, TaskRecord};
 
+use crate::commit::{Committed, Committer, write_manifests};
+use crate::compare::{Comparison, FinishedPart, compare};
+use crate::context::{Context, Counters, Making, Message};
 use crate::error::{Error, Result};
+use crate::event::Event;
+use crate::lane;
 use crate::license::license_of;
-use crate::plan::{self, Plan, SplitPlan};
+use crate::plan::{Finished, Folder, Plan, SplitPlan, Why, absolute, planned};
 use crate::pool::{Memory, Pool, Worker};
-use crate::read::Cutting;
-use crate::split;
+use crate::recorder::Recorder;
+use crate::task::{self, Tasks};
 use crate::tokenizer::{Scratch, Tokenizer};
 
 /// How often progress is told.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Blocks of a split that may be under way besides two a thread: enough for the cutter to stay ahead.
+/// Blocks of a lane that may be under way besides two a thread: enough for the feeder to stay ahead.
 const SPARE_BLOCKS: usize = 4;
-
-/// What happens in a run.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Event {
-    /// Work on the next of the two parts begins, where documents are held out: what is told from here on is of it.
-    Part(Part),
-    /// Work on a split begins.
-    Started {
-        /// The split.
-        split: String,
-    },
-    /// A split is gone on with.
-    Resumed {
-        /// The split.
-        split: String,
-        /// Units that are finished.
-        units: usize,
-        /// The key at which it goes on.
-        key: u64,
-    },
-    /// How far the run is; told ten times a second.
-    Progress(Progress),
-    /// The fast engine disagreed with the reference, which makes the split now.
-    EngineMismatch {
-        /// The split.
-        split: String,
-        /// The text they disagree about.
-        text: String,
-    },
-    /// A split is finished and in the manifest.
-    Finished {
-        /// The split.
-        split: String,
-        /// Its counts.
-        stats: Box<Stats>,
-    },
-    /// A split cannot be made; the others go on.
-    Failed {
-        /// The split.
-        split: String,
-    },
-}
-
-/// How far a run is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Bytes of input files that were worked through in this run.
-    pub bytes: u64,
-    /// Bytes of all input files that are to be worked through.
-    pub bytes_total: u64,
-    /// Documents kept.
-    pub documents: u64,
-    /// Tokens.
-    pub tokens: u64,
-    /// Refused lines.
-    pub rejected: u64,
-}
 
 /// What a run did.
 #[derive(Debug)]
 pub struct Report {
-    /// The manifest as it is now.
-    pub manifest: Manifest,
-    /// Statistics of the splits that were made, in the order of their completion.
-    pub made: Vec<Stats>,
+    /// The output folder: of all documents, or of those to train on.
+    pub train: PartReport,
+    /// The folder of the documents that are held out, if any are.
+    pub validation: Option<PartReport>,
     /// Splits that could not be made, and why.
     pub failed: Vec<(String, Error)>,
     /// Splits whose input is gone and that were removed.
     pub pruned: Vec<String>,
-    /// The same for the documents that are held out, if any; what failed there is in `failed` here.
-    pub validation: Option<Box<Self>>,
     /// Seconds from the first byte to the last manifest.
     pub seconds: f64,
+}
+
+/// What a run did in one folder.
+#[derive(Debug)]
+pub struct PartReport {
+    /// The manifest as it is now.
+    pub manifest: Manifest,
+    /// Statistics of the splits that were made, in the order of their completion.
+    pub made: Vec<Stats>,
 }
 
 /// Makes the splits of `plan`. `host` names this machine to others that want the same folder;
@@ -113,8 +67,8 @@ pub struct Report {
 /// A split that fails leaves the others alone: see [`Report::failed`].
 ///
 /// # Errors
-/// [`mashbill_format::Error::InUse`], [`Error::OutputChanged`], [`Error::Interrupted`], a full disk,
-/// [`Error::Strict`], and errors of the output folder.
+/// [`mashbill_format::Error::InUse`], [`Error::OutputChanged`], [`Error::SplitDiffers`], [`Error::Interrupted`], a full
+/// disk, [`Error::Strict`], and errors of the output folder.
 pub fn run(
     mut plan: Plan,
     tokenizer: &Arc<Tokenizer>,
@@ -123,192 +77,306 @@ pub fn run(
     on_event: &mut dyn FnMut(Event),
 ) -> Result<Report> {
     let output = Output::new(&plan.options.output);
-    atomic::create_own_folder(&output.state())?;
-    let lock = Lock::take(&output.lock(), host)?;
-    // The plan was made without the lock: a run that ended in the meantime must not be undone.
-    if Manifest::read(&output.manifest())? != plan.found {
-        return Err(Error::OutputChanged { path: plan.options.output });
-    }
+    let state = output.state();
+    atomic::create_own_folder(state.root())?;
+    let lock = Lock::take(&state.lock(), host)?;
     let started = Instant::now();
-    let mut failed = std::mem::take(&mut plan.refused);
-    // What is held out comes first: a split that is in the manifest to train on never lacks its other part.
-    let mut validation = None;
-    if let Some(part) = plan.validation.take() {
-        let folder = output.validation();
-        open::check_own_folder(folder.root())
-            .map_err(|source| mashbill_format::Error::io("use", folder.root(), source))?;
-        let mut report = run(*part, tokenizer, host, interrupted, on_event)?;
-        // What cannot be read failed both parts.
-        report.failed.retain(|(split, _)| failed.iter().all(|(name, _)| name != split));
-        failed.append(&mut report.failed);
-        plan.splits.retain(|split| failed.iter().all(|(name, _)| *name != split.input.split));
-        validation = Some(Box::new(report));
-    } else if plan.nothing_held_out {
+    // The plan was made without the lock: a run that ended in the meantime must not be undone.
+    for folder in &plan.folders {
+        if Manifest::read(&folder.output.manifest())? != folder.found {
+            return Err(Error::OutputChanged { path: plan.options.output });
+        }
+        open::check_own_folder(folder.output.root())
+            .map_err(|source| mashbill_format::Error::io("use", folder.output.root(), source))?;
+    }
+    atomic::remove_folder(&state.temporary())?;
+    for folder in [state.temporary(), state.tasks()] {
+        atomic::create_own_folder(&folder)?;
+    }
+    if plan.nothing_held_out {
         // In one step, so that no half of it is ever taken for a split.
-        let gone = output.state().join(VALIDATION_FOLDER);
+        let gone = state.root().join(VALIDATION_FOLDER);
         atomic::remove_folder(&gone)?;
         atomic::publish(output.validation().root(), &gone)?;
         atomic::remove_folder(&gone)?;
     }
-    if let Some(held_out) = plan.options.bytes.held_out {
-        on_event(Event::Part(held_out.part));
+    let pruned = if plan.options.prune { prune(&mut plan.folders, &state)? } else { Vec::new() };
+    let mut failed = std::mem::take(&mut plan.refused);
+    let mut known = known(&plan, &state)?;
+    let compared = compare_all(&mut plan, &state, &mut known, &mut failed, interrupted, on_event);
+    if matches!(compared, Err(Error::SplitDiffers { .. })) && !state.plan().exists() {
+        // Nothing is under way, and nothing will be.
+        atomic::remove_folder(state.root())?;
     }
-    let mut manifest = plan.manifest;
-    let pruned = if plan.options.prune { prune(&mut manifest, &output)? } else { Vec::new() };
-    for (input, stats) in &plan.confirmed {
-        let path = output.split(&input.split).join(format!("{}{STATS_SUFFIX}", input.split));
-        stats.write(&path, &output.state().join("stats.tmp"))?;
-    }
-    let (events, told) = mpsc::channel();
-    let context = Context {
-        options: plan.options.bytes,
-        vocabulary_size: tokenizer.identity().vocabulary_size as usize,
-        pad_id: tokenizer.identity().pad.id,
-        strict: plan.options.strict,
-        threads: plan.options.threads,
-        window: 2 * plan.options.threads + SPARE_BLOCKS,
-        progress: Counters::new(plan.splits.iter().map(|split| split.input.size).sum()),
-        interrupted,
-        stopped: AtomicBool::new(false),
-        events,
-        output,
+    compared?;
+    let made = if plan.splits.is_empty() {
+        write_manifests(&mut plan.folders, &state)?;
+        vec![Vec::new(); plan.folders.len()]
+    } else {
+        write_plan(&plan, &state, &known)?;
+        make_all(&mut plan, known, tokenizer, interrupted, &mut failed, on_event)?
     };
-    let results =
-        Results { manifest: Mutex::new(manifest), made: Mutex::default(), failed: Mutex::new(failed) };
-    if !plan.splits.is_empty() {
-        make_all(&plan.splits, &context, tokenizer, &results, &told, on_event);
-    }
-    let unwrap = |error: PoisonError<_>| error.into_inner();
-    let mut manifest = results.manifest.into_inner().unwrap_or_else(unwrap);
-    let mut failed = results.failed.into_inner().unwrap_or_else(PoisonError::into_inner);
-    manifest.files_processed = manifest.splits.len() as u64;
-    // An unchanged folder keeps its manifest, modification time included.
-    if Manifest::read(&context.output.manifest())?.as_ref() != Some(&manifest) {
-        manifest.write(&context.output)?;
-    }
-    if let Some(fatal) = failed.iter().position(|(_, error)| is_fatal(error)) {
-        return Err(failed.swap_remove(fatal).1);
-    }
+    failed.sort_by(|a, b| a.0.cmp(&b.0));
     if failed.is_empty() {
         // The lock's file goes with the folder, and with it the last trace of the run.
-        atomic::remove_folder(&context.output.state())?;
+        atomic::remove_folder(state.root())?;
     }
     drop(lock);
-    let made = results.made.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(Report { manifest, made, failed, pruned, validation, seconds: started.elapsed().as_secs_f64() })
+    let mut parts = plan.folders.into_iter().zip(made);
+    let mut part = || parts.next().map(|(folder, made)| PartReport { manifest: folder.manifest, made });
+    Ok(Report {
+        train: part().expect("there is a folder"),
+        validation: part(),
+        failed,
+        pruned,
+        seconds: started.elapsed().as_secs_f64(),
+    })
 }
 
-/// Whether an error ends the whole run, not just its split.
-fn is_fatal(error: &Error) -> bool {
-    matches!(error, Error::Interrupted | Error::Strict { .. } | Error::Format(_) | Error::Tokenizer(_))
-}
-
-fn prune(manifest: &mut Manifest, output: &Output) -> Result<Vec<String>> {
-    let vanished = std::mem::take(&mut manifest.vanished);
-    // First the manifest lets go of them, then they go: never the other way round.
-    manifest.write(output)?;
-    for split in vanished.keys() {
-        atomic::remove_folder(&output.split(split))?;
-    }
-    Ok(vanished.into_keys().collect())
-}
-
-struct Results {
-    manifest: Mutex<Manifest>,
-    made: Mutex<Vec<Stats>>,
-    failed: Mutex<Vec<(String, Error)>>,
-}
-
-/// What all splits of a run share.
-#[derive(Debug)]
-pub(crate) struct Context<'a> {
-    pub(crate) options: manifest::Options,
-    pub(crate) output: Output,
-    pub(crate) strict: bool,
-    pub(crate) threads: usize,
-    /// Blocks of a split that may be under way at the same time.
-    pub(crate) window: usize,
-    pub(crate) progress: Counters,
-    vocabulary_size: usize,
-    pad_id: u32,
-    interrupted: &'a AtomicBool,
-    /// Set when one split's error ends the run.
-    stopped: AtomicBool,
-    events: Sender<Event>,
-}
-
-impl Context<'_> {
-    pub(crate) fn tell(&self, event: Event) {
-        // The receiver outlives everybody who tells; if it did not, there would be nobody to tell.
-        drop(self.events.send(event));
-    }
-
-    pub(crate) fn is_interrupted(&self) -> bool {
-        self.interrupted.load(Ordering::Relaxed) || self.stopped.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn cutting(&self) -> Cutting<'_> {
-        plan::cutting(&self.options)
-    }
-
-    pub(crate) fn row_group_encoder(&self) -> RowGroupEncoder {
-        let Self { options, vocabulary_size, pad_id, .. } = self;
-        RowGroupEncoder::new(options.max_seq_length, *vocabulary_size, *pad_id, options.compression)
-    }
-}
-
-/// Progress, as counted by the threads that make splits.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    bytes: AtomicU64,
-    bytes_total: u64,
-    documents: AtomicU64,
-    tokens: AtomicU64,
-    rejected: AtomicU64,
-}
-
-impl Counters {
-    fn new(bytes_total: u64) -> Self {
-        Self { bytes_total, ..Self::default() }
-    }
-
-    pub(crate) fn add(&self, counts: &Counts) {
-        self.documents.fetch_add(counts.documents, Ordering::Relaxed);
-        self.tokens.fetch_add(counts.ledger.tokens(), Ordering::Relaxed);
-        self.rejected.fetch_add(counts.rejected.values().sum(), Ordering::Relaxed);
-    }
-
-    /// Bytes of input files were worked through.
-    pub(crate) fn read(&self, bytes: u64) {
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    fn now(&self) -> Progress {
-        Progress {
-            bytes: self.bytes.load(Ordering::Relaxed),
-            bytes_total: self.bytes_total,
-            documents: self.documents.load(Ordering::Relaxed),
-            tokens: self.tokens.load(Ordering::Relaxed),
-            rejected: self.rejected.load(Ordering::Relaxed),
+fn prune(folders: &mut [Folder], state: &State) -> Result<Vec<String>> {
+    let mut pruned = Vec::new();
+    for folder in folders.iter_mut() {
+        let vanished = std::mem::take(&mut folder.manifest.vanished);
+        // First the manifest lets go of them, then they go: never the other way round.
+        let mut without = folder.found.clone().unwrap_or_else(|| folder.manifest.clone());
+        without.vanished.clear();
+        vanished.keys().for_each(|name| drop(without.splits.remove(name)));
+        without.files_processed = without.splits.len() as u64;
+        if folder.found.is_some() && !vanished.is_empty() {
+            without.write(&folder.output, &state.temporary().join("manifest.json"))?;
+            folder.written = Some(without);
+        }
+        for split in vanished.keys() {
+            atomic::remove_folder(&folder.output.split(split))?;
+        }
+        if folder.part == Part::Train {
+            pruned = vanished.into_keys().collect();
         }
     }
+    Ok(pruned)
 }
 
-/// Runs workers that compute and threads that each make a split at a time, and tells what happens.
-fn make_all(
-    splits: &[SplitPlan],
-    context: &Context<'_>,
-    tokenizer: &Arc<Tokenizer>,
-    results: &Results,
-    told: &mpsc::Receiver<Event>,
+/// The plan as `plan.json` has it.
+fn run_plan(plan: &Plan, known: &HashMap<String, Vec<ShardRecord>>) -> RunPlan {
+    let splits = plan.splits.iter().map(|split| {
+        let kept = known.get(&split.input.split).cloned().unwrap_or_default();
+        planned(&split.input, split.changed_ns, kept)
+    });
+    let mut manifest = plan.folders[0].manifest.clone();
+    (manifest.splits, manifest.vanished) = Default::default();
+    manifest.files_processed = 0;
+    RunPlan { format_version: mashbill_format::manifest::FORMAT_VERSION, manifest, splits: splits.collect() }
+}
+
+/// The shards of the plan's splits that an interrupted run has made, by split.
+fn known(plan: &Plan, state: &State) -> Result<HashMap<String, Vec<ShardRecord>>> {
+    let before = RunPlan::read(state)?;
+    let kept = before.into_iter().flat_map(|plan| plan.splits).flat_map(|split| split.kept);
+    let recorded = TaskRecord::read_all(state)?.into_iter().flat_map(|record| record.shards);
+    let mut by_id: HashMap<_, Vec<ShardRecord>> = HashMap::new();
+    for record in kept.chain(recorded) {
+        by_id.entry(record.of).or_default().push(record);
+    }
+    let now = run_plan(plan, &HashMap::new());
+    let mut known = HashMap::new();
+    for (split, planned) in now.splits.iter().zip(&plan.splits) {
+        let records = by_id.remove(&now.split_id(split)).unwrap_or_default();
+        let mut records = if planned.why == Why::Interrupted { records } else { Vec::new() };
+        records.sort_by_key(|record| record.index);
+        records.dedup_by_key(|record| record.index);
+        records
+            .retain(|record| plan.folders.iter().all(|folder| is_whole(record, folder, state, &split.split)));
+        if records.is_empty() {
+            // What lies there is of another plan.
+            for folder in &plan.folders {
+                atomic::remove_folder(&state.made(folder.part, &split.split))?;
+            }
+        } else {
+            known.insert(split.split.clone(), records);
+        }
+    }
+    Ok(known)
+}
+
+/// Whether the files of a shard are what its record says; after a crash of the whole machine they may not be.
+fn is_whole(record: &ShardRecord, folder: &Folder, state: &State, split: &str) -> bool {
+    let Some(part) = record.parts.iter().find(|part| part.part == folder.part) else { return false };
+    let (Some(file), Some(table)) = (&part.file, &part.table) else { return true };
+    // A run that was killed while it gave splits their places may have moved it.
+    [state.made(folder.part, split), folder.output.split(split)].iter().any(|place| {
+        let paths = crate::files::paths(place, record.index);
+        let is = |path: &std::path::Path, bytes: u64| {
+            std::fs::metadata(path).is_ok_and(|metadata| metadata.len() == bytes)
+        };
+        is(&paths[0], file.bytes) && is(&paths[1], table.bytes)
+    })
+}
+
+/// Compares the splits whose inputs may have changed with them; those that are the same need not be made.
+fn compare_all(
+    plan: &mut Plan,
+    state: &State,
+    known: &mut HashMap<String, Vec<ShardRecord>>,
+    failed: &mut Vec<(String, Error)>,
+    interrupted: &AtomicBool,
     on_event: &mut dyn FnMut(Event),
-) {
+) -> Result<()> {
+    let header = run_plan(plan, &HashMap::new());
+    let mut splits = Vec::new();
+    for split in std::mem::take(&mut plan.splits) {
+        if !matches!(split.why, Why::InputChanged(_)) {
+            splits.push(split);
+            continue;
+        }
+        let id = header.split_id(&planned(&split.input, split.changed_ns, Vec::new()));
+        let name = split.input.split.clone();
+        match compare(&split.input, &plan.options.bytes, &plan.folders, (state, id), interrupted) {
+            Ok(Comparison::Same(parts)) => {
+                confirm(&split, parts, plan, state)?;
+                on_event(Event::Unchanged { split: name });
+            }
+            Ok(Comparison::Changed { kept, of }) => {
+                if plan.options.finished == Finished::Keep {
+                    let (output, why) = (plan.options.output.clone(), "its input has changed".to_owned());
+                    return Err(Error::SplitDiffers { split: name, output, why });
+                }
+                let made = (0..of).filter(|index| kept.iter().all(|record| record.index != *index)).collect();
+                on_event(Event::Compared { split: name.clone(), made, of });
+                known.insert(name, kept);
+                splits.push(split);
+            }
+            Err(error) if error.ends_run() => return Err(error),
+            Err(error) => {
+                // Others are made; this one stays as it is, and is named.
+                plan.folders.iter_mut().for_each(|folder| folder.leave(&name));
+                failed.push((name, error));
+            }
+        }
+    }
+    plan.splits = splits;
+    Ok(())
+}
+
+/// Notes that the input of a finished split is what it was, and lists the split.
+fn confirm(split: &SplitPlan, parts: Vec<FinishedPart>, plan: &mut Plan, state: &State) -> Result<()> {
+    let name = &split.input.split;
+    for (FinishedPart { split: entry, mut stats, .. }, folder) in parts.into_iter().zip(&mut plan.folders) {
+        stats.input = InputFile {
+            path: absolute(&split.input.path),
+            size: split.input.size,
+            modified_ns: split.input.modified_ns,
+            changed_ns: split.changed_ns,
+        };
+        let path = folder.output.split(name).join(format!("{name}{STATS_SUFFIX}"));
+        stats.write(&path, &state.temporary().join("stats.json"))?;
+        let mut source = entry.source.clone();
+        source.file.clone_from(&split.input.relative);
+        let license = license_of(&split.input, &source)?;
+        folder.manifest.vanished.remove(name);
+        folder.manifest.splits.insert(name.clone(), Split { license, source, ..entry });
+    }
+    Ok(())
+}
+
+/// Writes down what is made, and what stays of what was: from then on records of earlier plans are not needed.
+fn write_plan(plan: &Plan, state: &State, known: &HashMap<String, Vec<ShardRecord>>) -> Result<()> {
+    run_plan(plan, known).write(state)?;
+    atomic::remove_folder(&state.tasks())?;
+    atomic::create_own_folder(&state.tasks())?;
+    // A split has its place when its folder is not here any more.
+    for (split, folder) in plan.splits.iter().flat_map(|split| plan.folders.iter().map(move |f| (split, f))) {
+        let name = &split.input.split;
+        if !known.get(name).is_some_and(|records| is_published(records, folder, state, name)) {
+            atomic::create_own_folder(&state.made(folder.part, name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a run that was killed has given a split its place, with these shards: all of them, and in nobody's way.
+fn is_published(records: &[ShardRecord], folder: &Folder, state: &State, split: &str) -> bool {
+    let is_all = records.last().is_some_and(|record| record.last && record.index + 1 == records.len());
+    let parts = records.iter().flat_map(|record| &record.parts).filter(|part| part.part == folder.part);
+    is_all && parts.clone().any(|part| part.file.is_some()) && !state.made(folder.part, split).exists()
+}
+
+/// Runs workers that compute and lanes that make tasks, puts finished splits in their places, and tells what happens.
+fn make_all(
+    plan: &mut Plan,
+    mut known: HashMap<String, Vec<ShardRecord>>,
+    tokenizer: &Arc<Tokenizer>,
+    interrupted: &AtomicBool,
+    failed: &mut Vec<(String, Error)>,
+    on_event: &mut dyn FnMut(Event),
+) -> Result<Vec<Vec<Stats>>> {
+    let header = run_plan(plan, &HashMap::new());
+    let folders = std::mem::take(&mut plan.folders);
+    let making = plan.splits.iter().map(|split| {
+        let kept = known.remove(&split.input.split).unwrap_or_default();
+        Making {
+            plan: split,
+            id: header.split_id(&planned(&split.input, split.changed_ns, Vec::new())),
+            count: split.count,
+            kept: kept.into_iter().map(|record| (record.index, record)).collect(),
+            begun: OnceLock::new(),
+            failed: AtomicBool::new(false),
+        }
+    });
+    let (messages, told) = mpsc::channel();
+    let options = &plan.options;
+    let context = Context {
+        options: &options.bytes,
+        state: Output::new(&options.output).state(),
+        splits: making.collect(),
+        strict: options.strict,
+        task_bytes: options.task_bytes,
+        window: 2 * options.threads + SPARE_BLOCKS,
+        progress: Counters::new(plan.splits.iter().map(|split| split.input.size).sum()),
+        vocabulary_size: tokenizer.identity().vocabulary_size as usize,
+        pad_id: tokenizer.identity().pad.id,
+        tokenizer: Arc::clone(tokenizer),
+        reference: Mutex::default(),
+        interrupted,
+        stopped: AtomicBool::new(false),
+        messages,
+    };
+    for making in context.splits.iter().filter(|making| !making.kept.is_empty()) {
+        let (split, shards) = (making.plan.input.split.clone(), making.kept.len());
+        if making.plan.why == Why::Interrupted {
+            on_event(Event::Resumed { split, shards, of: making.count });
+        }
+        making
+            .kept
+            .values()
+            .flat_map(|record| &record.parts)
+            .for_each(|part| context.progress.add(&part.counts));
+    }
+    let mut watch = Watch {
+        context: &context,
+        committer: Committer::new(&context, folders, options.threads),
+        told,
+        made: vec![Vec::new(); context.parts().len()],
+        failed,
+        error: None,
+    };
+    work(&context, options.threads, &mut watch, on_event);
+    let Watch { committer, made, error, .. } = watch;
+    plan.folders = committer.into_folders();
+    match error {
+        Some(error) => Err(error),
+        None if interrupted.load(Ordering::Relaxed) => Err(Error::Interrupted),
+        None => Ok(made),
+    }
+}
+
+/// Runs the threads until all tasks are done.
+fn work(context: &Context<'_>, threads: usize, watch: &mut Watch<'_, '_>, on_event: &mut dyn FnMut(Event)) {
     let pool = Pool::default();
-    let next = AtomicUsize::new(0);
-    // Threads that make splits.
-    let busy = AtomicUsize::new(context.threads.min(splits.len()));
+    let tasks = Tasks::new(task::tasks(&context.splits, context.options.stride_bytes, context.task_bytes));
+    let lanes = tasks.lanes(&context.splits, threads);
+    let recorder = Recorder::new(context.state.clone(), context.messages.clone());
     thread::scope(|scope| {
-        for _ in 0..context.threads {
+        for _ in 0..threads {
             scope.spawn(|| {
                 pool.work(&mut Worker {
                     parser: RecordParser::new(&context.options.text_fields()),
@@ -319,92 +387,117 @@ fn make_all(
                 });
             });
         }
-        let makers: Vec<_> = (0..busy.load(Ordering::Relaxed))
+        let running: Vec<_> = (0..lanes)
             .map(|_| {
                 scope.spawn(|| {
-                    let _end = MakerEnd { busy: &busy, context };
-                    while let Some(split) = splits.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        if context.is_interrupted() {
-                            return;
-                        }
-                        make_one(split, context, &pool, tokenizer, results);
+                    let _end = LaneEnd { context };
+                    if let Err(error) = lane::run(context, &pool, &tasks, &recorder) {
+                        context.tell(Message::Stopped(error));
                     }
                 })
             })
             .collect();
-        while busy.load(Ordering::Acquire) > 0 {
-            match told.recv_timeout(TICK) {
-                Ok(event) => on_event(event),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    on_event(Event::Progress(context.progress.now()));
-                }
-            }
-        }
-        told.try_iter().for_each(&mut *on_event);
-        on_event(Event::Progress(context.progress.now()));
+        watch.until_ended(lanes, on_event);
         pool.close();
-        for maker in makers {
-            if let Err(panic) = maker.join() {
+        for lane in running {
+            if let Err(panic) = lane.join() {
                 resume_unwind(panic);
             }
         }
-        if context.interrupted.load(Ordering::Relaxed) {
-            fail(results, String::new(), Error::Interrupted);
-        }
     });
+    // What waited for the disk is recorded now, and told.
+    drop(recorder);
+    watch.end(on_event);
 }
 
-/// Wakes the thread that tells what happens when a thread that makes splits ends, be it by a panic: it would wait for
-/// its next tick.
-struct MakerEnd<'a> {
-    busy: &'a AtomicUsize,
+/// Says that a lane has ended, be it by a panic.
+struct LaneEnd<'a> {
     context: &'a Context<'a>,
 }
 
-impl Drop for MakerEnd<'_> {
+impl Drop for LaneEnd<'_> {
     fn drop(&mut self) {
-        self.busy.fetch_sub(1, Ordering::Release);
-        self.context.tell(Event::Progress(self.context.progress.now()));
+        self.context.tell(Message::LaneEnded);
     }
 }
 
-fn make_one<'env>(
-    split: &'env SplitPlan,
-    context: &'env Context<'env>,
-    pool: &Pool<'env>,
-    tokenizer: &Arc<Tokenizer>,
-    results: &Results,
-) {
-    let name = &split.input.split;
-    context.tell(Event::Started { split: name.clone() });
-    let made = split::make(split, context, pool, tokenizer).and_then(|made| {
-        let license = license_of(&split.input, &made.split.source)?;
-        let mut manifest = results.manifest.lock().unwrap_or_else(PoisonError::into_inner);
-        manifest.vanished.remove(name);
-        manifest.splits.insert(name.clone(), manifest::Split { license, ..made.split });
-        manifest.files_processed = manifest.splits.len() as u64;
-        manifest.write(&context.output)?;
-        drop(manifest);
-        atomic::remove_folder(context.output.staging(name).root())?;
-        Ok(made.stats)
-    });
-    match made {
-        Ok(stats) => {
-            results.made.lock().unwrap_or_else(PoisonError::into_inner).push(stats.clone());
-            context.tell(Event::Finished { split: name.clone(), stats: Box::new(stats) });
-        }
-        // The run was stopped by somebody else, whose error says why.
-        Err(Error::Interrupted) => {}
-        Err(error) => {
-            if is_fatal(&error) {
-                context.stopped.store(true, Ordering::Relaxed);
+/// What the thread that started the run does while the others work.
+struct Watch<'a, 'run> {
+    context: &'a Context<'a>,
+    committer: Committer<'a>,
+    told: Receiver<Message>,
+    /// The statistics of what was made, a part at a time.
+    made: Vec<Vec<Stats>>,
+    failed: &'run mut Vec<(String, Error)>,
+    /// What ended the run.
+    error: Option<Error>,
+}
+
+impl Watch<'_, '_> {
+    fn until_ended(&mut self, mut lanes: usize, on_event: &mut dyn FnMut(Event)) {
+        while lanes > 0 {
+            match self.told.recv_timeout(TICK) {
+                Ok(Message::LaneEnded) => lanes -= 1,
+                Ok(message) => self.hear(message, on_event),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    on_event(Event::Progress(self.context.progress.now()));
+                }
             }
-            context.tell(Event::Failed { split: name.clone() });
-            fail(results, name.clone(), error);
+            if self.committer.is_due() {
+                self.commit(on_event);
+            }
         }
     }
-}
 
-fn fail(results: &Results, split: String, error: Error) {
-    results.failed.lock().unwrap_or_else(PoisonError::into_inner).push((split, error));
+    fn end(&mut self, on_event: &mut dyn FnMut(Event)) {
+        while let Ok(message) = self.told.try_recv() {
+            self.hear(message, on_event);
+        }
+        on_event(Event::Progress(self.context.progress.now()));
+        self.commit(on_event);
+        if let Err(error) = self.committer.write_manifests() {
+            self.stop(error);
+        }
+    }
+
+    fn hear(&mut self, message: Message, on_event: &mut dyn FnMut(Event)) {
+        match message {
+            Message::Event(event) => on_event(event),
+            Message::Made(records) => {
+                records.into_iter().for_each(|(split, record)| self.committer.add(split, record));
+            }
+            Message::Failed(split, error) => {
+                let name = self.context.splits[split].plan.input.split.clone();
+                on_event(Event::Failed { split: name.clone() });
+                self.failed.push((name, error));
+            }
+            Message::Stopped(error) => self.stop(error),
+            Message::LaneEnded => {}
+        }
+    }
+
+    fn commit(&mut self, on_event: &mut dyn FnMut(Event)) {
+        if self.error.as_ref().is_some_and(|error| !matches!(error, Error::Interrupted)) {
+            return;
+        }
+        match self.committer.commit() {
+            Ok(committed) => {
+                for Committed { split, stats } in committed {
+                    let split = self.context.splits[split].plan.input.split.clone();
+                    let held_out = stats.get(1).cloned().map(Box::new);
+                    on_event(Event::Finished { split, stats: Box::new(stats[0].clone()), held_out });
+                    self.made.iter_mut().zip(stats).for_each(|(made, stats)| made.push(stats));
+                }
+            }
+            Err(error) => self.stop(error),
+        }
+    }
+
+    /// The run ends, with the first error but an interruption, which is what others make of it.
+    fn stop(&mut self, error: Error) {
+        self.context.stopped.store(true, Ordering::Relaxed);
+        if self.error.as_ref().is_none_or(|first| matches!(first, Error::Interrupted)) {
+            self.error = Some(error);
+        }
+    }
 }

@@ -10,16 +10,15 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use mashbill_format::encode::Compression;
 use mashbill_format::held_out::{HeldOut, Part};
-use mashbill_format::layout::{Output, VALIDATION_FOLDER};
-use mashbill_format::manifest::DataFile;
-use mashbill_format::manifest::{self, Manifest};
+use mashbill_format::layout::Output;
+use mashbill_format::manifest::{self, Manifest, Packing, ShardFile};
 use mashbill_format::records::{DOCUMENT_BYTES_MAX, Kind};
 use mashbill_format::shard::{Scratch, ShardPages};
 use mashbill_format::stats::Stats;
 use mashbill_tokenize::input::SplitNames;
-use mashbill_tokenize::plan::{Finished, SplitPlan, Why};
+use mashbill_tokenize::plan::{Finished, SplitPlan, TASK_BYTES, Why};
 use mashbill_tokenize::tokenizer::{SpecialTokensInText, Tokenizer, TokenizerOptions};
-use mashbill_tokenize::{Event, Options, Plan, Report, plan};
+use mashbill_tokenize::{Event, Options, PartReport, Plan, Report, plan};
 use serde::Serialize;
 
 use crate::args::threads;
@@ -33,8 +32,11 @@ use crate::out;
 use crate::printer::{Printer, count, counted, duration, error_text, size};
 use crate::progress::ProgressView;
 
-/// Bytes of input in a unit. An interrupted run redoes at most the units under way.
-const UNIT_BYTES: u64 = 32 << 20;
+/// Numbers of shards that are spelled out.
+const SHARDS_SPELLED: usize = 12;
+
+/// The smallest size of a shard in GB: a kilobyte.
+const SHARD_SIZE_MIN: f64 = 1e-6;
 
 /// Tokens of the first document that are spelled out at the end.
 const TOKENS_SHOWN: usize = 12;
@@ -73,7 +75,7 @@ pub(crate) struct TokenizeArgs {
     #[arg(long, value_name = "TOKENS", default_value = "8192")]
     pub(crate) max_seq_length: usize,
 
-    /// The largest size of a finished shard in GB (10^9 bytes); decimals are fine
+    /// The size that finished shards are to have on average, in GB (10^9 bytes): a target; decimals are fine
     #[arg(long, value_name = "GB", default_value = "2", allow_negative_numbers = true)]
     pub(crate) shard_size: f64,
 
@@ -150,9 +152,9 @@ pub(crate) struct TokenizeArgs {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Bytes of input in a unit, for tests of interruption: the bytes of the output depend on it.
-    #[arg(long, value_name = "BYTES", default_value_t = UNIT_BYTES, hide = true)]
-    pub(crate) unit_size: u64,
+    /// Bytes of input that are recorded together, for tests of interruption: no byte of the output depends on it.
+    #[arg(long, value_name = "BYTES", default_value_t = TASK_BYTES, hide = true)]
+    pub(crate) task_size: u64,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -210,7 +212,7 @@ fn options(args: &TokenizeArgs) -> Result<Options> {
     if !(2..=1 << 24).contains(&args.max_seq_length) {
         return usage(Usage::MaxSeqLength { given: args.max_seq_length });
     }
-    if !(args.shard_size.is_finite() && args.shard_size > 0.0) {
+    if !(args.shard_size.is_finite() && args.shard_size >= SHARD_SIZE_MIN) {
         return usage(Usage::ShardSize { given: args.shard_size });
     }
     if !(1..1 << 30).contains(&args.max_document) {
@@ -224,6 +226,12 @@ fn options(args: &TokenizeArgs) -> Result<Options> {
     }
     let (text_field, other_text_fields) = text_fields(args);
     let threads = threads(args.threads)?;
+    let compression = match args.compression {
+        CompressionArg::Snappy => Compression::Snappy,
+        CompressionArg::Zstd => Compression::Zstd,
+        CompressionArg::None => Compression::None,
+    };
+    let shard_bytes = (args.shard_size * 1e9) as u64;
     Ok(Options {
         input: args.input.clone(),
         output: args.output.clone().unwrap_or_else(|| default_output(&args.input)),
@@ -235,15 +243,12 @@ fn options(args: &TokenizeArgs) -> Result<Options> {
         shard_size_gb: args.shard_size,
         bytes: manifest::Options {
             max_seq_length: args.max_seq_length,
-            shard_bytes: (args.shard_size * 1e9) as u64,
-            compression: match args.compression {
-                CompressionArg::Snappy => Compression::Snappy,
-                CompressionArg::Zstd => Compression::Zstd,
-                CompressionArg::None => Compression::None,
-            },
+            shard_bytes,
+            stride_bytes: manifest::Options::stride_of(shard_bytes, compression),
+            packing: Packing::Concat,
+            compression,
             text_field,
             other_text_fields,
-            unit_bytes: args.unit_size.max(1),
             max_document_bytes: args.max_document,
             held_out: args.val_fraction.map(|fraction| HeldOut { fraction, part: Part::Train }),
         },
@@ -256,6 +261,7 @@ fn options(args: &TokenizeArgs) -> Result<Options> {
         prune: args.prune,
         strict: args.strict,
         threads,
+        task_bytes: args.task_size,
     })
 }
 
@@ -305,16 +311,7 @@ fn announce(plan: &Plan, printer: &Printer) {
         let folder = Output::new(&plan.options.output).validation();
         printer.line(format_args!("nothing is held out any more: {} goes", folder.root().display()));
     }
-    for split in &plan.splits {
-        announce_split(&split.input.split, &split.why, printer);
-    }
-    for split in plan.validation.iter().flat_map(|part| &part.splits) {
-        let same = |other: &&SplitPlan| other.input.split == split.input.split && other.why == split.why;
-        // Mostly the same is done to both parts, for the same reason.
-        if plan.splits.iter().find(same).is_none() {
-            announce_split(&format!("{VALIDATION_FOLDER}/{}", split.input.split), &split.why, printer);
-        }
-    }
+    plan.splits.iter().for_each(|split| announce_split(split, printer));
     for split in &plan.vanished {
         printer.warning(format_args!("the input of the split `{split}` is gone: it does not count any more"));
     }
@@ -327,10 +324,14 @@ fn announce(plan: &Plan, printer: &Printer) {
     }
 }
 
-fn announce_split(name: &str, why: &Why, printer: &Printer) {
+fn announce_split(SplitPlan { input, why, .. }: &SplitPlan, printer: &Printer) {
+    let name = &input.split;
     match why {
         Why::New | Why::Forced => {}
         Why::Interrupted => printer.line(format_args!("{name}: goes on")),
+        Why::InputChanged(what) => {
+            printer.line(format_args!("{name}: compared with its input, because {what}"));
+        }
         Why::Different(why) => printer.line(format_args!("{name}: made again, because {why}")),
     }
 }
@@ -340,43 +341,55 @@ pub(crate) fn with_progress(plan: Plan, tokenizer: &Arc<Tokenizer>, printer: &Pr
     let interrupted = interrupt::flag(printer)?;
     let host = gethostname::gethostname().to_string_lossy().into_owned();
     let mut view = ProgressView::new(printer);
-    let mut part = Part::Train;
-    let named = |part, split: String| match part {
-        Part::Train => split,
-        Part::Validation => format!("{VALIDATION_FOLDER}/{split}"),
-    };
     let report = mashbill_tokenize::run(plan, tokenizer, &host, &interrupted, &mut |event| match event {
-        Event::Part(next) => {
-            part = next;
-            // Speed and time left are those of the part.
-            view.finish();
-            view = ProgressView::new(printer);
-        }
         Event::Progress(progress) => view.show(&progress),
-        Event::Resumed { split, units, .. } => view.suspend(|| {
-            let (split, units) = (named(part, split), counted(units as u64, "unit"));
-            printer.line(format_args!("{split}: {units} finished before, going on"));
-        }),
-        Event::EngineMismatch { split, text } => view.suspend(|| {
-            let start: String = text.chars().take(60).collect();
-            let split = named(part, split);
-            printer.warning(format_args!(
-                "{split}: the fast engine disagrees with the reference about {start:?}; \
-                 what it made of this split is thrown away and the reference makes it"
-            ));
-        }),
-        Event::Finished { split, stats } => view.suspend(|| {
-            let (documents, rows) = (counted(stats.samples, "document"), counted(stats.sequences, "row"));
-            let verb = match part {
-                Part::Train => "done",
-                Part::Validation => "held out",
-            };
-            printer.good(verb, format_args!("{split}: {documents}, {} tokens, {rows}", count(stats.tokens)));
-        }),
-        _ => {}
+        event => view.suspend(|| tell(event, printer)),
     });
     view.finish();
     Ok(report?)
+}
+
+fn tell(event: Event, printer: &Printer) {
+    match event {
+        Event::Resumed { split, shards, of } => {
+            let of = of.map_or_else(String::new, |of| format!(" of {}", count(of)));
+            let shards = counted(shards as u64, "shard");
+            printer.line(format_args!("{split}: {shards}{of} finished before, going on"));
+        }
+        Event::Compared { split, made, of } => {
+            let (of, made) = (counted(of as u64, "shard"), numbers(&made));
+            printer.line(format_args!("{split}: of {of} these are made again: {made}"));
+        }
+        Event::Unchanged { split } => printer.line(format_args!("{split}: unchanged, left alone")),
+        Event::EngineMismatch { split, text } => {
+            let start: String = text.chars().take(60).collect();
+            printer.warning(format_args!(
+                "{split}: the fast engine disagrees with the reference about {start:?}; \
+                 the reference makes what is left of this split, and again what was under way"
+            ));
+        }
+        Event::Finished { split, stats, held_out } => {
+            let rows = |stats: &Stats| {
+                let (documents, rows) = (counted(stats.samples, "document"), counted(stats.sequences, "row"));
+                format!("{split}: {documents}, {} tokens, {rows}", count(stats.tokens))
+            };
+            if let Some(held_out) = held_out {
+                printer.good("held out", rows(&held_out));
+            }
+            printer.good("done", rows(&stats));
+        }
+        _ => {}
+    }
+}
+
+/// Numbers of shards, of which the first are spelled.
+fn numbers(shards: &[usize]) -> String {
+    let spelled: Vec<_> = shards.iter().take(SHARDS_SPELLED).map(usize::to_string).collect();
+    match shards.len().saturating_sub(SHARDS_SPELLED) {
+        0 if spelled.is_empty() => "none".into(),
+        0 => spelled.join(", "),
+        more => format!("{} and {} more", spelled.join(", "), count(more as u64)),
+    }
 }
 
 /// The result for programs.
@@ -406,8 +419,7 @@ struct Failed<'a> {
 }
 
 impl<'a> JsonPart<'a> {
-    fn of(report: &'a Report) -> Self {
-        let Report { manifest, made, pruned, .. } = report;
+    fn of(PartReport { manifest, made }: &'a PartReport, pruned: &'a [String]) -> Self {
         Self { output: &manifest.output_path, manifest, made, pruned }
     }
 }
@@ -415,10 +427,10 @@ impl<'a> JsonPart<'a> {
 fn print_json(report: &Report) -> Result<()> {
     let failed = report.failed.iter().map(|(split, error)| Failed { split, error: error_text(error) });
     let json = Json {
-        train: JsonPart::of(report),
+        train: JsonPart::of(&report.train, &report.pruned),
         failed: failed.collect(),
         seconds: report.seconds,
-        validation: report.validation.as_deref().map(JsonPart::of),
+        validation: report.validation.as_ref().map(|part| JsonPart::of(part, &report.pruned)),
     };
     out::json(&json)
 }
@@ -432,18 +444,18 @@ fn summarize(
     printer: &Printer,
 ) -> Result<bool> {
     let output = Output::new(&options.output);
+    let (made, manifest) = (&report.train.made, &report.train.manifest);
     removed(&report.pruned, &output, printer);
-    if !report.made.is_empty() {
-        totals(&report.made, report.seconds, options, printer);
+    if !made.is_empty() {
+        totals(made, report.seconds, options, printer);
     }
-    outcome::refusals(report, &output, args.warn_rejected, printer);
-    if !report.made.is_empty() && !printer.is_quiet() {
-        first_document(report, &output, tokenizer, printer)?;
+    outcome::refusals(&report.train, &output, args.warn_rejected, printer);
+    if !made.is_empty() && !printer.is_quiet() {
+        first_document(&report.train, &output, tokenizer, printer)?;
     }
     let lacks_documents = outcome::without_documents(report, &output, printer);
-    let splits = &report.manifest.splits;
+    let splits = &manifest.splits;
     let rows: u64 = splits.values().map(|split| split.sequences).sum();
-    let manifest = output.manifest();
     printer.line(format_args!(
         "{} with {} of {} tokens in {}",
         counted(splits.len() as u64, "split"),
@@ -451,10 +463,11 @@ fn summarize(
         count(options.bytes.max_seq_length as u64),
         options.output.display(),
     ));
-    if let Some(validation) = report.validation.as_deref() {
+    if let Some(validation) = &report.validation {
+        removed(&report.pruned, &output.validation(), printer);
         summarize_validation(validation, &output.validation(), args.warn_rejected, printer);
     }
-    if !report.made.is_empty() && rows > 0 {
+    if !made.is_empty() && rows > 0 {
         printer.line(
             "labels are shifted already: labels[i] is the token after input_ids[i]. Hugging Face models shift \
              once more by themselves: give them input_ids as labels, not this column",
@@ -468,8 +481,9 @@ fn summarize(
         .for_each(|hint| printer.hint(hint));
     // What was made can be used, whatever was not.
     if rows > 0 && !printer.is_quiet() {
+        let manifest_path = output.manifest();
         let output = options.output.display();
-        printer.line(format_args!("manifest: {}", manifest.display()));
+        printer.line(format_args!("manifest: {}", manifest_path.display()));
         printer.hint(format_args!(
             "load it with mashbill.Dataset(\"{output}\") or \
              datasets.load_dataset(\"parquet\", data_files=\"{output}/*/shard_*.parquet\")"
@@ -479,8 +493,7 @@ fn summarize(
 }
 
 /// What is held out, over all splits.
-fn summarize_validation(report: &Report, output: &Output, share: f64, printer: &Printer) {
-    removed(&report.pruned, output, printer);
+fn summarize_validation(report: &PartReport, output: &Output, share: f64, printer: &Printer) {
     outcome::refusals(report, output, share, printer);
     let sum = |value: fn(&manifest::Split) -> u64| report.manifest.splits.values().map(value).sum::<u64>();
     let documents = sum(|split| split.samples);
@@ -538,13 +551,21 @@ fn totals(made: &[Stats], seconds: f64, options: &Options, printer: &Printer) {
 }
 
 /// Spells the beginning of the first document, so that a wrong tokenizer shows.
-fn first_document(report: &Report, output: &Output, tokenizer: &Tokenizer, printer: &Printer) -> Result<()> {
-    let made = report.made.iter().filter(|stats| stats.sequences > 0);
+fn first_document(
+    report: &PartReport,
+    output: &Output,
+    tokenizer: &Tokenizer,
+    printer: &Printer,
+) -> Result<()> {
+    let PartReport { manifest, made } = report;
+    let made = made.iter().filter(|stats| stats.sequences > 0);
     let Some(stats) = made.min_by_key(|stats| &stats.split) else { return Ok(()) };
-    let shards = report.manifest.splits.get(&stats.split).map(|split| split.shard_files.as_slice());
-    let Some(DataFile { name, tail: Some(tail), .. }) = shards.and_then(<[_]>::first) else { return Ok(()) };
+    let split = manifest.splits.get(&stats.split);
+    let Some(ShardFile { name, tail, .. }) = split.and_then(|split| split.shard_files().next()) else {
+        return Ok(());
+    };
     let path = output.split(&stats.split).join(name);
-    let shard = ShardPages::open(&path, report.manifest.max_seq_length, report.manifest.layout, *tail)?;
+    let shard = ShardPages::open(&path, manifest.max_seq_length, manifest.layout, *tail)?;
     let scratch = &mut Scratch::default();
     let group = shard.token_group(0, scratch)?;
     let pieces = shard.piece_page(&group, 0, scratch)?.pieces;

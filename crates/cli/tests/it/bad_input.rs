@@ -104,7 +104,7 @@ fn each_kind_is_counted_with_its_line() {
 
 #[test]
 fn only_the_first_of_each_reason_are_kept() {
-    let (project, _) = tokenized(format!("{}{GOOD}", "{\n".repeat(1000)), "--unit-size 300");
+    let (project, _) = tokenized(format!("{}{GOOD}", "{\n".repeat(1000)), "");
     let (lines, counts) = refused(&project);
     assert_eq!(lines.iter().map(|(line, _)| *line).collect::<Vec<_>>(), (1..=20).collect::<Vec<_>>());
     assert_eq!(counts, json!({ "invalid_json": 1000 }));
@@ -219,12 +219,13 @@ fn a_parquet_file_without_the_text_column() {
     project.tokenize("").with_code(0);
     // The document table has labels and numbers, and no text.
     fs::create_dir(project.path("more")).expect("a folder");
-    fs::copy(project.path("out/a/documents.parquet"), project.path("more/a.parquet")).expect("a copy");
+    fs::copy(project.path("out/a/_documents/shard_0000.documents"), project.path("more/a.parquet"))
+        .expect("a copy");
     check!(project.run("tokenize --input more --tokenizer gpt2"), @r"
     exit: 3
     --- stderr
     0 splits with 0 rows of 8,192 tokens in more_preprocessed
-    warning: a was not made: `more/a.parquet` has no text column `text`; its columns are: doc_id (int64), id (string), source (string), category (string), content_hash (binary), tokens (int64), unit (int32), row (int64), position (int32)
+    warning: a was not made: `more/a.parquet` has no text column `text`; its columns are: doc_id (int64), id (string), source (string), category (string), content_hash (binary), tokens (int64), row (int64), position (int32)
     hint: name the column with `--text-field`
     ");
     // A label can be the text; here there is none, so every row is refused.
@@ -259,10 +260,10 @@ fn files_that_cannot_be_read_fail_their_splits_alone() {
     a begins with "hello" " world" "<|endoftext|>"
     1 split with 1 row of 16 tokens in out
     labels are shifted already: labels[i] is the token after input_ids[i]. Hugging Face models shift once more by themselves: give them input_ids as labels, not this column
-    warning: pipe.jsonl was not made: read `data/pipe.jsonl`: it is a pipe, not a regular file
     warning: dangling was not made: read `data/dangling.jsonl`: No such file or directory (os error 2)
-    hint: give a file: what comes out of a pipe or a device can be written into one first
+    warning: pipe.jsonl was not made: read `data/pipe.jsonl`: it is a pipe, not a regular file
     hint: get the file again where it came from, then give the same command again
+    hint: give a file: what comes out of a pipe or a device can be written into one first
     manifest: out/manifest.json
     hint: load it with mashbill.Dataset("out") or datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
     "#);

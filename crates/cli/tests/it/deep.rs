@@ -17,7 +17,7 @@ fn tokenized() -> Project {
         ("data/a.jsonl", &(1..40).map(text).collect::<String>()),
         ("data/b.jsonl", "not json\n{\"text\":\"naïve café 日本\"}\n"),
     ]);
-    project.tokenize("--unit-size 900 --shard-size 0.00002").with_code(0);
+    project.tokenize("--shard-size 0.000002").with_code(0);
     project
 }
 
@@ -63,7 +63,7 @@ fn what_the_table_says_of_texts_is_compared() {
         (|d| d.content_hash = Checksum::of(b"x"), "its text is another one"),
     ] {
         let project = tokenized();
-        let path = project.path("out/b/documents.parquet");
+        let path = project.path("out/b/_documents/shard_0000.documents");
         let rows = documents::read(&path).expect("a table").collect::<Result<Vec<_>, _>>();
         let mut rows = rows.expect("documents");
         change(&mut rows[0]);
@@ -76,7 +76,6 @@ fn what_the_table_says_of_texts_is_compared() {
                 category: d.category.as_deref(),
                 content_hash: d.content_hash,
                 tokens: d.tokens,
-                unit: d.unit,
                 row: d.row,
                 position: d.position,
             })
@@ -86,7 +85,7 @@ fn what_the_table_says_of_texts_is_compared() {
         file.append(&DocumentsEncoder::new(Compression::Snappy).encode(&borrowed)).expect("it is written");
         let written = file.finish().expect("it is written");
         let mut manifest = project.json("out/manifest.json");
-        let recorded = &mut manifest["splits"]["b"]["documents"];
+        let recorded = &mut manifest["splits"]["b"]["shard_list"][0]["table"];
         recorded["bytes"] = json!(written.bytes);
         recorded["checksum"] = json!(written.checksum);
         project.write("out/manifest.json", manifest.to_string());

@@ -13,7 +13,7 @@ use crate::project::{Project, assert_same_output};
 use crate::shipped;
 
 const ARGUMENTS: &str = "tokenize --input data --tokenizer gpt2 --max-seq-length 128 --shard-size 0.0005 \
-    --unit-size 100000 --threads 1";
+    --threads 1";
 
 /// A file system in memory, of a few megabytes.
 #[derive(Debug)]

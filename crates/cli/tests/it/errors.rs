@@ -263,13 +263,13 @@ fn values_that_make_no_sense() {
     check!(run("--shard-size 0"), @r"
     exit: 2
     --- stderr
-    error: --shard-size 0 makes no shards: it is a size in GB, more than 0
+    error: --shard-size 0 makes no shards: it is a size in GB, at least 0.000001
     hint: the guide's shards have --shard-size 2
     ");
     check!(run("--shard-size -1"), @r"
     exit: 2
     --- stderr
-    error: --shard-size -1 makes no shards: it is a size in GB, more than 0
+    error: --shard-size -1 makes no shards: it is a size in GB, at least 0.000001
     hint: the guide's shards have --shard-size 2
     ");
     check!(run("--threads 0"), @r"
@@ -375,6 +375,7 @@ fn a_finished_split_that_is_different() {
     check!(project.tokenize(""), @r"
     exit: 2
     --- stderr
+    a: compared with its input, because its input had 23 bytes and has 26
     error: the finished split `a` in `out` is different: its input has changed
     hint: `--skip-existing` makes those again that differ, `--force` makes all again, another `--output` keeps both
     ");
@@ -419,11 +420,11 @@ fn a_manifest_that_is_newer() {
     let project = one_file();
     project.tokenize("").with_code(0);
     let manifest = project.read("out/manifest.json");
-    project.write("out/manifest.json", manifest.replace("\"format_version\": 1", "\"format_version\": 9"));
+    project.write("out/manifest.json", manifest.replace("\"format_version\": 2", "\"format_version\": 9"));
     check!(project.tokenize("--force"), @r"
     exit: 2
     --- stderr
-    error: `out/manifest.json` has format_version 9, this mashbill reads up to 1
+    error: `out/manifest.json` has format_version 9, this mashbill reads 2
     hint: update mashbill
     ");
 }

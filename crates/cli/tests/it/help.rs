@@ -156,7 +156,8 @@ fn of_tokenize() {
               [default: 8192]
 
           --shard-size <GB>
-              The largest size of a finished shard in GB (10^9 bytes); decimals are fine
+              The size that finished shards are to have on average, in GB (10^9 bytes): a target;
+              decimals are fine
 
               [default: 2]
 

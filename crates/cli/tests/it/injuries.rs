@@ -3,26 +3,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it panics")]
 
+mod folder;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 
-use mashbill_format::checksum::Checksum;
-use mashbill_format::documents::{self, Document, DocumentsEncoder};
-use mashbill_format::encode::Compression;
-use mashbill_format::parquet_file::{ParquetAppender, Tail};
-use mashbill_format::shard::ShardReader;
-use mashbill_format::verify::{Kind, Options, Report, verify};
-use parquet::data_type::{DataType, Int32Type, Int64Type};
-use parquet::file::metadata::ParquetMetaDataReader;
-use parquet::file::properties::WriterProperties;
-use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::parser::parse_message_type;
+use mashbill_format::documents::Document;
+use mashbill_format::verify::{Kind, Options, verify};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::project::Project;
+use folder::{Folder, Group, Lists, groups_of};
 
 /// The injuries: what is done, and what `verify` has to call it even when all checksums fit.
 const INJURIES: &[Injury] = &[
@@ -47,7 +40,6 @@ const INJURIES: &[Injury] = &[
     ("a row's last label is a token, and its document ends", Kind::Labels, |f| {
         f.rows(ENDING, |g| g.end_label(7))
     }),
-    ("the last label of a group is another token", Kind::Labels, |f| f.rows(FIRST, |g| g.group_label(7))),
     ("a label of padding is a token", Kind::Labels, |f| {
         f.last_rows(|g| *g.labels().values.last_mut().unwrap() = 7)
     }),
@@ -72,13 +64,11 @@ const INJURIES: &[Injury] = &[
     ("an offset is off by one", Kind::Pieces, |f| f.rows(FIRST, |g| *g.0[5].values.last_mut().unwrap() += 1)),
     ("a row has a key too many", Kind::Pieces, |f| f.rows(FIRST, |g| g.0[4].insert(0, 5))),
     ("two pieces are one", Kind::Pieces, |f| f.rows(ENDING, Group::join_pieces)),
-    // Rows, row groups and shards.
+    // Rows and shards; what shards of several row groups can suffer is in the tests of `mashbill-format`.
     ("two rows are swapped", Kind::Pieces, |f| f.rows(FIRST, |g| g.swap_rows(0, 1))),
     ("a row stands twice", Kind::Pieces, |f| f.rows(FIRST, |g| g.copy_row(0, 1))),
     ("a row is gone", Kind::Rows, |f| f.rows(FIRST, |g| g.0.iter_mut().for_each(Lists::pop_row))),
-    ("a row group is gone", Kind::Rows, |f| f.groups(FIRST, |groups| drop(groups.remove(0)))),
     ("a row group stands twice", Kind::Rows, |f| f.groups(FIRST, |groups| groups.push(groups[0].clone()))),
-    ("two row groups are swapped", Kind::Pieces, |f| f.groups(FIRST, |groups| groups.swap(0, 1))),
     ("the same values are encoded otherwise", Kind::Encoding, |f| f.groups(FIRST, |_| ())),
     ("two shards are swapped", Kind::Pieces, |f| f.swap(FIRST, "a/shard_0001.parquet")),
     ("a shard is that of another split", Kind::Pieces, |f| f.copy("b/shard_0000.parquet", FIRST)),
@@ -93,9 +83,9 @@ const INJURIES: &[Injury] = &[
     ("a column is optional", Kind::Columns, |f| {
         f.columns("required group labels", "optional group labels", "int32")
     }),
-    // The document table.
-    ("the document table is gone", Kind::Missing, |f| f.remove(TABLE)),
-    ("the document table is cut off", Kind::Unreadable, |f| f.bytes(TABLE, |b| b.truncate(b.len() / 2))),
+    // The document tables.
+    ("a document table is gone", Kind::Missing, |f| f.remove(TABLE)),
+    ("a document table is cut off", Kind::Unreadable, |f| f.bytes(TABLE, |b| b.truncate(b.len() / 2))),
     ("a document is longer", Kind::DocumentTable, |f| f.documents(|d| d[1].tokens += 1)),
     ("a document has no tokens", Kind::DocumentTable, |f| f.documents(|d| d[1].tokens = 0)),
     ("the last document is longer", Kind::DocumentTable, |f| {
@@ -103,7 +93,23 @@ const INJURIES: &[Injury] = &[
     }),
     ("a document stands a position later", Kind::DocumentTable, |f| f.documents(|d| d[1].position += 1)),
     ("a document stands a row later", Kind::DocumentTable, |f| f.documents(|d| d[1].row += 1)),
-    ("a document is of another unit", Kind::DocumentTable, |f| f.documents(|d| d[1].unit += 1)),
+    ("a document begins behind its shard's stretch", Kind::DocumentTable, |f| {
+        f.documents(|d| d.last_mut().unwrap().doc_id += 1_000_000);
+    }),
+    ("two document tables are swapped", Kind::DocumentTable, |f| {
+        f.swap(TABLE, "a/_documents/shard_0001.documents");
+    }),
+    ("the document tables are gone", Kind::Missing, |f| fs::remove_dir_all(f.path("a/_documents")).unwrap()),
+    ("a document table is there that nobody lists", Kind::Stray, |f| {
+        f.copy(TABLE, "a/_documents/shard_0099.documents");
+    }),
+    ("a shard lies among the document tables", Kind::Stray, |f| {
+        f.copy(FIRST, "a/_documents/shard_0000.parquet");
+    }),
+    ("a document table is called otherwise", Kind::Sums, |f| {
+        fs::rename(f.path(TABLE), f.path("a/_documents/shard_0007.documents")).unwrap();
+        f.shards(|shards| shards[0]["table"]["name"] = json!("shard_0007.documents"));
+    }),
     ("two documents have the same key", Kind::DocumentTable, |f| f.documents(|d| d[1].doc_id = d[0].doc_id)),
     ("a document has another key", Kind::Pieces, |f| f.documents(|d| d[1].doc_id += 1)),
     ("a document is gone", Kind::Sums, |f| f.documents(|d| drop(d.remove(1)))),
@@ -136,40 +142,57 @@ const INJURIES: &[Injury] = &[
     ("samples is off by one", Kind::Sums, |f| f.split(|s| add(&mut s["samples"], 1))),
     ("shards is off by one", Kind::Sums, |f| f.split(|s| add(&mut s["shards"], 1))),
     ("files_processed is off by one", Kind::Sums, |f| f.manifest(|m| add(&mut m["files_processed"], 1))),
-    ("a shard's rows are off by one", Kind::Rows, |f| f.split(|s| add(&mut s["shard_files"][0]["rows"], 1))),
+    ("a shard's rows are off by one", Kind::Rows, |f| f.shards(|s| add(&mut s[0]["file"]["rows"], 1))),
     ("rows have moved between shards", Kind::Rows, |f| {
-        f.split(|s| {
-            add(&mut s["shard_files"][0]["rows"], 1);
-            add(&mut s["shard_files"][1]["rows"], -1);
+        f.shards(|s| {
+            add(&mut s[0]["file"]["rows"], 1);
+            add(&mut s[1]["file"]["rows"], -1);
         })
     }),
-    ("a shard is not listed", Kind::Stray, |f| {
-        f.split(|s| drop(s["shard_files"].as_array_mut().unwrap().pop()))
+    ("a shard is not listed", Kind::Stray, |f| f.shards(|s| drop(s.pop()))),
+    ("a shard with documents has no file", Kind::Manifest, |f| {
+        f.shards(|s| {
+            s[1].as_object_mut().unwrap().remove("file");
+            s[1].as_object_mut().unwrap().remove("table");
+        })
     }),
     ("a split is not listed", Kind::Stray, |f| {
         f.manifest(|m| drop(m["splits"].as_object_mut().unwrap().remove("b")))
     }),
-    ("a unit has a row more", Kind::Sums, |f| f.split(|s| add(&mut s["units"][0]["rows"], 1))),
-    ("a unit has a row of the next one", Kind::DocumentTable, |f| {
-        f.split(|s| {
-            add(&mut s["units"][0]["rows"], 1);
-            add(&mut s["units"][1]["rows"], -1);
-            add(&mut s["units"][1]["first_row"], 1);
+    ("a document has moved between shards", Kind::Sums, |f| {
+        f.shards(|s| {
+            add(&mut s[0]["documents"], 1);
+            add(&mut s[1]["documents"], -1);
         })
     }),
-    ("a unit has a document of the next one", Kind::DocumentTable, |f| {
-        f.split(|s| {
-            add(&mut s["units"][0]["documents"], 1);
-            add(&mut s["units"][1]["documents"], -1);
+    ("a token has moved between shards", Kind::DocumentTable, |f| f.shards(|s| token_of_another_shard(s))),
+    ("a shard's tokens are off by one", Kind::Sums, |f| f.shards(|s| add(&mut s[0]["tokens"], 1))),
+    ("a shard's padding is off by one", Kind::Sums, |f| f.shards(|s| add(&mut s[0]["padding"], 1))),
+    ("a shard's padding fills a row", Kind::Sums, |f| {
+        f.shards(|s| {
+            add(&mut s[0]["padding"], ROW_LENGTH as i64);
+            add(&mut s[0]["file"]["rows"], 1);
+        });
+    }),
+    ("a stretch begins elsewhere", Kind::Manifest, |f| f.shards(|s| add(&mut s[1]["input"]["start"], 1))),
+    ("a stretch ends before its documents", Kind::DocumentTable, |f| {
+        f.shards(|s| {
+            s[0]["input"]["end"] = json!(1);
+            s[1]["input"]["start"] = json!(1);
         })
     }),
-    ("a unit begins elsewhere", Kind::Sums, |f| f.split(|s| add(&mut s["units"][1]["first_row"], 1))),
-    ("a unit's tail has a token more", Kind::Sums, |f| {
-        f.split(|s| add(&mut s["units"][0]["tail_tokens"], 1))
+    ("a border of stretches has moved", Kind::Sums, |f| {
+        f.shards(|s| {
+            add(&mut s[0]["input"]["end"], 1);
+            add(&mut s[1]["input"]["start"], 1);
+        })
+    }),
+    ("a stretch has another number of bytes", Kind::Sums, |f| {
+        f.shards(|s| add(&mut s[0]["input"]["bytes"], 1))
     }),
     ("the source's bytes are other ones", Kind::Sums, |f| f.split(|s| add(&mut s["source"]["bytes"], 1))),
-    ("a unit's checksum is another one", Kind::Identity, |f| {
-        f.split(|s| s["units"][0]["checksum"] = json!("0".repeat(32)))
+    ("a stretch is another one", Kind::Identity, |f| {
+        f.shards(|s| s[0]["input"]["checksum"] = json!("0".repeat(32)))
     }),
     ("the source is another one", Kind::Identity, |f| {
         f.split(|s| s["source"]["checksum"] = json!("0".repeat(32)))
@@ -194,9 +217,17 @@ const INJURIES: &[Injury] = &[
     }),
     ("the row length is two", Kind::Sums, |f| f.manifest(|m| m["max_seq_length"] = json!(8))),
     ("there is no row length", Kind::Manifest, |f| f.manifest(|m| m["options"]["max_seq_length"] = json!(0))),
-    ("the label convention is another one", Kind::Identity, |f| {
+    ("the label convention is another one", Kind::Manifest, |f| {
         f.manifest(|m| m["labels"]["convention"] = json!("unshifted"));
     }),
+    ("another label is ignored", Kind::Identity, |f| f.manifest(|m| m["labels"]["ignore_index"] = json!(-1))),
+    ("something is required that nobody knows", Kind::Manifest, |f| {
+        f.manifest(|m| m["requires"] = json!(["magic"]))
+    }),
+    ("the packing is another one", Kind::Manifest, |f| {
+        f.manifest(|m| m["options"]["packing"] = json!("magic"))
+    }),
+    ("the stride is another one", Kind::Sums, |f| f.manifest(|m| add(&mut m["options"]["stride_bytes"], 1))),
     ("the layout is another one", Kind::Identity, |f| {
         f.manifest(|m| m["layout"]["rows_per_page"] = json!(1))
     }),
@@ -216,17 +247,31 @@ const INJURIES: &[Injury] = &[
     ("the statistics' lengths are other ones", Kind::Stats, |f| {
         f.json("a/a_stats.json", |s| add(&mut s["document_tokens"]["max"], 1));
     }),
+    ("the statistics' lengths of a shard are other ones", Kind::Stats, |f| {
+        f.json("a/a_stats.json", |s| {
+            s["document_tokens"]["max"] = json!(1000);
+            s["shards"][0]["document_tokens"]["max"] = json!(1000);
+        });
+    }),
+    ("the statistics of two shards are swapped", Kind::Stats, |f| {
+        f.json("a/a_stats.json", |s| s["shards"].as_array_mut().unwrap().swap(0, 1));
+    }),
+    ("the statistics lack a shard", Kind::Stats, |f| {
+        f.json("a/a_stats.json", |s| drop(s["shards"].as_array_mut().unwrap().pop()));
+    }),
+    ("the statistics count more than there can be", Kind::Stats, |f| {
+        f.json("a/a_stats.json", |s| {
+            for shard in s["shards"].as_array_mut().unwrap() {
+                shard["lines"] = json!(u64::MAX);
+                shard["ledger"]["text_tokens"] = json!(u64::MAX);
+            }
+        });
+    }),
     ("a refused line is gone", Kind::Rejects, |f| f.bytes("a/a_rejects.jsonl", Vec::clear)),
     ("the refused lines are gone", Kind::Rejects, |f| f.remove("a/a_rejects.jsonl")),
     ("a refused line is no JSON", Kind::Rejects, |f| f.bytes("a/a_rejects.jsonl", |b| b.truncate(20))),
     ("a refused line is of another file", Kind::Rejects, |f| {
         f.json("a/a_rejects.jsonl", |r| r["file"] = json!("c.jsonl"))
-    }),
-    ("the unit records are cut off", Kind::Units, |f| {
-        f.bytes("a/a_units.jsonl.zst", |b| b.truncate(b.len() / 2))
-    }),
-    ("the unit records are another split's", Kind::Units, |f| {
-        f.copy("b/b_units.jsonl.zst", "a/a_units.jsonl.zst")
     }),
     ("a shard is there that nobody lists", Kind::Stray, |f| f.copy(FIRST, "a/shard_0099.parquet")),
     ("a file is there that nobody knows", Kind::Stray, |f| f.bytes("a/notes.txt", |b| b.push(b'x'))),
@@ -245,15 +290,15 @@ const FIRST: &str = "a/shard_0000.parquet";
 const ENDING: &str = "b/shard_0000.parquet";
 /// The shard with the padded row.
 const LAST: &str = "b/shard_0000.parquet";
-const TABLE: &str = "a/documents.parquet";
+const TABLE: &str = "a/_documents/shard_0000.documents";
 
 const ROW_LENGTH: usize = 16;
 
-/// A dataset that is good, made once: two splits, of which the first has many units, groups and shards.
+/// A dataset that is good, made once: two splits, of which the first has several shards.
 static GOOD: LazyLock<Project> = LazyLock::new(|| {
     let project =
         Project::with(&[("data/a.jsonl", &documents_of(60, 7)), ("data/b.jsonl", &documents_of(5, 2))]);
-    project.tokenize("--unit-size 900 --shard-size 0.000014").with_code(0);
+    project.tokenize("--shard-size 0.000003").with_code(0);
     project
 });
 
@@ -283,9 +328,6 @@ fn each_is_found_as_it_is_and_sealed_again() {
             missed.push(format!("{name}: not found"));
         }
         folder.seal();
-        if *kind != Kind::Units {
-            folder.forget_units();
-        }
         let found = folder.verify();
         if found.is_good() || !found.problems.iter().any(|problem| problem.kind == *kind) {
             missed.push(format!(
@@ -316,7 +358,6 @@ fn no_byte_of_a_shard_can_be_another_one() {
         for at in (0..good.len()).step_by(step) {
             folder.bytes(LAST, |bytes| bytes[at] ^= 1 << (at % 8));
             folder.seal();
-            folder.forget_units();
             if folder.verify().is_good()
                 && (compression == "none" || groups_of(&folder.path(LAST)) != rows)
                 && repeated(groups_of(&folder.path(LAST))) != repeated(rows.clone())
@@ -340,11 +381,11 @@ fn clean_datasets_have_no_problem() {
         "--tokenizer cl100k_base",
         "--max-seq-length 2",
         "--max-seq-length 8192",
-        "--compression zstd --unit-size 500",
+        "--compression zstd --shard-size 0.000001",
         "--compression none --shard-size 0.000003",
         "--no-eos",
-        "--special-tokens-in-text reject --unit-size 300",
-        "--threads 3 --unit-size 2000 --shard-size 0.00001",
+        "--special-tokens-in-text reject --shard-size 0.000001",
+        "--threads 3 --shard-size 0.000002",
         "--text-field id",
     ];
     for arguments in options {
@@ -369,7 +410,7 @@ fn clean_datasets_have_no_problem() {
         );
         assert_eq!(found.rows, sum(&project, "sequences"), "{arguments}");
     }
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/golden/v1/output");
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/golden/v2/output");
     let found = Folder::copy_of(&golden).verify();
     assert!(found.problems.iter().all(|problem| problem.kind == Kind::Empty), "{:#?}", found.problems);
 }
@@ -426,390 +467,14 @@ fn move_token(documents: &mut [Document<String>]) {
     }
 }
 
-/// A copy of a dataset that may be injured.
-struct Folder {
-    root: PathBuf,
-    _folder: TempDir,
-}
-
-/// What stands behind the last row group of a Parquet file, whoever wrote it.
-fn tail(file: &[u8]) -> Option<&[u8]> {
-    let read = || {
-        // A footer is at the end, and its length before the last four bytes.
-        let (before, end) = file.split_last_chunk::<8>()?;
-        let length = u32::from_le_bytes([end[0], end[1], end[2], end[3]]) as usize;
-        ParquetMetaDataReader::decode_metadata(&before[before.len().checked_sub(length)?..]).ok()
-    };
-    let metadata = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).ok()??;
-    let columns = metadata.row_groups().last()?.columns();
-    let first = columns.first()?;
-    let start = first.dictionary_page_offset().unwrap_or_else(|| first.data_page_offset());
-    let bytes: i64 = columns.iter().map(|column| column.compressed_size()).fold(0, i64::saturating_add);
-    file.get(usize::try_from(start.saturating_add(bytes)).ok()?..)
-}
-
-impl Folder {
-    fn copy_of(good: &Path) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join("out");
-        for (name, bytes) in crate::project::files_below(good) {
-            let path = root.join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, bytes).unwrap();
-        }
-        Self { root, _folder: folder }
+/// Gives a token of one shard to another one, in the manifest: no sum of rows or of a split is another one then.
+fn token_of_another_shard(shards: &mut [Value]) {
+    let padding = |shard: &Value| shard["padding"].as_u64().unwrap();
+    let to = shards.iter().position(|shard| padding(shard) > 0).expect("a shard with padding");
+    let room = |from: &usize| *from != to && padding(&shards[*from]) + 1 < ROW_LENGTH as u64;
+    let from = (0..shards.len()).find(room).expect("another shard with room for more");
+    for (shard, tokens) in [(to, 1), (from, -1)] {
+        add(&mut shards[shard]["tokens"], tokens);
+        add(&mut shards[shard]["padding"], -tokens);
     }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.root.join(name)
-    }
-
-    fn verify(&self) -> Report {
-        self.verify_with(1)
-    }
-
-    fn verify_with(&self, threads: usize) -> Report {
-        let mut report =
-            verify(&self.root, Options { threads }, &AtomicBool::new(false), &mut |_| {}).unwrap().unwrap();
-        report.path = PathBuf::new();
-        report
-    }
-
-    /// Writes sizes and checksums as the files have them now.
-    fn seal(&self) {
-        let Ok(text) = fs::read(self.path("manifest.json")) else { return };
-        let Ok(mut manifest) = serde_json::from_slice::<Value>(&text) else { return };
-        for (name, split) in manifest["splits"].as_object_mut().unwrap() {
-            let mut table = split["documents"].take();
-            let files = split["shard_files"].as_array_mut().unwrap();
-            for file in files.iter_mut().chain([&mut table]) {
-                let path = self.path(name).join(file["name"].as_str().unwrap());
-                if let Ok(bytes) = fs::read(path) {
-                    file["bytes"] = json!(bytes.len());
-                    file["checksum"] = json!(Checksum::of(&bytes));
-                    if let Some(tail) = tail(&bytes).filter(|_| file["name"] != "documents.parquet") {
-                        file["tail"] = json!(Tail::of(tail));
-                    }
-                }
-            }
-            split["documents"] = table;
-            let bytes: u64 =
-                split["shard_files"].as_array().unwrap().iter().map(|f| f["bytes"].as_u64().unwrap()).sum();
-            self.seal_stats(name, bytes);
-        }
-        fs::write(self.path("manifest.json"), manifest.to_string()).unwrap();
-    }
-
-    /// Removes the unit records, which readers do not need and which repeat much of the manifest.
-    fn forget_units(&self) {
-        for split in ["a", "b"] {
-            drop(fs::remove_file(self.path(split).join(format!("{split}_units.jsonl.zst"))));
-        }
-    }
-
-    fn seal_stats(&self, split: &str, shard_bytes: u64) {
-        let path = self.path(split).join(format!("{split}_stats.json"));
-        let Ok(text) = fs::read(&path) else { return };
-        let mut stats: Value = serde_json::from_slice(&text).unwrap();
-        stats["shard_bytes"] = json!(shard_bytes);
-        fs::write(path, stats.to_string()).unwrap();
-    }
-
-    fn bytes(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
-        let mut bytes = fs::read(self.path(name)).unwrap_or_default();
-        change(&mut bytes);
-        fs::write(self.path(name), bytes).unwrap();
-    }
-
-    fn json(&self, name: &str, change: impl FnOnce(&mut Value)) {
-        self.bytes(name, |bytes| {
-            let mut value = serde_json::from_slice(bytes).unwrap();
-            change(&mut value);
-            *bytes = format!("{value}\n").into_bytes();
-        });
-    }
-
-    fn manifest(&self, change: impl FnOnce(&mut Value)) {
-        self.json("manifest.json", change);
-    }
-
-    fn split(&self, change: impl FnOnce(&mut Value)) {
-        self.manifest(|manifest| change(&mut manifest["splits"]["a"]));
-    }
-
-    fn tokenizer(&self, change: impl FnOnce(&mut Value)) {
-        self.manifest(|manifest| change(&mut manifest["tokenizer_identity"]));
-    }
-
-    fn remove(&self, name: &str) {
-        fs::remove_file(self.path(name)).unwrap();
-    }
-
-    fn copy(&self, from: &str, to: &str) {
-        fs::copy(self.path(from), self.path(to)).unwrap();
-    }
-
-    fn swap(&self, one: &str, other: &str) {
-        let bytes = fs::read(self.path(one)).unwrap();
-        self.copy(other, one);
-        fs::write(self.path(other), bytes).unwrap();
-    }
-
-    fn rename_shard(&self, name: &str) {
-        fs::rename(self.path(FIRST), self.path("a").join(name)).unwrap();
-        self.split(|split| split["shard_files"][0]["name"] = json!(name));
-    }
-
-    /// Changes the first row group of a shard.
-    fn rows(&self, shard: &str, change: impl FnOnce(&mut Group)) {
-        self.groups(shard, |groups| change(&mut groups[0]));
-    }
-
-    /// Changes the row group with the padded row.
-    fn last_rows(&self, change: impl FnOnce(&mut Group)) {
-        self.groups(LAST, |groups| change(groups.last_mut().unwrap()));
-    }
-
-    /// Changes a shard's row groups; the stock writer writes them.
-    fn groups(&self, shard: &str, change: impl FnOnce(&mut Vec<Group>)) {
-        let mut groups = groups_of(&self.path(shard));
-        change(&mut groups);
-        write(&self.path(shard), MESSAGE, &groups);
-    }
-
-    /// Writes the first shard with a column of another name or type.
-    fn columns(&self, name: &str, other: &str, element: &str) {
-        let groups = groups_of(&self.path(FIRST));
-        let message = MESSAGE.replacen(name, other, 1);
-        let at = message.find(other).unwrap();
-        let (before, after) = message.split_at(at);
-        write(&self.path(FIRST), &format!("{before}{}", after.replacen("int32", element, 1)), &groups);
-    }
-
-    /// Changes the document table; our own writer writes it.
-    fn documents(&self, change: impl FnOnce(&mut Vec<Document<String>>)) {
-        let path = self.path(TABLE);
-        let mut rows = documents::read(&path).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
-        change(&mut rows);
-        let rows: Vec<Document<&str>> = rows.iter().map(borrowed).collect();
-        let mut file = ParquetAppender::create(&path, documents::schema(Compression::Snappy)).unwrap();
-        file.append(&DocumentsEncoder::new(Compression::Snappy).encode(&rows)).unwrap();
-        file.finish().unwrap();
-        let rows = rows.len();
-        self.split(|split| {
-            // A table of another length that says so is told by the number of samples.
-            split["documents"]["rows"] = json!(rows);
-        });
-    }
-}
-
-fn borrowed(document: &Document<String>) -> Document<&str> {
-    Document {
-        doc_id: document.doc_id,
-        id: document.id.as_deref(),
-        source: document.source.as_deref(),
-        category: document.category.as_deref(),
-        content_hash: document.content_hash,
-        tokens: document.tokens,
-        unit: document.unit,
-        row: document.row,
-        position: document.position,
-    }
-}
-
-/// The columns of a row group in the order of the schema.
-#[derive(Debug, Clone, PartialEq)]
-struct Group([Lists; 6]);
-
-#[derive(Debug, Clone, Default, PartialEq)]
-struct Lists {
-    values: Vec<i64>,
-    lengths: Vec<usize>,
-}
-
-impl Lists {
-    /// Removes a value of the first row.
-    fn remove(&mut self, at: usize) {
-        self.values.remove(at);
-        self.lengths[0] -= 1;
-    }
-
-    /// Inserts a value into the first row.
-    fn insert(&mut self, at: usize, value: i64) {
-        self.values.insert(at, value);
-        self.lengths[0] += 1;
-    }
-
-    fn pop_row(&mut self) {
-        let length = self.lengths.pop().unwrap();
-        self.values.truncate(self.values.len() - length);
-    }
-
-    fn rows(&self) -> Vec<Vec<i64>> {
-        let mut values = self.values.as_slice();
-        self.lengths.iter().map(|&length| values.split_off(..length).unwrap().to_vec()).collect()
-    }
-
-    fn of(rows: &[Vec<i64>]) -> Self {
-        Self { values: rows.concat(), lengths: rows.iter().map(Vec::len).collect() }
-    }
-}
-
-impl Group {
-    fn ids(&mut self) -> &mut Lists {
-        &mut self.0[0]
-    }
-
-    fn mask(&mut self) -> &mut Lists {
-        &mut self.0[1]
-    }
-
-    fn labels(&mut self) -> &mut Lists {
-        &mut self.0[2]
-    }
-
-    /// Changes a token and the label that names it.
-    fn set_token(&mut self, at: usize, token: i64) {
-        self.ids().values[at] = token;
-        self.labels().values[at - 1] = token;
-    }
-
-    /// Changes the token with which the first document ends that ends within a row.
-    fn replace_end(&mut self, token: i64) {
-        let at = (1..).find(|at| self.0[0].values[*at] == 50_256 && at % ROW_LENGTH > 0).unwrap();
-        self.set_token(at, token);
-    }
-
-    /// Makes the labels those of another shift.
-    fn shift_labels(&mut self, by: usize) {
-        let rows = self.0[0].rows().into_iter().map(|row| {
-            (0..row.len()).map(|at| row.get(at + by).copied().unwrap_or(-100)).collect::<Vec<_>>()
-        });
-        self.0[2] = Lists::of(&rows.collect::<Vec<_>>());
-    }
-
-    /// Sets the first label of a row's last position that is a token, or is none.
-    fn last_label(&mut self, token: bool, label: i64) {
-        let labels = &mut self.0[2].values;
-        let at = (ROW_LENGTH - 1..labels.len()).step_by(ROW_LENGTH).find(|&at| (labels[at] >= 0) == token);
-        labels[at.expect("there is such a row")] = label;
-    }
-
-    /// Sets the label of the last position of a row where a document ends.
-    fn end_label(&mut self, label: i64) {
-        // The padded row ends so, too; it is the last one.
-        let rows = self.0[2].lengths.len();
-        let at = (0..rows - 1).map(|row| (row + 1) * ROW_LENGTH - 1).find(|&at| self.0[2].values[at] < 0);
-        self.0[2].values[at.expect("a document ends with a row")] = label;
-    }
-
-    /// Sets the label of the group's last position.
-    fn group_label(&mut self, label: i64) {
-        *self.0[2].values.last_mut().unwrap() = label;
-    }
-
-    /// Gives a token of a row's second piece to its first.
-    fn move_border(&mut self) {
-        let row = self.0[3].lengths.iter().position(|&pieces| pieces > 1).expect("a row with two pieces");
-        let at: usize = self.0[3].lengths[..row].iter().sum();
-        self.0[3].values[at] += 1;
-        self.0[3].values[at + 1] -= 1;
-    }
-
-    /// Makes one piece of the first two of a row.
-    fn join_pieces(&mut self) {
-        let row = self.0[3].lengths.iter().position(|&pieces| pieces > 1).expect("a row with two pieces");
-        let at: usize = self.0[3].lengths[..row].iter().sum();
-        let second = self.0[3].values[at + 1];
-        self.0[3].values[at] += second;
-        for column in &mut self.0[3..] {
-            column.values.remove(at + 1);
-            column.lengths[row] -= 1;
-        }
-    }
-
-    fn swap_rows(&mut self, one: usize, other: usize) {
-        for column in &mut self.0 {
-            let mut rows = column.rows();
-            rows.swap(one, other);
-            *column = Lists::of(&rows);
-        }
-    }
-
-    fn copy_row(&mut self, from: usize, to: usize) {
-        for column in &mut self.0 {
-            let mut rows = column.rows();
-            rows[to] = rows[from].clone();
-            *column = Lists::of(&rows);
-        }
-    }
-}
-
-fn groups_of(path: &Path) -> Vec<Group> {
-    let reader = ShardReader::open(path).unwrap();
-    let group = |rows: mashbill_format::shard::ShardRows| {
-        let row_count = rows.pieces_in_row.len();
-        let wide = |values: &[i32]| Lists {
-            values: values.iter().map(|&value| value.into()).collect(),
-            lengths: vec![rows.row_length; row_count],
-        };
-        let pieces = |value: fn(&mashbill_format::shard::Piece) -> i64| Lists {
-            values: rows.pieces.iter().map(value).collect(),
-            lengths: rows.pieces_in_row.iter().map(|&count| count as usize).collect(),
-        };
-        Group([
-            wide(&rows.input_ids),
-            wide(&rows.attention_mask),
-            wide(&rows.labels),
-            pieces(|piece| piece.len.into()),
-            pieces(|piece| piece.doc_id),
-            pieces(|piece| piece.doc_offset.into()),
-        ])
-    };
-    reader.row_groups().map(|rows| group(rows.unwrap())).collect()
-}
-
-const MESSAGE: &str = "message shard {
-    required group input_ids (LIST) { repeated group list { required int32 element; } }
-    required group attention_mask (LIST) { repeated group list { required int32 element; } }
-    required group labels (LIST) { repeated group list { required int32 element; } }
-    required group seq_lens (LIST) { repeated group list { required int32 element; } }
-    required group doc_ids (LIST) { repeated group list { required int64 element; } }
-    required group doc_offsets (LIST) { repeated group list { required int32 element; } }
-}";
-
-/// Writes row groups with the stock writer.
-fn write(path: &Path, message: &str, groups: &[Group]) {
-    let schema = std::sync::Arc::new(parse_message_type(message).unwrap());
-    let properties = std::sync::Arc::new(WriterProperties::builder().build());
-    let mut writer = SerializedFileWriter::new(fs::File::create(path).unwrap(), schema, properties).unwrap();
-    let descriptors = writer.schema_descr().columns().to_vec();
-    for group in groups {
-        let mut row_group = writer.next_row_group().unwrap();
-        for (lists, descriptor) in group.0.iter().zip(&descriptors) {
-            let mut writer = row_group.next_column().unwrap().unwrap();
-            let defined = descriptor.max_def_level();
-            if descriptor.physical_type() == parquet::basic::Type::INT64 {
-                write_lists::<Int64Type>(&mut writer, lists, defined, |value| value);
-            } else {
-                write_lists::<Int32Type>(&mut writer, lists, defined, |value| value as i32);
-            }
-            writer.close().unwrap();
-        }
-        row_group.close().unwrap();
-    }
-    writer.close().unwrap();
-}
-
-fn write_lists<T: DataType>(
-    writer: &mut parquet::file::writer::SerializedColumnWriter<'_>,
-    lists: &Lists,
-    defined: i16,
-    value: fn(i64) -> T::T,
-) {
-    let values: Vec<_> = lists.values.iter().map(|&v| value(v)).collect();
-    let repetitions: Vec<i16> =
-        lists.lengths.iter().flat_map(|&length| (0..length).map(|at| i16::from(at > 0))).collect();
-    let definitions = vec![defined; values.len()];
-    writer.typed::<T>().write_batch(&values, Some(&definitions), Some(&repetitions)).unwrap();
 }

@@ -29,7 +29,7 @@ fn a_row_shows_borders_of_tokens_and_documents() {
     check!(project.run("inspect out --row 1 --tokens 3"), @r"
     exit: 0
     --- stdout
-    a, row 1 (shard_0000.parquet, row group 1, row 1)
+    a, row 1 (shard_0000.parquet, row group 0, row 1)
     ── document 62, id y: tokens 10 to 13 of 13
      eleven| twelve|<\|endoftext\|>*
     ── padding: 13 positions
@@ -81,6 +81,54 @@ fn a_document_is_found_by_its_id_its_key_and_its_text() {
     error: row 7 of split `b`, which has 1 rows, was not found in `out`
     hint: `mashbill inspect out --random` shows what there is
     ");
+}
+
+/// Keys are those of the whole input, wherever its shards begin.
+#[test]
+fn of_many_shards_only_the_one_concerned_is_opened() {
+    let record = |number: usize| {
+        format!("{{\"id\":\"n{number}\",\"text\":\"{}\"}}\n", "one two ".repeat(number % 7 * 10 + 1))
+    };
+    let records: Vec<String> = (0..12).map(record).collect();
+    let project = Project::with(&[("data/a.jsonl", &records.concat())]);
+    project.tokenize("--shard-size 0.000001").with_code(0);
+    let manifest = project.json("out/manifest.json");
+    let shards = manifest["splits"]["a"]["shard_list"].as_array().expect("shards");
+    assert!(shards.len() > 2, "{manifest}");
+    let mut key = 0;
+    let mut texts = Vec::new();
+    for (number, record) in records.iter().enumerate() {
+        let by_key = project.run(&format!("inspect out --doc {key}")).with_code(0).stdout;
+        assert!(by_key.contains(&format!("── document {key}, id n{number}: tokens 0 to ")), "{by_key}");
+        if number % 5 == 1 {
+            assert_eq!(project.run(&format!("inspect out --doc n{number}")).with_code(0).stdout, by_key);
+        }
+        texts.push((key, by_key));
+        key += record.len();
+    }
+    // With the second shard's table alone its documents are found by their keys, and rows are shown.
+    let input = &shards[1]["input"];
+    let range = |name: &str| input[name].as_u64().expect("a number") as usize;
+    let (start, end) = (range("start"), range("end"));
+    for table in shards.iter().map(|shard| shard["table"]["name"].as_str().expect("a name")) {
+        if table != "shard_0001.documents" {
+            std::fs::remove_file(project.path("out/a/_documents").join(table)).expect("it is there");
+        }
+    }
+    let second = texts.iter().filter(|(key, _)| (start..end).contains(key));
+    for (key, text) in second.clone() {
+        assert_eq!(&project.run(&format!("inspect out --doc {key}")).with_code(0).stdout, text);
+    }
+    let first_row = shards[0]["file"]["rows"].as_u64().expect("a number");
+    let row = project.run(&format!("inspect out --row {first_row}")).with_code(0).stdout;
+    assert!(
+        row.contains(&format!("(shard_0001.parquet, row group 0, row 0)\n── document {start}, id ")),
+        "{row}"
+    );
+    assert!(second.count() > 1);
+    // By a record's own id all tables are looked through.
+    let ran = project.run("inspect out --doc n11").with_code(1);
+    assert!(ran.stderr.contains("_documents/shard_0000.documents"), "{ran}");
 }
 
 #[test]

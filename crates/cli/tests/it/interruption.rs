@@ -13,12 +13,15 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use mashbill_format::layout::Output;
+use mashbill_format::task::{RunPlan, ShardRecord, TaskRecord};
+
 use crate::project::{Project, assert_same_output};
 use crate::shipped;
 
-/// Small units and shards, so that there are many of each.
-const ARGUMENTS: &str = "tokenize --input data --tokenizer gpt2 --max-seq-length 128 --shard-size 0.0002 \
-    --unit-size 40000 --quiet";
+/// Small shards, each recorded by itself, so that there are many.
+const ARGUMENTS: &str = "tokenize --input data --tokenizer gpt2 --max-seq-length 128 --shard-size 0.00004 \
+    --task-size 1 --quiet";
 
 const SPLITS: [&str; 2] = ["many", "some"];
 
@@ -28,8 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(240);
 /// A moment of a run.
 #[derive(Debug, Clone, Copy)]
 enum Moment {
-    /// So many units of the split are recorded.
-    Units(&'static str, usize),
+    /// So many shards of the split are recorded.
+    Shards(&'static str, usize),
     /// The split's files are complete, and not all in their place.
     Complete(&'static str),
     /// The split is in its place, perhaps not in the manifest.
@@ -39,28 +42,42 @@ enum Moment {
 impl Moment {
     fn is_reached(self, output: &Path) -> bool {
         match self {
-            Self::Units(split, count) => {
-                unit_files(output, split).len() >= count || output.join(split).exists()
+            Self::Shards(_, 0) => true,
+            Self::Shards(split, count) => {
+                recorded(output, split).len() >= count || output.join(split).exists()
             }
             Self::Complete(split) => {
-                output.join(".mashbill").join(split).join("split.json").exists()
-                    || output.join(split).exists()
+                let stats = format!("{split}_stats.json");
+                let made = output.join(".mashbill/made").join(split);
+                made.join(stats).exists() || output.join(split).exists()
             }
             Self::Published(split) => output.join(split).exists(),
         }
     }
 }
 
-/// The records of a split's finished units.
-fn unit_files(output: &Path, split: &str) -> Vec<PathBuf> {
-    let folder = output.join(".mashbill").join(split).join("units");
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    entries.map(|entry| entry.expect("an entry").path()).collect()
+/// The recorded shards of a split.
+fn recorded(output: &Path, split: &str) -> Vec<ShardRecord> {
+    let state = Output::new(output).state();
+    let Ok(Some(plan)) = RunPlan::read(&state) else { return Vec::new() };
+    let Some(planned) = plan.splits.iter().find(|planned| planned.split == split) else { return Vec::new() };
+    let id = plan.split_id(planned);
+    let records = TaskRecord::read_all(&state).unwrap_or_default();
+    let made = records.into_iter().flat_map(|record| record.shards).filter(|shard| shard.of == id);
+    let mut all: Vec<_> = made.chain(planned.kept.iter().cloned()).collect();
+    all.sort_by_key(|shard| shard.index);
+    all.dedup_by_key(|shard| shard.index);
+    all
 }
 
-/// What tells a record that was written anew from the one that was there.
+/// What tells a recorded shard's file that was written anew from the one that was there.
 fn records(output: &Path) -> BTreeMap<PathBuf, (u64, i64, i64)> {
-    let files = SPLITS.iter().flat_map(|split| unit_files(output, split));
+    let files = SPLITS.iter().flat_map(|split| {
+        let folder = output.join(".mashbill/made").join(split);
+        let shards = recorded(output, split).into_iter();
+        let names = shards.filter_map(|shard| Some(shard.parts[0].file.as_ref()?.name.clone()));
+        names.map(move |name| folder.join(name)).collect::<Vec<_>>()
+    });
     files
         .filter_map(|path| {
             let metadata = fs::metadata(&path).ok()?;
@@ -94,15 +111,14 @@ fn project() -> Project {
     project
 }
 
-/// The project with the output of a run that nobody disturbed in `reference`, and its numbers of units.
+/// The project with the output of a run that nobody disturbed in `reference`, and its numbers of shards.
 fn with_reference() -> (Project, [usize; 2]) {
     let project = project();
     project.run(&format!("{ARGUMENTS} --output reference")).with_code(0);
     let manifest = project.json("reference/manifest.json");
-    let units = SPLITS.map(|split| manifest["splits"][split]["units"].as_array().expect("units").len());
-    let shards = SPLITS.map(|split| manifest["splits"][split]["shards"].as_u64().expect("a number"));
-    assert!(units[0] >= 15 && units[1] >= 4 && shards[0] >= 2, "there is something to interrupt: {manifest}");
-    (project, units)
+    let shards = SPLITS.map(|split| manifest["splits"][split]["shards"].as_u64().expect("a number") as usize);
+    assert!(shards[0] >= 15 && shards[1] >= 4, "there is something to interrupt: {manifest}");
+    (project, shards)
 }
 
 fn start(project: &Project, threads: u64) -> Child {
@@ -139,20 +155,20 @@ fn kill(mut child: Child) -> bool {
     child.wait().expect("it is our child").signal() == Some(9)
 }
 
-/// Starts a run in an empty folder and does `interrupt` to it when so many units of the first split are
+/// Starts a run in an empty folder and does `interrupt` to it when so many shards of the first split are
 /// recorded. On a busy machine that may come too late, and is tried again.
-fn interrupted_at(project: &Project, units: usize, interrupt: impl Fn(Child) -> bool) {
+fn interrupted_at(project: &Project, shards: usize, interrupt: impl Fn(Child) -> bool) {
     let output = project.path("out");
     for _ in 0..20 {
         let mut child = start(project, 1);
-        let ended = wait_for(&mut child, || Moment::Units("many", units).is_reached(&output));
+        let ended = wait_for(&mut child, || Moment::Shards("many", shards).is_reached(&output));
         if ended.is_none() && interrupt(child) {
             return;
         }
         assert!(!project.read("stderr").contains("error"), "{}", project.read("stderr"));
         fs::remove_dir_all(&output).expect("it was there");
     }
-    panic!("the run was never interrupted at unit {units}");
+    panic!("the run was never interrupted at shard {shards}");
 }
 
 #[test]
@@ -165,28 +181,27 @@ fn a_run_that_is_killed_again_and_again_gives_the_same_bytes() {
     // A commit takes a millisecond, which a kill on a busy machine may miss many times.
     while kills < wanted || (in_commit == 0 && kills < 20 * wanted) {
         let moments = [
-            Moment::Units("many", 0),
-            Moment::Units("many", 1),
-            Moment::Units("many", many / 3),
-            Moment::Units("some", 2),
-            Moment::Units("many", 2 * many / 3),
-            Moment::Units("some", some),
-            Moment::Complete("some"),
-            Moment::Published("some"),
-            Moment::Units("many", many),
+            Moment::Shards("many", 0),
+            Moment::Shards("many", 1),
+            Moment::Shards("many", many / 3),
+            Moment::Shards("many", 2 * many / 3),
+            Moment::Shards("some", 2),
+            Moment::Shards("some", some),
             Moment::Complete("many"),
             Moment::Published("many"),
+            Moment::Complete("some"),
+            Moment::Published("some"),
         ];
         let mut finished = false;
         for moment in moments {
             // A moment that an earlier kill left behind would only kill the start.
-            if !matches!(moment, Moment::Units(_, 0)) && moment.is_reached(&output) {
+            if !matches!(moment, Moment::Shards(_, 0)) && moment.is_reached(&output) {
                 continue;
             }
             let before = records(&output);
             let mut child = start(&project, 1 + draw.below(3));
             let ended = wait_for(&mut child, || moment.is_reached(&output));
-            let commits = !matches!(moment, Moment::Units(..));
+            let commits = !matches!(moment, Moment::Shards(..));
             let microseconds = draw.below(if commits { 4_000 } else { 30_000 });
             thread::sleep(Duration::from_micros(microseconds));
             if ended.is_none() && kill(child) {
@@ -214,33 +229,32 @@ fn a_run_that_is_killed_again_and_again_gives_the_same_bytes() {
     assert!(in_commit > 0, "no kill landed in a commit");
 }
 
-/// What is held out is made first, then what is trained on: kills land in both and between them.
+/// A shard is made in both parts at once, and its split put into its places in both: kills land before and in between.
 #[test]
-fn a_run_that_holds_documents_out_is_killed_in_either_part() {
+fn a_run_that_holds_documents_out_is_killed_and_goes_on() {
     let project = project();
     let arguments = format!("{ARGUMENTS} --val-fraction 0.3");
     project.run(&format!("{arguments} --output reference")).with_code(0);
-    let units = project.json("reference/manifest.json")["splits"]["many"]["units"].clone();
-    let many = units.as_array().expect("units").len();
+    let many =
+        project.json("reference/manifest.json")["splits"]["many"]["shards"].as_u64().expect("a number");
+    let many = usize::try_from(many).expect("a small number");
     let output = project.path("out");
     let (train, validation) = (output.clone(), output.join("_validation"));
     let moments = [
-        (&validation, Moment::Units("many", 1)),
-        (&validation, Moment::Units("many", many / 2)),
-        (&validation, Moment::Published("some")),
-        (&validation, Moment::Complete("many")),
-        (&validation, Moment::Published("many")),
-        (&train, Moment::Units("many", 0)),
-        (&train, Moment::Units("many", many / 2)),
+        (&train, Moment::Shards("many", 1)),
+        (&train, Moment::Shards("many", many / 2)),
+        (&train, Moment::Shards("some", 1)),
         (&train, Moment::Complete("many")),
+        (&validation, Moment::Published("many")),
+        (&train, Moment::Published("some")),
     ];
     let mut draw = Draw(0xB0B);
-    let (mut in_validation, mut in_train) = (0, 0);
-    for _ in 0..20 {
+    let (mut before, mut in_commit) = (0, 0);
+    for _ in 0..40 {
         for (part, moment) in moments {
             let mut child = start_with(&project, &arguments, 1 + draw.below(3));
             let ended = wait_for(&mut child, || moment.is_reached(part));
-            thread::sleep(Duration::from_micros(draw.below(5_000)));
+            thread::sleep(Duration::from_micros(draw.below(3_000)));
             if ended.is_some() || !kill(child) {
                 break;
             }
@@ -252,23 +266,23 @@ fn a_run_that_holds_documents_out_is_killed_in_either_part() {
             };
             let held_out = listed(&validation);
             assert!(listed(&train).iter().all(|split| held_out.contains(split)));
-            let is_done = held_out.len() == SPLITS.len();
-            *(if is_done { &mut in_train } else { &mut in_validation }) += 1;
+            let commits = !matches!(moment, Moment::Shards(..));
+            *(if commits { &mut in_commit } else { &mut before }) += 1;
         }
         project.run(&format!("{arguments} --output out")).with_code(0);
         assert_same_output(&project.path("reference"), &output);
         fs::remove_dir_all(&output).expect("it was there");
-        if in_validation > 2 && in_train > 2 {
-            println!("killed {in_validation} times in what is held out, {in_train} times after it");
+        if before > 2 && in_commit > 2 {
+            println!("killed {before} times while shards were made, {in_commit} times in the commit");
             return;
         }
     }
-    panic!("killed {in_validation} times in what is held out, {in_train} times after it");
+    panic!("killed {before} times while shards were made, {in_commit} times in the commit");
 }
 
 #[test]
 fn ctrl_c_once_keeps_what_is_finished() {
-    let (project, _) = with_reference();
+    let (project, shards) = with_reference();
     let output = project.path("out");
     interrupted_at(&project, 3, |mut child| {
         let asked = Instant::now();
@@ -283,13 +297,10 @@ fn ctrl_c_once_keeps_what_is_finished() {
     let before = records(&output);
     assert!(before.len() >= 3);
     let ran = project.run(&format!("{} --output out", ARGUMENTS.replace("--quiet", ""))).with_code(0);
-    let resumed = format!("many: {} units finished before, going on", unit_count(&before, "many"));
+    let many = before.keys().filter(|path| path.iter().any(|part| part == "many")).count();
+    let resumed = format!("many: {many} shards of {} finished before, going on", shards[0]);
     assert!(ran.stderr.contains(&resumed), "{ran}");
     assert_same_output(&project.path("reference"), &output);
-}
-
-fn unit_count(records: &BTreeMap<PathBuf, (u64, i64, i64)>, split: &str) -> usize {
-    records.keys().filter(|path| path.iter().any(|part| part == split)).count()
 }
 
 #[test]
@@ -313,23 +324,23 @@ fn a_second_process_learns_who_the_first_is() {
 
 /// What a machine that lost its power may find on its disk.
 #[test]
-fn files_behind_the_journal_are_made_again() {
+fn files_behind_the_records_are_made_again() {
     let (project, [many, _]) = with_reference();
-    let staging = |name: &str| project.path("out/.mashbill/many").join(name);
+    let state = |name: &str| project.path("out/.mashbill").join(name);
     let cut = |name: &str| {
-        let file = File::options().write(true).open(staging(name)).expect("it is there");
+        let file = File::options().write(true).open(state(name)).expect("it is there");
         let half = file.metadata().expect("a file").len() / 2;
         file.set_len(half).expect("it is ours");
     };
-    let remove = |name: &str| fs::remove_file(staging(name)).expect("it was there");
+    let remove = |name: &str| fs::remove_file(state(name)).expect("it was there");
     let damages: [(&str, &dyn Fn()); 7] = [
-        ("a torn record", &|| cut("units/unit_00002.json")),
-        ("a record that is gone", &|| remove("units/unit_00001.json")),
+        ("a torn record", &|| cut("tasks/00002.json")),
+        ("a record that is gone", &|| remove("tasks/00001.json")),
         ("a torn plan", &|| cut("plan.json")),
-        ("a finished shard that is shorter", &|| cut("files/shard_0000.parquet")),
-        ("a finished shard that is gone", &|| remove("files/shard_0000.parquet")),
-        ("a document table that is shorter", &|| cut("files/documents.parquet")),
-        ("a document table that is gone", &|| remove("files/documents.parquet")),
+        ("a shard that is shorter", &|| cut("made/many/shard_0000.parquet")),
+        ("a shard that is gone", &|| remove("made/many/shard_0000.parquet")),
+        ("a document table that is shorter", &|| cut("made/many/_documents/shard_0000.documents")),
+        ("a document table that is gone", &|| remove("made/many/_documents/shard_0001.documents")),
     ];
     for (name, damage) in damages {
         interrupted_at(&project, 3 * many / 4, kill);
@@ -360,7 +371,7 @@ fn an_input_that_has_grown_gives_the_bytes_of_the_whole() {
     let grown = project.read("data/many.jsonl") + "{\"text\":\"one more\"}\n";
     project.write("data/many.jsonl", grown);
     let ran = project.run(&format!("{} --output out --skip-existing", ARGUMENTS.replace("--quiet", "")));
-    assert!(ran.code == Some(0) && ran.stderr.contains("units finished before"), "{ran}");
+    assert!(ran.code == Some(0) && ran.stderr.contains(" these are made again: "), "{ran}");
     project.run(&format!("{ARGUMENTS} --output afresh")).with_code(0);
     assert_same_output(&project.path("afresh"), &project.path("out"));
 }

@@ -87,8 +87,8 @@ fn files_of_a_split_that_are_named_elsewhere_are_refused_by_every_command() {
     let project = project();
     let good = project.read("out/manifest.json");
     let places: [fn(&mut Value, Value); 3] = [
-        |split, name| split["shard_files"][0]["name"] = name,
-        |split, name| split["documents"]["name"] = name,
+        |split, name| split["shard_list"][0]["file"]["name"] = name,
+        |split, name| split["shard_list"][0]["table"]["name"] = name,
         |split, name| split["source"]["file"] = name,
     ];
     for (index, name) in bad_names(&project).into_iter().enumerate() {
@@ -255,9 +255,8 @@ mod pipes {
         let files = [
             "out/manifest.json",
             "out/a/shard_0000.parquet",
-            "out/a/documents.parquet",
+            "out/a/_documents/shard_0000.documents",
             "out/a/a_stats.json",
-            "out/a/a_units.jsonl.zst",
             "out/a/a_rejects.jsonl",
         ];
         for file in files {

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use mashbill_format::encode::Compression;
 use mashbill_format::manifest;
 use mashbill_tokenize::input::SplitNames;
-use mashbill_tokenize::plan::Finished;
+use mashbill_tokenize::plan::{Finished, TASK_BYTES};
 use mashbill_tokenize::tokenizer::{SpecialTokensInText, Tokenizer, TokenizerOptions, embedded};
 use mashbill_tokenize::{Error, Options, plan};
 use serde_json::{Value, json};
@@ -58,7 +58,7 @@ fn an_unchanged_run_leaves_everything_alone() {
     let project = two_files();
     project.tokenize("").with_code(0);
     let before = written(&project.path("out"));
-    assert_eq!(before.len(), 9, "{before:?}");
+    assert_eq!(before.len(), 7, "{before:?}");
     check!(project.tokenize(""), @r#"
     exit: 0
     --- stderr
@@ -69,7 +69,7 @@ fn an_unchanged_run_leaves_everything_alone() {
     "#);
     project.tokenize("--skip-existing").with_code(0);
     project.tokenize("--rehash").with_code(0);
-    assert_eq!(files_below(&project.path("out")).len(), 9);
+    assert_eq!(files_below(&project.path("out")).len(), 7);
     let after = written(&project.path("out"));
     // Reading the input again is noted in the statistics.
     let but_statistics = |files: &BTreeMap<String, SystemTime>| {
@@ -115,7 +115,9 @@ fn a_touched_file_is_recognized_by_its_content() {
     check!(project.tokenize(""), @r#"
     exit: 0
     --- stderr
-    2 finished splits unchanged, left alone: a, b
+    a: compared with its input, because its input was written again
+    1 finished split unchanged, left alone: b
+    a: unchanged, left alone
     2 splits with 2 rows of 16 tokens in out
     manifest: out/manifest.json
     hint: load it with mashbill.Dataset("out") or datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
@@ -134,8 +136,9 @@ fn changed_content_is_made_again_where_that_is_asked_for() {
     check!(project.tokenize("--skip-existing"), @r#"
     exit: 0
     --- stderr
-    a: made again, because its input has changed
+    a: compared with its input, because its input had 23 bytes and has 46
     1 finished split unchanged, left alone: b
+    a: of 1 shard these are made again: 0
     done a: 2 documents, 6 tokens, 1 row
     tokenized 2 documents into 6 tokens in [TIME] ([SPEED])
     1 row, 10 positions of padding (62.50 %), [SIZE] of shards ([RATIO] bytes a token)
@@ -164,6 +167,8 @@ fn a_change_that_hides_is_found() {
     check!(project.tokenize(""), @r"
     exit: 2
     --- stderr
+    a: compared with its input, because its input was written again
+    1 finished split unchanged, left alone: b
     error: the finished split `a` in `out` is different: its input has changed
     hint: `--skip-existing` makes those again that differ, `--force` makes all again, another `--output` keeps both
     ");
@@ -349,10 +354,11 @@ fn a_plan_that_is_out_of_date_is_refused() {
         bytes: manifest::Options {
             max_seq_length: 16,
             shard_bytes: 2_000_000_000,
+            stride_bytes: manifest::Options::stride_of(2_000_000_000, Compression::Snappy),
+            packing: manifest::Packing::Concat,
             compression: Compression::Snappy,
             text_field: "text".into(),
             other_text_fields: Vec::new(),
-            unit_bytes: 1 << 20,
             max_document_bytes: 1 << 20,
             held_out: None,
         },
@@ -361,6 +367,7 @@ fn a_plan_that_is_out_of_date_is_refused() {
         prune: false,
         strict: false,
         threads: 1,
+        task_bytes: TASK_BYTES,
     };
     let tokenizer_options = TokenizerOptions {
         add_bos: true,

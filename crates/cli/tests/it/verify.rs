@@ -113,9 +113,31 @@ fn a_newer_folder_is_not_judged() {
     check!(project.run("verify out"), @r"
     exit: 2
     --- stderr
-    error: `out/manifest.json` has format_version 99, this mashbill reads up to 1
+    error: `out/manifest.json` has format_version 99, this mashbill reads 2
     hint: update mashbill
     ");
+}
+
+#[test]
+fn an_older_folder_is_refused_and_what_to_type_is_said() {
+    let project = tokenized();
+    let mut manifest = project.json("out/manifest.json");
+    manifest["format_version"] = 1.into();
+    project.write("out/manifest.json", manifest.to_string());
+    check!(project.run("verify out"), @r"
+    exit: 2
+    --- stderr
+    error: `out/manifest.json` has format_version 1, this mashbill reads 2
+    hint: mv out somewhere else, then give the `mashbill tokenize` command that made it: it makes the folder again
+    ");
+    let told = project.run("verify out").stderr;
+    for other in ["inspect out", "inspect out --doc x", "inspect out --step 0 --batch-size 1", "report out"] {
+        assert_eq!(project.run(other).with_code(2).stderr, told, "{other}");
+    }
+    // What the hint says works.
+    fs::rename(project.path("out"), project.path("old")).expect("it is there");
+    project.tokenize("").with_code(0);
+    project.run("verify out").with_code(0);
 }
 
 #[test]
@@ -124,4 +146,42 @@ fn a_run_that_was_interrupted_is_a_warning() {
     fs::create_dir(project.path("out/.mashbill")).expect("a folder");
     let ran = project.run("verify out").with_code(0);
     assert!(ran.stderr.contains("warning: .mashbill: a run is under way, or was interrupted"), "{ran}");
+}
+
+/// What two parts say of the same stretches has to agree stretch by stretch, not only in sum.
+#[test]
+fn parts_that_do_not_fit_together_are_found() {
+    let lines: String = (0..200).map(|line| format!("{{\"text\":\"line {line}\"}}\n")).collect();
+    let tokenized = || {
+        let project = Project::with(&[("data/a.jsonl", &lines)]);
+        project.tokenize("--val-fraction 0.3 --shard-size 0.000001").with_code(0);
+        project.run("verify out").with_code(0);
+        project
+    };
+    let change = |project: &Project, name: &str, change: &dyn Fn(&mut Value)| {
+        let mut value = project.json(name);
+        change(&mut value);
+        project.write(name, value.to_string());
+    };
+    let add = |value: &mut Value, number: i64| *value = (value.as_i64().expect("a number") + number).into();
+
+    let project = tokenized();
+    change(&project, "out/_validation/manifest.json", &|manifest| {
+        let shards = &mut manifest["splits"]["a"]["shard_list"];
+        for (shard, field, number) in [(0, "end", 1), (0, "bytes", 1), (1, "start", 1), (1, "bytes", -1)] {
+            add(&mut shards[shard]["input"][field], number);
+        }
+    });
+    let ran = project.run("verify out").with_code(4);
+    let told = "_validation/manifest.json: the split a cuts its input otherwise than the part to train on (held_out)";
+    assert!(ran.stderr.contains(told), "{ran}");
+
+    let project = tokenized();
+    change(&project, "out/_validation/a/a_stats.json", &|stats| {
+        for (shard, number) in [(0, 1), (1, -1)] {
+            add(&mut stats["shards"][shard]["lines"], number);
+        }
+    });
+    let ran = project.run("verify out").with_code(4);
+    assert!(ran.stderr.contains("lines of the same stretch, shard 0 (held_out)"), "{ran}");
 }

@@ -17,16 +17,15 @@ const SOURCE: usize = 2;
 const CATEGORY: usize = 3;
 const CONTENT_HASH: usize = 4;
 const TOKENS: usize = 5;
-const UNIT: usize = 6;
-const ROW: usize = 7;
-const POSITION: usize = 8;
+const ROW: usize = 6;
+const POSITION: usize = 7;
 
 /// Encodes document tables; it keeps all the memory it works in.
 #[derive(Debug)]
 pub struct DocumentsEncoder {
     compressor: Compressor,
     uncompressed: Compressor,
-    chunks: [Chunk; 9],
+    chunks: [Chunk; 8],
     /// A page's body before compression.
     body: Vec<u8>,
     /// One column of a page.
@@ -61,7 +60,6 @@ impl DocumentsEncoder {
         self.few_texts(CATEGORY, documents, |document| document.category);
         self.hashes(documents);
         self.integers(TOKENS, documents, |document| document.tokens);
-        self.integers(UNIT, documents, |document| document.unit.into());
         self.integers(ROW, documents, |document| document.row);
         self.integers(POSITION, documents, |document| document.position.into());
         join(documents.len(), ROWS_PER_PAGE, &mut self.chunks, Vec::new())

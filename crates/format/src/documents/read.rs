@@ -90,7 +90,6 @@ struct Columns {
     category: ColumnReaderImpl<ByteArrayType>,
     content_hash: ColumnReaderImpl<FixedLenByteArrayType>,
     tokens: ColumnReaderImpl<Int64Type>,
-    unit: ColumnReaderImpl<Int32Type>,
     row: ColumnReaderImpl<Int64Type>,
     position: ColumnReaderImpl<Int32Type>,
 }
@@ -104,9 +103,8 @@ impl Columns {
             category: get_typed_column_reader(group.column(3)?),
             content_hash: get_typed_column_reader(group.column(4)?),
             tokens: get_typed_column_reader(group.column(5)?),
-            unit: get_typed_column_reader(group.column(6)?),
-            row: get_typed_column_reader(group.column(7)?),
-            position: get_typed_column_reader(group.column(8)?),
+            row: get_typed_column_reader(group.column(6)?),
+            position: get_typed_column_reader(group.column(7)?),
         })
     }
 
@@ -118,8 +116,7 @@ impl Columns {
         let mut categories = texts(&mut self.category, rows)?.into_iter();
         let mut hashes = required(&mut self.content_hash, rows)?.into_iter();
         let mut tokens = required(&mut self.tokens, rows)?.into_iter();
-        let mut units = required(&mut self.unit, rows)?.into_iter();
-        let mut rows_in_unit = required(&mut self.row, rows)?.into_iter();
+        let mut rows_in_shard = required(&mut self.row, rows)?.into_iter();
         let mut positions = required(&mut self.position, rows)?.into_iter();
         let documents = std::iter::from_fn(|| {
             Some(Document {
@@ -129,8 +126,7 @@ impl Columns {
                 category: categories.next()?,
                 content_hash: self::content_hash(&hashes.next()?),
                 tokens: tokens.next()?,
-                unit: units.next()?,
-                row: rows_in_unit.next()?,
+                row: rows_in_shard.next()?,
                 position: positions.next()?,
             })
         });

@@ -4,9 +4,11 @@
 //! taking a reader's memory and from wrapping: behind this check every sum over the splits, and rows × row length, fits
 //! into 64 bits.
 
+use std::collections::BTreeSet;
+
 use super::{
-    COUNT_MAX, DataFile, MAX_SEQ_LENGTH_MAX, MAX_SEQ_LENGTH_MIN, Manifest, POSITIONS_PER_GROUP_MAX, Split,
-    VOCABULARY_MAX,
+    COUNT_MAX, InputRange, MAX_SEQ_LENGTH_MAX, MAX_SEQ_LENGTH_MIN, Manifest, POSITIONS_PER_GROUP_MAX, Shard,
+    ShardFile, Split, VOCABULARY_MAX,
 };
 
 /// A count that grows, with what it is of.
@@ -73,23 +75,26 @@ fn check_totals<'a>(splits: impl Iterator<Item = &'a Split>, length: u64) -> Res
     let mut bytes = Total::of("bytes");
     let mut refused = Total::of("refused lines");
     for split in splits {
-        let rows = |files: &[DataFile]| files.iter().map(|file| file.rows).fold(0, u64::saturating_add);
-        let of_units =
-            |value: fn(&super::Unit) -> u64| split.units.iter().map(value).fold(0, u64::saturating_add);
+        let of_shards =
+            |value: &dyn Fn(&Shard) -> u64| split.shard_list.iter().map(value).fold(0, u64::saturating_add);
+        let of_files =
+            |value: fn(&ShardFile) -> u64| split.shard_files().map(value).fold(0, u64::saturating_add);
         // The same is said in several places; each of them is somebody's summand.
-        let most_rows = [split.sequences, rows(&split.shard_files), of_units(|unit| unit.rows)];
-        let last_unit = split.units.iter().map(|unit| unit.first_row).max().unwrap_or(0);
-        positions.add(most_rows.iter().fold(last_unit, |a, &b| a.max(b)).saturating_mul(length))?;
-        documents.add(split.samples.max(split.documents.rows).max(of_units(|unit| unit.documents)))?;
+        let rows = split.sequences.max(of_files(|file| file.rows));
+        positions.add(rows.saturating_mul(length))?;
+        let in_tables = split.tables().map(|table| table.rows).fold(0, u64::saturating_add);
+        documents.add(split.samples.max(in_tables).max(of_shards(&|shard| shard.documents)))?;
         let ledger = &split.ledger;
         let in_ledger =
             ledger.text_tokens.saturating_add(ledger.special_tokens).saturating_add(ledger.padding);
+        let in_shards = of_shards(&|shard| shard.tokens.saturating_add(shard.padding));
         let most_tokens = [split.tokens, in_ledger, ledger.literal_special_tokens];
-        tokens.add(most_tokens.iter().fold(of_units(|unit| unit.tail_tokens), |a, &b| a.max(b)))?;
-        let files = split.shard_files.iter().chain([&split.documents]);
-        bytes.add(files.map(|file| file.bytes).fold(0, u64::saturating_add))?;
-        let last_key = split.units.iter().map(|unit| unit.first_key).max().unwrap_or(0);
-        bytes.add(split.source.bytes.max(of_units(|unit| unit.bytes)).max(last_key))?;
+        tokens.add(most_tokens.iter().fold(in_shards, |a, &b| a.max(b)))?;
+        let in_files = of_files(|file| file.bytes);
+        bytes.add(split.tables().map(|table| table.bytes).fold(in_files, u64::saturating_add))?;
+        let last_key = split.shard_list.iter().map(|shard| shard.input.start.max(shard.input.end)).max();
+        bytes
+            .add(split.source.bytes.max(of_shards(&|shard| shard.input.bytes)).max(last_key.unwrap_or(0)))?;
         refused.add(split.rejected.values().copied().fold(0, u64::saturating_add))?;
     }
     Ok(())
@@ -102,11 +107,26 @@ impl Split {
     /// What is wrong, as a fragment.
     pub(crate) fn check(&self) -> Result<(), String> {
         check_totals([self].into_iter(), 1)?;
-        if self.units.is_empty() && (self.sequences > 0 || self.samples > 0) {
-            return Err("it has rows or documents and no units".into());
+        let mut end = 0;
+        let mut names = BTreeSet::new();
+        for (index, shard) in self.shard_list.iter().enumerate() {
+            let InputRange { start, end: next, .. } = shard.input;
+            if start != end || next < start {
+                return Err(format!("shard {index} is of {start} to {next} of the input, behind {end}"));
+            }
+            end = next;
+            if shard.file.is_none() && (shard.documents > 0 || shard.tokens > 0) {
+                return Err(format!("shard {index} has documents in no file"));
+            }
+            if shard.file.is_some() != shard.table.is_some() {
+                return Err(format!("shard {index} has either rows or a document table, not both"));
+            }
+            if shard.file.as_ref().is_some_and(|file| !names.insert(&file.name)) {
+                return Err(format!("shard {index} has a file that another one has, too"));
+            }
         }
-        if self.shard_files.is_empty() && self.sequences > 0 {
-            return Err(format!("{} rows in no shard", self.sequences));
+        if self.shard_list.is_empty() && (self.sequences > 0 || self.samples > 0) {
+            return Err("it has rows or documents and no shards".into());
         }
         Ok(())
     }

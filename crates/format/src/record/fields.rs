@@ -104,8 +104,8 @@ impl FieldCounts {
 
     pub(crate) fn count_lines(&mut self, name: &str, count: FieldCount) {
         if let Some(here) = self.0.get_mut(name) {
-            here.lines += count.lines;
-            here.strings += count.strings;
+            here.lines = here.lines.saturating_add(count.lines);
+            here.strings = here.strings.saturating_add(count.strings);
         } else if self.0.len() < FIELDS_MAX && name.len() <= FIELD_NAME_BYTES_MAX {
             self.0.insert(name.to_owned(), count);
         }

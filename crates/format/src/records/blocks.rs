@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::UNIX_EPOCH;
 
+use super::border::{Border, Strides};
 use super::content::{Counts, Decoded, decoded};
 use super::foreign::Foreign;
 use super::kind::Container;
@@ -89,6 +90,22 @@ impl Block {
             Content::Range(file) => Checksum::of(&read_range(file, self.start, self.end)?),
             Content::Bytes(bytes) => Checksum::of(bytes),
             Content::TooLong { checksum, .. } => *checksum,
+        })
+    }
+
+    /// How many lines it has, the last of a file also where no line feed ends it.
+    ///
+    /// # Errors
+    /// As [`Block::checksum`].
+    pub fn lines(&self) -> io::Result<u64> {
+        let count = |bytes: &[u8]| {
+            let unended = !bytes.is_empty() && !bytes.ends_with(b"\n");
+            memchr::memchr_iter(b'\n', bytes).count() as u64 + u64::from(unended)
+        };
+        Ok(match &self.content {
+            Content::Range(file) => count(&read_range(file, self.start, self.end)?),
+            Content::Bytes(bytes) => count(bytes),
+            Content::TooLong { .. } => 1,
         })
     }
 
@@ -198,9 +215,75 @@ impl Blocks {
     /// [`ReadError`].
     #[expect(clippy::should_implement_trait, reason = "a file that cannot be read is no end")]
     pub fn next(&mut self) -> Result<Option<Block>, ReadError> {
+        self.next_until(u64::MAX)
+    }
+
+    /// The next block, which ends with the first line that ends at `until` or behind it, if it has not ended before; none
+    /// at the end of the file.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn next_until(&mut self, until: u64) -> Result<Option<Block>, ReadError> {
         match &mut self.reader {
-            Reader::Plain(lines) => lines.next(),
-            Reader::Streamed(lines) => lines.next(),
+            Reader::Plain(lines) => lines.next(until),
+            Reader::Streamed(lines) => lines.next(until),
+        }
+    }
+
+    /// The size of the content in bytes, where any place of it can be read; none where all before it has to be decoded.
+    #[must_use]
+    pub const fn addressable(&self) -> Option<u64> {
+        match &self.reader {
+            Reader::Plain(lines) => Some(lines.size()),
+            Reader::Streamed(_) => None,
+        }
+    }
+
+    /// Where the next block begins.
+    #[must_use]
+    pub fn at(&self) -> u64 {
+        match &self.reader {
+            Reader::Plain(lines) => lines.at(),
+            Reader::Streamed(lines) => lines.at(),
+        }
+    }
+
+    /// Goes to `at`, the beginning of a line: forward, and back where the content is addressable.
+    ///
+    /// # Errors
+    /// [`ReadError`]; [`ReadError::Changed`] where the content ends before.
+    pub fn seek(&mut self, at: u64) -> Result<(), ReadError> {
+        match &mut self.reader {
+            Reader::Plain(lines) => {
+                lines.seek(at);
+                Ok(())
+            }
+            Reader::Streamed(lines) => lines.skip_to(at),
+        }
+    }
+
+    /// Where stretch `index` begins. Where the content is not addressable, the next block begins no more than a block
+    /// before the stretch's window, or behind that.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn border(&mut self, strides: Strides, index: u64) -> Result<Border, ReadError> {
+        let (begin, end) = strides.window_of(index);
+        match &mut self.reader {
+            Reader::Plain(lines) => lines.border(begin, end),
+            Reader::Streamed(lines) => lines.border(begin, end),
+        }
+    }
+
+    /// The first line end at `from` or behind it, as the place behind the line feed; the content's end where there is
+    /// none. Only for addressable content.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn line_behind(&mut self, from: u64) -> Result<u64, ReadError> {
+        match &mut self.reader {
+            Reader::Plain(lines) => lines.line_behind(from),
+            Reader::Streamed(_) => unreachable!("the caller has asked whether it is addressable"),
         }
     }
 

@@ -16,7 +16,7 @@ use super::blocks::{ReadError, not_regular, stamp};
 use super::kind::{Kind, describes_data, is_unread_data};
 use crate::dataset_stats::DatasetStats;
 use crate::error::Error;
-use crate::layout::{DATASET_STATS_SUFFIX, DOCUMENTS, Output, REJECTS_SUFFIX, STATS_SUFFIX, UNITS_SUFFIX};
+use crate::layout::{DATASET_STATS_SUFFIX, Output, REJECTS_SUFFIX, STATS_SUFFIX};
 use crate::manifest::{MANIFEST_BYTES_MAX, read_whole};
 use crate::stats::Stats;
 
@@ -223,12 +223,12 @@ pub fn is_output(folder: &Path) -> bool {
     };
     let manifest = output.manifest();
     let foreign = || matches!(read_whole(&manifest, MANIFEST_BYTES_MAX), Ok(Some(json)) if is_others(&json));
-    manifest.exists() && (output.state().exists() || has_splits(folder) || !foreign())
+    manifest.exists() && (output.state().root().exists() || has_splits(folder) || !foreign())
 }
 
 /// Whether a folder is a finished split: it appears whole, so its statistics are there.
 fn is_split(folder: &Path, name: &str) -> bool {
-    folder.join(DOCUMENTS).exists() && is_statistics(&folder.join(format!("{name}{STATS_SUFFIX}")))
+    is_statistics(&folder.join(format!("{name}{STATS_SUFFIX}")))
 }
 
 fn has_splits(folder: &Path) -> bool {
@@ -242,9 +242,9 @@ fn is_statistics(path: &Path) -> bool {
     let is_of_dataset = path.as_os_str().as_encoded_bytes().ends_with(DATASET_STATS_SUFFIX.as_bytes());
     fs::metadata(path).is_ok_and(small)
         && if is_of_dataset {
-            matches!(DatasetStats::read(path), Ok(Some(_)) | Err(Error::TooNew { .. }))
+            matches!(DatasetStats::read(path), Ok(Some(_)) | Err(Error::TooNew { .. } | Error::TooOld { .. }))
         } else {
-            matches!(Stats::read(path), Ok(Some(_)) | Err(Error::TooNew { .. }))
+            matches!(Stats::read(path), Ok(Some(_)) | Err(Error::TooNew { .. } | Error::TooOld { .. }))
         }
 }
 
@@ -261,9 +261,6 @@ impl OwnFiles<'_> {
         let of_dataset = |stem: &str| format!("{stem}{DATASET_STATS_SUFFIX}");
         if let Some(stem) = name.strip_suffix(REJECTS_SUFFIX) {
             return self.is_statistics(&of_split(stem)) || self.is_statistics(&of_dataset(stem));
-        }
-        if let Some(stem) = name.strip_suffix(UNITS_SUFFIX) {
-            return self.is_statistics(&of_split(stem));
         }
         if let Some(stem) = name.strip_suffix(DATASET_STATS_SUFFIX) {
             let records = self.folder.join(format!("{stem}.jsonl"));

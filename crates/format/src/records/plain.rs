@@ -7,6 +7,7 @@ use std::sync::Arc;
 use memchr::{memchr, memrchr};
 
 use super::blocks::{BORDER_WINDOW_BYTES, Block, Content, Cutting, EXCERPT_BYTES, ReadError, read_range};
+use super::border::{Border, HASHED_BYTES, greatest_line};
 use crate::checksum::Hasher;
 use crate::read_at::ReadAt;
 
@@ -35,7 +36,32 @@ impl PlainLines {
         self.too_long.as_ref().map_or(self.at, |line| line.start)
     }
 
-    pub(super) fn next(&mut self) -> Result<Option<Block>> {
+    pub(super) const fn size(&self) -> u64 {
+        self.size
+    }
+
+    pub(super) fn seek(&mut self, at: u64) {
+        self.too_long = None;
+        self.at = at;
+    }
+
+    /// Where the stretch begins whose window is `begin..end`.
+    pub(super) fn border(&mut self, begin: u64, end: u64) -> Result<Border> {
+        let at = begin.saturating_sub(1);
+        let upto = end.saturating_add(HASHED_BYTES as u64).min(self.size);
+        if upto <= at {
+            return Ok(Border::At(self.size));
+        }
+        let bytes = read_range(&self.file, at, upto).map_err(cut_off)?;
+        Ok(greatest_line(&bytes, at, begin, end).map_or(Border::Behind(end), Border::At))
+    }
+
+    /// The place behind the first line that ends at `from` or behind it.
+    pub(super) fn line_behind(&mut self, from: u64) -> Result<u64> {
+        if from >= self.size { Ok(self.size) } else { self.line_end(from.saturating_sub(1)) }
+    }
+
+    pub(super) fn next(&mut self, until: u64) -> Result<Option<Block>> {
         if let Some(line) = self.too_long.take() {
             return Ok(Some(line));
         }
@@ -43,7 +69,7 @@ impl PlainLines {
             return Ok(None);
         }
         let start = self.at;
-        let wanted = start + self.cutting.block_bytes;
+        let wanted = start.saturating_add(self.cutting.block_bytes).min(until.max(start + 1));
         let end = if wanted >= self.size { self.size } else { self.line_end(wanted - 1)? };
         self.at = end;
         if end - start > self.cutting.line_bytes_max {

@@ -42,6 +42,7 @@ pub struct RowBlocks {
     text_columns: Vec<TextColumn>,
     columns: Arc<[Column]>,
     at: u64,
+    end: u64,
     size: u64,
     block_bytes: u64,
     text_bytes_max: u64,
@@ -114,10 +115,10 @@ impl RowBlocks {
     /// [`ReadError`].
     pub fn open(path: &Path, cutting: RowCutting<'_>) -> Result<Self, ReadError> {
         let (file, metadata) = open_regular(path)?;
-        Self::new(path, file, metadata.len(), cutting, 0)
+        Self::new(path, file, metadata.len(), cutting, 0..u64::MAX)
     }
 
-    /// The rows of `file`, which is the one at `path` and has `size` bytes, from row `start` on.
+    /// The rows `rows` of `file`, which is the one at `path` and has `size` bytes.
     ///
     /// # Errors
     /// [`ReadError`].
@@ -126,12 +127,12 @@ impl RowBlocks {
         file: File,
         size: u64,
         cutting: RowCutting<'_>,
-        start: u64,
+        rows: Range<u64>,
     ) -> Result<Self, ReadError> {
         let fields = cutting.text_fields;
         let file = ParquetReader::of(path, Arc::new(file)).map_err(failed)?;
         let wanted = |name: &str| fields.contains(&name) || LABELS.contains(&name);
-        let reader = ParquetRows::of(file, &wanted, start).map_err(failed)?;
+        let reader = ParquetRows::of(file, &wanted, rows.start).map_err(failed)?;
         if let Some(column) = reader.name_twice(&wanted) {
             return Err(ReadError::ColumnTwice { column: column.to_owned() });
         }
@@ -146,11 +147,50 @@ impl RowBlocks {
             columns: columns.into(),
             reader,
             text_columns,
-            at: start,
+            at: rows.start,
+            end: rows.end,
             size,
             block_bytes: cutting.block_bytes,
             text_bytes_max: cutting.text_bytes_max,
         })
+    }
+
+    /// How the rows of `file`, which is the one at `path`, are cut into stretches: at row groups, each of which is in the
+    /// stretch in whose `stride` bytes it begins, counted before compression in the columns of `text_fields`. So no row
+    /// group is cut, and one that is larger than a stride makes a larger stretch.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn stretches(
+        path: &Path,
+        file: File,
+        text_fields: &[&str],
+        stride: u64,
+    ) -> Result<Vec<Range<u64>>, ReadError> {
+        let file = ParquetReader::of(path, Arc::new(file)).map_err(failed)?;
+        let mut stretches: Vec<Range<u64>> = Vec::new();
+        let (mut row, mut bytes, mut strides) = (0, 0u64, 0);
+        for (index, group) in file.metadata().row_groups().iter().enumerate() {
+            let end = row + file.rows_in_group(index);
+            match stretches.last_mut() {
+                Some(last) if bytes / stride == strides => last.end = end,
+                _ => {
+                    strides = bytes / stride;
+                    stretches.push(row..end);
+                }
+            }
+            row = end;
+            let texts = group.columns().iter().filter(|chunk| {
+                let name = chunk.column_path().parts().first();
+                name.is_some_and(|name| text_fields.contains(&name.as_str()))
+            });
+            let here = texts.map(|chunk| u64::try_from(chunk.uncompressed_size()).unwrap_or(0));
+            bytes = here.fold(bytes, u64::saturating_add);
+        }
+        if stretches.is_empty() {
+            stretches.push(0..0);
+        }
+        Ok(stretches)
     }
 
     /// The next block; none at the end of the file.
@@ -161,7 +201,7 @@ impl RowBlocks {
     pub fn next(&mut self) -> Result<Option<RowBlock>, ReadError> {
         let mut copying = Copying { text_bytes_max: self.text_bytes_max, ..Copying::default() };
         let (start, mut size) = (self.at, 0);
-        while size < self.block_bytes && self.reader.advance().map_err(failed)? {
+        while size < self.block_bytes && self.at < self.end && self.reader.advance().map_err(failed)? {
             size += copying.row(&self.reader, &self.text_columns);
             self.at += 1;
         }

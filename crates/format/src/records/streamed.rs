@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use memchr::{memchr, memrchr};
 
 use super::blocks::{BORDER_WINDOW_BYTES, Block, Content, Cutting, EXCERPT_BYTES, ReadError};
+use super::border::{Border, HASHED_BYTES, greatest_line};
 use crate::checksum::Hasher;
 
 type Result<T> = std::result::Result<T, ReadError>;
@@ -51,16 +52,53 @@ impl StreamedLines {
         })
     }
 
-    pub(super) fn next(&mut self) -> Result<Option<Block>> {
+    /// Where the next block begins.
+    pub(super) fn at(&self) -> u64 {
+        self.too_long.as_ref().map_or(self.at, |line| line.start)
+    }
+
+    /// Passes over what is before `to`.
+    pub(super) fn skip_to(&mut self, to: u64) -> Result<()> {
+        self.too_long = None;
+        let missing = to.checked_sub(self.at).ok_or(ReadError::Changed)?;
+        let buffered = missing.min(self.buffer.len() as u64);
+        self.buffer.drain(..usize::try_from(buffered).expect("no more than the buffer has"));
+        let rest = missing - buffered;
+        let skipped = io::copy(&mut self.decoder.by_ref().take(rest), &mut io::sink())?;
+        self.at = to;
+        if skipped < rest { Err(ReadError::Changed) } else { Ok(()) }
+    }
+
+    /// Where the stretch begins whose window is `begin..end`.
+    pub(super) fn border(&mut self, begin: u64, end: u64) -> Result<Border> {
+        if let Some(line) = &self.too_long {
+            // The line that is handed out next was read past, so the buffer is what follows it.
+            if line.start >= begin {
+                return Ok(if line.start < end { Border::At(line.start) } else { Border::Behind(end) });
+            }
+        }
+        let upto = end.saturating_add(HASHED_BYTES as u64);
+        while !self.ended && self.at + (self.buffer.len() as u64) < upto {
+            self.fill()?;
+        }
+        let from = begin.max(self.at).saturating_sub(1).max(self.at);
+        let start = usize::try_from(from - self.at).unwrap_or(usize::MAX).min(self.buffer.len());
+        let found = greatest_line(&self.buffer[start..], self.at + start as u64, begin, end);
+        Ok(found.map_or(Border::Behind(end), Border::At))
+    }
+
+    pub(super) fn next(&mut self, until: u64) -> Result<Option<Block>> {
         if let Some(line) = self.too_long.take() {
             return Ok(Some(line));
         }
+        let room = usize::try_from(until.saturating_sub(self.at)).unwrap_or(usize::MAX);
         // Everything before `searched` is known to have no border for this block.
-        let mut searched = self.block_bytes - 1;
+        let limit = self.block_bytes.min(room.max(1));
+        let mut searched = limit - 1;
         loop {
             if let Some(found) = self.buffer.get(searched..).and_then(|rest| memchr(b'\n', rest)) {
                 let end = searched + found + 1;
-                let line_start = self.line_start(end - 1);
+                let line_start = self.line_start(end - 1, limit);
                 return if end - line_start > self.line_bytes_max {
                     self.past_long_line(line_start, Some(end)).map(Some)
                 } else {
@@ -72,7 +110,7 @@ impl StreamedLines {
                 let all = self.buffer.len();
                 return Ok((all > 0).then(|| self.hand_out(all)));
             }
-            let line_start = self.line_start(self.buffer.len());
+            let line_start = self.line_start(self.buffer.len(), limit);
             if self.buffer.len() - line_start > self.line_bytes_max {
                 return self.past_long_line(line_start, None).map(Some);
             }
@@ -80,12 +118,12 @@ impl StreamedLines {
         }
     }
 
-    /// Where the line begins that goes on to `end`; 0 where it can't be too long.
-    fn line_start(&self, end: usize) -> usize {
+    /// Where the line begins that goes on to `end`, which is the first to end behind `limit`; 0 where it can't be too long.
+    fn line_start(&self, end: usize, limit: usize) -> usize {
         if end < self.line_bytes_max {
             return 0;
         }
-        let head = &self.buffer[..self.block_bytes.min(end)];
+        let head = &self.buffer[..limit.min(end)];
         memrchr(b'\n', head).map_or(0, |at| at + 1)
     }
 

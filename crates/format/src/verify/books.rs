@@ -2,10 +2,10 @@
 
 use super::findings::Findings;
 use super::problem::{Kind, Place, Remedy};
-use crate::checksum::Hasher;
 use crate::held_out::HeldOut;
-use crate::layout::{DOCUMENTS, MANIFEST, shard_name};
-use crate::manifest::{Labels, Manifest, Split, split_identity};
+use crate::layout::{MANIFEST, shard_name, table_name};
+use crate::manifest::{InputRange, Labels, Manifest, Options, Shard, Split, source_checksum, split_identity};
+use crate::records;
 use crate::shard::RowLayout;
 
 /// Checks what the manifest says of the whole folder.
@@ -21,6 +21,14 @@ pub(super) fn check_manifest(manifest: &Manifest, findings: &Findings) {
     if (manifest.shard_size_gb * 1e9) as u64 != options.shard_bytes {
         let (gb, bytes) = (manifest.shard_size_gb, options.shard_bytes);
         wrong(Kind::Sums, format!("shard_size_gb is {gb}, and shard_bytes {bytes}"));
+    }
+    let stride = Options::stride_of(options.shard_bytes, options.compression);
+    if options.stride_bytes != stride {
+        let (found, shard) = (options.stride_bytes, options.shard_bytes);
+        wrong(
+            Kind::Sums,
+            format!("stride_bytes is {found}, and {stride} follows from a shard_bytes of {shard}"),
+        );
     }
     if manifest.files_processed != manifest.splits.len() as u64 {
         let (files, splits) = (manifest.files_processed, manifest.splits.len());
@@ -66,37 +74,18 @@ pub(super) fn check_split(name: &str, split: &Split, manifest: &Manifest, findin
             wrong(Kind::Sums, format!("{what}: {left} and {right}"));
         }
     }
-    let ledger = &split.ledger;
-    let length = manifest.max_seq_length as u64;
-    if ledger.padding >= length.max(1) {
-        wrong(Kind::Sums, format!("padding of {} fills a row", ledger.padding));
-    }
     if let Some(detail) = tokens_around(split, manifest) {
         wrong(Kind::Sums, detail);
     }
-    if let Some(unit) = split.units.iter().position(|unit| unit.tail_tokens >= length.max(1)) {
-        wrong(Kind::Sums, format!("the tail of unit {unit} fills a row"));
-    }
-    let (mut row, mut key) = (0, 0);
-    for (index, unit) in split.units.iter().enumerate() {
-        if unit.first_row != row {
-            wrong(Kind::Sums, format!("unit {index} begins at row {}, not {row}", unit.first_row));
+    let name = split.source.file.rsplit('/').next().unwrap_or_default();
+    let has_rows = matches!(records::Kind::of(name), Some((_, records::Kind::Parquet)));
+    for (index, shard) in split.shard_list.iter().enumerate() {
+        check_shard(index, shard, manifest.max_seq_length as u64, &wrong);
+        let InputRange { start, end, bytes, .. } = shard.input;
+        // Of Parquet input they are rows, and the bytes those of texts.
+        if !has_rows && end.saturating_sub(start) != bytes {
+            wrong(Kind::Sums, format!("shard {index}: {bytes} bytes of input from {start} to {end}"));
         }
-        if unit.first_key < key || (index == 0 && unit.first_key != 0) {
-            wrong(Kind::Sums, format!("unit {index} begins at key {}", unit.first_key));
-        }
-        (row, key) = (unit.first_row.saturating_add(unit.rows), unit.first_key.saturating_add(1));
-    }
-    for (index, shard) in split.shard_files.iter().enumerate() {
-        if shard.name != shard_name(index) {
-            wrong(Kind::Sums, format!("shard {index} is called {}", shard.name));
-        }
-        if shard.bytes > manifest.options.shard_bytes && shard.rows > manifest.layout.rows_per_group as u64 {
-            wrong(Kind::Sums, format!("{} is larger than a shard may be", shard.name));
-        }
-    }
-    if split.documents.name != DOCUMENTS {
-        wrong(Kind::Sums, format!("the document table is called {}", split.documents.name));
     }
     check_identity(split, manifest, &wrong);
 }
@@ -104,19 +93,20 @@ pub(super) fn check_split(name: &str, split: &Split, manifest: &Manifest, findin
 /// Pairs of numbers that are the same in every good manifest.
 fn sums(split: &Split, manifest: &Manifest) -> Vec<(&'static str, u64, u64)> {
     let ledger = &split.ledger;
-    let units =
-        |value: fn(&crate::manifest::Unit) -> u64| split.units.iter().map(value).fold(0, u64::saturating_add);
-    let shard_rows = split.shard_files.iter().map(|file| file.rows).fold(0, u64::saturating_add);
+    let shards = |value: fn(&Shard) -> u64| split.shard_list.iter().map(value).fold(0, u64::saturating_add);
+    let shard_rows = split.shard_files().map(|file| file.rows).fold(0, u64::saturating_add);
     let length = manifest.max_seq_length as u64;
-    let in_units =
-        units(|unit| unit.rows).saturating_mul(length).saturating_add(units(|unit| unit.tail_tokens));
     vec![
-        ("shards and shard_files", split.shards, split.shard_files.len() as u64),
+        ("shards and the shards with a file", split.shards, split.shard_files().count() as u64),
         ("sequences and the shards' rows", split.sequences, shard_rows),
-        ("samples and the document table's rows", split.samples, split.documents.rows),
-        ("samples and the units' documents", split.samples, units(|unit| unit.documents)),
-        ("tokens and the units' tokens", split.tokens, in_units),
-        ("source.bytes and the units' bytes", split.source.bytes, units(|unit| unit.bytes)),
+        ("samples and the shards' documents", split.samples, shards(|shard| shard.documents)),
+        ("tokens and the shards' tokens", split.tokens, shards(|shard| shard.tokens)),
+        ("padding and the shards' padding", ledger.padding, shards(|shard| shard.padding)),
+        (
+            "source.bytes and the shards' bytes of input",
+            split.source.bytes,
+            shards(|shard| shard.input.bytes),
+        ),
         (
             "tokens and text_tokens + special_tokens",
             split.tokens,
@@ -128,6 +118,35 @@ fn sums(split: &Split, manifest: &Manifest) -> Vec<(&'static str, u64, u64)> {
             split.tokens.saturating_add(ledger.padding),
         ),
     ]
+}
+
+/// Checks what the manifest says of one stretch of the input. That the stretches follow one another is known.
+fn check_shard(index: usize, shard: &Shard, length: u64, wrong: &dyn Fn(Kind, String)) {
+    let wrong = |detail: String| wrong(Kind::Sums, format!("shard {index}: {detail}"));
+    let (rows, name) = shard.file.as_ref().map_or((0, None), |file| (file.rows, Some(&file.name)));
+    let (in_table, table) = shard.table.as_ref().map_or((0, None), |table| (table.rows, Some(&table.name)));
+    let positions = shard.tokens.saturating_add(shard.padding);
+    let pairs = [
+        ("rows × max_seq_length and tokens + padding", rows.saturating_mul(length), positions),
+        ("documents and the document table's rows", shard.documents, in_table),
+    ];
+    for (what, left, right) in pairs {
+        if left != right {
+            wrong(format!("{what}: {left} and {right}"));
+        }
+    }
+    if shard.padding >= length {
+        wrong(format!("padding of {} fills a row", shard.padding));
+    }
+    if shard.documents > shard.tokens || (shard.documents == 0) != (rows == 0) {
+        wrong(format!("{} documents of {} tokens in {rows} rows", shard.documents, shard.tokens));
+    }
+    for (what, found, should) in [("rows", name, shard_name(index)), ("documents", table, table_name(index))]
+    {
+        if let Some(found) = found.filter(|&found| *found != should) {
+            wrong(format!("the file of its {what} is called {found}, not {should}"));
+        }
+    }
 }
 
 /// Each document got what is put around documents, unless its text spells it; then that is a literal token.
@@ -149,10 +168,8 @@ fn tokens_around(split: &Split, manifest: &Manifest) -> Option<String> {
 }
 
 fn check_identity(split: &Split, manifest: &Manifest, wrong: &dyn Fn(Kind, String)) {
-    let mut hasher = Hasher::new();
-    split.units.iter().for_each(|unit| hasher.update(&unit.checksum.to_bytes()));
-    if hasher.finish() != split.source.checksum {
-        wrong(Kind::Identity, "the units' checksums do not give the source's".into());
+    if source_checksum(split.shard_list.iter().map(|shard| &shard.input)) != split.source.checksum {
+        wrong(Kind::Identity, "the checksums of the shards' stretches do not give the source's".into());
     }
     let identity = split_identity(manifest.run_identity(), split.source.checksum);
     if identity != split.identity {

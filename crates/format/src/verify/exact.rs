@@ -11,6 +11,7 @@ use std::ops::Range;
 
 use super::expectation::Expected;
 use super::gather::Gather;
+use super::values::Group;
 use crate::encode::{
     Compression, Decompressor, Encoding, PageBody, Runs, data_page_header, delta_binary_packed,
     dictionary_page_header, index_width, levels_of_equal_lists, levels_of_lists, page_body_of,
@@ -39,8 +40,6 @@ pub(super) struct Found {
     pub(super) first_tokens: Vec<i32>,
     /// The label of each row's last position.
     pub(super) last_labels: Vec<i32>,
-    /// The tokens at the positions that were asked for, in their order.
-    pub(super) asked: Vec<i32>,
 }
 
 /// What somebody wants to see of a row group.
@@ -147,17 +146,16 @@ impl<'a> Exact<'a> {
         Some((meta, found))
     }
 
-    /// Shows what is wanted of the group that was checked last, if that was good; `first_row` is its first row in the
-    /// split.
+    /// Shows what is wanted of the group that was checked last, if that was good.
     pub(super) fn show(
         &self,
         expected: &Expected,
         found: &Found,
         wanted: &Wanted,
-        split: &str,
-        first_row: u64,
+        group: &Group<'_>,
         gatherer: &mut dyn Gather,
     ) {
+        let split = group.split;
         let length = self.common.row_length;
         if wanted.tokens {
             gatherer.tokens(split, &mut self.dictionary.iter().copied().zip(self.counts.iter().copied()));
@@ -179,8 +177,9 @@ impl<'a> Exact<'a> {
                 labels[length - 1] = found.last_labels[row];
             }
             let attention_mask: Vec<i32> = (0..length).map(|at| i32::from(at < real)).collect();
-            let content = Row { input_ids, attention_mask: &attention_mask, labels: &labels, pieces: here };
-            gatherer.row(split, first_row + row as u64, content);
+            let here = group.in_split(here);
+            let content = Row { input_ids, attention_mask: &attention_mask, labels: &labels, pieces: &here };
+            gatherer.row(split, group.row_in_split(row), content);
         }
     }
 
@@ -269,7 +268,6 @@ impl<'a> Exact<'a> {
         let (length, rows_per_page) = (self.common.row_length, self.common.rows_per_page);
         let mut found = Found::default();
         let mut pieces_before = 0;
-        let mut asked = expected.asked.iter().copied().peekable();
         let mut wanted_rows = wanted.rows.iter().copied().peekable();
         self.counts.clear();
         self.counts.resize(if wanted.tokens { self.dictionary.len() } else { 0 }, 0);
@@ -298,9 +296,6 @@ impl<'a> Exact<'a> {
             let ids = Indices { bytes: &self.ids[self.prefix.len()..], width };
             let token = |position: usize| self.dictionary[ids.get(position)];
             found.first_tokens.extend((0..rows.len()).map(|row| token(row * length)));
-            while let Some(position) = asked.next_if(|&position| position < rows.end * length) {
-                found.asked.push(token(position - rows.start * length));
-            }
             if wanted.tokens {
                 ids.count(real, &mut self.counts);
             }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::findings::Findings;
 use super::problem::{Kind as Problem, Place, Remedy};
 use crate::error::{Error, Result};
-use crate::layout::{self, Output, is_split_file};
+use crate::layout::{self, Output, TABLES_FOLDER, is_split_file};
 use crate::lock::LOCK;
 use crate::manifest::{Manifest, Split};
 use crate::records::{Found, Kind, Search, find, is_our_own, is_output};
@@ -39,7 +39,7 @@ pub fn folder_kind(path: &Path) -> Result<Option<FolderKind>> {
         return Ok(Some(FolderKind::Raw));
     }
     // A run that has not finished its first split.
-    Ok(output.state().is_dir().then_some(FolderKind::Tokenized))
+    Ok(output.state().root().is_dir().then_some(FolderKind::Tokenized))
 }
 
 /// The files of records at or below `path`, and what is there besides. The shards of a finished split are none, also
@@ -117,28 +117,40 @@ pub(super) fn check_root(output: &Output, manifest: &Manifest, findings: &Findin
 
 /// Finds files in a split's folder that do not belong there, and lists that are not.
 pub(super) fn check_split(output: &Output, name: &str, split: &Split, findings: &Findings) {
-    let listed: BTreeSet<&str> =
-        split.shard_files.iter().chain([&split.documents]).map(|file| file.name.as_str()).collect();
-    let folder = output.split(name);
-    let found = entries(&folder).unwrap_or_default();
-    for (file, is_folder) in &found {
-        let known = if file.ends_with(".parquet") {
-            listed.contains(file.as_str())
-        } else {
-            is_split_file(name, file)
-        };
-        if *is_folder || !known {
-            let path = format!("{name}/{file}");
+    let shards = split.shard_files().map(|file| file.name.as_str()).collect();
+    let is_known = |file: &str, is_folder: bool| {
+        is_split_file(name, file) && !file.ends_with(".parquet") && is_folder == (file == TABLES_FOLDER)
+    };
+    check_files(output, name, name, &shards, is_known, findings);
+    let tables = split.tables().map(|table| table.name.as_str()).collect();
+    check_files(output, name, &format!("{name}/{TABLES_FOLDER}"), &tables, |_, _| false, findings);
+}
+
+/// Finds what in `folder`, below the output folder, is neither a file in `listed` nor known, and what is listed and not
+/// there.
+fn check_files(
+    output: &Output,
+    split: &str,
+    folder: &str,
+    listed: &BTreeSet<&str>,
+    is_known: impl Fn(&str, bool) -> bool,
+    findings: &Findings,
+) {
+    let folder_path = output.root().join(folder);
+    for (file, is_folder) in entries(&folder_path).unwrap_or_default() {
+        // What is listed and no file has its own line below.
+        if !listed.contains(file.as_str()) && !is_known(&file, is_folder) {
+            let path = format!("{folder}/{file}");
             let detail = "the manifest does not know it";
             findings.error(Problem::Stray, Place::file(&path), Remedy::MoveAway { file: path }, detail);
         }
     }
     for file in listed {
-        let path = folder.join(file);
+        let path = folder_path.join(file);
         if !path.is_file() {
-            let remedy = Remedy::MakeSplitAgain { split: name.to_owned() };
+            let remedy = Remedy::MakeSplitAgain { split: split.to_owned() };
             let detail = if path.exists() { "it is no file" } else { "it is not there" };
-            findings.error(Problem::Missing, Place::file(format!("{name}/{file}")), remedy, detail);
+            findings.error(Problem::Missing, Place::file(format!("{folder}/{file}")), remedy, detail);
         }
     }
 }

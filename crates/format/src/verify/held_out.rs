@@ -8,7 +8,7 @@ use super::problem::{Kind, Place, Remedy};
 use crate::checksum::Checksum;
 use crate::held_out::Part;
 use crate::layout::{MANIFEST, Output, STATS_SUFFIX, VALIDATION_FOLDER};
-use crate::manifest::Manifest;
+use crate::manifest::{InputRange, Manifest, Split};
 use crate::stats::Stats;
 
 /// Checks that a document in row `row` of a document table is of the part that the manifest's folder has.
@@ -68,6 +68,11 @@ pub(super) fn check_parts(output: &Output, manifest: &Manifest, findings: &Findi
             wrong(remedy, format!("the split {name} was made of another input than the part to train on"));
             continue;
         }
+        if !stretches(part).eq(stretches(split)) {
+            let remedy = Remedy::MakeSplitAgain { split: format!("{VALIDATION_FOLDER}/{name}") };
+            wrong(remedy, format!("the split {name} cuts its input otherwise than the part to train on"));
+            continue;
+        }
         if let Some(detail) = lines_in_parts(output, &validation, name) {
             wrong(Remedy::MakeSplitAgain { split: name.clone() }, format!("the split {name}: {detail}"));
         }
@@ -78,6 +83,11 @@ pub(super) fn check_parts(output: &Output, manifest: &Manifest, findings: &Findi
     }
 }
 
+/// The stretches that a split's input is cut into.
+fn stretches(split: &Split) -> impl Iterator<Item = &InputRange> {
+    split.shard_list.iter().map(|shard| &shard.input)
+}
+
 /// What is wrong with the counts of lines of a split's two parts, if anything is.
 fn lines_in_parts(output: &Output, validation: &Output, split: &str) -> Option<String> {
     let stats = |output: &Output| {
@@ -85,15 +95,20 @@ fn lines_in_parts(output: &Output, validation: &Output, split: &str) -> Option<S
     };
     // Statistics that cannot be read are told where their split is checked.
     let (train, held_out) = (stats(output)?, stats(validation)?);
-    if train.lines != held_out.lines {
-        return Some(format!(
-            "its parts have {} and {} lines of the same input",
-            train.lines, held_out.lines
-        ));
-    }
-    let both = train.other_part.saturating_add(held_out.other_part);
-    (both != train.lines).then(|| {
+    let of_both = train.shards.iter().zip(&held_out.shards);
+    of_both.enumerate().find_map(|(index, (train, held_out))| {
+        if train.lines != held_out.lines {
+            let (first, second) = (train.lines, held_out.lines);
+            return Some(format!(
+                "its parts have {first} and {second} lines of the same stretch, shard {index}"
+            ));
+        }
         let (first, second) = (train.other_part, held_out.other_part);
-        format!("its parts leave {first} and {second} lines to each other, of {}", train.lines)
+        (first.saturating_add(second) != train.lines).then(|| {
+            format!(
+                "its parts leave {first} and {second} lines to each other, of {} of shard {index}",
+                train.lines
+            )
+        })
     })
 }

@@ -1,4 +1,5 @@
-//! Labels whose token stands in another row: the last of a row in whose middle a document is cut.
+//! Labels whose token stands in another row: the last of a row in whose middle a document is cut. It is the first token
+//! of the row after it, which may be in another row group.
 //!
 //! Row groups are checked in any order, so a label waits here for its token, and a token for its label.
 
@@ -7,67 +8,57 @@ use std::sync::{Mutex, PoisonError};
 
 use super::exact::Found;
 use super::expectation::Expected;
-use super::problem::{Kind, Remedy};
+use super::problem::{Kind, Place, Remedy};
 use super::values::Group;
 use crate::shard::IGNORED;
 
-/// Halves of links of one split, by the position in the split at which the token stands.
+/// Halves of the links between the row groups of one shard, by the row in the shard that begins with the token.
 #[derive(Debug, Default)]
 pub(super) struct Links(Mutex<HashMap<u64, Half>>);
 
 #[derive(Debug)]
 enum Half {
-    Label { label: i32, place: super::Place },
+    Label { label: i32, place: Place },
     Token(i32),
 }
 
 impl Links {
     /// Checks the last labels of a group's rows.
     pub(super) fn check(&self, group: &Group<'_>, expected: &Expected, found: &Found) {
-        let length = group.common.row_length as u64;
-        let begin = expected.first_row * length;
-        let mut links = expected.links.iter().copied().peekable();
+        if expected.pieces.first().is_some_and(|piece| piece.doc_offset > 0) {
+            self.put(group, group.first_row, Half::Token(found.first_tokens[0]));
+        }
+        let mut pieces = 0;
         // A padded row ends with padding, whose label was checked with the page.
         for row in 0..expected.real / group.common.row_length {
             let label = found.last_labels[row];
-            match links.next_if(|&(of, _)| of == row) {
-                Some((_, target)) => {
-                    let inside = target.checked_sub(begin).filter(|at| at % length == 0);
-                    match inside.and_then(|at| found.first_tokens.get((at / length) as usize)) {
-                        Some(&token) => compare(
-                            group,
-                            group.place.at(group.index, group.first_row + row as u64),
-                            label,
-                            token,
-                        ),
-                        None => {
-                            let place = group.place.at(group.index, group.first_row + row as u64);
-                            self.put(group, target, Half::Label { label, place });
-                        }
-                    }
-                }
-                None => {
-                    compare(group, group.place.at(group.index, group.first_row + row as u64), label, IGNORED)
-                }
+            let place = || group.place.at(group.index, group.first_row + row as u64);
+            pieces += expected.pieces_in_row[row] as usize;
+            if expected.ends[pieces - 1] {
+                compare(group, place, label, IGNORED);
+            } else if let Some(&token) = found.first_tokens.get(row + 1) {
+                compare(group, place, label, token);
+            } else {
+                let half = Half::Label { label, place: place() };
+                self.put(group, group.first_row + row as u64 + 1, half);
             }
-        }
-        for (&position, &token) in expected.asked.iter().zip(&found.asked) {
-            self.put(group, begin + position as u64, Half::Token(token));
         }
     }
 
-    fn put(&self, group: &Group<'_>, position: u64, half: Half) {
+    fn put(&self, group: &Group<'_>, row: u64, half: Half) {
         let mut halves = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match (halves.remove(&position), half) {
-            (None, half) => drop(halves.insert(position, half)),
+        match (halves.remove(&row), half) {
+            (None, half) => drop(halves.insert(row, half)),
             (Some(Half::Token(token)), Half::Label { label, place })
-            | (Some(Half::Label { label, place }), Half::Token(token)) => compare(group, place, label, token),
-            (Some(_), half) => drop(halves.insert(position, half)),
+            | (Some(Half::Label { label, place }), Half::Token(token)) => {
+                compare(group, || place, label, token);
+            }
+            (Some(_), half) => drop(halves.insert(row, half)),
         }
     }
 }
 
-fn compare(group: &Group<'_>, place: super::Place, label: i32, token: i32) {
+fn compare(group: &Group<'_>, place: impl FnOnce() -> Place, label: i32, token: i32) {
     if label == token {
         return;
     }
@@ -77,5 +68,5 @@ fn compare(group: &Group<'_>, place: super::Place, label: i32, token: i32) {
         format!("the label {label} at the last position should be {token}, with which its document goes on")
     };
     let remedy = Remedy::MakeSplitAgain { split: group.split.to_owned() };
-    group.findings.error(Kind::Labels, place, remedy, detail);
+    group.findings.error(Kind::Labels, place(), remedy, detail);
 }

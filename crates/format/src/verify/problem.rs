@@ -79,8 +79,6 @@ pub enum Kind {
     Stats,
     /// The file of refused lines contradicts the manifest.
     Rejects,
-    /// The unit records contradict the manifest.
-    Units,
     /// A run has not finished.
     Unfinished,
     /// A split counts for nothing, because its input is gone.
@@ -131,7 +129,6 @@ impl Kind {
             Self::Encoding => "encoding",
             Self::Stats => "stats",
             Self::Rejects => "rejects",
-            Self::Units => "units",
             Self::Unfinished => "unfinished",
             Self::Vanished => "vanished",
             Self::HeldOut => "held_out",

@@ -1,4 +1,4 @@
-//! The document table as a stream of numbers, checked against itself and the manifest's units as it goes by.
+//! A shard's document table as a stream of numbers, checked against itself as it goes by.
 //!
 //! Texts and hashes are left out here: they cost ten times the numbers and are looked at by another thread.
 
@@ -13,7 +13,6 @@ use super::gather::DocumentSeen;
 use crate::documents::{self, content_hash};
 use crate::encode::Compression;
 use crate::error::Result;
-use crate::manifest::Unit;
 use crate::parquet_reader::{ParquetReader, damaged, reading};
 use crate::stats::LengthHistogram;
 
@@ -24,18 +23,17 @@ const DOC_ID: usize = 0;
 const TEXTS: [usize; 3] = [1, 2, 3];
 const CONTENT_HASH: usize = 4;
 const TOKENS: usize = 5;
-const UNIT: usize = 6;
-const ROW: usize = 7;
-const POSITION: usize = 8;
+const ROW: usize = 6;
+const POSITION: usize = 7;
 
-/// A document's key and length.
+/// A document's key, counted from where its shard's stretch of the input begins, and its length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) doc_id: i64,
     pub(super) tokens: u64,
 }
 
-/// The documents of a split in order.
+/// The documents of a shard in order.
 pub(super) struct Table {
     file: ParquetReader,
     next_group: usize,
@@ -43,21 +41,20 @@ pub(super) struct Table {
     columns: Option<Columns>,
     batch: VecDeque<Row>,
     row_length: u64,
-    /// The document after the last one that was given, in its unit; and its first token.
+    /// Every key is smaller.
+    key_end: u64,
+    /// The document after the last one that was given, and its first token.
     document: u64,
-    unit: usize,
-    in_unit: u64,
     token: u64,
     last_id: i64,
     /// Tokens a document, so far.
-    pub(super) lengths: LengthHistogram,
+    lengths: LengthHistogram,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Row {
     doc_id: i64,
     tokens: i64,
-    unit: i32,
     row: i64,
     position: i32,
 }
@@ -65,14 +62,13 @@ struct Row {
 struct Columns {
     doc_id: ColumnReaderImpl<Int64Type>,
     tokens: ColumnReaderImpl<Int64Type>,
-    unit: ColumnReaderImpl<Int32Type>,
     row: ColumnReaderImpl<Int64Type>,
     position: ColumnReaderImpl<Int32Type>,
 }
 
 impl Table {
-    /// Opens the table at `path` of rows of `row_length` tokens.
-    pub(super) fn open(path: &Path, row_length: usize) -> Result<Self> {
+    /// Opens the table at `path` of rows of `row_length` tokens, made of a stretch of which every key is below `key_end`.
+    pub(super) fn open(path: &Path, row_length: usize, key_end: u64) -> Result<Self> {
         Ok(Self {
             file: documents::schema(Compression::None).open(path)?,
             next_group: 0,
@@ -80,9 +76,8 @@ impl Table {
             columns: None,
             batch: VecDeque::new(),
             row_length: row_length.max(1) as u64,
+            key_end,
             document: 0,
-            unit: 0,
-            in_unit: 0,
             token: 0,
             last_id: -1,
             lengths: LengthHistogram::default(),
@@ -94,31 +89,31 @@ impl Table {
         self.file.rows()
     }
 
-    /// The next document of unit `unit`, of which `units` says how many it has; none after its last.
+    /// Tokens of the documents that were given.
+    pub(super) const fn tokens(&self) -> u64 {
+        self.token
+    }
+
+    /// The next document; none after the last.
     ///
     /// # Errors
     /// What is wrong with the table, as a fragment.
-    pub(super) fn next(&mut self, units: &[Unit], unit: usize) -> std::result::Result<Option<Entry>, String> {
-        if unit != self.unit {
-            self.end_unit(units)?;
-            (self.unit, self.in_unit, self.token) = (unit, 0, 0);
-        }
-        if self.in_unit == units[unit].documents {
-            return Ok(None);
-        }
+    pub(super) fn next(&mut self) -> std::result::Result<Option<Entry>, String> {
         if self.batch.is_empty() {
             self.batch = reading(|| self.read_batch()).map_err(|error| error.to_string())?;
         }
-        let Some(row) = self.batch.pop_front() else {
-            return Err(format!("it ends after {} documents", self.document));
-        };
+        let Some(row) = self.batch.pop_front() else { return Ok(None) };
         self.check(row)?;
         self.last_id = row.doc_id;
         self.document += 1;
-        self.in_unit += 1;
         self.token += row.tokens as u64;
         self.lengths.count(row.tokens as u64);
         Ok(Some(Entry { doc_id: row.doc_id, tokens: row.tokens as u64 }))
+    }
+
+    /// Tokens a document, when all documents were given.
+    pub(super) fn into_lengths(self) -> LengthHistogram {
+        self.lengths
     }
 
     /// Whether a document stands where the ones before it leave off.
@@ -127,33 +122,24 @@ impl Table {
         if row.doc_id <= self.last_id {
             return Err(format!("document {at} has the key {} after {}", row.doc_id, self.last_id));
         }
+        if row.doc_id as u64 >= self.key_end {
+            return Err(format!(
+                "document {at} has the key {}, and the shard's stretch of the input ends at {}",
+                row.doc_id, self.key_end
+            ));
+        }
         if row.tokens < 1 || row.tokens > i64::from(i32::MAX) {
             return Err(format!("document {at} has {} tokens", row.tokens));
         }
-        let place =
-            (self.unit as i64, (self.token / self.row_length) as i64, (self.token % self.row_length) as i64);
-        let found = (i64::from(row.unit), row.row, i64::from(row.position));
+        let place = ((self.token / self.row_length) as i64, (self.token % self.row_length) as i64);
+        let found = (row.row, i64::from(row.position));
         if place != found {
             return Err(format!(
-                "document {at} stands at unit {}, row {}, position {}, and the documents before it end at unit {}, \
-                 row {}, position {}",
-                found.0, found.1, found.2, place.0, place.1, place.2
+                "document {at} stands at row {}, position {}, and the documents before it end at row {}, position {}",
+                found.0, found.1, place.0, place.1
             ));
         }
         Ok(())
-    }
-
-    /// Whether the unit that was read has the tokens that the manifest says.
-    pub(super) fn end_unit(&self, units: &[Unit]) -> std::result::Result<(), String> {
-        let Some(unit) = units.get(self.unit) else { return Ok(()) };
-        let expected = unit.rows.saturating_mul(self.row_length).saturating_add(unit.tail_tokens);
-        if self.token == expected {
-            return Ok(());
-        }
-        Err(format!(
-            "the documents of unit {} have {} tokens, and the unit {expected}",
-            self.unit, self.token
-        ))
     }
 
     fn read_batch(&mut self) -> ParquetResult<VecDeque<Row>> {
@@ -164,7 +150,6 @@ impl Table {
             self.columns = Some(Columns {
                 doc_id: get_typed_column_reader(group.column(DOC_ID)?),
                 tokens: get_typed_column_reader(group.column(TOKENS)?),
-                unit: get_typed_column_reader(group.column(UNIT)?),
                 row: get_typed_column_reader(group.column(ROW)?),
                 position: get_typed_column_reader(group.column(POSITION)?),
             });
@@ -174,13 +159,11 @@ impl Table {
         let Some(columns) = self.columns.as_mut().filter(|_| rows > 0) else { return Ok(VecDeque::new()) };
         let doc_id = required(&mut columns.doc_id, rows)?;
         let tokens = required(&mut columns.tokens, rows)?;
-        let unit = required(&mut columns.unit, rows)?;
         let row = required(&mut columns.row, rows)?;
         let position = required(&mut columns.position, rows)?;
         let each = (0..rows).map(|at| Row {
             doc_id: doc_id[at],
             tokens: tokens[at],
-            unit: unit[at],
             row: row[at],
             position: position[at],
         });

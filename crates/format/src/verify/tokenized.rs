@@ -97,15 +97,16 @@ fn check_group(job: &GroupJob<'_>, exact: &mut Exact<'_>, gatherer: &mut dyn Gat
         place: shard.place.clone(),
         index: *index,
         first_row: *first_row,
+        shard_row: shard.first_row,
+        shard_start: shard.start,
         rows: *rows,
         common: &shared.common,
         findings: &shared.findings,
         is_wrong: Cell::new(false),
     };
-    let first = shard.first_row + first_row;
     let wanted = Wanted {
         tokens: gatherer.wants_tokens(),
-        rows: (0..*rows).filter(|&row| gatherer.wants_row(shard.split, first + row as u64)).collect(),
+        rows: (0..*rows).filter(|&row| gatherer.wants_row(shard.split, group.row_in_split(row))).collect(),
     };
     let exactly = match (bytes, expected) {
         (Some(bytes), Some(expected)) => exact.check(bytes, expected, &wanted),
@@ -113,10 +114,10 @@ fn check_group(job: &GroupJob<'_>, exact: &mut Exact<'_>, gatherer: &mut dyn Gat
     };
     let (meta, found) = match (exactly, expected) {
         (Some((meta, found)), Some(expected)) => {
-            exact.show(expected, &found, &wanted, shard.split, first, gatherer);
+            exact.show(expected, &found, &wanted, &group, gatherer);
             (Some(meta), Some(found))
         }
-        _ => (None, group.check(&shard.path, expected.as_ref(), &wanted, first, gatherer)),
+        _ => (None, group.check(&shard.path, expected.as_ref(), &wanted, gatherer)),
     };
     if let (Some(found), Some(expected)) = (found, expected) {
         shard.links.check(&group, expected, &found);
@@ -126,8 +127,11 @@ fn check_group(job: &GroupJob<'_>, exact: &mut Exact<'_>, gatherer: &mut dyn Gat
 }
 
 fn bytes_of(manifest: &Manifest) -> u64 {
-    let files = manifest.splits.values().flat_map(|split| split.shard_files.iter().chain([&split.documents]));
-    files.map(|file| file.bytes).fold(0, u64::saturating_add)
+    let each = manifest.splits.values().flat_map(|split| {
+        let shards = split.shard_files().map(|file| file.bytes);
+        shards.chain(split.tables().map(|table| table.bytes))
+    });
+    each.fold(0, u64::saturating_add)
 }
 
 fn report(path: &Path, manifest: &Manifest, shared: Shared<'_>, interrupted: bool) -> Report {

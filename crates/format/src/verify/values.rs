@@ -26,6 +26,9 @@ pub(super) struct Group<'a> {
     pub(super) index: usize,
     /// Its first row, counted in the shard.
     pub(super) first_row: u64,
+    /// The split's row with which the shard begins, and where the shard's stretch of the input does.
+    pub(super) shard_row: u64,
+    pub(super) shard_start: u64,
     /// Its rows.
     pub(super) rows: usize,
     pub(super) common: &'a Common,
@@ -46,13 +49,12 @@ struct Rows {
 impl Group<'_> {
     /// Finds what is wrong with the group of the shard at `path`; what others need of it, where its rows could be
     /// read. Without `expected` the rows are checked against themselves only. What is wanted of them is shown to
-    /// `gatherer`; `first_row` is the group's first row in the split.
+    /// `gatherer`.
     pub(super) fn check(
         &self,
         path: &Path,
         expected: Option<&Expected>,
         wanted: &Wanted,
-        first_row: u64,
         gatherer: &mut dyn Gather,
     ) -> Option<Found> {
         let rows = self.read(path)?;
@@ -62,7 +64,7 @@ impl Group<'_> {
         self.check_padding(&rows, &real);
         self.check_labels(&rows, &real);
         self.check_around(&rows, expected);
-        self.show(&rows, &real, wanted, first_row, gatherer);
+        self.show(&rows, &real, wanted, gatherer);
         if !self.is_wrong.get() && expected.is_some() {
             let detail = "its values are right, but its bytes are not those that mashbill writes for them";
             self.wrong(Kind::Encoding, None, detail.into());
@@ -71,13 +73,10 @@ impl Group<'_> {
         Some(Found {
             first_tokens: rows.ids.iter().step_by(length).copied().collect(),
             last_labels: rows.labels.iter().skip(length - 1).step_by(length).copied().collect(),
-            asked: expected.map_or_else(Vec::new, |expected| {
-                expected.asked.iter().map(|&position| rows.ids[position]).collect()
-            }),
         })
     }
 
-    fn show(&self, rows: &Rows, real: &[usize], wanted: &Wanted, first_row: u64, gatherer: &mut dyn Gather) {
+    fn show(&self, rows: &Rows, real: &[usize], wanted: &Wanted, gatherer: &mut dyn Gather) {
         let length = self.common.row_length;
         if wanted.tokens {
             let each = rows.ids.chunks(length).zip(real).flat_map(|(ids, &real)| &ids[..real]);
@@ -93,11 +92,26 @@ impl Group<'_> {
                     input_ids: &rows.ids[positions.clone()],
                     attention_mask: &rows.mask[positions.clone()],
                     labels: &rows.labels[positions],
-                    pieces: here,
+                    pieces: &self.in_split(here),
                 };
-                gatherer.row(self.split, first_row + row as u64, content);
+                gatherer.row(self.split, self.row_in_split(row), content);
             }
         }
+    }
+
+    /// The number in the split of row `row` of the group.
+    pub(super) const fn row_in_split(&self, row: usize) -> u64 {
+        self.shard_row + self.first_row + row as u64
+    }
+
+    /// Pieces with the keys that their documents have in the whole input.
+    pub(super) fn in_split(&self, pieces: &[Piece]) -> Vec<Piece> {
+        pieces.iter().map(|piece| Piece { doc_id: self.key(piece), ..*piece }).collect()
+    }
+
+    /// The key in the whole input of a piece's document. One in a damaged shard may be any number.
+    const fn key(&self, piece: &Piece) -> i64 {
+        piece.doc_id.wrapping_add_unsigned(self.shard_start)
     }
 
     fn wrong(&self, kind: Kind, row: Option<usize>, detail: String) {
@@ -196,7 +210,8 @@ impl Group<'_> {
                 let should = expected_pieces.split_off(..count).expect("the count is of these pieces");
                 tokens = should.iter().map(|piece| piece.len as usize).sum();
                 if here != should {
-                    self.wrong(Kind::Pieces, Some(row), different_pieces(here, should, sum));
+                    let (here, should) = (self.in_split(here), self.in_split(should));
+                    self.wrong(Kind::Pieces, Some(row), different_pieces(&here, &should, sum));
                 }
             } else if sum > length as i64 || here.iter().any(|piece| piece.len < 1 || piece.doc_offset < 0) {
                 self.wrong(Kind::Pieces, Some(row), format!("seq_lens sum to {sum} of {length}"));
@@ -261,7 +276,7 @@ impl Group<'_> {
                     !ends || tokens.iter().rev().zip(after.iter().rev()).all(|(id, known)| id == known);
                 for (is, end) in [(begins, "begin"), (ends, "end")] {
                     if !is {
-                        let detail = format!("document {} does not {end} as documents do", piece.doc_id);
+                        let detail = format!("document {} does not {end} as documents do", self.key(piece));
                         self.wrong(Kind::SpecialTokens, Some(row), detail);
                     }
                 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use parquet::file::metadata::ParquetMetaData;
 
-use super::beside::Records;
+use super::beside::{self, Statistics};
 use super::exact::Common;
 use super::expectation::{Expectations, Expected};
 use super::findings::Findings;
@@ -19,18 +19,22 @@ use super::links::Links;
 use super::problem::{Kind, Place, Remedy};
 use super::progress::Counters;
 use super::table::Table;
-use super::{beside, books, folder, values};
-use crate::checksum::Hasher;
+use super::{books, folder, values};
+use crate::checksum::{Checksum, Hasher};
 use crate::error::Error;
-use crate::layout::{DOCUMENTS, Output};
-use crate::manifest::{DataFile, Manifest, Split};
+use crate::layout::{Output, TABLES_FOLDER};
+use crate::manifest::{self, Manifest, ShardFile, Split, TableFile};
 use crate::open;
 use crate::parquet_file::{MAGIC, Tail, tail_of};
 use crate::row_group::RowGroup;
 use crate::shard;
+use crate::stats::LengthHistogram;
 
 /// Bytes read at a time where they are only hashed.
 const CHUNK_BYTES: usize = 1 << 20;
+
+/// Bytes read at a time of a file that is said to be smaller.
+const CHUNK_BYTES_MIN: usize = 1 << 12;
 
 /// Bytes that a row group may take for each position: with more it is none of ours.
 const BYTES_PER_POSITION: u64 = 64;
@@ -48,7 +52,7 @@ pub(super) struct Shared<'a> {
 /// What a thread does next.
 #[derive(Debug)]
 pub(super) enum Job<'a> {
-    /// Look at the texts of a split's document table.
+    /// Look at the texts of a shard's document table.
     Texts { path: PathBuf, place: Place, split: &'a str },
     /// Check a row group.
     Group(Box<GroupJob<'a>>),
@@ -75,9 +79,9 @@ pub(super) struct Shard<'a> {
     pub(super) path: PathBuf,
     /// The split's row with which it begins.
     pub(super) first_row: u64,
-    pub(super) links: Arc<Links>,
-    records: Option<Arc<Records>>,
-    index: usize,
+    /// Where its stretch of the input begins.
+    pub(super) start: u64,
+    pub(super) links: Links,
     parts: Mutex<Parts>,
 }
 
@@ -105,18 +109,29 @@ pub(super) struct Work<'a> {
 struct SplitWork<'a> {
     name: &'a str,
     split: &'a Split,
-    expectations: Option<Expectations<'a>>,
-    links: Arc<Links>,
-    records: Option<Arc<Records>>,
+    statistics: Option<Statistics>,
     next_shard: usize,
+    /// The row of the split with which the next shard begins.
+    next_row: u64,
+    current: Option<ShardWork<'a>>,
+}
+
+/// The shard whose table and rows are being read.
+#[derive(Debug)]
+struct ShardWork<'a> {
+    name: &'a str,
+    index: usize,
+    shard: &'a manifest::Shard,
+    table: Place,
+    expectations: Option<Expectations>,
     reading: Option<Reading<'a>>,
 }
 
-/// The shard that is being read.
+/// The rows that are being read.
 #[derive(Debug)]
 struct Reading<'a> {
     shard: Arc<Shard<'a>>,
-    recorded: &'a DataFile,
+    recorded: &'a ShardFile,
     file: File,
     hasher: Hasher,
     bytes: u64,
@@ -135,54 +150,90 @@ impl<'a> Work<'a> {
     /// The next job; none when all is handed out.
     pub(super) fn next(&mut self) -> Option<Job<'a>> {
         loop {
-            if let Some(split) = &mut self.current {
-                if let Some(job) = split.next(self.shared) {
-                    return Some(job);
-                }
-                if let Some(split) = self.current.take() {
-                    split.end(self.shared);
-                }
+            let job = self.current.as_mut().and_then(|split| split.next(self.shared));
+            if job.is_some() {
+                return job;
             }
             let (name, split) = *self.splits.get(self.next_split)?;
             self.next_split += 1;
-            let (work, texts) = SplitWork::begin(name, split, self.shared);
-            self.current = Some(work);
-            if let Some(texts) = texts {
-                return Some(texts);
-            }
+            self.current = Some(SplitWork::begin(name, split, self.shared));
         }
     }
 }
 
 impl<'a> SplitWork<'a> {
-    /// Checks what is small, and opens the document table.
-    fn begin(name: &'a str, split: &'a Split, shared: &Shared<'a>) -> (Self, Option<Job<'a>>) {
+    /// Checks what is small.
+    fn begin(name: &'a str, split: &'a Split, shared: &Shared<'a>) -> Self {
         let Shared { output, manifest, findings, .. } = shared;
         books::check_split(name, split, manifest, findings);
         folder::check_split(output, name, split, findings);
         beside::check_rejects(output, name, split, findings);
-        let records = beside::check_units(output, name, split, findings).map(Arc::new);
-        let path = output.split(name).join(DOCUMENTS);
-        let place = Place::file(format!("{name}/{DOCUMENTS}"));
-        let mut work = Self {
-            name,
-            split,
-            expectations: None,
-            links: Arc::default(),
-            records,
-            next_shard: 0,
-            reading: None,
-        };
+        let statistics = Statistics::check(output, name, split, findings);
+        Self { name, split, statistics, next_shard: 0, next_row: 0, current: None }
+    }
+
+    fn next(&mut self, shared: &Shared<'a>) -> Option<Job<'a>> {
+        loop {
+            if let Some(shard) = &mut self.current {
+                if let Some(job) = shard.next(shared) {
+                    return Some(job);
+                }
+                let index = shard.index;
+                let lengths = self.current.take().and_then(|shard| shard.end(shared));
+                if let Some(lengths) = lengths {
+                    self.check_lengths(index, &lengths, shared);
+                }
+            }
+            let index = self.next_shard;
+            let shard = self.split.shard_list.get(index)?;
+            self.next_shard += 1;
+            let Some((file, table)) = shard.file.as_ref().zip(shard.table.as_ref()) else {
+                self.check_lengths(index, &LengthHistogram::default(), shared);
+                continue;
+            };
+            let (mut work, texts) = ShardWork::begin(self.name, index, shard, (file, table), shared);
+            work.reading = work.open(file, self.next_row, shared);
+            self.next_row += file.rows;
+            self.current = Some(work);
+            if texts.is_some() {
+                return texts;
+            }
+        }
+    }
+}
+
+impl SplitWork<'_> {
+    fn check_lengths(&self, shard: usize, lengths: &LengthHistogram, shared: &Shared<'_>) {
+        if let Some(statistics) = &self.statistics {
+            statistics.check_lengths(self.name, shard, lengths, &shared.findings);
+        }
+    }
+}
+
+impl<'a> ShardWork<'a> {
+    /// Checks the document table's bytes, and opens it.
+    fn begin(
+        name: &'a str,
+        index: usize,
+        shard: &'a manifest::Shard,
+        (file, table): (&'a ShardFile, &'a TableFile),
+        shared: &Shared<'a>,
+    ) -> (Self, Option<Job<'a>>) {
+        let path = shared.output.tables(name).join(&table.name);
+        let place = Place::file(format!("{name}/{TABLES_FOLDER}/{}", table.name));
+        let mut work = Self { name, index, shard, table: place.clone(), expectations: None, reading: None };
         // What is not there has been told.
         if !path.is_file() {
             return (work, None);
         }
-        check_file(&path, &place, &split.documents, name, shared);
-        match Table::open(&path, shared.common.row_length) {
-            Ok(table) => {
-                work.check_rows(&place, &split.documents, table.rows(), shared);
-                if table.rows() == split.samples && work.has_units(shared) {
-                    work.expectations = Some(Expectations::new(split, shared.common.row_length, table));
+        check_file(&path, &place, (table.bytes, table.checksum), name, shared);
+        let (row_length, range) = (shared.common.row_length, &shard.input);
+        match Table::open(&path, row_length, range.end.saturating_sub(range.start)) {
+            Ok(opened) => {
+                work.check_rows(&place, table.rows, opened.rows(), shared);
+                // Rows that do not follow from the tokens have been told.
+                if file.rows == shard.tokens.div_ceil(row_length as u64) {
+                    work.expectations = Some(Expectations::new(row_length, file.rows, opened));
                 }
                 (work, Some(Job::Texts { path, place, split: name }))
             }
@@ -193,38 +244,19 @@ impl<'a> SplitWork<'a> {
         }
     }
 
-    /// Whether the manifest's units are good enough to say what rows hold; if not, that has been told.
-    fn has_units(&self, shared: &Shared<'_>) -> bool {
-        let units = &self.split.units;
-        let length = shared.common.row_length as u64;
-        let rows = units.iter().map(|unit| unit.rows).fold(0, u64::saturating_add);
-        let tails = units.iter().map(|unit| unit.tail_tokens).fold(0, u64::saturating_add);
-        length > 0
-            && rows.saturating_add(tails.div_ceil(length.max(1))) == self.split.sequences
-            && units.iter().map(|unit| unit.documents).fold(0, u64::saturating_add) == self.split.samples
-    }
-
+    /// The next row group; none when all are handed out.
     fn next(&mut self, shared: &Shared<'a>) -> Option<Job<'a>> {
-        loop {
-            if let Some(mut reading) = self.reading.take() {
-                if let Some(job) = self.next_group(&mut reading, shared) {
-                    self.reading = Some(reading);
-                    return Some(job);
-                }
-                self.end_shard(reading, shared);
-            }
-            let index = self.next_shard;
-            let recorded = self.split.shard_files.get(index)?;
-            self.next_shard += 1;
-            self.reading = self.open(index, recorded, shared);
-            if self.reading.is_none() {
-                self.skip_rows(recorded.rows, shared);
-            }
+        let mut reading = self.reading.take()?;
+        if let Some(job) = self.next_group(&mut reading, shared) {
+            self.reading = Some(reading);
+            return Some(job);
         }
+        self.end_rows(reading, shared);
+        None
     }
 
-    /// Opens a shard; none where it cannot be read.
-    fn open(&self, index: usize, recorded: &'a DataFile, shared: &Shared<'a>) -> Option<Reading<'a>> {
+    /// Opens the shard, which begins with the split's row `first_row`; none where it cannot be read.
+    fn open(&self, recorded: &'a ShardFile, first_row: u64, shared: &Shared<'a>) -> Option<Reading<'a>> {
         let path = shared.output.split(self.name).join(&recorded.name);
         let place = Place::file(format!("{}/{}", self.name, recorded.name));
         if !path.is_file() {
@@ -239,30 +271,35 @@ impl<'a> SplitWork<'a> {
         let (file, bytes, reader) = match open() {
             Ok(opened) => opened,
             Err(error) => {
-                check_file(&path, &place, recorded, self.name, shared);
+                check_file(&path, &place, (recorded.bytes, recorded.checksum), self.name, shared);
                 self.unreadable(&place, &error, shared);
                 return None;
             }
         };
         let metadata = reader.metadata();
         let rows = reader.rows();
-        self.check_rows(&place, recorded, rows, shared);
-        check_size(&place, recorded, bytes, self.name, shared);
+        self.check_rows(&place, recorded.rows, rows, shared);
+        check_size(&place, recorded.bytes, bytes, self.name, shared);
         let groups = groups_of(metadata, bytes, &shared.common);
         let in_groups = groups.iter().map(|(rows, _)| *rows as u64).sum::<u64>();
         if in_groups != rows {
             let detail = format!("its row groups have {in_groups} rows, and its footer says {rows}");
             shared.findings.error(Kind::Rows, place.clone(), self.remedy(), detail);
         }
+        let (full, last) = (shared.common.rows_per_group, groups.len().saturating_sub(1));
+        if let Some(index) = groups[..last].iter().position(|(rows, _)| *rows != full) {
+            let rows = groups[index].0;
+            let detail = format!("it has {rows} rows, and all row groups but the last have {full}");
+            shared.findings.error(Kind::Encoding, place.group(index), self.remedy(), detail);
+        }
         let parts = Parts { groups: vec![None; groups.len()], pending: groups.len(), tail: None };
         let shard = Shard {
             split: self.name,
             place,
             path,
-            first_row: self.split.shard_files[..index].iter().map(|file| file.rows).sum(),
-            links: Arc::clone(&self.links),
-            records: self.records.clone(),
-            index,
+            first_row,
+            start: self.shard.input.start,
+            links: Links::default(),
             parts: Mutex::new(parts),
         };
         let shard = Arc::new(shard);
@@ -293,7 +330,7 @@ impl<'a> SplitWork<'a> {
     }
 
     /// Reads what stands behind the row groups and compares the checksum.
-    fn end_shard(&mut self, mut reading: Reading<'a>, shared: &Shared<'a>) {
+    fn end_rows(&self, mut reading: Reading<'a>, shared: &Shared<'a>) {
         let tail = reading.rest(shared);
         let place = reading.shard.place.clone();
         match tail {
@@ -301,8 +338,7 @@ impl<'a> SplitWork<'a> {
                 if reading.hasher.finish() != reading.recorded.checksum {
                     wrong_checksum(&place, self.name, shared);
                 }
-                let recorded = reading.recorded.tail;
-                if reading.is_in_order() && recorded != Some(Tail::of(&tail)) {
+                if reading.is_in_order() && reading.recorded.tail != Tail::of(&tail) {
                     let detail = "the manifest says something else of its index and footer";
                     shared.findings.error(Kind::Checksum, place, self.remedy(), detail);
                 }
@@ -310,7 +346,6 @@ impl<'a> SplitWork<'a> {
             }
             Err(error) => self.unreadable(&place, &Error::io("read", &reading.shard.path, error), shared),
         }
-        self.skip_rows(reading.recorded.rows.saturating_sub(reading.row), shared);
     }
 
     /// The document table's word about rows; once it is wrong it is not asked again.
@@ -319,36 +354,20 @@ impl<'a> SplitWork<'a> {
         expected.map_err(|detail| self.distrust_table(detail, shared)).ok()
     }
 
-    fn skip_rows(&mut self, mut rows: u64, shared: &Shared<'_>) {
-        while rows > 0 && self.expectations.is_some() {
-            let some = rows.min(shared.common.rows_per_group as u64);
-            rows -= some;
-            drop(self.expect(some as usize, shared));
-        }
-    }
-
     fn distrust_table(&mut self, detail: String, shared: &Shared<'_>) {
         self.expectations = None;
-        let place = Place::file(format!("{}/{DOCUMENTS}", self.name));
-        shared.findings.error(Kind::DocumentTable, place, self.remedy(), detail);
+        shared.findings.error(Kind::DocumentTable, self.table.clone(), self.remedy(), detail);
     }
 
-    /// Compares the statistics, when the document table was read to its end.
-    fn end(mut self, shared: &Shared<'_>) {
-        let table = self.expectations.take().map(Expectations::end).transpose();
-        let lengths = match table {
-            Ok(table) => table.map(|table| table.lengths),
-            Err(detail) => {
-                self.distrust_table(detail, shared);
-                None
-            }
-        };
-        beside::check_stats(shared.output, self.name, self.split, lengths.as_ref(), &shared.findings);
+    /// Reads the document table to its end: how many tokens each document has, where the table is good.
+    fn end(mut self, shared: &Shared<'_>) -> Option<LengthHistogram> {
+        let lengths = self.expectations.take()?.end(self.shard.tokens);
+        lengths.map_err(|detail| self.distrust_table(detail, shared)).ok()
     }
 
-    fn check_rows(&self, place: &Place, recorded: &DataFile, rows: u64, shared: &Shared<'_>) {
-        if rows != recorded.rows {
-            let detail = format!("it has {rows} rows, and the manifest says {}", recorded.rows);
+    fn check_rows(&self, place: &Place, recorded: u64, rows: u64, shared: &Shared<'_>) {
+        if rows != recorded {
+            let detail = format!("it has {rows} rows, and the manifest says {recorded}");
             shared.findings.error(Kind::Rows, place.clone(), self.remedy(), detail);
         }
     }
@@ -429,16 +448,10 @@ impl Shard<'_> {
     fn check_tail(&self, parts: &mut Parts, shared: &Shared<'_>) {
         let Some(tail) = parts.tail.as_ref().filter(|_| parts.pending == 0) else { return };
         let Some(groups) = parts.groups.iter().cloned().collect::<Option<Vec<_>>>() else { return };
-        let remedy = || Remedy::MakeSplitAgain { split: self.split.to_owned() };
-        if let Some(records) =
-            self.records.as_ref().filter(|records| !records.agree_with(self.index, &groups))
-        {
-            let detail = format!("the row groups of {} are recorded otherwise", self.place.file);
-            shared.findings.error(Kind::Units, Place::file(&records.file), remedy(), detail);
-        }
         if *tail != tail_of(&shard::schema(shared.common.compression), groups) {
+            let remedy = Remedy::MakeSplitAgain { split: self.split.to_owned() };
             let detail = "its offset index or footer is not what mashbill writes behind these row groups";
-            shared.findings.error(Kind::Encoding, self.place.clone(), remedy(), detail);
+            shared.findings.error(Kind::Encoding, self.place.clone(), remedy, detail);
         }
     }
 }
@@ -472,12 +485,15 @@ fn groups_of(
     each.collect()
 }
 
-/// Hashes a file that is read as a whole.
-fn check_file(path: &Path, place: &Place, recorded: &DataFile, split: &str, shared: &Shared<'_>) {
+/// Hashes a file of which size and checksum are recorded.
+fn check_file(path: &Path, place: &Place, recorded: (u64, Checksum), split: &str, shared: &Shared<'_>) {
     Counters::add(&shared.counters.files, 1);
     let hash = || -> io::Result<_> {
         let mut file = open::open(path)?;
-        let (mut hasher, mut bytes, mut chunk) = (Hasher::new(), 0, vec![0; CHUNK_BYTES]);
+        // Most tables are small, and memory is cleared before it is read into.
+        let chunk_bytes = usize::try_from(recorded.0).map_or(CHUNK_BYTES, |bytes| bytes.saturating_add(1));
+        let mut chunk = vec![0; chunk_bytes.clamp(CHUNK_BYTES_MIN, CHUNK_BYTES)];
+        let (mut hasher, mut bytes) = (Hasher::new(), 0);
         loop {
             let read = file.read(&mut chunk)?;
             if read == 0 {
@@ -490,8 +506,8 @@ fn check_file(path: &Path, place: &Place, recorded: &DataFile, split: &str, shar
     };
     match hash() {
         Ok((bytes, checksum)) => {
-            check_size(place, recorded, bytes, split, shared);
-            if checksum != recorded.checksum {
+            check_size(place, recorded.0, bytes, split, shared);
+            if checksum != recorded.1 {
                 wrong_checksum(place, split, shared);
             }
         }
@@ -499,9 +515,9 @@ fn check_file(path: &Path, place: &Place, recorded: &DataFile, split: &str, shar
     }
 }
 
-fn check_size(place: &Place, recorded: &DataFile, bytes: u64, split: &str, shared: &Shared<'_>) {
-    if bytes != recorded.bytes {
-        let detail = format!("it has {bytes} bytes, and the manifest says {}", recorded.bytes);
+fn check_size(place: &Place, recorded: u64, bytes: u64, split: &str, shared: &Shared<'_>) {
+    if bytes != recorded {
+        let detail = format!("it has {bytes} bytes, and the manifest says {recorded}");
         let remedy = Remedy::MakeSplitAgain { split: split.to_owned() };
         shared.findings.error(Kind::Size, place.clone(), remedy, detail);
     }

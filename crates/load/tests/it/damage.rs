@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use mashbill_load::{CachedShard, Dataset, Error, Loader, OnError, build_cache};
+use mashbill_format::manifest::COUNT_MAX;
+use mashbill_load::{CachedShard, Dataset, Error, Loader, OnError, Shuffle, build_cache};
 
-use crate::world::{PAD, World, options, stream_options};
+use crate::world::{PAD, Row, World, options, stream_options};
 
 fn world() -> World {
     World::new(64, &[("a", vec![vec![100; 60]]), ("b", vec![vec![100; 60]])])
@@ -222,7 +223,7 @@ fn a_cache_that_others_can_write_to_is_not_trusted() {
 #[test]
 fn a_pipe_in_the_place_of_a_file_keeps_nobody_waiting() {
     let world = world();
-    for file in [world.shard("b"), world.folder.path().join("b/documents.parquet")] {
+    for file in [world.shard("b"), world.table("b")] {
         fs::remove_file(&file).unwrap();
         let made = std::process::Command::new("mkfifo").arg(&file).status().unwrap();
         assert!(made.success());
@@ -236,18 +237,6 @@ fn a_pipe_in_the_place_of_a_file_keeps_nobody_waiting() {
 }
 
 #[test]
-fn shards_without_checksums_of_pages_are_refused() {
-    let world = world();
-    let path = world.folder.path().join("manifest.json");
-    let mut manifest: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-    let shard = &mut manifest["splits"]["a"]["shard_files"][0];
-    shard.as_object_mut().unwrap().remove("tail").unwrap();
-    fs::write(&path, serde_json::to_vec(&manifest).unwrap()).unwrap();
-    let error = Dataset::open(world.folder.path(), None).unwrap_err();
-    assert!(error.to_string().ends_with("of split `a` was written before pages had checksums"), "{error}");
-}
-
-#[test]
 fn a_folder_without_a_manifest_and_labels_of_another_kind_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let error = Dataset::open(folder.path(), None).unwrap_err();
@@ -255,8 +244,134 @@ fn a_folder_without_a_manifest_and_labels_of_another_kind_are_refused() {
 
     let world = world();
     let path = world.folder.path().join("manifest.json");
-    let text = fs::read_to_string(&path).unwrap().replace("\"shifted\"", "\"aligned\"");
-    fs::write(&path, text).unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    for (is, other, expected) in [
+        ("\"shifted\"", "\"aligned\"", "unknown variant `aligned`, expected `shifted`"),
+        ("\"crossing\"", "\"masked\"", "unknown variant `masked`, expected `crossing`"),
+        ("\"next_token\"", "\"ignored\"", "unknown variant `ignored`, expected `next_token`"),
+        ("\"format_version\":2", "\"format_version\":2,\"requires\":[\"more\"]", "unknown variant `more`"),
+    ] {
+        assert!(text.contains(is), "{is}");
+        fs::write(&path, text.replace(is, other)).unwrap();
+        let error = Dataset::open(world.folder.path(), None).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("`{}` is damaged: {expected}", path.display())), "{error}");
+    }
+    fs::write(&path, text.replace("\"ignore_index\":-100", "\"ignore_index\":-1")).unwrap();
     let error = Dataset::open(world.folder.path(), None).unwrap_err();
-    assert_eq!(error.to_string(), "the manifest's labels are `aligned`, and only `shifted` ones can be read");
+    assert_eq!(
+        error.to_string(),
+        "the manifest's labels have the ignore_index -1, and only -100 can be read"
+    );
+}
+
+#[test]
+fn another_format_is_refused_by_its_version() {
+    let world = world();
+    let path = world.folder.path().join("manifest.json");
+    for (version, is_older) in [(1, true), (3, false)] {
+        world.change(|manifest| manifest.format_version = 2);
+        let text = fs::read_to_string(&path).unwrap();
+        let other = text.replace("\"format_version\":2", &format!("\"format_version\":{version}"));
+        fs::write(&path, &other).unwrap();
+        let error = Dataset::open(world.folder.path(), None).unwrap_err();
+        let expected = format!("`{}` has format_version {version}, this mashbill reads 2", path.display());
+        assert_eq!(error.to_string(), expected);
+        let kind = if is_older {
+            matches!(error, Error::File(mashbill_format::Error::TooOld { .. }))
+        } else {
+            matches!(error, Error::File(mashbill_format::Error::TooNew { .. }))
+        };
+        assert!(kind, "{error:?}");
+        fs::write(&path, text).unwrap();
+    }
+}
+
+/// The rows of a shard of the world with the keys that `key` makes of theirs.
+fn with_keys(world: &World, shard: usize, key: fn(i64) -> i64) -> Vec<Row> {
+    let dataset = world.dataset();
+    let shard = &dataset.shards[shard];
+    let rows = &world.rows[shard.first_row as usize..][..shard.rows as usize];
+    let rows = rows.iter().cloned().map(|mut row| {
+        row.pieces.iter_mut().for_each(|piece| piece.doc_id = key(piece.doc_id - shard.input.start as i64));
+        row
+    });
+    rows.collect()
+}
+
+#[test]
+fn keys_that_lead_out_of_their_stretch_are_damage_also_in_the_cache() {
+    let world = World::new(16, &[("a", vec![vec![40], vec![30, 20], vec![50]])]);
+    let keys: [fn(i64) -> i64; 4] = [|key| -key, |key| key + 300, |_| i64::MAX, |_| i64::MIN];
+    for (key, expected) in keys.into_iter().zip([-35, 335, i64::MAX, i64::MIN]) {
+        world.replace_shard("a", 1, &with_keys(&world, 1, key));
+        let cache = world.folder.path().join("cache");
+        build_cache(&world.dataset(), &cache, 1, &|| false, &mut |_| {}).unwrap();
+        for cache in [None, Some(cache)] {
+            let mut options = options(stream_options(world.rows.len(), 1, 0));
+            options.stream.shuffle = Shuffle::Off;
+            options.cache = cache;
+            let mut loader = Loader::new(world.dataset(), options.clone(), None).unwrap();
+            let error = loader.next_batch().unwrap_err().to_string();
+            let expected = format!(
+                "shard `{}` of split `a` is damaged: row 0 has a part of a document {expected} of a stretch of 270",
+                world.dataset().shards[1].path.display()
+            );
+            assert_eq!(error, expected);
+            options.on_error = OnError::Skip;
+            let mut loader = Loader::new(world.dataset(), options, None).unwrap();
+            let batch = loader.next_batch().unwrap().unwrap();
+            assert_eq!(batch.skipped, world.dataset().shards[1].rows);
+        }
+    }
+}
+
+#[test]
+fn equal_shards_of_other_places_share_the_cache_and_keep_their_own_keys() {
+    let world = World::of_equal_shards(16, 3, &[20, 30, 5]);
+    let dataset = world.dataset();
+    let cache = world.folder.path().join("cache");
+    build_cache(&dataset, &cache, 2, &|| false, &mut |_| {}).unwrap();
+    assert_eq!(names(&cache).len(), 1, "{:?}", names(&cache));
+    for cache in [None, Some(cache)] {
+        let mut options = options(stream_options(world.rows.len(), 1, 0));
+        options.stream.shuffle = Shuffle::Off;
+        options.cache = cache;
+        let mut loader = Loader::new(world.dataset(), options, None).unwrap();
+        let documents = loader.next_batch().unwrap().unwrap().documents.unwrap();
+        let expected: Vec<_> = world.rows.iter().flat_map(|row| row.pieces.clone()).collect();
+        assert_eq!(documents.pieces, expected);
+        let mut keys: Vec<i64> = documents.pieces.iter().map(|piece| piece.doc_id).collect();
+        keys.dedup();
+        assert_eq!(keys, world.keys["all"], "every shard has keys of its own");
+    }
+}
+
+#[test]
+fn a_shard_may_stand_anywhere_up_to_the_largest_count() {
+    let world = World::new(16, &[("a", vec![vec![20, 30]])]);
+    let length = world.dataset().shards[0].input.end;
+    let place = |start: u64| {
+        world.change(|manifest| {
+            let shards = &mut manifest.splits.get_mut("a").unwrap().shard_list;
+            let mut shard = shards.pop().unwrap();
+            // Before it comes a stretch in which no document was kept.
+            let mut empty = shard.clone();
+            (empty.file, empty.table, empty.documents, empty.tokens, empty.padding) = (None, None, 0, 0, 0);
+            (empty.input.start, empty.input.end) = (0, start);
+            (shard.input.start, shard.input.end) = (start, start + length);
+            *shards = vec![empty, shard];
+        });
+        Dataset::open(world.folder.path(), None)
+    };
+    // The bytes of the files count beside those of the input.
+    let start = COUNT_MAX - length - (1 << 20);
+    let dataset = place(start).unwrap();
+    let keys: Vec<i64> = world.keys["a"].iter().map(|key| start as i64 + key).collect();
+    assert_eq!(dataset.sources("a").unwrap().doc_ids, keys);
+    let stream = stream_options(dataset.rows as usize, 1, 0);
+    let mut loader = Loader::new(dataset.into(), options(stream), None).unwrap();
+    let pieces = loader.next_batch().unwrap().unwrap().documents.unwrap().pieces;
+    assert!(pieces.iter().all(|piece| keys.contains(&piece.doc_id)), "{pieces:?}");
+    let error = place(COUNT_MAX).unwrap_err();
+    assert!(error.to_string().ends_with(&format!("its bytes are more than {COUNT_MAX} in all")), "{error}");
 }

@@ -135,10 +135,11 @@ fn injure_and_check(world: &World, files: &[PathBuf], injuries: usize, seed: u64
     noticed
 }
 
-fn files(world: &World, names: &[&str]) -> Vec<PathBuf> {
-    let split = |name: &&str| Path::new(world.folder.path()).join(name);
-    let each = names.iter().map(split);
-    each.flat_map(|split| [split.join("shard_0000.parquet"), split.join("documents.parquet")]).collect()
+/// The shards and the document tables of the dataset.
+fn files(world: &World) -> Vec<PathBuf> {
+    let dataset = world.dataset();
+    let each = dataset.shards.iter();
+    each.flat_map(|shard| [shard.path.clone(), shard.table.path.clone()]).collect()
 }
 
 #[test]
@@ -148,7 +149,7 @@ fn small_shards_and_tables_are_right_or_refused() {
         &[("a", vec![vec![5, 40, 3, 16, 100], vec![7; 9]]), ("code/b", vec![vec![30; 12], vec![1; 20]])],
     );
     let injuries = if is_long() { 98_000 } else { 1_900 };
-    let noticed = injure_and_check(&world, &files(&world, &["a", "b"]), injuries, 1);
+    let noticed = injure_and_check(&world, &files(&world), injuries, 1);
     // Bytes that nothing depends on, such as the mask's: it is made of the labels.
     assert!(noticed > injuries * 8 / 10, "{noticed} of {injuries}");
 }
@@ -158,7 +159,7 @@ fn shards_of_many_pages_are_right_or_refused() {
     let world =
         World::new(8192, &[("a", vec![vec![9000; 9]]), ("b", vec![vec![30_000, 20, 8000, 5, 41_000]])]);
     let injuries = if is_long() { 2_000 } else { 100 };
-    let noticed = injure_and_check(&world, &files(&world, &["a", "b"]), injuries, 2);
+    let noticed = injure_and_check(&world, &files(&world), injuries, 2);
     assert!(noticed > injuries * 5 / 10, "{noticed} of {injuries}");
 }
 
@@ -166,7 +167,7 @@ fn shards_of_many_pages_are_right_or_refused() {
 fn a_shard_or_a_table_in_the_place_of_another_is_refused() {
     // The same documents' lengths, so that all sizes are as alike as can be.
     let world = World::new(16, &[("a", vec![vec![48, 16, 32]]), ("b", vec![vec![48, 16, 32]])]);
-    let [shard_a, table_a, shard_b, table_b] = files(&world, &["a", "b"]).try_into().unwrap();
+    let [shard_a, table_a, shard_b, table_b] = files(&world).try_into().unwrap();
     let swap = |one: &Path, other: &Path| {
         let (first, second) = (fs::read(one).unwrap(), fs::read(other).unwrap());
         fs::write(one, second).unwrap();

@@ -55,12 +55,12 @@ proptest! {
     #[test]
     fn batches_hold_the_rows_in_both_conventions(
         row_length in prop_oneof![2..40usize, Just(4096usize)],
-        units in prop::collection::vec(prop::collection::vec(1..60usize, 1..30), 1..5),
+        shards in prop::collection::vec(prop::collection::vec(1..60usize, 1..30), 1..5),
         convention in prop::sample::select(vec![LabelConvention::Shifted, LabelConvention::Aligned]),
         (mask_borders, cached) in any::<(bool, bool)>(),
         shuffle in prop::sample::select(vec![Shuffle::Full, Shuffle::Blocks]),
     ) {
-        let world = World::new(row_length, &[("a", units.clone()), ("b", units)]);
+        let world = World::new(row_length, &[("a", shards.clone()), ("b", shards)]);
         let dataset = world.dataset();
         let mut stream = stream_options(5, 1, 0);
         stream.shuffle = shuffle;

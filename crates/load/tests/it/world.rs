@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mashbill_format::checksum::Checksum;
 use mashbill_format::documents::{self, Document, DocumentsEncoder};
 use mashbill_format::encode::Compression;
+use mashbill_format::layout::{MANIFEST, Output, shard_name, table_name};
 use mashbill_format::manifest::{
-    DataFile, FORMAT_VERSION, Labels, Ledger, Manifest, Options, Source, SpecialToken, Split,
-    TokenizerIdentity, Unit,
+    FORMAT_VERSION, InputRange, Labels, Ledger, Manifest, Options, Packing, Shard, ShardFile, Source,
+    SpecialToken, Split, TableFile, TokenizerIdentity,
 };
-use mashbill_format::parquet_file::ParquetAppender;
+use mashbill_format::parquet_file::{Finished, ParquetAppender};
 use mashbill_format::shard::{self, Piece, RowGroupEncoder, RowLayout, Rows};
 use mashbill_load::{
     Columns, Dataset, LabelConvention, LastBatch, Loader, LoaderOptions, OnError, Shuffle, StreamOptions,
@@ -27,6 +28,8 @@ pub(crate) struct World {
     pub(crate) folder: TempDir,
     pub(crate) row_length: usize,
     pub(crate) rows: Vec<Row>,
+    /// The keys of each split's documents, counted from the beginning of the input.
+    pub(crate) keys: BTreeMap<String, Vec<i64>>,
 }
 
 /// A row in the plainest form.
@@ -36,52 +39,92 @@ pub(crate) struct Row {
     pub(crate) attention_mask: Vec<i32>,
     /// The stored labels: each position's next token.
     pub(crate) labels: Vec<i32>,
+    /// The pieces, their keys counted from the beginning of the input.
     pub(crate) pieces: Vec<Piece>,
 }
 
 impl World {
-    /// Splits by the path of their input without its ending (`code/python`), with the lengths of their units'
-    /// documents.
+    /// Splits by the path of their input without its ending (`code/python`), with the lengths of their shards'
+    /// documents. A shard without documents has no file.
     pub(crate) fn new(row_length: usize, splits: &[(&str, Vec<Vec<usize>>)]) -> Self {
+        Self::of_seeds(row_length, splits, |split, shard| split * 1000 + shard + 1)
+    }
+
+    /// One split of shards whose bytes are the same.
+    pub(crate) fn of_equal_shards(row_length: usize, shards: usize, lengths: &[usize]) -> Self {
+        Self::of_seeds(row_length, &[("all", vec![lengths.to_vec(); shards])], |_, _| 1)
+    }
+
+    fn of_seeds(
+        row_length: usize,
+        splits: &[(&str, Vec<Vec<usize>>)],
+        seed: fn(split: u64, shard: u64) -> u64,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut rows = Vec::new();
+        let mut world = Self { folder, row_length, rows: Vec::new(), keys: BTreeMap::new() };
         let mut by_name = BTreeMap::new();
-        for (path, units) in splits {
+        for (path, shards) in splits {
             let name = path.rsplit('/').next().unwrap();
-            by_name.insert(name.to_owned(), (format!("{path}.jsonl"), units));
+            by_name.insert(name.to_owned(), (format!("{path}.jsonl"), shards));
         }
         let mut entries = BTreeMap::new();
-        for (seed, (name, (input, units))) in by_name.into_iter().enumerate() {
-            let place = folder.path().join(&name);
-            fs::create_dir(&place).unwrap();
-            entries.insert(name, write_split(&place, input, units, row_length, seed as u64, &mut rows));
+        for (index, (name, (input, shards))) in by_name.into_iter().enumerate() {
+            let split = world.write_split(&name, input, shards, &|shard| seed(index as u64, shard));
+            entries.insert(name, split);
         }
-        let world = Self { folder, row_length, rows };
-        fs::write(
-            world.folder.path().join("manifest.json"),
-            serde_json::to_vec(&world.manifest(entries)).unwrap(),
-        )
-        .unwrap();
+        world.write_manifest(&world.manifest(entries));
         world
     }
 
-    /// A world of `rows` full rows in one split.
+    /// A world of `rows` full rows in one split, in two shards.
     pub(crate) fn of_rows(rows: usize) -> Self {
-        Self::new(8, &[("all", vec![vec![8 * rows]])])
+        let first = rows / 3;
+        Self::new(8, &[("all", vec![vec![8 * first], vec![], vec![8 * (rows - first)]])])
     }
 
     pub(crate) fn dataset(&self) -> Arc<Dataset> {
         Arc::new(Dataset::open(self.folder.path(), None).unwrap())
     }
 
+    /// The first shard of a split.
     pub(crate) fn shard(&self, split: &str) -> PathBuf {
-        self.folder.path().join(split).join("shard_0000.parquet")
+        self.folder.path().join(split).join(shard_name(0))
+    }
+
+    /// The document table of a split's first shard.
+    pub(crate) fn table(&self, split: &str) -> PathBuf {
+        Output::new(self.folder.path()).tables(split).join(table_name(0))
+    }
+
+    /// The manifest as it lies on the disk, changed by `change`.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Manifest)) {
+        let mut manifest = Manifest::read(&self.folder.path().join(MANIFEST)).unwrap().unwrap();
+        change(&mut manifest);
+        self.write_manifest(&manifest);
+    }
+
+    /// Writes the document table of a shard anew, so that its checksum is the manifest's.
+    pub(crate) fn replace_table(&self, split: &str, index: usize, documents: &[Document<&str>]) {
+        let table = write_documents(&Output::new(self.folder.path()).tables(split), index, documents);
+        self.change(|manifest| manifest.splits.get_mut(split).unwrap().shard_list[index].table = Some(table));
+    }
+
+    /// Writes a shard anew, whose rows have keys counted from where its stretch of the input begins.
+    pub(crate) fn replace_shard(&self, split: &str, index: usize, rows: &[Row]) {
+        let place = Output::new(self.folder.path()).split(split);
+        let file = write_shard(&place, index, rows, self.row_length);
+        self.change(|manifest| manifest.splits.get_mut(split).unwrap().shard_list[index].file = Some(file));
+    }
+
+    fn write_manifest(&self, manifest: &Manifest) {
+        fs::write(self.folder.path().join(MANIFEST), serde_json::to_vec(manifest).unwrap()).unwrap();
     }
 
     fn manifest(&self, splits: BTreeMap<String, Split>) -> Manifest {
         let pad = SpecialToken { id: PAD, token: "<pad>".into() };
         Manifest {
             format_version: FORMAT_VERSION,
+            requires: Vec::new(),
             tokenizer: "none".into(),
             max_seq_length: self.row_length,
             shard_size_gb: 1.0,
@@ -91,10 +134,11 @@ impl World {
             options: Options {
                 max_seq_length: self.row_length,
                 shard_bytes: 1_000_000_000,
+                stride_bytes: Options::stride_of(1_000_000_000, Compression::Snappy),
+                packing: Packing::Concat,
                 compression: Compression::Snappy,
                 text_field: "text".into(),
                 other_text_fields: Vec::new(),
-                unit_bytes: 1000,
                 max_document_bytes: 1000,
                 held_out: None,
             },
@@ -117,8 +161,13 @@ impl World {
     }
 }
 
+/// Bytes of a record, and of what was refused at the beginning and at the end of a stretch of the input.
+const RECORD_BYTES: u64 = 100;
+const REFUSED_BYTES: u64 = 35;
+
 /// A document with its tokens.
 struct Doc {
+    /// Counted from the beginning of the shard's stretch of the input.
     key: i64,
     tokens: Vec<u32>,
 }
@@ -126,66 +175,86 @@ struct Doc {
 /// A run of tokens, each with its document's index and its place in it.
 type Run = Vec<(u32, usize, usize)>;
 
-fn write_split(
-    place: &std::path::Path,
-    input: String,
-    units: &[Vec<usize>],
-    row_length: usize,
-    seed: u64,
-    all_rows: &mut Vec<Row>,
-) -> Split {
-    let mut state = seed.wrapping_mul(77).wrapping_add(5);
-    let mut random = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as u32 % (VOCABULARY - 2) + 2
-    };
-    let (mut docs, mut table, mut entries) = (Vec::new(), Vec::new(), Vec::<Unit>::new());
-    let (mut full, mut tails): (Run, Run) = (Vec::new(), Vec::new());
-    for (unit, lengths) in units.iter().enumerate() {
-        let mut run = Run::new();
-        let first_doc = docs.len();
-        for &length in lengths {
-            let doc = Doc { key: docs.len() as i64 * 100, tokens: (0..length).map(|_| random()).collect() };
-            let (row, position) = (run.len() / row_length, run.len() % row_length);
-            table.push((doc.key, length, unit, row, position));
-            run.extend(doc.tokens.iter().enumerate().map(|(at, &token)| (token, docs.len(), at)));
-            docs.push(doc);
+impl World {
+    fn write_split(
+        &mut self,
+        name: &str,
+        input: String,
+        shards: &[Vec<usize>],
+        seed: &dyn Fn(u64) -> u64,
+    ) -> Split {
+        let mut shard_list = Vec::new();
+        let mut start = 0;
+        for (index, lengths) in shards.iter().enumerate() {
+            let shard = self.write_made_shard(name, index, start, lengths, seed(index as u64));
+            start = shard.input.end;
+            shard_list.push(shard);
         }
-        let rows = run.len() / row_length;
-        let tail = run.split_off(rows * row_length);
-        entries.push(Unit {
-            first_key: first_doc as i64 as u64 * 100,
-            bytes: 1,
-            checksum: Checksum(0),
-            documents: lengths.len() as u64,
-            first_row: (full.len() / row_length) as u64,
-            rows: rows as u64,
-            tail_tokens: tail.len() as u64,
-        });
-        full.extend(run);
-        tails.extend(tail);
+        let sum = |value: &dyn Fn(&Shard) -> u64| shard_list.iter().map(value).sum::<u64>();
+        let tokens = sum(&|shard| shard.tokens);
+        Split {
+            path: self.folder.path().join(name).display().to_string(),
+            shards: sum(&|shard| u64::from(shard.file.is_some())),
+            sequences: sum(&|shard| shard.file.as_ref().map_or(0, |file| file.rows)),
+            samples: sum(&|shard| shard.documents),
+            tokens,
+            identity: Checksum(u128::from(seed(0)) + 1),
+            source: Source { file: input, bytes: start, checksum: Checksum(0) },
+            license: None,
+            ledger: Ledger { text_tokens: tokens, padding: sum(&|shard| shard.padding), ..Ledger::default() },
+            shard_list,
+            rejected: BTreeMap::new(),
+        }
     }
-    let tokens = full.len() + tails.len();
-    full.extend(tails);
-    let rows: Vec<Row> = full.chunks(row_length).map(|run| plain_row(run, &docs, row_length)).collect();
-    let shard_files = vec![write_shard(place, &rows, row_length)];
-    let documents = write_documents(place, &table);
-    let sequences = rows.len() as u64;
-    all_rows.extend(rows);
-    Split {
-        path: place.display().to_string(),
-        shards: 1,
-        sequences,
-        samples: docs.len() as u64,
-        tokens: tokens as u64,
-        identity: Checksum(u128::from(seed) + 1),
-        source: Source { file: input, bytes: 1, checksum: Checksum(0) },
-        license: None,
-        ledger: Ledger { text_tokens: tokens as u64, ..Ledger::default() },
-        shard_files,
-        documents,
-        units: entries,
-        rejected: BTreeMap::new(),
+
+    fn write_made_shard(
+        &mut self,
+        split: &str,
+        index: usize,
+        start: u64,
+        lengths: &[usize],
+        seed: u64,
+    ) -> Shard {
+        let mut state = seed.wrapping_mul(77).wrapping_add(5);
+        let mut random = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as u32 % (VOCABULARY - 2) + 2
+        };
+        let (mut docs, mut run, mut table) = (Vec::new(), Run::new(), Vec::new());
+        for (doc, &length) in lengths.iter().enumerate() {
+            let key = (REFUSED_BYTES + RECORD_BYTES * doc as u64) as i64;
+            let tokens: Vec<u32> = (0..length).map(|_| random()).collect();
+            let (row, position) = (run.len() / self.row_length, run.len() % self.row_length);
+            let id = format!("id-{}", start as i64 + key);
+            table.push((key, id, length as i64, row as i64, position as i32));
+            run.extend(tokens.iter().enumerate().map(|(at, &token)| (token, doc, at)));
+            docs.push(Doc { key, tokens });
+        }
+        let rows: Vec<Row> =
+            run.chunks(self.row_length).map(|run| plain_row(run, &docs, self.row_length)).collect();
+        let end = start + 2 * REFUSED_BYTES + RECORD_BYTES * docs.len() as u64;
+        let files = (!docs.is_empty()).then(|| {
+            let output = Output::new(self.folder.path());
+            fs::create_dir_all(output.tables(split)).unwrap();
+            let file = write_shard(&output.split(split), index, &rows, self.row_length);
+            (file, write_documents(&output.tables(split), index, &documents(&table)))
+        });
+        let (file, table) = files.unzip();
+        let keys = self.keys.entry(split.to_owned()).or_default();
+        keys.extend(docs.iter().map(|doc| start as i64 + doc.key));
+        let padding = rows.len() * self.row_length - run.len();
+        self.rows.extend(rows.into_iter().map(|mut row| {
+            row.pieces.iter_mut().for_each(|piece| piece.doc_id += start as i64);
+            row
+        }));
+        Shard {
+            input: InputRange { start, end, bytes: end - start, checksum: Checksum(0) },
+            documents: docs.len() as u64,
+            tokens: run.len() as u64,
+            padding: padding as u64,
+            file,
+            table,
+        }
     }
 }
 
@@ -210,9 +279,10 @@ fn plain_row(run: &[(u32, usize, usize)], docs: &[Doc], row_length: usize) -> Ro
     row
 }
 
-fn write_shard(place: &std::path::Path, rows: &[Row], row_length: usize) -> DataFile {
-    let name = "shard_0000.parquet";
-    let mut file = ParquetAppender::create(&place.join(name), shard::schema(Compression::Snappy)).unwrap();
+/// Writes the shard with this index, whose rows have keys counted from where its stretch of the input begins.
+fn write_shard(place: &Path, index: usize, rows: &[Row], row_length: usize) -> ShardFile {
+    let name = shard_name(index);
+    let mut file = ParquetAppender::create(&place.join(&name), shard::schema(Compression::Snappy)).unwrap();
     let mut encoder = RowGroupEncoder::new(row_length, VOCABULARY as usize, PAD, Compression::Snappy);
     for rows in rows.chunks(RowLayout::of(row_length).rows_per_group.min(700)) {
         let tokens: Vec<u32> = rows
@@ -233,45 +303,33 @@ fn write_shard(place: &std::path::Path, rows: &[Row], row_length: usize) -> Data
         };
         file.append(&encoder.encode(&rows)).unwrap();
     }
-    let finished = file.finish().unwrap();
-    DataFile {
-        name: name.into(),
-        rows: finished.rows,
-        bytes: finished.bytes,
-        checksum: finished.checksum,
-        tail: Some(finished.tail),
-    }
+    let Finished { rows, bytes, checksum, tail, .. } = file.finish().unwrap();
+    ShardFile { name, rows, bytes, checksum, tail }
 }
 
-fn write_documents(place: &std::path::Path, table: &[(i64, usize, usize, usize, usize)]) -> DataFile {
-    let name = "documents.parquet";
-    let ids: Vec<String> = table.iter().map(|(key, ..)| format!("id-{key}")).collect();
-    let rows: Vec<Document<&str>> = table
-        .iter()
-        .zip(&ids)
-        .map(|(&(doc_id, tokens, unit, row, position), id)| Document {
-            doc_id,
-            id: Some(id.as_str()),
-            source: Some("source"),
-            category: None,
-            content_hash: Checksum(0),
-            tokens: tokens as i64,
-            unit: unit as i32,
-            row: row as i64,
-            position: position as i32,
-        })
-        .collect();
-    let mut file =
-        ParquetAppender::create(&place.join(name), documents::schema(Compression::Snappy)).unwrap();
-    file.append(&DocumentsEncoder::new(Compression::Snappy).encode(&rows)).unwrap();
-    let finished = file.finish().unwrap();
-    DataFile {
-        name: name.into(),
-        rows: finished.rows,
-        bytes: finished.bytes,
-        checksum: finished.checksum,
-        tail: None,
-    }
+/// Writes the document table of the shard with this index.
+fn write_documents(place: &Path, index: usize, documents: &[Document<&str>]) -> TableFile {
+    let name = table_name(index);
+    let schema = documents::schema(Compression::Snappy);
+    let mut file = ParquetAppender::create(&place.join(&name), schema).unwrap();
+    file.append(&DocumentsEncoder::new(Compression::Snappy).encode(documents)).unwrap();
+    let Finished { rows, bytes, checksum, .. } = file.finish().unwrap();
+    TableFile { name, rows, bytes, checksum }
+}
+
+/// Documents of these keys, ids, tokens, rows and positions.
+fn documents(table: &[(i64, String, i64, i64, i32)]) -> Vec<Document<&str>> {
+    let rows = table.iter().map(|&(doc_id, ref id, tokens, row, position)| Document {
+        doc_id,
+        id: Some(id.as_str()),
+        source: Some("source"),
+        category: None,
+        content_hash: Checksum(0),
+        tokens,
+        row,
+        position,
+    });
+    rows.collect()
 }
 
 /// The options of one rank without a mixture.

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
+use mashbill_format::Error as FormatError;
 use mashbill_format::documents::{self, Document};
-use mashbill_format::layout::{DOCUMENTS, Output};
-use mashbill_format::manifest::{Manifest, Split};
+use mashbill_format::layout::Output;
+use mashbill_format::manifest::{Manifest, Shard, Split};
 use mashbill_format::shard::Row;
 use mashbill_format::split_rows::{RowPlace, SplitRows};
 use mashbill_tokenize::tokenizer::Tokenizer;
@@ -51,36 +52,27 @@ pub(super) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
             None
         }
     };
-    let documents =
-        |name: &str| documents::read(&output.split(name).join(DOCUMENTS)).context("read the document table");
     let looking = |name, split| Looking {
         name,
         split,
+        output: &output,
         rows: SplitRows::new(&output.split(name), split),
         tokenizer: tokenizer.as_ref(),
-        length: manifest.max_seq_length,
     };
-    let (name, rows) = match (&args.doc, &args.find) {
+    let rows = match (&args.doc, &args.find) {
         (Some(wanted), _) => {
-            let found = splits.iter().find_map(|&(name, split)| {
-                let document = match documents(name) {
-                    Ok(mut documents) => documents
-                        .find(|document| document.as_ref().map_or(true, |found| is_called(found, wanted)))?,
-                    Err(error) => return Some(Err(error)),
-                };
-                let rows = document
-                    .map_err(anyhow::Error::from)
-                    .and_then(|document| looking(name, split).document(&document));
-                Some(rows.map(|rows| (name, rows)))
+            let by_key = wanted.parse().ok().and_then(|key| {
+                splits.iter().find_map(|&(name, split)| looking(name, split).with_key(key).transpose())
             });
+            let by_id =
+                || splits.iter().find_map(|&(name, split)| looking(name, split).with_id(wanted).transpose());
+            let found = by_key.or_else(by_id);
             found.ok_or_else(|| not_found(format!("the document `{wanted}`{scope}")))??
         }
         (None, Some(_)) if tokenizer.is_none() => return Err(Usage::FindNeedsTokenizer.into()),
         (None, Some(text)) => {
-            let found = splits.iter().find_map(|&(name, split)| {
-                let rows = looking(name, split).find(text).transpose()?;
-                Some(rows.map(|rows| (name, rows)))
-            });
+            let mut each = splits.iter();
+            let found = each.find_map(|&(name, split)| looking(name, split).find(text).transpose());
             found.ok_or_else(|| not_found(format!("the text {text:?}{scope}")))??
         }
         (None, None) => {
@@ -95,13 +87,11 @@ pub(super) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
                 number -= split.sequences;
             }
             let (name, split) = place;
-            let rows = looking(name, split).row(number)?.ok_or_else(|| {
+            looking(name, split).row(number)?.ok_or_else(|| {
                 not_found(format!("row {number} of split `{name}`, which has {} rows,", split.sequences))
-            })?;
-            (name, rows)
+            })?
         }
     };
-    let rows = with_documents(rows, documents(name)?)?;
     if args.json {
         out::json(&rows)?
     } else {
@@ -110,53 +100,114 @@ pub(super) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn is_called(document: &Document<String>, name: &str) -> bool {
-    document.id.as_deref() == Some(name) || document.doc_id.to_string() == name
-}
-
 /// A split that is looked at.
 struct Looking<'a> {
     name: &'a str,
     split: &'a Split,
+    output: &'a Output,
     rows: SplitRows<'a>,
     tokenizer: Option<&'a Tokenizer>,
-    length: usize,
 }
 
 impl Looking<'_> {
     fn row(mut self, number: u64) -> Result<Option<Vec<Shown>>> {
         let Some((place, row)) = self.rows.row(number)? else { return Ok(None) };
-        Ok(Some(vec![shown(self.name, number, &place, &row, self.tokenizer)]))
+        let shard = shard_of(self.split, &place)?;
+        let shown = shown(self.name, number, &place, &row, shard, self.tokenizer);
+        Ok(Some(self.with_documents(vec![shown], shard)?))
     }
 
-    /// The rows in which a document stands, without what else stands there.
-    fn document(mut self, document: &Document<String>) -> Result<Vec<Shown>> {
-        let unit = &self.split.units[usize::try_from(document.unit).context("a unit's number")?];
-        let row = u64::try_from(document.row).context("a row's number")?;
-        let length = self.length as u64;
-        let tail_begin: u64 =
-            self.split.units[..document.unit as usize].iter().map(|unit| unit.tail_tokens).sum();
-        let full_rows: u64 = self.split.units.iter().map(|unit| unit.rows).sum();
-        let mut left = document.tokens;
-        let mut next = if row < unit.rows {
-            unit.first_row + row
-        } else {
-            full_rows + (tail_begin + document.position as u64) / length
-        };
+    /// The rows of the document with this key, if there is one: it stands in the shard whose stretch of the input has
+    /// it.
+    fn with_key(self, key: u64) -> Result<Option<Vec<Shown>>> {
+        self.document(
+            |shard| (shard.input.start..shard.input.end).contains(&key),
+            |document| u64::try_from(document.doc_id) == Ok(key),
+        )
+    }
+
+    /// The rows of the first document whose record has this `id`: the tables of all shards may have it.
+    fn with_id(self, id: &str) -> Result<Option<Vec<Shown>>> {
+        self.document(|_| true, |document| document.id.as_deref() == Some(id))
+    }
+
+    /// The rows in which the first document stands that is wanted, without what else stands there; none where none of
+    /// the shards that may have it does.
+    fn document(
+        mut self,
+        may_have: impl Fn(&Shard) -> bool,
+        is_wanted: impl Fn(&Document<String>) -> bool,
+    ) -> Result<Option<Vec<Shown>>> {
+        let mut first_row = 0;
+        for (shard, file) in self.split.shards_with_rows() {
+            if may_have(shard) {
+                for document in self.documents(shard)? {
+                    let document = document?;
+                    if is_wanted(&document) {
+                        let rows = self.rows_of(&document, shard, first_row)?;
+                        return Ok(Some(self.with_documents(rows, shard)?));
+                    }
+                }
+            }
+            first_row += file.rows;
+        }
+        Ok(None)
+    }
+
+    /// The rows of a document of `shard`, which begins with the split's row `first_row`.
+    fn rows_of(&mut self, document: &Document<String>, shard: &Shard, first_row: u64) -> Result<Vec<Shown>> {
         let mut rows = Vec::new();
+        let mut left = document.tokens;
+        let mut number = u64::try_from(document.row).context("a row's number")?.saturating_add(first_row);
         while left > 0 {
-            let Some((place, row)) = self.rows.row(next)? else { break };
-            let mut shown = shown(self.name, next, &place, &row, self.tokenizer);
+            let Some((place, row)) = self.rows.row(number)? else { break };
+            let mut shown = shown(self.name, number, &place, &row, shard, self.tokenizer);
             shown.pieces.retain(|piece| piece.doc_id == document.doc_id);
             shown.padding = 0;
             left -= shown.pieces.iter().map(|piece| piece.tokens.len() as i64).sum::<i64>();
-            // Where the unit's full rows end it goes on in the unit's tail.
-            let last = next + 1 == unit.first_row + unit.rows;
-            next = if last { full_rows + tail_begin / length } else { next + 1 };
             if shown.pieces.is_empty() {
                 break;
             }
             rows.push(shown);
+            number += 1;
+        }
+        if left == 0 {
+            return Ok(rows);
+        }
+        let what = format!("document {} is not where the document table has it", document.doc_id);
+        Err(FormatError::Damaged { path: self.output.split(self.name), what }.into())
+    }
+
+    /// The documents of a shard, with the keys that they have in the whole input.
+    fn documents(&self, shard: &Shard) -> Result<impl Iterator<Item = Result<Document<String>>> + use<>> {
+        let table = shard.table.as_ref().context("a shard with rows has a document table")?;
+        let path = self.output.tables(self.name).join(&table.name);
+        let documents = documents::read(&path).context("read the document table")?;
+        let start = shard.input.start;
+        Ok(documents.map(move |document| {
+            let document = document.context("read the document table")?;
+            let doc_id = key_of(document.doc_id, start);
+            Ok(Document { doc_id, ..document })
+        }))
+    }
+
+    /// Fills in what the document table says of the pieces of rows of `shard`.
+    fn with_documents(&self, mut rows: Vec<Shown>, shard: &Shard) -> Result<Vec<Shown>> {
+        let mut pieces: BTreeMap<i64, Vec<&mut ShownPiece>> = BTreeMap::new();
+        for piece in rows.iter_mut().flat_map(|row| &mut row.pieces) {
+            pieces.entry(piece.doc_id).or_default().push(piece);
+        }
+        let last = pieces.keys().next_back().copied();
+        for document in self.documents(shard)? {
+            let document = document?;
+            for piece in pieces.remove(&document.doc_id).unwrap_or_default() {
+                piece.doc_tokens = Some(document.tokens);
+                piece.id.clone_from(&document.id);
+                piece.source.clone_from(&document.source);
+            }
+            if Some(document.doc_id) >= last {
+                break;
+            }
         }
         Ok(rows)
     }
@@ -174,15 +225,35 @@ impl Looking<'_> {
                     end += text.len();
                     end > byte
                 });
-                let shown = shown(self.name, number, &place, &row, Some(tokenizer));
-                return Ok(Some(vec![Shown { found, ..shown }]));
+                let shard = shard_of(self.split, &place)?;
+                let shown = shown(self.name, number, &place, &row, shard, Some(tokenizer));
+                return Ok(Some(self.with_documents(vec![Shown { found, ..shown }], shard)?));
             }
         }
         Ok(None)
     }
 }
 
-fn shown(split: &str, number: u64, place: &RowPlace, row: &Row<'_>, tokenizer: Option<&Tokenizer>) -> Shown {
+/// The shard in which a row stands.
+fn shard_of<'a>(split: &'a Split, place: &RowPlace) -> Result<&'a Shard> {
+    let found = split.shards_with_rows().find(|(_, file)| file.name == place.shard);
+    Ok(found.context("a row is in one of the split's shards")?.0)
+}
+
+/// The key in the whole input of a document of a shard whose stretch begins at `start`. One in a damaged file may be any
+/// number.
+const fn key_of(doc_id: i64, start: u64) -> i64 {
+    doc_id.wrapping_add_unsigned(start)
+}
+
+fn shown(
+    split: &str,
+    number: u64,
+    place: &RowPlace,
+    row: &Row<'_>,
+    shard: &Shard,
+    tokenizer: Option<&Tokenizer>,
+) -> Shown {
     let ids: Vec<u32> = row.input_ids.iter().map(|&id| id as u32).collect();
     let mut texts = tokenizer.map(|tokenizer| tokenizer.spell(&ids).into_iter());
     let mut positions = row.input_ids.iter().zip(row.labels).map(|(&id, &label)| ShownToken {
@@ -194,7 +265,7 @@ fn shown(split: &str, number: u64, place: &RowPlace, row: &Row<'_>, tokenizer: O
         .pieces
         .iter()
         .map(|piece| ShownPiece {
-            doc_id: piece.doc_id,
+            doc_id: key_of(piece.doc_id, shard.input.start),
             doc_offset: piece.doc_offset,
             doc_tokens: None,
             id: None,
@@ -213,28 +284,4 @@ fn shown(split: &str, number: u64, place: &RowPlace, row: &Row<'_>, tokenizer: O
         padding,
         found: None,
     }
-}
-
-/// Fills in what the document table says of the pieces.
-fn with_documents(
-    mut rows: Vec<Shown>,
-    documents: impl Iterator<Item = mashbill_format::error::Result<Document<String>>>,
-) -> Result<Vec<Shown>> {
-    let mut pieces: BTreeMap<i64, Vec<&mut ShownPiece>> = BTreeMap::new();
-    for piece in rows.iter_mut().flat_map(|row| &mut row.pieces) {
-        pieces.entry(piece.doc_id).or_default().push(piece);
-    }
-    let last = pieces.keys().next_back().copied();
-    for document in documents {
-        let document = document?;
-        for piece in pieces.remove(&document.doc_id).unwrap_or_default() {
-            piece.doc_tokens = Some(document.tokens);
-            piece.id.clone_from(&document.id);
-            piece.source.clone_from(&document.source);
-        }
-        if Some(document.doc_id) >= last {
-            break;
-        }
-    }
-    Ok(rows)
 }

@@ -78,7 +78,7 @@ fn unigram_entropy(folder: &Path) -> Result<f64> {
     };
     let mut counts = vec![0_u64; manifest.tokenizer_identity.vocabulary_size as usize];
     for (name, split) in &manifest.splits {
-        for shard in &split.shard_files {
+        for shard in split.shard_files() {
             for rows in ShardReader::open(&output.split(name).join(&shard.name))?.row_groups() {
                 for row in rows?.iter() {
                     for (&id, &mask) in row.input_ids.iter().zip(row.attention_mask) {

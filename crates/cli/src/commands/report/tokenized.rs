@@ -309,7 +309,7 @@ fn page(
             ("Splits", json!(manifest.splits.len())),
             (
                 "Size of shards",
-                json!(size(manifest.splits.values().flat_map(|s| &s.shard_files).map(|f| f.bytes).sum())),
+                json!(size(manifest.splits.values().flat_map(Split::shard_files).map(|f| f.bytes).sum())),
             ),
             ("Padding", json!(share(padding, positions))),
             ("BOS and EOS", json!(share(sum(|split| split.ledger.special_tokens), tokens))),

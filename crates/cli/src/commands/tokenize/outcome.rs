@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use mashbill_format::layout::{Output, REJECTS_SUFFIX, STATS_SUFFIX};
 use mashbill_format::record::{FieldCounts, Reason};
 use mashbill_format::stats::Stats;
-use mashbill_tokenize::Report;
+use mashbill_tokenize::{PartReport, Report};
 
 use crate::hints::hint_for_shape;
 use crate::printer::{Printer, count, counted};
@@ -17,7 +17,7 @@ const NAMES_TOLD: usize = 6;
 
 /// Tells what is no part of the files that were read, what was refused in the splits of one part that were made in this run, and in those of which more than `share`
 /// was, whenever they were made; that is a warning.
-pub(super) fn refusals(report: &Report, output: &Output, share: f64, printer: &Printer) {
+pub(super) fn refusals(report: &PartReport, output: &Output, share: f64, printer: &Printer) {
     for stats in report.made.iter().filter(|stats| stats.ignored_bytes > 0) {
         let (split, bytes) = (&stats.split, counted(stats.ignored_bytes, "byte"));
         printer
@@ -52,8 +52,9 @@ pub(super) fn refusals(report: &Report, output: &Output, share: f64, printer: &P
 pub(super) fn without_documents(report: &Report, output: &Output, printer: &Printer) -> bool {
     let (mut all, mut is_failure, mut hints) = (0, false, Vec::new());
     let mut unexplained = None;
-    for (name, split) in &report.manifest.splits {
-        let held_out = report.validation.as_deref().and_then(|part| part.manifest.splits.get(name));
+    let manifest = &report.train.manifest;
+    for (name, split) in &manifest.splits {
+        let held_out = report.validation.as_ref().and_then(|part| part.manifest.splits.get(name));
         let parts = || [Some(split), held_out].into_iter().flatten();
         let documents: u64 = parts().map(|split| split.samples).sum();
         let mut rejected: BTreeMap<Reason, u64> = BTreeMap::new();
@@ -73,7 +74,7 @@ pub(super) fn without_documents(report: &Report, output: &Output, printer: &Prin
         let stats = Stats::read(&output.split(name).join(format!("{name}{STATS_SUFFIX}"))).ok().flatten();
         let (fields, file) =
             stats.map(|stats| (stats.without_text, PathBuf::from(stats.input.path))).unwrap_or_default();
-        let told = all_refused(&rejected, &fields, &report.manifest.options.text_fields());
+        let told = all_refused(&rejected, &fields, &manifest.options.text_fields());
         printer.warning(format_args!("{name}: {told}"));
         match hint_for_shape(&fields, refused, &file) {
             Some(hint) if hints.contains(&hint) => {}
@@ -87,7 +88,7 @@ pub(super) fn without_documents(report: &Report, output: &Output, printer: &Prin
     // One such file is enough to see what to do with all of them.
     hints.extend(unexplained.map(|file| format!("head -n 5 {}", file.display())));
     hints.iter().for_each(|hint| printer.hint(hint));
-    if all == 0 && !report.manifest.splits.is_empty() {
+    if all == 0 && !manifest.splits.is_empty() {
         printer.warning("there is no document to train on");
         is_failure = true;
     }

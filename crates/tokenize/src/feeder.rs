@@ -1,0 +1,265 @@
+//! The thread of a lane that cuts: tasks into shards, shards into blocks, which it hands to the workers.
+//!
+//! It runs ahead of what is packed by a window of blocks, which bounds the memory.
+
+use std::collections::HashMap;
+use std::sync::mpsc::Sender;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use mashbill_format::manifest;
+
+use crate::block::{BlockOptions, TokenizedBlock, tokenize_block};
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::lane::Reply;
+use crate::pool::{Order, Outcome, Pool};
+use crate::read::{Block, Cutting, Reader, Stretch, check_unchanged};
+use crate::task::{Member, Task};
+
+/// How long the thread waits for room before it looks whether the run was interrupted.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Something that happens in the order of the work.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// A task begins, whose record has this name.
+    Task { name: String, task: Task },
+    /// A shard of it begins.
+    Shard { split: usize, index: usize },
+    /// The next block of the shard.
+    Block(Result<Box<TokenizedBlock>>),
+    /// The shard has no more blocks.
+    End(Stretch),
+    /// The split cannot be read; a shard of it that has begun has no more blocks.
+    Failed { split: usize, error: Error },
+    /// The task has no more shards.
+    TaskEnd,
+    /// There are no more tasks.
+    Done,
+}
+
+/// Room for blocks under way.
+#[derive(Debug)]
+pub(crate) struct Window {
+    room: Mutex<Option<usize>>,
+    changed: Condvar,
+}
+
+impl Window {
+    pub(crate) fn new(blocks: usize) -> Self {
+        Self { room: Mutex::new(Some(blocks)), changed: Condvar::new() }
+    }
+
+    /// Waits for room for a block; false where there will be none.
+    fn enter(&self, context: &Context<'_>) -> bool {
+        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match &mut *room {
+                None => return false,
+                Some(_) if context.is_interrupted() => return false,
+                Some(0) => {
+                    let waited = self.changed.wait_timeout(room, PATIENCE);
+                    room = waited.unwrap_or_else(PoisonError::into_inner).0;
+                }
+                Some(some) => {
+                    *some -= 1;
+                    return true;
+                }
+            }
+        }
+    }
+
+    /// A block is not under way any more.
+    pub(crate) fn leave(&self) {
+        if let Some(room) = &mut *self.room.lock().unwrap_or_else(PoisonError::into_inner) {
+            *room += 1;
+        }
+        self.changed.notify_one();
+    }
+
+    /// Nobody is let in any more.
+    pub(crate) fn close(&self) {
+        *self.room.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.changed.notify_one();
+    }
+}
+
+/// Shards that this lane has recorded: where each ended, and whether it was the last of its split.
+pub(crate) type Recorded = HashMap<(usize, usize), (u64, bool)>;
+
+/// The thread that cuts.
+pub(crate) struct Feeder<'env, 'run> {
+    pub(crate) context: &'env Context<'env>,
+    pub(crate) pool: &'run Pool<'env>,
+    pub(crate) window: &'run Window,
+    pub(crate) recorded: &'run Mutex<Recorded>,
+    pub(crate) sender: Sender<Outcome<Reply>>,
+    /// Steps that were sent.
+    pub(crate) sequence: u64,
+}
+
+/// Nobody waits for what would come.
+struct Closed;
+
+/// Why the work on a member of a task ended early.
+enum Stop {
+    Closed,
+    Failed(Error),
+}
+
+impl From<Closed> for Stop {
+    fn from(_: Closed) -> Self {
+        Self::Closed
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Feeder<'_, '_> {
+    /// Works through `tasks`.
+    pub(crate) fn run(mut self, tasks: impl Iterator<Item = Task>) {
+        for task in tasks {
+            if self.task(task).is_err() {
+                return;
+            }
+        }
+        drop(self.step(Step::Done));
+    }
+
+    fn task(&mut self, task: Task) -> std::result::Result<(), Closed> {
+        let is_long_chain = task.is_long_chain(&self.context.splits, self.context.task_bytes);
+        if !is_long_chain {
+            self.step(Step::Task { name: task.name.clone(), task: task.clone() })?;
+        }
+        let mut reader = None;
+        for &member in &task.members {
+            let (Member::Shard { split, .. } | Member::Chain { split }) = member;
+            if self.context.splits[split].has_failed() {
+                continue;
+            }
+            let done = match member {
+                Member::Shard { split, index } => self.shard(split, index, &mut reader),
+                Member::Chain { split } => self.chain(split, is_long_chain.then_some(&task)),
+            };
+            match done {
+                Ok(()) => {}
+                Err(Stop::Closed) => return Err(Closed),
+                Err(Stop::Failed(error)) => {
+                    reader = None;
+                    self.step(Step::Failed { split, error })?;
+                }
+            }
+        }
+        if !is_long_chain {
+            self.step(Step::TaskEnd)?;
+        }
+        Ok(())
+    }
+
+    fn reader<'a>(&self, split: usize) -> Result<Reader<'a>>
+    where
+        Self: 'a,
+    {
+        let context = self.context;
+        Reader::open(&context.splits[split].plan.input, Cutting::of(context.options))
+    }
+
+    /// A shard of a split any of which can be read; `reader` is that of the split before.
+    fn shard<'a>(
+        &mut self,
+        split: usize,
+        index: usize,
+        reader: &mut Option<(usize, Reader<'a>)>,
+    ) -> std::result::Result<(), Stop>
+    where
+        Self: 'a,
+    {
+        let open = match reader {
+            Some((of, open)) if *of == split => open,
+            _ => {
+                let open = self.reader(split)?;
+                &mut reader.insert((split, open)).1
+            }
+        };
+        self.blocks(split, index, open)?;
+        Ok(())
+    }
+
+    /// All shards of a split that has to be read from its beginning on; in `task` where each is recorded by itself.
+    fn chain(&mut self, split: usize, task: Option<&Task>) -> std::result::Result<(), Stop> {
+        let mut reader = self.reader(split)?;
+        for index in 0.. {
+            if let Some((end, last)) = self.made(split, index) {
+                reader.pass_over(end)?;
+                if last {
+                    break;
+                }
+                continue;
+            }
+            if let Some(task) = task {
+                self.step(Step::Task { name: format!("{}_{index:05}", task.name), task: task.clone() })?;
+            }
+            let stretch = self.blocks(split, index, &mut reader)?;
+            if task.is_some() {
+                self.step(Step::TaskEnd)?;
+            }
+            if stretch.last {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a shard that is made already ends, and whether it is the last one.
+    fn made(&self, split: usize, index: usize) -> Option<(u64, bool)> {
+        if let Some(record) = self.context.splits[split].kept.get(&index) {
+            return Some((record.input.end, record.last));
+        }
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner).get(&(split, index)).copied()
+    }
+
+    fn blocks(
+        &mut self,
+        split: usize,
+        index: usize,
+        reader: &mut Reader<'_>,
+    ) -> std::result::Result<Stretch, Stop> {
+        reader.begin(index as u64)?;
+        self.step(Step::Shard { split, index })?;
+        while let Some(block) = reader.next()? {
+            self.block(split, block)?;
+        }
+        check_unchanged(&self.context.splits[split].plan.input)?;
+        let stretch = reader.end();
+        self.step(Step::End(stretch))?;
+        Ok(stretch)
+    }
+
+    fn step(&mut self, step: Step) -> std::result::Result<(), Closed> {
+        let sequence = self.sequence;
+        self.sequence += 1;
+        self.sender.send(Ok(Reply::Step { sequence, step })).map_err(|_| Closed)
+    }
+
+    fn block(&mut self, split: usize, block: Block) -> std::result::Result<(), Closed> {
+        if !self.window.enter(self.context) {
+            return Err(Closed);
+        }
+        let sequence = self.sequence;
+        self.sequence += 1;
+        let context = self.context;
+        let tokenizer = context.tokenizer_of(split);
+        let &manifest::Options { max_document_bytes, held_out, .. } = context.options;
+        self.pool.submit(Order::Later, &self.sender, move |worker| {
+            let options = BlockOptions { tokenizer: &tokenizer, max_document_bytes, held_out, only: None };
+            let block = tokenize_block(&block, &context.splits[split].plan.input, worker, options);
+            Reply::Step { sequence, step: Step::Block(block.map(Box::new)) }
+        });
+        Ok(())
+    }
+}

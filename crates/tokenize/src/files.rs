@@ -1,0 +1,136 @@
+//! The Parquet files of shards, as they are written.
+//!
+//! Workers take turns at writing: copying to the system takes a tenth of all the time. A file has its name from the
+//! beginning, and it counts when a record says so.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::path::{Path, PathBuf};
+
+use mashbill_format::atomic;
+use mashbill_format::encode::Compression;
+use mashbill_format::held_out::Part;
+use mashbill_format::layout::{TABLES_FOLDER, shard_name, table_name};
+use mashbill_format::manifest::{ShardFile, TableFile};
+use mashbill_format::parquet_file::ParquetAppender;
+use mashbill_format::row_group::EncodedRowGroup;
+use mashbill_format::{documents, shard};
+
+use crate::error::Result;
+
+/// The files of one part of a shard that is under way: its rows and its document table.
+#[derive(Debug)]
+struct Growing {
+    folder: PathBuf,
+    index: usize,
+    rows: ParquetAppender,
+    table: ParquetAppender,
+}
+
+/// What is in a row group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Rows,
+    Documents,
+}
+
+/// The files of a part of a shard that are finished.
+#[derive(Debug)]
+pub(crate) struct FinishedFiles {
+    pub(crate) part: Part,
+    pub(crate) file: ShardFile,
+    pub(crate) table: TableFile,
+    pub(crate) paths: [PathBuf; 2],
+}
+
+/// The files of the shards under way, by the shards' places in the order of the work.
+#[derive(Debug, Default)]
+pub(crate) struct Files {
+    growing: BTreeMap<(usize, Part), Growing>,
+}
+
+/// Where a part of a shard is written.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    /// The folder that becomes the split's.
+    pub(crate) folder: PathBuf,
+    /// The shard's number in the split.
+    pub(crate) index: usize,
+    pub(crate) compression: Compression,
+}
+
+impl Files {
+    /// Appends a row group to the files of `part` of the shard `ordinal`, which are created where it is the first.
+    ///
+    /// # Errors
+    /// An error of writing.
+    pub(crate) fn append(
+        &mut self,
+        ordinal: usize,
+        part: Part,
+        place: &Place,
+        kind: Kind,
+        group: &EncodedRowGroup,
+    ) -> Result<()> {
+        let growing = match self.growing.entry((ordinal, part)) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(Growing::create(place)?),
+        };
+        match kind {
+            Kind::Rows => growing.rows.append(group)?,
+            Kind::Documents => growing.table.append(group)?,
+        }
+        Ok(())
+    }
+
+    /// Finishes the files of the shard `ordinal`, if it has any.
+    ///
+    /// # Errors
+    /// An error of writing.
+    pub(crate) fn finish(&mut self, ordinal: usize) -> Result<Vec<FinishedFiles>> {
+        let later = self.growing.split_off(&(ordinal + 1, Part::Train));
+        let mine = std::mem::replace(&mut self.growing, later);
+        mine.into_iter().map(|((_, part), growing)| growing.finish(part)).collect()
+    }
+}
+
+impl Growing {
+    fn create(place: &Place) -> Result<Self> {
+        let Place { folder, index, compression } = place;
+        atomic::create_folder(&folder.join(TABLES_FOLDER))?;
+        let [rows, table] = paths(folder, *index);
+        Ok(Self {
+            folder: folder.clone(),
+            index: *index,
+            rows: ParquetAppender::create(&rows, shard::schema(*compression))?,
+            table: ParquetAppender::create(&table, documents::schema(*compression))?,
+        })
+    }
+
+    fn finish(self, part: Part) -> Result<FinishedFiles> {
+        let Self { folder, index, rows, table } = self;
+        let (rows, table) = (rows.finish()?, table.finish()?);
+        Ok(FinishedFiles {
+            part,
+            file: ShardFile {
+                name: shard_name(index),
+                rows: rows.rows,
+                bytes: rows.bytes,
+                checksum: rows.checksum,
+                tail: rows.tail,
+            },
+            table: TableFile {
+                name: table_name(index),
+                rows: table.rows,
+                bytes: table.bytes,
+                checksum: table.checksum,
+            },
+            paths: paths(&folder, index),
+        })
+    }
+}
+
+/// The files of the shard with the number `index` in the folder of its split: rows and document table.
+pub(crate) fn paths(folder: &Path, index: usize) -> [PathBuf; 2] {
+    [folder.join(shard_name(index)), folder.join(TABLES_FOLDER).join(table_name(index))]
+}

@@ -1,0 +1,530 @@
+//! A lane: shards one after another, from their blocks to their records.
+//!
+//! Its two threads compute nothing: the feeder cuts, and this one puts what workers made of blocks into order, packs,
+//! and says what comes next. All workers work on one shard; when its last block is handed out they begin with the next,
+//! so nobody waits where one ends.
+
+use std::collections::VecDeque;
+use std::panic::resume_unwind;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mashbill_format::held_out::Part;
+use mashbill_format::row_group::EncodedRowGroup;
+use mashbill_format::shard::RowLayout;
+use mashbill_format::task::{Reject, ShardRecord};
+
+use crate::block::TokenizedBlock;
+use crate::context::{Context, Message};
+use crate::error::{Error, Result};
+use crate::event::Event;
+use crate::feeder::{Feeder, Recorded, Step, Window};
+use crate::files::{Files, FinishedFiles, Kind, Place};
+use crate::input::Input;
+use crate::ordered::Ordered;
+use crate::pack::Packer;
+use crate::pool::{Order, Outcome, Pool, Worker};
+use crate::read::{Cutting, Stretch, lines_before};
+use crate::recorder::{MadeTask, Recorder};
+use crate::shard::{OpenShard, Ready};
+use crate::task::{Task, Tasks};
+use crate::tokenizer::{Engine, Sample};
+
+/// Texts that wait for their comparison with the reference; building what they need of it costs the
+/// same for one as for many.
+const SAMPLES_PER_CHECK: usize = 64;
+
+/// A comparison takes as much memory as so many row groups.
+const CHECK_WEIGHT: usize = 3;
+
+/// How long the thread waits for workers before it looks whether the run was interrupted.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// What workers and the feeder send.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    Step { sequence: u64, step: Step },
+    Encoded { sequence: u64, write: Write },
+    Written(Result<Box<Written>>),
+    Checked { task: usize, outcome: Result<Option<(usize, String)>> },
+}
+
+/// Something to be done with files, in order.
+#[derive(Debug)]
+pub(crate) enum Write {
+    Group { ordinal: usize, part: Part, place: Place, kind: Kind, group: EncodedRowGroup },
+    Finish { ordinal: usize },
+}
+
+/// What was written, and the files it was written to.
+#[derive(Debug)]
+pub(crate) struct Written {
+    files: Files,
+    /// Bytes of row groups, to be used again.
+    bytes: Vec<(Kind, Vec<u8>)>,
+    finished: Vec<(usize, Vec<FinishedFiles>)>,
+}
+
+/// A task that is not recorded yet.
+#[derive(Debug)]
+struct OpenTask {
+    name: String,
+    task: Task,
+    /// Shards that have begun and are not written.
+    shards: usize,
+    /// Comparisons with the reference that are not done.
+    checks: usize,
+    has_ended: bool,
+    /// The records of its shards, each with the place of its split in the plan.
+    records: Vec<(usize, ShardRecord)>,
+    /// Their files.
+    paths: Vec<PathBuf>,
+}
+
+/// Why a lane stopped.
+enum Stop {
+    Failed(Error),
+    /// The engines disagree about a text of a split.
+    Mismatch {
+        split: usize,
+        text: String,
+    },
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Makes tasks one after another until there are no more.
+///
+/// # Errors
+/// What ends the run: an interruption, `--strict`, a full disk, a tokenizer that fails.
+pub(crate) fn run<'env>(
+    context: &'env Context<'env>,
+    pool: &Pool<'env>,
+    tasks: &Tasks,
+    recorder: &Recorder,
+) -> Result<()> {
+    let recorded = Mutex::new(Recorded::new());
+    let mut again = VecDeque::new();
+    loop {
+        let window = Window::new(context.window);
+        let (sender, replies) = mpsc::channel();
+        let feeder = Feeder {
+            context,
+            pool,
+            window: &window,
+            recorded: &recorded,
+            sender: sender.clone(),
+            sequence: 0,
+        };
+        let mut lane = Lane::new(context, (pool, recorder), &recorded, &window, (sender, replies));
+        let stopped = thread::scope(|scope| {
+            let first = std::mem::take(&mut again);
+            scope.spawn(|| feeder.run(first.into_iter().chain(std::iter::from_fn(|| tasks.next()))));
+            let stopped = lane.work();
+            window.close();
+            lane.await_writer();
+            stopped
+        });
+        match stopped {
+            Ok(()) => return Ok(()),
+            Err(Stop::Failed(error)) => return Err(error),
+            Err(Stop::Mismatch { split, text }) => {
+                context.distrust(split, text)?;
+                again = lane.unfinished();
+            }
+        }
+    }
+}
+
+struct Lane<'env, 'run> {
+    context: &'env Context<'env>,
+    pool: &'run Pool<'env>,
+    recorder: &'run Recorder,
+    recorded: &'run Mutex<Recorded>,
+    window: &'run Window,
+    sender: Sender<Outcome<Reply>>,
+    replies: Receiver<Outcome<Reply>>,
+    steps: Ordered<Step>,
+    writes: Ordered<Write>,
+    /// What waits for the files, in order.
+    ready: Vec<Write>,
+    /// None while a worker writes to them, and where writing has failed.
+    files: Option<Files>,
+    is_writing: bool,
+    /// Shards that are not written yet, in order, and how many there were before them.
+    shards: VecDeque<OpenShard>,
+    shards_before: usize,
+    /// Tasks that are not recorded yet, in order, and how many there were before them.
+    tasks: VecDeque<OpenTask>,
+    tasks_before: usize,
+    /// Documents to be compared with the reference: their splits, texts and ids.
+    samples: Vec<(usize, String, Vec<u32>)>,
+    /// Writes that were numbered.
+    writes_sent: u64,
+    /// Row groups that are not written, and other work whose replies have not come.
+    pending: usize,
+    /// Blocks that are packed and for which nobody was let in yet: the files are behind.
+    held_back: usize,
+    ended: bool,
+}
+
+impl<'env, 'run> Lane<'env, 'run> {
+    fn new(
+        context: &'env Context<'env>,
+        (pool, recorder): (&'run Pool<'env>, &'run Recorder),
+        recorded: &'run Mutex<Recorded>,
+        window: &'run Window,
+        (sender, replies): (Sender<Outcome<Reply>>, Receiver<Outcome<Reply>>),
+    ) -> Self {
+        Self {
+            context,
+            pool,
+            recorder,
+            recorded,
+            window,
+            sender,
+            replies,
+            steps: Ordered::default(),
+            writes: Ordered::default(),
+            ready: Vec::new(),
+            files: Some(Files::default()),
+            is_writing: false,
+            shards: VecDeque::new(),
+            shards_before: 0,
+            tasks: VecDeque::new(),
+            tasks_before: 0,
+            samples: Vec::new(),
+            writes_sent: 0,
+            pending: 0,
+            held_back: 0,
+            ended: false,
+        }
+    }
+
+    fn work(&mut self) -> std::result::Result<(), Stop> {
+        while !(self.ended && self.tasks.is_empty()) {
+            match self.receive()? {
+                Reply::Step { sequence, step } => {
+                    self.steps.put(sequence, step);
+                    while let Some(step) = self.steps.take() {
+                        self.step(step)?;
+                    }
+                }
+                Reply::Encoded { sequence, write } => self.put_write(sequence, write),
+                Reply::Written(written) => {
+                    self.is_writing = false;
+                    let Written { files, bytes, finished } = *written?;
+                    self.pending -= bytes.len() + finished.len();
+                    self.files = Some(files);
+                    let rows = bytes.into_iter().filter(|(kind, _)| *kind == Kind::Rows);
+                    rows.for_each(|(_, bytes)| self.pool.give_back(bytes));
+                    finished.into_iter().for_each(|(ordinal, files)| self.finished(ordinal, files));
+                    self.send_ready();
+                }
+                Reply::Checked { task, outcome } => {
+                    self.pending -= CHECK_WEIGHT;
+                    self.tasks[task - self.tasks_before].checks -= 1;
+                    if let Some((split, text)) = outcome? {
+                        return Err(Stop::Mismatch { split, text });
+                    }
+                }
+            }
+            self.record_tasks()?;
+            self.let_in();
+        }
+        Ok(())
+    }
+
+    /// Waits for a reply, or for the interruption of the run.
+    fn receive(&self) -> std::result::Result<Reply, Stop> {
+        loop {
+            if self.context.is_interrupted() {
+                return Err(Stop::Failed(Error::Interrupted));
+            }
+            match self.replies.recv_timeout(PATIENCE) {
+                Ok(Ok(reply)) => return Ok(reply),
+                Ok(Err(panic)) => resume_unwind(panic),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => unreachable!("this thread keeps a sender"),
+            }
+        }
+    }
+
+    /// Waits for the worker that writes, if one does: its files are written anew.
+    fn await_writer(&mut self) {
+        while self.is_writing {
+            match self.replies.recv() {
+                Ok(Ok(Reply::Written(_)) | Err(_)) | Err(_) => self.is_writing = false,
+                Ok(Ok(_)) => {}
+            }
+        }
+    }
+
+    fn step(&mut self, step: Step) -> std::result::Result<(), Stop> {
+        match step {
+            Step::Task { name, task } => self.tasks.push_back(OpenTask::new(name, task)),
+            Step::Shard { split, index } => self.begin_shard(split, index),
+            Step::Block(block) => {
+                self.held_back += 1;
+                match block {
+                    Ok(block) => self.add_block(*block)?,
+                    Err(error) => {
+                        let split = self.shards.back().expect("its shard has begun").split;
+                        self.fail(split, error)?;
+                    }
+                }
+            }
+            Step::End(stretch) => self.end_shard(Some(stretch)),
+            Step::Failed { split, error } => {
+                self.fail(split, error)?;
+                if self.shards.back().is_some_and(|shard| shard.split == split && !shard.has_ended()) {
+                    self.end_shard(None);
+                }
+            }
+            Step::TaskEnd => {
+                self.check_samples();
+                self.tasks.back_mut().expect("it has begun").has_ended = true;
+            }
+            Step::Done => self.ended = true,
+        }
+        Ok(())
+    }
+
+    fn begin_shard(&mut self, split: usize, index: usize) {
+        let context = self.context;
+        let task = self.tasks.back_mut().expect("it has begun");
+        task.shards += 1;
+        let making = &context.splits[split];
+        if making.begun.set(Instant::now()).is_ok() {
+            let split = making.plan.input.split.clone();
+            context.tell(Message::Event(Event::Started { split }));
+        }
+        let row_length = context.options.max_seq_length;
+        let packer = || Packer::new(row_length, RowLayout::of(row_length).rows_per_group);
+        let task = self.tasks_before + self.tasks.len() - 1;
+        self.shards.push_back(OpenShard::new(task, split, index, context.parts(), packer));
+    }
+
+    fn add_block(&mut self, mut block: TokenizedBlock) -> std::result::Result<(), Stop> {
+        let context = self.context;
+        let shard = self.shards.back_mut().expect("it has begun");
+        if context.splits[shard.split].has_failed() {
+            return Ok(());
+        }
+        if let (true, Some(reject)) = (context.strict, block.parts.iter().flat_map(|p| &p.rejects).next()) {
+            let line = shard.lines() + reject.line;
+            let input = &context.splits[shard.split].plan.input;
+            return Err(Stop::Failed(strict(input, context, shard.index, line, reject)?));
+        }
+        block.parts.iter().for_each(|part| context.progress.add(&part.counts));
+        context.progress.read(block.disk_bytes);
+        let split = shard.split;
+        self.samples
+            .extend(std::mem::take(&mut block.samples).into_iter().map(|(text, ids)| (split, text, ids)));
+        let ready = shard.add(block);
+        self.encode(ready);
+        if self.samples.len() >= SAMPLES_PER_CHECK {
+            self.check_samples();
+        }
+        Ok(())
+    }
+
+    /// The shard has no more blocks; without a stretch its split cannot be read.
+    fn end_shard(&mut self, stretch: Option<Stretch>) {
+        let shard = self.shards.back_mut().expect("it has begun");
+        let ready = shard.end(stretch);
+        let ordinal = self.shards_before + self.shards.len() - 1;
+        self.encode(ready);
+        let sequence = self.next_write();
+        self.put_write(sequence, Write::Finish { ordinal });
+    }
+
+    /// Has what is ready of the shard that is worked on encoded.
+    fn encode(&mut self, ready: Vec<Ready>) {
+        let ordinal = self.shards_before + self.shards.len() - 1;
+        for ready in ready {
+            let shard = self.shards.back().expect("it has begun");
+            let (part, kind) = match &ready {
+                Ready::Rows(part, _) => (*part, Kind::Rows),
+                Ready::Documents(part, _) => (*part, Kind::Documents),
+            };
+            let split = &self.context.splits[shard.split].plan.input.split;
+            let place = Place {
+                folder: self.context.state.made(part, split),
+                index: shard.index,
+                compression: self.context.options.compression,
+            };
+            let bytes = if kind == Kind::Rows { self.pool.take_back() } else { Vec::new() };
+            let sequence = self.next_write();
+            self.pool.submit(Order::First, &self.sender, move |worker| {
+                let group = encode(ready, worker, bytes);
+                Reply::Encoded { sequence, write: Write::Group { ordinal, part, place, kind, group } }
+            });
+        }
+    }
+
+    fn next_write(&mut self) -> u64 {
+        self.pending += 1;
+        self.writes_sent += 1;
+        self.writes_sent - 1
+    }
+
+    fn put_write(&mut self, sequence: u64, write: Write) {
+        self.writes.put(sequence, write);
+        while let Some(write) = self.writes.take() {
+            self.ready.push(write);
+        }
+        self.send_ready();
+    }
+
+    /// Has what is ready written, unless a worker is at it.
+    fn send_ready(&mut self) {
+        if self.ready.is_empty() {
+            return;
+        }
+        let Some(mut files) = self.files.take() else { return };
+        self.is_writing = true;
+        let ready = std::mem::take(&mut self.ready);
+        self.pool.submit(Order::First, &self.sender, move |_| {
+            let (mut bytes, mut finished) = (Vec::new(), Vec::new());
+            for write in ready {
+                match write {
+                    Write::Group { ordinal, part, place, kind, group } => {
+                        if let Err(error) = files.append(ordinal, part, &place, kind, &group) {
+                            return Reply::Written(Err(error));
+                        }
+                        bytes.push((kind, group.bytes));
+                    }
+                    Write::Finish { ordinal } => match files.finish(ordinal) {
+                        Ok(files) => finished.push((ordinal, files)),
+                        Err(error) => return Reply::Written(Err(error)),
+                    },
+                }
+            }
+            Reply::Written(Ok(Box::new(Written { files, bytes, finished })))
+        });
+    }
+
+    /// All files of a shard are written: the first of those that were not.
+    fn finished(&mut self, ordinal: usize, files: Vec<FinishedFiles>) {
+        assert_eq!(ordinal, self.shards_before, "shards are written in order");
+        let shard = self.shards.pop_front().expect("it was under way");
+        self.shards_before += 1;
+        let task = &mut self.tasks[shard.task - self.tasks_before];
+        task.shards -= 1;
+        let split = shard.split;
+        let making = &self.context.splits[split];
+        if making.has_failed() {
+            return;
+        }
+        task.paths.extend(files.iter().flat_map(|files| files.paths.clone()));
+        let engine = self.context.tokenizer_of(split).engine().name();
+        let row_length = self.context.options.max_seq_length as u64;
+        task.records.push((split, shard.into_record(making.id, &engine, files, row_length)));
+    }
+
+    /// Has the documents that were sampled compared with the reference.
+    fn check_samples(&mut self) {
+        let samples = std::mem::take(&mut self.samples);
+        let is_fast = |split| self.context.tokenizer_of(split).engine() != Engine::Reference;
+        let samples: Vec<_> = samples.into_iter().filter(|(split, ..)| is_fast(*split)).collect();
+        if samples.is_empty() {
+            return;
+        }
+        self.pending += CHECK_WEIGHT;
+        let task = self.tasks_before + self.tasks.len() - 1;
+        self.tasks.back_mut().expect("it has begun").checks += 1;
+        let tokenizer = Arc::clone(&self.context.tokenizer);
+        self.pool.submit(Order::First, &self.sender, move |_| {
+            let borrowed: Vec<_> = samples.iter().map(|(_, text, ids)| Sample { text, ids }).collect();
+            let differing = tokenizer.check_samples(&borrowed);
+            let of = |position: usize| (samples[position].0, samples[position].1.clone());
+            Reply::Checked { task, outcome: differing.map(|position| position.map(of)).map_err(Error::from) }
+        });
+    }
+
+    /// Has the tasks that are done recorded, in order.
+    fn record_tasks(&mut self) -> Result<()> {
+        while self.tasks.front().is_some_and(OpenTask::is_done) {
+            let OpenTask { name, records, paths, .. } = self.tasks.pop_front().expect("it was just seen");
+            self.tasks_before += 1;
+            let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+            for (split, record) in &records {
+                recorded.insert((*split, record.index), (record.input.end, record.last));
+            }
+            drop(recorded);
+            self.recorder.give(MadeTask { name, records, paths });
+        }
+        Ok(())
+    }
+
+    /// Lets in as many blocks as were packed, while what follows packing is not behind.
+    fn let_in(&mut self) {
+        if self.pending <= self.context.window / 2 {
+            (0..std::mem::take(&mut self.held_back)).for_each(|_| self.window.leave());
+        }
+    }
+
+    /// Gives a split up; the others go on.
+    fn fail(&self, split: usize, error: Error) -> std::result::Result<(), Stop> {
+        if error.ends_run() {
+            return Err(Stop::Failed(error));
+        }
+        if !self.context.splits[split].failed.swap(true, Ordering::Relaxed) {
+            self.context.tell(Message::Failed(split, error));
+        }
+        Ok(())
+    }
+
+    /// The tasks that were begun and are not recorded.
+    fn unfinished(&self) -> VecDeque<Task> {
+        let mut tasks: VecDeque<Task> = VecDeque::new();
+        for open in &self.tasks {
+            // A chain that records its shards one by one is one task.
+            if tasks.back() != Some(&open.task) {
+                tasks.push_back(open.task.clone());
+            }
+        }
+        tasks
+    }
+}
+
+impl OpenTask {
+    const fn new(name: String, task: Task) -> Self {
+        Self { name, task, shards: 0, checks: 0, has_ended: false, records: Vec::new(), paths: Vec::new() }
+    }
+
+    const fn is_done(&self) -> bool {
+        self.has_ended && self.shards == 0 && self.checks == 0
+    }
+}
+
+fn encode(ready: Ready, worker: &mut Worker, bytes: Vec<u8>) -> EncodedRowGroup {
+    match ready {
+        Ready::Rows(_, rows) => {
+            let group = rows.with_rows(|rows| worker.rows.encode_into(rows, bytes));
+            rows.into_ids().for_each(|ids| worker.memory.recycle(ids));
+            group
+        }
+        Ready::Documents(_, table) => table.encode(&mut worker.documents),
+    }
+}
+
+/// The error of a bad line: line `line` of shard `index`.
+fn strict(input: &Input, context: &Context<'_>, index: usize, line: u64, reject: &Reject) -> Result<Error> {
+    let before = lines_before(input, Cutting::of(context.options), index as u64)?;
+    Ok(Error::Strict {
+        path: input.path.clone(),
+        line: before + line,
+        reason: reject.reason.name(),
+        detail: reject.detail.clone(),
+    })
+}

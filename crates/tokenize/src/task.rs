@@ -1,0 +1,118 @@
+//! What is made and recorded together.
+//!
+//! A shard of the usual size is a task of its own. Small ones that follow one another are one: one record, one wait for
+//! the disk. What can only be read from its beginning on is read once, by one reader, which records each shard that is
+//! large enough by itself.
+
+use std::sync::{Mutex, PoisonError};
+use std::vec;
+
+use mashbill_format::records::Kind;
+
+use crate::context::Making;
+
+/// Bytes of input that small shards of a task have together, where nobody says otherwise.
+pub const TASK_BYTES: u64 = 32 << 20;
+
+/// The most shards in a task: what a kill costs where files are tiny.
+const TASK_SHARDS_MAX: usize = 256;
+
+/// Bytes that each byte of a packed file is taken for.
+const EXPANSION: u64 = 4;
+
+/// Shards that are recorded together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Task {
+    /// The name of its record.
+    pub(crate) name: String,
+    pub(crate) members: Vec<Member>,
+}
+
+/// A part of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Member {
+    /// One shard.
+    Shard { split: usize, index: usize },
+    /// All shards of a split that can only be read from its beginning on.
+    Chain { split: usize },
+}
+
+impl Task {
+    /// Whether it is one chain, which records each of its shards by itself.
+    pub(crate) fn is_long_chain(&self, splits: &[Making<'_>], task_bytes: u64) -> bool {
+        match self.members[..] {
+            [Member::Chain { split }] => {
+                splits[split].plan.input.size.saturating_mul(EXPANSION) >= task_bytes
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Hands out tasks to lanes.
+#[derive(Debug)]
+pub(crate) struct Tasks(Mutex<vec::IntoIter<Task>>);
+
+impl Tasks {
+    pub(crate) fn new(tasks: Vec<Task>) -> Self {
+        Self(Mutex::new(tasks.into_iter()))
+    }
+
+    /// How many lanes there are work for: one, and one for each task that has its file decoded by one thread, up to
+    /// `threads` in all.
+    pub(crate) fn lanes(&self, splits: &[Making<'_>], threads: usize) -> usize {
+        let tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_decoded = |member: &Member| match *member {
+            Member::Chain { .. } => true,
+            Member::Shard { split, .. } => splits[split].plan.input.kind == Kind::Parquet,
+        };
+        let decoded = tasks.as_slice().iter().filter(|task| task.members.iter().any(is_decoded)).count();
+        decoded.clamp(1, threads.max(1))
+    }
+
+    pub(crate) fn next(&self) -> Option<Task> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).next()
+    }
+}
+
+/// The tasks that are left to do, in the order of the splits, for shards of a `stride`.
+pub(crate) fn tasks(splits: &[Making<'_>], stride: u64, task_bytes: u64) -> Vec<Task> {
+    let mut grouped: Vec<Vec<Member>> = Vec::new();
+    let mut open_bytes = task_bytes;
+    let mut add = |member, bytes: u64| {
+        let is_full = |open: &Vec<Member>| open.len() >= TASK_SHARDS_MAX;
+        if open_bytes >= task_bytes || bytes >= task_bytes || grouped.last().is_none_or(is_full) {
+            grouped.push(Vec::new());
+            open_bytes = 0;
+        }
+        grouped.last_mut().expect("it was pushed").push(member);
+        open_bytes += bytes;
+    };
+    for (split, making) in splits.iter().enumerate() {
+        let size = making.plan.input.size;
+        match making.count {
+            Some(count) => {
+                let each = stride.min(size / count.max(1) + 1);
+                let missing = (0..usize::try_from(count).expect("fewer shards than bytes"))
+                    .filter(|index| !making.kept.contains_key(index));
+                missing.for_each(|index| add(Member::Shard { split, index }, each));
+            }
+            None if is_whole(making) => {}
+            None => add(Member::Chain { split }, size.saturating_mul(EXPANSION)),
+        }
+    }
+    let tasks = grouped.into_iter().enumerate();
+    tasks.map(|(number, members)| Task { name: format!("{number:05}"), members }).collect()
+}
+
+/// Whether all shards of a split are made.
+pub(crate) fn is_whole(making: &Making<'_>) -> bool {
+    let count = match making.count {
+        Some(count) => count,
+        None => match making.kept.values().find(|record| record.last) {
+            Some(last) => last.index as u64 + 1,
+            None => return false,
+        },
+    };
+    (0..count).all(|index| making.kept.contains_key(&(index as usize)))
+}
