@@ -226,7 +226,8 @@ impl Audit<'_> {
                 let tokenizer = if sampled { self.reference } else { self.tokenizer };
                 let manifest::Options { max_document_bytes, held_out, .. } = *options;
                 let only = held_out.map(|held_out| held_out.part);
-                let with = BlockOptions { tokenizer, max_document_bytes, held_out, only };
+                let with =
+                    BlockOptions { tokenizer, max_document_bytes, held_out, samples_first: false, only };
                 let block = tokenize_block(&block, input, &mut worker, with)?;
                 let part = &block.parts[usize::from(only == Some(Part::Validation))];
                 comparing.report.by_reference += if sampled { part.documents.len() as u64 } else { 0 };

@@ -119,6 +119,8 @@ pub(crate) struct BlockOptions<'a> {
     pub(crate) max_document_bytes: u64,
     /// How documents are divided into two parts, where some are held out.
     pub(crate) held_out: Option<HeldOut>,
+    /// Whether the block's first documents are compared with the reference.
+    pub(crate) samples_first: bool,
     /// The only part whose documents are encoded; all are where there is none.
     pub(crate) only: Option<Part>,
 }
@@ -157,8 +159,6 @@ struct Builder<'a> {
     samples: Vec<(String, Vec<u32>)>,
     /// The key at which the block's stretch begins.
     stretch_start: u64,
-    /// Whether the block is the first of its split.
-    first: bool,
 }
 
 impl<'a> Builder<'a> {
@@ -171,13 +171,12 @@ impl<'a> Builder<'a> {
             parts: (0..parts).map(|_| BlockPart::default()).collect(),
             samples: Vec::new(),
             stretch_start,
-            first: false,
         }
     }
 
-    /// The number of documents before this one, where that is known to be small.
-    fn position_in_split(&self) -> u64 {
-        if !self.first {
+    /// The number of documents before this one, where the first ones are samples.
+    fn position(&self) -> u64 {
+        if !self.options.samples_first {
             return u64::MAX;
         }
         self.parts.iter().map(|part| part.counts.documents).sum()
@@ -191,7 +190,6 @@ impl<'a> Builder<'a> {
         memory: &mut Vec<u8>,
         parser: &mut RecordParser,
     ) -> Result<(u64, Checksum)> {
-        self.first = block.start == 0;
         let bytes = match &block.content {
             records::Content::Range(file) => {
                 read_range_into(file, block.start, block.end, memory)
@@ -259,7 +257,6 @@ impl<'a> Builder<'a> {
 
     /// Tokenizes the rows of a Parquet file, and gives how many bytes their texts have.
     fn rows(&mut self, rows: &RowBlock, text_fields: &[String]) -> Result<u64> {
-        self.first = rows.start == 0;
         let (mut bytes, mut without_text) = (0, 0);
         for (row, key) in rows.rows().zip(rows.start..) {
             self.count_line();
@@ -315,7 +312,7 @@ impl<'a> Builder<'a> {
             self.reject(part, key, Reason::NoTokens, "a document without tokens".into(), raw);
             return Ok(());
         }
-        if is_sample(self.position_in_split(), content_hash.low64(), text.len()) {
+        if is_sample(self.position(), content_hash.low64(), text.len()) {
             self.samples.push((text.to_owned(), self.ids[before..].to_vec()));
         }
         let key = key - self.stretch_start;

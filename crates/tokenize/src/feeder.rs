@@ -97,6 +97,9 @@ pub(crate) struct Feeder<'env, 'run> {
     pub(crate) sender: Sender<Outcome<Reply>>,
     /// Steps that were sent.
     pub(crate) sequence: u64,
+    /// Whether a split has begun in the task: of small ones that are recorded together the first one's first documents
+    /// are compared with the reference.
+    pub(crate) has_begun: bool,
 }
 
 /// Nobody waits for what would come.
@@ -132,6 +135,7 @@ impl Feeder<'_, '_> {
     }
 
     fn task(&mut self, task: Task) -> std::result::Result<(), Closed> {
+        self.has_begun = false;
         let is_long_chain = task.is_long_chain(&self.context.splits, self.context.task_bytes);
         if !is_long_chain {
             self.step(Step::Task { name: task.name.clone(), task: task.clone() })?;
@@ -252,11 +256,18 @@ impl Feeder<'_, '_> {
         }
         let sequence = self.sequence;
         self.sequence += 1;
+        let samples_first = block.is_first() && !std::mem::replace(&mut self.has_begun, true);
         let context = self.context;
         let tokenizer = context.tokenizer_of(split);
         let &manifest::Options { max_document_bytes, held_out, .. } = context.options;
         self.pool.submit(Order::Later, &self.sender, move |worker| {
-            let options = BlockOptions { tokenizer: &tokenizer, max_document_bytes, held_out, only: None };
+            let options = BlockOptions {
+                tokenizer: &tokenizer,
+                max_document_bytes,
+                held_out,
+                samples_first,
+                only: None,
+            };
             let block = tokenize_block(&block, &context.splits[split].plan.input, worker, options);
             Reply::Step { sequence, step: Step::Block(block.map(Box::new)) }
         });

@@ -123,6 +123,7 @@ pub(crate) fn run<'env>(
             recorded: &recorded,
             sender: sender.clone(),
             sequence: 0,
+            has_begun: false,
         };
         let mut lane = Lane::new(context, (pool, recorder), &recorded, &window, (sender, replies));
         let stopped = thread::scope(|scope| {

@@ -471,13 +471,14 @@ impl fmt::Debug for Tokenizer {
     }
 }
 
-/// Which documents of a run are compared with the reference: the first of each split
-/// and one in 4,096 by the hash of its content, so that a second run picks the same.
+/// Which documents of a run are compared with the reference: the first of each split that is not
+/// recorded together with others, the first of those that are, and one in 4,096 by the hash of its content, so that a
+/// second run picks the same.
 /// Documents of more than 64 KiB are left out, as the reference needs some forty times
 /// a document's size in memory.
 #[must_use]
-pub fn is_sample(position_in_split: u64, content_hash: u64, text_bytes: usize) -> bool {
-    text_bytes <= 64 * 1024 && (position_in_split < 16 || content_hash.is_multiple_of(4_096))
+pub fn is_sample(position: u64, content_hash: u64, text_bytes: usize) -> bool {
+    text_bytes <= 64 * 1024 && (position < 16 || content_hash.is_multiple_of(4_096))
 }
 
 /// The ids of special tokens, for counting them cheaply: they mostly lie together at

@@ -15,7 +15,7 @@ const XZ: &[u8] =
     b"\xFD7zXZ\0\0\x01i\x22\xDE6\x02\0!\x01\x16\0\0\0t/\xE5\xA3\x01\0\x16{\"text\":\"hello world\"}\n\0\0\
 \x82kU\xBB\0\x01+\x17\x85\xCD%\xD5\x90B\x99\r\x01\0\0\0\0\x01YZ";
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).expect("memory");
     encoder.finish().expect("memory")
@@ -27,7 +27,7 @@ fn bzip2(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("memory")
 }
 
-fn zstd(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn zstd(bytes: &[u8]) -> Vec<u8> {
     zstd::encode_all(bytes, 1).expect("memory")
 }
 

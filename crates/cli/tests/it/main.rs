@@ -44,6 +44,8 @@ mod stdout;
 #[cfg(unix)]
 mod interruption;
 #[cfg(unix)]
+mod shards;
+#[cfg(unix)]
 mod download_interruption;
 #[cfg(target_os = "linux")]
 mod disk;
