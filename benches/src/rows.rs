@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use mashbill_format::encode::Compression;
 use mashbill_format::row_group::EncodedRowGroup;
 use mashbill_format::shard::{IGNORED, Piece, RowGroupEncoder, RowLayout, Rows};
-use mashbill_tokenize::tokenizer::{Scratch, Tokenizer};
+use mashbill_tokenizer::{Scratch, Tokenizer};
 
 /// All documents of the input, cut into rows.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::ValueEnum;
 use fastokens::AddedTokenPolicy;
 use mashbill_format::checksum::Checksum;
-use mashbill_tokenize::tokenizer::{self, Scratch, SpecialTokensInText, Tokenizer, TokenizerOptions};
+use mashbill_tokenizer::{self as tokenizer, Scratch, SpecialTokensInText, Tokenizer, TokenizerOptions};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 

@@ -422,14 +422,16 @@ class DataLoader:
         }
 
     def locate(self, step: int, rank: int | None = None) -> list[dict[str, Any]]:
-        """The rows of a step, of one rank or of all, with the documents in them: `file`, `doc_id` (the byte offset of
-        the record in the decompressed file), `id`, `source`, `category`, `doc_offset`, `len`."""
+        """The rows of a step, of one rank or of all, with the documents in them: `file`, `offset` (the byte offset of
+        the record in the decompressed file), `doc_id` (the same; where a split is many files, the offset in those of
+        its `group` one after another), `id`, `source`, `category`, `doc_offset`, `len`."""
         return self._questions.locate(step, rank)
 
     def steps_of(self, split: str, document: str | int, until: int | None = None) -> list[Appearance]:
         """Every step before `until` (by default, the end of the run or of this epoch) that has seen or will see a part
         of a document. `document` is its `doc_id`, an integer, for which one document table is read; or the record's
-        `id`, a text, for which the split's are read up to the one that has it. Digits that are no `id` are a `doc_id`.
+        `id`, a text, for which the split's are read up to the one that has it. Digits that are no `id` are a `doc_id`;
+        where a split is many files, `group/doc_id`.
         """
         if until is None:
             until = self._steps if self._steps is not None else self.step + len(self)

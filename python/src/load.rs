@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mashbill_format::Error as FormatError;
+use mashbill_format::documents::DocumentKey;
 use mashbill_format::layout::{MANIFEST, folder_of};
 use mashbill_load::{
     Appearance, Batch, Columns, Dataset as RowDataset, Error, LabelConvention, LastBatch,
@@ -305,7 +306,8 @@ impl Batches {
         until: u64,
     ) -> PyResult<Vec<(u64, usize, usize, u64)>> {
         let (stream, locator) = (self.stream.clone(), Arc::clone(&self.locator));
-        let (split, key) = (split.to_owned(), document.extract::<i64>().ok());
+        let key = document.extract().ok().map(|offset| DocumentKey { group: None, offset });
+        let split = split.to_owned();
         let document = document.str()?.to_string_lossy().into_owned();
         let work = move || match key {
             Some(key) => locator.steps_of_key(&stream, &split, key, until),
@@ -365,7 +367,11 @@ fn located(python: Python<'_>, row: LocatedRow) -> PyResult<Bound<'_, PyDict>> {
 fn located_document(python: Python<'_>, document: LocatedDocument) -> PyResult<Bound<'_, PyDict>> {
     let out = PyDict::new(python);
     out.set_item("file", document.file)?;
+    if let Some(group) = document.group {
+        out.set_item("group", group)?;
+    }
     out.set_item("doc_id", document.doc_id)?;
+    out.set_item("offset", document.offset)?;
     out.set_item("id", document.id)?;
     out.set_item("source", document.source)?;
     out.set_item("category", document.category)?;
@@ -447,7 +453,7 @@ fn hint(error: &Error) -> Option<String> {
         Error::File(FormatError::TooOld { path, .. }) => {
             format!("tokenize again: {}", tokenize_again(folder_of(path)))
         }
-        Error::File(FormatError::TooNew { .. }) => "update mashbill".into(),
+        Error::File(FormatError::TooNew { .. } | FormatError::Requires { .. }) => "update mashbill".into(),
         Error::File(FormatError::Damaged { path, .. }) if path.ends_with(MANIFEST) => format!(
             "where a newer mashbill made the folder, update mashbill; else copy it again from where it is good, or {}",
             tokenize_again(folder_of(path))

@@ -222,7 +222,7 @@ def test_a_folder_of_another_format_says_what_to_do(folder: Path, tmp_path: Path
         ({"format_version": 3}, newer),
         ({"labels": good["labels"] | {"convention": "aligned"}}, unknown),
         ({"labels": good["labels"] | {"convention": "n" * 2**20}}, unknown),
-        ({"requires": ["more"]}, unknown),
+        ({"requires": ["more"]}, "which this mashbill does not know\nhint: update mashbill"),
         (
             {"labels": good["labels"] | {"ignore_index": -1}},
             "hint: update mashbill, or tokenize again what the folder was made of",

@@ -57,6 +57,7 @@ def test_the_manifest_keeps_to_its_schema(output: Output) -> None:
 def test_a_finished_folder_holds_these_files_alone(output: Output) -> None:
     files = {str(path.relative_to(output.folder)) for path in output.folder.rglob("*") if path.is_file()}
     assert files == {
+        "README.md",
         "manifest.json",
         "nasty/_documents/shard_0000.documents",
         "nasty/nasty_stats.json",

@@ -1,8 +1,10 @@
 """The shards in the hands of the readers that people use, and the physical layout that is promised."""
 
+import fnmatch
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import datasets
 import duckdb
@@ -14,7 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 import sources
 from cases import Workshop
+from huggingface_hub import DatasetCard
 from layout import COLUMNS, Output
+from stand_in import stand_in
 
 TYPES = dict.fromkeys(COLUMNS, "int32") | {"doc_ids": "int64"}
 
@@ -241,14 +245,123 @@ def test_a_reader_that_takes_every_file_for_a_shard_gives_no_other_rows(
             assert sorted_rows(table) == to_train_on(output, [split])
 
 
+def rows_of(split: datasets.Dataset) -> Rows:
+    return sorted_rows(split.with_format("arrow")[:])
+
+
+def held_out_of(output: Output) -> Output | None:
+    folder = output.folder / "_validation"
+    return Output(folder) if folder.is_dir() else None
+
+
 def test_datasets_loads_the_whole_folder(output: Output, tmp_path: Path) -> None:
-    """Whatever `datasets` calls the splits, what is held out is in `validation` and nowhere else."""
+    """What is to be trained on is `train`, what is held out is `validation`: the card says so."""
     found = datasets.load_dataset(str(output.folder), cache_dir=str(tmp_path))
-    held_out = found.pop("validation", None)
-    if held_out is not None:
-        validation = Output(output.folder / "_validation")
-        assert sorted_rows(held_out.with_format("arrow")[:]) == to_train_on(validation, SPLITS)
-        if not found:
-            return
-    table = pa.concat_tables(split.with_format("arrow")[:] for split in found.values())
-    assert sorted_rows(table) == to_train_on(output, SPLITS)
+    validation = held_out_of(output)
+    assert set(found) == ({"train", "validation"} if validation else {"train"})
+    assert rows_of(found["train"]) == to_train_on(output, SPLITS)
+    if validation:
+        assert rows_of(found["validation"]) == to_train_on(validation, SPLITS)
+
+
+def test_datasets_loads_a_split_by_its_name(output: Output, tmp_path: Path) -> None:
+    validation = held_out_of(output)
+    for split in SPLITS:
+        found = datasets.load_dataset(str(output.folder), split, cache_dir=str(tmp_path))
+        assert rows_of(found.pop("train")) == to_train_on(output, [split])
+        if validation:
+            assert rows_of(found.pop("validation")) == to_train_on(validation, [split])
+        assert not found
+
+
+def test_the_card_has_the_columns_that_datasets_finds(output: Output, tmp_path: Path) -> None:
+    """The features in the card are those that `datasets` takes from the files, where nobody says any."""
+    [card] = [info for info in read_card(output.folder)["dataset_info"] if info["config_name"] == "default"]
+    files = str(output.folder / "*/*.parquet")
+    found = datasets.load_dataset("parquet", data_files=files, split="train", cache_dir=str(tmp_path))
+    assert datasets.Features._from_yaml_list(card["features"]) == found.features
+    sizes = {split["name"]: split for split in card["splits"]}
+    # Pieces that go on in another row are not counted in the manifest, and so not in the card.
+    assert 0.5 * found.data.nbytes < sizes["train"]["num_bytes"] <= found.data.nbytes
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """The front matter as the Hub's client reads it."""
+    return DatasetCard.load(folder / "README.md").data.to_dict()
+
+
+ODD = ["a[b]", "x*y", "q?", "b c", "it's", 'qu"ote', "col:on", "http:x", "ha#sh", "über", "-dash", "{a,b}", "&and"]
+ODD += ["default", "train", "test", "true", "null", "1", "@x", "~t", "per%20c", "__dunder", "pipe|", "new\u2028line"]
+
+
+LOADED_ALONE = ["a[b]", "x*y", "q?", "http:x", "ha#sh", "default", "true", "new\u2028line"]
+"""The others differ in nothing that a reader of one split would see, and each costs a second."""
+
+
+@pytest.fixture(scope="module")
+def odd(workshop: Workshop) -> Output:
+    """Splits whose names are patterns, YAML, addresses or words of `datasets`."""
+    source = workshop.fresh("odd")
+    source.mkdir()
+    for seed, split in enumerate(ODD):
+        (source / f"{split}.jsonl").write_bytes(sources.jsonl(seed, sources.nasty_texts(seed, 20)))
+    return workshop.tokenize(source, workshop.tokenizer("template"), 64, "--val-fraction", "0.3")
+
+
+def config_of(folder: Path, split: str) -> str:
+    """The configuration of a split: the one, besides the default, whose pattern finds its folder."""
+    fits = []
+    for config in read_card(folder)["configs"][1:]:
+        [path] = {path for files in config["data_files"] for path in files["path"] if "_validation/" not in path}
+        fits += [config["config_name"]] if fnmatch.fnmatchcase(f"{split}/shard_0000.parquet", path) else []
+    assert len(fits) == 1, (split, fits)
+    return fits[0]
+
+
+def test_datasets_loads_splits_of_any_name(odd: Output, tmp_path: Path) -> None:
+    found = datasets.load_dataset(str(odd.folder), cache_dir=str(tmp_path))
+    validation = Output(odd.folder / "_validation")
+    assert rows_of(found["train"]) == to_train_on(odd, ODD)
+    assert rows_of(found["validation"]) == to_train_on(validation, ODD)
+    for split in ODD:
+        config = config_of(odd.folder, split)
+        assert config == split or any(character in split for character in "<>:/\\|?*") or split == "default"
+        found = datasets.load_dataset(str(odd.folder), config, cache_dir=str(tmp_path))
+        assert rows_of(found["train"]) == to_train_on(odd, [split])
+        assert rows_of(found["validation"]) == to_train_on(validation, [split])
+
+
+FROM_THE_HUB = """
+import json, sys
+from datasets import load_dataset
+found = load_dataset("org/name", *sys.argv[1:])
+print(json.dumps({name: [[row[c] for c in sorted(row)] for row in split] for name, split in found.items()}))
+"""
+
+
+def from_the_hub(workshop: Workshop, output: Output, home: Path, splits: list[str], config: str) -> None:
+    """The official client reads from a copy on the Hub just the rows that are there, all of them and one split's."""
+    order = [sorted(COLUMNS).index(name) for name in COLUMNS]
+
+    def in_order(rows: list[list[list[int]]]) -> Rows:
+        return sorted(tuple(row[place] for place in order) for row in rows)
+
+    validation = held_out_of(output)
+    with stand_in(workshop.binary.parent / "mashbill-stand-in") as hub:
+        hub.put("org/name", output.folder)
+        for arguments, names in [([], splits), ([config], [config])]:
+            found = hub.run(FROM_THE_HUB, *arguments, home=home)
+            assert in_order(found.pop("train")) == to_train_on(output, names)
+            if validation:
+                assert in_order(found.pop("validation")) == to_train_on(validation, names)
+            assert not found
+
+
+def test_the_official_client_loads_it_from_the_hub(workshop: Workshop, output: Output, tmp_path: Path) -> None:
+    from_the_hub(workshop, output, tmp_path, SPLITS, "barley")
+
+
+def test_the_official_client_loads_splits_of_any_name_from_the_hub(
+    workshop: Workshop, odd: Output, tmp_path: Path
+) -> None:
+    from_the_hub(workshop, odd, tmp_path, ODD, "a[b]")

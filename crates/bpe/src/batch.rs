@@ -11,11 +11,13 @@
 //! 5. merge the rest, side by side;
 //! 6. append the tokens of all words in order.
 
-use crate::Engine;
+use crate::atoms::Atoms;
 use crate::blocks::BATCH;
-use crate::cache::{self, CACHED_MAX, SHORT_TOKENS};
-use crate::merges::{SIDE_BY_SIDE_MAX, Workspace};
-use crate::words::{self, Entry, Key, SHORT_MAX};
+use crate::cache::{self, CACHED_MAX, Cache, SHORT_TOKENS};
+use crate::cuts::Cuts;
+use crate::merges::Merges;
+use crate::merging::{SIDE_BY_SIDE_MAX, Workspace};
+use crate::words::{self, Entry, Key, SHORT_MAX, Vocabulary};
 
 /// Most tokens of a part that are kept in its place.
 const FEW: usize = SHORT_TOKENS;
@@ -26,6 +28,16 @@ const CUT_MIN: usize = 12;
 
 /// A new word often comes again at once: it is looked for among so many that were new before it.
 const AGAIN: usize = 64;
+
+/// What words are looked up in, in this order.
+#[derive(Debug)]
+pub(crate) struct Lookups {
+    pub(crate) cuts: Cuts,
+    pub(crate) vocabulary: Vocabulary,
+    pub(crate) cache: Cache,
+    pub(crate) merges: Merges,
+    pub(crate) atoms: Atoms,
+}
 
 /// Working memory of a batch. Arrays but the first have an element for each part.
 #[derive(Debug)]
@@ -105,7 +117,7 @@ impl Batch {
     /// Appends the tokens of the first `count` words to `out`. The first begins at `start`.
     pub(crate) fn encode(
         &mut self,
-        engine: &Engine,
+        lookups: &Lookups,
         text: &[u8],
         mut start: usize,
         count: usize,
@@ -113,11 +125,11 @@ impl Batch {
     ) {
         let mut words = Words { next: 0, count, start };
         while words.next < count {
-            let count = self.make_keys(engine, text, start, &mut words);
-            self.find_in_vocabulary(engine, count);
-            self.look_up_vocabulary(engine, count);
-            self.look_up_cache(engine, text, start);
-            self.merge(engine, text, start);
+            let count = self.make_keys(lookups, text, start, &mut words);
+            self.find_in_vocabulary(lookups, count);
+            self.look_up_vocabulary(lookups, count);
+            self.look_up_cache(lookups, text, start);
+            self.merge(lookups, text, start);
             self.tokens.append(count, out);
             start = self.ends[count - 1];
         }
@@ -126,7 +138,7 @@ impl Batch {
     /// Takes words, cut where they are long, as parts until there is no more word or no more room, and returns
     /// the count of the parts. The first begins at `start`.
     #[inline(never)]
-    fn make_keys(&mut self, engine: &Engine, text: &[u8], mut start: usize, words: &mut Words) -> usize {
+    fn make_keys(&mut self, lookups: &Lookups, text: &[u8], mut start: usize, words: &mut Words) -> usize {
         self.long.clear();
         self.whole.fill(true);
         let mut i = 0;
@@ -136,20 +148,20 @@ impl Batch {
             let len = word_end - word_start;
             let mut end = word_end;
             if len >= CUT_MIN && (len > SHORT_MAX || text[end - 1] >= 0x80) {
-                end = engine.cuts.end(&text[..word_end], start);
+                end = lookups.cuts.end(&text[..word_end], start);
                 self.whole[i] = end - start == len;
             }
             self.ends[i] = end;
             if end - start <= SHORT_MAX {
                 self.keys[i] = words::key(text, start, end);
                 self.hashes[i] = words::hash(self.keys[i]);
-                engine.vocabulary.prefetch(self.hashes[i]);
+                lookups.vocabulary.prefetch(self.hashes[i]);
             } else {
                 self.keys[i] = [0; 2];
                 self.hashes[i] = 0;
                 self.long.push(i as u16);
                 if end - start <= CACHED_MAX {
-                    engine.cache.prefetch_long(&text[start..end]);
+                    lookups.cache.prefetch_long(&text[start..end]);
                 }
             }
             i += 1;
@@ -164,38 +176,38 @@ impl Batch {
     }
 
     #[inline(never)]
-    fn find_in_vocabulary(&mut self, engine: &Engine, count: usize) {
+    fn find_in_vocabulary(&mut self, lookups: &Lookups, count: usize) {
         for i in 0..count {
-            let entry = engine.vocabulary.find(self.hashes[i]);
+            let entry = lookups.vocabulary.find(self.hashes[i]);
             self.entries[i] = entry;
-            engine.vocabulary.prefetch_key(entry);
+            lookups.vocabulary.prefetch_key(entry);
         }
     }
 
     #[inline(never)]
-    fn look_up_vocabulary(&mut self, engine: &Engine, count: usize) {
+    fn look_up_vocabulary(&mut self, lookups: &Lookups, count: usize) {
         self.unknown.clear();
         for i in 0..count {
             let (key, hash) = (self.keys[i], self.hashes[i]);
-            let entry = engine.vocabulary.short(key, hash, self.entries[i]);
+            let entry = lookups.vocabulary.short(key, hash, self.entries[i]);
             if !entry.is_none() & (entry.merges() | self.whole[i]) {
                 self.tokens.few[i][0] = entry.id();
                 self.tokens.counts[i] = 1;
             } else if key != [0; 2] {
-                engine.cache.prefetch_short(hash);
+                lookups.cache.prefetch_short(hash);
                 self.unknown.push(i as u16);
             }
         }
     }
 
     #[inline(never)]
-    fn look_up_cache(&mut self, engine: &Engine, text: &[u8], start: usize) {
+    fn look_up_cache(&mut self, lookups: &Lookups, text: &[u8], start: usize) {
         self.new.clear();
         self.again.clear();
         self.tokens.many.clear();
         for &place in &self.unknown {
             let i = usize::from(place);
-            match engine.cache.short(self.keys[i], self.hashes[i]) {
+            match lookups.cache.short(self.keys[i], self.hashes[i]) {
                 Some(tokens) => {
                     self.tokens.few[i] = tokens;
                     self.tokens.counts[i] = cache::count(&tokens);
@@ -212,36 +224,36 @@ impl Batch {
         for &place in &self.long {
             let i = usize::from(place);
             let word = word(&self.ends, text, start, i);
-            let cached = if word.len() <= CACHED_MAX { engine.cache.long(word) } else { None };
+            let cached = if word.len() <= CACHED_MAX { lookups.cache.long(word) } else { None };
             if let Some(tokens) = cached {
                 self.tokens.set(i, &tokens[..usize::from(cache::count(&tokens))]);
-            } else if let Some(id) = engine.vocabulary.long(word, self.whole[i]) {
+            } else if let Some(id) = lookups.vocabulary.long(word, self.whole[i]) {
                 self.tokens.set(i, &[id]);
             } else if word.len() <= SIDE_BY_SIDE_MAX {
                 self.new.push(place);
             } else {
                 let from = self.tokens.many.len();
-                engine.merges.encode(&engine.atoms, word, &mut self.work, &mut self.tokens.many);
+                lookups.merges.encode(&lookups.atoms, word, &mut self.work, &mut self.tokens.many);
                 self.tokens.set_many(i, from);
             }
         }
     }
 
     #[inline(never)]
-    fn merge(&mut self, engine: &Engine, text: &[u8], start: usize) {
+    fn merge(&mut self, lookups: &Lookups, text: &[u8], start: usize) {
         if self.new.is_empty() {
             return;
         }
         let Self { ends, whole, tokens, new, work, .. } = self;
         let word = |i| word(ends, text, start, i);
         let words = new.iter().map(|&place| (usize::from(place), word(usize::from(place))));
-        engine.merges.encode_side_by_side(&engine.atoms, words, work, |i, found| {
+        lookups.merges.encode_side_by_side(&lookups.atoms, words, work, |i, found| {
             tokens.set(i, found);
             // The cache is asked for a long word before the vocabulary: it must not have one that is a token as a
             // whole, and others as a part.
             let word = word(i);
-            if whole[i] || word.len() <= SHORT_MAX || engine.vocabulary.long(word, true).is_none() {
-                engine.cache.insert(word, found);
+            if whole[i] || word.len() <= SHORT_MAX || lookups.vocabulary.long(word, true).is_none() {
+                lookups.cache.insert(word, found);
             }
         });
         for &[place, new] in &self.again {

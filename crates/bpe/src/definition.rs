@@ -16,9 +16,9 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use unicode_normalization_alignments::UnicodeNormalization;
 
-use crate::Error;
 use crate::added::AddedToken;
 use crate::cuts::Cuts;
+use crate::error::Error;
 use crate::merges::{IDS_MAX, MERGES_MAX, Merge, Merges};
 use crate::pattern::Pattern;
 use crate::words::{Word, WordHasher};

@@ -10,13 +10,14 @@
 //! A text goes through these modules in order: `added` finds added tokens, `unicode` says
 //! whether the rest needs normalization, `blocks` (and `pattern` behind it) splits it into
 //! words, `batch` takes them many at a time, `cuts` divides long ones, `words` knows those that are
-//! tokens, `cache` remembers others, and `merges` encodes the words that are left.
+//! tokens, `cache` remembers others, and `merging` encodes the words that are left, with what `merges` knows.
 //!
 //! # Unsafe code
 //! What the standard library has no safe way to say is said in four functions, each with its
 //! reason: calling code that was compiled for newer processors after asking for their features
 //! (twice), asking the processor to fetch memory early, and asking the kernel for huge pages.
 
+mod error;
 mod definition;
 mod tables;
 mod added;
@@ -27,53 +28,29 @@ mod batch;
 mod cuts;
 mod words;
 mod cache;
-mod merges;
+mod merging;
 mod lane;
+mod sweep;
 mod atoms;
+mod merges;
 mod pages;
 
 use std::borrow::Cow;
 
 use unicode_normalization_alignments::UnicodeNormalization;
 
+pub use error::Error;
+pub use tables::VERSION;
+
 use crate::added::AddedSet;
 use crate::atoms::Atoms;
-use crate::batch::Batch;
+use crate::batch::{Batch, Lookups};
 use crate::blocks::Splitter;
 use crate::cache::Cache;
-use crate::cuts::Cuts;
 use crate::definition::Definition;
 use crate::merges::Merges;
 use crate::pattern::Pattern;
 use crate::words::Vocabulary;
-
-/// The version of the tables and of the ids that come of them: what was kept under another one is to
-/// be made again. It is raised with every change of either.
-pub const VERSION: u32 = 4;
-
-/// Why there is no engine.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The tokenizer has a feature that this engine doesn't reproduce; use the reference.
-    #[error("tokenizer is not supported: {reason}")]
-    Unsupported {
-        /// What it is that isn't supported.
-        reason: String,
-    },
-    /// The text is not JSON.
-    #[error("malformed JSON")]
-    Json {
-        /// Where and why.
-        source: serde_json::Error,
-    },
-    /// The table file is damaged or of another version; make it again.
-    #[error("unusable table file: {reason}")]
-    Tables {
-        /// What was found.
-        reason: &'static str,
-    },
-}
 
 /// What becomes of added tokens (`<|endoftext|>` and the like) that stand in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,11 +71,7 @@ pub struct Engine {
     nfc: bool,
     added: AddedSet,
     added_normalized: AddedSet,
-    vocabulary: Vocabulary,
-    cache: Cache,
-    cuts: Cuts,
-    merges: Merges,
-    atoms: Atoms,
+    lookups: Lookups,
 }
 
 /// A thread's working memory. It serves any engine.
@@ -139,11 +112,11 @@ impl Engine {
         tables::write(&Definition {
             pattern: self.pattern,
             nfc: self.nfc,
-            bytes: *self.merges.bytes(),
-            merges: self.merges.list(),
-            lens: self.merges.lens().to_vec(),
-            words: self.vocabulary.words(),
-            cuts: self.cuts.clone(),
+            bytes: *self.lookups.merges.bytes(),
+            merges: self.lookups.merges.list(),
+            lens: self.lookups.merges.lens().to_vec(),
+            words: self.lookups.vocabulary.words(),
+            cuts: self.lookups.cuts.clone(),
             added: self.added.tokens().to_vec(),
             added_normalized: self.added_normalized.tokens().to_vec(),
         })
@@ -153,9 +126,10 @@ impl Engine {
     /// text gives. Made in a hundredth of a second, to be kept by whoever spells many.
     pub fn spellings(&self) -> Vec<Option<Vec<u8>>> {
         let added = || self.added.tokens().iter().chain(self.added_normalized.tokens());
-        let size = added().map(|token| token.id as usize + 1).fold(self.merges.lens().len(), usize::max);
+        let size =
+            added().map(|token| token.id as usize + 1).fold(self.lookups.merges.lens().len(), usize::max);
         let mut spellings: Vec<Option<Vec<u8>>> = vec![None; size];
-        for word in self.vocabulary.words() {
+        for word in self.lookups.vocabulary.words() {
             spellings[word.id as usize] = Some(word.bytes);
         }
         for token in added() {
@@ -169,13 +143,15 @@ impl Engine {
         Self {
             pattern: definition.pattern,
             nfc: definition.nfc,
-            vocabulary: Vocabulary::new(&definition.words),
-            cuts: definition.cuts,
-            atoms: Atoms::new(&merges, &definition.merges),
-            cache: Cache::new(),
-            merges,
             added: AddedSet::new(definition.added),
             added_normalized: AddedSet::new(definition.added_normalized),
+            lookups: Lookups {
+                vocabulary: Vocabulary::new(&definition.words),
+                cuts: definition.cuts,
+                atoms: Atoms::new(&merges, &definition.merges),
+                cache: Cache::new(),
+                merges,
+            },
         }
     }
 
@@ -210,7 +186,7 @@ impl Engine {
             if count == 0 {
                 return;
             }
-            scratch.batch.encode(self, text, start, count, out);
+            scratch.batch.encode(&self.lookups, text, start, count, out);
             start = scratch.batch.word_ends[count - 1];
         }
     }

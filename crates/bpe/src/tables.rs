@@ -7,7 +7,7 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 8 | `mbpetab` and the version, [`crate::VERSION`] |
+//! | 8 | `mbpetab` and the version, [`VERSION`] |
 //! | 8 | XXH3 of all that follows |
 //! | 4, 4 | number of the pattern; 1 for normalization form C, else 0 |
 //! | 4 × 256 | token of each byte |
@@ -21,15 +21,19 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::Error;
 use crate::added::AddedToken;
 use crate::cuts::{self, Cuts};
 use crate::definition::Definition;
+use crate::error::Error;
 use crate::merges::{IDS_MAX, MERGES_MAX, Merge};
 use crate::pattern::PATTERNS;
 use crate::words::Word;
 
-const MAGIC: [u8; 8] = [b'm', b'b', b'p', b'e', b't', b'a', b'b', crate::VERSION as u8];
+/// The version of the tables and of the ids that come of them: what was kept under another one is to
+/// be made again. It is raised with every change of either.
+pub const VERSION: u32 = 4;
+
+const MAGIC: [u8; 8] = [b'm', b'b', b'p', b'e', b't', b'a', b'b', VERSION as u8];
 const HEADER_LEN: usize = 16;
 const SPECIAL: u32 = 1 << 31;
 const NOT_MERGED: u32 = 1 << 31;

@@ -1,6 +1,6 @@
 //! The command line: commands in the order of the data's way.
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::download::DownloadArgs;
@@ -10,19 +10,6 @@ use crate::commands::report::ReportArgs;
 use crate::commands::tokenize::TokenizeArgs;
 use crate::commands::train::TrainArgs;
 use crate::commands::verify::VerifyArgs;
-use crate::hints::Usage;
-
-/// The most threads of a run: more than any machine computes with, fewer than a system refuses to start.
-pub(crate) const THREADS_MAX: usize = 1024;
-
-/// How many threads compute: those that are asked for, or what this machine or container has.
-pub(crate) fn threads(given: Option<usize>) -> Result<usize, Usage> {
-    match given {
-        Some(given) if !(1..=THREADS_MAX).contains(&given) => Err(Usage::Threads { given }),
-        Some(given) => Ok(given),
-        None => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
-    }
-}
 
 /// The data pipeline for language-model training and distillation.
 ///
@@ -51,4 +38,10 @@ pub(crate) enum Command {
     Train(TrainArgs),
     Quickstart(QuickstartArgs),
     Doctor(DoctorArgs),
+}
+
+/// What is said of a command where it cannot say it itself.
+pub(crate) fn help_of(command: &str) -> String {
+    let mut all = Args::command();
+    all.find_subcommand_mut(command).map_or_else(String::new, |found| found.render_long_help().to_string())
 }

@@ -7,11 +7,11 @@ use std::thread;
 
 use anyhow::{Context, Result};
 use mashbill_hub::{Revision, Settings, Wait, Waiting, tokenizer_files};
-use mashbill_tokenize::tokenizer::{self, EMBEDDED, Tokenizer, TokenizerFiles, TokenizerOptions};
+use mashbill_tokenizer::{self as tokenizer, Tokenizer, TokenizerFiles, TokenizerOptions};
 
 use crate::cache::{NoCache, cache, others_write};
-use crate::hints::Usage;
 use crate::printer::Printer;
+use crate::usage::Usage;
 use crate::watch::watched;
 
 /// Whether the environment has such a variable.
@@ -119,11 +119,6 @@ pub(crate) fn tell_of_token(name: &str, printer: &Printer) -> Result<()> {
         ));
     }
     Ok(())
-}
-
-/// The embedded tokenizers, as a list for people.
-pub(crate) fn embedded_names() -> String {
-    EMBEDDED.join(", ")
 }
 
 /// The path from the root on.

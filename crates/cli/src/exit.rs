@@ -1,15 +1,16 @@
 //! Exit codes: part of the contract.
 
-use std::io;
+use std::error::Error;
 
 use mashbill_download::Error as DownloadError;
 use mashbill_format::Error as FormatError;
-use mashbill_format::open::WrongKind;
+use mashbill_format::class::Class;
 use mashbill_hub::Error as HubError;
 use mashbill_load::Error as LoadError;
 use mashbill_tokenize::Error as TokenizeError;
+use mashbill_tokenizer::Error as TokenizerError;
 
-use crate::hints::{Usage, is_file_in_the_way};
+use crate::usage::Usage;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,70 +34,30 @@ pub(crate) enum Exit {
 impl Exit {
     /// How a command that failed with `error` ended.
     pub(crate) fn of(error: &anyhow::Error) -> Self {
-        let format = |error: &FormatError| match error {
-            FormatError::DiskFull { .. } | FormatError::InUse { .. } => Self::Incomplete,
-            FormatError::TooNew { .. } | FormatError::TooOld { .. } | FormatError::Records { .. } => {
-                Self::Usage
-            }
-            FormatError::Io { source, .. }
-                if source.kind() == io::ErrorKind::PermissionDenied
-                    || is_file_in_the_way(source)
-                    || WrongKind::is_behind(source) =>
-            {
-                Self::Usage
-            }
-            _ => Self::Unexpected,
+        error.chain().find_map(Self::of_cause).unwrap_or(Self::Unexpected)
+    }
+
+    fn of_cause(cause: &(dyn Error + 'static)) -> Option<Self> {
+        let class = if let Some(error) = cause.downcast_ref::<DownloadError>() {
+            error.class()
+        } else if let Some(error) = cause.downcast_ref::<TokenizeError>() {
+            error.class()
+        } else if let Some(error) = cause.downcast_ref::<LoadError>() {
+            error.class()
+        } else if let Some(error) = cause.downcast_ref::<FormatError>() {
+            error.class()
+        } else if cause.is::<HubError>() || cause.is::<TokenizerError>() || cause.is::<Usage>() {
+            // The tokenizer that was asked for cannot be had, or a value makes no sense.
+            Class::Usage
+        } else {
+            return None;
         };
-        for cause in error.chain() {
-            if let Some(error) = cause.downcast_ref::<DownloadError>() {
-                return match error {
-                    DownloadError::Interrupted | DownloadError::Hub(HubError::Interrupted) => {
-                        Self::Interrupted
-                    }
-                    DownloadError::Format(error) => format(error),
-                    DownloadError::TooLittleSpace { .. } => Self::Incomplete,
-                    DownloadError::Hub(
-                        HubError::Unreachable { .. }
-                        | HubError::RateLimited { .. }
-                        | HubError::Status { .. }
-                        | HubError::DiskFull { .. }
-                        | HubError::InUse { .. },
-                    ) => Self::Incomplete,
-                    DownloadError::Read { .. } => Self::Unexpected,
-                    _ => Self::Usage,
-                };
-            }
-            if let Some(error) = cause.downcast_ref::<TokenizeError>() {
-                return match error {
-                    TokenizeError::Interrupted => Self::Interrupted,
-                    TokenizeError::Format(error) => format(error),
-                    TokenizeError::Changed { .. }
-                    | TokenizeError::OutputChanged { .. }
-                    | TokenizeError::TooLittleSpace { .. } => Self::Incomplete,
-                    TokenizeError::Read { .. } | TokenizeError::InputDamaged { .. } => Self::Unexpected,
-                    _ => Self::Usage,
-                };
-            }
-            if let Some(error) = cause.downcast_ref::<LoadError>() {
-                return match error {
-                    LoadError::File(error) => format(error),
-                    LoadError::Shard { .. } | LoadError::Table { .. } | LoadError::Thread { .. } => {
-                        Self::Unexpected
-                    }
-                    _ => Self::Usage,
-                };
-            }
-            if let Some(error) = cause.downcast_ref::<FormatError>() {
-                return format(error);
-            }
-            if cause.is::<mashbill_hub::Error>() || cause.is::<mashbill_tokenize::tokenizer::Error>() {
-                return Self::Usage;
-            }
-            if cause.is::<Usage>() {
-                return Self::Usage;
-            }
-        }
-        Self::Unexpected
+        Some(match class {
+            Class::Usage => Self::Usage,
+            Class::Incomplete => Self::Incomplete,
+            Class::Interrupted => Self::Interrupted,
+            Class::Unexpected => Self::Unexpected,
+        })
     }
 }
 

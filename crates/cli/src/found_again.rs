@@ -12,15 +12,13 @@ use anyhow::Result;
 use mashbill_format::atomic;
 use mashbill_format::manifest::{Manifest, TokenizerIdentity};
 use mashbill_hub::RepoId;
-use mashbill_tokenize::tokenizer::{
-    self, SpecialTokensInText, Tokenizer, TokenizerFiles, TokenizerOptions, embedded, is_embedded,
-};
+use mashbill_tokenizer::{Tokenizer, TokenizerFiles, TokenizerOptions, embedded, is_embedded};
 use sha2::{Digest as _, Sha256};
 
 use crate::cache::cache;
 use crate::environment::{absolute, find_tokenizer, hub_settings, load_tokenizer, tell_of_token};
-use crate::hints::Usage;
 use crate::printer::Printer;
+use crate::usage::Usage;
 
 /// Where tokenizers are kept by their hash, in the cache.
 const KEPT: &str = "tokenizers/by-hash";
@@ -62,43 +60,43 @@ pub(crate) fn tokenizer_of(
     printer: &Printer,
 ) -> Result<Tokenizer> {
     let identity = &manifest.tokenizer_identity;
-    let files = match name {
+    let options = TokenizerOptions {
+        add_bos: !identity.ids_before.is_empty(),
+        add_eos: !identity.ids_after.is_empty() && identity.eos.is_some(),
+        eos_token: identity.eos.as_ref().map(|eos| eos.token.clone()),
+        pad_token: Some(identity.pad.token.clone()),
+        special_tokens_in_text: identity.special_tokens_in_text,
+    };
+    let load = |files: &TokenizerFiles| load_tokenizer(files, &options, printer);
+    let mut tokenizer = match name {
         Some(name) => {
             let files = find_tokenizer(name, printer)?;
             if hash(&files.tokenizer_json) != identity.sha256 {
                 let (name, sha256) = (name.to_owned(), identity.sha256.clone());
                 return Err(Usage::OtherTokenizer { name, sha256 }.into());
             }
-            files
+            load(&files)?
         }
-        None => find_again(output, manifest, printer)?,
+        None => {
+            // Whoever loads it hashes it, which takes a while: what comes with mashbill is trusted by its name until then.
+            let likely = embedded(&manifest.tokenizer).and_then(|files| load(&files).ok());
+            match likely.filter(|tokenizer| tokenizer.identity().sha256 == identity.sha256) {
+                Some(tokenizer) => tokenizer,
+                None => load(&find_again(output, manifest, printer)?)?,
+            }
+        }
     };
-    let options = TokenizerOptions {
-        add_bos: !identity.ids_before.is_empty(),
-        add_eos: !identity.ids_after.is_empty() && identity.eos.is_some(),
-        eos_token: identity.eos.as_ref().map(|eos| eos.token.clone()),
-        pad_token: Some(identity.pad.token.clone()),
-        special_tokens_in_text: match identity.special_tokens_in_text.as_str() {
-            "split" => SpecialTokensInText::Split,
-            "reject" => SpecialTokensInText::Reject,
-            _ => SpecialTokensInText::Encode,
-        },
-    };
-    let mut tokenizer = load_tokenizer(&files, &options, printer)?;
     tokenizer.put_around(identity.ids_before.clone(), identity.ids_after.clone());
     Ok(tokenizer)
 }
 
-/// Looks for the tokenizer of a manifest wherever it may be.
+/// Looks for the tokenizer of a manifest wherever it may be, but for what comes with mashbill.
 fn find_again(output: &Path, manifest: &Manifest, printer: &Printer) -> Result<TokenizerFiles> {
     let Manifest { tokenizer: name, tokenizer_identity: TokenizerIdentity { sha256, .. }, .. } = manifest;
-    if let Some(files) = embedded(name).filter(|files| hash(&files.tokenizer_json) == *sha256) {
-        return Ok(files);
-    }
     let mut looked = Vec::new();
     for place in places(output, name, sha256) {
         // What can't be read is not it.
-        let found = if place.exists() { tokenizer::from_path(&place).ok() } else { None };
+        let found = if place.exists() { mashbill_tokenizer::from_path(&place).ok() } else { None };
         match found {
             Some(files) if hash(&files.tokenizer_json) == *sha256 => {
                 return Ok(TokenizerFiles { name: name.clone(), ..files });
@@ -172,15 +170,4 @@ fn hash(tokenizer_json: &str) -> String {
         let _ = write!(digits, "{byte:02x}");
         digits
     })
-}
-
-/// Says where a tokenizer was looked for, on one line.
-pub(crate) fn looked_at(looked: &[String]) -> String {
-    /// More places are only counted.
-    const SHOWN: usize = 6;
-    let mut text = looked.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
-    if looked.len() > SHOWN {
-        let _ = write!(text, " and {} more", looked.len() - SHOWN);
-    }
-    text
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use mashbill_download::Error as DownloadError;
 use mashbill_format::Error as FormatError;
+use mashbill_format::error::is_file_in_the_way;
 use mashbill_format::layout::{MANIFEST, folder_of};
 use mashbill_format::lock::LOCK;
 use mashbill_format::open::WrongKind;
@@ -17,80 +18,18 @@ use mashbill_format::verify::Remedy;
 use mashbill_hub::Error as HubError;
 use mashbill_load::Error as LoadError;
 use mashbill_tokenize::Error as TokenizeError;
-use mashbill_tokenize::tokenizer::Error as TokenizerError;
+use mashbill_tokenizer::{EMBEDDED, Error as TokenizerError};
 
-use crate::args::THREADS_MAX;
-use crate::commands::report::training::is_run;
-use crate::environment::embedded_names;
-use crate::found_again::looked_at;
+use crate::figures::size;
 use crate::out::Unwritten;
-use crate::printer::size;
+use crate::training_run::is_run;
+use crate::usage::Usage;
 
 pub(crate) use download::{download_hint, may_pass};
 
 /// How the Python package is installed: it is on no index.
 pub(crate) const INSTALL_TRAINER: &str =
     "pip install './python[train]' in mashbill's source tree, with the Python environment active";
-
-/// A value that no flag takes.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Usage {
-    #[error("--max-seq-length {given} makes no rows: 2 to 16777216 are possible")]
-    MaxSeqLength { given: usize },
-    #[error("--shard-size {given} makes no shards: it is a size in GB, at least 0.000001")]
-    ShardSize { given: f64 },
-    #[error("--max-document {given} is out of range: 1 to 1073741823 bytes are possible")]
-    MaxDocument { given: u64 },
-    #[error("--val-fraction {given} is no share: it is more than 0 and less than 1")]
-    ValFraction { given: f64 },
-    #[error("--sample {given} is no share: 0 to 1 are possible")]
-    Sample { given: f64 },
-    #[error("--warn-rejected {given} is no share: 0 to 1 are possible")]
-    WarnRejected { given: f64 },
-    #[error("--threads {given} is out of range: 1 to {THREADS_MAX} are possible")]
-    Threads { given: usize },
-    #[error("`{}` holds nothing to verify: no manifest.json, no JSON Lines, no Parquet", path.display())]
-    NothingToVerify { path: PathBuf },
-    #[error("`{}` holds nothing to look at: no manifest.json, no JSON Lines, no Parquet", path.display())]
-    NothingToInspect { path: PathBuf },
-    #[error("`{}` holds nothing to report on: no manifest.json, no JSON Lines, no Parquet, no metrics.jsonl", path.display())]
-    NothingToReport { path: PathBuf },
-    #[error("a text is looked for in the tokens' texts, for which the tokenizer is needed")]
-    FindNeedsTokenizer,
-    #[error("{what} was not found in `{}`", path.display())]
-    NothingFound { what: String, path: PathBuf },
-    #[error("the document `{document}` was not found in `{}`", path.display())]
-    NotInRun { document: String, path: PathBuf },
-    #[error("there is no split `{split}` in `{}`; there are {}", path.display(), available.join(", "))]
-    NoSuchSplit { split: String, path: PathBuf, available: Vec<String> },
-    #[error("no line in `{}` is a record with a text", path.display())]
-    NoRecord { path: PathBuf },
-    #[error("`{}` has no rows", path.display())]
-    NoRows { path: PathBuf },
-    #[error("`{}` does not say what its loader was made with", path.display())]
-    NoLoader { path: PathBuf },
-    #[error("`{}` is a training run, which has steps and documents", path.display())]
-    NoStep { path: PathBuf },
-    #[error("rank {rank} is not one of the run's {world_size}, counted from 0")]
-    Rank { rank: usize, world_size: usize },
-    #[error("the run has no end that is known")]
-    NoEnd,
-    #[error("`{}` does not exist", path.display())]
-    NotThere { path: PathBuf },
-    #[error("`{name}` is not the tokenizer that the folder was made with")]
-    OtherTokenizer { name: String, sha256: String },
-    #[error(
-        "the tokenizer `{name}`, with which the folder was made, was not found; looked at {}",
-        looked_at(looked)
-    )]
-    TokenizerNotFoundAgain { name: String, sha256: String, looked: Vec<String> },
-    #[error("no tokenizer at `{}`", path.display())]
-    NoTokenizerFile { path: PathBuf },
-    #[error("`{}` holds something else already", path.display())]
-    NotOurFolder { path: PathBuf },
-    #[error("training needs mashbill's Python package, which `python3` does not have")]
-    NoPythonPackage,
-}
 
 /// What helps where a file of a folder is missing or damaged.
 const DAMAGE_HINT: &str = "`mashbill verify` of its folder says what else is wrong, and what mends it";
@@ -277,6 +216,9 @@ pub(crate) fn remedy_hint(remedy: &Remedy, path: &Path) -> String {
         Remedy::CopyAgain => "copy the folder again".into(),
         Remedy::MoveAway { file } => format!("if nobody needs it: mv {folder}/{file} somewhere else"),
         Remedy::RunAgain => "give the `mashbill tokenize` command that made it again: it goes on".into(),
+        Remedy::WriteCard => {
+            "give the `mashbill tokenize` command that made the folder again: it makes nothing again but the card".into()
+        }
         Remedy::Convert { file, content } => {
             let path = if path.is_file() { path.to_owned() } else { path.join(file) };
             foreign_hint(&path, content)
@@ -417,7 +359,7 @@ fn foreign_hint(path: &Path, content: &Foreign) -> String {
 }
 
 fn embedded_hint() -> String {
-    format!("these tokenizers need no file and no network: {} (`--tokenizer gpt2`)", embedded_names())
+    format!("these tokenizers need no file and no network: {} (`--tokenizer gpt2`)", EMBEDDED.join(", "))
 }
 
 fn tokenize_hint(error: &TokenizeError) -> Option<String> {
@@ -434,6 +376,7 @@ fn tokenize_hint(error: &TokenizeError) -> Option<String> {
             let files = if *deeper == 1 { "1 file" } else { &format!("{deeper} files") };
             format!("`--recursive` finds {files} in the folders below")
         }
+        TokenizeError::MixedFolder { .. } => "`--split-names parts` makes them splits of their own".into(),
         TokenizeError::SplitTwice { first, second, .. } if first.parent() == second.parent() => {
             "give one of them another name".into()
         }
@@ -462,13 +405,15 @@ fn tokenize_hint(error: &TokenizeError) -> Option<String> {
             "get the file again where it came from, then give the same command again".into()
         }
         TokenizeError::NoTextColumn { columns, .. } => hint_for_columns(columns),
+        TokenizeError::OtherTokenizer { planned, .. } => format!("`--tokenizer {planned}` is the plan's"),
+        TokenizeError::NoTask { .. } | TokenizeError::PlanDamaged { .. } => "make the plan again".into(),
+        TokenizeError::ShardsMissing { .. } => "make the tasks that are left, then give the same command again".into(),
         TokenizeError::OutputChanged { .. } => "give the same command again".into(),
         TokenizeError::Changed { .. } => "when nobody writes to it any more, give the same command again".into(),
         TokenizeError::Strict { .. } => "without `--strict` bad lines are set aside and the rest goes on".into(),
         TokenizeError::Interrupted => "the same command goes on".into(),
         TokenizeError::Tokenizer(error) => return tokenizer_hint(error),
         TokenizeError::Format(error) => return format_hint(error),
-        _ => return None,
     })
 }
 
@@ -562,11 +507,6 @@ fn hub_hint(error: &HubError) -> String {
     }
 }
 
-/// Whether a folder was expected where a file is.
-pub(crate) fn is_file_in_the_way(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists)
-}
-
 fn load_hint(error: &LoadError) -> Option<String> {
     Some(match error {
         LoadError::NoManifest { .. } => {
@@ -583,7 +523,18 @@ fn load_hint(error: &LoadError) -> Option<String> {
         LoadError::IgnoreIndex { .. } => {
             "update mashbill, or tokenize again what the folder was made of".into()
         }
-        _ => return None,
+        LoadError::Again(error) => return load_hint(error),
+        LoadError::NoValidation { .. }
+        | LoadError::UnknownSplit { .. }
+        | LoadError::Distrusted { .. }
+        | LoadError::Interrupted
+        | LoadError::UnknownSource { .. }
+        | LoadError::SplitWeight { .. }
+        | LoadError::Weights { .. }
+        | LoadError::TooManyEpochs { .. }
+        | LoadError::Option { .. }
+        | LoadError::Thread { .. }
+        | LoadError::UnknownDocument { .. } => return None,
     })
 }
 
@@ -595,7 +546,7 @@ fn format_hint(error: &FormatError) -> Option<String> {
         FormatError::InUse { pid, host, .. } => {
             format!("wait for process {pid} on {host}, or give another `--output`")
         }
-        FormatError::TooNew { .. } => "update mashbill".into(),
+        FormatError::TooNew { .. } | FormatError::Requires { .. } => "update mashbill".into(),
         FormatError::TooOld { path, .. } if path.ends_with(MANIFEST) => format!(
             "mv {} somewhere else, then give the `mashbill tokenize` command that made it: it makes the folder again",
             folder_of(path).display()
@@ -636,6 +587,6 @@ fn format_hint(error: &FormatError) -> Option<String> {
         {
             DAMAGE_HINT.into()
         }
-        _ => return None,
+        FormatError::Io { .. } | FormatError::AlreadyExists { .. } => return None,
     })
 }

@@ -1,7 +1,8 @@
 //! Files with data that nobody reads: they are named, so that none is missed.
 
+use crate::figures::counted;
 use crate::hints::ENDINGS;
-use crate::printer::{Printer, counted};
+use crate::printer::Printer;
 
 /// Files that are named.
 const SHOWN: usize = 8;

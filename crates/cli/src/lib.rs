@@ -6,10 +6,12 @@
 
 mod args;
 mod amount;
+mod threads;
 mod commands;
 mod environment;
 mod cache;
 mod found_again;
+mod training_run;
 mod interrupt;
 mod left_out;
 mod progress;
@@ -17,6 +19,8 @@ mod out;
 mod watch;
 mod printer;
 mod shown;
+mod figures;
+mod usage;
 mod hints;
 mod exit;
 
@@ -52,7 +56,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, interpreter: Option<&P
         Command::Verify(verify) => commands::verify::run(verify, &printer),
         Command::Inspect(inspect) => commands::inspect::run(inspect, &printer),
         Command::Report(report) => commands::report::run(report, &printer),
-        Command::Train(train) => commands::train::run(train, interpreter, args.quiet),
+        Command::Train(train) => {
+            commands::train::run(train, interpreter, args.quiet, || args::help_of("train"))
+        }
         Command::Quickstart(quickstart) => commands::quickstart::run(quickstart, interpreter, &printer),
         Command::Doctor(doctor) => commands::doctor::run(doctor, interpreter, &printer),
     };

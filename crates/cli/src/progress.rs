@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use mashbill_tokenize::Progress;
 
-use crate::printer::{Printer, count, duration, size};
+use crate::figures::{count, duration, size};
+use crate::printer::Printer;
 use crate::shown::Shown;
 
 /// Where there is no terminal, a line is printed this often.

@@ -27,24 +27,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use mashbill_format::atomic;
 use mashbill_format::catalog::Dataset;
 use mashbill_format::checksum::{Checksum, Hasher};
-use mashbill_format::dataset_stats::DATA_FORMAT_VERSION;
 use mashbill_format::dataset_stats::{
     Checkpoint, Counts, LengthBuckets, Making, REJECTS_KEPT, RejectedRow, TextLengths, write_rejected_rows,
 };
 use mashbill_format::layout::Data;
+use mashbill_format::lock::DATA_FORMAT_VERSION;
 use mashbill_format::open;
 use mashbill_format::untaken::UntakenColumns;
 use mashbill_format::value::{Value, write_quoted};
 use mashbill_hub::free_space;
 
 use crate::error::{Error, Result};
-use crate::plan::RESERVE_BYTES;
 use refused::Refused;
 use render::Rendered;
 use rows::Rows;
 
 use render::first_name;
 pub(crate) use render::name as render_name;
+
+/// Room that is left to others, in bytes.
+pub(crate) const RESERVE_BYTES: u64 = 1 << 30;
 
 /// Bytes of records between two checkpoints.
 pub const CHECKPOINT_BYTES: u64 = 64 << 20;

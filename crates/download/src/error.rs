@@ -1,5 +1,6 @@
 //! Why a download cannot be done, in terms a caller can act on.
 
+use mashbill_format::class::Class;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -7,7 +8,6 @@ use mashbill_format::untaken::UntakenFiles;
 
 /// An error of planning, fetching or converting.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Error {
     /// A catalogue has a mistake.
     #[error("`{}`, {mistake}", path.display())]
@@ -160,6 +160,35 @@ pub enum Error {
     /// An error of the Hub.
     #[error(transparent)]
     Hub(#[from] mashbill_hub::Error),
+}
+
+impl Error {
+    /// What it means for whoever gave the command.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Format(error) => error.class(),
+            Self::Hub(error) => error.class(),
+            Self::Interrupted => Class::Interrupted,
+            Self::TooLittleSpace { .. } => Class::Incomplete,
+            Self::Read { .. } => Class::Unexpected,
+            Self::Catalog { .. }
+            | Self::DatasetTwice { .. }
+            | Self::UnknownDataset { .. }
+            | Self::UnknownCategory { .. }
+            | Self::Refused { .. }
+            | Self::NoFiles { .. }
+            | Self::SeveralConfigs { .. }
+            | Self::CardTooLong { .. }
+            | Self::NotOurs { .. }
+            | Self::Pin { .. }
+            | Self::Unfetchable { .. }
+            | Self::TooMuch { .. }
+            | Self::UnknownFormat { .. }
+            | Self::BrokenFile { .. }
+            | Self::NoRecords { .. } => Class::Usage,
+        }
+    }
 }
 
 impl Error {

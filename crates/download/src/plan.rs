@@ -18,14 +18,11 @@ use serde::Serialize;
 
 use crate::budget::{self, Group, Solution, solve};
 use crate::catalog::{Catalog, LeftOut, Selected};
-use crate::convert::files_done;
+use crate::convert::{RESERVE_BYTES, files_done};
 use crate::error::{Error, Result};
 use crate::estimate::{text_of_file, tokens_of};
 use crate::pin::{is_of, pin, remote};
 use crate::status::{State, own_files, state};
-
-/// Room that is left to others, in bytes.
-pub(crate) const RESERVE_BYTES: u64 = 1 << 30;
 
 /// Files that may lie on the disk before they are converted.
 pub(crate) const FILES_AHEAD: usize = 8;

@@ -13,9 +13,9 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mashbill_format::atomic::{self, Lock as FolderLock};
-use mashbill_format::dataset_stats::DATA_FORMAT_VERSION;
 use mashbill_format::dataset_stats::DatasetStats;
 use mashbill_format::layout::Data;
+use mashbill_format::lock::DATA_FORMAT_VERSION;
 use mashbill_format::open;
 use mashbill_hub::{Error as HubError, Fetched, Hub, Unreachable};
 use serde::Serialize;

@@ -216,7 +216,7 @@ fn sync_folder(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The right to write into an output folder: one process at a time.
+/// The right to write into an output folder: of one process for itself, or of several that stay out of one another's way.
 ///
 /// The lock is the operating system's, so it ends with the process, however that ends;
 /// the file's text only names its holder.
@@ -231,6 +231,22 @@ impl Lock {
     /// # Errors
     /// [`Error::InUse`] with the holder's process id and host, [`Error::Io`].
     pub fn take(path: &Path, host: &str) -> Result<Self> {
+        Self::hold(path, host, File::try_lock)
+    }
+
+    /// Shares the lock at `path`, whose folder exists, with others that share it; while they do nobody can take it.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] with the process id and host of who has taken it, [`Error::Io`].
+    pub fn share(path: &Path, host: &str) -> Result<Self> {
+        Self::hold(path, host, File::try_lock_shared)
+    }
+
+    fn hold(
+        path: &Path,
+        host: &str,
+        lock: fn(&File) -> std::result::Result<(), fs::TryLockError>,
+    ) -> Result<Self> {
         let failed = |source| Error::io("lock", path, source);
         open::check_own(path).map_err(failed)?;
         let mut file = OpenOptions::new()
@@ -240,7 +256,7 @@ impl Lock {
             .truncate(false)
             .open(path)
             .map_err(failed)?;
-        match file.try_lock() {
+        match lock(&file) {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => {
                 let mut text = String::new();
@@ -316,5 +332,17 @@ mod tests {
         }
         drop(first);
         Lock::take(&path, "elsewhere").expect("it is free again");
+    }
+
+    #[test]
+    fn who_shares_a_lock_keeps_out_who_takes_it_and_the_other_way_round() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("lock");
+        let shared = [0, 1].map(|_| Lock::share(&path, "still-house").expect("others share it"));
+        assert!(matches!(Lock::take(&path, "elsewhere"), Err(Error::InUse { .. })));
+        drop(shared);
+        let taken = Lock::take(&path, "elsewhere").expect("it is free");
+        assert!(matches!(Lock::share(&path, "still-house"), Err(Error::InUse { .. })));
+        drop(taken);
     }
 }

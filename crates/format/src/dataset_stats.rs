@@ -16,14 +16,11 @@ use crate::atomic;
 use crate::catalog::LicenseKind;
 use crate::checksum::Checksum;
 use crate::error::{Error, Result};
-use crate::lock::PinnedFile;
+use crate::lock::{DATA_FORMAT_VERSION, PinnedFile};
 use crate::manifest;
 use crate::name;
 use crate::stats::STATS_BYTES_MAX;
 use crate::untaken::{UntakenColumns, UntakenFiles};
-
-/// The version of the format of downloads: of statistics, checkpoints and `curriculum.lock`.
-pub const DATA_FORMAT_VERSION: u32 = 1;
 
 /// Rejected rows that are kept, in order.
 pub const REJECTS_KEPT: usize = 20;

@@ -5,10 +5,12 @@
 //! cannot be added later without reading the input again, so it is always written.
 
 mod encode;
+mod key;
 mod read;
 mod texts;
 
 pub use encode::DocumentsEncoder;
+pub use key::DocumentKey;
 pub(crate) use read::content_hash;
 pub use read::{Documents, read};
 

@@ -1,5 +1,7 @@
 //! What can go wrong with a file, in terms a caller can act on.
 
+use crate::class::Class;
+use crate::open::WrongKind;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -7,7 +9,6 @@ use crate::records::{ReadError, escaped};
 
 /// An error of reading, writing or checking a file of mashbill's.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Error {
     /// The operating system refused an operation on a path.
     #[error("{action} `{}`", path.display())]
@@ -61,6 +62,14 @@ pub enum Error {
         /// The version that can be read.
         supported: u32,
     },
+    /// A file can only be read rightly by who knows something that this mashbill does not know.
+    #[error("`{}` needs {feature:?}, which this mashbill does not know", path.display())]
+    Requires {
+        /// The file.
+        path: PathBuf,
+        /// What has to be known.
+        feature: String,
+    },
     /// Another process works on the same folder.
     #[error("`{}` is in use by process {pid} on {host}", path.display())]
     InUse {
@@ -77,6 +86,27 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+}
+
+impl Error {
+    /// What it means for whoever gave the command.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::DiskFull { .. } | Self::InUse { .. } => Class::Incomplete,
+            Self::TooNew { .. } | Self::TooOld { .. } | Self::Requires { .. } | Self::Records { .. } => {
+                Class::Usage
+            }
+            Self::Io { source, .. }
+                if source.kind() == io::ErrorKind::PermissionDenied
+                    || is_file_in_the_way(source)
+                    || WrongKind::is_behind(source) =>
+            {
+                Class::Usage
+            }
+            Self::Io { .. } | Self::Damaged { .. } | Self::AlreadyExists { .. } => Class::Unexpected,
+        }
+    }
 }
 
 impl Error {
@@ -112,3 +142,9 @@ impl Error {
 
 /// A result whose error is [`enum@Error`].
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// Whether a folder was expected where a file is.
+#[must_use]
+pub fn is_file_in_the_way(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists)
+}

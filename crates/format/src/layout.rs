@@ -3,8 +3,10 @@
 //! ```text
 //! <output>/
 //!   manifest.json
+//!   README.md                      the dataset card, with the user's own text outside of our marks
 //!   <split>/
-//!     shard_0000.parquet …         what readers may take for rows, and nothing else of that ending
+//!     shard_0000.parquet …         what readers may take for rows, and nothing else of that ending;
+//!                                  shard_0000_0000.parquet where the split is many files, by their groups
 //!     _documents/
 //!       shard_0000.documents …     the shards' document tables
 //!     <split>_stats.json
@@ -37,7 +39,11 @@
 //!       records.jsonl              becomes <category>/<name>.jsonl
 //! ```
 
+use std::fmt;
 use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::held_out::Part;
 use crate::lock::LOCK;
@@ -70,16 +76,49 @@ pub const REJECTS_SUFFIX: &str = "_rejects.jsonl";
 /// The end of the name of a split's statistics.
 pub const STATS_SUFFIX: &str = "_stats.json";
 
-/// The name of the shard with this index in its split: `shard_0000.parquet`.
-#[must_use]
-pub fn shard_name(index: usize) -> String {
-    format!("shard_{index:04}.parquet")
+/// Which of its split's shards a shard is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct ShardId {
+    /// The group of files that it is cut from, where the split is many files; none where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<usize>,
+    /// Its number in the split, or in the group, from 0.
+    pub index: usize,
 }
 
-/// The name of the document table of the shard with this index: `shard_0000.documents`.
-#[must_use]
-pub fn table_name(index: usize) -> String {
-    format!("shard_{index:04}.documents")
+impl ShardId {
+    /// The shard `index` of a split that is one file.
+    #[must_use]
+    pub const fn of_file(index: usize) -> Self {
+        Self { group: None, index }
+    }
+
+    /// The name of its rows' file: `shard_0000.parquet`, or `shard_0002_0000.parquet` with a group.
+    #[must_use]
+    pub fn file_name(self) -> String {
+        format!("{}.parquet", self.stem())
+    }
+
+    /// The name of its document table's file: `shard_0000.documents`.
+    #[must_use]
+    pub fn table_name(self) -> String {
+        format!("{}.documents", self.stem())
+    }
+
+    fn stem(self) -> String {
+        let Self { group, index } = self;
+        group.map_or_else(|| format!("shard_{index:04}"), |group| format!("shard_{group:04}_{index:04}"))
+    }
+}
+
+/// For people: `3`, or `2/3` with a group.
+impl fmt::Display for ShardId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.group {
+            Some(group) => write!(f, "{group}/{}", self.index),
+            None => write!(f, "{}", self.index),
+        }
+    }
 }
 
 /// Whether something in a split's folder has a name that mashbill gives.
@@ -97,8 +136,12 @@ pub fn is_table(name: &str) -> bool {
 }
 
 fn is_numbered(name: &str, ending: &str) -> bool {
-    let digits = name.strip_prefix("shard_").and_then(|rest| rest.strip_suffix(ending));
-    digits.is_some_and(|digits| digits.len() >= 4 && digits.bytes().all(|b| b.is_ascii_digit()))
+    let Some(stem) = name.strip_prefix("shard_").and_then(|rest| rest.strip_suffix(ending)) else {
+        return false;
+    };
+    let is_number = |digits: &str| digits.len() >= 4 && digits.bytes().all(|b| b.is_ascii_digit());
+    let (group, index) = stem.split_once('_').map_or((None, stem), |(group, index)| (Some(group), index));
+    is_number(index) && group.is_none_or(is_number)
 }
 
 /// The folder in which a file lies: `.` where its path names none, since an empty path is no folder to anybody.
@@ -133,6 +176,12 @@ impl Output {
     #[must_use]
     pub fn manifest(&self) -> PathBuf {
         self.root.join(MANIFEST)
+    }
+
+    /// `README.md`: the dataset card.
+    #[must_use]
+    pub fn readme(&self) -> PathBuf {
+        self.root.join(README)
     }
 
     /// The folder of a finished split.
@@ -217,6 +266,12 @@ impl State {
     #[must_use]
     pub fn temporary(&self) -> PathBuf {
         self.root.join("temporary")
+    }
+
+    /// The state of one attempt at a task, of which nothing counts until its files are moved.
+    #[must_use]
+    pub fn attempt(&self, id: &str) -> Self {
+        Self { root: self.temporary().join(id) }
     }
 }
 
@@ -321,14 +376,21 @@ mod tests {
 
     #[test]
     fn names_of_our_own_are_told_from_others() {
-        for name in
-            ["shard_0000.parquet", "shard_12345.parquet", "_documents", "a_stats.json", "a_rejects.jsonl"]
-        {
+        for name in [
+            "shard_0000.parquet",
+            "shard_12345.parquet",
+            "shard_0000_10000.parquet",
+            "_documents",
+            "a_stats.json",
+            "a_rejects.jsonl",
+        ] {
             assert!(is_split_file("a", name), "{name}");
         }
         for name in [
             "shard_1.parquet",
             "shard_000x.parquet",
+            "shard_0000_.parquet",
+            "shard_0000_0000_0000.parquet",
             "documents.parquet",
             "shard_0000.documents",
             "b_stats.json",

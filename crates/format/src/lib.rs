@@ -10,6 +10,7 @@
 //!                                                          <split>_stats.json     counts, timings
 //!                                                          <split>_rejects.jsonl  refused lines
 //!                                           <output>/manifest.json                what is complete
+//!                                           <output>/README.md                    the dataset card
 //!                                           <output>/.mashbill/                   plan and records of a run that goes on
 //! ```
 //!
@@ -18,6 +19,7 @@
 //! terminal; a file under its final name is complete, because
 //! [`atomic`] is the only place that publishes one.
 
+pub mod class;
 pub mod error;
 pub mod door;
 pub mod checksum;
@@ -30,6 +32,7 @@ pub mod catalog;
 pub mod untaken;
 pub mod lock;
 pub mod dataset_stats;
+pub mod special_tokens;
 pub mod record;
 pub mod records;
 pub mod row_group;
@@ -48,6 +51,7 @@ pub mod row_cache;
 pub mod task;
 pub mod stats;
 pub mod manifest;
+pub mod card;
 pub mod split_rows;
 pub mod verify;
 

@@ -12,11 +12,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::atomic;
-use crate::dataset_stats::DATA_FORMAT_VERSION;
 use crate::error::Result;
 use crate::manifest;
 use crate::name;
 use crate::untaken::UntakenFiles;
+
+/// The version of the format of downloads: of statistics, checkpoints and `curriculum.lock`.
+pub const DATA_FORMAT_VERSION: u32 = 1;
 
 /// The name of the file in its folder.
 pub const LOCK: &str = "curriculum.lock";

@@ -24,12 +24,13 @@ use crate::checksum::{Checksum, Hasher};
 use crate::encode::Compression;
 use crate::error::{Error, Result};
 use crate::held_out::HeldOut;
-use crate::layout::Output;
+use crate::layout::{Output, ShardId};
 use crate::name;
 use crate::open;
 use crate::parquet_file::Tail;
 use crate::record::Reason;
 use crate::shard::{IGNORED, RowLayout};
+use crate::special_tokens::SpecialTokensInText;
 
 /// The newest version of the output folder's format, which is the one that is written.
 pub const FORMAT_VERSION: u32 = 2;
@@ -63,9 +64,10 @@ pub const COUNT_MAX: u64 = 1 << 53;
 pub struct Manifest {
     /// The version of the folder's format.
     pub format_version: u32,
-    /// What a reader has to know, besides the format's version, to read rightly.
+    /// Names of what a reader has to know, besides the format's version, to read rightly: it refuses a folder with a name that
+    /// it does not know. So far there is none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub requires: Vec<Feature>,
+    pub requires: Vec<String>,
     /// The tokenizer as it was named on the command line.
     pub tokenizer: String,
     /// Tokens in every row.
@@ -138,8 +140,8 @@ pub struct TokenizerIdentity {
     pub ids_before: Vec<u32>,
     /// The ids put after each document: EOS, unless it was not wanted.
     pub ids_after: Vec<u32>,
-    /// What becomes of special tokens that a text spells: `encode`, `split` or `reject`.
-    pub special_tokens_in_text: String,
+    /// What becomes of special tokens that a text spells.
+    pub special_tokens_in_text: SpecialTokensInText,
     /// Settings of `tokenizer.json` that were cleared, since they cut or fill silently.
     pub cleared: Vec<String>,
 }
@@ -151,14 +153,6 @@ pub struct SpecialToken {
     pub id: u32,
     /// The text.
     pub token: String,
-}
-
-/// Something that a reader has to know to read a folder rightly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Feature {
-    /// Shards have the column `loss_spans`: some tokens are not to be learned.
-    LossSpans,
 }
 
 /// How documents become rows.
@@ -236,10 +230,10 @@ pub struct Split {
     pub identity: Checksum,
     /// The input.
     pub source: Source,
-    /// What the input may be used for, where `<name>.stats.json` beside it says so. The split's bytes do not
-    /// depend on it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub license: Option<License>,
+    /// What the input may be used for, where `<name>.stats.json` beside a file says so: each license once, sorted. The
+    /// split's bytes do not depend on it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub license: Vec<License>,
     /// Where every token comes from.
     pub ledger: Ledger,
     /// The stretches that the input was cut into, in order, and what was made of each.
@@ -252,7 +246,8 @@ pub struct Split {
 /// The input of a split.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Source {
-    /// The file, relative to `input_path`, with `/` between folders.
+    /// The file, relative to `input_path`, with `/` between folders. Of many, what they have in common, with `*` for the rest:
+    /// `books/part-*-of-00004.jsonl`; each shard says which it is made of.
     #[serde(deserialize_with = "name::path")]
     pub file: String,
     /// Bytes of text or JSON Lines after decompression.
@@ -264,8 +259,14 @@ pub struct Source {
 /// A stretch of the input and what was made of it, which depends on nothing else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Shard {
-    /// The stretch.
+    /// The group of files that it is cut from, from 0, where the split is many files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<usize>,
+    /// The stretch: of the file, or of the group's files one after another.
     pub input: InputRange,
+    /// Where the split is many files, those that the stretch has records of, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourceFile>,
     /// Documents kept.
     pub documents: u64,
     /// Real tokens in its rows.
@@ -278,6 +279,18 @@ pub struct Shard {
     /// Its document table, where it has rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<TableFile>,
+}
+
+/// A file among those that are cut as one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SourceFile {
+    /// The file, relative to `input_path`, with `/` between folders.
+    #[serde(deserialize_with = "name::path")]
+    pub file: String,
+    /// Where it begins in the group: the sum of the bytes, or rows, of the files before it.
+    pub start: u64,
+    /// Lines of the shard before it, where it begins in the shard; else 0.
+    pub line: u64,
 }
 
 /// A stretch of whole records of an input.
@@ -294,7 +307,7 @@ pub struct InputRange {
 }
 
 /// What a downloaded dataset may be used for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct License {
     /// The license's id, as on the Hub; `not stated` where there is none.
     pub id: String,
@@ -358,10 +371,30 @@ impl Split {
         self.shard_list.iter().filter_map(|shard| shard.table.as_ref())
     }
 
+    /// The shards' ids, in order.
+    pub fn shard_ids(&self) -> impl Iterator<Item = ShardId> {
+        let mut next = ShardId::of_file(0);
+        self.shard_list.iter().map(move |shard| {
+            if shard.group != next.group {
+                next = ShardId { group: shard.group, index: 0 };
+            }
+            let id = next;
+            next.index += 1;
+            id
+        })
+    }
+
     /// The entries of the shards that have rows, each with its file, in order.
     pub fn shards_with_rows(&self) -> impl DoubleEndedIterator<Item = (&Shard, &ShardFile)> {
         self.shard_list.iter().filter_map(|shard| Some((shard, shard.file.as_ref()?)))
     }
+}
+
+/// The file among `sources`, those of a shard, in which the key `key` of their group lies; none where there are none.
+#[must_use]
+pub fn source_of(sources: &[SourceFile], key: u64) -> Option<&SourceFile> {
+    let behind = sources.partition_point(|source| source.start <= key);
+    sources[..behind].last()
 }
 
 impl Source {
@@ -387,10 +420,13 @@ impl Manifest {
     /// another question.
     ///
     /// # Errors
-    /// [`Error::TooNew`], [`Error::TooOld`], [`Error::Damaged`], [`Error::Io`].
+    /// [`Error::TooNew`], [`Error::TooOld`], [`Error::Requires`], [`Error::Damaged`], [`Error::Io`].
     pub fn read(path: &Path) -> Result<Option<Self>> {
         let Some(bytes) = read_whole(path, MANIFEST_BYTES_MAX)? else { return Ok(None) };
         let manifest: Self = parse_versioned(path, &bytes, FORMAT_VERSION)?;
+        if let Some(feature) = manifest.requires.first().cloned() {
+            return Err(Error::Requires { path: path.to_owned(), feature });
+        }
         bounds::check(&manifest).map_err(|what| Error::Damaged { path: path.to_owned(), what })?;
         Ok(Some(manifest))
     }
@@ -437,7 +473,7 @@ impl Options {
 #[derive(Serialize)]
 struct RunIdentity<'a> {
     format_version: u32,
-    requires: &'a [Feature],
+    requires: &'a [String],
     options: &'a Options,
     tokenizer_identity: &'a TokenizerIdentity,
     labels: &'a Labels,

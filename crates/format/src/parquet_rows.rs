@@ -7,6 +7,7 @@
 //! longer than a row has to be.
 
 mod cell;
+mod column;
 mod schema;
 
 use std::collections::BTreeSet;
@@ -21,12 +22,13 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowGroups, RowSelec
 use parquet::column::page::{PageIterator, PageReader};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
-use serde::Serialize;
 
 use crate::door;
 use crate::error::Result;
 use crate::parquet_reader::{Held, ParquetReader, damaged, reading};
 use crate::value::Value;
+
+pub use column::Column;
 
 use cell::value_at;
 
@@ -51,17 +53,6 @@ pub struct ParquetRows {
     /// The row in the batch that was advanced to.
     row: usize,
     position: u64,
-}
-
-/// A column at the top of a file's schema.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub struct Column {
-    /// Its name.
-    pub name: String,
-    /// Its type for people: `string`, `int64`, `list`.
-    pub kind: String,
-    /// Whether its values are bytes, most of them UTF-8, or all of them null.
-    pub is_text: bool,
 }
 
 /// A row group that is being read.

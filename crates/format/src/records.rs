@@ -20,6 +20,7 @@ mod container;
 mod utf16;
 mod value_end;
 mod array;
+mod read_error;
 mod content;
 mod border;
 mod blocks;
@@ -29,16 +30,17 @@ mod lines;
 mod rows;
 
 pub use blocks::{
-    Block, Blocks, Content, Cutting, DOCUMENT_BYTES_MAX, EXCERPT_BYTES, ReadError, changed_ns,
-    line_bytes_max, listed, open_regular, read_range, read_range_into, stamp,
+    Block, Blocks, Content, Cutting, DOCUMENT_BYTES_MAX, EXCERPT_BYTES, changed_ns, line_bytes_max,
+    open_regular, read_range, read_range_into, stamp,
 };
 pub use border::{Border, Strides};
 pub use container::{XZ_MEMORY_KIB_MAX, ZSTD_WINDOW_LOG_MAX, unpacked};
-pub use find::{Found, InputFile, Refused, Search, escaped, find, is_our_own, is_output};
+pub use find::{Found, InputFile, Refused, Search, find, is_our_own, is_output};
 pub use foreign::Foreign;
 pub use kind::{Container, Kind};
 pub use lines::{Line, Lines};
-pub use rows::{Row, RowBlock, RowBlocks, RowCutting};
+pub use read_error::{ReadError, escaped, listed};
+pub use rows::{Row, RowBlock, RowBlocks, RowCutting, RowStretches};
 pub use shape::is_lfs_pointer;
 pub use value_end::ValueEnd;
 

@@ -28,8 +28,8 @@ pub struct Stats {
     /// The split's name.
     #[serde(deserialize_with = "name::plain")]
     pub split: String,
-    /// The input file as it was found.
-    pub input: InputFile,
+    /// The input files as they were found, in order: one, or many.
+    pub inputs: Vec<InputFile>,
     /// Lines read, blank ones included; rows for Parquet input.
     pub lines: u64,
     /// Lines with nothing but white space.
@@ -167,19 +167,21 @@ impl Stats {
     }
 }
 
-/// A line of `<split>_rejects.jsonl`.
-#[derive(Debug, Serialize)]
-struct RejectedLine<'a> {
-    file: &'a str,
+/// A line of `<split>_rejects.jsonl`: line and key are those in the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RejectedLine {
+    /// The input file, relative to the input folder.
+    pub file: String,
+    /// The refused line.
     #[serde(flatten)]
-    reject: &'a Reject,
+    pub reject: Reject,
 }
 
 /// Reads the refused lines at `path`; nothing where the file is missing or not ours.
 ///
 /// # Errors
 /// [`Error::Io`].
-pub fn read_rejects(path: &Path) -> Result<Vec<Reject>> {
+pub fn read_rejects(path: &Path) -> Result<Vec<RejectedLine>> {
     let bytes = match manifest::read_whole(path, REJECTS_BYTES_MAX) {
         Ok(bytes) => bytes.unwrap_or_default(),
         Err(Error::Damaged { .. }) => return Ok(Vec::new()),
@@ -189,13 +191,12 @@ pub fn read_rejects(path: &Path) -> Result<Vec<Reject>> {
     Ok(lines.map_while(|line| serde_json::from_slice(line).ok()).collect())
 }
 
-/// The refused lines of `file` as their file has them.
+/// Refused lines as their file has them.
 #[must_use]
-pub fn rejects_text(file: &str, rejects: &[Reject]) -> Vec<u8> {
+pub fn rejects_text(rejects: &[RejectedLine]) -> Vec<u8> {
     let mut text = Vec::new();
     for reject in rejects {
-        let line = RejectedLine { file, reject };
-        serde_json::to_writer(&mut text, &line).expect("a reject has string keys");
+        serde_json::to_writer(&mut text, reject).expect("a reject has string keys");
         text.push(b'\n');
     }
     text

@@ -5,6 +5,7 @@
 //! shard's record speaks of nothing but its own stretch of the input.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
@@ -16,8 +17,8 @@ use crate::atomic;
 use crate::checksum::{Checksum, Hasher};
 use crate::error::{Error, Result};
 use crate::held_out::Part;
-use crate::layout::State;
-use crate::manifest::{self, FORMAT_VERSION, InputRange, Ledger, Manifest, ShardFile, TableFile};
+use crate::layout::{ShardId, State};
+use crate::manifest::{self, FORMAT_VERSION, InputRange, Ledger, Manifest, ShardFile, SourceFile, TableFile};
 use crate::name;
 use crate::record::{FieldCounts, Reason};
 use crate::stats::{InputFile, LengthHistogram, is_zero};
@@ -32,6 +33,10 @@ pub struct RunPlan {
     pub format_version: u32,
     /// What the manifest will say, splits aside: options, tokenizer, labels, layout.
     pub manifest: Manifest,
+    /// Whether the first bad line ends the run.
+    pub strict: bool,
+    /// Bytes of input that small shards of a task have together.
+    pub task_bytes: u64,
     /// The splits that are made, in the order in which they are.
     pub splits: Vec<PlannedSplit>,
 }
@@ -42,8 +47,20 @@ pub struct PlannedSplit {
     /// The split.
     #[serde(deserialize_with = "name::plain")]
     pub split: String,
-    /// The input file; its path is relative to the input folder.
-    pub input: InputFile,
+    /// What the manifest will call its input.
+    pub source: String,
+    /// Its files in order, in the groups that are cut as one stream each.
+    pub groups: Vec<PlannedGroup>,
+}
+
+/// Files that are cut as one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedGroup {
+    /// The files in order; their paths are relative to the input folder.
+    pub inputs: Vec<InputFile>,
+    /// How many shards they have; none where only reading to the end will tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shards: Option<u64>,
     /// Shards that are made already: of the finished split, or by a run with another plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<ShardRecord>,
@@ -54,6 +71,9 @@ pub struct PlannedSplit {
 pub struct TaskRecord {
     /// The version of the format.
     pub format_version: u32,
+    /// Which attempt made it, where several processes make tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<String>,
     /// Its shards in order.
     pub shards: Vec<ShardRecord>,
 }
@@ -61,14 +81,18 @@ pub struct TaskRecord {
 /// What came of a shard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShardRecord {
-    /// What it is a shard of: [`RunPlan::split_id`].
+    /// What it is a shard of: [`RunPlan::group_id`].
     pub of: Checksum,
-    /// Its number in the split, from 0.
-    pub index: usize,
-    /// Whether it is the split's last one: of a chain nobody knows before.
+    /// Which one it is.
+    #[serde(flatten)]
+    pub id: ShardId,
+    /// Whether it is the last one of its file, or group: of a chain nobody knows before.
     pub last: bool,
     /// The stretch of the input.
     pub input: InputRange,
+    /// Where the split is many files, those that the stretch has records of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourceFile>,
     /// Bytes behind the end of what the input is packed in, which are no part of it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub ignored_bytes: u64,
@@ -169,13 +193,21 @@ impl Ledger {
     }
 }
 
-impl RunPlan {
-    /// What a shard of `split` is a shard of: the same id, the same shards.
+impl PlannedSplit {
+    /// Whether it is many files.
     #[must_use]
-    pub fn split_id(&self, split: &PlannedSplit) -> Checksum {
+    pub fn is_many(&self) -> bool {
+        self.groups.iter().map(|group| group.inputs.len()).sum::<usize>() > 1
+    }
+}
+
+impl RunPlan {
+    /// What a shard of the group with this number in `split` is a shard of: the same id, the same shards.
+    #[must_use]
+    pub fn group_id(&self, split: &PlannedSplit, number: usize) -> Checksum {
         let mut hasher = Hasher::new();
         hasher.update(&self.manifest.run_identity().to_bytes());
-        let input = (&split.split, &split.input);
+        let input = (&split.split, split.is_many(), number, &split.groups[number].inputs);
         hasher.update(&serde_json::to_vec(&input).expect("plain types with string keys"));
         hasher.finish()
     }
@@ -204,6 +236,20 @@ impl TaskRecord {
     /// # Errors
     /// [`Error::TooNew`], [`Error::TooOld`], [`Error::Io`].
     pub fn read_all(state: &State) -> Result<Vec<Self>> {
+        Self::read_where(state, |_| true)
+    }
+
+    /// The records of the task called `name`: its own, or those of its shards where each is recorded by itself.
+    ///
+    /// # Errors
+    /// [`Error::TooNew`], [`Error::TooOld`], [`Error::Io`].
+    pub fn read_of(state: &State, name: &str) -> Result<Vec<Self>> {
+        Self::read_where(state, |file| {
+            file.strip_prefix(name).is_some_and(|rest| rest.starts_with(['.', '_']))
+        })
+    }
+
+    fn read_where(state: &State, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<Self>> {
         let folder = state.tasks();
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,
@@ -214,19 +260,20 @@ impl TaskRecord {
         for entry in entries {
             paths.push(entry.map_err(|source| Error::io("read", &folder, source))?.path());
         }
+        paths.retain(|path| path.file_name().and_then(OsStr::to_str).is_some_and(&is_wanted));
         paths.sort();
         let records = paths.iter().map(|path| read(path)).collect::<Result<Vec<_>>>()?;
         Ok(records.into_iter().flatten().collect())
     }
 
-    /// Records the task called `name`, whose bytes are on the disk.
+    /// Records a task at `path`, going through `temporary`; its files are on the disk.
     ///
     /// # Errors
     /// [`Error::AlreadyExists`], [`Error::DiskFull`], [`Error::Io`].
-    pub fn create(&self, state: &State, name: &str) -> Result<()> {
+    pub fn create(&self, path: &Path, temporary: &Path) -> Result<()> {
         debug_assert_eq!(self.format_version, FORMAT_VERSION);
         let bytes = serde_json::to_vec(self).expect("a record has string keys and finite numbers");
-        atomic::create(&state.task(name), &state.temporary().join(name), &bytes)
+        atomic::create(path, temporary, &bytes)
     }
 }
 

@@ -7,6 +7,7 @@
 //! slower and names the row. Memory holds one row group a thread.
 
 mod problem;
+mod report;
 mod findings;
 mod gather;
 mod progress;
@@ -15,6 +16,7 @@ mod folder;
 mod books;
 mod beside;
 mod held_out;
+mod card;
 mod outcome;
 mod table;
 mod expectation;
@@ -26,10 +28,8 @@ mod tokenized;
 mod raw;
 mod downloaded;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
-
-use serde::Serialize;
 
 use crate::error::Result;
 
@@ -37,62 +37,7 @@ pub use folder::{FolderKind, folder_kind, name_below, records_below};
 pub use gather::{DocumentSeen, Gather};
 pub use problem::{Kind, Place, Problem, Remedy, Severity};
 pub use progress::{Event, Progress};
-
-/// What the caller decides.
-#[derive(Debug, Clone, Copy)]
-pub struct Options {
-    /// Threads that compute, 1 or more.
-    pub threads: usize,
-}
-
-/// What was looked at and what is wrong with it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Report {
-    /// The folder.
-    pub path: PathBuf,
-    /// What kind of folder it is.
-    pub kind: FolderKind,
-    /// Files that were read.
-    pub files: u64,
-    /// Bytes that were read.
-    pub bytes: u64,
-    /// Rows of shards, or lines and rows of records.
-    pub rows: u64,
-    /// Documents.
-    pub documents: u64,
-    /// Tokens; 0 for a raw folder.
-    pub tokens: u64,
-    /// What is wrong, worst first; of the same kind in the same file the first [`Report::KEPT`] only.
-    pub problems: Vec<Problem>,
-    /// How many errors there are, the ones not kept included.
-    pub errors: u64,
-    /// How many warnings there are, the ones not kept included.
-    pub warnings: u64,
-    /// Whether the check was interrupted, so that not everything was looked at.
-    pub interrupted: bool,
-}
-
-impl Report {
-    /// Problems of the same kind in the same file that are kept; others are counted.
-    pub const KEPT: usize = 5;
-
-    /// Takes in what another check of the same folder found.
-    pub fn add(&mut self, problems: Vec<Problem>) {
-        for problem in problems {
-            match problem.severity {
-                Severity::Error => self.errors += 1,
-                Severity::Warning => self.warnings += 1,
-            }
-            self.problems.push(problem);
-        }
-    }
-
-    /// Whether nothing worse than a warning was found and everything was looked at.
-    #[must_use]
-    pub const fn is_good(&self) -> bool {
-        self.errors == 0 && !self.interrupted
-    }
-}
+pub use report::{Options, Report};
 
 /// Checks the folder at `path`, or the file of records, as what it is; none where it is neither. `interrupted`
 /// ends it early.

@@ -21,7 +21,9 @@ use mashbill_format::open;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::repo::{Commit, RepoId, Revision};
-use crate::tokenizer_files::FILE_SIZE_MAX;
+
+/// The largest tokenizer files known are below 40 MB.
+pub(crate) const FILE_SIZE_MAX: u64 = 200_000_000;
 
 /// The part of a cache folder that belongs to one repository.
 #[derive(Debug)]

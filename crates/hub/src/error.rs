@@ -4,6 +4,7 @@
 //! and passwords in addresses are masked, and of a redirect's target only scheme,
 //! host and port are named, because the rest may be a signature that opens the file.
 
+use mashbill_format::class::Class;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,7 +17,6 @@ use crate::words::escaped;
 
 /// An error of resolving the settings, reading the cache or asking the Hub.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Error {
     /// A repository id that the Hub would not accept.
     #[error("`{}` is not a repository id: {why}", escaped(id))]
@@ -247,6 +247,41 @@ pub enum Error {
         /// Why it failed.
         source: io::Error,
     },
+}
+
+impl Error {
+    /// What it means for whoever gave the command.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Interrupted => Class::Interrupted,
+            Self::Unreachable { .. }
+            | Self::RateLimited { .. }
+            | Self::Status { .. }
+            | Self::DiskFull { .. }
+            | Self::InUse { .. } => Class::Incomplete,
+            Self::InvalidRepoId { .. }
+            | Self::InvalidRevision { .. }
+            | Self::InvalidSetting { .. }
+            | Self::InvalidToken { .. }
+            | Self::RepoNotFound { .. }
+            | Self::Gated { .. }
+            | Self::BadToken { .. }
+            | Self::RevisionNotFound { .. }
+            | Self::EntryNotFound { .. }
+            | Self::Disabled { .. }
+            | Self::NotCached { .. }
+            | Self::Offline { .. }
+            | Self::NotAHub { .. }
+            | Self::Listing { .. }
+            | Self::Checksum { .. }
+            | Self::Changed { .. }
+            | Self::TooLittleSpace { .. }
+            | Self::TooLarge { .. }
+            | Self::DamagedCache { .. }
+            | Self::Io { .. } => Class::Usage,
+        }
+    }
 }
 
 /// Why no answer could be had from a server.

@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cache::{Cache, Cached};
+use crate::cache::{Cache, Cached, FILE_SIZE_MAX};
 use crate::client::{Client, Wanted};
 use crate::error::{Error, Result};
 use crate::refusal::{Asked, refusal};
@@ -17,9 +17,6 @@ use crate::settings::Settings;
 use crate::waiting::Waiting;
 
 const TOKENIZER: &str = "tokenizer.json";
-
-/// The largest tokenizer files known are below 40 MB.
-pub(crate) const FILE_SIZE_MAX: u64 = 200_000_000;
 
 /// How long one of them may take, in stall timeouts: ten minutes, as a rule.
 const FILE_STALLS: u32 = 60;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use mashbill_format::checksum::{Checksum, Hasher};
 use mashbill_format::held_out::Part;
 use mashbill_format::layout::{Output, TABLES_FOLDER, VALIDATION_FOLDER};
-use mashbill_format::manifest::{self, Labels, Manifest};
+use mashbill_format::manifest::{self, Labels, Manifest, SourceFile};
 use mashbill_format::parquet_file::Tail;
 use mashbill_format::shard::RowLayout;
 
@@ -64,8 +64,13 @@ pub struct Split {
 pub struct Shard {
     /// The index of its split.
     pub split: usize,
-    /// Its stretch of the input: byte offsets in the decoded file, or rows of a Parquet file.
+    /// The group of files that it is cut from, where the split is many files.
+    pub group: Option<usize>,
+    /// Its stretch of the input: byte offsets in the decoded file, or rows of a Parquet file; of many files, in the group's
+    /// one after another.
     pub input: Range<u64>,
+    /// Where the split is many files, those that the stretch has records of.
+    pub sources: Vec<SourceFile>,
     /// Where it is.
     pub path: PathBuf,
     /// The number of its first row.
@@ -184,7 +189,9 @@ impl Dataset {
             let (Some(file), Some(table)) = (&shard.file, &shard.table) else { continue };
             self.shards.push(Shard {
                 split: self.splits.len(),
+                group: shard.group,
                 input: shard.input.start..shard.input.end,
+                sources: shard.sources.clone(),
                 path: folder.join(&file.name),
                 first_row: self.rows,
                 rows: file.rows,

@@ -1,5 +1,6 @@
 //! What can go wrong between a folder and a batch, in terms a caller can act on.
 
+use mashbill_format::class::Class;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -7,7 +8,6 @@ use mashbill_format::shard::IGNORED;
 
 /// An error of opening a dataset or loading from it.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Error {
     /// A file is missing, damaged or cannot be read.
     #[error(transparent)]
@@ -157,6 +157,34 @@ pub enum Error {
         /// The document's key or id.
         document: String,
     },
+}
+
+impl Error {
+    /// What it means for whoever gave the command.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::File(error) => error.class(),
+            Self::Again(error) => error.class(),
+            Self::Interrupted => Class::Interrupted,
+            Self::Shard { .. } | Self::Table { .. } | Self::Thread { .. } => Class::Unexpected,
+            Self::NoManifest { .. }
+            | Self::NoValidation { .. }
+            | Self::UnknownSplit { .. }
+            | Self::NoRows
+            | Self::Distrusted { .. }
+            | Self::IgnoreIndex { .. }
+            | Self::UnknownSource { .. }
+            | Self::SplitWeight { .. }
+            | Self::Weights { .. }
+            | Self::TooManyEpochs { .. }
+            | Self::Option { .. }
+            | Self::TooFewRows { .. }
+            | Self::State { .. }
+            | Self::Recipe { .. }
+            | Self::UnknownDocument { .. } => Class::Usage,
+        }
+    }
 }
 
 impl Error {

@@ -15,8 +15,10 @@ use crate::batch::{Batch, Columns};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::rows::{RowBuffer, RowStore};
+use crate::schedule::Step;
 use crate::state::State;
-use crate::stream::{Step, Stream, StreamOptions};
+use crate::stream::Stream;
+use crate::stream_options::StreamOptions;
 
 /// How long a loader that is dropped waits for its threads. One that waits for a disk that does not answer is left to
 /// itself.

@@ -7,14 +7,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use mashbill_format::documents::DocumentKey;
+use mashbill_format::manifest;
 use mashbill_format::shard::Piece;
 use serde::Serialize;
 
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, Shard};
+use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::rows::{RowBuffer, RowStore};
 use crate::stream::Stream;
-use crate::table::Entry;
 
 /// Answers where rows come from and where they go.
 #[derive(Debug)]
@@ -43,9 +45,14 @@ pub struct LocatedRow {
 /// The part of a document in a row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LocatedDocument {
-    /// The document's key: the byte offset of its record in the decompressed input file, or its row there. It is the sum
-    /// of where the shard's stretch begins and of what the shard has.
+    /// The group of files that it is of, where the split is many files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<usize>,
+    /// The document's key: the byte offset of its record in the decompressed input file, or its row there; of many files, in
+    /// the group's one after another. It is the sum of where the shard's stretch begins and of what the shard has.
     pub doc_id: i64,
+    /// Where its record begins in `file`: the same where the split is one file.
+    pub offset: i64,
     /// The input file, relative to the folder that was tokenized.
     pub file: String,
     /// The record's own `id`.
@@ -119,7 +126,7 @@ impl Locator {
     }
 
     /// The steps before `until` in which a part of a document stands: those of `stream` since the last change of
-    /// batch size or weights. `document` is the record's `id`, or else its key as decimal digits: the split's document
+    /// batch size or weights. `document` is the record's `id`, or else its key as digits, `128`, or `2/128` with the group where the split is many files: the split's document
     /// tables are read one after another, up to the one that has the `id`. [`Locator::steps_of_key`] reads one alone.
     ///
     /// # Errors
@@ -132,7 +139,7 @@ impl Locator {
         until: u64,
     ) -> Result<Vec<Appearance>> {
         let index = self.dataset.split(split)?;
-        let key = document.parse().ok();
+        let key: Option<DocumentKey> = document.parse().ok();
         let mut by_key = None;
         for shard in self.dataset.splits[index].shards.clone() {
             for entry in self.dataset.entries(shard)? {
@@ -141,7 +148,7 @@ impl Locator {
                 if entry.id.as_deref() == Some(document) {
                     return self.steps_of_entry(stream, &entry, until);
                 }
-                if Some(entry.key) == key {
+                if key.is_some_and(|key| self.is_key(shard, entry.key, key)) {
                     by_key = Some(entry);
                 }
             }
@@ -159,7 +166,7 @@ impl Locator {
         &self,
         stream: &Stream,
         split: &str,
-        key: i64,
+        key: DocumentKey,
         until: u64,
     ) -> Result<Vec<Appearance>> {
         let index = self.dataset.split(split)?;
@@ -167,11 +174,16 @@ impl Locator {
         let shard = self.dataset.shard_with_key(index, key).ok_or_else(unknown)?;
         for entry in self.dataset.entries(shard)? {
             let entry = entry?;
-            if entry.key == key {
+            if self.is_key(shard, entry.key, key) {
                 return self.steps_of_entry(stream, &entry, until);
             }
         }
         Err(unknown())
+    }
+
+    /// Whether the document of `shard` that begins at `offset` has the key `key`.
+    fn is_key(&self, shard: usize, offset: i64, key: DocumentKey) -> bool {
+        self.dataset.shards[shard].group == key.group && u64::try_from(offset) == Ok(key.offset)
     }
 
     fn steps_of_entry(&self, stream: &Stream, entry: &Entry, until: u64) -> Result<Vec<Appearance>> {
@@ -215,7 +227,8 @@ impl Locator {
         pieces: &[Piece],
         entries: &BTreeMap<i64, Entry>,
     ) -> Result<Vec<LocatedDocument>> {
-        let file = &self.dataset.splits[self.dataset.shards[shard].split].input;
+        let Shard { split, group, ref sources, .. } = self.dataset.shards[shard];
+        let input = &self.dataset.splits[split].input;
         let parts = pieces.iter().map(|piece| {
             let entry = &entries[&piece.doc_id];
             let end = i64::from(piece.doc_offset) + i64::from(piece.len);
@@ -223,8 +236,12 @@ impl Locator {
                 let what = format!("says that document {} stands elsewhere than in row {row}", piece.doc_id);
                 return Err(self.dataset.table_error(&self.dataset.shards[shard], what));
             }
+            let of_many = manifest::source_of(sources, piece.doc_id.unsigned_abs());
+            let (file, start) = of_many.map_or((input, 0), |source| (&source.file, source.start as i64));
             Ok(LocatedDocument {
+                group,
                 doc_id: piece.doc_id,
+                offset: piece.doc_id - start,
                 file: file.clone(),
                 id: entry.id.clone(),
                 source: entry.source.clone(),

@@ -13,7 +13,8 @@ use crate::error::{Error, Result};
 use crate::mix::{Mixture, Stage};
 use crate::order::Shuffle;
 use crate::state::State;
-use crate::stream::{LastBatch, Stream, StreamOptions};
+use crate::stream::Stream;
+use crate::stream_options::{LastBatch, StreamOptions};
 
 /// The name of the file in the folder of a run.
 pub const RECIPE: &str = "loader.json";

@@ -8,9 +8,7 @@
 use serde_json::json;
 
 use crate::http::{Answer, Request};
-use crate::server::Shared;
-
-pub(crate) const PATH: &str = "/_stand-in/";
+use crate::shared::Shared;
 
 pub(crate) fn answer(shared: &Shared, request: &Request) -> Answer {
     match (request.method.as_str(), request.target.as_str()) {

@@ -9,7 +9,7 @@ use crate::content::Entry;
 use crate::fault::Fault;
 use crate::http::{Answer, Request, form};
 use crate::repo::{Access, Files, Kind, Repo};
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::site::User;
 use crate::store;
 

@@ -24,6 +24,7 @@ mod repo;
 mod site;
 mod fault;
 mod http;
+mod shared;
 mod server;
 mod limits;
 mod hub;
@@ -36,10 +37,11 @@ use std::sync::Arc;
 pub use content::Content;
 pub use fault::{Fault, Rule};
 pub use repo::{Access, Kind, Repo};
-pub use server::{Origin, Seen};
+pub use shared::{Origin, Seen};
 pub use site::{Site, User};
 
-use server::{Server, Shared};
+use server::Server;
+use shared::Shared;
 
 /// Both origins, served until this is dropped.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::content::signature_of;
 use crate::fault::Fault;
 use crate::http::{Answer, Request};
-use crate::server::Shared;
+use crate::shared::Shared;
 
 /// The signed address of a large file.
 pub(crate) fn sign(shared: &Shared, sha256: &str) -> String {

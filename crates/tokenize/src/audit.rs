@@ -17,16 +17,17 @@ use mashbill_format::manifest::{self, Manifest, Split};
 use mashbill_format::record::RecordParser;
 use mashbill_format::shard::RowGroupEncoder;
 use mashbill_format::split_rows::SplitRows;
-use mashbill_format::stats::Stats;
+use mashbill_format::stats::{InputFile, Stats};
 use mashbill_format::verify::{Kind, Place, Problem, Remedy, Severity};
 
 use crate::block::{BlockOptions, BlockPart, tokenize_block};
 use crate::error::{Error, Result};
+use crate::group::Group;
 use crate::input::{Input, SplitNames, discover};
 use crate::pack::Packer;
 use crate::pool::{Memory, Worker};
 use crate::read::{Cutting, Reader};
-use crate::tokenizer::{Engine, Scratch, Tokenizer};
+use mashbill_tokenizer::{Engine, Scratch, Tokenizer};
 
 /// Problems of a split after which it is left: what follows is rarely another cause.
 const PROBLEMS_MAX: usize = 5;
@@ -141,8 +142,8 @@ impl Audit<'_> {
     fn split(&self, name: &str, split: &Split) -> Result<Report> {
         let problem =
             |detail: String| Report { problems: vec![source_problem(name, detail)], ..Report::default() };
-        let input = match self.input(name, split) {
-            Ok(input) => input,
+        let groups = match self.groups(name, split) {
+            Ok(groups) => groups,
             Err(error) => {
                 let detail = format!("its source `{}`: {error}", split.source.file);
                 let gone = Problem {
@@ -166,36 +167,61 @@ impl Audit<'_> {
             packer: Packer::new(row_length, usize::MAX),
             report: Report::default(),
         };
-        match self.compare(&input, &mut comparing) {
+        match self.compare(&groups, &mut comparing) {
             Ok(()) => Ok(comparing.report),
             Err(error @ (Error::Interrupted | Error::Tokenizer(_))) => Err(error),
             Err(error) => Ok(problem(error.to_string())),
         }
     }
 
-    /// The split's source: where the options say, else where the run found it, else where the manifest has it.
-    fn input(&self, name: &str, split: &Split) -> Result<Input> {
+    /// The split's files, in their groups: where the options say, else where the run found them, else where the manifest has
+    /// them.
+    fn groups(&self, name: &str, split: &Split) -> Result<Vec<Group>> {
+        let stats = Stats::read(&self.output.split(name).join(format!("{name}{STATS_SUFFIX}")));
+        let found = stats.ok().flatten().map_or_else(Vec::new, |stats| stats.inputs);
+        if split.shard_list.iter().all(|shard| shard.group.is_none()) {
+            let found = found.first().map(|file| PathBuf::from(&file.path));
+            return Ok(vec![Group { files: vec![self.file(&split.source.file, found)?] }]);
+        }
+        let mut groups: Vec<(Option<usize>, Group)> = Vec::new();
+        for shard in &split.shard_list {
+            if groups.last().is_none_or(|(of, _)| *of != shard.group) {
+                groups.push((shard.group, Group { files: Vec::new() }));
+            }
+            let (_, group) = groups.last_mut().expect("it was pushed");
+            for source in &shard.sources {
+                if group.files.last().is_some_and(|last| last.relative == source.file) {
+                    continue;
+                }
+                let is_it = |path: &&InputFile| Path::new(&path.path).ends_with(&source.file);
+                let found = found.iter().find(is_it).map(|file| PathBuf::from(&file.path));
+                group.files.push(Input { relative: source.file.clone(), ..self.file(&source.file, found)? });
+            }
+        }
+        Ok(groups.into_iter().map(|(_, group)| group).collect())
+    }
+
+    /// The file that the manifest calls `relative` and that a run found at `found`.
+    fn file(&self, relative: &str, found: Option<PathBuf>) -> Result<Input> {
         let path = match &self.options.source {
             Some(source) if source.is_file() => source.clone(),
-            Some(source) => source.join(&split.source.file),
+            Some(source) => source.join(relative),
             None => {
-                let stats = Stats::read(&self.output.split(name).join(format!("{name}{STATS_SUFFIX}")));
-                let found = stats.ok().flatten().map(|stats| PathBuf::from(stats.input.path));
                 // A single file was its own input.
                 let input = Path::new(&self.manifest.input_path);
-                let is_file = !input.is_dir() && input.ends_with(&split.source.file);
-                let in_manifest = || if is_file { input.to_owned() } else { input.join(&split.source.file) };
+                let is_file = !input.is_dir() && input.ends_with(relative);
+                let in_manifest = || if is_file { input.to_owned() } else { input.join(relative) };
                 found.filter(|path| path.exists()).unwrap_or_else(in_manifest)
             }
         };
         let found = discover(&path, self.output.root(), false, SplitNames::Stem)?;
-        found.inputs.into_iter().next().ok_or(Error::InputUnknown { path })
+        let file = found.inputs.into_iter().flat_map(|split| split.files).next();
+        file.ok_or(Error::InputUnknown { path })
     }
 
     /// Makes the split again, block by block.
-    fn compare(&self, input: &Input, comparing: &mut Comparing<'_>) -> Result<()> {
+    fn compare(&self, groups: &[Group], comparing: &mut Comparing<'_>) -> Result<()> {
         let options = &self.manifest.options;
-        let mut reader = Reader::open(input, Cutting::of(options))?;
         let tokens = &self.manifest.tokenizer_identity;
         let mut worker = Worker {
             parser: RecordParser::new(&options.text_fields()),
@@ -209,41 +235,56 @@ impl Audit<'_> {
             ),
             documents: DocumentsEncoder::new(options.compression),
         };
-        for index in 0.. {
-            reader.begin(index)?;
-            if !comparing.begin(index as usize) {
-                return Ok(());
-            }
-            let mut hasher = Hasher::new();
-            while let Some(block) = reader.next()? {
-                if self.interrupted.load(Ordering::Relaxed) {
-                    return Err(Error::Interrupted);
-                }
-                let checksum = block.checksum(input)?;
-                hasher.update(&checksum.to_bytes());
-                let limit = self.options.sample * 2f64.powi(64);
-                let sampled = block.is_first() || (checksum.low64() as f64) < limit;
-                let tokenizer = if sampled { self.reference } else { self.tokenizer };
-                let manifest::Options { max_document_bytes, held_out, .. } = *options;
-                let only = held_out.map(|held_out| held_out.part);
-                let with =
-                    BlockOptions { tokenizer, max_document_bytes, held_out, samples_first: false, only };
-                let block = tokenize_block(&block, input, &mut worker, with)?;
-                let part = &block.parts[usize::from(only == Some(Part::Validation))];
-                comparing.report.by_reference += if sampled { part.documents.len() as u64 } else { 0 };
-                comparing.documents(&block.ids, part);
-                if comparing.report.problems.len() >= PROBLEMS_MAX {
+        let mut shard = 0;
+        for group in groups {
+            let mut reader = Reader::open(group, Cutting::of(options))?;
+            for index in 0.. {
+                reader.begin(index)?;
+                if !comparing.begin(shard) || !self.shard(group, &mut reader, &mut worker, comparing)? {
                     return Ok(());
                 }
-            }
-            if !comparing.end(hasher.finish()) || reader.end().last {
-                break;
+                shard += 1;
+                if reader.end().last {
+                    break;
+                }
             }
         }
-        if comparing.shard + 1 < comparing.split.shard_list.len() {
+        if shard < comparing.split.shard_list.len() {
             comparing.wrong("the source ends before its last shard".into());
         }
         Ok(())
+    }
+
+    /// Makes a shard again; false where nothing behind it can be compared.
+    fn shard(
+        &self,
+        group: &Group,
+        reader: &mut Reader<'_>,
+        worker: &mut Worker,
+        comparing: &mut Comparing<'_>,
+    ) -> Result<bool> {
+        let mut hasher = Hasher::new();
+        while let Some(block) = reader.next()? {
+            if self.interrupted.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
+            let checksum = block.checksum(group)?;
+            hasher.update(&checksum.to_bytes());
+            let limit = self.options.sample * 2f64.powi(64);
+            let sampled = block.is_first() || (checksum.low64() as f64) < limit;
+            let tokenizer = if sampled { self.reference } else { self.tokenizer };
+            let manifest::Options { max_document_bytes, held_out, .. } = self.manifest.options;
+            let only = held_out.map(|held_out| held_out.part);
+            let with = BlockOptions { tokenizer, max_document_bytes, held_out, samples_first: false, only };
+            let block = tokenize_block(&block, group, worker, with)?;
+            let part = &block.parts[usize::from(only == Some(Part::Validation))];
+            comparing.report.by_reference += if sampled { part.documents.len() as u64 } else { 0 };
+            comparing.documents(&block.ids, part);
+            if comparing.report.problems.len() >= PROBLEMS_MAX {
+                return Ok(false);
+            }
+        }
+        Ok(comparing.end(hasher.finish()))
     }
 }
 

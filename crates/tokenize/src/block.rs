@@ -19,11 +19,12 @@ use mashbill_format::task::{Counts, Reject};
 use memchr::memchr;
 
 use crate::error::Result;
-use crate::input::Input;
+use crate::group::Group;
 use crate::pack::Position;
 use crate::pool::Worker;
 use crate::read::{Block, Content, read_failed};
-use crate::tokenizer::{self, Encoded, Scratch, Tokenizer, is_sample};
+use crate::split_input::Input;
+use mashbill_tokenizer::{self as tokenizer, Encoded, Scratch, Tokenizer, is_sample};
 
 /// Refused lines that are kept of each reason in a split; the others are only counted.
 pub(crate) const REJECTS_KEPT: u64 = 20;
@@ -31,6 +32,9 @@ pub(crate) const REJECTS_KEPT: u64 = 20;
 /// What became of a block.
 #[derive(Debug)]
 pub(crate) struct TokenizedBlock {
+    /// The place of its file in the group, and the key at which that begins.
+    pub(crate) file: usize,
+    pub(crate) file_start: u64,
     /// Bytes of the file on the disk that were read for it.
     pub(crate) disk_bytes: u64,
     /// Bytes of input and their checksum.
@@ -131,17 +135,21 @@ pub(crate) struct BlockOptions<'a> {
 /// [`Error::Read`], [`Error::Changed`], [`Error::Tokenizer`].
 pub(crate) fn tokenize_block(
     block: &Block,
-    input: &Input,
+    group: &Group,
     worker: &mut Worker,
     options: BlockOptions<'_>,
 ) -> Result<TokenizedBlock> {
     let Worker { parser, scratch, memory, .. } = worker;
-    let mut builder = Builder::new(options, scratch, memory.ids(), block.stretch_start);
+    let input = block.input(group);
+    let before = block.file_start.wrapping_sub(block.stretch_start);
+    let mut builder = Builder::new(options, scratch, memory.ids(), before);
     let (bytes, checksum) = match &block.content {
         Content::Lines(lines) => builder.block_of_lines(lines, input, memory.bytes(), parser)?,
         Content::Rows(rows) => (builder.rows(rows, parser.text_fields())?, rows.checksum),
     };
     Ok(TokenizedBlock {
+        file: block.file,
+        file_start: block.file_start,
         disk_bytes: block.disk_bytes,
         bytes,
         checksum,
@@ -157,12 +165,12 @@ struct Builder<'a> {
     ids: Vec<u32>,
     parts: Vec<BlockPart>,
     samples: Vec<(String, Vec<u32>)>,
-    /// The key at which the block's stretch begins.
-    stretch_start: u64,
+    /// Where the block's file begins, counted from where its stretch does: modulo 2^64, since it may begin before that.
+    before: u64,
 }
 
 impl<'a> Builder<'a> {
-    fn new(options: BlockOptions<'a>, scratch: &'a mut Scratch, ids: Vec<u32>, stretch_start: u64) -> Self {
+    fn new(options: BlockOptions<'a>, scratch: &'a mut Scratch, ids: Vec<u32>, before: u64) -> Self {
         let parts = if options.held_out.is_some() { 2 } else { 1 };
         Self {
             options,
@@ -170,7 +178,7 @@ impl<'a> Builder<'a> {
             ids,
             parts: (0..parts).map(|_| BlockPart::default()).collect(),
             samples: Vec::new(),
-            stretch_start,
+            before,
         }
     }
 
@@ -315,7 +323,7 @@ impl<'a> Builder<'a> {
         if is_sample(self.position(), content_hash.low64(), text.len()) {
             self.samples.push((text.to_owned(), self.ids[before..].to_vec()));
         }
-        let key = key - self.stretch_start;
+        let key = key.wrapping_add(self.before);
         let part = self.part(part);
         part.count(text, encoded, tokens);
         let documents = &mut part.documents;
@@ -359,7 +367,7 @@ impl<'a> Builder<'a> {
     }
 
     fn reject(&mut self, part: Part, key: u64, reason: Reason, detail: String, raw: &[u8]) {
-        let key = key - self.stretch_start;
+        let key = key.wrapping_add(self.before);
         self.part(part).reject(key, reason, detail, raw);
     }
 }

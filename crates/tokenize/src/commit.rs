@@ -7,22 +7,86 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use mashbill_format::atomic::{self, Batch};
-use mashbill_format::layout::{REJECTS_SUFFIX, STATS_SUFFIX, State, TABLES_FOLDER};
+use mashbill_format::atomic::{self, Batch, Lock};
+use mashbill_format::layout::{Output, REJECTS_SUFFIX, STATS_SUFFIX, State, TABLES_FOLDER};
 use mashbill_format::manifest::{self, FORMAT_VERSION, Manifest, Shard, Split};
 use mashbill_format::record::FieldCounts;
-use mashbill_format::stats::{InputFile, Stats, rejects_text};
-use mashbill_format::task::{Counts, MadePart, ShardRecord};
+use mashbill_format::stats::{RejectedLine, Stats, rejects_text};
+use mashbill_format::task::{Counts, MadePart, Reject, RunPlan, ShardRecord};
 
 use crate::block::first_of_each;
-use crate::context::Context;
+use crate::card;
+use crate::context::{MakingGroup, Work, parts_of};
 use crate::error::{Error, Result};
-use crate::input::Input;
-use crate::license::license_of;
-use crate::plan::{Folder, absolute};
+use crate::event::Event;
+use crate::folder::Folder;
+use crate::license::licenses_of;
+use crate::made::{recorded, whole};
+use crate::place::Place;
+use crate::report::Report;
+use crate::split_plan::SplitPlan;
 
 /// How long finished splits may wait until they stand in the manifest: so that not each of many small ones is waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Ends a run of which [`crate::begin()`] gave the `plan`: puts the splits whose shards are all recorded in their places and
+/// lists them. It may be done twice. When all of them have their places, nothing is left of the run.
+///
+/// Splits of which shards are missing stand in [`Report::failed`]; their records stay for another [`crate::begin()`].
+///
+/// # Errors
+/// [`mashbill_format::Error::InUse`], [`Error::OutputChanged`] where `plan` is not what the output folder's state says, a
+/// full disk, errors of the output folder.
+pub fn commit(
+    plan: &RunPlan,
+    place: Place<'_>,
+    host: &str,
+    on_event: &mut dyn FnMut(Event),
+) -> Result<Report> {
+    let started = Instant::now();
+    let state = Output::new(place.output).state();
+    atomic::create_own_folder(state.root())?;
+    let lock = Lock::take(&state.lock(), host)?;
+    if RunPlan::read(&state)?.is_some_and(|found| found != *plan) {
+        return Err(Error::OutputChanged { path: place.output.to_owned() });
+    }
+    let parts = parts_of(&plan.manifest.options).iter();
+    let folders = parts.map(|&part| Folder::of_plan(part, place, plan)).collect::<Result<Vec<_>>>()?;
+    let splits = SplitPlan::all_of(plan, place.input)?;
+    let mut recorded = recorded(&state)?;
+    let work = Work::new(plan, &splits, |planned, _, id| {
+        whole(recorded.remove(&id).unwrap_or_default(), &folders, &state, &planned.split)
+    });
+    let mut failed = Vec::new();
+    for (split, making) in work.splits.iter().enumerate() {
+        let groups = work.groups_of(split);
+        let made = groups.iter().map(|group| group.kept.len()).sum();
+        let is_there = |folder: &Folder| folder.has(making.plan);
+        let is_done = groups.iter().all(MakingGroup::is_whole) || (made == 0 && all(&folders, is_there)?);
+        if !is_done {
+            failed.push((making.plan.name.clone(), Error::ShardsMissing { made, of: making.plan.count() }));
+        }
+    }
+    let mut committer = Committer::new(&work, &state, folders, 0);
+    let committed = committer.commit()?;
+    committer.write_manifests()?;
+    let mut made = vec![Vec::new(); parts_of(&plan.manifest.options).len()];
+    for Committed { split, stats } in committed {
+        on_event(Event::finished(&splits[split].name, &stats));
+        made.iter_mut().zip(stats).for_each(|(made, stats)| made.push(stats));
+    }
+    let folders = committer.into_folders();
+    let card = card::write(&folders, &state)?;
+    if failed.is_empty() {
+        atomic::remove_folder(state.root())?;
+    }
+    drop(lock);
+    Ok(Report { card, ..Report::new(folders, made, failed, started) })
+}
+
+fn all(folders: &[Folder], is: impl Fn(&Folder) -> Result<bool>) -> Result<bool> {
+    folders.iter().try_fold(true, |all, folder| Ok(all && is(folder)?))
+}
 
 /// A split that is finished and in its place.
 #[derive(Debug)]
@@ -35,10 +99,11 @@ pub(crate) struct Committed {
 /// Puts finished splits in their places.
 #[derive(Debug)]
 pub(crate) struct Committer<'a> {
-    context: &'a Context<'a>,
+    work: &'a Work<'a>,
+    state: &'a State,
     folders: Vec<Folder>,
     threads: usize,
-    /// The records of each split so far.
+    /// The records of each group so far.
     records: Vec<BTreeMap<usize, ShardRecord>>,
     /// Splits that are whole and wait.
     waiting: Vec<usize>,
@@ -47,33 +112,39 @@ pub(crate) struct Committer<'a> {
 
 impl<'a> Committer<'a> {
     /// A committer into `folders`, which knows of the shards that are made already.
-    pub(crate) fn new(context: &'a Context<'a>, folders: Vec<Folder>, threads: usize) -> Self {
-        let records = context
-            .splits
+    pub(crate) fn new(work: &'a Work<'a>, state: &'a State, folders: Vec<Folder>, threads: usize) -> Self {
+        let records = work
+            .groups
             .iter()
-            .map(|making| making.kept.iter().map(|(&index, record)| (index, record.clone())).collect());
+            .map(|group| group.kept.iter().map(|(&index, record)| (index, record.clone())).collect());
         let mut committer = Self {
-            context,
+            work,
+            state,
             folders,
             threads,
             records: records.collect(),
             waiting: Vec::new(),
             waiting_since: Instant::now(),
         };
-        (0..committer.records.len()).for_each(|split| committer.look_at(split));
+        (0..work.splits.len()).for_each(|split| committer.look_at(split));
         committer
     }
 
-    /// A shard is made.
-    pub(crate) fn add(&mut self, split: usize, record: ShardRecord) {
-        self.records[split].insert(record.index, record);
-        self.look_at(split);
+    /// A shard of a group is made.
+    pub(crate) fn add(&mut self, group: usize, record: ShardRecord) {
+        let is_last = record.last || self.records[group].values().any(|record| record.last);
+        self.records[group].insert(record.id.index, record);
+        if is_last {
+            self.look_at(self.work.groups[group].split);
+        }
     }
 
     fn look_at(&mut self, split: usize) {
-        let records = &self.records[split];
-        let Some((&index, record)) = records.last_key_value() else { return };
-        if record.last && records.len() == index + 1 && !self.context.splits[split].has_failed() {
+        let making = &self.work.splits[split];
+        let is_whole = |records: &BTreeMap<usize, ShardRecord>| {
+            records.last_key_value().is_some_and(|(index, record)| record.last && records.len() == index + 1)
+        };
+        if !making.has_failed() && self.records[making.groups.clone()].iter().all(is_whole) {
             if self.waiting.is_empty() {
                 self.waiting_since = Instant::now();
             }
@@ -96,7 +167,8 @@ impl<'a> Committer<'a> {
         let mut committed = Vec::new();
         let mut entries = Vec::new();
         for split in waiting {
-            let records: Vec<_> = std::mem::take(&mut self.records[split]).into_values().collect();
+            let groups = self.records[self.work.splits[split].groups.clone()].iter_mut();
+            let records: Vec<_> = groups.flat_map(std::mem::take).map(|(_, record)| record).collect();
             let mut stats = Vec::new();
             for place in 0..self.folders.len() {
                 let (entry, of_part) = self.prepare(split, place, &records, &mut batch)?;
@@ -119,30 +191,25 @@ impl<'a> Committer<'a> {
         batch: &mut Batch,
     ) -> Result<(Split, Stats)> {
         let folder = &self.folders[place];
-        let making = &self.context.splits[split];
-        let input = &making.plan.input;
-        let sum = Sum::of(records, folder);
+        let making = &self.work.splits[split];
+        let plan = making.plan;
+        let sum = Sum::of(records, folder, plan);
         let mut entry =
-            sum.entry(input, &folder.manifest, folder.output.split(&input.split).display().to_string());
-        entry.license = license_of(input, &entry.source)?;
+            sum.entry(plan, &folder.manifest, folder.output.split(&plan.name).display().to_string());
+        entry.license = licenses_of(plan, &entry)?;
         let mut stats = sum.stats(&entry, records, self.threads);
-        stats.split.clone_from(&input.split);
-        stats.input = InputFile {
-            path: absolute(&input.path),
-            size: input.size,
-            modified_ns: input.modified_ns,
-            changed_ns: making.plan.changed_ns,
-        };
+        stats.split.clone_from(&plan.name);
+        stats.inputs = plan.found_files();
         stats.seconds = making.begun.get().map_or(0.0, |begun| begun.elapsed().as_secs_f64());
-        let made = self.context.state.made(folder.part, &input.split);
-        let name = |suffix: &str| format!("{}{suffix}", input.split);
+        let made = self.state.made(folder.part, &plan.name);
+        let name = |suffix: &str| format!("{}{suffix}", plan.name);
         if !made.exists() {
             // A run that was killed has given it its place.
             return Ok((entry, stats));
         }
         batch.write(&made.join(name(STATS_SUFFIX)), &stats.to_text())?;
         if !sum.rejects.is_empty() {
-            batch.write(&made.join(name(REJECTS_SUFFIX)), &rejects_text(&input.relative, &sum.rejects))?;
+            batch.write(&made.join(name(REJECTS_SUFFIX)), &rejects_text(&sum.rejects))?;
         }
         remove_others(&made, &entry, &[name(STATS_SUFFIX), name(REJECTS_SUFFIX)])?;
         Ok((entry, stats))
@@ -150,11 +217,11 @@ impl<'a> Committer<'a> {
 
     /// Gives the folders their places, then lists them.
     fn publish(&mut self, entries: Vec<(usize, usize, Split)>) -> Result<()> {
-        let state = &self.context.state;
+        let state = self.state;
         let mut batch = Batch::default();
         for (number, (split, place, _)) in entries.iter().enumerate() {
             let folder = &self.folders[*place];
-            let name = &self.context.splits[*split].plan.input.split;
+            let name = &self.work.splits[*split].plan.name;
             let (made, target) = (state.made(folder.part, name), folder.output.split(name));
             if !made.exists() {
                 continue;
@@ -171,7 +238,7 @@ impl<'a> Committer<'a> {
         }
         batch.sync()?;
         for (split, place, entry) in entries {
-            let name = self.context.splits[split].plan.input.split.clone();
+            let name = self.work.splits[split].plan.name.clone();
             self.folders[place].manifest.vanished.remove(&name);
             self.folders[place].manifest.splits.insert(name, entry);
         }
@@ -185,7 +252,7 @@ impl<'a> Committer<'a> {
     /// # Errors
     /// Errors of writing.
     pub(crate) fn write_manifests(&mut self) -> Result<()> {
-        write_manifests(&mut self.folders, &self.context.state)
+        write_manifests(&mut self.folders, self.state)
     }
 
     /// The folders with their manifests as they are now.
@@ -194,11 +261,12 @@ impl<'a> Committer<'a> {
     }
 }
 
-/// Writes the manifests of `folders` that have changed, the last folder's first.
+/// Writes the manifests of `folders` that have changed, the last folder's first, and the dataset card after them.
 ///
 /// # Errors
 /// Errors of writing.
 pub(crate) fn write_manifests(folders: &mut [Folder], state: &State) -> Result<()> {
+    let mut is_changed = false;
     for folder in folders.iter_mut().rev() {
         folder.manifest.files_processed = folder.manifest.splits.len() as u64;
         // An unchanged folder keeps its manifest, modification time included.
@@ -207,7 +275,12 @@ pub(crate) fn write_manifests(folders: &mut [Folder], state: &State) -> Result<(
             atomic::create_own_folder(&state.temporary())?;
             folder.manifest.write(&folder.output, &state.temporary().join("manifest.json"))?;
             folder.written = Some(folder.manifest.clone());
+            is_changed = true;
         }
+    }
+    if is_changed {
+        // What became of it is told when the run ends.
+        card::write(folders, state)?;
     }
     Ok(())
 }
@@ -217,12 +290,12 @@ struct Sum {
     shards: Vec<Shard>,
     counts: Vec<Counts>,
     totals: Counts,
-    rejects: Vec<mashbill_format::task::Reject>,
+    rejects: Vec<RejectedLine>,
     ignored_bytes: u64,
 }
 
 impl Sum {
-    fn of(records: &[ShardRecord], folder: &Folder) -> Self {
+    fn of(records: &[ShardRecord], folder: &Folder, plan: &SplitPlan) -> Self {
         let mut sum = Self {
             shards: Vec::new(),
             counts: Vec::new(),
@@ -231,20 +304,23 @@ impl Sum {
             ignored_bytes: 0,
         };
         let mut kept = BTreeMap::new();
+        let (mut group, mut lines) = (None, 0);
         for record in records {
+            if record.id.group != group {
+                (group, lines) = (record.id.group, 0);
+            }
             let part = record.parts.iter().find(|part| part.part == folder.part);
             let MadePart { file, table, counts, rejects, .. } = part.expect("a record has all parts");
-            let lines = sum.totals.lines;
-            let absolute = rejects.iter().map(|reject| {
-                let (line, key) = (reject.line + lines, reject.key + record.input.start);
-                mashbill_format::task::Reject { line, key, ..reject.clone() }
-            });
-            sum.rejects.extend(first_of_each(absolute, &mut kept));
+            let first = first_of_each(rejects.iter().cloned(), &mut kept).into_iter();
+            sum.rejects.extend(first.map(|reject| in_file(reject, record, lines, plan)));
+            lines += counts.lines;
             sum.totals.add(counts);
             sum.ignored_bytes += record.ignored_bytes;
             sum.counts.push(counts.clone());
             sum.shards.push(Shard {
+                group: record.id.group,
                 input: record.input.clone(),
+                sources: record.sources.clone(),
                 documents: counts.documents,
                 tokens: counts.ledger.tokens(),
                 padding: counts.ledger.padding,
@@ -256,10 +332,10 @@ impl Sum {
     }
 
     /// The manifest's entry.
-    fn entry(&self, input: &Input, manifest: &Manifest, path: String) -> Split {
+    fn entry(&self, plan: &SplitPlan, manifest: &Manifest, path: String) -> Split {
         let files = || self.shards.iter().filter_map(|shard| shard.file.as_ref());
         let source = manifest::Source {
-            file: input.relative.clone(),
+            file: plan.source.clone(),
             bytes: self.shards.iter().map(|shard| shard.input.bytes).sum(),
             checksum: manifest::source_checksum(self.shards.iter().map(|shard| &shard.input)),
         };
@@ -272,7 +348,7 @@ impl Sum {
             identity: manifest::split_identity(manifest.run_identity(), source.checksum),
             source,
             // Whoever lists the split looks it up: it may change while the split does not.
-            license: None,
+            license: Vec::new(),
             ledger: self.totals.ledger.clone(),
             shard_list: self.shards.clone(),
             rejected: self.totals.rejected.clone(),
@@ -285,7 +361,7 @@ impl Sum {
         Stats {
             format_version: FORMAT_VERSION,
             split: String::new(),
-            input: InputFile { path: String::new(), size: 0, modified_ns: 0, changed_ns: 0 },
+            inputs: Vec::new(),
             lines: self.totals.lines,
             blank_lines: self.totals.blank_lines,
             byte_order_marks: self.totals.byte_order_marks,
@@ -312,6 +388,19 @@ impl Sum {
             mashbill_version: env!("CARGO_PKG_VERSION").into(),
         }
     }
+}
+
+/// A refused line of a shard as it stands in its file, `lines` lines of which, or of its group, stand before the shard.
+fn in_file(reject: Reject, record: &ShardRecord, lines: u64, plan: &SplitPlan) -> RejectedLine {
+    let key = reject.key + record.input.start;
+    let (file, line, key) = match manifest::source_of(&record.sources, key) {
+        None => (plan.source.clone(), reject.line + lines, key),
+        Some(source) if source.start < record.input.start => {
+            (source.file.clone(), reject.line + lines, key - source.start)
+        }
+        Some(source) => (source.file.clone(), reject.line - source.line, key - source.start),
+    };
+    RejectedLine { file, reject: Reject { line, key, ..reject } }
 }
 
 /// Removes what a run that was killed has left of shards that were cut in another way.

@@ -10,21 +10,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use mashbill_format::atomic::{self, Batch};
 use mashbill_format::checksum::{Checksum, Hasher};
 use mashbill_format::held_out::Part;
-use mashbill_format::layout::{
-    Output, REJECTS_SUFFIX, STATS_SUFFIX, State, TABLES_FOLDER, shard_name, table_name,
-};
-use mashbill_format::manifest::{InputRange, Options, Split};
-use mashbill_format::stats::{Stats, read_rejects};
-use mashbill_format::task::{Counts, MadePart, Reject, ShardRecord};
+use mashbill_format::layout::{Output, REJECTS_SUFFIX, STATS_SUFFIX, ShardId, State, TABLES_FOLDER};
+use mashbill_format::manifest::{InputRange, Options, Shard, SourceFile, Split};
+use mashbill_format::stats::{RejectedLine, Stats, read_rejects};
+use mashbill_format::task::{MadePart, Reject, ShardRecord};
 
 use crate::error::{Error, Result};
 use crate::files::paths;
-use crate::input::Input;
-use crate::plan::Folder;
+use crate::folder::Folder;
 use crate::read::{Cutting, Reader, Stretch};
+use crate::split_plan::SplitPlan;
 
 /// A stretch of the input as it is now.
 struct Seen {
+    id: ShardId,
+    /// The place of its group in the split.
+    group: usize,
+    sources: Vec<SourceFile>,
     input: InputRange,
     last: bool,
     ignored_bytes: u64,
@@ -36,85 +38,100 @@ pub(crate) struct FinishedPart {
     output: Output,
     pub(crate) split: Split,
     pub(crate) stats: Stats,
-    rejects: Vec<Reject>,
+    rejects: Vec<RejectedLine>,
 }
 
 /// What a comparison found.
 pub(crate) enum Comparison {
     /// The input is the same: nothing has to be made.
     Same(Vec<FinishedPart>),
-    /// These shards stay, of so many.
-    Changed { kept: Vec<ShardRecord>, of: usize },
+    /// These shards stay, by group, of all that there are.
+    Changed { kept: Vec<Vec<ShardRecord>>, all: Vec<ShardId> },
 }
 
-/// Compares the finished split of `input`, in each of `folders`, with the input. The files of shards that stay get their
-/// second names in the run's `state`; their records say that they are of `id`.
+/// Compares the finished split of `plan`, in each of `folders`, with its input. The files of shards that stay get their
+/// second names in the run's `state`; their records say that they are of the `ids` of their groups.
 ///
 /// # Errors
 /// Errors of reading and writing, [`Error::Interrupted`].
 pub(crate) fn compare(
-    input: &Input,
+    plan: &SplitPlan,
     options: &Options,
     folders: &[Folder],
-    (state, id): (&State, Checksum),
+    (state, ids): (&State, Vec<Checksum>),
     interrupted: &AtomicBool,
 ) -> Result<Comparison> {
-    let seen = look(input, options, interrupted)?;
-    let of = seen.len();
+    let split = &plan.name;
+    let seen = look(plan, options, interrupted)?;
+    let all = || seen.iter().map(|seen| seen.id).collect();
+    let none = || vec![Vec::new(); ids.len()];
     let mut parts = Vec::new();
     for folder in folders {
-        match FinishedPart::read(folder, &input.split)? {
+        match FinishedPart::read(folder, split)? {
             Some(part) => parts.push(part),
-            None => return Ok(Comparison::Changed { kept: Vec::new(), of }),
+            None => return Ok(Comparison::Changed { kept: none(), all: all() }),
         }
     }
-    if parts.iter().all(|part| part.stretches().eq(seen.iter().map(|seen| &seen.input))) {
+    if parts.iter().all(|part| part.is_of(&seen)) {
         return Ok(Comparison::Same(parts));
     }
     let first = &parts[0];
     if parts.iter().any(|part| !part.stretches().eq(first.stretches())) {
-        return Ok(Comparison::Changed { kept: Vec::new(), of });
+        return Ok(Comparison::Changed { kept: none(), all: all() });
     }
     for part in &parts {
-        atomic::remove_folder(&state.made(part.part, &input.split))?;
+        atomic::remove_folder(&state.made(part.part, split))?;
     }
     let known: HashMap<(Checksum, u64), usize> =
         first.stretches().enumerate().map(|(old, range)| ((range.checksum, range.bytes), old)).collect();
     let mut batch = Batch::default();
-    let mut kept = Vec::new();
-    for (index, seen) in seen.into_iter().enumerate() {
-        let Some(&old) = known.get(&(seen.input.checksum, seen.input.bytes)) else { continue };
-        let each = parts.iter().map(|part| part.keep(old, index, state, &input.split, &mut batch));
+    let (all, mut kept) = (all(), none());
+    for Seen { id, group, sources, input, last, ignored_bytes } in seen {
+        let Some(&old) = known.get(&(input.checksum, input.bytes)) else { continue };
+        let each = parts.iter().map(|part| part.keep(old, id, state, split, &mut batch));
         let Some(made) = each.collect::<Result<Option<Vec<_>>>>()? else { continue };
-        let Seen { input, last, ignored_bytes } = seen;
         let engine = first.stats.engine.clone();
-        kept.push(ShardRecord { of: id, index, last, input, ignored_bytes, engine, parts: made });
+        let of = ids[group];
+        kept[group].push(ShardRecord { of, id, last, input, sources, ignored_bytes, engine, parts: made });
     }
     batch.sync()?;
-    Ok(Comparison::Changed { kept, of })
+    Ok(Comparison::Changed { kept, all })
 }
 
 /// Reads the input and tells its stretches.
-fn look(input: &Input, options: &Options, interrupted: &AtomicBool) -> Result<Vec<Seen>> {
-    let mut reader = Reader::open(input, Cutting::of(options))?;
+fn look(plan: &SplitPlan, options: &Options, interrupted: &AtomicBool) -> Result<Vec<Seen>> {
     let mut all = Vec::new();
-    loop {
-        reader.begin(all.len() as u64)?;
-        let (mut hasher, mut bytes) = (Hasher::new(), 0);
-        while let Some(block) = reader.next()? {
-            if interrupted.load(Ordering::Relaxed) {
-                return Err(Error::Interrupted);
+    for (number, group) in plan.groups.iter().enumerate() {
+        let files = &group.group;
+        let mut reader = Reader::open(files, Cutting::of(options))?;
+        for index in 0.. {
+            reader.begin(index)?;
+            let (mut hasher, mut bytes, mut lines) = (Hasher::new(), 0, 0);
+            let mut sources: Vec<SourceFile> = Vec::new();
+            while let Some(block) = reader.next()? {
+                if interrupted.load(Ordering::Relaxed) {
+                    return Err(Error::Interrupted);
+                }
+                hasher.update(&block.checksum(files)?.to_bytes());
+                bytes += block.bytes;
+                if plan.is_many() {
+                    let file = &block.input(files).relative;
+                    if sources.last().is_none_or(|last| last.file != *file) {
+                        sources.push(SourceFile { file: file.clone(), start: block.file_start, line: lines });
+                    }
+                    lines += block.lines(files)?;
+                }
             }
-            hasher.update(&block.checksum(input)?.to_bytes());
-            bytes += block.bytes;
-        }
-        let Stretch { start, end, last, ignored_bytes } = reader.end();
-        let input = InputRange { start, end, bytes, checksum: hasher.finish() };
-        all.push(Seen { input, last, ignored_bytes });
-        if last {
-            return Ok(all);
+            let Stretch { start, end, last, ignored_bytes } = reader.end();
+            let id = ShardId { group: plan.is_many().then_some(number), index: index as usize };
+            let input = InputRange { start, end, bytes, checksum: hasher.finish() };
+            all.push(Seen { id, group: number, sources, input, last, ignored_bytes });
+            if last {
+                break;
+            }
         }
     }
+    Ok(all)
 }
 
 impl FinishedPart {
@@ -133,15 +150,23 @@ impl FinishedPart {
         Ok(Some(Self { part, output, split: entry.clone(), stats, rejects }))
     }
 
+    /// Whether it is cut as the input is, and from the same files.
+    fn is_of(&self, seen: &[Seen]) -> bool {
+        let is = |(shard, seen): (&Shard, &Seen)| {
+            shard.input == seen.input && shard.group == seen.id.group && shard.sources == seen.sources
+        };
+        self.split.shard_list.len() == seen.len() && self.split.shard_list.iter().zip(seen).all(is)
+    }
+
     fn stretches(&self) -> impl Iterator<Item = &InputRange> {
         self.split.shard_list.iter().map(|shard| &shard.input)
     }
 
-    /// Keeps its shard `old` as shard `index` of the new run; none where its files are not what the manifest says.
+    /// Keeps its shard `old` as the shard `id` of the new run; none where its files are not what the manifest says.
     fn keep(
         &self,
         old: usize,
-        index: usize,
+        id: ShardId,
         state: &State,
         split: &str,
         batch: &mut Batch,
@@ -161,22 +186,38 @@ impl FinishedPart {
         }
         let made = state.made(part, split);
         atomic::create_folder(&made.join(TABLES_FOLDER))?;
-        for (from, to) in from.iter().zip(paths(&made, index)) {
+        for (from, to) in from.iter().zip(paths(&made, id)) {
             batch.link(from, &to)?;
         }
         let (mut file, mut table) = (file.clone(), table.clone());
-        (file.name, table.name) = (shard_name(index), table_name(index));
+        (file.name, table.name) = (id.file_name(), id.table_name());
         Ok(Some(MadePart { part, file: Some(file), table: Some(table), counts, rejects }))
     }
 
     /// The refused lines of shard `old` that are known, counted from its beginning.
     fn rejects_of(&self, old: usize) -> Vec<Reject> {
-        let range = &self.split.shard_list[old].input;
-        let before: u64 = self.stats.shards[..old].iter().map(|counts: &Counts| counts.lines).sum();
-        let here = self.rejects.iter().filter(|reject| (range.start..range.end).contains(&reject.key));
-        let relative = here.filter_map(|reject| {
-            let (line, key) = (reject.line.checked_sub(before)?, reject.key - range.start);
-            Some(Reject { line, key, ..reject.clone() })
+        let shard = &self.split.shard_list[old];
+        let range = &shard.input;
+        let earlier = self.split.shard_list[..old].iter().zip(&self.stats.shards);
+        let before: u64 =
+            earlier.filter(|(earlier, _)| earlier.group == shard.group).map(|(_, counts)| counts.lines).sum();
+        let relative = self.rejects.iter().filter_map(|RejectedLine { file, reject }| {
+            let (start, line) = match &shard.sources[..] {
+                [] if shard.group.is_some() => return None,
+                [] => (0, reject.line.checked_sub(before)?),
+                sources => {
+                    let source = sources.iter().find(|source| source.file == *file)?;
+                    let begins_here = source.start >= range.start;
+                    let line = if begins_here {
+                        reject.line + source.line
+                    } else {
+                        reject.line.checked_sub(before)?
+                    };
+                    (source.start, line)
+                }
+            };
+            let key = reject.key.checked_add(start).filter(|key| (range.start..range.end).contains(key))?;
+            Some(Reject { line, key: key - range.start, ..reject.clone() })
         });
         relative.collect()
     }

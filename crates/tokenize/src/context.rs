@@ -1,6 +1,7 @@
 //! What all who work on a run share.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -8,30 +9,91 @@ use std::time::Instant;
 
 use mashbill_format::checksum::Checksum;
 use mashbill_format::held_out::Part;
-use mashbill_format::layout::State;
+use mashbill_format::layout::{ShardId, State};
 use mashbill_format::manifest::Options;
 use mashbill_format::shard::RowGroupEncoder;
-use mashbill_format::task::{Counts, ShardRecord};
+use mashbill_format::task::{Counts, PlannedSplit, RunPlan, ShardRecord};
 
 use crate::error::{Error, Result};
 use crate::event::{Event, Progress};
-use crate::plan::SplitPlan;
-use crate::tokenizer::{FastRefused, Tokenizer};
+use crate::group::Group;
+use crate::interruption::Interruption;
+use crate::split_plan::{GroupPlan, SplitPlan};
+use mashbill_tokenizer::{FastRefused, Tokenizer};
 
 /// A split that is worked on.
 #[derive(Debug)]
 pub(crate) struct Making<'a> {
     pub(crate) plan: &'a SplitPlan,
-    /// What its shards' records say they are of.
-    pub(crate) id: Checksum,
-    /// How many shards it has; none where only reading to the end will tell.
-    pub(crate) count: Option<u64>,
-    /// Shards that are made already, by their numbers.
-    pub(crate) kept: HashMap<usize, ShardRecord>,
+    /// Its groups, by their places in the plan.
+    pub(crate) groups: Range<usize>,
     /// When work on it began.
     pub(crate) begun: OnceLock<Instant>,
     /// Set when it cannot be made.
     pub(crate) failed: AtomicBool,
+}
+
+/// A group of files that is cut as one, of a split that is worked on.
+#[derive(Debug)]
+pub(crate) struct MakingGroup<'a> {
+    /// The place of its split in the plan.
+    pub(crate) split: usize,
+    /// Its number in the split, where that is many files.
+    pub(crate) number: Option<usize>,
+    pub(crate) plan: &'a GroupPlan,
+    /// What its shards' records say they are of.
+    pub(crate) id: Checksum,
+    /// Shards that are made already, by their numbers.
+    pub(crate) kept: HashMap<usize, ShardRecord>,
+}
+
+/// All that is worked on: the splits, and their groups one after another.
+#[derive(Debug, Default)]
+pub(crate) struct Work<'a> {
+    pub(crate) splits: Vec<Making<'a>>,
+    pub(crate) groups: Vec<MakingGroup<'a>>,
+}
+
+impl<'a> Work<'a> {
+    /// The work on the `splits` of `plan`. Of each group, `kept` gives the shards that are made.
+    pub(crate) fn new(
+        plan: &RunPlan,
+        splits: &'a [SplitPlan],
+        mut kept: impl FnMut(&PlannedSplit, usize, Checksum) -> Vec<ShardRecord>,
+    ) -> Self {
+        let mut work = Self::default();
+        for (place, (planned, split)) in plan.splits.iter().zip(splits).enumerate() {
+            let first = work.groups.len();
+            for (number, group) in split.groups.iter().enumerate() {
+                let id = plan.group_id(planned, number);
+                let kept = kept(planned, number, id).into_iter();
+                work.groups.push(MakingGroup {
+                    split: place,
+                    number: split.is_many().then_some(number),
+                    plan: group,
+                    id,
+                    kept: kept.map(|record| (record.id.index, record)).collect(),
+                });
+            }
+            work.splits.push(Making {
+                plan: split,
+                groups: first..work.groups.len(),
+                begun: OnceLock::new(),
+                failed: AtomicBool::new(false),
+            });
+        }
+        work
+    }
+
+    /// The groups of a split.
+    pub(crate) fn groups_of(&self, split: usize) -> &[MakingGroup<'a>] {
+        &self.groups[self.splits[split].groups.clone()]
+    }
+
+    /// Bytes of all files.
+    pub(crate) fn size(&self) -> u64 {
+        self.splits.iter().map(|making| making.plan.size()).sum()
+    }
 }
 
 impl Making<'_> {
@@ -41,11 +103,30 @@ impl Making<'_> {
     }
 }
 
+impl MakingGroup<'_> {
+    /// Its files.
+    pub(crate) const fn files(&self) -> &Group {
+        &self.plan.group
+    }
+
+    /// Its shard with this number.
+    pub(crate) const fn shard(&self, index: usize) -> ShardId {
+        ShardId { group: self.number, index }
+    }
+
+    /// Whether all of its shards are among those with these numbers, of which `last` is the last one if any is.
+    pub(crate) fn is_whole(&self) -> bool {
+        let last = || self.kept.values().find(|record| record.last).map(|last| last.id.index as u64 + 1);
+        let count = self.plan.count.or_else(last);
+        count.is_some_and(|count| (0..count).all(|index| self.kept.contains_key(&(index as usize))))
+    }
+}
+
 /// What is told while a run is under way.
 #[derive(Debug)]
 pub(crate) enum Message {
     Event(Event),
-    /// Shards are made and recorded: each with the place of its split in the plan.
+    /// Shards are made and recorded: each with the place of its group in the plan.
     Made(Vec<(usize, ShardRecord)>),
     /// A split cannot be made.
     Failed(usize, Error),
@@ -59,8 +140,10 @@ pub(crate) enum Message {
 #[derive(Debug)]
 pub(crate) struct Context<'a> {
     pub(crate) options: &'a Options,
-    pub(crate) state: State,
-    pub(crate) splits: Vec<Making<'a>>,
+    /// Where tasks are recorded, and where their files are written.
+    pub(crate) state: &'a State,
+    pub(crate) made: &'a State,
+    pub(crate) work: &'a Work<'a>,
     pub(crate) strict: bool,
     /// Bytes of input that small shards of a task have together.
     pub(crate) task_bytes: u64,
@@ -72,9 +155,7 @@ pub(crate) struct Context<'a> {
     pub(crate) tokenizer: Arc<Tokenizer>,
     /// The reference, for splits with which the fast engine is not trusted any more.
     pub(crate) reference: Mutex<HashMap<usize, Arc<Tokenizer>>>,
-    pub(crate) interrupted: &'a AtomicBool,
-    /// Set when an error ends the run.
-    pub(crate) stopped: AtomicBool,
+    pub(crate) interruption: Interruption<'a>,
     pub(crate) messages: Sender<Message>,
 }
 
@@ -84,18 +165,25 @@ impl Context<'_> {
         drop(self.messages.send(message));
     }
 
-    pub(crate) fn is_interrupted(&self) -> bool {
-        self.interrupted.load(Ordering::Relaxed) || self.stopped.load(Ordering::Relaxed)
-    }
-
     /// The parts that documents are divided into.
     pub(crate) fn parts(&self) -> &'static [Part] {
         parts_of(self.options)
     }
 
+    /// Whether a task that ended early is recorded with the shards that it has: where the run has the folder for itself,
+    /// the next one plans anew. Else its record would say that it is made.
+    pub(crate) fn records_partial_tasks(&self) -> bool {
+        self.state.root() == self.made.root()
+    }
+
     pub(crate) fn row_group_encoder(&self) -> RowGroupEncoder {
         let Self { options, vocabulary_size, pad_id, .. } = self;
         RowGroupEncoder::new(options.max_seq_length, *vocabulary_size, *pad_id, options.compression)
+    }
+
+    /// The split of a group.
+    pub(crate) fn split_of(&self, group: usize) -> &Making<'_> {
+        &self.work.splits[self.work.groups[group].split]
     }
 
     /// The tokenizer that makes the split.
@@ -106,7 +194,7 @@ impl Context<'_> {
 
     /// Has what is left of the split made by the reference: the engines disagree about `text`.
     pub(crate) fn distrust(&self, split: usize, text: String) -> Result<()> {
-        let name = self.splits[split].plan.input.split.clone();
+        let name = self.work.splits[split].plan.name.clone();
         self.tell(Message::Event(Event::EngineMismatch { split: name, text: text.clone() }));
         let reference = Arc::new(self.tokenizer.to_reference(FastRefused::Mismatch { text })?);
         self.reference.lock().unwrap_or_else(PoisonError::into_inner).insert(split, reference);
@@ -125,6 +213,7 @@ pub(crate) const fn parts_of(options: &Options) -> &'static [Part] {
 /// Progress, as counted by those who make shards.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
+    handed_out: AtomicU64,
     bytes: AtomicU64,
     bytes_total: u64,
     documents: AtomicU64,
@@ -141,6 +230,21 @@ impl Counters {
         self.documents.fetch_add(counts.documents, Ordering::Relaxed);
         self.tokens.fetch_add(counts.ledger.tokens(), Ordering::Relaxed);
         self.rejected.fetch_add(counts.rejected.values().sum(), Ordering::Relaxed);
+    }
+
+    /// Bytes of input files are in the hands of workers.
+    pub(crate) fn hand_out(&self, bytes: u64) {
+        self.handed_out.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes of input files that were handed out and not worked through so far.
+    pub(crate) fn under_way(&self) -> u64 {
+        self.handed_out.load(Ordering::Relaxed).saturating_sub(self.bytes())
+    }
+
+    /// Bytes of input files that were worked through so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
     }
 
     /// Bytes of input files were worked through.

@@ -6,7 +6,7 @@ use std::path::Path;
 use mashbill_format::layout::Output;
 
 use crate::error::{Error, Result};
-use crate::plan::Plan;
+use crate::split_plan::SplitPlan;
 
 /// Bytes of output for a byte of JSON Lines, at the least that real text was seen to need. The check before
 /// the start must not refuse what would fit; what does not fit after all is met in the middle.
@@ -15,24 +15,26 @@ const OUTPUT_PER_INPUT: f64 = 0.6;
 /// Room that is left to others, in bytes.
 const RESERVE_BYTES: u64 = 16 << 20;
 
-/// Fails where the disk of the output cannot hold what `plan` will write beside what an interrupted run has written.
+/// Fails where the disk of the folder `output` cannot hold what will be written of `splits` beside what an interrupted run has
+/// written.
 ///
 /// # Errors
 /// [`Error::TooLittleSpace`]. Where the system does not tell how much is free, nothing is refused.
-pub(crate) fn check_space(plan: &Plan) -> Result<()> {
-    if plan.splits.is_empty() {
+pub(crate) fn check_space(splits: &[SplitPlan], output: &Path) -> Result<()> {
+    if splits.is_empty() {
         return Ok(());
     }
-    let expected = plan.splits.iter().map(|split| split.input.size as f64 * split.input.kind.expansion());
+    let groups = splits.iter().flat_map(|split| &split.groups);
+    let expected = groups.map(|group| group.group.expanded_size());
     let expected = (expected.sum::<f64>() * OUTPUT_PER_INPUT) as u64;
-    let folder = &plan.options.output;
+    let folder = output;
     let Some(existing) = folder.ancestors().find(|folder| folder.exists()) else { return Ok(()) };
     let existing = if existing.as_os_str().is_empty() { Path::new(".") } else { existing };
     let Ok(free) = fs4::available_space(existing) else { return Ok(()) };
     let written = bytes_in(Output::new(folder).state().root());
     let needed = expected.saturating_sub(written) + RESERVE_BYTES;
     if needed > free {
-        return Err(Error::TooLittleSpace { path: folder.clone(), needed, free });
+        return Err(Error::TooLittleSpace { path: folder.to_owned(), needed, free });
     }
     Ok(())
 }

@@ -1,16 +1,16 @@
 //! Why a tokenization cannot be done, in terms a caller can act on.
 
+use mashbill_format::class::Class;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use mashbill_format::parquet_rows::Column;
 use mashbill_format::records::{ReadError, listed};
 
-use crate::tokenizer;
+use mashbill_tokenizer as tokenizer;
 
 /// An error of tokenizing.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Error {
     /// The input path does not exist.
     #[error("`{}` does not exist", path.display())]
@@ -68,6 +68,14 @@ pub enum Error {
         /// One file.
         first: PathBuf,
         /// The other.
+        second: PathBuf,
+    },
+    /// A folder that is to become one split holds files that are not to be trained on together.
+    #[error("`{}` stands beside `{}`: they are not to be trained on together", first.display(), second.display())]
+    MixedFolder {
+        /// A file to train on.
+        first: PathBuf,
+        /// One that is not.
         second: PathBuf,
     },
     /// An input file would become a split, or stands in a folder, whose name cannot stand in a manifest.
@@ -178,6 +186,34 @@ pub enum Error {
         /// What was found.
         detail: String,
     },
+    /// A plan that was written down has no such task.
+    #[error("the plan has no task `{name}`")]
+    NoTask {
+        /// The task.
+        name: String,
+    },
+    /// A plan that was written down names an input of no kind that is read.
+    #[error("the plan names `{input}`, which is no input")]
+    PlanDamaged {
+        /// The input's path.
+        input: String,
+    },
+    /// A task was to be made with another tokenizer than its plan says.
+    #[error("the plan says `{planned}`, and `{given}` is another tokenizer")]
+    OtherTokenizer {
+        /// The plan's tokenizer.
+        planned: String,
+        /// The other one.
+        given: String,
+    },
+    /// Not all shards of a split are made.
+    #[error("{made} shards are made{}", of.map_or_else(|| ", and more are missing".into(), |of| format!(" of {of}")))]
+    ShardsMissing {
+        /// Shards that are made.
+        made: usize,
+        /// Of how many; none where only reading the input to its end will tell.
+        of: Option<u64>,
+    },
     /// The run was interrupted; what was finished is kept.
     #[error("interrupted")]
     Interrupted,
@@ -187,6 +223,41 @@ pub enum Error {
     /// A file of mashbill's own cannot be written or read.
     #[error(transparent)]
     Format(#[from] mashbill_format::Error),
+}
+
+impl Error {
+    /// What it means for whoever gave the command.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Format(error) => error.class(),
+            Self::Interrupted => Class::Interrupted,
+            Self::Changed { .. }
+            | Self::OutputChanged { .. }
+            | Self::TooLittleSpace { .. }
+            | Self::ShardsMissing { .. } => Class::Incomplete,
+            Self::Read { .. } | Self::InputDamaged { .. } | Self::PlanDamaged { .. } => Class::Unexpected,
+            Self::InputMissing { .. }
+            | Self::InputUnknown { .. }
+            | Self::Content { .. }
+            | Self::InputIsOutput { .. }
+            | Self::OutputIsFile { .. }
+            | Self::OutputIsInput { .. }
+            | Self::NoInput { .. }
+            | Self::SplitTwice { .. }
+            | Self::MixedFolder { .. }
+            | Self::NoTask { .. }
+            | Self::OtherTokenizer { .. }
+            | Self::SplitName { .. }
+            | Self::NameTooLong { .. }
+            | Self::SplitDiffers { .. }
+            | Self::ForeignFiles { .. }
+            | Self::OthersDiffer { .. }
+            | Self::NoTextColumn { .. }
+            | Self::Strict { .. }
+            | Self::Tokenizer(_) => Class::Usage,
+        }
+    }
 }
 
 /// Names of files of other kinds, for people.
@@ -211,6 +282,7 @@ impl Error {
             | Self::OutputIsInput { .. }
             | Self::NoInput { .. }
             | Self::SplitTwice { .. }
+            | Self::MixedFolder { .. }
             | Self::SplitName { .. }
             | Self::NameTooLong { .. }
             | Self::SplitDiffers { .. }
@@ -221,7 +293,11 @@ impl Error {
             | Self::Read { .. }
             | Self::InputDamaged { .. }
             | Self::NoTextColumn { .. }
-            | Self::Changed { .. } => false,
+            | Self::Changed { .. }
+            | Self::NoTask { .. }
+            | Self::PlanDamaged { .. }
+            | Self::OtherTokenizer { .. }
+            | Self::ShardsMissing { .. } => false,
         }
     }
 

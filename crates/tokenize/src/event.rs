@@ -1,10 +1,12 @@
 //! What happens in a run, as it is told.
 
+use std::time::Duration;
+
+use mashbill_format::layout::ShardId;
 use mashbill_format::stats::Stats;
 
 /// What happens in a run.
 #[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
 pub enum Event {
     /// Work on a split begins.
     Started {
@@ -24,8 +26,8 @@ pub enum Event {
     Compared {
         /// The split.
         split: String,
-        /// Numbers of the shards that are made again, from 0.
-        made: Vec<usize>,
+        /// The shards that are made again.
+        made: Vec<ShardId>,
         /// How many shards there are.
         of: usize,
     },
@@ -52,11 +54,37 @@ pub enum Event {
         /// The counts of the documents that are held out, if any.
         held_out: Option<Box<Stats>>,
     },
+    /// The run is interrupted, and this shard, which is under way, is finished: it needs a few seconds.
+    Finishing {
+        /// The split.
+        split: String,
+        /// The shard.
+        shard: ShardId,
+    },
+    /// The run is interrupted, and this shard, which is under way, is dropped: the next run makes it.
+    Dropped {
+        /// The split.
+        split: String,
+        /// The shard.
+        shard: ShardId,
+        /// How much longer it would have taken; none where too little was done to tell.
+        time: Option<Duration>,
+    },
     /// A split cannot be made; the others go on.
     Failed {
         /// The split.
         split: String,
     },
+}
+
+impl Event {
+    pub(crate) fn finished(split: &str, stats: &[Stats]) -> Self {
+        Self::Finished {
+            split: split.to_owned(),
+            stats: Box::new(stats[0].clone()),
+            held_out: stats.get(1).cloned().map(Box::new),
+        }
+    }
 }
 
 /// How far a run is.

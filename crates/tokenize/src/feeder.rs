@@ -10,8 +10,10 @@ use std::time::Duration;
 use mashbill_format::manifest;
 
 use crate::block::{BlockOptions, TokenizedBlock, tokenize_block};
-use crate::context::Context;
+use crate::context::{Context, Message};
 use crate::error::{Error, Result};
+use crate::event::Event;
+use crate::interruption::is_finished;
 use crate::lane::Reply;
 use crate::pool::{Order, Outcome, Pool};
 use crate::read::{Block, Cutting, Reader, Stretch, check_unchanged};
@@ -26,15 +28,17 @@ pub(crate) enum Step {
     /// A task begins, whose record has this name.
     Task { name: String, task: Task },
     /// A shard of it begins.
-    Shard { split: usize, index: usize },
+    Shard { group: usize, index: usize },
     /// The next block of the shard.
     Block(Result<Box<TokenizedBlock>>),
     /// The shard has no more blocks.
     End(Stretch),
-    /// The split cannot be read; a shard of it that has begun has no more blocks.
-    Failed { split: usize, error: Error },
+    /// The group cannot be read; a shard of it that has begun has no more blocks.
+    Failed { group: usize, error: Error },
     /// The task has no more shards.
     TaskEnd,
+    /// The run is interrupted: nothing more comes. A shard that has begun and not ended is dropped.
+    Interrupted,
     /// There are no more tasks.
     Done,
 }
@@ -57,7 +61,7 @@ impl Window {
         loop {
             match &mut *room {
                 None => return false,
-                Some(_) if context.is_interrupted() => return false,
+                Some(_) if context.interruption.is_over() => return false,
                 Some(0) => {
                     let waited = self.changed.wait_timeout(room, PATIENCE);
                     room = waited.unwrap_or_else(PoisonError::into_inner).0;
@@ -85,7 +89,7 @@ impl Window {
     }
 }
 
-/// Shards that this lane has recorded: where each ended, and whether it was the last of its split.
+/// Shards that this lane has recorded, by group and number: where each ended, and whether it was the last one.
 pub(crate) type Recorded = HashMap<(usize, usize), (u64, bool)>;
 
 /// The thread that cuts.
@@ -100,6 +104,8 @@ pub(crate) struct Feeder<'env, 'run> {
     /// Whether a split has begun in the task: of small ones that are recorded together the first one's first documents
     /// are compared with the reference.
     pub(crate) has_begun: bool,
+    /// Whether the shard under way is finished although the run is interrupted.
+    pub(crate) is_finishing: bool,
 }
 
 /// Nobody waits for what would come.
@@ -136,26 +142,26 @@ impl Feeder<'_, '_> {
 
     fn task(&mut self, task: Task) -> std::result::Result<(), Closed> {
         self.has_begun = false;
-        let is_long_chain = task.is_long_chain(&self.context.splits, self.context.task_bytes);
+        let is_long_chain = task.is_long_chain(self.context.work, self.context.task_bytes);
         if !is_long_chain {
             self.step(Step::Task { name: task.name.clone(), task: task.clone() })?;
         }
         let mut reader = None;
         for &member in &task.members {
-            let (Member::Shard { split, .. } | Member::Chain { split }) = member;
-            if self.context.splits[split].has_failed() {
+            let (Member::Shard { group, .. } | Member::Chain { group }) = member;
+            if self.context.split_of(group).has_failed() {
                 continue;
             }
             let done = match member {
-                Member::Shard { split, index } => self.shard(split, index, &mut reader),
-                Member::Chain { split } => self.chain(split, is_long_chain.then_some(&task)),
+                Member::Shard { group, index } => self.shard(group, index, &mut reader),
+                Member::Chain { group } => self.chain(group, is_long_chain.then_some(&task)),
             };
             match done {
                 Ok(()) => {}
                 Err(Stop::Closed) => return Err(Closed),
                 Err(Stop::Failed(error)) => {
                     reader = None;
-                    self.step(Step::Failed { split, error })?;
+                    self.step(Step::Failed { group, error })?;
                 }
             }
         }
@@ -165,18 +171,18 @@ impl Feeder<'_, '_> {
         Ok(())
     }
 
-    fn reader<'a>(&self, split: usize) -> Result<Reader<'a>>
+    fn reader<'a>(&self, group: usize) -> Result<Reader<'a>>
     where
         Self: 'a,
     {
         let context = self.context;
-        Reader::open(&context.splits[split].plan.input, Cutting::of(context.options))
+        Reader::open(context.work.groups[group].files(), Cutting::of(context.options))
     }
 
-    /// A shard of a split any of which can be read; `reader` is that of the split before.
+    /// A shard of a group any of which can be read; `reader` is that of the split before.
     fn shard<'a>(
         &mut self,
-        split: usize,
+        group: usize,
         index: usize,
         reader: &mut Option<(usize, Reader<'a>)>,
     ) -> std::result::Result<(), Stop>
@@ -184,21 +190,21 @@ impl Feeder<'_, '_> {
         Self: 'a,
     {
         let open = match reader {
-            Some((of, open)) if *of == split => open,
+            Some((of, open)) if *of == group => open,
             _ => {
-                let open = self.reader(split)?;
-                &mut reader.insert((split, open)).1
+                let open = self.reader(group)?;
+                &mut reader.insert((group, open)).1
             }
         };
-        self.blocks(split, index, open)?;
+        self.blocks(group, index, open)?;
         Ok(())
     }
 
-    /// All shards of a split that has to be read from its beginning on; in `task` where each is recorded by itself.
-    fn chain(&mut self, split: usize, task: Option<&Task>) -> std::result::Result<(), Stop> {
-        let mut reader = self.reader(split)?;
+    /// All shards of a group that has to be read from its beginning on; in `task` where each is recorded by itself.
+    fn chain(&mut self, group: usize, task: Option<&Task>) -> std::result::Result<(), Stop> {
+        let mut reader = self.reader(group)?;
         for index in 0.. {
-            if let Some((end, last)) = self.made(split, index) {
+            if let Some((end, last)) = self.made(group, index) {
                 reader.pass_over(end)?;
                 if last {
                     break;
@@ -208,7 +214,7 @@ impl Feeder<'_, '_> {
             if let Some(task) = task {
                 self.step(Step::Task { name: format!("{}_{index:05}", task.name), task: task.clone() })?;
             }
-            let stretch = self.blocks(split, index, &mut reader)?;
+            let stretch = self.blocks(group, index, &mut reader)?;
             if task.is_some() {
                 self.step(Step::TaskEnd)?;
             }
@@ -220,28 +226,56 @@ impl Feeder<'_, '_> {
     }
 
     /// Where a shard that is made already ends, and whether it is the last one.
-    fn made(&self, split: usize, index: usize) -> Option<(u64, bool)> {
-        if let Some(record) = self.context.splits[split].kept.get(&index) {
+    fn made(&self, group: usize, index: usize) -> Option<(u64, bool)> {
+        if let Some(record) = self.context.work.groups[group].kept.get(&index) {
             return Some((record.input.end, record.last));
         }
-        self.recorded.lock().unwrap_or_else(PoisonError::into_inner).get(&(split, index)).copied()
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner).get(&(group, index)).copied()
     }
 
     fn blocks(
         &mut self,
-        split: usize,
+        group: usize,
         index: usize,
         reader: &mut Reader<'_>,
     ) -> std::result::Result<Stretch, Stop> {
+        self.is_finishing = false;
+        self.check_interruption(None)?;
         reader.begin(index as u64)?;
-        self.step(Step::Shard { split, index })?;
+        self.step(Step::Shard { group, index })?;
         while let Some(block) = reader.next()? {
-            self.block(split, block)?;
+            self.check_interruption(Some((group, index, reader)))?;
+            self.block(group, block)?;
         }
-        check_unchanged(&self.context.splits[split].plan.input)?;
+        check_unchanged(self.context.work.groups[group].files())?;
         let stretch = reader.end();
         self.step(Step::End(stretch))?;
         Ok(stretch)
+    }
+
+    /// Ends the work where the run is interrupted; a shard under way is finished if that does not take long.
+    fn check_interruption(
+        &mut self,
+        under_way: Option<(usize, usize, &Reader<'_>)>,
+    ) -> std::result::Result<(), Closed> {
+        let context = self.context;
+        if self.is_finishing || !context.interruption.has_come() {
+            return Ok(());
+        }
+        if let Some((group, index, reader)) = under_way {
+            let left = reader.bytes_left() + context.progress.under_way();
+            let time = context.interruption.time_for(left, context.progress.bytes());
+            let split = context.split_of(group).plan.name.clone();
+            let shard = context.work.groups[group].shard(index);
+            self.is_finishing = is_finished(time);
+            if self.is_finishing {
+                context.tell(Message::Event(Event::Finishing { split, shard }));
+                return Ok(());
+            }
+            context.tell(Message::Event(Event::Dropped { split, shard, time }));
+        }
+        self.step(Step::Interrupted)?;
+        Err(Closed)
     }
 
     fn step(&mut self, step: Step) -> std::result::Result<(), Closed> {
@@ -250,7 +284,7 @@ impl Feeder<'_, '_> {
         self.sender.send(Ok(Reply::Step { sequence, step })).map_err(|_| Closed)
     }
 
-    fn block(&mut self, split: usize, block: Block) -> std::result::Result<(), Closed> {
+    fn block(&mut self, group: usize, block: Block) -> std::result::Result<(), Closed> {
         if !self.window.enter(self.context) {
             return Err(Closed);
         }
@@ -258,7 +292,8 @@ impl Feeder<'_, '_> {
         self.sequence += 1;
         let samples_first = block.is_first() && !std::mem::replace(&mut self.has_begun, true);
         let context = self.context;
-        let tokenizer = context.tokenizer_of(split);
+        context.progress.hand_out(block.disk_bytes);
+        let tokenizer = context.tokenizer_of(context.work.groups[group].split);
         let &manifest::Options { max_document_bytes, held_out, .. } = context.options;
         self.pool.submit(Order::Later, &self.sender, move |worker| {
             let options = BlockOptions {
@@ -268,7 +303,7 @@ impl Feeder<'_, '_> {
                 samples_first,
                 only: None,
             };
-            let block = tokenize_block(&block, &context.splits[split].plan.input, worker, options);
+            let block = tokenize_block(&block, context.work.groups[group].files(), worker, options);
             Reply::Step { sequence, step: Step::Block(block.map(Box::new)) }
         });
         Ok(())

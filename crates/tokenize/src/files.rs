@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use mashbill_format::atomic;
 use mashbill_format::encode::Compression;
 use mashbill_format::held_out::Part;
-use mashbill_format::layout::{TABLES_FOLDER, shard_name, table_name};
+use mashbill_format::layout::{ShardId, TABLES_FOLDER};
 use mashbill_format::manifest::{ShardFile, TableFile};
 use mashbill_format::parquet_file::ParquetAppender;
 use mashbill_format::row_group::EncodedRowGroup;
@@ -22,7 +22,7 @@ use crate::error::Result;
 #[derive(Debug)]
 struct Growing {
     folder: PathBuf,
-    index: usize,
+    id: ShardId,
     rows: ParquetAppender,
     table: ParquetAppender,
 }
@@ -54,8 +54,8 @@ pub(crate) struct Files {
 pub(crate) struct Place {
     /// The folder that becomes the split's.
     pub(crate) folder: PathBuf,
-    /// The shard's number in the split.
-    pub(crate) index: usize,
+    /// The shard.
+    pub(crate) id: ShardId,
     pub(crate) compression: Compression,
 }
 
@@ -96,41 +96,41 @@ impl Files {
 
 impl Growing {
     fn create(place: &Place) -> Result<Self> {
-        let Place { folder, index, compression } = place;
+        let Place { folder, id, compression } = place;
         atomic::create_folder(&folder.join(TABLES_FOLDER))?;
-        let [rows, table] = paths(folder, *index);
+        let [rows, table] = paths(folder, *id);
         Ok(Self {
             folder: folder.clone(),
-            index: *index,
+            id: *id,
             rows: ParquetAppender::create(&rows, shard::schema(*compression))?,
             table: ParquetAppender::create(&table, documents::schema(*compression))?,
         })
     }
 
     fn finish(self, part: Part) -> Result<FinishedFiles> {
-        let Self { folder, index, rows, table } = self;
+        let Self { folder, id, rows, table } = self;
         let (rows, table) = (rows.finish()?, table.finish()?);
         Ok(FinishedFiles {
             part,
             file: ShardFile {
-                name: shard_name(index),
+                name: id.file_name(),
                 rows: rows.rows,
                 bytes: rows.bytes,
                 checksum: rows.checksum,
                 tail: rows.tail,
             },
             table: TableFile {
-                name: table_name(index),
+                name: id.table_name(),
                 rows: table.rows,
                 bytes: table.bytes,
                 checksum: table.checksum,
             },
-            paths: paths(&folder, index),
+            paths: paths(&folder, id),
         })
     }
 }
 
-/// The files of the shard with the number `index` in the folder of its split: rows and document table.
-pub(crate) fn paths(folder: &Path, index: usize) -> [PathBuf; 2] {
-    [folder.join(shard_name(index)), folder.join(TABLES_FOLDER).join(table_name(index))]
+/// The files of a shard in the folder of its split: rows and document table.
+pub(crate) fn paths(folder: &Path, id: ShardId) -> [PathBuf; 2] {
+    [folder.join(id.file_name()), folder.join(TABLES_FOLDER).join(id.table_name())]
 }

@@ -1,51 +1,25 @@
-//! What becomes of each input file: a split that is named after it.
+//! Which input files there are, and the splits that they become.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use mashbill_format::layout::{README, SPLIT_BYTES_MAX};
 use mashbill_format::name::{self, NAME_BYTES_MAX};
-use mashbill_format::records::{
-    Found, InputFile, Kind, ReadError, Refused, Search, escaped, find, is_our_own,
-};
+use mashbill_format::records::{Found, ReadError, Refused, Search, escaped, find, is_our_own};
 
 use crate::error::{Error, Result};
-
-/// An input file and the split it becomes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Input {
-    /// The split's name.
-    pub split: String,
-    /// The file.
-    pub path: PathBuf,
-    /// Its path from the input folder on, with `/` between folders.
-    pub relative: String,
-    /// What is in it.
-    pub kind: Kind,
-    /// Size on the disk in bytes.
-    pub size: u64,
-    /// Modification time in nanoseconds since 1970.
-    pub modified_ns: u64,
-}
-
-/// How splits are named.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum SplitNames {
-    /// After the file: `code/apps.jsonl` is `apps`.
-    #[default]
-    Stem,
-    /// After the file and the folders it is in: `code/apps.jsonl` is `code__apps`.
-    Path,
-}
+pub use crate::split_input::{Input, SplitInput};
+use crate::split_names;
+pub use crate::split_names::SplitNames;
 
 /// What is at an input path.
 #[derive(Debug)]
 pub struct Inputs {
-    /// The input files, sorted by split.
-    pub inputs: Vec<Input>,
+    /// The splits that the input files become, sorted by name.
+    pub inputs: Vec<SplitInput>,
     /// Files with data of a kind that is not read, by their paths from the input folder on.
     pub left_out: Vec<String>,
     /// Files that should be read and cannot, by their paths from the input folder on, and why.
@@ -85,7 +59,7 @@ pub fn discover(input: &Path, output: &Path, recursive: bool, names: SplitNames)
         (relative, error)
     };
     Ok(Inputs {
-        inputs: one_a_split(found.files.into_iter().map(|file| Input::new(file, names)))?,
+        inputs: sorted(split_names::splits(found.files, names, input)?)?,
         left_out: found.left_out,
         refused: found.refused.into_iter().map(refused).collect(),
         not_entered: found.not_entered,
@@ -106,25 +80,23 @@ fn search(input: &Path, output: &Path, recursive: bool) -> Result<Found> {
     })
 }
 
-fn one_a_split(found: impl Iterator<Item = Input>) -> Result<Vec<Input>> {
-    let mut by_split: BTreeMap<String, Input> = BTreeMap::new();
-    for input in found {
-        check_split_name(&input)?;
-        if let Some(first) = by_split.get(&input.split) {
-            return Err(Error::SplitTwice {
-                split: input.split,
-                first: first.path.clone(),
-                second: input.path,
-            });
+/// Sorts splits by their names, which have to be good ones and different.
+fn sorted(splits: Vec<SplitInput>) -> Result<Vec<SplitInput>> {
+    let mut by_name: BTreeMap<String, SplitInput> = BTreeMap::new();
+    for split in splits {
+        split.files.iter().try_for_each(|file| check_split_name(&split.split, file))?;
+        if let Some(first) = by_name.get(&split.split) {
+            let [first, second] = [&first.files, &split.files].map(|files| files[0].path.clone());
+            return Err(Error::SplitTwice { split: split.split, first, second });
         }
-        by_split.insert(input.split.clone(), input);
+        by_name.insert(split.split.clone(), split);
     }
-    Ok(by_split.into_values().collect())
+    Ok(by_name.into_values().collect())
 }
 
 /// Fails where a split's folder, or a file in it, could not have the name that it would get, or the manifest not name it.
-fn check_split_name(input: &Input) -> Result<()> {
-    let (split, path) = (&input.split, &input.path);
+fn check_split_name(split: &String, input: &Input) -> Result<()> {
+    let path = &input.path;
     if split.len() > SPLIT_BYTES_MAX {
         return Err(Error::NameTooLong { name: split.clone(), path: path.clone(), max: SPLIT_BYTES_MAX });
     }
@@ -148,26 +120,6 @@ fn check_output_name(output: &Path) -> Result<()> {
     }
 }
 
-impl Input {
-    fn new(file: InputFile, names: SplitNames) -> Self {
-        let relative = file.relative();
-        let InputFile { path, folders, stem, kind, size, modified_ns } = file;
-        let split = match names {
-            SplitNames::Stem => stem,
-            SplitNames::Path => {
-                let parts: Vec<_> = folders.iter().chain([&stem]).map(String::as_str).collect();
-                parts.join("__")
-            }
-        };
-        Self { split, path, relative, kind, size, modified_ns }
-    }
-
-    /// The file's name without its ending.
-    pub(crate) fn stem(&self) -> Option<&str> {
-        Kind::of(self.path.file_name()?.to_str()?).map(|(stem, _)| stem)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,7 +136,7 @@ mod tests {
 
     fn splits(root: &Path, recursive: bool, names: SplitNames) -> Result<Vec<String>> {
         let found = discover(root, &root.join("out"), recursive, names)?;
-        Ok(found.inputs.into_iter().map(|input| format!("{}={}", input.split, input.relative)).collect())
+        Ok(found.inputs.into_iter().map(|input| format!("{}={}", input.split, input.source)).collect())
     }
 
     #[test]

@@ -24,7 +24,6 @@ use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::feeder::{Feeder, Recorded, Step, Window};
 use crate::files::{Files, FinishedFiles, Kind, Place};
-use crate::input::Input;
 use crate::ordered::Ordered;
 use crate::pack::Packer;
 use crate::pool::{Order, Outcome, Pool, Worker};
@@ -32,7 +31,7 @@ use crate::read::{Cutting, Stretch, lines_before};
 use crate::recorder::{MadeTask, Recorder};
 use crate::shard::{OpenShard, Ready};
 use crate::task::{Task, Tasks};
-use crate::tokenizer::{Engine, Sample};
+use mashbill_tokenizer::{Engine, Sample};
 
 /// Texts that wait for their comparison with the reference; building what they need of it costs the
 /// same for one as for many.
@@ -79,7 +78,9 @@ struct OpenTask {
     /// Comparisons with the reference that are not done.
     checks: usize,
     has_ended: bool,
-    /// The records of its shards, each with the place of its split in the plan.
+    /// Whether it ended before all of its shards were begun.
+    is_partial: bool,
+    /// The records of its shards, each with the place of its group in the plan.
     records: Vec<(usize, ShardRecord)>,
     /// Their files.
     paths: Vec<PathBuf>,
@@ -124,6 +125,7 @@ pub(crate) fn run<'env>(
             sender: sender.clone(),
             sequence: 0,
             has_begun: false,
+            is_finishing: false,
         };
         let mut lane = Lane::new(context, (pool, recorder), &recorded, &window, (sender, replies));
         let stopped = thread::scope(|scope| {
@@ -247,7 +249,7 @@ impl<'env, 'run> Lane<'env, 'run> {
     /// Waits for a reply, or for the interruption of the run.
     fn receive(&self) -> std::result::Result<Reply, Stop> {
         loop {
-            if self.context.is_interrupted() {
+            if self.context.interruption.is_over() {
                 return Err(Stop::Failed(Error::Interrupted));
             }
             match self.replies.recv_timeout(PATIENCE) {
@@ -272,21 +274,21 @@ impl<'env, 'run> Lane<'env, 'run> {
     fn step(&mut self, step: Step) -> std::result::Result<(), Stop> {
         match step {
             Step::Task { name, task } => self.tasks.push_back(OpenTask::new(name, task)),
-            Step::Shard { split, index } => self.begin_shard(split, index),
+            Step::Shard { group, index } => self.begin_shard(group, index),
             Step::Block(block) => {
                 self.held_back += 1;
                 match block {
                     Ok(block) => self.add_block(*block)?,
                     Err(error) => {
-                        let split = self.shards.back().expect("its shard has begun").split;
-                        self.fail(split, error)?;
+                        let group = self.shards.back().expect("its shard has begun").group;
+                        self.fail(group, error)?;
                     }
                 }
             }
             Step::End(stretch) => self.end_shard(Some(stretch)),
-            Step::Failed { split, error } => {
-                self.fail(split, error)?;
-                if self.shards.back().is_some_and(|shard| shard.split == split && !shard.has_ended()) {
+            Step::Failed { group, error } => {
+                self.fail(group, error)?;
+                if self.shards.back().is_some_and(|shard| shard.group == group && !shard.has_ended()) {
                     self.end_shard(None);
                 }
             }
@@ -294,40 +296,54 @@ impl<'env, 'run> Lane<'env, 'run> {
                 self.check_samples();
                 self.tasks.back_mut().expect("it has begun").has_ended = true;
             }
+            Step::Interrupted => {
+                self.drop_unended();
+                self.ended = true;
+            }
             Step::Done => self.ended = true,
         }
         Ok(())
     }
 
-    fn begin_shard(&mut self, split: usize, index: usize) {
+    /// Ends the task under way without the shard that was not cut to its end.
+    fn drop_unended(&mut self) {
+        let Some(task) = self.tasks.back_mut().filter(|task| !task.has_ended) else { return };
+        task.has_ended = true;
+        task.is_partial = true;
+        if self.shards.back().is_some_and(|shard| !shard.has_ended()) {
+            self.shards.pop_back();
+            task.shards -= 1;
+        }
+        self.check_samples();
+    }
+
+    fn begin_shard(&mut self, group: usize, index: usize) {
         let context = self.context;
         let task = self.tasks.back_mut().expect("it has begun");
         task.shards += 1;
-        let making = &context.splits[split];
+        let making = context.split_of(group);
         if making.begun.set(Instant::now()).is_ok() {
-            let split = making.plan.input.split.clone();
+            let split = making.plan.name.clone();
             context.tell(Message::Event(Event::Started { split }));
         }
         let row_length = context.options.max_seq_length;
         let packer = || Packer::new(row_length, RowLayout::of(row_length).rows_per_group);
         let task = self.tasks_before + self.tasks.len() - 1;
-        self.shards.push_back(OpenShard::new(task, split, index, context.parts(), packer));
+        self.shards.push_back(OpenShard::new(task, group, index, context.parts(), packer));
     }
 
     fn add_block(&mut self, mut block: TokenizedBlock) -> std::result::Result<(), Stop> {
         let context = self.context;
         let shard = self.shards.back_mut().expect("it has begun");
-        if context.splits[shard.split].has_failed() {
+        if context.split_of(shard.group).has_failed() {
             return Ok(());
         }
         if let (true, Some(reject)) = (context.strict, block.parts.iter().flat_map(|p| &p.rejects).next()) {
-            let line = shard.lines() + reject.line;
-            let input = &context.splits[shard.split].plan.input;
-            return Err(Stop::Failed(strict(input, context, shard.index, line, reject)?));
+            return Err(Stop::Failed(strict(context, shard, block.file, reject)?));
         }
         block.parts.iter().for_each(|part| context.progress.add(&part.counts));
         context.progress.read(block.disk_bytes);
-        let split = shard.split;
+        let split = context.work.groups[shard.group].split;
         self.samples
             .extend(std::mem::take(&mut block.samples).into_iter().map(|(text, ids)| (split, text, ids)));
         let ready = shard.add(block);
@@ -357,10 +373,11 @@ impl<'env, 'run> Lane<'env, 'run> {
                 Ready::Rows(part, _) => (*part, Kind::Rows),
                 Ready::Documents(part, _) => (*part, Kind::Documents),
             };
-            let split = &self.context.splits[shard.split].plan.input.split;
+            let group = &self.context.work.groups[shard.group];
+            let split = &self.context.work.splits[group.split].plan.name;
             let place = Place {
-                folder: self.context.state.made(part, split),
-                index: shard.index,
+                folder: self.context.made.made(part, split),
+                id: group.shard(shard.index),
                 compression: self.context.options.compression,
             };
             let bytes = if kind == Kind::Rows { self.pool.take_back() } else { Vec::new() };
@@ -421,15 +438,15 @@ impl<'env, 'run> Lane<'env, 'run> {
         self.shards_before += 1;
         let task = &mut self.tasks[shard.task - self.tasks_before];
         task.shards -= 1;
-        let split = shard.split;
-        let making = &self.context.splits[split];
-        if making.has_failed() {
+        let (context, place) = (self.context, shard.group);
+        let group = &context.work.groups[place];
+        if context.split_of(place).has_failed() {
             return;
         }
         task.paths.extend(files.iter().flat_map(|files| files.paths.clone()));
-        let engine = self.context.tokenizer_of(split).engine().name();
-        let row_length = self.context.options.max_seq_length as u64;
-        task.records.push((split, shard.into_record(making.id, &engine, files, row_length)));
+        let engine = context.tokenizer_of(group.split).engine().name();
+        let row_length = context.options.max_seq_length as u64;
+        task.records.push((place, shard.into_record(group, &engine, files, row_length)));
     }
 
     /// Has the documents that were sampled compared with the reference.
@@ -455,11 +472,15 @@ impl<'env, 'run> Lane<'env, 'run> {
     /// Has the tasks that are done recorded, in order.
     fn record_tasks(&mut self) -> Result<()> {
         while self.tasks.front().is_some_and(OpenTask::is_done) {
-            let OpenTask { name, records, paths, .. } = self.tasks.pop_front().expect("it was just seen");
+            let OpenTask { name, records, paths, is_partial, .. } =
+                self.tasks.pop_front().expect("it was just seen");
             self.tasks_before += 1;
+            if is_partial && (records.is_empty() || !self.context.records_partial_tasks()) {
+                continue;
+            }
             let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
-            for (split, record) in &records {
-                recorded.insert((*split, record.index), (record.input.end, record.last));
+            for (group, record) in &records {
+                recorded.insert((*group, record.id.index), (record.input.end, record.last));
             }
             drop(recorded);
             self.recorder.give(MadeTask { name, records, paths });
@@ -474,13 +495,13 @@ impl<'env, 'run> Lane<'env, 'run> {
         }
     }
 
-    /// Gives a split up; the others go on.
-    fn fail(&self, split: usize, error: Error) -> std::result::Result<(), Stop> {
+    /// Gives the split of a group up; the others go on.
+    fn fail(&self, group: usize, error: Error) -> std::result::Result<(), Stop> {
         if error.ends_run() {
             return Err(Stop::Failed(error));
         }
-        if !self.context.splits[split].failed.swap(true, Ordering::Relaxed) {
-            self.context.tell(Message::Failed(split, error));
+        if !self.context.split_of(group).failed.swap(true, Ordering::Relaxed) {
+            self.context.tell(Message::Failed(self.context.work.groups[group].split, error));
         }
         Ok(())
     }
@@ -500,7 +521,16 @@ impl<'env, 'run> Lane<'env, 'run> {
 
 impl OpenTask {
     const fn new(name: String, task: Task) -> Self {
-        Self { name, task, shards: 0, checks: 0, has_ended: false, records: Vec::new(), paths: Vec::new() }
+        Self {
+            name,
+            task,
+            shards: 0,
+            checks: 0,
+            has_ended: false,
+            is_partial: false,
+            records: Vec::new(),
+            paths: Vec::new(),
+        }
     }
 
     const fn is_done(&self) -> bool {
@@ -519,12 +549,18 @@ fn encode(ready: Ready, worker: &mut Worker, bytes: Vec<u8>) -> EncodedRowGroup 
     }
 }
 
-/// The error of a bad line: line `line` of shard `index`.
-fn strict(input: &Input, context: &Context<'_>, index: usize, line: u64, reject: &Reject) -> Result<Error> {
-    let before = lines_before(input, Cutting::of(context.options), index as u64)?;
+/// The error of a bad line of a block that comes next in `shard` and is of the file `file` of its group.
+fn strict(context: &Context<'_>, shard: &OpenShard, file: usize, reject: &Reject) -> Result<Error> {
+    let group = context.work.groups[shard.group].files();
+    let line = shard.lines() + reject.line;
+    let line = if group.files.len() > 1 {
+        line - shard.lines_before(file)
+    } else {
+        line + lines_before(group, Cutting::of(context.options), shard.index as u64)?
+    };
     Ok(Error::Strict {
-        path: input.path.clone(),
-        line: before + line,
+        path: group.files[file].path.clone(),
+        line,
         reason: reject.reason.name(),
         detail: reject.detail.clone(),
     })

@@ -6,15 +6,21 @@
 //!           blocks    encode           └──────── lane ───────┘
 //! ```
 //!
-//! [`plan()`] looks at what there is and says what a run would do; [`run()`] does it.
+//! [`plan()`] looks at what there is and says what a run would do; [`run()`] does it. The same work in steps, for many
+//! processes: [`begin()`] writes down what is to be made, [`make()`] makes one of its [`tasks()`], [`commit()`] ends it.
 //! The library is silent: it reports through events and its [`Report`].
 //! It knows no command line, no environment and no terminal.
 
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests make and change files as they like"))]
 
-pub mod tokenizer;
-
+mod options;
+mod split_input;
+mod split_names;
 pub mod input;
+pub mod group;
+mod split_plan;
+mod place;
+mod folder;
 mod read;
 mod block;
 mod pack;
@@ -26,18 +32,28 @@ mod task;
 mod feeder;
 mod lane;
 mod recorder;
+mod made;
 mod compare;
-mod commit;
+mod card;
 mod context;
+mod interruption;
 mod license;
 mod disk;
 mod event;
 pub mod plan;
+mod report;
+mod make;
+mod commit;
 pub mod run;
 pub mod audit;
 pub mod error;
 
+pub use card::CardReport;
+pub use commit::commit;
 pub use error::Error;
 pub use event::{Event, Progress};
+pub use make::{make, tasks};
+pub use place::Place;
 pub use plan::{Options, Plan, plan};
-pub use run::{PartReport, Report, run};
+pub use report::{PartReport, Report};
+pub use run::{Planned, begin, run};

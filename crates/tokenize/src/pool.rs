@@ -14,7 +14,7 @@ use mashbill_format::documents::DocumentsEncoder;
 use mashbill_format::record::RecordParser;
 use mashbill_format::shard::RowGroupEncoder;
 
-use crate::tokenizer::Scratch;
+use mashbill_tokenizer::Scratch;
 
 /// What a worker keeps from task to task.
 #[derive(Debug)]

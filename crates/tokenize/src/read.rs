@@ -10,12 +10,13 @@ use std::path::Path;
 use mashbill_format::checksum::Checksum;
 use mashbill_format::manifest;
 use mashbill_format::records::{
-    self, Border, Kind, ReadError, RowBlock, RowBlocks, RowCutting, Strides, escaped, line_bytes_max,
-    open_regular, stamp,
+    self, Border, Kind, ReadError, RowBlock, RowBlocks, RowCutting, RowStretches, Strides, escaped,
+    line_bytes_max, open_regular, stamp,
 };
 
 use crate::error::{Error, Result};
-use crate::input::Input;
+use crate::group::Group;
+use crate::split_input::Input;
 
 /// Bytes of input in a block: enough work to be worth handing to a thread, little enough for sixteen threads to share a
 /// small file.
@@ -26,6 +27,9 @@ const BLOCK_BYTES: u64 = 1 << 20;
 pub(crate) struct Block {
     /// The key at which the stretch begins.
     pub(crate) stretch_start: u64,
+    /// The place of its file in the group, and the key at which that begins.
+    pub(crate) file: usize,
+    pub(crate) file_start: u64,
     /// Bytes of its lines, or of the texts in its rows.
     pub(crate) bytes: u64,
     /// Bytes of the file on the disk that were read for it: what progress is measured by.
@@ -43,11 +47,30 @@ pub(crate) enum Content {
 }
 
 impl Block {
-    /// Whether it is the first of its input.
+    /// Whether it is the first of its group.
     pub(crate) fn is_first(&self) -> bool {
+        let start = match &self.content {
+            Content::Lines(lines) => lines.start,
+            Content::Rows(rows) => rows.start,
+        };
+        (self.file, start) == (0, 0)
+    }
+
+    /// The file that it is of.
+    pub(crate) fn input<'a>(&self, group: &'a Group) -> &'a Input {
+        &group.files[self.file]
+    }
+
+    /// How many lines, or rows, it has.
+    ///
+    /// # Errors
+    /// [`Error::Read`], [`Error::Changed`].
+    pub(crate) fn lines(&self, group: &Group) -> Result<u64> {
         match &self.content {
-            Content::Lines(lines) => lines.start == 0,
-            Content::Rows(rows) => rows.start == 0,
+            Content::Lines(lines) => {
+                lines.lines().map_err(|error| read_failed(&self.input(group).path, error))
+            }
+            Content::Rows(rows) => Ok(rows.end - rows.start),
         }
     }
 
@@ -55,9 +78,11 @@ impl Block {
     ///
     /// # Errors
     /// [`Error::Read`], [`Error::Changed`].
-    pub(crate) fn checksum(&self, input: &Input) -> Result<Checksum> {
+    pub(crate) fn checksum(&self, group: &Group) -> Result<Checksum> {
         match &self.content {
-            Content::Lines(lines) => lines.checksum().map_err(|source| read_failed(&input.path, source)),
+            Content::Lines(lines) => {
+                lines.checksum().map_err(|source| read_failed(&self.input(group).path, source))
+            }
             Content::Rows(rows) => Ok(rows.checksum),
         }
     }
@@ -112,17 +137,28 @@ impl<'a> Cutting<'a> {
     }
 }
 
-/// The stretches of one input file.
+/// The stretches of a file, or of small files one after another.
 #[derive(Debug)]
 pub(crate) struct Reader<'a> {
-    input: &'a Input,
+    group: &'a Group,
     cutting: Cutting<'a>,
-    source: Source,
+    /// The file that is read; of small ones none before the first and behind the last.
+    source: Option<Source>,
+    /// Its place in the group, and the key at which it begins.
+    file: usize,
+    file_start: u64,
+    /// A block of the next stretch, where a file ended this one.
+    waiting: Option<Block>,
+    /// Bytes of the group's content so far, where it is small files.
+    bytes: u64,
+    ignored_bytes: u64,
     /// The stretch that is being cut.
     index: u64,
     start: u64,
     /// Bytes on the disk that were read so far, of what is not addressable.
     disk_bytes: u64,
+    /// The row behind the last block, of Parquet input.
+    row: u64,
 }
 
 #[derive(Debug)]
@@ -132,44 +168,90 @@ enum Source {
     /// Lines that are decoded from the file's beginning on, and the stretch's end where it is known.
     Chain { lines: records::Blocks, end: Option<Border> },
     /// Rows of a Parquet file.
-    Rows { stretches: Vec<Range<u64>>, rows: Option<Box<RowBlocks>> },
+    Rows { stretches: Vec<Range<u64>>, largest_row_group: u64, rows: Option<Box<RowBlocks>> },
 }
 
-impl<'a> Reader<'a> {
-    /// Opens `input`.
-    ///
-    /// # Errors
-    /// [`Error::Read`], [`Error::InputDamaged`], [`Error::NoTextColumn`], [`Error::Content`], [`Error::Changed`].
-    pub(crate) fn open(input: &'a Input, cutting: Cutting<'a>) -> Result<Self> {
+impl Source {
+    fn open(input: &Input, cutting: &Cutting<'_>, stride: u64) -> Result<Self> {
         let failed = |error| unread(&input.path, error);
         let (file, metadata) = open_regular(&input.path).map_err(failed)?;
         if stamp(&metadata) != (input.size, input.modified_ns) {
             return Err(changed(&input.path));
         }
-        let source = match input.kind {
+        Ok(match input.kind {
             Kind::Parquet => {
-                let Cutting { strides, text_fields, .. } = &cutting;
-                let stretches = RowBlocks::stretches(&input.path, file, text_fields, strides.stride);
-                Source::Rows { stretches: stretches.map_err(failed)?, rows: None }
+                let stretches = RowBlocks::stretches(&input.path, file, &cutting.text_fields, stride);
+                let RowStretches { stretches, largest_row_group } = stretches.map_err(failed)?;
+                Self::Rows { stretches, largest_row_group, rows: None }
             }
             Kind::Json(container) => {
                 let lines = records::Blocks::new(file, container, input.size, cutting.of_lines(), 0);
                 let lines = lines.map_err(failed)?;
                 match lines.addressable() {
-                    Some(size) => Source::Lines { lines, size, end: 0 },
-                    None => Source::Chain { lines, end: None },
+                    Some(size) => Self::Lines { lines, size, end: 0 },
+                    None => Self::Chain { lines, end: None },
                 }
             }
+        })
+    }
+
+    /// The rows of stretch `index` of a Parquet file.
+    fn open_rows(input: &Input, cutting: &Cutting<'_>, range: Range<u64>) -> Result<Box<RowBlocks>> {
+        let failed = |error| unread(&input.path, error);
+        let (file, _) = open_regular(&input.path).map_err(failed)?;
+        let opened = RowBlocks::new(&input.path, file, input.size, cutting.of_rows(), range);
+        Ok(Box::new(opened.map_err(failed)?))
+    }
+}
+
+impl<'a> Reader<'a> {
+    /// Opens `group`; of small files none before its turn comes.
+    ///
+    /// # Errors
+    /// [`Error::Read`], [`Error::InputDamaged`], [`Error::NoTextColumn`], [`Error::Content`], [`Error::Changed`].
+    pub(crate) fn open(group: &'a Group, cutting: Cutting<'a>) -> Result<Self> {
+        let source = match &group.files[..] {
+            [input] => Some(Source::open(input, &cutting, cutting.strides.stride)?),
+            _ => None,
         };
-        Ok(Self { input, cutting, source, index: 0, start: 0, disk_bytes: 0 })
+        Ok(Self {
+            group,
+            cutting,
+            source,
+            file: 0,
+            file_start: 0,
+            waiting: None,
+            bytes: 0,
+            ignored_bytes: 0,
+            index: 0,
+            start: 0,
+            disk_bytes: 0,
+            row: 0,
+        })
+    }
+
+    /// Whether it reads small files one after another.
+    const fn is_of_many(&self) -> bool {
+        self.group.files.len() != 1
     }
 
     /// How many stretches there are; none where only reading to the end will tell.
     pub(crate) fn count(&self) -> Option<u64> {
         match &self.source {
-            Source::Lines { size, .. } => Some(self.cutting.strides.count(*size)),
-            Source::Chain { .. } => None,
-            Source::Rows { stretches, .. } => Some(stretches.len() as u64),
+            None => self.group.is_one_shard().then_some(1),
+            Some(Source::Lines { size, .. }) => Some(self.cutting.strides.count(*size)),
+            Some(Source::Chain { .. }) => None,
+            Some(Source::Rows { stretches, .. }) => Some(stretches.len() as u64),
+        }
+    }
+
+    /// The bytes of texts in a row group that is larger than a stride, so that its shard is, too; none where none is.
+    pub(crate) fn large_row_group(&self) -> Option<u64> {
+        match self.source {
+            Some(Source::Rows { largest_row_group: bytes, .. }) if bytes > self.cutting.strides.stride => {
+                Some(bytes)
+            }
+            _ => None,
         }
     }
 
@@ -179,8 +261,13 @@ impl<'a> Reader<'a> {
     /// Errors of reading.
     pub(crate) fn begin(&mut self, index: u64) -> Result<()> {
         self.index = index;
-        let failed = |error| unread(&self.input.path, error);
-        match &mut self.source {
+        if self.is_of_many() {
+            self.start = self.at();
+            return Ok(());
+        }
+        let input = &self.group.files[0];
+        let failed = |error| unread(&input.path, error);
+        match self.source.as_mut().expect("the one file is open") {
             Source::Lines { lines, size, end } => {
                 let strides = self.cutting.strides;
                 let mut border = |index| match lines.border(strides, index)? {
@@ -196,13 +283,10 @@ impl<'a> Reader<'a> {
                 (self.start, *end) = (lines.at(), None);
                 Ok(())
             }
-            Source::Rows { stretches, rows } => {
+            Source::Rows { stretches, rows, .. } => {
                 let range = stretches[usize::try_from(index).expect("one of the stretches")].clone();
                 self.start = range.start;
-                let (file, _) = open_regular(&self.input.path).map_err(failed)?;
-                let cutting = self.cutting.of_rows();
-                let opened = RowBlocks::new(&self.input.path, file, self.input.size, cutting, range);
-                *rows = Some(Box::new(opened.map_err(failed)?));
+                *rows = Some(Source::open_rows(input, &self.cutting, range)?);
                 Ok(())
             }
         }
@@ -213,9 +297,15 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// Errors of reading.
     pub(crate) fn pass_over(&mut self, end: u64) -> Result<()> {
+        if self.is_of_many() {
+            while self.at() < end && self.next_of_many()?.is_some() {}
+            return Ok(());
+        }
         match &mut self.source {
-            Source::Chain { lines, .. } => lines.seek(end).map_err(|error| unread(&self.input.path, error)),
-            Source::Lines { .. } | Source::Rows { .. } => Ok(()),
+            Some(Source::Chain { lines, .. }) => {
+                lines.seek(end).map_err(|error| unread(&self.group.files[0].path, error))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -224,8 +314,63 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`Error::Read`], [`Error::InputDamaged`], [`Error::Changed`].
     pub(crate) fn next(&mut self) -> Result<Option<Block>> {
-        let failed = |error| unread(&self.input.path, error);
-        let (bytes, disk_bytes, content) = match &mut self.source {
+        if !self.is_of_many() {
+            return self.next_of_file();
+        }
+        let is_over = self.bytes >= (self.index + 1).saturating_mul(self.cutting.strides.stride);
+        let Some(block) = self.next_of_many()? else { return Ok(None) };
+        if is_over && self.start < self.file_start && block_start(&block) == self.file_start {
+            // The first file that begins behind the stride begins the next stretch.
+            self.waiting = Some(block);
+            return Ok(None);
+        }
+        Ok(Some(block))
+    }
+
+    /// The next block of the small files, whatever the stretches are.
+    fn next_of_many(&mut self) -> Result<Option<Block>> {
+        if let Some(block) = self.waiting.take() {
+            return Ok(Some(Block { stretch_start: self.start, ..block }));
+        }
+        loop {
+            if self.source.is_none() {
+                let Some(input) = self.group.files.get(self.file) else { return Ok(None) };
+                let mut source = Source::open(input, &self.cutting, u64::MAX)?;
+                match &mut source {
+                    Source::Lines { size, end, .. } => *end = *size,
+                    Source::Chain { .. } => {}
+                    Source::Rows { stretches, rows, .. } => {
+                        *rows = Some(Source::open_rows(input, &self.cutting, stretches[0].clone())?);
+                    }
+                }
+                (self.source, self.disk_bytes, self.row) = (Some(source), 0, 0);
+            }
+            if let Some(block) = self.next_of_file()? {
+                self.bytes += block.bytes;
+                return Ok(Some(block));
+            }
+            (self.file_start, self.source) = (self.at(), None);
+            self.file += 1;
+        }
+    }
+
+    /// The key behind the last block.
+    fn at(&self) -> u64 {
+        if let Some(block) = &self.waiting {
+            return block_start(block);
+        }
+        let in_file = match &self.source {
+            None => 0,
+            Some(Source::Lines { lines, .. } | Source::Chain { lines, .. }) => lines.at(),
+            Some(Source::Rows { .. }) => self.row,
+        };
+        self.file_start + in_file
+    }
+
+    fn next_of_file(&mut self) -> Result<Option<Block>> {
+        let (is_of_many, path) = (self.is_of_many(), &self.group.files[self.file].path);
+        let failed = |error| unread(path, error);
+        let (bytes, disk_bytes, content) = match self.source.as_mut().expect("a file is open") {
             Source::Lines { lines, end, .. } => {
                 if lines.at() >= *end {
                     return Ok(None);
@@ -235,8 +380,14 @@ impl<'a> Reader<'a> {
                 (bytes, bytes, Content::Lines(block))
             }
             Source::Chain { lines, end } => {
-                let block = chain_block(lines, end, self.cutting.strides, self.index);
-                let Some(block) = block.map_err(failed)? else { return Ok(None) };
+                let block = match is_of_many {
+                    true => lines.next(),
+                    false => chain_block(lines, end, self.cutting.strides, self.index),
+                };
+                let Some(block) = block.map_err(failed)? else {
+                    self.ignored_bytes += if is_of_many { lines.ignored_bytes() } else { 0 };
+                    return Ok(None);
+                };
                 let read = lines.disk_bytes();
                 let disk_bytes = read - std::mem::replace(&mut self.disk_bytes, read);
                 (block.end - block.start, disk_bytes, Content::Lines(block))
@@ -245,29 +396,65 @@ impl<'a> Reader<'a> {
                 let rows = rows.as_mut().expect("a stretch was begun");
                 let before = rows.disk_bytes();
                 let Some(block) = rows.next().map_err(failed)? else { return Ok(None) };
+                self.row = block.end;
                 let bytes = block.rows().map(|row| row.text_bytes()).sum();
                 (bytes, rows.disk_bytes() - before, Content::Rows(block))
             }
         };
-        Ok(Some(Block { stretch_start: self.start, bytes, disk_bytes, content }))
+        let (file, file_start) = (self.file, self.file_start);
+        Ok(Some(Block { stretch_start: self.start, file, file_start, bytes, disk_bytes, content }))
+    }
+
+    /// About how many bytes of the files on the disk are left of the stretch that is cut.
+    pub(crate) fn bytes_left(&self) -> u64 {
+        let part_of = |size: u64, left: u64, all: u64| (size as f64 * left as f64 / all.max(1) as f64) as u64;
+        let size = self.group.files.get(self.file).map_or(0, |input| input.size);
+        match &self.source {
+            _ if self.is_of_many() => self.group.files[self.file..].iter().map(|input| input.size).sum(),
+            None => 0,
+            Some(Source::Lines { lines, end, .. }) => end.saturating_sub(lines.at()),
+            Some(Source::Chain { lines, .. }) => {
+                let (next, _) = self.cutting.strides.window_of(self.index + 1);
+                let left = part_of(self.disk_bytes, next.saturating_sub(lines.at()), lines.at());
+                left.min(size.saturating_sub(self.disk_bytes))
+            }
+            Some(Source::Rows { stretches, .. }) => {
+                let end = stretches[usize::try_from(self.index).expect("one of the stretches")].end;
+                let all = stretches.last().map_or(0, |last| last.end);
+                part_of(size, end.saturating_sub(self.row), all)
+            }
+        }
     }
 
     /// The stretch whose last block was given.
-    pub(crate) fn end(&self) -> Stretch {
-        let (end, ignored_bytes) = match &self.source {
-            Source::Lines { end, .. } => (*end, 0),
-            Source::Chain { lines, .. } => (lines.at(), lines.ignored_bytes()),
-            Source::Rows { stretches, .. } => (stretches[self.index as usize].end, 0),
+    pub(crate) fn end(&mut self) -> Stretch {
+        let (start, last) = (self.start, |count: u64| self.index + 1 >= count);
+        let (end, last, ignored_bytes) = match &self.source {
+            _ if self.is_of_many() => {
+                (self.at(), self.waiting.is_none(), std::mem::take(&mut self.ignored_bytes))
+            }
+            None => (start, true, 0),
+            Some(Source::Lines { size, end, .. }) => (*end, last(self.cutting.strides.count(*size)), 0),
+            Some(Source::Chain { lines, end }) => {
+                // Where a border ended it, there is another one behind that.
+                let is_last = !is_at(lines, *end) && last(self.cutting.strides.count(lines.at()));
+                (lines.at(), is_last, lines.ignored_bytes())
+            }
+            Some(Source::Rows { stretches, .. }) => {
+                (stretches[self.index as usize].end, last(stretches.len() as u64), 0)
+            }
         };
-        let count = match &self.source {
-            // Where a border ended it, there is another one behind that.
-            Source::Chain { lines, end } if is_at(lines, *end) => u64::MAX,
-            Source::Chain { lines, .. } => self.cutting.strides.count(lines.at()),
-            Source::Lines { size, .. } => self.cutting.strides.count(*size),
-            Source::Rows { stretches, .. } => stretches.len() as u64,
-        };
-        Stretch { start: self.start, end: end.max(self.start), last: self.index + 1 >= count, ignored_bytes }
+        Stretch { start, end: end.max(start), last, ignored_bytes }
     }
+}
+
+/// The key at which a block of small files begins.
+const fn block_start(block: &Block) -> u64 {
+    block.file_start
+        + match &block.content {
+            Content::Lines(lines) => lines.start,
+            Content::Rows(rows) => rows.start,
+        }
 }
 
 /// The next block of stretch `index` of a chain, whose border is looked for when the block might go beyond it.
@@ -299,31 +486,30 @@ fn is_at(lines: &records::Blocks, end: Option<Border>) -> bool {
 ///
 /// # Errors
 /// Errors of reading.
-pub(crate) fn lines_before(input: &Input, cutting: Cutting<'_>, index: u64) -> Result<u64> {
-    let mut reader = Reader::open(input, cutting)?;
+pub(crate) fn lines_before(group: &Group, cutting: Cutting<'_>, index: u64) -> Result<u64> {
+    let mut reader = Reader::open(group, cutting)?;
     let mut lines = 0;
     for before in 0..index {
         reader.begin(before)?;
         while let Some(block) = reader.next()? {
-            lines += match &block.content {
-                Content::Lines(block) => block.lines().map_err(|error| read_failed(&input.path, error))?,
-                Content::Rows(rows) => rows.end - rows.start,
-            };
+            lines += block.lines(group)?;
         }
     }
     Ok(lines)
 }
 
-/// Fails where the file at `path` is not the one that was found in the beginning.
+/// Fails where a file of the group is not the one that was found in the beginning.
 ///
 /// # Errors
 /// [`Error::Changed`], [`Error::Read`].
-pub(crate) fn check_unchanged(input: &Input) -> Result<()> {
-    let metadata = std::fs::metadata(&input.path).map_err(|source| Error::read(&input.path, source))?;
-    if stamp(&metadata) == (input.size, input.modified_ns) {
-        return Ok(());
+pub(crate) fn check_unchanged(group: &Group) -> Result<()> {
+    for input in &group.files {
+        let metadata = std::fs::metadata(&input.path).map_err(|source| Error::read(&input.path, source))?;
+        if stamp(&metadata) != (input.size, input.modified_ns) {
+            return Err(changed(&input.path));
+        }
     }
-    Err(changed(&input.path))
+    Ok(())
 }
 
 fn unread(path: &Path, error: ReadError) -> Error {

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use mashbill_format::atomic::Batch;
-use mashbill_format::layout::State;
+use mashbill_format::atomic::{self, Batch};
+use mashbill_format::layout::{State, folder_of};
 use mashbill_format::manifest::FORMAT_VERSION;
 use mashbill_format::task::{ShardRecord, TaskRecord};
 
@@ -23,7 +23,7 @@ const WAITING_MAX: usize = 16;
 pub(crate) struct MadeTask {
     /// The name of its record.
     pub(crate) name: String,
-    /// Its shards, each with the place of its split in the plan.
+    /// Its shards, each with the place of its group in the plan.
     pub(crate) records: Vec<(usize, ShardRecord)>,
     /// Their files.
     pub(crate) paths: Vec<PathBuf>,
@@ -37,10 +37,11 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// A recorder into `state`, which tells `messages` what is recorded.
-    pub(crate) fn new(state: State, messages: Sender<Message>) -> Self {
+    /// A recorder into `state` of files in `made`, which is `state` or the state of an attempt. It tells `messages` what is
+    /// recorded.
+    pub(crate) fn new(state: State, made: State, messages: Sender<Message>) -> Self {
         let (sender, tasks) = sync_channel(WAITING_MAX);
-        let thread = thread::spawn(move || work(&state, &tasks, &messages));
+        let thread = thread::spawn(move || work((&state, &made), &tasks, &messages));
         Self { sender: Some(sender), thread: Some(thread) }
     }
 
@@ -63,24 +64,41 @@ impl Drop for Recorder {
     }
 }
 
-fn work(state: &State, tasks: &Receiver<MadeTask>, messages: &Sender<Message>) {
+fn work(states: (&State, &State), tasks: &Receiver<MadeTask>, messages: &Sender<Message>) {
     while let Ok(first) = tasks.recv() {
         let waiting: Vec<_> = std::iter::once(first).chain(tasks.try_iter()).collect();
-        if let Err(error) = record(state, waiting, messages) {
+        if let Err(error) = record(states, waiting, messages) {
             drop(messages.send(Message::Stopped(error)));
             return;
         }
     }
 }
 
-fn record(state: &State, tasks: Vec<MadeTask>, messages: &Sender<Message>) -> Result<()> {
+fn record((state, made): (&State, &State), tasks: Vec<MadeTask>, messages: &Sender<Message>) -> Result<()> {
+    let paths = || tasks.iter().flat_map(|task| &task.paths);
     let mut batch = Batch::default();
-    tasks.iter().flat_map(|task| &task.paths).for_each(|path| batch.add(path));
+    paths().for_each(|path| batch.add(path));
     batch.sync()?;
+    let attempt = (made.root() != state.root())
+        .then(|| made.root().file_name().unwrap_or_default().to_string_lossy().into_owned());
+    if attempt.is_some() {
+        // Whoever else makes the task makes the same bytes.
+        let mut batch = Batch::default();
+        for path in paths() {
+            let place = state.root().join(path.strip_prefix(made.root()).expect("it was written there"));
+            atomic::create_folder(folder_of(&place))?;
+            batch.rename(path, &place)?;
+        }
+        batch.sync()?;
+    }
+    let temporary = if attempt.is_some() { made.root().to_owned() } else { state.temporary() };
     for MadeTask { name, records, .. } in tasks {
         let (splits, shards): (Vec<_>, Vec<_>) = records.into_iter().unzip();
-        let record = TaskRecord { format_version: FORMAT_VERSION, shards };
-        record.create(state, &name)?;
+        let record = TaskRecord { format_version: FORMAT_VERSION, attempt: attempt.clone(), shards };
+        match record.create(&state.task(&name), &temporary.join(&name)) {
+            Err(mashbill_format::Error::AlreadyExists { .. }) if attempt.is_some() => {}
+            created => created?,
+        }
         drop(messages.send(Message::Made(splits.into_iter().zip(record.shards).collect())));
     }
     Ok(())

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mashbill_format::checksum::{Checksum, Hasher};
+use mashbill_format::checksum::Hasher;
 use mashbill_format::documents::{Document, DocumentsEncoder};
 use mashbill_format::held_out::Part;
-use mashbill_format::manifest::InputRange;
+use mashbill_format::manifest::{InputRange, SourceFile};
 use mashbill_format::record::Reason;
 use mashbill_format::row_group::EncodedRowGroup;
 use mashbill_format::task::{Counts, MadePart, Reject, ShardRecord};
 
 use crate::block::{BlockDocuments, BlockPart, TokenizedBlock, first_of_each};
+use crate::context::MakingGroup;
 use crate::files::FinishedFiles;
 use crate::pack::{PackedRows, Packer, Position};
 use crate::read::Stretch;
@@ -24,15 +25,27 @@ const DOCUMENTS_PER_GROUP: usize = 1 << 16;
 pub(crate) struct OpenShard {
     /// The place of its task in the order of the work.
     pub(crate) task: usize,
-    /// The place of its split in the plan.
-    pub(crate) split: usize,
-    /// Its number in the split.
+    /// The place of its group in the plan.
+    pub(crate) group: usize,
+    /// Its number in the group.
     pub(crate) index: usize,
+    /// The files that it has blocks of.
+    files: Vec<OpenFile>,
     bytes: u64,
     hasher: Hasher,
     parts: Vec<OpenPart>,
     has_ended: bool,
     stretch: Option<Stretch>,
+}
+
+/// A file of a group, as far as a shard has blocks of it.
+#[derive(Debug, Clone, Copy)]
+struct OpenFile {
+    /// Its place in the group, and the key at which it begins.
+    file: usize,
+    start: u64,
+    /// Lines of the shard before it.
+    line: u64,
 }
 
 /// What belongs to one of the parts that documents are divided into.
@@ -116,10 +129,10 @@ impl OpenPart {
 }
 
 impl OpenShard {
-    /// Shard `index` of the split `split`, of all documents or of the two parts.
+    /// Shard `index` of the group `group`, of all documents or of the two parts.
     pub(crate) fn new(
         task: usize,
-        split: usize,
+        group: usize,
         index: usize,
         parts: &[Part],
         packer: impl Fn() -> Packer,
@@ -134,8 +147,9 @@ impl OpenShard {
         };
         Self {
             task,
-            split,
+            group,
             index,
+            files: Vec::new(),
             bytes: 0,
             hasher: Hasher::new(),
             parts: parts.iter().map(part).collect(),
@@ -146,6 +160,7 @@ impl OpenShard {
 
     /// Takes in the next block; hands out what has become ready.
     pub(crate) fn add(&mut self, block: TokenizedBlock) -> Vec<Ready> {
+        self.begin_file(block.file, block.file_start);
         self.bytes += block.bytes;
         self.hasher.update(&block.checksum.to_bytes());
         let mut ready = Vec::new();
@@ -153,6 +168,19 @@ impl OpenShard {
             part.add(&block.ids, block_part, &mut ready);
         }
         ready
+    }
+
+    /// A block of a file comes.
+    fn begin_file(&mut self, file: usize, start: u64) {
+        if self.files.last().is_none_or(|last| last.file != file) {
+            let line = self.lines();
+            self.files.push(OpenFile { file, start, line });
+        }
+    }
+
+    /// Lines of the shard before the file `file` of small ones.
+    pub(crate) fn lines_before(&self, file: usize) -> u64 {
+        self.files.iter().find(|open| open.file == file).map_or_else(|| self.lines(), |open| open.line)
     }
 
     /// All blocks are in; without a stretch the rest of them cannot be read, and nothing will be said of the shard.
@@ -173,20 +201,27 @@ impl OpenShard {
         self.parts[0].counts.lines
     }
 
-    /// The record of a shard whose files are finished.
+    /// The record of a shard of `group` whose files are finished.
     pub(crate) fn into_record(
         self,
-        of: Checksum,
+        group: &MakingGroup<'_>,
         engine: &str,
         mut files: Vec<FinishedFiles>,
         row_length: u64,
     ) -> ShardRecord {
         let Stretch { start, end, last, ignored_bytes } = self.stretch.expect("its split has not failed");
         let parts = self.parts.into_iter().map(|part| part.into_made(&mut files, row_length)).collect();
+        let source = |open: OpenFile| SourceFile {
+            file: group.files().files[open.file].relative.clone(),
+            start: open.start,
+            line: open.line,
+        };
+        let is_many = group.number.is_some();
         ShardRecord {
-            of,
-            index: self.index,
+            of: group.id,
+            id: group.shard(self.index),
             last,
+            sources: if is_many { self.files.into_iter().map(source).collect() } else { Vec::new() },
             input: InputRange { start, end, bytes: self.bytes, checksum: self.hasher.finish() },
             ignored_bytes,
             engine: engine.to_owned(),

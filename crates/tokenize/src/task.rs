@@ -9,7 +9,7 @@ use std::vec;
 
 use mashbill_format::records::Kind;
 
-use crate::context::Making;
+use crate::context::Work;
 
 /// Bytes of input that small shards of a task have together, where nobody says otherwise.
 pub const TASK_BYTES: u64 = 32 << 20;
@@ -32,17 +32,17 @@ pub(crate) struct Task {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Member {
     /// One shard.
-    Shard { split: usize, index: usize },
-    /// All shards of a split that can only be read from its beginning on.
-    Chain { split: usize },
+    Shard { group: usize, index: usize },
+    /// All shards of a group that can only be read from its beginning on.
+    Chain { group: usize },
 }
 
 impl Task {
     /// Whether it is one chain, which records each of its shards by itself.
-    pub(crate) fn is_long_chain(&self, splits: &[Making<'_>], task_bytes: u64) -> bool {
+    pub(crate) fn is_long_chain(&self, work: &Work<'_>, task_bytes: u64) -> bool {
         match self.members[..] {
-            [Member::Chain { split }] => {
-                splits[split].plan.input.size.saturating_mul(EXPANSION) >= task_bytes
+            [Member::Chain { group }] => {
+                work.groups[group].files().size().saturating_mul(EXPANSION) >= task_bytes
             }
             _ => false,
         }
@@ -60,11 +60,13 @@ impl Tasks {
 
     /// How many lanes there are work for: one, and one for each task that has its file decoded by one thread, up to
     /// `threads` in all.
-    pub(crate) fn lanes(&self, splits: &[Making<'_>], threads: usize) -> usize {
+    pub(crate) fn lanes(&self, work: &Work<'_>, threads: usize) -> usize {
         let tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_rows =
+            |group: usize| work.groups[group].files().files.iter().any(|file| file.kind == Kind::Parquet);
         let is_decoded = |member: &Member| match *member {
             Member::Chain { .. } => true,
-            Member::Shard { split, .. } => splits[split].plan.input.kind == Kind::Parquet,
+            Member::Shard { group, .. } => work.groups[group].files().files.len() > 1 || is_rows(group),
         };
         let decoded = tasks.as_slice().iter().filter(|task| task.members.iter().any(is_decoded)).count();
         decoded.clamp(1, threads.max(1))
@@ -76,7 +78,7 @@ impl Tasks {
 }
 
 /// The tasks that are left to do, in the order of the splits, for shards of a `stride`.
-pub(crate) fn tasks(splits: &[Making<'_>], stride: u64, task_bytes: u64) -> Vec<Task> {
+pub(crate) fn tasks(work: &Work<'_>, stride: u64, task_bytes: u64) -> Vec<Task> {
     let mut grouped: Vec<Vec<Member>> = Vec::new();
     let mut open_bytes = task_bytes;
     let mut add = |member, bytes: u64| {
@@ -88,31 +90,19 @@ pub(crate) fn tasks(splits: &[Making<'_>], stride: u64, task_bytes: u64) -> Vec<
         grouped.last_mut().expect("it was pushed").push(member);
         open_bytes += bytes;
     };
-    for (split, making) in splits.iter().enumerate() {
-        let size = making.plan.input.size;
-        match making.count {
+    for (group, making) in work.groups.iter().enumerate() {
+        let size = making.files().size();
+        match making.plan.count {
             Some(count) => {
                 let each = stride.min(size / count.max(1) + 1);
                 let missing = (0..usize::try_from(count).expect("fewer shards than bytes"))
                     .filter(|index| !making.kept.contains_key(index));
-                missing.for_each(|index| add(Member::Shard { split, index }, each));
+                missing.for_each(|index| add(Member::Shard { group, index }, each));
             }
-            None if is_whole(making) => {}
-            None => add(Member::Chain { split }, size.saturating_mul(EXPANSION)),
+            None if making.is_whole() => {}
+            None => add(Member::Chain { group }, size.saturating_mul(EXPANSION)),
         }
     }
     let tasks = grouped.into_iter().enumerate();
     tasks.map(|(number, members)| Task { name: format!("{number:05}"), members }).collect()
-}
-
-/// Whether all shards of a split are made.
-pub(crate) fn is_whole(making: &Making<'_>) -> bool {
-    let count = match making.count {
-        Some(count) => count,
-        None => match making.kept.values().find(|record| record.last) {
-            Some(last) => last.index as u64 + 1,
-            None => return false,
-        },
-    };
-    (0..count).all(|index| making.kept.contains_key(&(index as usize)))
 }

@@ -26,10 +26,11 @@ use serde_json::json;
 use crate::amount::{budget, bytes};
 use crate::environment::hub_settings;
 use crate::exit::Exit;
+use crate::figures::{count, counted, duration, size};
 use crate::hints::{download_hint, may_pass};
 use crate::interrupt;
 use crate::out::{self, Out};
-use crate::printer::{Printer, count, counted, duration, error_text, size};
+use crate::printer::{Printer, error_text};
 use crate::progress::ProgressView;
 use crate::watch::watched;
 

@@ -3,18 +3,19 @@
 //! It runs the commands that a user would, and says them, so that nothing happens here which they could
 //! not repeat. Only the Hub is a stand-in, which the command serves to itself.
 
+mod spoken;
 mod hub;
 mod training;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use clap::{Args, Parser};
+use clap::Args;
 
-use crate::args::{Args as CommandLine, Command};
 use crate::commands;
 use crate::exit::Exit;
 use crate::printer::Printer;
+use spoken::spoken;
 
 /// Go the whole way on a few hundred real records that ship with mashbill: offline, in seconds
 ///
@@ -49,23 +50,11 @@ pub(crate) fn run(args: &QuickstartArgs, interpreter: Option<&Path>, printer: &P
 }
 
 fn tokenize(data: &str, tokenized: &str, printer: &Printer) -> Result<Exit> {
-    let fixed = ["tokenize", "--recursive", "--tokenizer", "gpt2", "--max-seq-length", "512"];
-    match spoken(&[fixed.as_slice(), &["--input", data, "--output", tokenized]].concat(), printer)? {
-        Command::Tokenize(args) => commands::tokenize::run(&args, printer),
-        _ => unreachable!("it is spelled above"),
-    }
+    let fixed = ["--recursive", "--tokenizer", "gpt2", "--max-seq-length", "512"];
+    let words = [fixed.as_slice(), &["--input", data, "--output", tokenized]].concat();
+    commands::tokenize::run(&spoken("tokenize", &words, printer)?, printer)
 }
 
 fn verify(data: &str, tokenized: &str, printer: &Printer) -> Result<Exit> {
-    match spoken(&["verify", data, tokenized], printer)? {
-        Command::Verify(args) => commands::verify::run(&args, printer),
-        _ => unreachable!("it is spelled above"),
-    }
-}
-
-/// Says a command and parses it, as if it had been typed.
-fn spoken(words: &[&str], printer: &Printer) -> Result<Command> {
-    let command: Vec<&str> = ["mashbill"].iter().chain(words).copied().collect();
-    printer.line(format_args!("running: {}", command.join(" ")));
-    Ok(CommandLine::try_parse_from(command)?.command)
+    commands::verify::run(&spoken("verify", &[data, tokenized], printer)?, printer)
 }

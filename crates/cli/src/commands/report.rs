@@ -1,5 +1,6 @@
 //! `mashbill report`: a whole dataset, or a training run, on one page that needs nothing else.
 
+mod pass;
 mod page;
 mod names;
 mod duplicates;
@@ -12,21 +13,22 @@ mod yaml;
 pub(crate) mod training;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use mashbill_format::atomic;
-use mashbill_format::verify::{FolderKind, Gather, Report, folder_kind};
+use mashbill_format::verify::{FolderKind, folder_kind};
 
-use super::verify::{check, names};
-use crate::args::threads;
+use self::pass::Pass;
+use super::verify::names;
 use crate::exit::Exit;
-use crate::hints::Usage;
+use crate::figures::{counted, size};
 use crate::interrupt;
-use crate::printer::{Printer, counted, size};
+use crate::printer::Printer;
+use crate::threads::threads;
+use crate::training_run::is_run;
+use crate::usage::Usage;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -64,26 +66,11 @@ pub(crate) struct ReportArgs {
     threads: Option<usize>,
 }
 
-/// The one pass over a folder.
-struct Pass<'a> {
-    threads: usize,
-    text_fields: Vec<&'a str>,
-    interrupted: Arc<AtomicBool>,
-    printer: &'a Printer,
-}
-
-impl Pass<'_> {
-    /// Verifies the folder on a thread for each of `gatherers`, which see what is read.
-    fn verify<G: Gather>(&self, path: &Path, gatherers: &mut [G]) -> Result<Option<Report>> {
-        check(path, &self.text_fields, gatherers, &self.interrupted, self.printer)
-    }
-}
-
 pub(crate) fn run(args: &ReportArgs, printer: &Printer) -> Result<Exit> {
     if !args.path.exists() {
         return Err(Usage::NotThere { path: args.path.clone() }.into());
     }
-    if training::is_run(&args.path) {
+    if is_run(&args.path) {
         let page = training::gather(&args.path)?;
         write(&args.output, &page::html(&page)?, printer)?;
         return Ok(Exit::Done);
@@ -123,10 +110,4 @@ fn write(output: &Path, html: &str, printer: &Printer) -> Result<()> {
     atomic::replace(output, &temporary, html.as_bytes())?;
     printer.good("wrote", format_args!("{} ({}){instead}", output.display(), size(html.len() as u64)));
     Ok(())
-}
-
-/// What a folder is called.
-fn title(path: &Path) -> String {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-    name.unwrap_or_else(|| path.display().to_string())
 }

@@ -6,34 +6,39 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
-use clap::builder::NonEmptyStringValueParser;
+use clap::builder::{NonEmptyStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use mashbill_format::encode::Compression;
 use mashbill_format::held_out::{HeldOut, Part};
-use mashbill_format::layout::Output;
+use mashbill_format::layout::{Output, ShardId};
 use mashbill_format::manifest::{self, Manifest, Packing, ShardFile};
 use mashbill_format::records::{DOCUMENT_BYTES_MAX, Kind};
 use mashbill_format::shard::{Scratch, ShardPages};
 use mashbill_format::stats::Stats;
 use mashbill_tokenize::input::SplitNames;
 use mashbill_tokenize::plan::{Finished, SplitPlan, TASK_BYTES, Why};
-use mashbill_tokenize::tokenizer::{SpecialTokensInText, Tokenizer, TokenizerOptions};
 use mashbill_tokenize::{Event, Options, PartReport, Plan, Report, plan};
+use mashbill_tokenizer::{SpecialTokensInText, Tokenizer, TokenizerOptions};
 use serde::Serialize;
 
-use crate::args::threads;
 use crate::environment::{find_tokenizer, load_tokenizer};
 use crate::exit::Exit;
+use crate::figures::{count, counted, duration, size};
 use crate::found_again::keep;
-use crate::hints::{Usage, hints_for_failed_splits};
+use crate::hints::hints_for_failed_splits;
 use crate::interrupt;
 use crate::left_out::{tell_left_out, tell_not_entered};
 use crate::out;
-use crate::printer::{Printer, count, counted, duration, error_text, size};
+use crate::printer::{Printer, error_text};
 use crate::progress::ProgressView;
+use crate::threads::threads;
+use crate::usage::Usage;
 
 /// Numbers of shards that are spelled out.
 const SHARDS_SPELLED: usize = 12;
+
+/// Seconds that a shard takes from which on that is said.
+const SHARD_SECONDS_TOLD: f64 = 120.0;
 
 /// The smallest size of a shard in GB: a kilobyte.
 const SHARD_SIZE_MIN: f64 = 1e-6;
@@ -117,10 +122,10 @@ pub(crate) struct TokenizeArgs {
     pub(crate) no_bos: bool,
 
     /// What becomes of special tokens that a text spells out
-    #[arg(long, value_name = "HOW", value_enum, default_value = "encode")]
-    pub(crate) special_tokens_in_text: SpecialTokensArg,
+    #[arg(long, value_name = "HOW", value_parser = special_tokens(), default_value = "encode")]
+    pub(crate) special_tokens_in_text: SpecialTokensInText,
 
-    /// How splits are named
+    /// Which files are one split, and how splits are named
     #[arg(long, value_name = "HOW", value_enum, default_value = "stem")]
     pub(crate) split_names: SplitNamesArg,
 
@@ -157,14 +162,17 @@ pub(crate) struct TokenizeArgs {
     pub(crate) task_size: u64,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum SpecialTokensArg {
-    /// They become their ids, as in Hugging Face tokenizers
-    Encode,
-    /// They are text like any other
-    Split,
-    /// Documents that have one are refused
-    Reject,
+/// The choices of `--special-tokens-in-text`, under the names that files have for them.
+fn special_tokens() -> impl TypedValueParser<Value = SpecialTokensInText> {
+    let choices = SpecialTokensInText::ALL.map(|choice| {
+        PossibleValue::new(choice.name()).help(match choice {
+            SpecialTokensInText::Encode => "They become their ids, as in Hugging Face tokenizers",
+            SpecialTokensInText::Split => "They are text like any other",
+            SpecialTokensInText::Reject => "Documents that have one are refused",
+        })
+    });
+    PossibleValuesParser::new(choices)
+        .map(|name| SpecialTokensInText::named(&name).expect("it is one of the possible values"))
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -173,6 +181,10 @@ pub(crate) enum SplitNamesArg {
     Stem,
     /// After the folders, too: code/apps.jsonl is code__apps
     Path,
+    /// As path, but files whose names differ only in a part number are one: code/apps-0*-of-02.jsonl are code__apps
+    Parts,
+    /// All files of a folder are one, which is named after it: code/*.jsonl are code
+    Folder,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -199,6 +211,7 @@ pub(crate) fn run(args: &TokenizeArgs, printer: &Printer) -> Result<Exit> {
     keep(&files, &tokenizer.identity().sha256);
     let plan = plan(&options, tokenizer.identity())?;
     announce(&plan, printer);
+    announce_shards(plan.seconds_per_shard(tokenizer.engine()), printer);
     let report = with_progress(plan, &tokenizer, printer)?;
     if args.json {
         print_json(&report)?;
@@ -239,6 +252,8 @@ fn options(args: &TokenizeArgs) -> Result<Options> {
         split_names: match args.split_names {
             SplitNamesArg::Stem => SplitNames::Stem,
             SplitNamesArg::Path => SplitNames::Path,
+            SplitNamesArg::Parts => SplitNames::Parts,
+            SplitNamesArg::Folder => SplitNames::Folder,
         },
         shard_size_gb: args.shard_size,
         bytes: manifest::Options {
@@ -296,11 +311,7 @@ fn tokenizer_options(args: &TokenizeArgs) -> TokenizerOptions {
         add_eos: !args.no_eos,
         eos_token: args.eos_token.clone(),
         pad_token: args.pad_token.clone(),
-        special_tokens_in_text: match args.special_tokens_in_text {
-            SpecialTokensArg::Encode => SpecialTokensInText::Encode,
-            SpecialTokensArg::Split => SpecialTokensInText::Split,
-            SpecialTokensArg::Reject => SpecialTokensInText::Reject,
-        },
+        special_tokens_in_text: args.special_tokens_in_text,
     }
 }
 
@@ -324,8 +335,31 @@ fn announce(plan: &Plan, printer: &Printer) {
     }
 }
 
-fn announce_split(SplitPlan { input, why, .. }: &SplitPlan, printer: &Printer) {
-    let name = &input.split;
+/// Says what a kill costs, where that is much.
+fn announce_shards(seconds: f64, printer: &Printer) {
+    if seconds >= SHARD_SECONDS_TOLD {
+        printer.line(format_args!(
+            "a shard takes about {}, which is what a kill costs at the most: a smaller `--shard-size` makes it less",
+            duration(seconds)
+        ));
+    }
+}
+
+fn announce_split(split: &SplitPlan, printer: &Printer) {
+    let SplitPlan { name, source, why, .. } = split;
+    if split.is_many() {
+        let files: usize = split.groups.iter().map(|group| group.group.files.len()).sum();
+        printer.line(format_args!("{name}: {} ({source})", counted(files as u64, "file")));
+    }
+    for group in &split.groups {
+        let Some(bytes) = group.large_row_group else { continue };
+        let file = &group.group.files[0].relative;
+        printer.warning(format_args!(
+            "{name}: a row group of `{file}` has {} of texts, and row groups are not cut: its shard will be larger than \
+             `--shard-size`",
+            size(bytes)
+        ));
+    }
     match why {
         Why::New | Why::Forced => {}
         Why::Interrupted => printer.line(format_args!("{name}: goes on")),
@@ -378,13 +412,23 @@ fn tell(event: Event, printer: &Printer) {
             }
             printer.good("done", rows(&stats));
         }
-        _ => {}
+        Event::Finishing { split, shard } => {
+            printer.line(format_args!("{split}: shard {shard} needs a few seconds more and is finished"));
+        }
+        Event::Dropped { split, shard, time } => {
+            let time = time.map_or_else(String::new, |time| {
+                format!(", which needs about {} more,", duration(time.as_secs_f64()))
+            });
+            printer.line(format_args!("{split}: shard {shard}{time} is dropped and made by the next run"));
+        }
+        // The bar shows the first two, and the end of the run the last.
+        Event::Started { .. } | Event::Progress(_) | Event::Failed { .. } => {}
     }
 }
 
-/// Numbers of shards, of which the first are spelled.
-fn numbers(shards: &[usize]) -> String {
-    let spelled: Vec<_> = shards.iter().take(SHARDS_SPELLED).map(usize::to_string).collect();
+/// Shards, of which the first are spelled.
+fn numbers(shards: &[ShardId]) -> String {
+    let spelled: Vec<_> = shards.iter().take(SHARDS_SPELLED).map(ShardId::to_string).collect();
     match shards.len().saturating_sub(SHARDS_SPELLED) {
         0 if spelled.is_empty() => "none".into(),
         0 => spelled.join(", "),
@@ -473,6 +517,7 @@ fn summarize(
              once more by themselves: give them input_ids as labels, not this column",
         );
     }
+    outcome::card(&report.card, &output, printer);
     for (split, error) in &report.failed {
         printer.warning(format_args!("{split} was not made: {}", error_text(error)));
     }
@@ -484,10 +529,13 @@ fn summarize(
         let manifest_path = output.manifest();
         let output = options.output.display();
         printer.line(format_args!("manifest: {}", manifest_path.display()));
-        printer.hint(format_args!(
-            "load it with mashbill.Dataset(\"{output}\") or \
-             datasets.load_dataset(\"parquet\", data_files=\"{output}/*/shard_*.parquet\")"
-        ));
+        let with_datasets = match report.card.unfit {
+            None => format!("datasets.load_dataset(\"{output}\")"),
+            Some(_) => {
+                format!("datasets.load_dataset(\"parquet\", data_files=\"{output}/*/shard_*.parquet\")")
+            }
+        };
+        printer.hint(format_args!("load it with mashbill.Dataset(\"{output}\") or {with_datasets}"));
     }
     Ok(report.failed.is_empty() && !lacks_documents)
 }
@@ -521,7 +569,7 @@ fn totals(made: &[Stats], seconds: f64, options: &Options, printer: &Printer) {
     let sum = |value: fn(&Stats) -> u64| made.iter().map(value).sum::<u64>();
     let (tokens, padding) = (sum(|stats| stats.tokens), sum(|stats| stats.ledger.padding));
     let positions = sum(|stats| stats.sequences) * options.bytes.max_seq_length as u64;
-    let bytes = sum(|stats| stats.input.size);
+    let bytes = sum(|stats| stats.inputs.iter().map(|file| file.size).sum());
     printer.good(
         "tokenized",
         format_args!(

@@ -1,7 +1,6 @@
 //! `mashbill train`: hands over to the Python package, since trainers live in PyTorch.
 
 use std::ffi::OsString;
-use std::fs::{self, DirEntry};
 use std::io;
 #[cfg(unix)]
 use std::os::unix::process::CommandExt;
@@ -9,13 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
-use clap::{Args, CommandFactory};
-use serde::de::DeserializeOwned;
+use clap::Args;
 
 use crate::environment;
 use crate::exit::Exit;
-use crate::hints::{INSTALL_TRAINER, Usage};
+use crate::hints::INSTALL_TRAINER;
 use crate::out::Out;
+use crate::usage::Usage;
 
 /// Train a model from what `tokenize` wrote, as a YAML file says (in Python, with PyTorch)
 #[derive(Debug, Args)]
@@ -26,11 +25,17 @@ pub(crate) struct TrainArgs {
     arguments: Vec<OsString>,
 }
 
-/// Becomes `python -m mashbill.train`, in the interpreter that this command came with or in one that is found.
-pub(crate) fn run(args: &TrainArgs, interpreter: Option<&Path>, quiet: bool) -> Result<Exit> {
+/// Becomes `python -m mashbill.train`, in the interpreter that this command came with or in one that is found. `help` is what
+/// can be said of it without.
+pub(crate) fn run(
+    args: &TrainArgs,
+    interpreter: Option<&Path>,
+    quiet: bool,
+    help: impl FnOnce() -> String,
+) -> Result<Exit> {
     let python = match python(interpreter) {
         Err(_) if args.arguments.iter().any(|argument| argument == "--help" || argument == "-h") => {
-            return help();
+            return without_trainer(&help());
         }
         found => found?,
     };
@@ -40,11 +45,9 @@ pub(crate) fn run(args: &TrainArgs, interpreter: Option<&Path>, quiet: bool) -> 
 }
 
 /// What can be said of training where there is nobody to train.
-fn help() -> Result<Exit> {
-    let mut command = crate::args::Args::command();
-    let about = command.find_subcommand_mut("train").map(|train| train.render_long_help().to_string());
+fn without_trainer(help: &str) -> Result<Exit> {
     let mut out = Out::new();
-    out.lines(about.unwrap_or_default().trim_end())?;
+    out.lines(help.trim_end())?;
     out.line("")?;
     out.line("The Python package does the work, and has more to say; `python3` does not have it.")?;
     out.line(format_args!("To install it: {INSTALL_TRAINER}."))?;
@@ -67,35 +70,6 @@ pub(crate) fn trainer(python: &Path) -> Command {
     // What the user has set stays.
     command.envs(KEPT_MEMORY.into_iter().filter(|(name, _)| !environment::has(name)));
     command
-}
-
-/// The last checkpoint of the run in `folder`, and the steps that it has behind it.
-pub(crate) fn last_checkpoint(folder: &Path) -> Option<(u64, PathBuf)> {
-    let entries = fs::read_dir(folder.join("checkpoints")).ok()?;
-    entries.flatten().filter_map(|entry| Some((step_of(&entry)?, entry.path()))).max()
-}
-
-/// The step of a checkpoint; none where the entry is something else: a copy, a link, or spelled in another way.
-fn step_of(entry: &DirEntry) -> Option<u64> {
-    let name = entry.file_name();
-    let step = name.to_str()?.strip_prefix("step_")?.parse().ok()?;
-    let is_ours = *name == *format!("step_{step:08}") && entry.file_type().ok()?.is_dir();
-    is_ours.then_some(step)
-}
-
-/// The records of a run: what each step and each measurement came to, one a line.
-pub(crate) const METRICS: &str = "metrics.jsonl";
-
-/// A line of [`METRICS`]; none where it is no record. Runs of version 0.1 wrote numbers that are not finite as Python's
-/// `json` does, `NaN` and `Infinity`, which are no JSON: they are read as null, which stands for them now.
-pub(crate) fn record<T: DeserializeOwned>(line: &str) -> Option<T> {
-    serde_json::from_str(line).ok().or_else(|| {
-        let mut line = line.to_owned();
-        for word in ["NaN", "-Infinity", "Infinity"] {
-            line = line.replace(&format!(": {word}"), ": null");
-        }
-        serde_json::from_str(&line).ok()
-    })
 }
 
 /// Takes this process's place, so that signals and kills meet the training itself.
@@ -127,24 +101,4 @@ fn find_package() -> Result<PathBuf> {
         }
     }
     Err(Usage::NoPythonPackage.into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_checkpoint_is_a_folder_that_a_run_named() {
-        let run = tempfile::tempdir().expect("a folder");
-        assert_eq!(last_checkpoint(run.path()), None);
-        let checkpoints = run.path().join("checkpoints");
-        let names =
-            ["step_00000004", "step_00000005 copy", "step_9", "step_000000009", "step_00000006.damaged"];
-        for name in names.into_iter().chain(["step_100000000"]) {
-            fs::create_dir_all(checkpoints.join(name)).expect("a folder is made");
-        }
-        let (file, temporary) = (checkpoints.join("step_900000000"), checkpoints.join("temporary"));
-        mashbill_format::atomic::create(&file, &temporary, b"").expect("a file is made");
-        assert_eq!(last_checkpoint(run.path()), Some((100_000_000, checkpoints.join("step_100000000"))));
-    }
 }

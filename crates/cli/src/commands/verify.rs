@@ -17,15 +17,17 @@ use mashbill_format::verify::{
 use mashbill_tokenize::audit;
 use serde::Serialize;
 
-use crate::args::threads;
-use crate::commands::report::training::is_run;
 use crate::exit::Exit;
+use crate::figures::{count, counted, duration, size};
 use crate::found_again::tokenizer_of;
-use crate::hints::{Usage, folder_with_lock, remedy_hint, remedy_hints};
+use crate::hints::{folder_with_lock, remedy_hint, remedy_hints};
 use crate::interrupt;
 use crate::out;
-use crate::printer::{Printer, count, counted, duration, size};
+use crate::printer::Printer;
 use crate::progress::ProgressView;
+use crate::threads::threads;
+use crate::training_run::is_run;
+use crate::usage::Usage;
 
 const EXAMPLES: &str = "\
 Examples:

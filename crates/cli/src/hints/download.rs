@@ -4,7 +4,7 @@ use mashbill_download::Error;
 use mashbill_hub::{Error as HubError, Unreachable};
 
 use crate::commands::download::untaken::{files_by_reason, files_hint};
-use crate::printer::size;
+use crate::figures::size;
 
 /// The hint for an error of a download, if there is something to type.
 pub(crate) fn download_hint(error: &Error) -> Option<String> {
@@ -51,7 +51,7 @@ pub(crate) fn download_hint(error: &Error) -> Option<String> {
         Error::Interrupted => "the same command goes on".into(),
         Error::Format(error) => return super::format_hint(error),
         Error::Hub(error) => return hub_hint(error),
-        _ => return None,
+        Error::Refused { .. } | Error::Read { .. } => return None,
     })
 }
 
@@ -120,6 +120,14 @@ fn hub_hint(error: &HubError) -> Option<String> {
             "make space, then give the same command again: it goes on where it was".into()
         }
         HubError::Interrupted => "the same command goes on".into(),
-        _ => return None,
+        HubError::InvalidRepoId { .. }
+        | HubError::InvalidRevision { .. }
+        | HubError::InvalidSetting { .. }
+        | HubError::Disabled { .. }
+        | HubError::NotCached { .. }
+        | HubError::InUse { .. }
+        | HubError::TooLarge { .. }
+        | HubError::DamagedCache { .. }
+        | HubError::Io { .. } => return None,
     })
 }

@@ -71,7 +71,7 @@ fn each_kind_is_counted_with_its_line() {
     1 split with 1 row of 16 tokens in out
     labels are shifted already: labels[i] is the token after input_ids[i]. Hugging Face models shift once more by themselves: give them input_ids as labels, not this column
     manifest: out/manifest.json
-    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
+    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("out")
     "#);
     let (lines, counts) = refused(&project);
     let lines: Vec<_> = lines.iter().map(|(line, reason)| (*line, reason.as_str())).collect();
@@ -200,7 +200,7 @@ fn a_damaged_file_fails_its_split_alone() {
     hint: get the file again where it came from, then give the same command again
     hint: mv data/junk.jsonl.zst data/junk.jsonl
     manifest: out/manifest.json
-    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
+    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("out")
     "#);
     let manifest = project.json("out/manifest.json");
     assert_eq!(manifest["splits"].as_object().expect("splits").keys().collect::<Vec<_>>(), ["a", "z"]);
@@ -265,7 +265,7 @@ fn files_that_cannot_be_read_fail_their_splits_alone() {
     hint: get the file again where it came from, then give the same command again
     hint: give a file: what comes out of a pipe or a device can be written into one first
     manifest: out/manifest.json
-    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
+    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("out")
     "#);
     fs::remove_file(project.path("data/dangling.jsonl")).expect("it was there");
     fs::remove_file(project.path("data/pipe.jsonl")).expect("it was there");

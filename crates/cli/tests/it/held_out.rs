@@ -184,7 +184,7 @@ fn a_run_tells_what_is_held_out_and_where() {
     held out: 1 document, 3 tokens, 1 row in out/_validation
     labels are shifted already: labels[i] is the token after input_ids[i]. Hugging Face models shift once more by themselves: give them input_ids as labels, not this column
     manifest: out/manifest.json
-    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
+    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("out")
     "#);
     check!(project.tokenize("--val-fraction 0.5"), @r#"
     exit: 0
@@ -193,7 +193,7 @@ fn a_run_tells_what_is_held_out_and_where() {
     1 split with 1 row of 16 tokens in out
     held out: 1 document, 3 tokens, 1 row in out/_validation
     manifest: out/manifest.json
-    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
+    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("out")
     "#);
     let ran = project.tokenize("--val-fraction 0.5 --json --quiet").with_code(0);
     let result: Value = serde_json::from_str(&ran.stdout).expect("JSON");

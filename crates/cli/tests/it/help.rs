@@ -205,11 +205,14 @@ fn of_tokenize() {
               [default: encode]
 
           --split-names <HOW>
-              How splits are named
+              Which files are one split, and how splits are named
 
               Possible values:
-              - stem: After the file: code/apps.jsonl is apps
-              - path: After the folders, too: code/apps.jsonl is code__apps
+              - stem:   After the file: code/apps.jsonl is apps
+              - path:   After the folders, too: code/apps.jsonl is code__apps
+              - parts:  As path, but files whose names differ only in a part number are one:
+                code/apps-0*-of-02.jsonl are code__apps
+              - folder: All files of a folder are one, which is named after it: code/*.jsonl are code
 
               [default: stem]
 

@@ -221,8 +221,8 @@ const INJURIES: &[Injury] = &[
         f.manifest(|m| m["labels"]["convention"] = json!("unshifted"));
     }),
     ("another label is ignored", Kind::Identity, |f| f.manifest(|m| m["labels"]["ignore_index"] = json!(-1))),
-    ("something is required that nobody knows", Kind::Manifest, |f| {
-        f.manifest(|m| m["requires"] = json!(["magic"]))
+    ("special tokens are spelled in a way that nobody knows", Kind::Manifest, |f| {
+        f.manifest(|m| m["tokenizer_identity"]["special_tokens_in_text"] = json!("magic"))
     }),
     ("the packing is another one", Kind::Manifest, |f| {
         f.manifest(|m| m["options"]["packing"] = json!("magic"))

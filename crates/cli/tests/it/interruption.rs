@@ -61,12 +61,12 @@ fn recorded(output: &Path, split: &str) -> Vec<ShardRecord> {
     let state = Output::new(output).state();
     let Ok(Some(plan)) = RunPlan::read(&state) else { return Vec::new() };
     let Some(planned) = plan.splits.iter().find(|planned| planned.split == split) else { return Vec::new() };
-    let id = plan.split_id(planned);
+    let id = plan.group_id(planned, 0);
     let records = TaskRecord::read_all(&state).unwrap_or_default();
     let made = records.into_iter().flat_map(|record| record.shards).filter(|shard| shard.of == id);
-    let mut all: Vec<_> = made.chain(planned.kept.iter().cloned()).collect();
-    all.sort_by_key(|shard| shard.index);
-    all.dedup_by_key(|shard| shard.index);
+    let mut all: Vec<_> = made.chain(planned.groups[0].kept.iter().cloned()).collect();
+    all.sort_by_key(|shard| shard.id);
+    all.dedup_by_key(|shard| shard.id);
     all
 }
 

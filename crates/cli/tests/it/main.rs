@@ -22,6 +22,7 @@ mod download_choice;
 mod quickstart;
 mod tokenize;
 mod held_out;
+mod card;
 mod bad_input;
 mod foreign;
 mod inputs;
@@ -46,10 +47,13 @@ mod interruption;
 #[cfg(unix)]
 mod shards;
 #[cfg(unix)]
+mod many_files;
+#[cfg(unix)]
 mod download_interruption;
 #[cfg(target_os = "linux")]
 mod disk;
 
 mod schema;
 mod layers;
+mod ratchets;
 mod tidy;

@@ -143,7 +143,7 @@ fn one_split_of_refused_lines_is_no_success_and_an_empty_file_is_told_apart() {
     3 splits with 1 row of 16 tokens in out
     labels are shifted already: labels[i] is the token after input_ids[i]. Hugging Face models shift once more by themselves: give them input_ids as labels, not this column
     manifest: out/manifest.json
-    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
+    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("out")
     "#);
     let ran = project.run("verify out").with_code(0);
     for told in [

@@ -187,7 +187,7 @@ fn promised(name: &str, bytes: &[u8]) -> Option<Value> {
     let forget: &[&str] = if name == "manifest.json" || name == "_validation/manifest.json" {
         &["input_path", "output_path"]
     } else if name.ends_with("_stats.json") {
-        &["input", "seconds", "threads", "completed_unix_s", "engine"]
+        &["inputs", "seconds", "threads", "completed_unix_s", "engine"]
     } else {
         return None;
     };

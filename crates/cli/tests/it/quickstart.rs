@@ -40,7 +40,7 @@ fn goes_the_whole_way_and_the_second_time_finds_all_done() {
         assert_eq!(project.read(&format!("{file}.jsonl")).lines().count(), rows);
         assert_eq!(project.json(&format!("{file}{DATASET_STATS_SUFFIX}"))["license"], license);
         assert_eq!(manifest["splits"][name]["samples"], rows);
-        assert_eq!(manifest["splits"][name]["license"]["id"], license);
+        assert_eq!(manifest["splits"][name]["license"][0]["id"], license);
     }
     let before = project.files("mashbill-quickstart");
     assert!(before.keys().all(|name| !name.contains("raw/")), "{:?}", before.keys());

@@ -11,8 +11,8 @@ use mashbill_format::encode::Compression;
 use mashbill_format::manifest;
 use mashbill_tokenize::input::SplitNames;
 use mashbill_tokenize::plan::{Finished, TASK_BYTES};
-use mashbill_tokenize::tokenizer::{SpecialTokensInText, Tokenizer, TokenizerOptions, embedded};
 use mashbill_tokenize::{Error, Options, plan};
+use mashbill_tokenizer::{SpecialTokensInText, Tokenizer, TokenizerOptions, embedded};
 use serde_json::{Value, json};
 
 use crate::project::{Project, files_below};
@@ -49,7 +49,7 @@ fn a_first_run_tells_what_came_out() {
     2 splits with 2 rows of 16 tokens in out
     labels are shifted already: labels[i] is the token after input_ids[i]. Hugging Face models shift once more by themselves: give them input_ids as labels, not this column
     manifest: out/manifest.json
-    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
+    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("out")
     "#);
 }
 
@@ -58,18 +58,18 @@ fn an_unchanged_run_leaves_everything_alone() {
     let project = two_files();
     project.tokenize("").with_code(0);
     let before = written(&project.path("out"));
-    assert_eq!(before.len(), 7, "{before:?}");
+    assert_eq!(before.len(), 8, "{before:?}");
     check!(project.tokenize(""), @r#"
     exit: 0
     --- stderr
     2 finished splits unchanged, left alone: a, b
     2 splits with 2 rows of 16 tokens in out
     manifest: out/manifest.json
-    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
+    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("out")
     "#);
     project.tokenize("--skip-existing").with_code(0);
     project.tokenize("--rehash").with_code(0);
-    assert_eq!(files_below(&project.path("out")).len(), 7);
+    assert_eq!(files_below(&project.path("out")).len(), 8);
     let after = written(&project.path("out"));
     // Reading the input again is noted in the statistics.
     let but_statistics = |files: &BTreeMap<String, SystemTime>| {
@@ -96,10 +96,10 @@ fn a_new_file_only_adds_its_split() {
     3 splits with 3 rows of 16 tokens in out
     labels are shifted already: labels[i] is the token after input_ids[i]. Hugging Face models shift once more by themselves: give them input_ids as labels, not this column
     manifest: out/manifest.json
-    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
+    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("out")
     "#);
     let after = written(&project.path("out"));
-    for (name, time) in before.iter().filter(|(name, _)| *name != "manifest.json") {
+    for (name, time) in before.iter().filter(|(name, _)| name.contains('/')) {
         assert_eq!(after[name], *time, "{name}");
     }
     let splits = project.json("out/manifest.json")["splits"].clone();
@@ -120,11 +120,11 @@ fn a_touched_file_is_recognized_by_its_content() {
     a: unchanged, left alone
     2 splits with 2 rows of 16 tokens in out
     manifest: out/manifest.json
-    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
+    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("out")
     "#);
     let after = written(&project.path("out"));
     assert_eq!(before["a/shard_0000.parquet"], after["a/shard_0000.parquet"]);
-    assert_eq!(project.json("out/a/a_stats.json")["input"]["modified_ns"], 0, "the time is known now");
+    assert_eq!(project.json("out/a/a_stats.json")["inputs"][0]["modified_ns"], 0, "the time is known now");
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn changed_content_is_made_again_where_that_is_asked_for() {
     2 splits with 2 rows of 16 tokens in out
     labels are shifted already: labels[i] is the token after input_ids[i]. Hugging Face models shift once more by themselves: give them input_ids as labels, not this column
     manifest: out/manifest.json
-    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
+    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("out")
     "#);
     assert_eq!(project.json("out/manifest.json")["splits"]["a"]["samples"], 2);
     check!(project.run("tokenize --input data --output out --tokenizer gpt2 --max-seq-length 8 --skip-existing --quiet"), @r"
@@ -201,7 +201,7 @@ fn force_makes_everything_again() {
     project.tokenize("--force").with_code(0);
     let after = written(&project.path("out"));
     assert!(
-        before.iter().all(|(name, time)| name == "manifest.json" || after[name] > *time),
+        before.iter().all(|(name, time)| !name.contains('/') || after[name] > *time),
         "{before:?} {after:?}"
     );
     assert_eq!(bytes["a/shard_0000.parquet"], project.files("out")["a/shard_0000.parquet"]);
@@ -221,7 +221,7 @@ fn a_vanished_input_counts_no_more_and_goes_when_that_is_asked_for() {
     1 finished split unchanged, left alone: a
     1 split with 1 row of 16 tokens in out
     manifest: out/manifest.json
-    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
+    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("out")
     "#);
     let manifest = project.json("out/manifest.json");
     assert_eq!(manifest["files_processed"], 1);
@@ -240,7 +240,7 @@ fn a_vanished_input_counts_no_more_and_goes_when_that_is_asked_for() {
     removed out/b
     1 split with 1 row of 16 tokens in out
     manifest: out/manifest.json
-    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("parquet", data_files="out/*/shard_*.parquet")
+    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("out")
     "#);
     assert!(!project.path("out/b").exists());
     assert!(project.json("out/manifest.json")["vanished"].is_null());
@@ -288,7 +288,7 @@ fn json_is_the_only_thing_on_stdout() {
     let made = result["made"].as_array().expect("a list");
     assert_eq!(made.len(), 2);
     let mut statistics = project.json("out/a/a_stats.json");
-    statistics["input"]["path"] = json!("[PROJECT]/data/a.jsonl");
+    statistics["inputs"][0]["path"] = json!("[PROJECT]/data/a.jsonl");
     assert_eq!(made[0], statistics);
     assert_eq!(
         (&result["failed"], &result["pruned"], &result["output"]),

@@ -119,6 +119,24 @@ fn a_newer_folder_is_not_judged() {
 }
 
 #[test]
+fn a_folder_that_needs_what_nobody_knows_is_refused_by_every_command() {
+    let project = tokenized();
+    let mut manifest = project.json("out/manifest.json");
+    manifest["requires"] = serde_json::json!(["loss_spans"]);
+    project.write("out/manifest.json", manifest.to_string());
+    check!(project.run("verify out"), @r#"
+    exit: 2
+    --- stderr
+    error: `out/manifest.json` needs "loss_spans", which this mashbill does not know
+    hint: update mashbill
+    "#);
+    let told = project.run("verify out").stderr;
+    for other in ["inspect out", "inspect out --step 0 --batch-size 1", "report out"] {
+        assert_eq!(project.run(other).with_code(2).stderr, told, "{other}");
+    }
+}
+
+#[test]
 fn an_older_folder_is_refused_and_what_to_type_is_said() {
     let project = tokenized();
     let mut manifest = project.json("out/manifest.json");

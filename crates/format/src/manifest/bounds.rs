@@ -108,11 +108,27 @@ impl Split {
     pub(crate) fn check(&self) -> Result<(), String> {
         check_totals([self].into_iter(), 1)?;
         let mut end = 0;
+        let mut group = self.shard_list.first().and_then(|shard| shard.group);
         let mut names = BTreeSet::new();
         for (index, shard) in self.shard_list.iter().enumerate() {
             let InputRange { start, end: next, .. } = shard.input;
+            if shard.group != group {
+                if shard.group <= group || group.is_none() {
+                    return Err(format!("shard {index} is of another group than its place says"));
+                }
+                (group, end) = (shard.group, 0);
+            }
             if start != end || next < start {
                 return Err(format!("shard {index} is of {start} to {next} of the input, behind {end}"));
+            }
+            let is_without = shard.sources.is_empty();
+            let is_sorted = shard.sources.is_sorted_by_key(|source| source.start);
+            let is_behind = shard.sources.last().is_some_and(|last| last.start > next);
+            if shard.group.map_or(!is_without, |_| is_without && shard.documents > 0)
+                || !is_sorted
+                || is_behind
+            {
+                return Err(format!("shard {index} does not say rightly of which files it is"));
             }
             end = next;
             if shard.file.is_none() && (shard.documents > 0 || shard.tokens > 0) {

@@ -11,7 +11,7 @@ use parquet::basic::{ConvertedType, LogicalType, Type as PhysicalType};
 use parquet::errors::Result as ParquetResult;
 use parquet::schema::types::{SchemaDescriptor, Type, TypePtr};
 
-use super::Column;
+use super::column::Column;
 
 /// What a column's field id says of its values, since the reader's own types have no room for it. The file's ids mean
 /// nothing to us.

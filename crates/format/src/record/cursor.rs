@@ -1,7 +1,7 @@
 //! A cursor through one line: its grammar checked, the wanted fields remembered by where they stand.
 
+use super::refusal::{Reason, Refusal};
 use super::unescaped::{Unescaped, plain_run};
-use super::{Reason, Refusal};
 
 /// The wanted fields of one object, by where they stand in the line.
 #[derive(Default)]

@@ -4,7 +4,7 @@
 //! what comes before it are one: sixteen bytes are copied at a time, and as many count as come before it.
 
 use super::cursor::Span;
-use super::{Reason, Refusal};
+use super::refusal::{Reason, Refusal};
 
 /// Bytes that are looked at together.
 const CHUNK: usize = 16;

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::array::ArrayLines;
-use super::blocks::ReadError;
 use super::container::unpacked;
 use super::foreign::{Foreign, begins, signature};
 use super::kind::Container;
+use super::read_error::ReadError;
 use super::shape::{HEAD_BYTES, Head, Shape, packed, shape, utf16};
 use super::utf16::Utf16;
 use crate::read_at::ReadAt;

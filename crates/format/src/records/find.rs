@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 
 use serde::de::IgnoredAny;
 
-use super::blocks::{ReadError, not_regular, stamp};
+use super::blocks::{not_regular, stamp};
 use super::kind::{Kind, describes_data, is_unread_data};
+use super::read_error::{ReadError, escaped};
 use crate::dataset_stats::DatasetStats;
 use crate::error::Error;
 use crate::layout::{DATASET_STATS_SUFFIX, Output, REJECTS_SUFFIX, STATS_SUFFIX};
@@ -190,17 +191,6 @@ impl Walk {
 
 fn below(above: &[String], name: &str) -> String {
     above.iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join("/")
-}
-
-/// A name in which what is no UTF-8 is spelled as `\\xE9`.
-#[must_use]
-pub fn escaped(name: &OsStr) -> String {
-    let mut text = String::new();
-    for chunk in name.as_encoded_bytes().utf8_chunks() {
-        text.push_str(chunk.valid());
-        chunk.invalid().iter().for_each(|byte| text.push_str(&format!("\\x{byte:02X}")));
-    }
-    text
 }
 
 /// Whether a folder is an output folder or a finished split.

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use memchr::memchr;
 
-use super::blocks::{Blocks, Content, Cutting, ReadError, line_bytes_max, read_range_into};
+use super::blocks::{Blocks, Content, Cutting, line_bytes_max, read_range_into};
 use super::kind::Container;
+use super::read_error::ReadError;
 use super::{BYTE_ORDER_MARK, DOCUMENT_BYTES_MAX};
 
 /// Bytes of lines that are read at a time.

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use memchr::{memchr, memrchr};
 
-use super::blocks::{BORDER_WINDOW_BYTES, Block, Content, Cutting, EXCERPT_BYTES, ReadError, read_range};
+use super::blocks::{BORDER_WINDOW_BYTES, Block, Content, Cutting, EXCERPT_BYTES, read_range};
 use super::border::{Border, HASHED_BYTES, greatest_line};
+use super::read_error::ReadError;
 use crate::checksum::Hasher;
 use crate::read_at::ReadAt;
 

@@ -8,7 +8,8 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::blocks::{EXCERPT_BYTES, ReadError, open_regular};
+use super::blocks::{EXCERPT_BYTES, open_regular};
+use super::read_error::ReadError;
 use crate::checksum::{Checksum, Hasher};
 use crate::error::Error;
 use crate::parquet_reader::ParquetReader;
@@ -32,6 +33,15 @@ pub struct RowCutting<'a> {
     pub text_bytes_max: u64,
     /// The columns that the text is looked for in, in order.
     pub text_fields: &'a [&'a str],
+}
+
+/// How the rows of a file are cut into stretches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowStretches {
+    /// The rows of each, one stretch or more.
+    pub stretches: Vec<Range<u64>>,
+    /// The most bytes before compression that the texts' columns have in a row group.
+    pub largest_row_group: u64,
 }
 
 /// The blocks of one file, in order.
@@ -166,10 +176,10 @@ impl RowBlocks {
         file: File,
         text_fields: &[&str],
         stride: u64,
-    ) -> Result<Vec<Range<u64>>, ReadError> {
+    ) -> Result<RowStretches, ReadError> {
         let file = ParquetReader::of(path, Arc::new(file)).map_err(failed)?;
         let mut stretches: Vec<Range<u64>> = Vec::new();
-        let (mut row, mut bytes, mut strides) = (0, 0u64, 0);
+        let (mut row, mut bytes, mut strides, mut largest) = (0, 0u64, 0, 0);
         for (index, group) in file.metadata().row_groups().iter().enumerate() {
             let end = row + file.rows_in_group(index);
             match stretches.last_mut() {
@@ -185,12 +195,14 @@ impl RowBlocks {
                 name.is_some_and(|name| text_fields.contains(&name.as_str()))
             });
             let here = texts.map(|chunk| u64::try_from(chunk.uncompressed_size()).unwrap_or(0));
-            bytes = here.fold(bytes, u64::saturating_add);
+            let here = here.fold(0, u64::saturating_add);
+            bytes = bytes.saturating_add(here);
+            largest = here.max(largest);
         }
         if stretches.is_empty() {
             stretches.push(0..0);
         }
-        Ok(stretches)
+        Ok(RowStretches { stretches, largest_row_group: largest })
     }
 
     /// The next block; none at the end of the file.

@@ -4,8 +4,9 @@ use std::io::{self, Read};
 
 use memchr::{memchr, memrchr};
 
-use super::blocks::{BORDER_WINDOW_BYTES, Block, Content, Cutting, EXCERPT_BYTES, ReadError};
+use super::blocks::{BORDER_WINDOW_BYTES, Block, Content, Cutting, EXCERPT_BYTES};
 use super::border::{Border, HASHED_BYTES, greatest_line};
+use super::read_error::ReadError;
 use crate::checksum::Hasher;
 
 type Result<T> = std::result::Result<T, ReadError>;

@@ -1,9 +1,7 @@
 //! What stands beside a split's data: statistics and refused lines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-
-use serde::Deserialize;
 
 use super::findings::Findings;
 use super::problem::{Kind, Place, Remedy};
@@ -11,8 +9,8 @@ use crate::layout::{Output, REJECTS_SUFFIX, STATS_SUFFIX};
 use crate::manifest::Split;
 use crate::open;
 use crate::record::Reason;
-use crate::stats::{LengthHistogram, REJECTS_BYTES_MAX, Stats};
-use crate::task::{Counts, Reject};
+use crate::stats::{LengthHistogram, REJECTS_BYTES_MAX, RejectedLine, Stats};
+use crate::task::Counts;
 
 /// Refused lines of each reason that are kept, as the format says.
 const REJECTS_KEPT: u64 = 20;
@@ -139,13 +137,9 @@ fn different(a: &Counts, b: &Counts) -> impl Iterator<Item = &'static str> {
 
 /// Checks the file of refused lines: the first of each reason are there, and nothing else.
 pub(super) fn check_rejects(output: &Output, name: &str, split: &Split, findings: &Findings) {
-    /// A line of the file.
-    #[derive(Deserialize)]
-    struct Line {
-        file: String,
-        #[serde(flatten)]
-        reject: Reject,
-    }
+    let sources = split.shard_list.iter().flat_map(|shard| &shard.sources).map(|source| source.file.as_str());
+    let sources: BTreeSet<&str> = sources.collect();
+    let is_many = split.shard_list.iter().any(|shard| shard.group.is_some());
     let place = Place::file(format!("{name}/{name}{REJECTS_SUFFIX}"));
     let wrong = |place: Place, detail: String| {
         let remedy = Remedy::MakeSplitAgain { split: name.to_owned() };
@@ -158,9 +152,11 @@ pub(super) fn check_rejects(output: &Output, name: &str, split: &Split, findings
     };
     let mut found: BTreeMap<Reason, u64> = BTreeMap::new();
     for (number, line) in (1..).zip(text.lines()) {
-        match serde_json::from_str::<Line>(line) {
+        match serde_json::from_str::<RejectedLine>(line) {
             Ok(line) => {
-                if line.file != split.source.file {
+                let is_its =
+                    if is_many { sources.contains(&*line.file) } else { line.file == split.source.file };
+                if !is_its {
                     wrong(place.line(number), format!("it is of `{}`", line.file));
                 }
                 *found.entry(line.reject.reason).or_default() += 1;

@@ -3,7 +3,7 @@
 use super::findings::Findings;
 use super::problem::{Kind, Place, Remedy};
 use crate::held_out::HeldOut;
-use crate::layout::{MANIFEST, shard_name, table_name};
+use crate::layout::{MANIFEST, ShardId};
 use crate::manifest::{InputRange, Labels, Manifest, Options, Shard, Split, source_checksum, split_identity};
 use crate::records;
 use crate::shard::RowLayout;
@@ -77,10 +77,11 @@ pub(super) fn check_split(name: &str, split: &Split, manifest: &Manifest, findin
     if let Some(detail) = tokens_around(split, manifest) {
         wrong(Kind::Sums, detail);
     }
-    let name = split.source.file.rsplit('/').next().unwrap_or_default();
-    let has_rows = matches!(records::Kind::of(name), Some((_, records::Kind::Parquet)));
-    for (index, shard) in split.shard_list.iter().enumerate() {
-        check_shard(index, shard, manifest.max_seq_length as u64, &wrong);
+    for (index, (id, shard)) in split.shard_ids().zip(&split.shard_list).enumerate() {
+        check_shard(id, shard, manifest.max_seq_length as u64, &wrong);
+        let file = shard.sources.first().map_or(&split.source.file, |source| &source.file);
+        let name = file.rsplit('/').next().unwrap_or_default();
+        let has_rows = matches!(records::Kind::of(name), Some((_, records::Kind::Parquet)));
         let InputRange { start, end, bytes, .. } = shard.input;
         // Of Parquet input they are rows, and the bytes those of texts.
         if !has_rows && end.saturating_sub(start) != bytes {
@@ -121,8 +122,8 @@ fn sums(split: &Split, manifest: &Manifest) -> Vec<(&'static str, u64, u64)> {
 }
 
 /// Checks what the manifest says of one stretch of the input. That the stretches follow one another is known.
-fn check_shard(index: usize, shard: &Shard, length: u64, wrong: &dyn Fn(Kind, String)) {
-    let wrong = |detail: String| wrong(Kind::Sums, format!("shard {index}: {detail}"));
+fn check_shard(id: ShardId, shard: &Shard, length: u64, wrong: &dyn Fn(Kind, String)) {
+    let wrong = |detail: String| wrong(Kind::Sums, format!("shard {id}: {detail}"));
     let (rows, name) = shard.file.as_ref().map_or((0, None), |file| (file.rows, Some(&file.name)));
     let (in_table, table) = shard.table.as_ref().map_or((0, None), |table| (table.rows, Some(&table.name)));
     let positions = shard.tokens.saturating_add(shard.padding);
@@ -141,8 +142,7 @@ fn check_shard(index: usize, shard: &Shard, length: u64, wrong: &dyn Fn(Kind, St
     if shard.documents > shard.tokens || (shard.documents == 0) != (rows == 0) {
         wrong(format!("{} documents of {} tokens in {rows} rows", shard.documents, shard.tokens));
     }
-    for (what, found, should) in [("rows", name, shard_name(index)), ("documents", table, table_name(index))]
-    {
+    for (what, found, should) in [("rows", name, id.file_name()), ("documents", table, id.table_name())] {
         if let Some(found) = found.filter(|&found| *found != should) {
             wrong(format!("the file of its {what} is called {found}, not {should}"));
         }

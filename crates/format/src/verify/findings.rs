@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::Report;
 use super::problem::{Kind, Place, Problem, Remedy, Severity};
+use super::report::Report;
 
 /// The problems of one check.
 #[derive(Debug, Default)]

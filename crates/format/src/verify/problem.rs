@@ -83,6 +83,8 @@ pub enum Kind {
     Unfinished,
     /// A split counts for nothing, because its input is gone.
     Vanished,
+    /// The dataset card says something else than the manifest.
+    Card,
     /// The part to train on and the part that is held out are not each other's rest.
     HeldOut,
     /// A document is not what its source gives.
@@ -131,6 +133,7 @@ impl Kind {
             Self::Rejects => "rejects",
             Self::Unfinished => "unfinished",
             Self::Vanished => "vanished",
+            Self::Card => "card",
             Self::HeldOut => "held_out",
             Self::Source => "source",
             Self::SourceGone => "source_gone",
@@ -227,6 +230,8 @@ pub enum Remedy {
     },
     /// Give the command that made the folder again: it goes on.
     RunAgain,
+    /// Give the command that made the folder again: it writes the card.
+    WriteCard,
     /// Remove splits whose input is gone.
     Prune,
     /// Correct the line, or leave it to be refused.

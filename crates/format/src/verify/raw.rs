@@ -11,13 +11,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use memchr::{memchr, memchr_iter};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::Report;
 use super::downloaded::{self, Claim, Claims, Counted};
 use super::findings::Findings;
 use super::folder::{FolderKind, name_below, records_below};
 use super::gather::Gather;
 use super::problem::{Kind, Place, Remedy};
 use super::progress::{Counters, Event};
+use super::report::Report;
 use super::threads::on_all_threads;
 use crate::checksum::{Checksum, Hasher};
 use crate::error::Result;

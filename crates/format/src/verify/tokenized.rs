@@ -11,10 +11,11 @@ use super::folder::{self, FolderKind};
 use super::gather::{DocumentSeen, Gather};
 use super::problem::{Kind, Place, Remedy};
 use super::progress::{Counters, Event};
+use super::report::Report;
 use super::threads::on_all_threads;
 use super::values::Group;
 use super::work::{GroupJob, Job, Shared, Work, unreadable};
-use super::{Report, books, held_out, outcome, table};
+use super::{books, card, held_out, outcome, table};
 use crate::error::{Error, Result};
 use crate::layout::{MANIFEST, Output};
 use crate::manifest::Manifest;
@@ -44,6 +45,7 @@ pub(super) fn verify(
     folder::check_root(&output, &manifest, &shared.findings)?;
     books::check_manifest(&manifest, &shared.findings);
     held_out::check_parts(&output, &manifest, &shared.findings);
+    card::check(&output, &manifest, &shared.findings);
     outcome::check(&manifest, &shared.findings);
     // Without rows of a length nothing can be said of them, and that has been told.
     if manifest.options.max_seq_length > 0 && manifest.layout.rows_per_page > 0 {

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use mashbill_format::card::Card;
 use mashbill_format::checksum::Checksum;
 use mashbill_format::documents::{self, Document, DocumentsEncoder};
 use mashbill_format::encode::Compression;
-use mashbill_format::layout::{Output, shard_name, table_name};
+use mashbill_format::layout::{Output, ShardId};
 use mashbill_format::manifest::{
     FORMAT_VERSION, InputRange, Labels, Ledger, Manifest, Options, Packing, Shard, ShardFile, Source,
     SpecialToken, Split, TableFile, TokenizerIdentity, source_checksum, split_identity,
@@ -74,6 +75,8 @@ impl World {
         }
         manifest.files_processed = manifest.splits.len() as u64;
         world.write_json("manifest.json", &manifest);
+        let card = Card::of(&manifest, None).merge(None).unwrap();
+        fs::write(world.output().readme(), card.text).unwrap();
         world
     }
 
@@ -99,7 +102,7 @@ impl World {
 
     /// Writes a shard's row groups; what the manifest says of it.
     pub(crate) fn write_shard(&self, split: &str, index: usize, groups: &[Packed]) -> ShardFile {
-        let name = shard_name(index);
+        let name = ShardId::of_file(index).file_name();
         let path = self.output().split(split).join(&name);
         let mut file = ParquetAppender::create(&path, shard::schema(self.compression)).unwrap();
         let mut encoder = RowGroupEncoder::new(self.row_length, VOCABULARY as usize, EOS, self.compression);
@@ -120,7 +123,7 @@ impl World {
 
     /// Writes a shard's document table; what the manifest says of it.
     pub(crate) fn write_table(&self, split: &str, index: usize, documents: &[Document<String>]) -> TableFile {
-        let name = table_name(index);
+        let name = ShardId::of_file(index).table_name();
         let path = self.output().tables(split).join(&name);
         let mut file = ParquetAppender::create(&path, documents::schema(self.compression)).unwrap();
         let borrowed: Vec<_> = documents.iter().map(borrowed).collect();
@@ -152,7 +155,7 @@ impl World {
             tokens: sum.ledger.tokens(),
             identity: split_identity(manifest.run_identity(), checksum),
             source: Source { file: format!("{name}.jsonl"), bytes: start, checksum },
-            license: None,
+            license: Vec::new(),
             ledger: sum.ledger.clone(),
             shard_list: list,
             rejected: BTreeMap::new(),
@@ -160,7 +163,7 @@ impl World {
         let stats = Stats {
             format_version: FORMAT_VERSION,
             split: name.to_owned(),
-            input: InputFile { path: String::new(), size: start, modified_ns: 0, changed_ns: 0 },
+            inputs: vec![InputFile { path: String::new(), size: start, modified_ns: 0, changed_ns: 0 }],
             lines: sum.lines,
             blank_lines: 0,
             byte_order_marks: 0,
@@ -195,6 +198,8 @@ impl World {
         let groups = packed.groups(self.row_length);
         self.rows.get_mut(split).unwrap().extend(packed.rows(self.row_length, start as i64));
         let shard = Shard {
+            group: None,
+            sources: Vec::new(),
             input: InputRange { start, end, bytes: end - start, checksum },
             documents: lengths.len() as u64,
             tokens,
@@ -249,7 +254,7 @@ impl World {
                 pad: eos,
                 ids_before: Vec::new(),
                 ids_after: vec![EOS],
-                special_tokens_in_text: "encode".into(),
+                special_tokens_in_text: mashbill_format::special_tokens::SpecialTokensInText::Encode,
                 cleared: Vec::new(),
             },
             labels: Labels::default(),

@@ -249,13 +249,16 @@ fn a_folder_without_a_manifest_and_labels_of_another_kind_are_refused() {
         ("\"shifted\"", "\"aligned\"", "unknown variant `aligned`, expected `shifted`"),
         ("\"crossing\"", "\"masked\"", "unknown variant `masked`, expected `crossing`"),
         ("\"next_token\"", "\"ignored\"", "unknown variant `ignored`, expected `next_token`"),
-        ("\"format_version\":2", "\"format_version\":2,\"requires\":[\"more\"]", "unknown variant `more`"),
     ] {
         assert!(text.contains(is), "{is}");
         fs::write(&path, text.replace(is, other)).unwrap();
         let error = Dataset::open(world.folder.path(), None).unwrap_err().to_string();
         assert!(error.starts_with(&format!("`{}` is damaged: {expected}", path.display())), "{error}");
     }
+    fs::write(&path, text.replace("\"format_version\":2", "\"format_version\":2,\"requires\":[\"more\"]"))
+        .unwrap();
+    let error = Dataset::open(world.folder.path(), None).unwrap_err().to_string();
+    assert_eq!(error, format!("`{}` needs \"more\", which this mashbill does not know", path.display()));
     fs::write(&path, text.replace("\"ignore_index\":-100", "\"ignore_index\":-1")).unwrap();
     let error = Dataset::open(world.folder.path(), None).unwrap_err();
     assert_eq!(

@@ -4,13 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mashbill_format::checksum::Checksum;
-use mashbill_format::documents::Document;
+use mashbill_format::documents::{Document, DocumentKey};
 use mashbill_load::{Appearance, Error, LastBatch, Locator, Mixture, Shuffle, Stage, Stream};
 use proptest::prelude::*;
 
 use crate::world::{World, stream_options};
 
 const UNTIL: u64 = 30;
+
+fn of_file(offset: i64) -> DocumentKey {
+    DocumentKey { group: None, offset: offset.unsigned_abs() }
+}
 
 /// The lengths of the documents of a split's shards, of which some have none.
 fn any_shards() -> impl Strategy<Value = Vec<Vec<usize>>> {
@@ -72,7 +76,7 @@ proptest! {
                 let id = format!("id-{key}");
                 let by_id = locator.steps_of(&stream, &split.name, &id, UNTIL).unwrap();
                 prop_assert_eq!(&by_id, &locator.steps_of(&stream, &split.name, &key.to_string(), UNTIL).unwrap());
-                prop_assert_eq!(&by_id, &locator.steps_of_key(&stream, &split.name, *key, UNTIL).unwrap());
+                prop_assert_eq!(&by_id, &locator.steps_of_key(&stream, &split.name, of_file(*key), UNTIL).unwrap());
                 let found: BTreeSet<_> = by_id.iter().map(|at| (at.step, at.rank, at.index, at.row)).collect();
                 let expected = appearances.remove(&(split.name.clone(), id)).unwrap_or_default();
                 prop_assert_eq!(found, expected);
@@ -95,11 +99,11 @@ fn a_document_that_is_not_there_is_named() {
     assert_eq!(error.to_string(), "there is no split `none`; there are `all`");
     // Before the first document, between shards, behind the last one, and numbers that are no keys.
     let [first, last] = world.keys["all"][..] else { panic!("two documents") };
-    for key in [i64::MIN, -1, 0, first - 1, first + 1, last - 1, last + 1, 1_000_000, i64::MAX] {
-        let error = locator.steps_of_key(&stream, "all", key, 5).unwrap_err();
+    for key in [0, first - 1, first + 1, last - 1, last + 1, 1_000_000, i64::MAX] {
+        let error = locator.steps_of_key(&stream, "all", of_file(key), 5).unwrap_err();
         assert_eq!(error.to_string(), format!("split `all` has no document `{key}`"));
     }
-    let error = locator.steps_of_key(&stream, "none", 0, 5).unwrap_err();
+    let error = locator.steps_of_key(&stream, "none", of_file(0), 5).unwrap_err();
     assert_eq!(error.to_string(), "there is no split `none`; there are `all`");
 }
 
@@ -128,7 +132,8 @@ fn a_record_s_own_id_comes_before_a_key_of_the_same_digits() {
     };
     world.replace_table("a", 1, &[document]);
     assert_eq!(row(&by_text), BTreeSet::from([1, 2]));
-    let by_key = |locator: &Locator, stream: &Stream| locator.steps_of_key(stream, "a", first, 1).unwrap();
+    let by_key =
+        |locator: &Locator, stream: &Stream| locator.steps_of_key(stream, "a", of_file(first), 1).unwrap();
     assert_eq!(row(&by_key), BTreeSet::from([0]));
 }
 
@@ -148,14 +153,16 @@ fn only_the_tables_of_the_shards_concerned_are_read() {
         let rows = locator.locate(&stream, step, None).unwrap();
         let key = world.keys["a"][if step == 3 { 2 } else { 1 }];
         assert_eq!(rows[0].documents[0].doc_id, key);
-        let found = locator.steps_of_key(&stream, "a", key, 7).unwrap();
+        let found = locator.steps_of_key(&stream, "a", of_file(key), 7).unwrap();
         assert!(found.iter().any(|at| at.row == step), "{found:?}");
     }
     for (step, table) in [(0, &tables[0]), (4, &tables[2])] {
         let expected = format!("document table `{}` of split `a` cannot be opened: ", table.display());
         for error in [
             locator.locate(&stream, step, None).unwrap_err(),
-            locator.steps_of_key(&stream, "a", world.keys["a"][step as usize / 4 * 3], 7).unwrap_err(),
+            locator
+                .steps_of_key(&stream, "a", of_file(world.keys["a"][step as usize / 4 * 3]), 7)
+                .unwrap_err(),
         ] {
             assert!(error.to_string().starts_with(&expected), "{error}");
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use mashbill_format::checksum::Checksum;
 use mashbill_format::documents::{self, Document, DocumentsEncoder};
 use mashbill_format::encode::Compression;
-use mashbill_format::layout::{MANIFEST, Output, shard_name, table_name};
+use mashbill_format::layout::{MANIFEST, Output, ShardId};
 use mashbill_format::manifest::{
     FORMAT_VERSION, InputRange, Labels, Ledger, Manifest, Options, Packing, Shard, ShardFile, Source,
     SpecialToken, Split, TableFile, TokenizerIdentity,
@@ -88,12 +88,12 @@ impl World {
 
     /// The first shard of a split.
     pub(crate) fn shard(&self, split: &str) -> PathBuf {
-        self.folder.path().join(split).join(shard_name(0))
+        self.folder.path().join(split).join(ShardId::of_file(0).file_name())
     }
 
     /// The document table of a split's first shard.
     pub(crate) fn table(&self, split: &str) -> PathBuf {
-        Output::new(self.folder.path()).tables(split).join(table_name(0))
+        Output::new(self.folder.path()).tables(split).join(ShardId::of_file(0).table_name())
     }
 
     /// The manifest as it lies on the disk, changed by `change`.
@@ -150,7 +150,7 @@ impl World {
                 pad,
                 ids_before: Vec::new(),
                 ids_after: Vec::new(),
-                special_tokens_in_text: "encode".into(),
+                special_tokens_in_text: mashbill_format::special_tokens::SpecialTokensInText::Encode,
                 cleared: Vec::new(),
             },
             labels: Labels::default(),
@@ -200,7 +200,7 @@ impl World {
             tokens,
             identity: Checksum(u128::from(seed(0)) + 1),
             source: Source { file: input, bytes: start, checksum: Checksum(0) },
-            license: None,
+            license: Vec::new(),
             ledger: Ledger { text_tokens: tokens, padding: sum(&|shard| shard.padding), ..Ledger::default() },
             shard_list,
             rejected: BTreeMap::new(),
@@ -248,6 +248,8 @@ impl World {
             row
         }));
         Shard {
+            group: None,
+            sources: Vec::new(),
             input: InputRange { start, end, bytes: end - start, checksum: Checksum(0) },
             documents: docs.len() as u64,
             tokens: run.len() as u64,
@@ -281,7 +283,7 @@ fn plain_row(run: &[(u32, usize, usize)], docs: &[Doc], row_length: usize) -> Ro
 
 /// Writes the shard with this index, whose rows have keys counted from where its stretch of the input begins.
 fn write_shard(place: &Path, index: usize, rows: &[Row], row_length: usize) -> ShardFile {
-    let name = shard_name(index);
+    let name = ShardId::of_file(index).file_name();
     let mut file = ParquetAppender::create(&place.join(&name), shard::schema(Compression::Snappy)).unwrap();
     let mut encoder = RowGroupEncoder::new(row_length, VOCABULARY as usize, PAD, Compression::Snappy);
     for rows in rows.chunks(RowLayout::of(row_length).rows_per_group.min(700)) {
@@ -309,7 +311,7 @@ fn write_shard(place: &Path, index: usize, rows: &[Row], row_length: usize) -> S
 
 /// Writes the document table of the shard with this index.
 fn write_documents(place: &Path, index: usize, documents: &[Document<&str>]) -> TableFile {
-    let name = table_name(index);
+    let name = ShardId::of_file(index).table_name();
     let schema = documents::schema(Compression::Snappy);
     let mut file = ParquetAppender::create(&place.join(&name), schema).unwrap();
     file.append(&DocumentsEncoder::new(Compression::Snappy).encode(documents)).unwrap();

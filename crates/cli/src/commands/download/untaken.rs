@@ -7,7 +7,7 @@ use mashbill_format::dataset_stats::DatasetStats;
 use mashbill_format::lock::PinnedFile;
 use mashbill_format::untaken::{UntakenColumns, UntakenFiles, WhyUntaken};
 
-use crate::printer::{count, counted};
+use crate::figures::{count, counted};
 
 /// Names of columns that are shown.
 const COLUMNS_SHOWN: usize = 8;

@@ -11,13 +11,15 @@ use mashbill_format::records::{
 use mashbill_format::verify::{name_below, records_below};
 use serde::Serialize;
 
-use super::super::verify::names;
-use super::{InspectArgs, pick};
+use super::asked::{InspectArgs, pick};
+use crate::commands::verify::names;
 use crate::exit::Exit;
-use crate::hints::{Usage, content_hint};
+use crate::figures::counted;
+use crate::hints::content_hint;
 use crate::left_out::tell_left_out;
 use crate::out::{self, Out};
-use crate::printer::{Printer, counted};
+use crate::printer::Printer;
+use crate::usage::Usage;
 
 /// Bytes of the texts of rows that are in memory at a time.
 const BLOCK_BYTES: u64 = 1 << 20;

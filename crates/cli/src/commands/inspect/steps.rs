@@ -9,10 +9,10 @@ use mashbill_load::{
 };
 use serde::Serialize;
 
-use super::InspectArgs;
+use super::asked::InspectArgs;
 use crate::exit::Exit;
-use crate::hints::Usage;
 use crate::out::{self, Out};
+use crate::usage::Usage;
 
 /// A recipe is smaller than this many bytes: a larger file has records.
 const RECIPE_BYTES_MAX: u64 = 64 << 20;
@@ -116,7 +116,10 @@ fn write_step(step: u64, rows: &[LocatedRow]) -> Result<()> {
             out.text(format_args!("── {}, ", document.file))?;
             // The rows of a Parquet file have no offset.
             let unit = if document.file.ends_with(".parquet") { "row" } else { "byte" };
-            out.text(format_args!("{unit} {}", document.doc_id))?;
+            out.text(format_args!("{unit} {}", document.offset))?;
+            if let Some(group) = document.group {
+                out.text(format_args!(" (document {group}/{})", document.doc_id))?;
+            }
             let named = [("id", &document.id), ("source", &document.source)];
             for (name, value) in named.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
                 out.text(format_args!(", {name} {value}"))?;

@@ -4,20 +4,21 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use mashbill_format::Error as FormatError;
-use mashbill_format::documents::{self, Document};
+use mashbill_format::documents::{self, Document, DocumentKey};
 use mashbill_format::layout::Output;
-use mashbill_format::manifest::{Manifest, Shard, Split};
+use mashbill_format::manifest::{self, Manifest, Shard, Split};
 use mashbill_format::shard::Row;
 use mashbill_format::split_rows::{RowPlace, SplitRows};
-use mashbill_tokenize::tokenizer::Tokenizer;
+use mashbill_tokenizer::Tokenizer;
 
+use super::asked::{InspectArgs, pick};
 use super::view::{Shown, ShownPiece, ShownToken, write};
-use super::{InspectArgs, pick};
 use crate::exit::Exit;
 use crate::found_again::tokenizer_of;
-use crate::hints::{Usage, hint};
+use crate::hints::hint;
 use crate::out;
 use crate::printer::{Printer, error_text};
+use crate::usage::Usage;
 
 pub(super) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
     let output = Output::new(&args.path);
@@ -119,10 +120,10 @@ impl Looking<'_> {
 
     /// The rows of the document with this key, if there is one: it stands in the shard whose stretch of the input has
     /// it.
-    fn with_key(self, key: u64) -> Result<Option<Vec<Shown>>> {
+    fn with_key(self, key: DocumentKey) -> Result<Option<Vec<Shown>>> {
         self.document(
-            |shard| (shard.input.start..shard.input.end).contains(&key),
-            |document| u64::try_from(document.doc_id) == Ok(key),
+            |shard| shard.group == key.group && (shard.input.start..shard.input.end).contains(&key.offset),
+            |document| u64::try_from(document.doc_id) == Ok(key.offset),
         )
     }
 
@@ -265,7 +266,10 @@ fn shown(
         .pieces
         .iter()
         .map(|piece| ShownPiece {
+            group: shard.group,
             doc_id: key_of(piece.doc_id, shard.input.start),
+            file: manifest::source_of(&shard.sources, key_of(piece.doc_id, shard.input.start).unsigned_abs())
+                .map(|source| source.file.clone()),
             doc_offset: piece.doc_offset,
             doc_tokens: None,
             id: None,

@@ -33,7 +33,13 @@ pub(super) struct Shown {
 /// The part of a document in a row.
 #[derive(Debug, Serialize)]
 pub(super) struct ShownPiece {
+    /// The group of files that it is of, where the split is many files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) group: Option<usize>,
     pub(super) doc_id: i64,
+    /// Its file, where the split is many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) file: Option<String>,
     pub(super) doc_offset: i32,
     /// Tokens of the whole document, where the table says so.
     pub(super) doc_tokens: Option<i64>,
@@ -97,7 +103,10 @@ fn documents(count: usize) -> String {
 }
 
 fn border(piece: &ShownPiece) -> String {
-    let mut text = format!("── document {}", piece.doc_id);
+    let mut text = match (piece.group, &piece.file) {
+        (Some(group), Some(file)) => format!("── document {group}/{} in {file}", piece.doc_id),
+        _ => format!("── document {}", piece.doc_id),
+    };
     for (name, value) in [("id", &piece.id), ("source", &piece.source)] {
         if let Some(value) = value {
             let _ = write!(text, ", {name} {value}");

@@ -14,11 +14,12 @@ use mashbill_format::{atomic, open};
 use mashbill_hub::{Proxies, Settings};
 use mashbill_stand_in::{Content, Kind, Repo, Site, StandIn};
 
-use crate::args::Command;
+use super::spoken::spoken;
 use crate::commands;
 use crate::exit::Exit;
-use crate::hints::Usage;
-use crate::printer::{Printer, counted};
+use crate::figures::counted;
+use crate::printer::Printer;
+use crate::usage::Usage;
 
 /// The datasets that are not in mashbill's own catalogue.
 const CATALOG: &str = include_str!("../../../data/catalog.toml");
@@ -66,10 +67,8 @@ pub(super) fn download(output: &Path, data: &str, printer: &Printer) -> Result<E
     printer.line(format_args!("a stand-in of the Hub is at {}", stand_in.endpoint()));
     let datasets = ["--dataset", "gsm8k", "--dataset", "human_eval", "--dataset", "nq_open"];
     let catalog = catalog.display().to_string();
-    let words = [["download"].as_slice(), &datasets, &["--catalog", &catalog, "--output", data]].concat();
-    let Command::Download(args) = super::spoken(&words, printer)? else {
-        unreachable!("it is spelled above")
-    };
+    let words = [datasets.as_slice(), &["--catalog", &catalog, "--output", data]].concat();
+    let args = spoken("download", &words, printer)?;
     let exit = commands::download::run_with(&args, settings, printer)?;
     printer.line(format_args!("the stand-in answered {}", counted(stand_in.log().len() as u64, "request")));
     Ok(exit)

@@ -13,10 +13,11 @@ use mashbill_format::shard::ShardReader;
 use mashbill_format::{atomic, open};
 use serde::Deserialize;
 
-use crate::commands::train::{METRICS, last_checkpoint, record, trainer};
+use crate::commands::train::trainer;
 use crate::exit::Exit;
 use crate::interrupt;
 use crate::printer::Printer;
+use crate::training_run::{METRICS, last_checkpoint, record};
 
 /// The configuration of the run; `FOLDER` stands for the quickstart's folder.
 const CONFIG: &str = include_str!("../../../assets/quickstart/train.yaml");

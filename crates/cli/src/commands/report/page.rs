@@ -2,13 +2,15 @@
 //!
 //! Every list is bounded, so the page's size does not depend on the dataset's.
 
+use std::path::Path;
+
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Result;
 use mashbill_format::verify::{Report, Severity};
 use serde::Serialize;
 
-use crate::printer::count;
+use crate::figures::count;
 
 /// Names in a list; the others are summed up as one.
 const NAMES_MAX: usize = 60;
@@ -323,4 +325,10 @@ pub(super) fn beginning(text: &str, bytes: usize) -> String {
         Some((at, _)) => format!("{} …", &text[..at]),
         None => text.to_owned(),
     }
+}
+
+/// What a folder is called.
+pub(super) fn title(path: &Path) -> String {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    name.unwrap_or_else(|| path.display().to_string())
 }

@@ -12,17 +12,17 @@ use mashbill_format::records::InputFile;
 use mashbill_format::verify::{Gather, records_below};
 use serde_json::json;
 
-use super::Pass;
 use super::duplicates::{Seen, Texts};
 use super::names::Names;
 use super::page::{
     Amount, Length, Page, Part, Run, Sample, Verdict, amounts, beginning, buckets, duplicates, longest_first,
-    runs,
+    runs, title,
 };
+use super::pass::Pass;
 use super::scripts::Scripts;
 use super::targets::Targets;
-use crate::hints::Usage;
-use crate::printer::size;
+use crate::figures::size;
+use crate::usage::Usage;
 
 /// Records to look at, in all.
 const SAMPLES: usize = 60;
@@ -79,8 +79,8 @@ pub(super) fn gather(path: &Path, pass: &Pass<'_>) -> Result<Page> {
     }
     Ok(Page {
         kind: "raw",
-        title: super::title(path),
-        subtitle: format!("records, {}", crate::printer::counted(report.files, "file")),
+        title: title(path),
+        subtitle: format!("records, {}", crate::figures::counted(report.files, "file")),
         verify: Verdict::of(&report),
         facts,
         amount: "Bytes",

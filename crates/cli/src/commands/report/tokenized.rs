@@ -11,21 +11,23 @@ use mashbill_format::record::Reason;
 use mashbill_format::shard::{Piece, Row};
 use mashbill_format::stats::{LengthHistogram, Stats};
 use mashbill_format::verify::{DocumentSeen, Gather, Report};
-use mashbill_tokenize::tokenizer::Tokenizer;
+use mashbill_tokenizer::Tokenizer;
 use serde_json::json;
 
-use super::Pass;
 use super::duplicates::{self, Seen, Texts};
 use super::names::Names;
 use super::page::{
     Length, Page, Part, Run, Sample, SamplePiece, Share, Token, Verdict, Vocabulary, amounts, beginning,
-    buckets, duplicates, longest_first, parts, runs, values,
+    buckets, duplicates, longest_first, parts, runs, title, values,
 };
+use super::pass::Pass;
 use super::scripts::Scripts;
 use super::targets::Targets;
+use crate::figures::size;
 use crate::found_again::tokenizer_of;
-use crate::hints::{Usage, hint};
-use crate::printer::{Printer, error_text, size};
+use crate::hints::hint;
+use crate::printer::{Printer, error_text};
+use crate::usage::Usage;
 
 /// Rows to look at, in all.
 const SAMPLES: usize = 40;
@@ -291,7 +293,7 @@ fn page(
     };
     Page {
         kind: "tokenized",
-        title: super::title(path),
+        title: title(path),
         subtitle: format!(
             "{}, rows of {} tokens, made by {}",
             manifest.tokenizer,
@@ -359,7 +361,7 @@ fn page(
 fn targets(manifest: &Manifest, stats: &[Stats]) -> Targets {
     let mut targets = Targets::default();
     for stats in stats {
-        let source = PathBuf::from(&stats.input.path);
+        let Some(source) = stats.inputs.first().map(|file| PathBuf::from(&file.path)) else { continue };
         let download = source.with_file_name(format!("{}{DATASET_STATS_SUFFIX}", stats.split));
         if let Ok(Some(download)) = DatasetStats::read(&download) {
             targets.add(&download.category, &stats.split, download.target_percent);

@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::curve::{Curve, Steps, rounded};
-use super::page::{Amount, amounts, beginning};
+use super::page::{Amount, amounts, beginning, title};
 use super::yaml;
-use crate::commands::train::{METRICS, last_checkpoint, record};
-use crate::printer::count;
+use crate::figures::count;
+use crate::training_run::{METRICS, last_checkpoint, record};
 
 /// Splits that have a curve of their own.
 const CURVES_MAX: usize = 8;
@@ -130,12 +130,6 @@ struct Stage {
     #[serde(default)]
     ramp: bool,
     weights: BTreeMap<String, f64>,
-}
-
-/// Whether the folder is that of a training run.
-pub(crate) fn is_run(path: &Path) -> bool {
-    // A pipe in its place is refused when it is read.
-    path.join(METRICS).exists()
 }
 
 pub(super) fn gather(path: &Path) -> Result<RunPage> {
@@ -344,7 +338,7 @@ fn page(path: &Path, run: Run, config_text: &str) -> RunPage {
     let seen = run.splits.iter().cloned().zip(tokens.iter().copied());
     RunPage {
         kind: "run",
-        title: super::title(path),
+        title: title(path),
         subtitle: subtitle(&config),
         facts: facts(path, &run, &config, done),
         notes,

@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use mashbill_format::layout::{Output, REJECTS_SUFFIX, STATS_SUFFIX};
 use mashbill_format::record::{FieldCounts, Reason};
 use mashbill_format::stats::Stats;
-use mashbill_tokenize::{PartReport, Report};
+use mashbill_tokenize::{CardReport, PartReport, Report};
 
+use crate::figures::{count, counted};
 use crate::hints::hint_for_shape;
-use crate::printer::{Printer, count, counted};
+use crate::printer::Printer;
 
 /// Names of fields that are told.
 const NAMES_TOLD: usize = 6;
@@ -39,7 +40,7 @@ pub(super) fn refusals(report: &PartReport, output: &Output, share: f64, printer
         }
         let made = report.made.iter().find(|stats| stats.split == *name);
         if let Some(stats) = made.filter(|_| split.rejected.contains_key(&Reason::JsonArray)) {
-            let path = &stats.input.path;
+            let path = stats.inputs.first().map_or("", |file| &file.path);
             printer.hint(format_args!(
                 "a line that is an array is no record; where arrays hold records: jq -c '.[]' {path} > {name}.lines.jsonl"
             ));
@@ -72,8 +73,14 @@ pub(super) fn without_documents(report: &Report, output: &Output, printer: &Prin
         }
         is_failure = true;
         let stats = Stats::read(&output.split(name).join(format!("{name}{STATS_SUFFIX}"))).ok().flatten();
-        let (fields, file) =
-            stats.map(|stats| (stats.without_text, PathBuf::from(stats.input.path))).unwrap_or_default();
+        let (fields, file) = stats
+            .map(|stats| {
+                (
+                    stats.without_text,
+                    stats.inputs.first().map(|file| PathBuf::from(&file.path)).unwrap_or_default(),
+                )
+            })
+            .unwrap_or_default();
         let told = all_refused(&rejected, &fields, &manifest.options.text_fields());
         printer.warning(format_args!("{name}: {told}"));
         match hint_for_shape(&fields, refused, &file) {
@@ -127,4 +134,34 @@ fn all_refused(rejected: &BTreeMap<Reason, u64>, fields: &FieldCounts, text_fiel
 fn reasons(rejected: &BTreeMap<Reason, u64>) -> String {
     let each = rejected.iter().map(|(reason, n)| format!("{} {n}", reason.name()));
     each.collect::<Vec<_>>().join(", ")
+}
+
+/// Tells what the dataset card lacks: for what stands in its place, for keys of the user's, for names that cannot be loaded.
+pub(super) fn card(report: &CardReport, output: &Output, printer: &Printer) {
+    let readme = output.readme();
+    if let Some(unfit) = &report.unfit {
+        printer.warning(format_args!("no dataset card was written: {}: {unfit}", readme.display()));
+        let other = output.root().join("NOTES.md");
+        printer.hint(format_args!(
+            "mv {} {} and give the same command again; what it says can stand in the new one, too, outside of the lines with `mashbill:`",
+            readme.display(),
+            other.display()
+        ));
+    }
+    if !report.theirs.is_empty() {
+        let (readme, keys) = (readme.display(), report.theirs.join(", "));
+        printer
+            .line(format_args!("{readme} keeps what it says of its own, in the place of mashbill's: {keys}"));
+    }
+    if !report.unloadable.is_empty() {
+        let names: Vec<_> =
+            report.unloadable.iter().take(NAMES_TOLD).map(|name| format!("`{name}`")).collect();
+        let more = report.unloadable.len() - names.len();
+        let more = if more > 0 { format!(" and {} more", count(more as u64)) } else { String::new() };
+        printer.warning(format_args!(
+            "`datasets` cannot load splits with two colons in their names, so the dataset card leaves them out: {}{more}",
+            names.join(", ")
+        ));
+        printer.hint("mashbill.Dataset loads them; for `datasets`, rename their input files");
+    }
 }

@@ -1,0 +1,25 @@
+//! Why there is no engine: in a file of its own, since all who read what others wrote end with it.
+
+/// Why there is no engine.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The tokenizer has a feature that this engine doesn't reproduce; use the reference.
+    #[error("tokenizer is not supported: {reason}")]
+    Unsupported {
+        /// What it is that isn't supported.
+        reason: String,
+    },
+    /// The text is not JSON.
+    #[error("malformed JSON")]
+    Json {
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// The table file is damaged or of another version; make it again.
+    #[error("unusable table file: {reason}")]
+    Tables {
+        /// What was found.
+        reason: &'static str,
+    },
+}

@@ -1,0 +1,98 @@
+//! What is to be looked at.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+
+const EXAMPLES: &str = "\
+Examples:
+  mashbill inspect tokenized
+  mashbill inspect tokenized --split chat --row 12
+  mashbill inspect tokenized --find 'Hello' --json
+  mashbill inspect data/chat.jsonl --random --seed 7
+  mashbill inspect runs/direct --step 1200
+  mashbill inspect runs/direct --doc gsm8k-17
+  mashbill inspect tokenized --step 40 --batch-size 32 --seed 17 --world-size 8 --rank 3";
+
+/// Look at rows, documents and records: token borders, ids, document borders, masked labels
+///
+/// On a terminal tokens are colored by turns and their ids stand behind them; elsewhere a `|` stands between
+/// tokens. A position whose label is masked is marked with `*`.
+///
+/// Of a training run, `--step` lists the documents in a batch and `--doc` the steps that have seen or will see a document.
+/// PATH is then the folder of the run, or a file with what `DataLoader.recipe()` gives; or a tokenized folder, with
+/// `--batch-size` and the loader's other options where it has no weights.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct InspectArgs {
+    /// A tokenized folder, a folder with JSON Lines or Parquet, such a file, or the folder of a training run
+    #[arg(value_name = "PATH")]
+    pub(super) path: PathBuf,
+
+    /// The split, or file, to look at [default: the first for a row, all for anything else]
+    #[arg(long, value_name = "NAME")]
+    pub(super) split: Option<String>,
+
+    /// The row of the split, or the line of the file's records, counted from 0
+    #[arg(long, value_name = "N", group = "what")]
+    pub(super) row: Option<u64>,
+
+    /// The document with this key or id; of a training run, the steps it stands in
+    #[arg(long, value_name = "ID", group = "what")]
+    pub(super) doc: Option<String>,
+
+    /// The first row, or record, whose text has this (in a row, characters that tokens share are not seen)
+    #[arg(long, value_name = "TEXT", group = "what")]
+    pub(super) find: Option<String>,
+
+    /// Any row, or record
+    #[arg(long, group = "what")]
+    pub(super) random: bool,
+
+    /// The documents in this step of a training run, counted from 0
+    #[arg(long, value_name = "N", group = "what")]
+    pub(super) step: Option<u64>,
+
+    /// Only this rank's part of the step
+    #[arg(long, value_name = "R", requires = "step")]
+    pub(super) rank: Option<usize>,
+
+    /// The step before which `--doc` looks [default: the run's end, or an epoch's]
+    #[arg(long, value_name = "STEP", requires = "doc")]
+    pub(super) until: Option<u64>,
+
+    /// Rows a rank takes a step, for a loader over a tokenized folder
+    #[arg(long, value_name = "ROWS")]
+    pub(super) batch_size: Option<usize>,
+
+    /// Ranks of that loader
+    #[arg(long, value_name = "W", default_value = "1", requires = "batch_size")]
+    pub(super) world_size: usize,
+
+    /// Which one `--random` takes, or the seed of that loader
+    #[arg(long, value_name = "N", default_value = "0")]
+    pub(super) seed: u64,
+
+    /// Tokens that are shown; 0 shows all
+    #[arg(long, value_name = "N", default_value = "256")]
+    pub(super) tokens: usize,
+
+    /// The tokenizer, where the one that the manifest names is elsewhere now
+    #[arg(long, value_name = "NAME")]
+    pub(super) tokenizer: Option<String>,
+
+    /// The field, or Parquet column, that holds the text of a record; given several times, the first that a record has
+    #[arg(long, value_name = "NAME", default_value = "text", value_parser = NonEmptyStringValueParser::new())]
+    pub(super) text_field: Vec<String>,
+
+    /// Print what is found as JSON on stdout
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// One of `count` (1 or more) that `seed` stands for.
+pub(super) fn pick(seed: u64, count: u64) -> u64 {
+    // The middle of a multiplicative hash: neighboring seeds give rows far apart.
+    (seed.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 16) % count.max(1)
+}

@@ -1,0 +1,14 @@
+//! What an error means for whoever gave the command, said beside each error, so that a new one has to say it, too.
+
+/// What an error means for whoever gave the command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// It cannot be done as it was asked for.
+    Usage,
+    /// Part may be done; the same command goes on, as soon as what is in its way is gone.
+    Incomplete,
+    /// Somebody interrupted it.
+    Interrupted,
+    /// It should not happen.
+    Unexpected,
+}

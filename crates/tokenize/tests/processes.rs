@@ -1,0 +1,276 @@
+//! A run in steps: tasks that are made by processes of their own, in any order, give the bytes of one run.
+
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test fails where it panics")]
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
+
+use mashbill_format::encode::Compression;
+use mashbill_format::held_out::{HeldOut, Part};
+use mashbill_format::layout::Output;
+use mashbill_format::manifest::{self, Packing};
+use mashbill_format::records::DOCUMENT_BYTES_MAX;
+use mashbill_format::task::RunPlan;
+use mashbill_tokenize::input::SplitNames;
+use mashbill_tokenize::plan::{Finished, Why};
+use mashbill_tokenize::{Error, Event, Options, Place, begin, commit, make, plan, run, tasks};
+use mashbill_tokenizer::{FastRefused, SpecialTokensInText, Tokenizer, TokenizerOptions, embedded};
+
+/// Set in the processes that make a task.
+const TASK: &str = "MASHBILL_TEST_TASK";
+
+const HOST: &str = "still-house";
+
+static TOKENIZER: LazyLock<Arc<Tokenizer>> = LazyLock::new(|| tokenizer(true));
+
+fn tokenizer(add_eos: bool) -> Arc<Tokenizer> {
+    let options = TokenizerOptions {
+        add_bos: true,
+        add_eos,
+        eos_token: None,
+        pad_token: None,
+        special_tokens_in_text: SpecialTokensInText::Encode,
+    };
+    Arc::new(Tokenizer::load(&embedded("gpt2").unwrap(), &options, None).unwrap())
+}
+
+fn options(root: &Path, output: &str) -> Options {
+    let shard_bytes = 20_000;
+    Options {
+        input: root.join("data"),
+        output: root.join(output),
+        recursive: true,
+        split_names: SplitNames::Stem,
+        shard_size_gb: shard_bytes as f64 / 1e9,
+        bytes: manifest::Options {
+            max_seq_length: 64,
+            shard_bytes,
+            stride_bytes: manifest::Options::stride_of(shard_bytes, Compression::Snappy),
+            packing: Packing::Concat,
+            compression: Compression::Snappy,
+            text_field: "text".into(),
+            other_text_fields: Vec::new(),
+            max_document_bytes: DOCUMENT_BYTES_MAX,
+            held_out: Some(HeldOut { fraction: 0.1, part: Part::Train }),
+        },
+        finished: Finished::Keep,
+        rehash: false,
+        prune: false,
+        strict: false,
+        threads: 1,
+        task_bytes: 50_000,
+    }
+}
+
+/// Records with words that a draw chooses, and a bad line among them.
+fn records(seed: u64, count: usize) -> String {
+    let words =
+        ["still", "mash", "oak", "barrel", "proof", "rye", "corn", "malt", "copper", "angel", "é", "中"];
+    let mut state = seed | 1;
+    let mut draw = move |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    let mut lines = String::new();
+    for number in 0..count {
+        let text: Vec<_> = (0..5 + draw(60)).map(|_| words[draw(words.len())]).collect();
+        lines += &format!("{{\"text\": \"{}\", \"id\": \"{number}\"}}\n", text.join(" "));
+        if number == count / 2 {
+            lines += "{\"text\": 5}\n";
+        }
+    }
+    lines
+}
+
+/// A folder with plain files, large and small ones, and a packed one.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data/below");
+    fs::create_dir_all(&data).unwrap();
+    fs::write(data.join("large.jsonl"), records(1, 900)).unwrap();
+    for small in 0..5 {
+        fs::write(data.join(format!("small{small}.jsonl")), records(10 + small, 20)).unwrap();
+    }
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(records(2, 500).as_bytes()).unwrap();
+    fs::write(data.join("packed.jsonl.gz"), packed.finish().unwrap()).unwrap();
+    folder
+}
+
+/// What promises speak of: all files but statistics, and the manifests but for the output's name.
+fn promised(output: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    fn walk(root: &Path, folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(root, &path, files);
+            } else if !path.to_str().unwrap().ends_with("_stats.json") {
+                let bytes = fs::read(&path).unwrap();
+                let text = String::from_utf8(bytes.clone());
+                let bytes = match text {
+                    Ok(text) => text.replace(root.to_str().unwrap(), "").into_bytes(),
+                    Err(_) => bytes,
+                };
+                files.insert(path.strip_prefix(root).unwrap().to_owned(), bytes);
+            }
+        }
+    }
+    let mut files = BTreeMap::new();
+    walk(output, output, &mut files);
+    files
+}
+
+fn silent(_: Event) {}
+
+/// A process that makes one task, and nothing else.
+fn start(root: &Path, task: &str) -> Child {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["--exact", "one_task", "--nocapture"]).env(TASK, format!("{task}\n{}", root.display()));
+    command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn end(child: Child) {
+    let ended = child.wait_with_output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+}
+
+/// What a process of its own does: it is no test, but where [`start`] started it.
+#[test]
+fn one_task() {
+    let Ok(told) = env::var(TASK) else { return };
+    let (task, root) = told.split_once('\n').unwrap();
+    let root = Path::new(root);
+    let (input, output) = (root.join("data"), root.join("steps"));
+    let place = Place { input: &input, output: &output };
+    let plan = RunPlan::read(&Output::new(&output).state()).unwrap().unwrap();
+    let go = AtomicBool::new(false);
+    let failed = make(&plan, task, place, (&TOKENIZER, 1), HOST, &go, &mut silent).unwrap();
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+#[test]
+fn tasks_that_processes_make_in_any_order_give_the_bytes_of_one_run() {
+    let folder = folder();
+    let root = folder.path();
+    let go = AtomicBool::new(false);
+    let whole = plan(&options(root, "whole"), TOKENIZER.identity()).unwrap();
+    let report = run(whole, &TOKENIZER, HOST, &go, &mut silent).unwrap();
+    assert!(report.failed.is_empty() && report.train.manifest.splits["large"].shards >= 8);
+
+    let steps = plan(&options(root, "steps"), TOKENIZER.identity()).unwrap();
+    let begun = begin(steps, HOST, &go, &mut silent).unwrap().plan;
+    let mut names = tasks(&begun).unwrap();
+    assert!(names.len() >= 5, "{names:?}");
+    // The last first, three at the same time, each twice, and one of them killed.
+    names.reverse();
+    start(root, &names[0]).kill().unwrap();
+    for some in names.chunks(3) {
+        let children: Vec<_> = some.iter().chain(some).map(|name| start(root, name)).collect();
+        children.into_iter().for_each(end);
+    }
+    let input = root.join("data");
+    let output = root.join("steps");
+    let place = Place { input: &input, output: &output };
+    let mut finished = Vec::new();
+    let report = commit(&begun, place, HOST, &mut |event| {
+        if let Event::Finished { split, .. } = event {
+            finished.push(split);
+        }
+    });
+    let report = report.unwrap();
+    assert!(report.failed.is_empty(), "{:?}", report.failed);
+    assert_eq!(finished.len(), 7);
+    assert_eq!(promised(&root.join("whole")), promised(&output));
+    assert!(!Output::new(&output).state().root().exists(), "nothing is left of the run");
+    // Once more: there is nothing left to do, and nothing is missed.
+    let again = commit(&begun, place, HOST, &mut silent).unwrap();
+    assert!(again.failed.is_empty() && again.train.manifest == report.train.manifest, "{:?}", again.failed);
+    assert_eq!(promised(&root.join("whole")), promised(&output));
+}
+
+#[test]
+fn what_is_missing_at_the_commit_is_named_and_made_by_another_run() {
+    let folder = folder();
+    let root = folder.path();
+    let go = AtomicBool::new(false);
+    let begun = begin(plan(&options(root, "steps"), TOKENIZER.identity()).unwrap(), HOST, &go, &mut silent);
+    let begun = begun.unwrap().plan;
+    let names = tasks(&begun).unwrap();
+    let (input, output) = (root.join("data"), root.join("steps"));
+    let place = Place { input: &input, output: &output };
+    for name in names.iter().filter(|name| **name != names[1]) {
+        let failed = make(&begun, name, place, (&TOKENIZER, 1), HOST, &go, &mut silent).unwrap();
+        assert!(failed.is_empty(), "{failed:?}");
+    }
+    let report = commit(&begun, place, HOST, &mut silent).unwrap();
+    let [(split, Error::ShardsMissing { made, of: Some(of) })] = &report.failed[..] else {
+        panic!("{:?}", report.failed)
+    };
+    assert!(split == "large" && *made > 0 && *made < *of as usize, "{made} of {of}");
+    assert_eq!(report.train.manifest.splits.len(), 6);
+    let rest = plan(&options(root, "steps"), TOKENIZER.identity()).unwrap();
+    assert_eq!(rest.splits.iter().map(|split| &split.why).collect::<Vec<_>>(), [&Why::Interrupted]);
+    run(rest, &TOKENIZER, HOST, &go, &mut silent).unwrap();
+    run(plan(&options(root, "whole"), TOKENIZER.identity()).unwrap(), &TOKENIZER, HOST, &go, &mut silent)
+        .unwrap();
+    assert_eq!(promised(&root.join("whole")), promised(&output));
+}
+
+#[test]
+fn a_task_is_made_as_its_plan_says_or_not_at_all() {
+    let folder = folder();
+    let root = folder.path();
+    let go = AtomicBool::new(false);
+    let begun = begin(plan(&options(root, "steps"), TOKENIZER.identity()).unwrap(), HOST, &go, &mut silent);
+    let begun = begun.unwrap().plan;
+    let (input, output) = (root.join("data"), root.join("steps"));
+    let place = Place { input: &input, output: &output };
+    let name = &tasks(&begun).unwrap()[0];
+    let other = make(&begun, name, place, (&tokenizer(false), 1), HOST, &go, &mut silent);
+    assert!(matches!(other, Err(Error::OtherTokenizer { .. })), "{other:?}");
+    let unknown = make(&begun, "99999", place, (&TOKENIZER, 1), HOST, &go, &mut silent);
+    assert!(matches!(unknown, Err(Error::NoTask { .. })), "{unknown:?}");
+    let strict = RunPlan { strict: true, ..begun.clone() };
+    let changed = make(&strict, name, place, (&TOKENIZER, 1), HOST, &go, &mut silent);
+    assert!(matches!(changed, Err(Error::OutputChanged { .. })), "{changed:?}");
+    let changed = commit(&strict, place, HOST, &mut silent).map(|report| report.failed);
+    assert!(matches!(changed, Err(Error::OutputChanged { .. })), "{changed:?}");
+    // The input is another one now: its split is named, and the record has what is left.
+    fs::write(input.join("below/large.jsonl"), records(3, 900)).unwrap();
+    let failed = make(&begun, name, place, (&TOKENIZER, 1), HOST, &go, &mut silent).unwrap();
+    assert!(matches!(&failed[..], [(split, Error::Changed { .. })] if split == "large"), "{failed:?}");
+}
+
+#[test]
+fn an_interrupted_run_finishes_a_shard_that_is_nearly_done_and_drops_one_that_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    fs::create_dir_all(root.join("data")).unwrap();
+    let slow = Arc::new(TOKENIZER.to_reference(FastRefused::Mismatch { text: String::new() }).unwrap());
+    let all = records(4, 80_000);
+    for (name, tokenizer, times, is_finished) in [("fast", &*TOKENIZER, 1, true), ("slow", &slow, 4, false)] {
+        fs::write(root.join("data/all.jsonl"), all.repeat(times)).unwrap();
+        let mut options = options(root, name);
+        options.bytes.stride_bytes = 1 << 30;
+        options.bytes.shard_bytes = 1 << 30;
+        let interrupted = AtomicBool::new(false);
+        let (mut finishing, mut dropped) = (Vec::new(), Vec::new());
+        let planned = plan(&options, tokenizer.identity()).unwrap();
+        let ended = run(planned, tokenizer, HOST, &interrupted, &mut |event| match event {
+            Event::Progress(progress) if progress.tokens > 0 => interrupted.store(true, Ordering::Relaxed),
+            Event::Finishing { shard, .. } => finishing.push(shard),
+            Event::Dropped { shard, time, .. } => dropped.push((shard, time)),
+            _ => {}
+        });
+        assert!(matches!(ended, Err(Error::Interrupted)), "{name}: {ended:?}");
+        let told = (finishing.len(), dropped.len());
+        assert_eq!(told, if is_finished { (1, 0) } else { (0, 1) }, "{name}: {dropped:?}");
+        assert_eq!(Output::new(&options.output).split("all").exists(), is_finished, "{name}");
+    }
+}

@@ -1,0 +1,105 @@
+//! The fast engines, and which of them a tokenizer gets.
+//!
+//! `mashbill-bpe`, our own, knows the byte-level families that most models use: it loads
+//! in a tenth of a second from a table file, takes a document of any length, and is
+//! exact by construction. `fastokens` takes the others (SentencePiece's byte-pair
+//! encodings, split patterns that are rare), for which the reference would need twenty
+//! times as long; the price is a second dependency and longer starts for those. Either
+//! is used only where it gives the reference's ids, which [`super::self_check`] finds
+//! out.
+
+use mashbill_bpe::{AddedTokens, Scratch};
+use mashbill_format::door;
+use tokenizers::AddedToken;
+
+use super::cache::Cache;
+use super::definition::Definition;
+use super::engine::Engine;
+use super::error::Error;
+use super::fast_refused::FastRefused;
+use super::fastokens::{Encode, Fastokens};
+use super::options::SpecialTokensInText;
+use super::spell;
+
+/// A fast engine with a tokenizer loaded.
+pub(super) enum FastEngine {
+    Own(Box<mashbill_bpe::Engine>),
+    Fastokens(Box<Fastokens>),
+}
+
+impl FastEngine {
+    /// Loads a definition, where an engine can take it.
+    ///
+    /// `added_tokens` have the ids that the reference gives them.
+    pub(super) fn new(
+        definition: &Definition<'_>,
+        tokenizer_json: &str,
+        added_tokens: &[(u32, AddedToken)],
+        cache: &Cache<'_>,
+    ) -> Result<Self, FastRefused> {
+        if definition.model.kind.as_deref() != Some("BPE") {
+            return Err(FastRefused::Model);
+        }
+        if let Some(engine) = cache.tables() {
+            return Ok(Self::Own(Box::new(engine)));
+        }
+        match door::behind(|| mashbill_bpe::Engine::from_tokenizer_json(tokenizer_json)) {
+            Ok(Ok(engine)) => {
+                cache.keep_tables(&engine);
+                Ok(Self::Own(Box::new(engine)))
+            }
+            Ok(Err(_)) | Err(_) => Ok(Self::Fastokens(Box::new(Fastokens::new(definition, added_tokens)?))),
+        }
+    }
+
+    /// Which of them it is.
+    pub(super) fn engine(&self) -> Engine {
+        match self {
+            Self::Own(_) => Engine::Own,
+            Self::Fastokens(_) => Engine::Fastokens,
+        }
+    }
+
+    /// Appends the ids of `text`, without anything before or after them.
+    ///
+    /// Segments that `fastokens` is not trusted with go to `doubtful`.
+    pub(super) fn encode(
+        &self,
+        scratch: &mut Scratch,
+        text: &str,
+        policy: SpecialTokensInText,
+        doubtful: Encode<'_>,
+        ids: &mut Vec<u32>,
+    ) -> Result<(), Error> {
+        match self {
+            Self::Own(engine) => {
+                let added = match policy {
+                    SpecialTokensInText::Split => AddedTokens::SkipSpecial,
+                    SpecialTokensInText::Encode | SpecialTokensInText::Reject => AddedTokens::All,
+                };
+                engine.encode_into(scratch, text, added, ids);
+                Ok(())
+            }
+            Self::Fastokens(engine) => engine.encode(text, policy, doubtful, ids),
+        }
+    }
+
+    /// All tokens as people read them, by id, where they are cheaper made together than one by one.
+    pub(super) fn spellings(&self) -> Vec<Option<String>> {
+        match self {
+            Self::Own(engine) => {
+                let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+                engine.spellings().into_iter().map(|bytes| bytes.map(text)).collect()
+            }
+            Self::Fastokens(_) => Vec::new(),
+        }
+    }
+
+    /// A token as people read it; none where [`Self::spellings`] has it.
+    pub(super) fn spell(&self, id: u32) -> Option<String> {
+        match self {
+            Self::Own(_) => None,
+            Self::Fastokens(engine) => Some(spell::text_of(&engine.entry(id)?)),
+        }
+    }
+}
