@@ -26,6 +26,8 @@ pub struct Inputs {
     pub refused: Vec<(String, Error)>,
     /// Folders with input that are not entered, by their paths from the input folder on.
     pub not_entered: Vec<String>,
+    /// What files have in common that are parts of one dataset and become splits of their own.
+    pub apart: Vec<String>,
 }
 
 /// Finds the input files at `input`, a file or a folder. `output` is never entered. Names that could not be given to
@@ -59,6 +61,7 @@ pub fn discover(input: &Path, output: &Path, recursive: bool, names: SplitNames)
         (relative, error)
     };
     Ok(Inputs {
+        apart: split_names::apart(&found.files, names),
         inputs: sorted(split_names::splits(found.files, names, input)?)?,
         left_out: found.left_out,
         refused: found.refused.into_iter().map(refused).collect(),

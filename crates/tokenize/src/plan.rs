@@ -44,6 +44,8 @@ pub struct Plan {
     pub refused: Vec<(String, Error)>,
     /// Folders with input that are not entered, by their paths from the input folder on.
     pub not_entered: Vec<String>,
+    /// What files have in common that are parts of one dataset and become splits of their own.
+    pub apart: Vec<String>,
     /// Whether documents were held out, and none are now: what was held out is removed.
     pub nothing_held_out: bool,
     /// The output folder, and that of what is held out, if anything is.
@@ -57,7 +59,7 @@ pub struct Plan {
 /// Those of [`discover`]; [`Error::SplitDiffers`], [`Error::OthersDiffer`], [`Error::ForeignFiles`],
 /// [`Error::TooLittleSpace`]; errors of reading.
 pub fn plan(options: &Options, tokenizer: &tokenizer::Identity) -> Result<Plan> {
-    let Inputs { inputs, left_out, refused, not_entered } =
+    let Inputs { inputs, left_out, refused, not_entered, apart } =
         discover(&options.input, &options.output, options.recursive, options.split_names)?;
     let output = Output::new(&options.output);
     let mut folders = Vec::new();
@@ -73,6 +75,7 @@ pub fn plan(options: &Options, tokenizer: &tokenizer::Identity) -> Result<Plan> 
     let plan = Plan {
         left_out,
         not_entered,
+        apart,
         nothing_held_out,
         refused: refused.into_iter().chain(plan.refused).collect(),
         ..plan
@@ -195,6 +198,7 @@ impl Planner<'_> {
             left_out: Vec::new(),
             refused,
             not_entered: Vec::new(),
+            apart: Vec::new(),
             nothing_held_out: false,
             folders: self.folders,
         })

@@ -68,6 +68,22 @@ pub(crate) fn splits(files: Vec<InputFile>, names: SplitNames, root: &Path) -> R
     each.collect()
 }
 
+/// What files of one dataset have in common that become splits of their own, since nothing joins them: those that say how many
+/// parts there are.
+pub(crate) fn apart(files: &[InputFile], names: SplitNames) -> Vec<String> {
+    match names {
+        SplitNames::Parts | SplitNames::Folder => return Vec::new(),
+        SplitNames::Stem | SplitNames::Path => {}
+    }
+    let mut families: BTreeMap<(&[String], &str), Vec<InputFile>> = BTreeMap::new();
+    for file in files.iter().filter(|file| file.stem.contains("-of-")) {
+        if let Some(base) = base_of(&file.stem) {
+            families.entry((&file.folders, base)).or_default().push(file.clone());
+        }
+    }
+    families.values().filter(|family| family.len() > 1).map(|family| common(family)).collect()
+}
+
 fn joined(folders: &[String], name: &str) -> String {
     folders.iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join("__")
 }

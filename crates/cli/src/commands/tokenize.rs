@@ -318,6 +318,16 @@ fn tokenizer_options(args: &TokenizeArgs) -> TokenizerOptions {
 fn announce(plan: &Plan, printer: &Printer) {
     tell_left_out(&plan.left_out, printer);
     tell_not_entered(&plan.not_entered, printer);
+    if let Some(first) = plan.apart.first() {
+        let more = match plan.apart.len() - 1 {
+            0 => String::new(),
+            more => format!(", and {} more,", counted(more as u64, "group")),
+        };
+        printer.line(format_args!(
+            "{first}{more} look like parts of one dataset, and each file is a split of its own"
+        ));
+        printer.hint("`--split-names parts` makes one split of them");
+    }
     if plan.nothing_held_out {
         let folder = Output::new(&plan.options.output).validation();
         printer.line(format_args!("nothing is held out any more: {} goes", folder.root().display()));

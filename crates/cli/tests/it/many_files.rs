@@ -91,6 +91,11 @@ fn the_smallest_case_has_three_rows_and_not_four() {
     };
     let (names, apart) = rows("stem");
     assert_eq!(names.len(), 4);
+    let told = project.run(&format!("{ARGUMENTS} --input books --output stem --split-names stem")).stderr;
+    assert!(
+        told.contains("part-0000*-of-00004.jsonl look like parts of one dataset, and each file is a split of its own\nhint: `--split-names parts`"),
+        "{told}"
+    );
     for how in ["parts", "folder"] {
         let (names, together) = rows(how);
         assert_eq!(names, ["books"]);
