@@ -173,13 +173,14 @@ fn interrupted_at(project: &Project, shards: usize, interrupt: impl Fn(Child) ->
 
 #[test]
 fn a_run_that_is_killed_again_and_again_gives_the_same_bytes() {
-    let wanted = if std::env::var_os("MASHBILL_LONG").is_some() { 60 } else { 10 };
+    let is_long = std::env::var_os("MASHBILL_LONG").is_some();
+    let (wanted, wanted_in_commit) = if is_long { (60, 10) } else { (10, 1) };
     let (project, [many, some]) = with_reference();
     let output = project.path("out");
     let mut draw = Draw(0x5EED);
     let (mut kills, mut in_commit) = (0, 0);
     // A commit takes a millisecond, which a kill on a busy machine may miss many times.
-    while kills < wanted || (in_commit == 0 && kills < 20 * wanted) {
+    while kills < wanted || (in_commit < wanted_in_commit && kills < 20 * wanted) {
         let moments = [
             Moment::Shards("many", 0),
             Moment::Shards("many", 1),
@@ -226,7 +227,7 @@ fn a_run_that_is_killed_again_and_again_gives_the_same_bytes() {
         fs::remove_dir_all(&output).expect("it was there");
     }
     println!("killed {kills} times, {in_commit} of them in the commit of a split");
-    assert!(in_commit > 0, "no kill landed in a commit");
+    assert!(in_commit >= wanted_in_commit, "too few kills landed in a commit");
 }
 
 /// A shard is made in both parts at once, and its split put into its places in both: kills land before and in between.
