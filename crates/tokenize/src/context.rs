@@ -114,7 +114,7 @@ impl MakingGroup<'_> {
         ShardId { group: self.number, index }
     }
 
-    /// Whether all of its shards are among those with these numbers, of which `last` is the last one if any is.
+    /// Whether all of its shards are made.
     pub(crate) fn is_whole(&self) -> bool {
         let last = || self.kept.values().find(|record| record.last).map(|last| last.id.index as u64 + 1);
         let count = self.plan.count.or_else(last);

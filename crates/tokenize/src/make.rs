@@ -97,7 +97,7 @@ pub fn make(
 }
 
 /// The work on a plan, of whose splits `splits` are.
-fn work_of<'a>(plan: &RunPlan, splits: &'a [SplitPlan]) -> Work<'a> {
+pub(crate) fn work_of<'a>(plan: &RunPlan, splits: &'a [SplitPlan]) -> Work<'a> {
     Work::new(plan, splits, |planned, number, _| planned.groups[number].kept.clone())
 }
 

@@ -16,13 +16,12 @@ use mashbill_format::task::{RunPlan, ShardRecord};
 use crate::card;
 use crate::commit::{Committer, write_manifests};
 use crate::compare::{Comparison, FinishedPart, compare};
-use crate::context::Work;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::folder::Folder;
 use crate::license::licenses_of;
 use crate::made::{is_published, recorded, whole};
-use crate::make::Job;
+use crate::make::{Job, work_of};
 use crate::plan::{Finished, Plan, SplitPlan, Why};
 use crate::report::Report;
 use crate::task;
@@ -315,7 +314,7 @@ fn make_all(
 ) -> Result<Vec<Vec<Stats>>> {
     let header = run_plan(plan, &known);
     let folders = std::mem::take(&mut plan.folders);
-    let work = Work::new(&header, &plan.splits, |planned, number, _| planned.groups[number].kept.clone());
+    let work = work_of(&header, &plan.splits);
     for (split, making) in work.splits.iter().enumerate() {
         let shards = work.groups_of(split).iter().map(|group| group.kept.len()).sum();
         if shards > 0 && making.plan.why == Why::Interrupted {
