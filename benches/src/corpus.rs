@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
-use mashbill_format::record::RecordParser;
+use mashbill_records::record::RecordParser;
 
 /// Calls `each` with every record's byte offset and text. Blank lines are passed over; a bad line is an error,
 /// because a benchmark should not measure how fast lines are refused.

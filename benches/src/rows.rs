@@ -1,8 +1,8 @@
 //! Documents as packed rows, as the encoder of row groups takes them.
 
 use anyhow::{Result, ensure};
-use mashbill_format::encode::Compression;
-use mashbill_format::row_group::EncodedRowGroup;
+use mashbill_parquet::encode::Compression;
+use mashbill_parquet::row_group::EncodedRowGroup;
 use mashbill_format::shard::{IGNORED, Piece, RowGroupEncoder, RowLayout, Rows};
 use mashbill_tokenizer::{Scratch, Tokenizer};
 

@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::ValueEnum;
 use fastokens::AddedTokenPolicy;
-use mashbill_format::checksum::Checksum;
+use mashbill_store::checksum::Checksum;
 use mashbill_tokenizer::{self as tokenizer, Scratch, SpecialTokensInText, Tokenizer, TokenizerOptions};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
-use mashbill_format::parquet_reader::ParquetReader;
-use mashbill_format::parquet_rows::ParquetRows;
+use mashbill_parquet::reader::ParquetReader;
+use mashbill_records::parquet_rows::ParquetRows;
 
 /// Rows after which a file is left: nulls take no bytes, and a short file may have a billion.
 const ROWS_MAX: usize = 10_000;

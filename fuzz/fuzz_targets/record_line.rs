@@ -2,7 +2,7 @@
 //! The parser of records against any line: no panic, and where `serde_json` reads a text, the same text.
 
 use libfuzzer_sys::fuzz_target;
-use mashbill_format::record::{Reason, RecordParser};
+use mashbill_records::record::{Reason, RecordParser};
 use serde_json::{Map, Value};
 
 fuzz_target!(|bytes: &[u8]| {

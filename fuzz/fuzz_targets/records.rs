@@ -5,7 +5,7 @@
 use std::fs::{self, File};
 
 use libfuzzer_sys::fuzz_target;
-use mashbill_format::records::{Blocks, Container, Content, Cutting, Lines, read_range};
+use mashbill_records::{Blocks, Container, Content, Cutting, Lines, read_range};
 
 const CONTAINERS: [Container; 5] =
     [Container::Plain, Container::Gzip, Container::Bzip2, Container::Xz, Container::Zstd];

@@ -9,8 +9,8 @@ use std::ffi::OsString;
 use std::io::Read;
 use std::path::PathBuf;
 
-use mashbill_format::checksum::Hasher;
-use mashbill_format::open;
+use mashbill_store::checksum::Hasher;
+use mashbill_store::open;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;

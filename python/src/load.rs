@@ -10,12 +10,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mashbill_format::Error as FormatError;
 use mashbill_format::documents::DocumentKey;
-use mashbill_format::layout::{MANIFEST, folder_of};
+use mashbill_format::layout::MANIFEST;
 use mashbill_load::{
     Appearance, Batch, Columns, Dataset as RowDataset, Error, LabelConvention, LastBatch,
     Loader as BatchLoader, LoaderOptions, LocatedDocument, LocatedRow, Locator, Mixture, OnError, Shuffle,
     Stage, State, Stream, StreamOptions, build_cache,
 };
+use mashbill_store::Error as StoreError;
+use mashbill_store::atomic::folder_of;
 use numpy::{IntoPyArray, PyArray1, PyArrayMethods};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyKeyboardInterrupt, PyValueError};
@@ -454,7 +456,7 @@ fn hint(error: &Error) -> Option<String> {
             format!("tokenize again: {}", tokenize_again(folder_of(path)))
         }
         Error::File(FormatError::TooNew { .. } | FormatError::Requires { .. }) => "update mashbill".into(),
-        Error::File(FormatError::Damaged { path, .. }) if path.ends_with(MANIFEST) => format!(
+        Error::File(FormatError::Store(StoreError::Damaged { path, .. })) if path.ends_with(MANIFEST) => format!(
             "where a newer mashbill made the folder, update mashbill; else copy it again from where it is good, or {}",
             tokenize_again(folder_of(path))
         ),

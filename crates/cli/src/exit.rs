@@ -4,9 +4,10 @@ use std::error::Error;
 
 use mashbill_download::Error as DownloadError;
 use mashbill_format::Error as FormatError;
-use mashbill_format::class::Class;
 use mashbill_hub::Error as HubError;
 use mashbill_load::Error as LoadError;
+use mashbill_store::Error as StoreError;
+use mashbill_store::class::Class;
 use mashbill_tokenize::Error as TokenizeError;
 use mashbill_tokenizer::Error as TokenizerError;
 
@@ -45,6 +46,8 @@ impl Exit {
         } else if let Some(error) = cause.downcast_ref::<LoadError>() {
             error.class()
         } else if let Some(error) = cause.downcast_ref::<FormatError>() {
+            error.class()
+        } else if let Some(error) = cause.downcast_ref::<StoreError>() {
             error.class()
         } else if cause.is::<HubError>() || cause.is::<TokenizerError>() || cause.is::<Usage>() {
             // The tokenizer that was asked for cannot be had, or a value makes no sense.

@@ -9,9 +9,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use mashbill_format::atomic;
 use mashbill_format::manifest::{Manifest, TokenizerIdentity};
 use mashbill_hub::RepoId;
+use mashbill_store::atomic;
 use mashbill_tokenizer::{Tokenizer, TokenizerFiles, TokenizerOptions, embedded, is_embedded};
 use sha2::{Digest as _, Sha256};
 

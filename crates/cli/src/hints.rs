@@ -7,16 +7,19 @@ use std::path::{Path, PathBuf};
 
 use mashbill_download::Error as DownloadError;
 use mashbill_format::Error as FormatError;
-use mashbill_format::error::is_file_in_the_way;
-use mashbill_format::layout::{MANIFEST, folder_of};
+use mashbill_format::find::is_output;
+use mashbill_format::layout::MANIFEST;
 use mashbill_format::lock::LOCK;
-use mashbill_format::open::WrongKind;
-use mashbill_format::parquet_rows::Column;
-use mashbill_format::record::{FieldCounts, Shape};
-use mashbill_format::records::{Container, Foreign, Kind, ReadError, is_output};
 use mashbill_format::verify::Remedy;
 use mashbill_hub::Error as HubError;
 use mashbill_load::Error as LoadError;
+use mashbill_records::parquet_rows::Column;
+use mashbill_records::record::{FieldCounts, Shape};
+use mashbill_records::{Container, Foreign, Kind, ReadError};
+use mashbill_store::Error as StoreError;
+use mashbill_store::atomic::folder_of;
+use mashbill_store::error::is_file_in_the_way;
+use mashbill_store::open::WrongKind;
 use mashbill_tokenize::Error as TokenizeError;
 use mashbill_tokenizer::{EMBEDDED, Error as TokenizerError};
 
@@ -63,6 +66,9 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
         }
         if let Some(error) = cause.downcast_ref::<FormatError>() {
             return format_hint(error);
+        }
+        if let Some(error) = cause.downcast_ref::<StoreError>() {
+            return store_hint(error);
         }
         if let Some(error) = cause.downcast_ref::<io::Error>() {
             return WrongKind::is_behind(error).then(|| FILE_HINT.into());
@@ -540,12 +546,8 @@ fn load_hint(error: &LoadError) -> Option<String> {
 
 fn format_hint(error: &FormatError) -> Option<String> {
     Some(match error {
-        FormatError::DiskFull { .. } => {
-            "make space, then give the same command again: it goes on where it was".into()
-        }
-        FormatError::InUse { pid, host, .. } => {
-            format!("wait for process {pid} on {host}, or give another `--output`")
-        }
+        FormatError::Store(error) => return store_hint(error),
+        FormatError::Records { path, source } => content_hint(Path::new(path), source),
         FormatError::TooNew { .. } | FormatError::Requires { .. } => "update mashbill".into(),
         FormatError::TooOld { path, .. } if path.ends_with(MANIFEST) => format!(
             "mv {} somewhere else, then give the `mashbill tokenize` command that made it: it makes the folder again",
@@ -557,36 +559,46 @@ fn format_hint(error: &FormatError) -> Option<String> {
                 path.display()
             )
         }
-        FormatError::Io { action: "read" | "open", path, source }
+    })
+}
+
+fn store_hint(error: &StoreError) -> Option<String> {
+    Some(match error {
+        StoreError::DiskFull { .. } => {
+            "make space, then give the same command again: it goes on where it was".into()
+        }
+        StoreError::InUse { pid, host, .. } => {
+            format!("wait for process {pid} on {host}, or give another `--output`")
+        }
+        StoreError::Io { action: "read" | "open", path, source }
             if source.kind() == io::ErrorKind::PermissionDenied =>
         {
             format!("make `{}` readable (chmod u+r), then give the same command again", path.display())
         }
-        FormatError::Records { path, source } => content_hint(Path::new(path), source),
-        FormatError::Io { path, source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+        StoreError::Io { path, source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
             format!("choose an `--output` that you may write to; `{}` is not", path.display())
         }
-        FormatError::Io { source, .. } if is_file_in_the_way(source) => {
+        StoreError::Io { source, .. } if is_file_in_the_way(source) => {
             "a file is in the way: choose a folder with `--output`".into()
         }
-        FormatError::Io { path, source, .. } if WrongKind::is_behind(source) => {
+        StoreError::Io { path, source, .. } if WrongKind::is_behind(source) => {
             format!("remove `{}`, or put there what is needed", path.display())
         }
-        FormatError::Damaged { path, .. } if path.ends_with(MANIFEST) => format!(
+        StoreError::Damaged { path, .. } if path.ends_with(MANIFEST) => format!(
             "copy the folder again from where it is good; or move `{}` away and give the `mashbill tokenize` command that \
              made it with `--force`",
             path.display()
         ),
-        FormatError::Damaged { path, .. } if path.ends_with(LOCK) => {
+        StoreError::Damaged { path, .. } if path.ends_with(LOCK) => {
             "take the lock from where it was committed, or remove it: `mashbill download` makes a new one"
                 .into()
         }
-        FormatError::Damaged { .. } => DAMAGE_HINT.into(),
-        FormatError::Io { action: "read" | "open", source, .. }
+        StoreError::Damaged { .. } => DAMAGE_HINT.into(),
+        StoreError::Io { action: "read" | "open", source, .. }
             if source.kind() == io::ErrorKind::NotFound =>
         {
             DAMAGE_HINT.into()
         }
-        FormatError::Io { .. } | FormatError::AlreadyExists { .. } => return None,
+        StoreError::Io { .. } | StoreError::AlreadyExists { .. } => return None,
     })
 }

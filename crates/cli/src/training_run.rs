@@ -55,7 +55,7 @@ mod tests {
             fs::create_dir_all(checkpoints.join(name)).expect("a folder is made");
         }
         let (file, temporary) = (checkpoints.join("step_900000000"), checkpoints.join("temporary"));
-        mashbill_format::atomic::create(&file, &temporary, b"").expect("a file is made");
+        mashbill_store::atomic::create(&file, &temporary, b"").expect("a file is made");
         assert_eq!(last_checkpoint(run.path()), Some((100_000_000, checkpoints.join("step_100000000"))));
     }
 }

@@ -18,41 +18,37 @@ pub(crate) mod fuzzing;
 
 use std::cell::RefCell;
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use mashbill_format::atomic;
 use mashbill_format::catalog::Dataset;
-use mashbill_format::checksum::{Checksum, Hasher};
 use mashbill_format::dataset_stats::{
     Checkpoint, Counts, LengthBuckets, Making, REJECTS_KEPT, RejectedRow, TextLengths, write_rejected_rows,
 };
 use mashbill_format::layout::Data;
 use mashbill_format::lock::DATA_FORMAT_VERSION;
-use mashbill_format::open;
 use mashbill_format::untaken::UntakenColumns;
-use mashbill_format::value::{Value, write_quoted};
 use mashbill_hub::free_space;
+use mashbill_records::RecordsWriter;
+use mashbill_records::value::{Value, write_quoted};
+use mashbill_store::atomic;
+use mashbill_store::checksum::{Checksum, Hasher};
 
 use crate::error::{Error, Result};
 use refused::Refused;
 use render::Rendered;
-use rows::Rows;
-
 use render::first_name;
 pub(crate) use render::name as render_name;
+use rows::Rows;
 
 /// Room that is left to others, in bytes.
 pub(crate) const RESERVE_BYTES: u64 = 1 << 30;
 
 /// Bytes of records between two checkpoints.
 pub const CHECKPOINT_BYTES: u64 = 64 << 20;
-
-/// Bytes of records that are written at a time.
-const WRITE_BYTES: usize = 1 << 20;
 
 /// Characters that are kept of what was found in a refused row.
 const DETAIL_CHARS: usize = 300;
@@ -70,11 +66,8 @@ pub struct Conversion<'a> {
     untaken: Rc<RefCell<UntakenColumns>>,
     /// What will be written down at the next checkpoint.
     state: Checkpoint,
-    file: File,
-    path: std::path::PathBuf,
-    /// Records that are not written yet.
-    buffer: Vec<u8>,
-    hasher: Hasher,
+    path: PathBuf,
+    records: RecordsWriter,
     /// The messages of the record that is being made.
     messages: Vec<u8>,
     /// Bytes of records at the last checkpoint.
@@ -122,14 +115,6 @@ impl<'a> Conversion<'a> {
             // They were given their name just before a crash, so that only their statistics are missing.
             atomic::publish(&data.records(&dataset.category, name), &path)?;
         }
-        open::check_own(&path).map_err(|source| mashbill_format::Error::io("open", &path, source))?;
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(|source| mashbill_format::Error::io("create", &path, source))?;
         let state = found.unwrap_or_else(|| Checkpoint {
             format_version: DATA_FORMAT_VERSION,
             making,
@@ -145,8 +130,7 @@ impl<'a> Conversion<'a> {
             retries: 0,
         });
         let kept = state.counts.jsonl_bytes;
-        file.set_len(kept).map_err(|source| mashbill_format::Error::io("cut", &path, source))?;
-        let hasher = hash(&mut file).map_err(|error| Error::read(&path, error))?;
+        let records = RecordsWriter::open(&path, kept)?;
         let mut wanted = render::top_fields(&dataset.render);
         let others = dataset.id.iter().chain(&dataset.metadata);
         wanted.extend(others.map(|path| first_name(path).to_owned()));
@@ -157,10 +141,8 @@ impl<'a> Conversion<'a> {
             untaken: Rc::new(RefCell::new(state.untaken_columns.clone())),
             full: is_full(&state),
             state,
-            file,
             path,
-            buffer: Vec::with_capacity(WRITE_BYTES + (WRITE_BYTES >> 2)),
-            hasher,
+            records,
             messages: Vec::new(),
             saved_bytes: kept,
             checkpoint_bytes: CHECKPOINT_BYTES,
@@ -219,9 +201,7 @@ impl<'a> Conversion<'a> {
             self.row(&rows, &name, &wanted);
             self.state.position = rows.position();
             self.state.rows_in_file += 1;
-            if self.buffer.len() >= WRITE_BYTES {
-                self.write()?;
-            }
+            self.records.write_if_much()?;
             if self.state.counts.jsonl_bytes - self.saved_bytes >= self.checkpoint_bytes {
                 self.save()?;
                 self.check_space()?;
@@ -248,19 +228,19 @@ impl<'a> Conversion<'a> {
             self.state.counts.rows_not_sampled += 1;
             return;
         }
-        let before = self.buffer.len();
+        let before = self.records.unwritten().len();
         let record = match rows.row(wanted).and_then(|row| self.record(&row, number)) {
             Ok(record) => record,
             Err(refused) => {
-                self.buffer.truncate(before);
+                self.records.unwritten().truncate(before);
                 self.refuse(rows, file, refused);
                 return;
             }
         };
         let counts = &mut self.state.counts;
-        let bytes = (self.buffer.len() - before) as u64;
+        let bytes = (self.records.unwritten().len() - before) as u64;
         if take.max_bytes.is_some_and(|max| counts.jsonl_bytes + bytes > max) {
-            self.buffer.truncate(before);
+            self.records.unwritten().truncate(before);
             self.full = true;
             // The row was looked at, but it is none of those that are taken.
             counts.rows_not_sampled += 1;
@@ -276,7 +256,8 @@ impl<'a> Conversion<'a> {
 
     /// Makes the record's line behind those that are not written yet. Where the row is refused, part of it may stand there.
     fn record(&mut self, row: &Value<'_>, number: u64) -> std::result::Result<TextSize, Refused> {
-        let Self { buffer: line, messages, dataset, untaken, .. } = self;
+        let Self { records, messages, dataset, untaken, .. } = self;
+        let line = records.unwritten();
         messages.clear();
         line.extend_from_slice(b"{\"text\": \"");
         let mut untaken = untaken.borrow_mut();
@@ -337,14 +318,6 @@ impl<'a> Conversion<'a> {
         *self.state.counts.rejected.entry(reason).or_default() += 1;
     }
 
-    fn write(&mut self) -> Result<()> {
-        self.hasher.update(&self.buffer);
-        let written = self.file.write_all(&self.buffer);
-        written.map_err(|source| mashbill_format::Error::io("write", &self.path, source))?;
-        self.buffer.clear();
-        Ok(())
-    }
-
     /// Fails before the disk is full: how much comes of a compressed file is known only when it is there.
     fn check_space(&self) -> Result<()> {
         match free_space(self.data.root()) {
@@ -357,9 +330,7 @@ impl<'a> Conversion<'a> {
 
     /// Brings what was written to the disk, and says so.
     fn save(&mut self) -> Result<()> {
-        self.write()?;
-        let synced = self.file.sync_data();
-        synced.map_err(|source| mashbill_format::Error::io("sync", &self.path, source))?;
+        self.records.sync()?;
         let folder = self.data.making(&self.dataset.name);
         self.state.untaken_columns = self.untaken.borrow().clone();
         self.state.write(&self.data.checkpoint(&self.dataset.name), &folder.join("temporary"))?;
@@ -397,15 +368,13 @@ impl<'a> Conversion<'a> {
         }
         // Old statistics must not speak of new records.
         remove_if_there(&self.data.stats(category, name))?;
-        let synced = self.file.sync_all();
-        synced.map_err(|source| mashbill_format::Error::io("sync", &self.path, source))?;
-        drop(self.file);
+        let checksum = self.records.finish()?;
         atomic::publish(&self.path, &self.data.records(category, name))?;
         Ok(Converted {
             text_len: state.lengths.summary(),
             untaken_columns: state.untaken_columns,
             counts: state.counts,
-            checksum: self.hasher.finish(),
+            checksum,
             downloaded_bytes: state.downloaded_bytes,
             reused_bytes: state.reused_bytes,
             retries: state.retries,
@@ -458,19 +427,6 @@ fn is_sampled(file: &str, row: u64, rows_per_million: u32) -> bool {
     hasher.update(file.as_bytes());
     hasher.update(&row.to_le_bytes());
     hasher.finish().low64() % 1_000_000 < u64::from(rows_per_million)
-}
-
-/// The checksum of a file's content so far; the file stands at its end then.
-fn hash(file: &mut File) -> io::Result<Hasher> {
-    let mut hasher = Hasher::new();
-    let mut buffer = vec![0; WRITE_BYTES];
-    file.seek(SeekFrom::Start(0))?;
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hasher),
-            count => hasher.update(&buffer[..count]),
-        }
-    }
 }
 
 fn append(line: &mut Vec<u8>, text: fmt::Arguments<'_>) {

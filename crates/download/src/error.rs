@@ -1,10 +1,10 @@
 //! Why a download cannot be done, in terms a caller can act on.
 
-use mashbill_format::class::Class;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use mashbill_format::untaken::UntakenFiles;
+use mashbill_store::class::Class;
 
 /// An error of planning, fetching or converting.
 #[derive(Debug, thiserror::Error)]
@@ -160,6 +160,12 @@ pub enum Error {
     /// An error of the Hub.
     #[error(transparent)]
     Hub(#[from] mashbill_hub::Error),
+}
+
+impl From<mashbill_store::Error> for Error {
+    fn from(error: mashbill_store::Error) -> Self {
+        Self::Format(error.into())
+    }
 }
 
 impl Error {

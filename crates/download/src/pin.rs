@@ -1,9 +1,9 @@
 //! What a dataset is made of: commit, files, sizes, hashes, as the Hub tells them once.
 
 use mashbill_format::catalog::Dataset;
-use mashbill_format::checksum::Checksum;
 use mashbill_format::lock::{Pin, PinnedFile};
 use mashbill_hub::{Commit, Digest, Gated, Hub, RemoteFile, RepoId, Revision};
+use mashbill_store::checksum::Checksum;
 
 use crate::choice::choose;
 use crate::error::{Error, Result};

@@ -12,12 +12,13 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use mashbill_format::atomic::{self, Lock as FolderLock};
 use mashbill_format::dataset_stats::DatasetStats;
 use mashbill_format::layout::Data;
 use mashbill_format::lock::DATA_FORMAT_VERSION;
-use mashbill_format::open;
 use mashbill_hub::{Error as HubError, Fetched, Hub, Unreachable};
+use mashbill_store::atomic;
+use mashbill_store::folder_lock::FolderLock;
+use mashbill_store::open;
 use serde::Serialize;
 
 use crate::convert::{Conversion, files_done, render_name};
@@ -102,7 +103,7 @@ pub fn run(
             .map_err(|source| mashbill_format::Error::io("use", &folder, source))?;
     }
     let _held = match FolderLock::take(&data.lock(), host) {
-        Err(mashbill_format::Error::InUse { .. }) if nothing_to_do => return Ok(report),
+        Err(mashbill_store::Error::InUse { .. }) if nothing_to_do => return Ok(report),
         taken => taken?,
     };
     for name in &plan.kept {

@@ -15,12 +15,12 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Instant;
 
-use mashbill_format::checksum::Checksum;
 use mashbill_format::documents::{self, Document, DocumentsEncoder};
-use mashbill_format::encode::Compression;
-use mashbill_format::parquet_file::{Finished, ParquetAppender, Schema};
-use mashbill_format::row_group::EncodedRowGroup;
 use mashbill_format::shard::{self, IGNORED, Piece, RowGroupEncoder, RowLayout, Rows};
+use mashbill_parquet::encode::Compression;
+use mashbill_parquet::file::{Finished, ParquetAppender, Schema};
+use mashbill_parquet::row_group::EncodedRowGroup;
+use mashbill_store::checksum::Checksum;
 
 const RUNS: usize = 7;
 
@@ -168,11 +168,7 @@ impl<'a> Packed<'a> {
     }
 }
 
-fn write(
-    path: &Path,
-    schema: Schema,
-    groups: &[EncodedRowGroup],
-) -> mashbill_format::error::Result<Finished> {
+fn write(path: &Path, schema: Schema, groups: &[EncodedRowGroup]) -> mashbill_store::error::Result<Finished> {
     let mut file = ParquetAppender::create(path, schema)?;
     for group in groups {
         file.append(group)?;

@@ -16,11 +16,11 @@ use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
 
-use crate::layout::Output;
-use parts::Parts;
+use mashbill_store::open;
 
+use crate::layout::Output;
 use crate::manifest::Manifest;
-use crate::open;
+use parts::Parts;
 
 pub use config::config_names;
 

@@ -8,10 +8,9 @@
 
 use std::collections::BTreeMap;
 
+use mashbill_store::checksum::Checksum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use crate::checksum::Checksum;
 
 /// The category of data that users bring themselves.
 pub const CUSTOM: &str = "custom";

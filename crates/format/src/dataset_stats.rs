@@ -9,13 +9,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use mashbill_store::atomic;
+use mashbill_store::checksum::Checksum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::atomic;
 use crate::catalog::LicenseKind;
-use crate::checksum::Checksum;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::lock::{DATA_FORMAT_VERSION, PinnedFile};
 use crate::manifest;
 use crate::name;
@@ -263,7 +263,7 @@ impl DatasetStats {
     /// Writes the statistics at `path`, going through `temporary`.
     ///
     /// # Errors
-    /// [`Error::DiskFull`], [`Error::Io`].
+    /// [`DiskFull`](mashbill_store::Error::DiskFull), [`Io`](mashbill_store::Error::Io).
     pub fn write(&self, path: &Path, temporary: &Path) -> Result<()> {
         write_json(self, path, temporary)
     }
@@ -271,7 +271,7 @@ impl DatasetStats {
     /// Reads statistics; none where the file is missing or not ours.
     ///
     /// # Errors
-    /// [`Error::TooNew`], [`Error::Io`].
+    /// [`TooNew`](crate::Error::TooNew), [`Io`](mashbill_store::Error::Io).
     pub fn read(path: &Path) -> Result<Option<Self>> {
         read_json(path)
     }
@@ -281,7 +281,7 @@ impl Checkpoint {
     /// Writes the checkpoint at `path`, going through `temporary`.
     ///
     /// # Errors
-    /// [`Error::DiskFull`], [`Error::Io`].
+    /// [`DiskFull`](mashbill_store::Error::DiskFull), [`Io`](mashbill_store::Error::Io).
     pub fn write(&self, path: &Path, temporary: &Path) -> Result<()> {
         write_json(self, path, temporary)
     }
@@ -289,7 +289,7 @@ impl Checkpoint {
     /// Reads a checkpoint; none where the file is missing or not ours.
     ///
     /// # Errors
-    /// [`Error::TooNew`], [`Error::Io`].
+    /// [`TooNew`](crate::Error::TooNew), [`Io`](mashbill_store::Error::Io).
     pub fn read(path: &Path) -> Result<Option<Self>> {
         read_json(path)
     }
@@ -298,31 +298,32 @@ impl Checkpoint {
 /// Writes refused rows at `path`, one a line.
 ///
 /// # Errors
-/// [`Error::DiskFull`], [`Error::Io`].
+/// [`DiskFull`](mashbill_store::Error::DiskFull), [`Io`](mashbill_store::Error::Io).
 pub fn write_rejected_rows(path: &Path, temporary: &Path, rows: &[RejectedRow]) -> Result<()> {
     let mut text = Vec::new();
     for row in rows {
         serde_json::to_writer(&mut text, row).expect("strings and numbers are JSON");
         text.push(b'\n');
     }
-    atomic::replace(path, temporary, &text)
+    Ok(atomic::replace(path, temporary, &text)?)
 }
 
 fn write_json<T: Serialize>(value: &T, path: &Path, temporary: &Path) -> Result<()> {
     let mut text = manifest::to_json(value);
     text.push(b'\n');
-    atomic::replace(path, temporary, &text)
+    Ok(atomic::replace(path, temporary, &text)?)
 }
 
 fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>> {
     let bytes = match manifest::read_whole(path, STATS_BYTES_MAX) {
         Ok(Some(bytes)) => bytes,
-        Ok(None) | Err(Error::Damaged { .. }) => return Ok(None),
+        Ok(None) => return Ok(None),
+        Err(error) if error.is_damage() => return Ok(None),
         Err(error) => return Err(error),
     };
     match manifest::parse_versioned(path, &bytes, DATA_FORMAT_VERSION) {
         Ok(value) => Ok(Some(value)),
-        Err(Error::Damaged { .. }) => Ok(None),
+        Err(error) if error.is_damage() => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -14,9 +14,9 @@ pub use key::DocumentKey;
 pub(crate) use read::content_hash;
 pub use read::{Documents, read};
 
-use crate::checksum::Checksum;
-use crate::encode::{Compression, Encoding};
-use crate::parquet_file::Schema;
+use mashbill_parquet::encode::{Compression, Encoding};
+use mashbill_parquet::file::Schema;
+use mashbill_store::checksum::Checksum;
 
 const MESSAGE: &str = "message documents {
     required int64 doc_id;

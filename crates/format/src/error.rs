@@ -1,39 +1,18 @@
-//! What can go wrong with a file, in terms a caller can act on.
+//! What can go wrong with a file of mashbill's, in terms a caller can act on.
 
-use crate::class::Class;
-use crate::open::WrongKind;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::records::{ReadError, escaped};
+use mashbill_records::{ReadError, escaped};
+use mashbill_store::class::Class;
+use mashbill_store::error::Error as StoreError;
 
 /// An error of reading, writing or checking a file of mashbill's.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The operating system refused an operation on a path.
-    #[error("{action} `{}`", path.display())]
-    Io {
-        /// What was tried, as a verb: `read`, `write`, `create`.
-        action: &'static str,
-        /// The path it was tried on.
-        path: PathBuf,
-        /// Why it failed.
-        source: io::Error,
-    },
-    /// The disk is full.
-    #[error("no space left on the disk while writing `{}`", path.display())]
-    DiskFull {
-        /// The file that was being written.
-        path: PathBuf,
-    },
-    /// A file is not what its name promises.
-    #[error("`{}` is damaged: {what}", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        what: String,
-    },
+    /// The store refused, or the file is damaged.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// Records cannot be read from a file.
     #[error("read `{path}`")]
     Records {
@@ -70,22 +49,6 @@ pub enum Error {
         /// What has to be known.
         feature: String,
     },
-    /// Another process works on the same folder.
-    #[error("`{}` is in use by process {pid} on {host}", path.display())]
-    InUse {
-        /// The output folder.
-        path: PathBuf,
-        /// The other process.
-        pid: u32,
-        /// The host it runs on.
-        host: String,
-    },
-    /// A file that is created only if absent was already there.
-    #[error("`{}` already exists", path.display())]
-    AlreadyExists {
-        /// The file.
-        path: PathBuf,
-    },
 }
 
 impl Error {
@@ -93,23 +56,31 @@ impl Error {
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
-            Self::DiskFull { .. } | Self::InUse { .. } => Class::Incomplete,
+            Self::Store(error) => error.class(),
             Self::TooNew { .. } | Self::TooOld { .. } | Self::Requires { .. } | Self::Records { .. } => {
                 Class::Usage
             }
-            Self::Io { source, .. }
-                if source.kind() == io::ErrorKind::PermissionDenied
-                    || is_file_in_the_way(source)
-                    || WrongKind::is_behind(source) =>
-            {
-                Class::Usage
-            }
-            Self::Io { .. } | Self::Damaged { .. } | Self::AlreadyExists { .. } => Class::Unexpected,
         }
     }
-}
 
-impl Error {
+    /// An I/O error with the action and the path it befell.
+    #[must_use]
+    pub fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        StoreError::io(action, path, source).into()
+    }
+
+    /// A file that is not what its name promises.
+    #[must_use]
+    pub fn damaged(path: &Path, what: impl Into<String>) -> Self {
+        StoreError::damaged(path, what).into()
+    }
+
+    /// Whether a file is not what its name promises.
+    #[must_use]
+    pub const fn is_damage(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Damaged { .. }))
+    }
+
     /// Records that cannot be read.
     #[must_use]
     pub fn records(path: &Path, source: ReadError) -> Self {
@@ -119,32 +90,17 @@ impl Error {
         }
     }
 
-    /// An I/O error with the action and the path it befell; a full disk becomes [`Error::DiskFull`].
-    #[must_use]
-    pub fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
-        match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Self::DiskFull { path: path.to_owned() }
-            }
-            _ => Self::Io { action, path: path.to_owned(), source },
-        }
-    }
-
     /// What is wrong with a file whose place is told beside it.
-    pub(crate) fn detail(&self) -> String {
+    #[must_use]
+    pub fn detail(&self) -> String {
         match self {
-            Self::Damaged { what, .. } => what.clone(),
-            Self::Io { source, .. } => source.to_string(),
-            other => other.to_string(),
+            Self::Store(error) => error.detail(),
+            Self::Records { .. } | Self::TooNew { .. } | Self::TooOld { .. } | Self::Requires { .. } => {
+                self.to_string()
+            }
         }
     }
 }
 
 /// A result whose error is [`enum@Error`].
 pub type Result<T> = std::result::Result<T, Error>;
-
-/// Whether a folder was expected where a file is.
-#[must_use]
-pub fn is_file_in_the_way(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists)
-}

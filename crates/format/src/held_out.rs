@@ -5,10 +5,9 @@
 //! more. What is held out is a tokenized folder of its own, `_validation` beside the splits; the two folders' splits
 //! are the parts of the same inputs.
 
+use mashbill_store::checksum::Checksum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use crate::checksum::Checksum;
 
 /// The part of the documents that a folder has, where some are held out.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]

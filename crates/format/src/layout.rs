@@ -144,15 +144,6 @@ fn is_numbered(name: &str, ending: &str) -> bool {
     is_number(index) && group.is_none_or(is_number)
 }
 
-/// The folder in which a file lies: `.` where its path names none, since an empty path is no folder to anybody.
-#[must_use]
-pub fn folder_of(file: &Path) -> &Path {
-    match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
-}
-
 /// The paths of an output folder.
 #[derive(Debug, Clone)]
 pub struct Output {

@@ -15,42 +15,25 @@
 //! ```
 //!
 //! Each file has one module here with its type, its path, its writer and its
-//! reader. This crate knows no tokenizer, no network, no thread pool and no
-//! terminal; a file under its final name is complete, because
-//! [`atomic`] is the only place that publishes one.
+//! reader. This crate knows no tokenizer, no network, no thread pool and no terminal.
 
-pub mod class;
 pub mod error;
-pub mod door;
-pub mod checksum;
 pub mod held_out;
-pub mod atomic;
 pub mod layout;
 pub mod name;
-pub mod open;
 pub mod catalog;
 pub mod untaken;
 pub mod lock;
 pub mod dataset_stats;
 pub mod special_tokens;
-pub mod record;
-pub mod records;
-pub mod row_group;
-pub mod encode;
-mod decode;
-pub mod read_at;
-pub mod trust;
-pub mod parquet_reader;
-pub mod value;
-pub mod parquet_rows;
 pub mod shard;
 pub mod documents;
-pub mod parquet_file;
 pub mod row_cache;
 
 pub mod task;
 pub mod stats;
 pub mod manifest;
+pub mod find;
 pub mod card;
 pub mod split_rows;
 pub mod verify;

@@ -8,10 +8,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use mashbill_store::atomic;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::atomic;
 use crate::error::Result;
 use crate::manifest;
 use crate::name;
@@ -80,7 +80,7 @@ impl Lock {
     /// Reads the lock at `path`; an empty one where there is none.
     ///
     /// # Errors
-    /// [`Error::Damaged`](crate::Error::Damaged), [`Error::TooNew`](crate::Error::TooNew), [`Error::Io`](crate::Error::Io).
+    /// [`Damaged`](mashbill_store::Error::Damaged), [`Error::TooNew`](crate::Error::TooNew), [`Io`](mashbill_store::Error::Io).
     pub fn read(path: &Path) -> Result<Self> {
         match manifest::read_whole(path, LOCK_BYTES_MAX)? {
             Some(bytes) => manifest::parse_versioned(path, &bytes, DATA_FORMAT_VERSION),
@@ -91,10 +91,10 @@ impl Lock {
     /// Writes the lock at `path`, going through `temporary`.
     ///
     /// # Errors
-    /// [`Error::DiskFull`](crate::Error::DiskFull), [`Error::Io`](crate::Error::Io).
+    /// [`DiskFull`](mashbill_store::Error::DiskFull), [`Io`](mashbill_store::Error::Io).
     pub fn write(&self, path: &Path, temporary: &Path) -> Result<()> {
         let mut text = manifest::to_json(self);
         text.push(b'\n');
-        atomic::replace(path, temporary, &text)
+        Ok(atomic::replace(path, temporary, &text)?)
     }
 }

@@ -15,20 +15,20 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
+use mashbill_parquet::encode::Compression;
+use mashbill_parquet::file::Tail;
+use mashbill_records::record::Reason;
+use mashbill_store::atomic;
+use mashbill_store::checksum::{Checksum, Hasher};
+use mashbill_store::open;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::atomic;
 use crate::catalog::LicenseKind;
-use crate::checksum::{Checksum, Hasher};
-use crate::encode::Compression;
 use crate::error::{Error, Result};
 use crate::held_out::HeldOut;
 use crate::layout::{Output, ShardId};
 use crate::name;
-use crate::open;
-use crate::parquet_file::Tail;
-use crate::record::Reason;
 use crate::shard::{IGNORED, RowLayout};
 use crate::special_tokens::SpecialTokensInText;
 
@@ -420,25 +420,25 @@ impl Manifest {
     /// another question.
     ///
     /// # Errors
-    /// [`Error::TooNew`], [`Error::TooOld`], [`Error::Requires`], [`Error::Damaged`], [`Error::Io`].
+    /// [`Error::TooNew`], [`Error::TooOld`], [`Error::Requires`], [`Damaged`](mashbill_store::Error::Damaged), [`Io`](mashbill_store::Error::Io).
     pub fn read(path: &Path) -> Result<Option<Self>> {
         let Some(bytes) = read_whole(path, MANIFEST_BYTES_MAX)? else { return Ok(None) };
         let manifest: Self = parse_versioned(path, &bytes, FORMAT_VERSION)?;
         if let Some(feature) = manifest.requires.first().cloned() {
             return Err(Error::Requires { path: path.to_owned(), feature });
         }
-        bounds::check(&manifest).map_err(|what| Error::Damaged { path: path.to_owned(), what })?;
+        bounds::check(&manifest).map_err(|what| Error::damaged(path, what))?;
         Ok(Some(manifest))
     }
 
     /// Replaces the manifest of `output`, going through the file `temporary`.
     ///
     /// # Errors
-    /// [`Error::DiskFull`], [`Error::Io`].
+    /// [`DiskFull`](mashbill_store::Error::DiskFull), [`Io`](mashbill_store::Error::Io).
     pub fn write(&self, output: &Output, temporary: &Path) -> Result<()> {
         let mut text = to_json(self);
         text.push(b'\n');
-        atomic::replace(&output.manifest(), temporary, &text)
+        Ok(atomic::replace(&output.manifest(), temporary, &text)?)
     }
 }
 
@@ -549,13 +549,13 @@ pub fn source_checksum<'a>(stretches: impl Iterator<Item = &'a InputRange>) -> C
 /// The bytes of a file of ours that is read whole; none where it is not there.
 ///
 /// # Errors
-/// [`Error::Damaged`] where it has more than `most` bytes, [`Error::Io`].
+/// [`Damaged`](mashbill_store::Error::Damaged) where it has more than `most` bytes, [`Io`](mashbill_store::Error::Io).
 pub(crate) fn read_whole(path: &Path, most: u64) -> Result<Option<Vec<u8>>> {
     match open::read(path, most) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) if source.kind() == io::ErrorKind::FileTooLarge => {
-            Err(Error::Damaged { path: path.to_owned(), what: source.to_string() })
+            Err(Error::damaged(path, source.to_string()))
         }
         Err(source) => Err(Error::io("read", path, source)),
     }
@@ -571,8 +571,7 @@ pub(crate) fn parse_versioned<T: for<'de> Deserialize<'de>>(
     struct Version {
         format_version: u32,
     }
-    let damaged =
-        |error: serde_json::Error| Error::Damaged { path: path.to_owned(), what: error.to_string() };
+    let damaged = |error: serde_json::Error| Error::damaged(path, error.to_string());
     let Version { format_version: found } = serde_json::from_slice(bytes).map_err(damaged)?;
     match found.cmp(&supported) {
         Ordering::Greater => Err(Error::TooNew { path: path.to_owned(), found, supported }),

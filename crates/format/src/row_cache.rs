@@ -19,13 +19,13 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use mashbill_store::atomic;
+use mashbill_store::checksum::Checksum;
+use mashbill_store::open;
+use mashbill_store::read_at::ReadAt;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::atomic;
-use crate::checksum::Checksum;
 use crate::error::{Error, Result};
-use crate::open;
-use crate::read_at::ReadAt;
 use crate::shard::{Piece, PiecePage, TokenPage};
 
 const MAGIC: [u8; 8] = *b"MBROWS\0\x01";
@@ -63,7 +63,7 @@ impl RowCache {
     /// Opens the file at `path` that was made of the shard with the checksum `shard`.
     ///
     /// # Errors
-    /// [`Error::Io`] where it cannot be opened or read, [`Error::Damaged`] where it is another file, or is cut off.
+    /// [`Io`](mashbill_store::Error::Io) where it cannot be opened or read, [`Damaged`](mashbill_store::Error::Damaged) where it is another file, or is cut off.
     pub fn open(path: &Path, shard: Checksum, row_length: usize, rows: u64) -> Result<Self> {
         let file = open::open(path).map_err(|error| Error::io("open", path, error))?;
         let size = file.size().map_err(|error| Error::io("read", path, error))?;
@@ -77,7 +77,7 @@ impl RowCache {
         cache.read(0, &mut header)?;
         if header != self::header(shard, row_length, rows) {
             let what = "it was made of another shard".to_owned();
-            return Err(Error::Damaged { path: path.to_owned(), what });
+            return Err(Error::damaged(path, what));
         }
         // The last row's end says how many pieces there are.
         let mut count = [0; 8];
@@ -94,7 +94,7 @@ impl RowCache {
     /// Reads row `row` through `bytes`.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Damaged`].
+    /// [`Io`](mashbill_store::Error::Io), [`Damaged`](mashbill_store::Error::Damaged).
     pub fn row<'a>(&self, row: u64, bytes: &'a mut Vec<u8>) -> Result<CachedRow<'a>> {
         let stride = row_bytes(self.row_length);
         bytes.resize(stride as usize, 0);
@@ -115,7 +115,7 @@ impl RowCache {
     /// Appends the pieces of row `row`, read through `bytes`.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Damaged`].
+    /// [`Io`](mashbill_store::Error::Io), [`Damaged`](mashbill_store::Error::Damaged).
     pub fn pieces(&self, row: u64, bytes: &mut Vec<u8>, pieces: &mut Vec<Piece>) -> Result<()> {
         let ends = HEADER_BYTES + self.rows * row_bytes(self.row_length);
         // The end of the row before is where this one begins.
@@ -150,11 +150,11 @@ impl RowCache {
     }
 
     fn cut_off(&self) -> Error {
-        Error::Damaged { path: self.path.clone(), what: "it has another size than its rows".to_owned() }
+        Error::damaged(&self.path, "it has another size than its rows")
     }
 
     fn damaged(&self, row: u64) -> Error {
-        Error::Damaged { path: self.path.clone(), what: format!("row {row} has another checksum") }
+        Error::damaged(&self.path, format!("row {row} has another checksum"))
     }
 }
 
@@ -188,7 +188,7 @@ impl RowCacheWriter {
     /// Creates `temporary` for the `rows` rows of the shard with the checksum `shard`.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::DiskFull`].
+    /// [`Io`](mashbill_store::Error::Io), [`DiskFull`](mashbill_store::Error::DiskFull).
     #[expect(
         clippy::disallowed_methods,
         reason = "a temporary name, which means nothing until it is published"
@@ -221,7 +221,7 @@ impl RowCacheWriter {
     /// Appends the rows of a page.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::DiskFull`].
+    /// [`Io`](mashbill_store::Error::Io), [`DiskFull`](mashbill_store::Error::DiskFull).
     pub fn append(&mut self, tokens: &TokenPage, pieces: &PiecePage) -> Result<()> {
         let mut start = 0;
         for (index, input_ids) in tokens.input_ids.chunks_exact(self.row_length).enumerate() {
@@ -255,7 +255,7 @@ impl RowCacheWriter {
     /// Completes the file and gives it its name `path`.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::DiskFull`].
+    /// [`Io`](mashbill_store::Error::Io), [`DiskFull`](mashbill_store::Error::DiskFull).
     pub fn finish(mut self, path: &Path) -> Result<()> {
         // The header comes last: without it the rest means nothing.
         let sought = self.rows.seek(SeekFrom::Start(0));
@@ -266,7 +266,7 @@ impl RowCacheWriter {
             let synced = file.and_then(|file| file.sync_all());
             synced.map_err(|error| Error::io("write", &self.temporary.0, error))?;
         }
-        atomic::publish(&self.temporary.0, path)
+        Ok(atomic::publish(&self.temporary.0, path)?)
     }
 }
 

@@ -18,8 +18,8 @@ pub use pages::{PiecePage, Scratch, ShardPages, TokenGroup, TokenPage};
 pub(crate) use read::lists;
 pub use read::{Row, ShardReader, ShardRows};
 
-use crate::encode::{Compression, Encoding};
-use crate::parquet_file::Schema;
+use mashbill_parquet::encode::{Compression, Encoding};
+use mashbill_parquet::file::Schema;
 
 /// The label of a position that has no target: what PyTorch's cross entropy ignores.
 pub const IGNORED: i32 = -100;

@@ -49,7 +49,7 @@ impl<'a> SplitRows<'a> {
     /// Row `row` of the split and where it stands; none behind the last.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Damaged`].
+    /// [`Io`](mashbill_store::Error::Io), [`Damaged`](mashbill_store::Error::Damaged).
     pub fn row(&mut self, row: u64) -> Result<Option<(RowPlace, Row<'_>)>> {
         if !self.group.as_ref().is_some_and(|group| group.has(row)) {
             self.group = self.read(row)?;
@@ -68,7 +68,7 @@ impl<'a> SplitRows<'a> {
     /// The ids of row `row` of the split; none behind the last.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Damaged`].
+    /// [`Io`](mashbill_store::Error::Io), [`Damaged`](mashbill_store::Error::Damaged).
     pub fn input_ids(&mut self, row: u64) -> Result<Option<&[i32]>> {
         if !self.group.as_ref().is_some_and(|group| group.has(row)) {
             self.group = self.read(row)?;
@@ -112,10 +112,7 @@ impl<'a> SplitRows<'a> {
             }
             first_in_shard += rows;
         }
-        Err(Error::Damaged {
-            path,
-            what: format!("it has {first_in_shard} rows, fewer than the manifest says"),
-        })
+        Err(Error::damaged(&path, format!("it has {first_in_shard} rows, fewer than the manifest says")))
     }
 }
 

@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use mashbill_records::record::{FieldCounts, Reason};
+use mashbill_store::atomic;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::atomic;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::manifest::{self, FORMAT_VERSION, Ledger};
 use crate::name;
-use crate::record::{FieldCounts, Reason};
 use crate::task::{Counts, Reject};
 
 /// The largest file of statistics in bytes.
@@ -144,24 +144,25 @@ impl Stats {
     /// Writes the statistics at `path`, going through `temporary`.
     ///
     /// # Errors
-    /// [`Error::DiskFull`], [`Error::Io`].
+    /// [`DiskFull`](mashbill_store::Error::DiskFull), [`Io`](mashbill_store::Error::Io).
     pub fn write(&self, path: &Path, temporary: &Path) -> Result<()> {
-        atomic::replace(path, temporary, &self.to_text())
+        Ok(atomic::replace(path, temporary, &self.to_text())?)
     }
 
     /// Reads statistics; none where the file is missing or not ours.
     ///
     /// # Errors
-    /// [`Error::TooNew`], [`Error::TooOld`], [`Error::Io`].
+    /// [`TooNew`](crate::Error::TooNew), [`TooOld`](crate::Error::TooOld), [`Io`](mashbill_store::Error::Io).
     pub fn read(path: &Path) -> Result<Option<Self>> {
         let bytes = match manifest::read_whole(path, STATS_BYTES_MAX) {
             Ok(Some(bytes)) => bytes,
-            Ok(None) | Err(Error::Damaged { .. }) => return Ok(None),
+            Ok(None) => return Ok(None),
+            Err(error) if error.is_damage() => return Ok(None),
             Err(error) => return Err(error),
         };
         match manifest::parse_versioned(path, &bytes, FORMAT_VERSION) {
             Ok(stats) => Ok(Some(stats)),
-            Err(Error::Damaged { .. }) => Ok(None),
+            Err(error) if error.is_damage() => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -180,11 +181,11 @@ pub struct RejectedLine {
 /// Reads the refused lines at `path`; nothing where the file is missing or not ours.
 ///
 /// # Errors
-/// [`Error::Io`].
+/// [`Io`](mashbill_store::Error::Io).
 pub fn read_rejects(path: &Path) -> Result<Vec<RejectedLine>> {
     let bytes = match manifest::read_whole(path, REJECTS_BYTES_MAX) {
         Ok(bytes) => bytes.unwrap_or_default(),
-        Err(Error::Damaged { .. }) => return Ok(Vec::new()),
+        Err(error) if error.is_damage() => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
     let lines = bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());

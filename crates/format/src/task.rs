@@ -9,18 +9,18 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
+use mashbill_records::record::{FieldCounts, Reason};
+use mashbill_store::atomic;
+use mashbill_store::checksum::{Checksum, Hasher};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::atomic;
-use crate::checksum::{Checksum, Hasher};
 use crate::error::{Error, Result};
 use crate::held_out::Part;
 use crate::layout::{ShardId, State};
 use crate::manifest::{self, FORMAT_VERSION, InputRange, Ledger, Manifest, ShardFile, SourceFile, TableFile};
 use crate::name;
-use crate::record::{FieldCounts, Reason};
 use crate::stats::{InputFile, LengthHistogram, is_zero};
 
 /// The largest record, or plan, in bytes: a hundred thousand shards, or inputs.
@@ -215,7 +215,7 @@ impl RunPlan {
     /// Reads the plan of an interrupted run; none where there is none, or none that can be used.
     ///
     /// # Errors
-    /// [`Error::TooNew`], [`Error::TooOld`], [`Error::Io`].
+    /// [`Error::TooNew`], [`Error::TooOld`], [`Io`](mashbill_store::Error::Io).
     pub fn read(state: &State) -> Result<Option<Self>> {
         read(&state.plan())
     }
@@ -223,10 +223,10 @@ impl RunPlan {
     /// Writes the plan in the place of another one.
     ///
     /// # Errors
-    /// [`Error::DiskFull`], [`Error::Io`].
+    /// [`DiskFull`](mashbill_store::Error::DiskFull), [`Io`](mashbill_store::Error::Io).
     pub fn write(&self, state: &State) -> Result<()> {
         let temporary = state.temporary().join("plan.json");
-        atomic::replace(&state.plan(), &temporary, &manifest::to_json(self))
+        Ok(atomic::replace(&state.plan(), &temporary, &manifest::to_json(self))?)
     }
 }
 
@@ -234,7 +234,7 @@ impl TaskRecord {
     /// All records that are there, in the order of their names.
     ///
     /// # Errors
-    /// [`Error::TooNew`], [`Error::TooOld`], [`Error::Io`].
+    /// [`Error::TooNew`], [`Error::TooOld`], [`Io`](mashbill_store::Error::Io).
     pub fn read_all(state: &State) -> Result<Vec<Self>> {
         Self::read_where(state, |_| true)
     }
@@ -242,7 +242,7 @@ impl TaskRecord {
     /// The records of the task called `name`: its own, or those of its shards where each is recorded by itself.
     ///
     /// # Errors
-    /// [`Error::TooNew`], [`Error::TooOld`], [`Error::Io`].
+    /// [`Error::TooNew`], [`Error::TooOld`], [`Io`](mashbill_store::Error::Io).
     pub fn read_of(state: &State, name: &str) -> Result<Vec<Self>> {
         Self::read_where(state, |file| {
             file.strip_prefix(name).is_some_and(|rest| rest.starts_with(['.', '_']))
@@ -269,11 +269,11 @@ impl TaskRecord {
     /// Records a task at `path`, going through `temporary`; its files are on the disk.
     ///
     /// # Errors
-    /// [`Error::AlreadyExists`], [`Error::DiskFull`], [`Error::Io`].
+    /// [`AlreadyExists`](mashbill_store::Error::AlreadyExists), [`DiskFull`](mashbill_store::Error::DiskFull), [`Io`](mashbill_store::Error::Io).
     pub fn create(&self, path: &Path, temporary: &Path) -> Result<()> {
         debug_assert_eq!(self.format_version, FORMAT_VERSION);
         let bytes = serde_json::to_vec(self).expect("a record has string keys and finite numbers");
-        atomic::create(path, temporary, &bytes)
+        Ok(atomic::create(path, temporary, &bytes)?)
     }
 }
 
@@ -285,7 +285,7 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
         Err(error) => Err(error),
     };
     match parsed {
-        Err(Error::Damaged { .. }) => Ok(None),
+        Err(error) if error.is_damage() => Ok(None),
         parsed => parsed,
     }
 }

@@ -43,7 +43,7 @@ pub use report::{Options, Report};
 /// ends it early.
 ///
 /// # Errors
-/// [`Error::Io`](crate::Error::Io) where the folder itself cannot be read,
+/// [`Io`](mashbill_store::Error::Io) where the folder itself cannot be read,
 /// [`Error::TooNew`](crate::Error::TooNew) where a newer mashbill made it. What is wrong with the files is no
 /// error but a [`Problem`].
 pub fn verify(

@@ -2,10 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it panics")]
 
-use mashbill_format::checksum::Checksum;
 use mashbill_format::documents::{self, Document, DocumentsEncoder};
-use mashbill_format::encode::Compression;
-use mashbill_format::parquet_file::ParquetAppender;
+use mashbill_parquet::encode::Compression;
+use mashbill_parquet::file::ParquetAppender;
+use mashbill_store::checksum::Checksum;
 use proptest::prelude::*;
 
 fn borrowed(document: &Document<String>) -> Document<&str> {

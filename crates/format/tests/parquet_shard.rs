@@ -2,12 +2,12 @@
 
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails where it panics")]
 
-use mashbill_format::encode::Compression;
-use mashbill_format::parquet_file::ParquetAppender;
-use mashbill_format::row_group::EncodedRowGroup;
 use mashbill_format::shard::{
     self, IGNORED, Piece, RowGroupEncoder, RowLayout, Rows, ShardReader, ShardRows,
 };
+use mashbill_parquet::encode::Compression;
+use mashbill_parquet::file::ParquetAppender;
+use mashbill_parquet::row_group::EncodedRowGroup;
 use proptest::prelude::*;
 
 const PAD: u32 = 7;

@@ -4,14 +4,14 @@
 
 use std::path::Path;
 
-use mashbill_format::checksum::Checksum;
-use mashbill_format::encode::Compression;
 use mashbill_format::error::Result;
-use mashbill_format::parquet_file::{ParquetAppender, Tail};
 use mashbill_format::row_cache::{RowCache, RowCacheWriter};
 use mashbill_format::shard::{
     self, Piece, PiecePage, RowGroupEncoder, RowLayout, Rows, Scratch, ShardPages, ShardReader, TokenPage,
 };
+use mashbill_parquet::encode::Compression;
+use mashbill_parquet::file::{ParquetAppender, Tail};
+use mashbill_store::checksum::Checksum;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaDataReader};
 use parquet::file::page_index::offset_index::PageLocation;
 use proptest::prelude::*;

@@ -10,12 +10,13 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 
-use mashbill_format::encode::Compression;
 use mashbill_format::manifest::Manifest;
 use mashbill_format::shard::{IGNORED, Row as SeenRow, ShardReader};
 use mashbill_format::stats::Stats;
 use mashbill_format::verify::{Gather, Kind, Options, Report, gathering, verify};
+use mashbill_parquet::encode::Compression;
 use proptest::prelude::*;
+
 use world::{Packed, Row, World};
 
 /// Rows by split and number, as they are seen.

@@ -16,7 +16,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use mashbill_format::open;
+use mashbill_store::open;
 
 use crate::digest::Digest;
 use crate::error::{Error, Result};

@@ -4,10 +4,12 @@
 //! and passwords in addresses are masked, and of a redirect's target only scheme,
 //! host and port are named, because the rest may be a signature that opens the file.
 
-use mashbill_format::class::Class;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use mashbill_store::Error as StoreError;
+use mashbill_store::class::Class;
 
 use crate::digest::Digest;
 use crate::repo::{RepoId, Revision};
@@ -210,12 +212,6 @@ pub enum Error {
         /// The bytes that are free.
         free: u64,
     },
-    /// The disk is full.
-    #[error("no space left on the disk while writing `{}`", path.display())]
-    DiskFull {
-        /// The file that was being written.
-        path: PathBuf,
-    },
     /// The caller's flag was raised. What has arrived is kept.
     #[error("interrupted")]
     Interrupted,
@@ -237,16 +233,9 @@ pub enum Error {
         /// What is wrong with it.
         what: String,
     },
-    /// The operating system refused an operation on a path.
-    #[error("{action} `{}`", path.display())]
-    Io {
-        /// What was tried, as a verb: `read`, `write`, `create`.
-        action: &'static str,
-        /// The path it was tried on.
-        path: PathBuf,
-        /// Why it failed.
-        source: io::Error,
-    },
+    /// The disk is full, or refused an operation.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl Error {
@@ -258,7 +247,6 @@ impl Error {
             Self::Unreachable { .. }
             | Self::RateLimited { .. }
             | Self::Status { .. }
-            | Self::DiskFull { .. }
             | Self::InUse { .. } => Class::Incomplete,
             Self::InvalidRepoId { .. }
             | Self::InvalidRevision { .. }
@@ -278,8 +266,8 @@ impl Error {
             | Self::Changed { .. }
             | Self::TooLittleSpace { .. }
             | Self::TooLarge { .. }
-            | Self::DamagedCache { .. }
-            | Self::Io { .. } => Class::Usage,
+            | Self::DamagedCache { .. } => Class::Usage,
+            Self::Store(error) => error.class(),
         }
     }
 }
@@ -312,24 +300,9 @@ pub enum Unreachable {
 }
 
 impl Error {
-    /// An I/O error with the action and the path it befell; a full disk becomes [`Error::DiskFull`].
+    /// An I/O error with the action and the path it befell.
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
-        match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Self::DiskFull { path: path.to_owned() }
-            }
-            _ => Self::Io { action, path: path.to_owned(), source },
-        }
-    }
-}
-
-impl From<mashbill_format::Error> for Error {
-    fn from(error: mashbill_format::Error) -> Self {
-        match error {
-            mashbill_format::Error::Io { action, path, source } => Self::io(action, &path, source),
-            mashbill_format::Error::DiskFull { path } => Self::DiskFull { path },
-            other => Self::Io { action: "publish", path: PathBuf::new(), source: io::Error::other(other) },
-        }
+        StoreError::io(action, path, source).into()
     }
 }
 

@@ -18,7 +18,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mashbill_format::atomic;
+use mashbill_store::atomic;
 
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
@@ -76,8 +76,8 @@ impl Hub<'_> {
     /// if they were found to be wrong.
     ///
     /// # Errors
-    /// [`Error::Checksum`] after three tries, [`Error::Changed`], [`Error::InUse`], [`Error::DiskFull`],
-    /// [`Error::Interrupted`], [`Error::Io`], and all that [`Hub::dataset`] lists. What has arrived stays in
+    /// [`Error::Checksum`] after three tries, [`Error::Changed`], [`Error::InUse`], [`DiskFull`](mashbill_store::Error::DiskFull),
+    /// [`Error::Interrupted`], [`Io`](mashbill_store::Error::Io), and all that [`Hub::dataset`] lists. What has arrived stays in
     /// `<destination>.part`, unless it is wrong.
     pub fn fetch(&self, file: &RemoteFile, destination: &Path, on_progress: &dyn Fn(u64)) -> Result<Fetched> {
         let start = Instant::now();

@@ -7,7 +7,7 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use mashbill_format::{atomic, open};
+use mashbill_store::{atomic, open};
 
 use crate::error::{Error, Result};
 use crate::hub::Hub;

@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use mashbill_format::{atomic, open};
+use mashbill_store::{atomic, open};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -43,7 +43,7 @@ pub fn partial(destination: &Path, file: &RemoteFile) -> Option<Partial> {
 /// Removes what an interrupted run left of the file that was to become `destination`.
 ///
 /// # Errors
-/// [`Error::Io`].
+/// [`Io`](mashbill_store::Error::Io).
 pub fn discard(destination: &Path) -> Result<()> {
     remove(&beside(destination, "part.json"))?;
     remove(&beside(destination, "part"))
@@ -110,7 +110,7 @@ impl Part {
     /// bytes are there.
     ///
     /// # Errors
-    /// [`Error::InUse`], [`Error::DiskFull`], [`Error::Io`].
+    /// [`Error::InUse`], [`DiskFull`](mashbill_store::Error::DiskFull), [`Io`](mashbill_store::Error::Io).
     pub(crate) fn open(destination: &Path, file: &RemoteFile) -> Result<(Self, Ranges)> {
         let (path, journal) = (beside(destination, "part"), beside(destination, "part.json"));
         let handle = open_locked(&path, &journal)?;

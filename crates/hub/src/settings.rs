@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mashbill_format::open;
+use mashbill_store::open;
 
 use crate::error::{Error, Result, Unreachable};
 use crate::proxy::{Proxies, Proxy};
@@ -65,7 +65,7 @@ impl Settings {
     ///
     /// # Errors
     /// [`Error::InvalidSetting`] names the variable whose value cannot be used, [`Error::InvalidToken`]
-    /// the place of such a token, [`Error::Io`] a token file that is there but cannot be read.
+    /// the place of such a token, [`Io`](mashbill_store::Error::Io) a token file that is there but cannot be read.
     pub fn from_env(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
         let env = Env { variable };
         let home = env.hub_home()?;
@@ -329,7 +329,10 @@ mod tests {
             Some(TokenSource::Variable("HUGGING_FACE_HUB_TOKEN")),
         );
         check(&[("HF_TOKEN", "a"), ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "Yes")], None);
-        assert!(matches!(settings(&[("HF_TOKEN_PATH", home)]), Err(Error::Io { action: "read", .. })));
+        assert!(matches!(
+            settings(&[("HF_TOKEN_PATH", home)]),
+            Err(Error::Store(mashbill_store::Error::Io { action: "read", .. }))
+        ));
     }
 
     #[test]

@@ -193,7 +193,7 @@ impl Places<'_> {
                 Cached::Unknown if self.client.settings().offline || why.is_some() => missing.push(name),
                 Cached::Unknown => match self.fetch_optional(&files.commit, name) {
                     Ok(file) => *place = file,
-                    Err(error @ Error::Io { .. }) => return Err(error),
+                    Err(error @ Error::Store(_)) => return Err(error),
                     Err(error) if from_cache => {
                         missing.push(name);
                         why = Some(error);

@@ -11,10 +11,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mashbill_format::error::Result as FormatResult;
-use mashbill_format::open;
 use mashbill_format::row_cache::{RowCache, RowCacheWriter, file_name};
 use mashbill_format::shard::{Scratch, ShardPages};
-use mashbill_format::trust;
+use mashbill_store::open;
+use mashbill_store::trust;
 
 use crate::dataset::{Dataset, Shard, what};
 use crate::error::{Error, Result};
@@ -133,7 +133,7 @@ fn make(
         path: shard.path.clone(),
         what: what(&error),
     };
-    whole::check(&shard.path, shard.checksum).map_err(of_shard)?;
+    whole::check(&shard.path, shard.checksum).map_err(|error| of_shard(error.into()))?;
     let pages = ShardPages::open(&shard.path, dataset.row_length, dataset.layout, shard.tail);
     let pages = pages.map_err(of_shard)?;
     let temporary = path.with_extension("temporary");

@@ -9,12 +9,12 @@ use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use mashbill_format::checksum::{Checksum, Hasher};
 use mashbill_format::held_out::Part;
 use mashbill_format::layout::{Output, TABLES_FOLDER, VALIDATION_FOLDER};
 use mashbill_format::manifest::{self, Labels, Manifest, SourceFile};
-use mashbill_format::parquet_file::Tail;
 use mashbill_format::shard::RowLayout;
+use mashbill_parquet::file::Tail;
+use mashbill_store::checksum::{Checksum, Hasher};
 
 use crate::error::{Error, Result};
 use crate::table::Table;
@@ -281,10 +281,12 @@ impl Dataset {
 
 /// What is wrong with a file, behind its name.
 pub(crate) fn what(error: &mashbill_format::Error) -> String {
+    use mashbill_format::Error::Store;
+    use mashbill_store::Error::{Damaged, Io};
     match error {
-        mashbill_format::Error::Io { action: "open", source, .. } => format!("cannot be opened: {source}"),
-        mashbill_format::Error::Io { source, .. } => format!("cannot be read: {source}"),
-        mashbill_format::Error::Damaged { what, .. } => format!("is damaged: {what}"),
+        Store(Io { action: "open", source, .. }) => format!("cannot be opened: {source}"),
+        Store(Io { source, .. }) => format!("cannot be read: {source}"),
+        Store(Damaged { what, .. }) => format!("is damaged: {what}"),
         other => format!("cannot be read: {other}"),
     }
 }

@@ -1,10 +1,10 @@
 //! What can go wrong between a folder and a batch, in terms a caller can act on.
 
-use mashbill_format::class::Class;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use mashbill_format::shard::IGNORED;
+use mashbill_store::class::Class;
 
 /// An error of opening a dataset or loading from it.
 #[derive(Debug, thiserror::Error)]
@@ -159,6 +159,12 @@ pub enum Error {
     },
 }
 
+impl From<mashbill_store::Error> for Error {
+    fn from(error: mashbill_store::Error) -> Self {
+        Self::File(error.into())
+    }
+}
+
 impl Error {
     /// What it means for whoever gave the command.
     #[must_use]
@@ -200,7 +206,10 @@ impl Error {
     /// Whether there was no room left on a disk.
     #[must_use]
     pub fn is_disk_full(&self) -> bool {
-        matches!(self.first(), Self::File(mashbill_format::Error::DiskFull { .. }))
+        matches!(
+            self.first(),
+            Self::File(mashbill_format::Error::Store(mashbill_store::Error::DiskFull { .. }))
+        )
     }
 }
 

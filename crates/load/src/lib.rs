@@ -11,7 +11,7 @@
 //! world size, batch size or number of threads, and the way from a batch to its documents and back is
 //! arithmetic.
 //!
-//! The crate reads local folders through [`mashbill_format::read_at::ReadAt`] and starts threads only in
+//! The crate reads local folders through [`mashbill_store::read_at::ReadAt`] and starts threads only in
 //! [`Loader`]. It does not know Python, and it never writes but into a cache folder it is given.
 
 mod error;

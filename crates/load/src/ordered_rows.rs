@@ -1,6 +1,6 @@
 //! The rows of a source of a mixture, or of all splits, in their order.
 
-use mashbill_format::checksum::{Checksum, Hasher};
+use mashbill_store::checksum::{Checksum, Hasher};
 
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use mashbill_format::open;
+use mashbill_store::open;
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::Dataset;

@@ -98,7 +98,7 @@ impl RowStore {
             piece.doc_id = of.key(doc_id).ok_or_else(|| {
                 let length = of.input.end - of.input.start;
                 let what = format!("row {row} has a part of a document {doc_id} of a stretch of {length}");
-                self.of_shard(shard, mashbill_format::Error::Damaged { path: of.path.clone(), what })
+                self.of_shard(shard, mashbill_format::Error::damaged(&of.path, what))
             })?;
         }
         Ok(())
@@ -120,7 +120,10 @@ impl RowStore {
             self.read_cached_row(&cache, row, buffer)?;
             Ok(())
         });
-        let Err(mashbill_format::Error::Damaged { .. }) = cached else { return Ok(cached?) };
+        match cached {
+            Err(error) if error.is_damage() => {}
+            cached => return Ok(cached?),
+        }
         // Damaged or cut off: it is made again of the shard, once, by whoever comes first.
         self.caches.forget(shard);
         if cache::make_again(&self.dataset, &self.dataset.shards[shard], folder)? {
@@ -168,9 +171,8 @@ impl RowStore {
             let pieces = self.with_pieces.then(|| pages.piece_page(&tokens, page, scratch)).transpose()?;
             let tokens = pages.token_page(&tokens, page, &mut buffer.scratch)?;
             if !pieces.as_ref().is_none_or(|pieces| pieces.fill(&tokens)) {
-                let path = self.dataset.shards[shard].path.clone();
-                let what = "its pieces and its tokens contradict each other".to_owned();
-                return Err(mashbill_format::Error::Damaged { path, what });
+                let what = "its pieces and its tokens contradict each other";
+                return Err(mashbill_format::Error::damaged(&self.dataset.shards[shard].path, what));
             }
             Ok(PageRows { tokens, pieces })
         })?;
@@ -195,7 +197,7 @@ impl RowStore {
                 return Ok(pages);
             }
             let what = format!("it has {} rows where the manifest says {}", pages.rows(), shard.rows);
-            Err(mashbill_format::Error::Damaged { path: shard.path.clone(), what })
+            Err(mashbill_format::Error::damaged(&shard.path, what))
         })
     }
 

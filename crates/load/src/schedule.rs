@@ -5,7 +5,7 @@
 
 use std::sync::Mutex;
 
-use mashbill_format::checksum::Checksum;
+use mashbill_store::checksum::Checksum;
 
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};

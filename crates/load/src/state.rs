@@ -3,7 +3,7 @@
 //! A few numbers, whatever the size of the dataset: rows taken of each source, and the step. A state belongs to
 //! what was delivered, never to what was fetched ahead.
 
-use mashbill_format::checksum::Checksum;
+use mashbill_store::checksum::Checksum;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};

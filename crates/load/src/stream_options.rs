@@ -1,6 +1,6 @@
 //! What decides on the rows of each step.
 
-use mashbill_format::checksum::Checksum;
+use mashbill_store::checksum::Checksum;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};

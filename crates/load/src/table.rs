@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use mashbill_format::checksum::Checksum;
 use mashbill_format::documents;
+use mashbill_store::checksum::Checksum;
 
 use crate::whole;
 

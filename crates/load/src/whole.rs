@@ -3,24 +3,24 @@
 use std::io::Read;
 use std::path::Path;
 
-use mashbill_format::checksum::{Checksum, Hasher};
-use mashbill_format::open;
+use mashbill_store::checksum::{Checksum, Hasher};
+use mashbill_store::open;
 
 /// Reads the file at `path` once; what is wrong where its checksum is another one, as a fragment.
 ///
 /// # Errors
-/// [`mashbill_format::Error::Io`], [`mashbill_format::Error::Damaged`].
-pub(crate) fn check(path: &Path, expected: Checksum) -> mashbill_format::error::Result<()> {
+/// [`mashbill_store::Error::Io`], [`mashbill_store::Error::Damaged`].
+pub(crate) fn check(path: &Path, expected: Checksum) -> mashbill_store::error::Result<()> {
     const CHUNK_BYTES: usize = 1 << 20;
     let file = open::open(path);
-    let mut file = file.map_err(|error| mashbill_format::Error::io("open", path, error))?;
+    let mut file = file.map_err(|error| mashbill_store::Error::io("open", path, error))?;
     let (mut hasher, mut buffer) = (Hasher::new(), vec![0; CHUNK_BYTES]);
     loop {
         match file.read(&mut buffer) {
             Ok(0) => break,
             Ok(read) => hasher.update(&buffer[..read]),
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(mashbill_format::Error::io("read", path, error)),
+            Err(error) => return Err(mashbill_store::Error::io("read", path, error)),
         }
     }
     let found = hasher.finish();
@@ -28,5 +28,5 @@ pub(crate) fn check(path: &Path, expected: Checksum) -> mashbill_format::error::
         return Ok(());
     }
     let what = format!("its checksum is {found} where the manifest says {expected}");
-    Err(mashbill_format::Error::Damaged { path: path.to_owned(), what })
+    Err(mashbill_store::Error::damaged(path, what))
 }

@@ -9,16 +9,17 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use mashbill_format::checksum::{Checksum, Hasher};
 use mashbill_format::documents::{self, Document, Documents, DocumentsEncoder};
 use mashbill_format::held_out::Part;
 use mashbill_format::layout::{Output, STATS_SUFFIX};
 use mashbill_format::manifest::{self, Manifest, Split};
-use mashbill_format::record::RecordParser;
 use mashbill_format::shard::RowGroupEncoder;
 use mashbill_format::split_rows::SplitRows;
 use mashbill_format::stats::{InputFile, Stats};
 use mashbill_format::verify::{Kind, Place, Problem, Remedy, Severity};
+use mashbill_records::record::RecordParser;
+use mashbill_store::checksum::{Checksum, Hasher};
+use mashbill_tokenizer::{Engine, Scratch, Tokenizer};
 
 use crate::block::{BlockOptions, BlockPart, tokenize_block};
 use crate::error::{Error, Result};
@@ -27,7 +28,6 @@ use crate::input::{Input, SplitNames, discover};
 use crate::pack::Packer;
 use crate::pool::{Memory, Worker};
 use crate::read::{Cutting, Reader};
-use mashbill_tokenizer::{Engine, Scratch, Tokenizer};
 
 /// Problems of a split after which it is left: what follows is rarely another cause.
 const PROBLEMS_MAX: usize = 5;

@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use mashbill_format::checksum::Checksum;
 use mashbill_format::documents::Document;
 use mashbill_format::held_out::{HeldOut, Part};
-
-use mashbill_format::record::{Reason, Record, RecordParser};
-use mashbill_format::records::{self, BYTE_ORDER_MARK, EXCERPT_BYTES, RowBlock, read_range_into};
 use mashbill_format::shard::Piece;
 use mashbill_format::task::{Counts, Reject};
+use mashbill_records::record::{Reason, Record, RecordParser};
+use mashbill_records::{BYTE_ORDER_MARK, EXCERPT_BYTES, RowBlock, read_range_into};
+use mashbill_store::checksum::Checksum;
+use mashbill_tokenizer::{self as tokenizer, Encoded, Scratch, Tokenizer, is_sample};
 use memchr::memchr;
 
 use crate::error::Result;
@@ -24,7 +24,6 @@ use crate::pack::Position;
 use crate::pool::Worker;
 use crate::read::{Block, Content, read_failed};
 use crate::split_input::Input;
-use mashbill_tokenizer::{self as tokenizer, Encoded, Scratch, Tokenizer, is_sample};
 
 /// Refused lines that are kept of each reason in a split; the others are only counted.
 pub(crate) const REJECTS_KEPT: u64 = 20;
@@ -193,19 +192,19 @@ impl<'a> Builder<'a> {
     /// Tokenizes a block of lines, and gives how many bytes it has and their checksum.
     fn block_of_lines(
         &mut self,
-        block: &records::Block,
+        block: &mashbill_records::Block,
         input: &Input,
         memory: &mut Vec<u8>,
         parser: &mut RecordParser,
     ) -> Result<(u64, Checksum)> {
         let bytes = match &block.content {
-            records::Content::Range(file) => {
+            mashbill_records::Content::Range(file) => {
                 read_range_into(file, block.start, block.end, memory)
                     .map_err(|source| read_failed(&input.path, source))?;
                 memory
             }
-            records::Content::Bytes(bytes) => bytes,
-            records::Content::TooLong { checksum, excerpt } => {
+            mashbill_records::Content::Bytes(bytes) => bytes,
+            mashbill_records::Content::TooLong { checksum, excerpt } => {
                 let length = block.end - block.start;
                 self.count_line();
                 let detail = format!("a line of {length} bytes");

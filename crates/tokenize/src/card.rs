@@ -1,8 +1,8 @@
 //! Writing the dataset card of an output folder.
 
-use mashbill_format::atomic;
 use mashbill_format::card::{self, Card, Unfit};
 use mashbill_format::layout::State;
+use mashbill_store::atomic;
 
 use crate::error::Result;
 use crate::folder::Folder;

@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use mashbill_format::atomic::{self, Batch, Lock};
 use mashbill_format::layout::{Output, REJECTS_SUFFIX, STATS_SUFFIX, State, TABLES_FOLDER};
 use mashbill_format::manifest::{self, FORMAT_VERSION, Manifest, Shard, Split};
-use mashbill_format::record::FieldCounts;
 use mashbill_format::stats::{RejectedLine, Stats, rejects_text};
 use mashbill_format::task::{Counts, MadePart, Reject, RunPlan, ShardRecord};
+use mashbill_records::record::FieldCounts;
+use mashbill_store::atomic::{self, Batch};
+use mashbill_store::folder_lock::FolderLock;
 
 use crate::block::first_of_each;
 use crate::card;
@@ -35,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Splits of which shards are missing stand in [`Report::failed`]; their records stay for another [`crate::begin()`].
 ///
 /// # Errors
-/// [`mashbill_format::Error::InUse`], [`Error::OutputChanged`] where `plan` is not what the output folder's state says, a
+/// [`mashbill_store::Error::InUse`], [`Error::OutputChanged`] where `plan` is not what the output folder's state says, a
 /// full disk, errors of the output folder.
 pub fn commit(
     plan: &RunPlan,
@@ -46,7 +47,7 @@ pub fn commit(
     let started = Instant::now();
     let state = Output::new(place.output).state();
     atomic::create_own_folder(state.root())?;
-    let lock = Lock::take(&state.lock(), host)?;
+    let lock = FolderLock::take(&state.lock(), host)?;
     if RunPlan::read(&state)?.is_some_and(|found| found != *plan) {
         return Err(Error::OutputChanged { path: place.output.to_owned() });
     }

@@ -7,13 +7,13 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use mashbill_format::atomic::{self, Batch};
-use mashbill_format::checksum::{Checksum, Hasher};
 use mashbill_format::held_out::Part;
 use mashbill_format::layout::{Output, REJECTS_SUFFIX, STATS_SUFFIX, ShardId, State, TABLES_FOLDER};
 use mashbill_format::manifest::{InputRange, Options, Shard, SourceFile, Split};
 use mashbill_format::stats::{RejectedLine, Stats, read_rejects};
 use mashbill_format::task::{MadePart, Reject, ShardRecord};
+use mashbill_store::atomic::{self, Batch};
+use mashbill_store::checksum::{Checksum, Hasher};
 
 use crate::error::{Error, Result};
 use crate::files::paths;

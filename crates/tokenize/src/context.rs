@@ -7,19 +7,19 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
-use mashbill_format::checksum::Checksum;
 use mashbill_format::held_out::Part;
 use mashbill_format::layout::{ShardId, State};
 use mashbill_format::manifest::Options;
 use mashbill_format::shard::RowGroupEncoder;
 use mashbill_format::task::{Counts, PlannedSplit, RunPlan, ShardRecord};
+use mashbill_store::checksum::Checksum;
+use mashbill_tokenizer::{FastRefused, Tokenizer};
 
 use crate::error::{Error, Result};
 use crate::event::{Event, Progress};
 use crate::group::Group;
 use crate::interruption::Interruption;
 use crate::split_plan::{GroupPlan, SplitPlan};
-use mashbill_tokenizer::{FastRefused, Tokenizer};
 
 /// A split that is worked on.
 #[derive(Debug)]

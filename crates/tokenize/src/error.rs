@@ -1,12 +1,11 @@
 //! Why a tokenization cannot be done, in terms a caller can act on.
 
-use mashbill_format::class::Class;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use mashbill_format::parquet_rows::Column;
-use mashbill_format::records::{ReadError, listed};
-
+use mashbill_records::parquet_rows::Column;
+use mashbill_records::{ReadError, listed};
+use mashbill_store::class::Class;
 use mashbill_tokenizer as tokenizer;
 
 /// An error of tokenizing.
@@ -223,6 +222,12 @@ pub enum Error {
     /// A file of mashbill's own cannot be written or read.
     #[error(transparent)]
     Format(#[from] mashbill_format::Error),
+}
+
+impl From<mashbill_store::Error> for Error {
+    fn from(error: mashbill_store::Error) -> Self {
+        Self::Format(error.into())
+    }
 }
 
 impl Error {

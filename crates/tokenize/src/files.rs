@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
-use mashbill_format::atomic;
-use mashbill_format::encode::Compression;
 use mashbill_format::held_out::Part;
 use mashbill_format::layout::{ShardId, TABLES_FOLDER};
 use mashbill_format::manifest::{ShardFile, TableFile};
-use mashbill_format::parquet_file::ParquetAppender;
-use mashbill_format::row_group::EncodedRowGroup;
 use mashbill_format::{documents, shard};
+use mashbill_parquet::encode::Compression;
+use mashbill_parquet::file::ParquetAppender;
+use mashbill_parquet::row_group::EncodedRowGroup;
+use mashbill_store::atomic;
 
 use crate::error::Result;
 

@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use mashbill_format::find::is_output;
 use mashbill_format::held_out::{HeldOut, Part};
 use mashbill_format::layout::{MANIFEST, Output, STATS_SUFFIX, TABLES_FOLDER};
 use mashbill_format::manifest::{self, FORMAT_VERSION, Manifest};
-use mashbill_format::records::is_output;
 use mashbill_format::shard::RowLayout;
 use mashbill_format::stats::Stats;
 use mashbill_format::task::RunPlan;
+use mashbill_tokenizer as tokenizer;
 
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::place::Place;
 use crate::split_plan::{SplitPlan, touched};
-use mashbill_tokenizer as tokenizer;
 
 /// An output folder: of all documents, or of one of the parts that they are divided into.
 #[derive(Debug)]

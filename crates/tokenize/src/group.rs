@@ -1,7 +1,7 @@
 //! Files that are cut as one stream, so that many small ones become few shards.
 
-use mashbill_format::checksum::Checksum;
-use mashbill_format::records::{Container, Kind};
+use mashbill_records::{Container, Kind};
+use mashbill_store::checksum::Checksum;
 
 use crate::split_input::Input;
 

@@ -6,9 +6,10 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use mashbill_format::find::{Found, Refused, Search, find, is_our_own};
 use mashbill_format::layout::{README, SPLIT_BYTES_MAX};
 use mashbill_format::name::{self, NAME_BYTES_MAX};
-use mashbill_format::records::{Found, ReadError, Refused, Search, escaped, find, is_our_own};
+use mashbill_records::{ReadError, escaped};
 
 use crate::error::{Error, Result};
 pub use crate::split_input::{Input, SplitInput};

@@ -14,9 +14,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mashbill_format::held_out::Part;
-use mashbill_format::row_group::EncodedRowGroup;
 use mashbill_format::shard::RowLayout;
 use mashbill_format::task::{Reject, ShardRecord};
+use mashbill_parquet::row_group::EncodedRowGroup;
+use mashbill_tokenizer::{Engine, Sample};
 
 use crate::block::TokenizedBlock;
 use crate::context::{Context, Message};
@@ -31,7 +32,6 @@ use crate::read::{Cutting, Stretch, lines_before};
 use crate::recorder::{MadeTask, Recorder};
 use crate::shard::{OpenShard, Ready};
 use crate::task::{Task, Tasks};
-use mashbill_tokenizer::{Engine, Sample};
 
 /// Texts that wait for their comparison with the reference; building what they need of it costs the
 /// same for one as for many.

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-use mashbill_format::checksum::Checksum;
 use mashbill_format::layout::State;
 use mashbill_format::task::{RunPlan, ShardRecord, TaskRecord};
+use mashbill_store::checksum::Checksum;
 
 use crate::error::Result;
 use crate::files::paths;

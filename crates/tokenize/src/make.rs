@@ -9,12 +9,14 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use mashbill_format::atomic::{self, Lock};
 use mashbill_format::documents::DocumentsEncoder;
 use mashbill_format::layout::{Output, State};
-use mashbill_format::record::RecordParser;
 use mashbill_format::stats::Stats;
 use mashbill_format::task::{RunPlan, TaskRecord};
+use mashbill_records::record::RecordParser;
+use mashbill_store::atomic;
+use mashbill_store::folder_lock::FolderLock;
+use mashbill_tokenizer::{Scratch, Tokenizer};
 
 use crate::commit::{Committed, Committer};
 use crate::context::{Context, Counters, Message, Work};
@@ -28,7 +30,6 @@ use crate::pool::{Memory, Pool, Worker};
 use crate::recorder::Recorder;
 use crate::split_plan::SplitPlan;
 use crate::task::{self, Member, Task, Tasks};
-use mashbill_tokenizer::{Scratch, Tokenizer};
 
 /// How often progress is told.
 const TICK: Duration = Duration::from_millis(100);
@@ -55,7 +56,7 @@ pub fn tasks(plan: &RunPlan) -> Result<Vec<String>> {
 /// # Errors
 /// [`Error::NoTask`], [`Error::OtherTokenizer`], [`Error::OutputChanged`] where `plan` is not what the output folder's state
 /// says, [`Error::Interrupted`], a full disk, [`Error::Strict`], errors of the output folder, and
-/// [`mashbill_format::Error::InUse`] where one process has the folder for itself.
+/// [`mashbill_store::Error::InUse`] where one process has the folder for itself.
 pub fn make(
     plan: &RunPlan,
     task: &str,
@@ -70,7 +71,7 @@ pub fn make(
         return Err(Error::OtherTokenizer { planned, given: tokenizer.identity().name.clone() });
     }
     let state = Output::new(place.output).state();
-    let _lock = Lock::share(&state.lock(), host)?;
+    let _lock = FolderLock::share(&state.lock(), host)?;
     if RunPlan::read(&state)?.as_ref() != Some(plan) {
         return Err(Error::OutputChanged { path: place.output.to_owned() });
     }

@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mashbill_format::checksum::Checksum;
+use mashbill_format::find::is_our_own;
 use mashbill_format::layout::{self, Output, is_split_file};
 use mashbill_format::manifest::{FORMAT_VERSION, Manifest};
-use mashbill_format::records::is_our_own;
 use mashbill_format::task::{RunPlan, TaskRecord};
+use mashbill_store::checksum::Checksum;
 
 use crate::context::parts_of;
 use crate::disk::check_space;

@@ -11,9 +11,8 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use mashbill_format::documents::DocumentsEncoder;
-use mashbill_format::record::RecordParser;
 use mashbill_format::shard::RowGroupEncoder;
-
+use mashbill_records::record::RecordParser;
 use mashbill_tokenizer::Scratch;
 
 /// What a worker keeps from task to task.

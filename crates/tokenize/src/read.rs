@@ -7,12 +7,12 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 
-use mashbill_format::checksum::Checksum;
 use mashbill_format::manifest;
-use mashbill_format::records::{
-    self, Border, Kind, ReadError, RowBlock, RowBlocks, RowCutting, RowStretches, Strides, escaped,
-    line_bytes_max, open_regular, stamp,
+use mashbill_records::{
+    Border, Kind, ReadError, RowBlock, RowBlocks, RowCutting, RowStretches, Strides, escaped, line_bytes_max,
+    open_regular, stamp,
 };
+use mashbill_store::checksum::Checksum;
 
 use crate::error::{Error, Result};
 use crate::group::Group;
@@ -41,7 +41,7 @@ pub(crate) struct Block {
 #[derive(Debug)]
 pub(crate) enum Content {
     /// Lines.
-    Lines(records::Block),
+    Lines(mashbill_records::Block),
     /// Rows of a Parquet file.
     Rows(RowBlock),
 }
@@ -124,8 +124,8 @@ impl<'a> Cutting<'a> {
         }
     }
 
-    const fn of_lines(&self) -> records::Cutting {
-        records::Cutting { block_bytes: BLOCK_BYTES, line_bytes_max: self.line_bytes_max }
+    const fn of_lines(&self) -> mashbill_records::Cutting {
+        mashbill_records::Cutting { block_bytes: BLOCK_BYTES, line_bytes_max: self.line_bytes_max }
     }
 
     fn of_rows(&self) -> RowCutting<'_> {
@@ -164,9 +164,9 @@ pub(crate) struct Reader<'a> {
 #[derive(Debug)]
 enum Source {
     /// Lines of which any can be read, up to the end of the stretch.
-    Lines { lines: records::Blocks, size: u64, end: u64 },
+    Lines { lines: mashbill_records::Blocks, size: u64, end: u64 },
     /// Lines that are decoded from the file's beginning on, and the stretch's end where it is known.
-    Chain { lines: records::Blocks, end: Option<Border> },
+    Chain { lines: mashbill_records::Blocks, end: Option<Border> },
     /// Rows of a Parquet file.
     Rows { stretches: Vec<Range<u64>>, largest_row_group: u64, rows: Option<Box<RowBlocks>> },
 }
@@ -185,7 +185,7 @@ impl Source {
                 Self::Rows { stretches, largest_row_group, rows: None }
             }
             Kind::Json(container) => {
-                let lines = records::Blocks::new(file, container, input.size, cutting.of_lines(), 0);
+                let lines = mashbill_records::Blocks::new(file, container, input.size, cutting.of_lines(), 0);
                 let lines = lines.map_err(failed)?;
                 match lines.addressable() {
                     Some(size) => Self::Lines { lines, size, end: 0 },
@@ -459,11 +459,11 @@ const fn block_start(block: &Block) -> u64 {
 
 /// The next block of stretch `index` of a chain, whose border is looked for when the block might go beyond it.
 fn chain_block(
-    lines: &mut records::Blocks,
+    lines: &mut mashbill_records::Blocks,
     end: &mut Option<Border>,
     strides: Strides,
     index: u64,
-) -> std::result::Result<Option<records::Block>, ReadError> {
+) -> std::result::Result<Option<mashbill_records::Block>, ReadError> {
     let (window, _) = strides.window_of(index + 1);
     if end.is_none() && lines.at().saturating_add(BLOCK_BYTES) > window {
         *end = Some(lines.border(strides, index + 1)?);
@@ -478,7 +478,7 @@ fn chain_block(
 }
 
 /// Whether the border is reached.
-fn is_at(lines: &records::Blocks, end: Option<Border>) -> bool {
+fn is_at(lines: &mashbill_records::Blocks, end: Option<Border>) -> bool {
     matches!(end, Some(Border::At(end) | Border::Behind(end)) if lines.at() >= end)
 }
 

@@ -7,10 +7,13 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use mashbill_format::atomic::{self, Batch};
-use mashbill_format::layout::{State, folder_of};
+use mashbill_format::Error as FormatError;
+use mashbill_format::layout::State;
 use mashbill_format::manifest::FORMAT_VERSION;
 use mashbill_format::task::{ShardRecord, TaskRecord};
+use mashbill_store::Error as StoreError;
+use mashbill_store::atomic::folder_of;
+use mashbill_store::atomic::{self, Batch};
 
 use crate::context::Message;
 use crate::error::Result;
@@ -96,7 +99,7 @@ fn record((state, made): (&State, &State), tasks: Vec<MadeTask>, messages: &Send
         let (splits, shards): (Vec<_>, Vec<_>) = records.into_iter().unzip();
         let record = TaskRecord { format_version: FORMAT_VERSION, attempt: attempt.clone(), shards };
         match record.create(&state.task(&name), &temporary.join(&name)) {
-            Err(mashbill_format::Error::AlreadyExists { .. }) if attempt.is_some() => {}
+            Err(FormatError::Store(StoreError::AlreadyExists { .. })) if attempt.is_some() => {}
             created => created?,
         }
         drop(messages.send(Message::Made(splits.into_iter().zip(record.shards).collect())));

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use mashbill_format::atomic::{self, Lock};
 use mashbill_format::held_out::Part;
 use mashbill_format::layout::{Output, STATS_SUFFIX, State, VALIDATION_FOLDER};
 use mashbill_format::manifest::{FORMAT_VERSION, Manifest};
-use mashbill_format::open;
 use mashbill_format::stats::Stats;
 use mashbill_format::task::{RunPlan, ShardRecord};
+use mashbill_store::atomic;
+use mashbill_store::folder_lock::FolderLock;
+use mashbill_store::open;
+use mashbill_tokenizer::Tokenizer;
 
 use crate::card;
 use crate::commit::{Committer, write_manifests};
@@ -25,7 +27,6 @@ use crate::make::{Job, work_of};
 use crate::plan::{Finished, Plan, SplitPlan, Why};
 use crate::report::Report;
 use crate::task;
-use mashbill_tokenizer::Tokenizer;
 
 /// Makes the splits of `plan`: [`begin`], every task and [`crate::commit()`] in one process. `host` names this machine to
 /// others that want the same folder; `interrupted` ends the run early, with everything finished kept.
@@ -33,7 +34,7 @@ use mashbill_tokenizer::Tokenizer;
 /// A split that fails leaves the others alone: see [`Report::failed`].
 ///
 /// # Errors
-/// [`mashbill_format::Error::InUse`], [`Error::OutputChanged`], [`Error::SplitDiffers`], [`Error::Interrupted`], a full
+/// [`mashbill_store::Error::InUse`], [`Error::OutputChanged`], [`Error::SplitDiffers`], [`Error::Interrupted`], a full
 /// disk, [`Error::Strict`], and errors of the output folder.
 pub fn run(
     plan: Plan,
@@ -109,7 +110,7 @@ struct Begun {
     failed: Vec<(String, Error)>,
     pruned: Vec<String>,
     state: State,
-    lock: Lock,
+    lock: FolderLock,
 }
 
 impl Begun {
@@ -122,7 +123,7 @@ impl Begun {
         let output = Output::new(&plan.options.output);
         let state = output.state();
         atomic::create_own_folder(state.root())?;
-        let lock = Lock::take(&state.lock(), host)?;
+        let lock = FolderLock::take(&state.lock(), host)?;
         // The plan was made without the lock: a run that ended in the meantime must not be undone.
         for folder in &plan.folders {
             if Manifest::read(&folder.output.manifest())? != folder.found {

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mashbill_format::checksum::Hasher;
 use mashbill_format::documents::{Document, DocumentsEncoder};
 use mashbill_format::held_out::Part;
 use mashbill_format::manifest::{InputRange, SourceFile};
-use mashbill_format::record::Reason;
-use mashbill_format::row_group::EncodedRowGroup;
 use mashbill_format::task::{Counts, MadePart, Reject, ShardRecord};
+use mashbill_parquet::row_group::EncodedRowGroup;
+use mashbill_records::record::Reason;
+use mashbill_store::checksum::Hasher;
 
 use crate::block::{BlockDocuments, BlockPart, TokenizedBlock, first_of_each};
 use crate::context::MakingGroup;

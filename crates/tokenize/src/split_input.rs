@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use mashbill_format::records::{InputFile, Kind};
+use mashbill_format::find::InputFile;
+use mashbill_records::Kind;
 
 /// An input file.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use mashbill_format::records::{InputFile, escaped};
+use mashbill_format::find::InputFile;
+use mashbill_records::escaped;
 
 use crate::error::{Error, Result};
 use crate::split_input::SplitInput;

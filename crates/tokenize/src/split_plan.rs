@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 
-use mashbill_format::records::{Kind, changed_ns};
 use mashbill_format::stats::InputFile;
 use mashbill_format::task::{PlannedGroup, PlannedSplit, RunPlan, ShardRecord};
+use mashbill_records::{Kind, changed_ns};
 
 use crate::error::{Error, Result};
 use crate::group::{Group, groups};

@@ -7,7 +7,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::vec;
 
-use mashbill_format::records::Kind;
+use mashbill_records::Kind;
 
 use crate::context::Work;
 

@@ -11,12 +11,12 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 
-use mashbill_format::encode::Compression;
 use mashbill_format::held_out::{HeldOut, Part};
 use mashbill_format::layout::Output;
 use mashbill_format::manifest::{self, Packing};
-use mashbill_format::records::DOCUMENT_BYTES_MAX;
 use mashbill_format::task::RunPlan;
+use mashbill_parquet::encode::Compression;
+use mashbill_records::DOCUMENT_BYTES_MAX;
 use mashbill_tokenize::input::SplitNames;
 use mashbill_tokenize::plan::{Finished, Why};
 use mashbill_tokenize::{Error, Event, Options, Place, begin, commit, make, plan, run, tasks};

@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use mashbill_format::door::{self, Panicked};
+use mashbill_store::door::{self, Panicked};
 
 use super::error::Error;
 

@@ -9,7 +9,7 @@
 use std::path::{Path, PathBuf};
 
 use mashbill_bpe::Engine;
-use mashbill_format::{atomic, open};
+use mashbill_store::{atomic, open};
 
 use super::verdict::Verdict;
 

@@ -9,7 +9,7 @@
 //! out.
 
 use mashbill_bpe::{AddedTokens, Scratch};
-use mashbill_format::door;
+use mashbill_store::door;
 use tokenizers::AddedToken;
 
 use super::cache::Cache;

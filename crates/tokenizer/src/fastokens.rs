@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use fastokens::AddedTokenPolicy;
 use fastokens::models::Model;
-use mashbill_format::door;
+use mashbill_store::door;
 use serde_json::{Map, Value, json};
 use tokenizers::AddedToken;
 

@@ -7,8 +7,8 @@
 use std::io;
 use std::path::Path;
 
-use mashbill_format::open;
-use mashbill_format::records::is_lfs_pointer;
+use mashbill_records::is_lfs_pointer;
+use mashbill_store::open;
 
 use super::error::Error;
 

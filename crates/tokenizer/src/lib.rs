@@ -46,7 +46,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use mashbill_format::door;
+use mashbill_store::door;
 
 pub use self::embedded::{EMBEDDED, embedded, is_embedded};
 pub use self::engine::Engine;

@@ -19,7 +19,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use mashbill_format::door;
+use mashbill_store::door;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::{
     AddedToken, DecoderWrapper, Encoding, Model, NormalizerWrapper, OffsetReferential, OffsetType,

@@ -5,10 +5,10 @@ use std::process::Command;
 
 use anyhow::Result;
 use clap::Args;
-use mashbill_format::encode::Compression;
 use mashbill_format::manifest;
-use mashbill_format::open;
 use mashbill_hub::Settings;
+use mashbill_parquet::encode::Compression;
+use mashbill_store::open;
 use mashbill_tokenizer::{Engine, SpecialTokensInText, Tokenizer, TokenizerOptions};
 use serde::Serialize;
 

@@ -18,8 +18,8 @@ use mashbill_format::dataset_stats::DatasetStats;
 use mashbill_format::layout::{Data, Output};
 use mashbill_format::lock::Lock;
 use mashbill_format::manifest::Manifest;
-use mashbill_format::open;
 use mashbill_hub::{Hub, Settings, Transfer, Wait, sleep};
+use mashbill_store::open;
 use serde::Serialize;
 use serde_json::json;
 

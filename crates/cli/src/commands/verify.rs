@@ -8,12 +8,13 @@ use anyhow::Result;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use mashbill_download::Error as DownloadError;
-use mashbill_format::layout::{Data, Output, folder_of};
+use mashbill_format::find::{is_our_own, is_output};
+use mashbill_format::layout::{Data, Output};
 use mashbill_format::manifest::Manifest;
-use mashbill_format::records::{is_our_own, is_output};
 use mashbill_format::verify::{
     self, Event, FolderKind, Gather, Problem, Remedy, Report, Severity, records_below,
 };
+use mashbill_store::atomic::folder_of;
 use mashbill_tokenize::audit;
 use serde::Serialize;
 

@@ -1,7 +1,9 @@
 //! What to type next when a download cannot be done.
 
 use mashbill_download::Error;
+use mashbill_format::Error as FormatError;
 use mashbill_hub::{Error as HubError, Unreachable};
+use mashbill_store::Error as StoreError;
 
 use crate::commands::download::untaken::{files_by_reason, files_hint};
 use crate::figures::size;
@@ -62,7 +64,7 @@ pub(crate) fn may_pass(error: &Error) -> bool {
             error,
             HubError::RateLimited { .. }
                 | HubError::Checksum { .. }
-                | HubError::DiskFull { .. }
+                | HubError::Store(StoreError::DiskFull { .. } | StoreError::InUse { .. })
                 | HubError::TooLittleSpace { .. }
                 | HubError::InUse { .. }
                 | HubError::Interrupted
@@ -74,7 +76,7 @@ pub(crate) fn may_pass(error: &Error) -> bool {
         Error::Hub(error) => passes(error),
         Error::TooLittleSpace { .. } | Error::Interrupted => true,
         Error::Format(error) => {
-            matches!(error, mashbill_format::Error::DiskFull { .. } | mashbill_format::Error::InUse { .. })
+            matches!(error, FormatError::Store(StoreError::DiskFull { .. } | StoreError::InUse { .. }))
         }
         _ => false,
     }
@@ -116,7 +118,7 @@ fn hub_hint(error: &HubError) -> Option<String> {
                 .into()
         }
         HubError::Changed { .. } => "give the command with `--update` to take what it is now".into(),
-        HubError::DiskFull { .. } | HubError::TooLittleSpace { .. } => {
+        HubError::TooLittleSpace { .. } => {
             "make space, then give the same command again: it goes on where it was".into()
         }
         HubError::Interrupted => "the same command goes on".into(),
@@ -127,7 +129,7 @@ fn hub_hint(error: &HubError) -> Option<String> {
         | HubError::NotCached { .. }
         | HubError::InUse { .. }
         | HubError::TooLarge { .. }
-        | HubError::DamagedCache { .. }
-        | HubError::Io { .. } => return None,
+        | HubError::DamagedCache { .. } => return None,
+        HubError::Store(error) => return super::store_hint(error),
     })
 }

@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use mashbill_format::checksum::Checksum;
 use mashbill_format::documents::{self, Document, DocumentsEncoder};
-use mashbill_format::encode::Compression;
-use mashbill_format::parquet_file::ParquetAppender;
+use mashbill_parquet::encode::Compression;
+use mashbill_parquet::file::ParquetAppender;
+use mashbill_store::checksum::Checksum;
 use serde_json::json;
 
 use crate::project::Project;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use mashbill_format::atomic::Lock;
+use mashbill_store::folder_lock::FolderLock;
 
 use crate::hub;
 use crate::project::{Project, Ran};
@@ -349,7 +349,7 @@ fn an_output_that_may_not_be_written_to() {
 fn an_output_that_another_process_writes_to() {
     let project = one_file();
     fs::create_dir_all(project.path("out/.mashbill")).expect("a folder");
-    let lock = Lock::take(&project.path("out/.mashbill/lock"), "still-house").expect("nobody holds it");
+    let lock = FolderLock::take(&project.path("out/.mashbill/lock"), "still-house").expect("nobody holds it");
     check!(project.tokenize(""), @r"
     exit: 3
     --- stderr

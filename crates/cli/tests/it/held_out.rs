@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use mashbill_format::checksum::Checksum;
 use mashbill_format::documents;
 use mashbill_format::layout::Output;
 use mashbill_format::manifest::{Manifest, split_identity};
+use mashbill_store::checksum::Checksum;
 use serde_json::{Value, json};
 
 use crate::project::{Project, assert_same_output};

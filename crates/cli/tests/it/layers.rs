@@ -9,17 +9,29 @@ use serde_json::Value;
 
 /// Each crate with the crates of the workspace that it may use.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("mashbill-format", &[]),
+    ("mashbill-store", &[]),
+    ("mashbill-parquet", &["mashbill-store"]),
+    ("mashbill-records", &["mashbill-store", "mashbill-parquet"]),
+    ("mashbill-format", &["mashbill-store", "mashbill-parquet", "mashbill-records"]),
     ("mashbill-stand-in", &[]),
-    ("mashbill-hub", &["mashbill-format", "mashbill-stand-in"]),
-    ("mashbill-download", &["mashbill-format", "mashbill-hub", "mashbill-stand-in"]),
+    ("mashbill-hub", &["mashbill-store", "mashbill-stand-in"]),
+    (
+        "mashbill-download",
+        &["mashbill-store", "mashbill-records", "mashbill-format", "mashbill-hub", "mashbill-stand-in"],
+    ),
     ("mashbill-bpe", &[]),
-    ("mashbill-tokenizer", &["mashbill-format", "mashbill-bpe"]),
-    ("mashbill-tokenize", &["mashbill-format", "mashbill-tokenizer"]),
-    ("mashbill-load", &["mashbill-format"]),
+    ("mashbill-tokenizer", &["mashbill-store", "mashbill-records", "mashbill-format", "mashbill-bpe"]),
+    (
+        "mashbill-tokenize",
+        &["mashbill-store", "mashbill-parquet", "mashbill-records", "mashbill-format", "mashbill-tokenizer"],
+    ),
+    ("mashbill-load", &["mashbill-store", "mashbill-parquet", "mashbill-format"]),
     (
         "mashbill-cli",
         &[
+            "mashbill-store",
+            "mashbill-parquet",
+            "mashbill-records",
             "mashbill-format",
             "mashbill-hub",
             "mashbill-download",
@@ -29,7 +41,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "mashbill-stand-in",
         ],
     ),
-    ("mashbill-python", &["mashbill-format", "mashbill-cli", "mashbill-load"]),
+    ("mashbill-python", &["mashbill-store", "mashbill-format", "mashbill-cli", "mashbill-load"]),
 ];
 
 /// What only some crates may use, and why.

@@ -49,16 +49,12 @@ const BACKWARD: &[(&str, &str, &str)] = &[
     // One reader in several files: the parent chooses, the children have the ways.
     ("format/src/documents/read", "format/src/documents", "the reader gives the writer's rows"),
     (
-        "format/src/record/unescaped",
-        "format/src/record/cursor",
+        "records/src/record/unescaped",
+        "records/src/record/cursor",
         "the cursor marks a stretch, which is unescaped",
     ),
-    ("format/src/records/plain", "format/src/records/blocks", "one of the two ways to the blocks of a file"),
-    (
-        "format/src/records/streamed",
-        "format/src/records/blocks",
-        "one of the two ways to the blocks of a file",
-    ),
+    ("records/src/plain", "records/src/blocks", "one of the two ways to the blocks of a file"),
+    ("records/src/streamed", "records/src/blocks", "one of the two ways to the blocks of a file"),
     ("format/src/verify/folder", "format/src/verify/findings", "what a folder is may itself be a finding"),
     (
         "format/src/verify/values",

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
-use mashbill_format::encode::Compression;
 use mashbill_format::manifest;
+use mashbill_parquet::encode::Compression;
 use mashbill_tokenize::input::SplitNames;
 use mashbill_tokenize::plan::{Finished, TASK_BYTES};
 use mashbill_tokenize::{Error, Options, plan};

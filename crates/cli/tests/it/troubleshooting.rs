@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use mashbill_format::atomic::Lock;
+use mashbill_store::folder_lock::FolderLock;
 
 use crate::download::{download, hub as hub_of_datasets};
 use crate::hub;
@@ -78,7 +78,8 @@ const TROUBLES: &[Trouble] = &[
     ("Only one process may write", || {
         let project = tokenized();
         fs::create_dir(project.path("out/.mashbill")).expect("a folder");
-        let _held = Lock::take(&project.path("out/.mashbill/lock"), "still-house").expect("nobody holds it");
+        let _held =
+            FolderLock::take(&project.path("out/.mashbill/lock"), "still-house").expect("nobody holds it");
         project.tokenize("--force")
     }),
 ];

@@ -8,7 +8,7 @@
 
 use std::io;
 
-use mashbill_format::records::ValueEnd;
+use mashbill_records::ValueEnd;
 
 use super::window::Window;
 

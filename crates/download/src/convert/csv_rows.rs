@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::io;
 
 use csv_core::{ReadRecordResult, Reader};
-use mashbill_format::value::{Text, Value};
+use mashbill_records::value::{Text, Value};
 
 use super::array::byte_order_mark;
 use super::refused::Refused;

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use mashbill_format::value::{Text, Value};
+use mashbill_records::value::{Text, Value};
 
 /// Brackets within brackets, at the most.
 const DEPTH_MAX: u32 = 100;
@@ -433,7 +433,7 @@ mod tests {
         #[test]
         fn strings_are_escaped_as_serde_json_does(text in any::<String>()) {
             let mut ours = Vec::new();
-            mashbill_format::value::write_quoted(&text, &mut ours);
+            mashbill_records::value::write_quoted(&text, &mut ours);
             prop_assert_eq!(String::from_utf8(ours).expect("UTF-8"), serde_json::to_string(&text).expect("JSON"));
         }
 

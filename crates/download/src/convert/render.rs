@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use mashbill_format::catalog::{Dialogue, Exchange, Question, Render, Rewrite, TextField};
 use mashbill_format::untaken::UntakenColumns;
-use mashbill_format::value::{Text, Value};
+use mashbill_records::value::{Text, Value};
 
 use super::json;
 use super::refused::Refused;
@@ -231,7 +231,7 @@ impl<'o> Rendered<'o> {
     fn literal(&mut self, text: &str) {
         self.chars += text.len() as u64;
         self.bytes += text.len() as u64;
-        mashbill_format::value::write_escaped(text, self.text);
+        mashbill_records::value::write_escaped(text, self.text);
     }
 }
 

@@ -4,8 +4,8 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use mashbill_format::catalog::{Dataset, FileFormat};
-use mashbill_format::parquet_rows::ParquetRows;
-use mashbill_format::value::Value;
+use mashbill_records::parquet_rows::ParquetRows;
+use mashbill_records::value::Value;
 
 use super::array::{Array, Broken, Cut};
 use super::csv_rows::CsvRows;
@@ -170,9 +170,9 @@ fn begins_with_a_bracket(path: &Path, file: &str) -> io::Result<bool> {
     Ok(start.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'['))
 }
 
-fn no_parquet(path: &Path, file: &str, error: mashbill_format::Error) -> Error {
+fn no_parquet(path: &Path, file: &str, error: mashbill_store::Error) -> Error {
     match error {
-        mashbill_format::Error::Damaged { what, .. } => broken_file(path, file, &what),
+        mashbill_store::Error::Damaged { what, .. } => broken_file(path, file, &what),
         error => error.into(),
     }
 }

@@ -5,8 +5,8 @@
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use mashbill_format::open;
-use mashbill_format::records::{Container, Kind, unpacked};
+use mashbill_records::{Container, Kind, unpacked};
+use mashbill_store::open;
 
 /// Bytes that are read at a time.
 const READ_BYTES: usize = 1 << 20;

@@ -28,7 +28,7 @@ pub(crate) fn convert(
     let converted = conversion.finish()?;
     let records = fs::read(data.records(&dataset.category, &dataset.name)).expect("it is finished");
     assert_eq!(records.len() as u64, converted.counts.jsonl_bytes);
-    assert_eq!(mashbill_format::checksum::Checksum::of(&records), converted.checksum);
+    assert_eq!(mashbill_store::checksum::Checksum::of(&records), converted.checksum);
     Ok((String::from_utf8(records).expect("UTF-8"), converted))
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::checksum::Checksum;
+use mashbill_store::checksum::Checksum;
 
 /// The configuration of all splits.
 pub(super) const DEFAULT: &str = "default";

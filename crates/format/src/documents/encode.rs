@@ -1,12 +1,13 @@
 //! Documents to an encoded row group.
 
-use super::Document;
-use super::texts::{Texts, plain_text};
-use crate::encode::{
+use mashbill_parquet::encode::{
     Chunk, Compression, Compressor, Encoding, bit_packed_indices, delta_binary_packed, join,
 };
-use crate::encode::{index_width, levels_of_options};
-use crate::row_group::EncodedRowGroup;
+use mashbill_parquet::encode::{index_width, levels_of_options};
+use mashbill_parquet::row_group::EncodedRowGroup;
+
+use super::Document;
+use super::texts::{Texts, plain_text};
 
 const ROWS_PER_PAGE: usize = 4096;
 

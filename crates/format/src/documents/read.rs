@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::vec;
 
+use mashbill_parquet::encode::Compression;
+use mashbill_parquet::reader::{FileGroup, ParquetReader, damaged, reading};
+use mashbill_store::checksum::Checksum;
 use parquet::column::reader::{ColumnReaderImpl, get_typed_column_reader};
 use parquet::data_type::{
     ByteArray, ByteArrayType, DataType, FixedLenByteArray, FixedLenByteArrayType, Int32Type, Int64Type,
@@ -10,10 +13,7 @@ use parquet::data_type::{
 use parquet::errors::{ParquetError, Result as ParquetResult};
 
 use super::Document;
-use crate::checksum::Checksum;
-use crate::encode::Compression;
 use crate::error::Result;
-use crate::parquet_reader::{FileGroup, ParquetReader, damaged, reading};
 
 const BATCH_ROWS: usize = 4096;
 
@@ -30,7 +30,7 @@ pub struct Documents {
 /// Opens a document table.
 ///
 /// # Errors
-/// [`Error::Io`](crate::Error::Io) where it cannot be opened, [`Error::Damaged`](crate::Error::Damaged) where it
+/// [`Io`](mashbill_store::Error::Io) where it cannot be opened, [`Damaged`](mashbill_store::Error::Damaged) where it
 /// is no complete table; the iterator gives the latter where a page is damaged, and ends.
 pub fn read(path: &Path) -> Result<Documents> {
     let file = super::schema(Compression::None).open(path)?;
@@ -74,7 +74,7 @@ impl Iterator for Documents {
                 Ok(batch) => self.batch = batch.into_iter(),
                 Err(error) => {
                     (self.rows_left, self.next_group) = (0, self.file.groups());
-                    return Some(Err(damaged(&self.path, &error)));
+                    return Some(Err(damaged(&self.path, &error).into()));
                 }
             }
         }

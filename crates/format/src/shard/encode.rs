@@ -9,13 +9,14 @@
 
 use std::slice;
 
-use super::dictionary::Dictionary;
-use super::{Piece, RowLayout};
-use crate::encode::{
+use mashbill_parquet::encode::{
     Chunk, Compression, Compressor, Encoding, Moved, Runs, bit_packed_indices, delta_binary_packed,
     index_width, join, levels_of_equal_lists, levels_of_lists,
 };
-use crate::row_group::EncodedRowGroup;
+use mashbill_parquet::row_group::EncodedRowGroup;
+
+use super::dictionary::Dictionary;
+use super::{Piece, RowLayout};
 
 /// Rows to encode, borrowed from where they are.
 #[derive(Debug, Clone, Copy)]

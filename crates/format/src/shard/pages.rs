@@ -9,20 +9,20 @@
 
 use std::path::{Path, PathBuf};
 
+use mashbill_parquet::decode::{
+    Decoded, Page, PageKind, PageLocation, delta_binary_packed, list_lengths, offset_index, section, varint,
+};
+use mashbill_parquet::encode::{Compression, Encoding, index_width, levels_of_equal_lists};
+use mashbill_parquet::file::{CHECKSUM_BYTES, MAGIC, Tail};
+use mashbill_parquet::reader::metadata_in;
+use mashbill_store::checksum::Checksum;
+use mashbill_store::open;
+use mashbill_store::read_at::ReadAt;
 use parquet::basic::CompressionCodec;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 
 use super::{IGNORED, Piece, RowLayout};
-use crate::checksum::Checksum;
-use crate::decode::{
-    Decoded, Page, PageKind, PageLocation, delta_binary_packed, list_lengths, offset_index, section, varint,
-};
-use crate::encode::{Compression, Encoding, index_width, levels_of_equal_lists};
 use crate::error::{Error, Result};
-use crate::open;
-use crate::parquet_file::{CHECKSUM_BYTES, MAGIC, Tail};
-use crate::parquet_reader::metadata_in;
-use crate::read_at::ReadAt;
 
 /// A shard open for reading at random, by many threads at a time. It keeps about 160 bytes a row group.
 #[derive(Debug)]
@@ -140,7 +140,7 @@ impl ShardPages {
     /// manifest knows.
     ///
     /// # Errors
-    /// [`Error::Io`] where it cannot be opened or read, [`Error::Damaged`] where it is no complete shard of
+    /// [`Io`](mashbill_store::Error::Io) where it cannot be opened or read, [`Damaged`](mashbill_store::Error::Damaged) where it is no complete shard of
     /// this layout, or another one.
     pub fn open(path: &Path, row_length: usize, layout: RowLayout, tail: Tail) -> Result<Self> {
         let file = open::open(path).map_err(|error| Error::io("open", path, error))?;
@@ -222,7 +222,7 @@ impl ShardPages {
     /// Reads what the pages of row group `group` have in common.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Damaged`].
+    /// [`Io`](mashbill_store::Error::Io), [`Damaged`](mashbill_store::Error::Damaged).
     pub fn token_group(&self, group: usize, scratch: &mut Scratch) -> Result<TokenGroup> {
         let (dictionaries, pages) = self.places(group, &mut scratch.bytes)?;
         let rows = self.groups[group].rows;
@@ -252,7 +252,7 @@ impl ShardPages {
     /// Reads the rows of a page.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Damaged`].
+    /// [`Io`](mashbill_store::Error::Io), [`Damaged`](mashbill_store::Error::Damaged).
     pub fn token_page(&self, group: &TokenGroup, page: usize, scratch: &mut Scratch) -> Result<TokenPage> {
         let rows = self.rows_of(group.group, page);
         let values = rows * self.row_length;
@@ -280,7 +280,7 @@ impl ShardPages {
     /// Reads the pieces in the rows of a page.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Damaged`].
+    /// [`Io`](mashbill_store::Error::Io), [`Damaged`](mashbill_store::Error::Damaged).
     pub fn piece_page(&self, group: &TokenGroup, page: usize, scratch: &mut Scratch) -> Result<PiecePage> {
         let rows = self.rows_of(group.group, page);
         let (mut columns, mut lengths) = ([const { Vec::new() }; 3], [const { Vec::new() }; 3]);
@@ -390,7 +390,7 @@ impl ShardPages {
     }
 
     fn damaged(&self, what: &str) -> Error {
-        Error::Damaged { path: self.path.clone(), what: what.to_owned() }
+        Error::damaged(&self.path, what)
     }
 }
 

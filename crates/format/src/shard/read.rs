@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use mashbill_parquet::encode::Compression;
+use mashbill_parquet::reader::{FileGroup, ParquetReader, damaged, reading};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_typed_column_reader};
 use parquet::data_type::{DataType, Int32Type, Int64Type};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 
 use super::Piece;
-use crate::encode::Compression;
 use crate::error::Result;
-use crate::parquet_reader::{FileGroup, ParquetReader, damaged, reading};
 
 /// A shard open for reading.
 pub struct ShardReader {
@@ -51,7 +51,7 @@ impl ShardReader {
     /// Opens a shard and checks its schema.
     ///
     /// # Errors
-    /// [`crate::Error::Io`] where it cannot be opened, [`crate::Error::Damaged`] where it is no complete shard.
+    /// [`Io`](mashbill_store::Error::Io) where it cannot be opened, [`Damaged`](mashbill_store::Error::Damaged) where it is no complete shard.
     pub fn open(path: &Path) -> Result<Self> {
         let file = super::schema(Compression::None).open(path)?;
         Ok(Self { path: path.to_owned(), file })
@@ -83,10 +83,10 @@ impl ShardReader {
     /// The rows of row group `index`.
     ///
     /// # Errors
-    /// [`crate::Error::Damaged`] where its bytes or lengths contradict one another.
+    /// [`Damaged`](mashbill_store::Error::Damaged) where its bytes or lengths contradict one another.
     pub fn row_group(&self, index: usize) -> Result<ShardRows> {
         let rows = reading(|| read(self.file.group(index)));
-        rows.map_err(|error| damaged(&self.path, &error))
+        Ok(rows.map_err(|error| damaged(&self.path, &error))?)
     }
 }
 

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
+use mashbill_records::record::Reason;
+use mashbill_store::open;
+
 use super::findings::Findings;
 use super::problem::{Kind, Place, Remedy};
 use crate::layout::{Output, REJECTS_SUFFIX, STATS_SUFFIX};
 use crate::manifest::Split;
-use crate::open;
-use crate::record::Reason;
 use crate::stats::{LengthHistogram, REJECTS_BYTES_MAX, RejectedLine, Stats};
 use crate::task::Counts;
 

@@ -5,7 +5,6 @@ use super::problem::{Kind, Place, Remedy};
 use crate::held_out::HeldOut;
 use crate::layout::{MANIFEST, ShardId};
 use crate::manifest::{InputRange, Labels, Manifest, Options, Shard, Split, source_checksum, split_identity};
-use crate::records;
 use crate::shard::RowLayout;
 
 /// Checks what the manifest says of the whole folder.
@@ -81,7 +80,7 @@ pub(super) fn check_split(name: &str, split: &Split, manifest: &Manifest, findin
         check_shard(id, shard, manifest.max_seq_length as u64, &wrong);
         let file = shard.sources.first().map_or(&split.source.file, |source| &source.file);
         let name = file.rsplit('/').next().unwrap_or_default();
-        let has_rows = matches!(records::Kind::of(name), Some((_, records::Kind::Parquet)));
+        let has_rows = matches!(mashbill_records::Kind::of(name), Some((_, mashbill_records::Kind::Parquet)));
         let InputRange { start, end, bytes, .. } = shard.input;
         // Of Parquet input they are rows, and the bytes those of texts.
         if !has_rows && end.saturating_sub(start) != bytes {

@@ -10,17 +10,18 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use mashbill_records::record::Record;
+use mashbill_store::atomic::folder_of;
+use mashbill_store::checksum::Checksum;
+use mashbill_store::open;
+
 use super::findings::Findings;
 use super::folder::{entries, name_below};
 use super::problem::{Kind, Place, Remedy};
-use crate::checksum::Checksum;
 use crate::dataset_stats::{DatasetStats, LengthBuckets, REJECTS_KEPT, RejectedRow, Take};
 use crate::error::{Error, Result};
-use crate::layout::{DATASET_STATS_SUFFIX, Data, REJECTS_SUFFIX, folder_of};
+use crate::layout::{DATASET_STATS_SUFFIX, Data, REJECTS_SUFFIX};
 use crate::lock::{LOCK, Lock, Pin};
-use crate::open;
-use crate::record::Record;
-use crate::records;
 use crate::stats::REJECTS_BYTES_MAX;
 
 /// What is said of the files of records below a path, by file.
@@ -49,7 +50,7 @@ pub(super) struct Counted {
 /// Finds what is said of `files`, which are all that are at or below `root`, and tells where it contradicts itself.
 ///
 /// # Errors
-/// [`Error::TooNew`] where a newer mashbill wrote it, [`Error::Io`] where a folder cannot be read.
+/// [`Error::TooNew`] where a newer mashbill wrote it, [`Io`](mashbill_store::Error::Io) where a folder cannot be read.
 pub(super) fn claims(root: &Path, files: &[PathBuf], findings: &Findings) -> Result<Claims> {
     let folders: BTreeSet<PathBuf> = folders_of(root, files)?;
     let mut locks = Locks::default();
@@ -129,10 +130,7 @@ impl Locks {
                 Ok(lock) => Some(lock),
                 Err(error @ Error::TooNew { .. }) => return Err(error),
                 Err(error) => {
-                    let what = match error {
-                        Error::Damaged { what, .. } => what,
-                        error => error.to_string(),
-                    };
+                    let what = if error.is_damage() { error.detail() } else { error.to_string() };
                     findings.error(
                         Kind::Lock,
                         Place::file(name_below(&path, root)),
@@ -373,7 +371,7 @@ impl Counted {
 
 /// Whether a file in `folder` is that of the records of `dataset`.
 fn is_of(file: &Path, folder: &Path, dataset: &str) -> bool {
-    let found = file.file_name().and_then(OsStr::to_str).and_then(records::Kind::of);
+    let found = file.file_name().and_then(OsStr::to_str).and_then(mashbill_records::Kind::of);
     folder_of(file) == folder && found.is_some_and(|(stem, _)| stem == dataset)
 }
 

@@ -9,15 +9,16 @@
 
 use std::ops::Range;
 
-use super::expectation::Expected;
-use super::gather::Gather;
-use super::values::Group;
-use crate::encode::{
+use mashbill_parquet::encode::{
     Compression, Decompressor, Encoding, PageBody, Runs, data_page_header, delta_binary_packed,
     dictionary_page_header, index_width, levels_of_equal_lists, levels_of_lists, page_body_of,
 };
+use mashbill_parquet::row_group::{ColumnChunk, RowGroup};
+
+use super::expectation::Expected;
+use super::gather::Gather;
+use super::values::Group;
 use crate::manifest::Manifest;
-use crate::row_group::{ColumnChunk, RowGroup};
 use crate::shard::{IGNORED, Piece, Row};
 
 /// What the rows of one dataset have in common.
@@ -322,7 +323,7 @@ impl<'a> Exact<'a> {
         self.prefix.clear();
         self.prefix.extend_from_slice(&self.levels);
         self.prefix.push(0);
-        crate::encode::varint(&mut self.prefix, (positions.div_ceil(8) as u64) << 1 | 1);
+        mashbill_parquet::encode::varint(&mut self.prefix, (positions.div_ceil(8) as u64) << 1 | 1);
         let width = raw.checked_sub(self.prefix.len())?.checked_div(positions.next_multiple_of(8))?;
         if !(1..=4).contains(&width) {
             return None;

@@ -4,15 +4,16 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use mashbill_records::Kind;
 use serde::Serialize;
 
 use super::findings::Findings;
 use super::problem::{Kind as Problem, Place, Remedy};
 use crate::error::{Error, Result};
+use crate::find::{Found, Search, find, is_our_own, is_output};
 use crate::layout::{self, Output, TABLES_FOLDER, is_split_file};
 use crate::lock::LOCK;
 use crate::manifest::{Manifest, Split};
-use crate::records::{Found, Kind, Search, find, is_our_own, is_output};
 
 /// What is in a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -27,7 +28,7 @@ pub enum FolderKind {
 /// Tells a folder by what is in it; none where it is neither.
 ///
 /// # Errors
-/// [`Error::Io`], [`Error::Records`].
+/// [`Io`](mashbill_store::Error::Io), [`Error::Records`].
 pub fn folder_kind(path: &Path) -> Result<Option<FolderKind>> {
     let output = Output::new(path);
     // A pipe or a folder in its place is refused when it is read.
@@ -46,7 +47,7 @@ pub fn folder_kind(path: &Path) -> Result<Option<FolderKind>> {
 /// where `path` is its folder.
 ///
 /// # Errors
-/// [`Error::Io`], [`Error::Records`].
+/// [`Io`](mashbill_store::Error::Io), [`Error::Records`].
 pub fn records_below(path: &Path) -> Result<Found> {
     let search = Search { recursive: true, output: None };
     let mut found = find(path, search).map_err(|error| Error::records(path, error))?;

@@ -3,9 +3,10 @@
 //! That each part has only its own documents follows from the texts' checksums in its document tables; that none is
 //! missing from the counts of lines, which both parts keep. Both cost nothing beside the shards.
 
+use mashbill_store::checksum::Checksum;
+
 use super::findings::Findings;
 use super::problem::{Kind, Place, Remedy};
-use crate::checksum::Checksum;
 use crate::held_out::Part;
 use crate::layout::{MANIFEST, Output, STATS_SUFFIX, VALIDATION_FOLDER};
 use crate::manifest::{InputRange, Manifest, Split};

@@ -2,10 +2,9 @@
 
 use std::fmt;
 
+use mashbill_records::Foreign;
+use mashbill_records::parquet_rows::Column;
 use serde::Serialize;
-
-use crate::parquet_rows::Column;
-use crate::records::Foreign;
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

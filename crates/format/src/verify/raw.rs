@@ -8,6 +8,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use mashbill_records::record::{Reason, Record, RecordParser, Refusal};
+use mashbill_records::{
+    BYTE_ORDER_MARK, Block, Blocks, Content, Cutting, DOCUMENT_BYTES_MAX, ReadError, RowBlock, RowBlocks,
+    RowCutting, line_bytes_max, read_range_into,
+};
+use mashbill_store::checksum::{Checksum, Hasher};
 use memchr::{memchr, memchr_iter};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -19,13 +25,8 @@ use super::problem::{Kind, Place, Remedy};
 use super::progress::{Counters, Event};
 use super::report::Report;
 use super::threads::on_all_threads;
-use crate::checksum::{Checksum, Hasher};
 use crate::error::Result;
-use crate::record::{Reason, Record, RecordParser, Refusal};
-use crate::records::{
-    self, BYTE_ORDER_MARK, Block, Blocks, Content, Cutting, DOCUMENT_BYTES_MAX, Found, InputFile, ReadError,
-    RowBlock, RowBlocks, RowCutting, line_bytes_max, read_range_into,
-};
+use crate::find::{Found, InputFile};
 
 /// Bytes of lines, or of texts in rows, that a thread parses at a time.
 const CHUNK_BYTES: u64 = 1 << 20;
@@ -53,7 +54,7 @@ pub(super) fn verify(
     }
     tell_left_out(&left_out, &shared.findings);
     // A download's records are JSON.
-    let is_json = |file: &&InputFile| matches!(file.kind, records::Kind::Json(_));
+    let is_json = |file: &&InputFile| matches!(file.kind, mashbill_records::Kind::Json(_));
     let paths: Vec<_> = files.iter().filter(is_json).map(|file| file.path.clone()).collect();
     let claims = downloaded::claims(path, &paths, &shared.findings)?;
     let work = Mutex::new(Work {
@@ -130,12 +131,12 @@ enum Source {
 impl Source {
     fn open(file: &InputFile, text_fields: &[&str]) -> std::result::Result<Self, ReadError> {
         Ok(match file.kind {
-            records::Kind::Json(container) => {
+            mashbill_records::Kind::Json(container) => {
                 let line_bytes_max = line_bytes_max(DOCUMENT_BYTES_MAX);
                 let cutting = Cutting { block_bytes: CHUNK_BYTES, line_bytes_max };
                 Self::Lines(Blocks::open(&file.path, container, cutting)?)
             }
-            records::Kind::Parquet => {
+            mashbill_records::Kind::Parquet => {
                 let text_bytes_max = DOCUMENT_BYTES_MAX;
                 let cutting = RowCutting { block_bytes: CHUNK_BYTES, text_bytes_max, text_fields };
                 Self::Rows(Box::new(RowBlocks::open(&file.path, cutting)?))

@@ -5,15 +5,15 @@
 use std::collections::VecDeque;
 use std::path::Path;
 
+use mashbill_parquet::encode::Compression;
+use mashbill_parquet::reader::{ParquetReader, damaged, reading};
 use parquet::column::reader::{ColumnReaderImpl, get_typed_column_reader};
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, FixedLenByteArrayType, Int32Type, Int64Type};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 
 use super::gather::DocumentSeen;
 use crate::documents::{self, content_hash};
-use crate::encode::Compression;
 use crate::error::Result;
-use crate::parquet_reader::{ParquetReader, damaged, reading};
 use crate::stats::LengthHistogram;
 
 const BATCH_ROWS: usize = 4096;
@@ -175,7 +175,7 @@ impl Table {
 /// document and what stands there.
 ///
 /// # Errors
-/// [`Error::Damaged`](crate::Error::Damaged), [`Error::Io`](crate::Error::Io).
+/// [`Damaged`](mashbill_store::Error::Damaged), [`Io`](mashbill_store::Error::Io).
 pub(super) fn check_texts(path: &Path, each: &mut dyn FnMut(u64, &DocumentSeen<'_>)) -> Result<()> {
     let file = documents::schema(Compression::None).open(path)?;
     let mut row = 0;
@@ -213,7 +213,7 @@ pub(super) fn check_texts(path: &Path, each: &mut dyn FnMut(u64, &DocumentSeen<'
         }
         Ok(())
     };
-    reading(read).map_err(|error| damaged(path, &error))
+    Ok(reading(read).map_err(|error| damaged(path, &error))?)
 }
 
 /// An optional column of texts, read in batches.

@@ -16,7 +16,7 @@ use super::threads::on_all_threads;
 use super::values::Group;
 use super::work::{GroupJob, Job, Shared, Work, unreadable};
 use super::{books, card, held_out, outcome, table};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::layout::{MANIFEST, Output};
 use crate::manifest::Manifest;
 
@@ -32,7 +32,7 @@ pub(super) fn verify(
         Ok(None) => {
             return Ok(without_manifest(path, "it is not there: the run that makes it has not ended"));
         }
-        Err(Error::Damaged { what, .. }) => return Ok(without_manifest(path, &what)),
+        Err(error) if error.is_damage() => return Ok(without_manifest(path, &error.detail())),
         Err(error) => return Err(error),
     };
     let shared = Shared {

@@ -6,6 +6,8 @@
 use std::cell::Cell;
 use std::path::Path;
 
+use mashbill_parquet::encode::Compression;
+use mashbill_parquet::reader::{FileGroup, ParquetReader, reading};
 use parquet::data_type::{DataType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
 
@@ -14,8 +16,6 @@ use super::expectation::Expected;
 use super::findings::Findings;
 use super::gather::Gather;
 use super::problem::{Kind, Place, Remedy};
-use crate::encode::Compression;
-use crate::parquet_reader::{FileGroup, ParquetReader, reading};
 use crate::shard::{self, IGNORED, Piece, Row, lists};
 
 /// A row group that is looked at.
@@ -316,7 +316,7 @@ fn shift_of(ids: &[i32], labels: &[i32], real: usize) -> &'static str {
 /// Opens a shard as the stock reader does, for its footer.
 ///
 /// # Errors
-/// [`Error::Damaged`](crate::Error::Damaged), [`Error::Io`](crate::Error::Io).
+/// [`Damaged`](mashbill_store::Error::Damaged), [`Io`](mashbill_store::Error::Io).
 pub(super) fn open(path: &Path) -> crate::error::Result<ParquetReader> {
-    shard::schema(Compression::None).open(path)
+    Ok(shard::schema(Compression::None).open(path)?)
 }

@@ -9,6 +9,11 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use mashbill_parquet::file::{MAGIC, Tail, tail_of};
+use mashbill_parquet::row_group::RowGroup;
+use mashbill_store::checksum::{Checksum, Hasher};
+use mashbill_store::error::Error as StoreError;
+use mashbill_store::open;
 use parquet::file::metadata::ParquetMetaData;
 
 use super::beside::{self, Statistics};
@@ -20,13 +25,9 @@ use super::problem::{Kind, Place, Remedy};
 use super::progress::Counters;
 use super::table::Table;
 use super::{books, folder, values};
-use crate::checksum::{Checksum, Hasher};
 use crate::error::Error;
 use crate::layout::{Output, TABLES_FOLDER};
 use crate::manifest::{self, Manifest, ShardFile, Split, TableFile};
-use crate::open;
-use crate::parquet_file::{MAGIC, Tail, tail_of};
-use crate::row_group::RowGroup;
 use crate::shard;
 use crate::stats::LengthHistogram;
 
@@ -532,7 +533,9 @@ fn wrong_checksum(place: &Place, split: &str, shared: &Shared<'_>) {
 /// A file that is no Parquet file, or one of other columns.
 pub(super) fn unreadable(place: &Place, split: &str, error: &Error, findings: &Findings) {
     let (kind, detail) = match error {
-        Error::Damaged { what, .. } if what.contains("columns are other") => (Kind::Columns, what.clone()),
+        Error::Store(StoreError::Damaged { what, .. }) if what.contains("columns are other") => {
+            (Kind::Columns, what.clone())
+        }
         error => (Kind::Unreadable, error.detail()),
     };
     findings.error(kind, place.clone(), Remedy::MakeSplitAgain { split: split.to_owned() }, detail);

@@ -5,18 +5,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use mashbill_format::card::Card;
-use mashbill_format::checksum::Checksum;
 use mashbill_format::documents::{self, Document, DocumentsEncoder};
-use mashbill_format::encode::Compression;
 use mashbill_format::layout::{Output, ShardId};
 use mashbill_format::manifest::{
     FORMAT_VERSION, InputRange, Labels, Ledger, Manifest, Options, Packing, Shard, ShardFile, Source,
     SpecialToken, Split, TableFile, TokenizerIdentity, source_checksum, split_identity,
 };
-use mashbill_format::parquet_file::ParquetAppender;
 use mashbill_format::shard::{self, IGNORED, Piece, RowGroupEncoder, RowLayout, Rows};
 use mashbill_format::stats::{InputFile, Stats};
 use mashbill_format::task::Counts;
+use mashbill_parquet::encode::Compression;
+use mashbill_parquet::file::ParquetAppender;
+use mashbill_store::checksum::Checksum;
 use tempfile::TempDir;
 
 /// The ids of GPT-2.

@@ -229,5 +229,5 @@ fn a_kept_folder_that_cannot_be_written_is_an_error() {
     let world = World::new();
     fs::write(world.kept(), b"a file where a folder should be").expect("written");
     let error = world.fetch(REPO).expect_err("no folder");
-    assert!(matches!(error, Error::Io { action: "create", .. }), "{error:?}");
+    assert!(matches!(error, Error::Store(mashbill_store::Error::Io { action: "create", .. })), "{error:?}");
 }

@@ -44,7 +44,7 @@ fn a_full_disk_is_found_before_the_transfer_and_leaves_nothing() {
     let Some(disk) = SmallDisk::mount(&raw, 4) else { return };
     place.stand_in.clear_log();
     let error = place.fetch(&file).expect_err("it does not fit");
-    assert!(matches!(error, Error::DiskFull { .. }), "{error}");
+    assert!(matches!(error, Error::Store(mashbill_store::Error::DiskFull { .. })), "{error}");
     assert!(place.stand_in.log().is_empty() && place.beside().is_empty(), "{:?}", place.beside());
     let error = check_space(&raw.join("not/yet/there"), file.size).expect_err("it does not fit");
     assert!(matches!(error, Error::TooLittleSpace { free, .. } if free <= 4 << 20), "{error}");

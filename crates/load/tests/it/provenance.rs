@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use mashbill_format::checksum::Checksum;
 use mashbill_format::documents::{Document, DocumentKey};
 use mashbill_load::{Appearance, Error, LastBatch, Locator, Mixture, Shuffle, Stage, Stream};
+use mashbill_store::checksum::Checksum;
 use proptest::prelude::*;
 
 use crate::world::{World, stream_options};

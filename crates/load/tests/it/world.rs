@@ -5,19 +5,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use mashbill_format::checksum::Checksum;
 use mashbill_format::documents::{self, Document, DocumentsEncoder};
-use mashbill_format::encode::Compression;
 use mashbill_format::layout::{MANIFEST, Output, ShardId};
 use mashbill_format::manifest::{
     FORMAT_VERSION, InputRange, Labels, Ledger, Manifest, Options, Packing, Shard, ShardFile, Source,
     SpecialToken, Split, TableFile, TokenizerIdentity,
 };
-use mashbill_format::parquet_file::{Finished, ParquetAppender};
 use mashbill_format::shard::{self, Piece, RowGroupEncoder, RowLayout, Rows};
 use mashbill_load::{
     Columns, Dataset, LabelConvention, LastBatch, Loader, LoaderOptions, OnError, Shuffle, StreamOptions,
 };
+use mashbill_parquet::encode::Compression;
+use mashbill_parquet::file::{Finished, ParquetAppender};
+use mashbill_store::checksum::Checksum;
 use tempfile::TempDir;
 
 pub(crate) const PAD: u32 = 1;

@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use mashbill_format::record::{Record, RecordParser};
-use mashbill_format::records::{
-    Container, DOCUMENT_BYTES_MAX, InputFile, Kind, Lines, ReadError, RowBlocks, RowCutting,
-};
+use mashbill_format::find::InputFile;
 use mashbill_format::verify::{name_below, records_below};
+use mashbill_records::record::{Record, RecordParser};
+use mashbill_records::{Container, DOCUMENT_BYTES_MAX, Kind, Lines, ReadError, RowBlocks, RowCutting};
 use serde::Serialize;
 
 use super::asked::{InspectArgs, pick};

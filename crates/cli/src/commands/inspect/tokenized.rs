@@ -176,7 +176,7 @@ impl Looking<'_> {
             return Ok(rows);
         }
         let what = format!("document {} is not where the document table has it", document.doc_id);
-        Err(FormatError::Damaged { path: self.output.split(self.name), what }.into())
+        Err(FormatError::damaged(&self.output.split(self.name), what).into())
     }
 
     /// The documents of a shard, with the keys that they have in the whole input.

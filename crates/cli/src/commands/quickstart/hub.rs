@@ -10,9 +10,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use mashbill_format::{atomic, open};
 use mashbill_hub::{Proxies, Settings};
 use mashbill_stand_in::{Content, Kind, Repo, Site, StandIn};
+use mashbill_store::{atomic, open};
 
 use super::spoken::spoken;
 use crate::commands;

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use mashbill_format::layout::Output as Tokenized;
 use mashbill_format::manifest::Manifest;
 use mashbill_format::shard::ShardReader;
-use mashbill_format::{atomic, open};
+use mashbill_store::{atomic, open};
 use serde::Deserialize;
 
 use crate::commands::train::trainer;

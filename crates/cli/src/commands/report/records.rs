@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use anyhow::Result;
-use mashbill_format::checksum::Checksum;
 use mashbill_format::dataset_stats::DatasetStats;
+use mashbill_format::find::InputFile;
 use mashbill_format::layout::DATASET_STATS_SUFFIX;
-use mashbill_format::record::{Reason, Record};
-use mashbill_format::records::InputFile;
 use mashbill_format::verify::{Gather, records_below};
+use mashbill_records::record::{Reason, Record};
+use mashbill_store::checksum::Checksum;
 use serde_json::json;
 
 use super::duplicates::{Seen, Texts};

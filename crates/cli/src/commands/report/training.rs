@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use mashbill_format::layout::Output;
 use mashbill_format::manifest::Manifest;
-use mashbill_format::open;
+use mashbill_store::open;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 

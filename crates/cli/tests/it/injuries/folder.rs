@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use mashbill_format::checksum::Checksum;
 use mashbill_format::documents::{self, Document, DocumentsEncoder};
-use mashbill_format::encode::Compression;
-use mashbill_format::parquet_file::{ParquetAppender, Tail};
 use mashbill_format::shard::{Piece, ShardReader, ShardRows};
 use mashbill_format::verify::{Options, Report, verify};
+use mashbill_parquet::encode::Compression;
+use mashbill_parquet::file::{ParquetAppender, Tail};
+use mashbill_store::checksum::Checksum;
 use parquet::data_type::{DataType, Int32Type, Int64Type};
 use parquet::file::metadata::ParquetMetaDataReader;
 use parquet::file::properties::WriterProperties;

@@ -1,0 +1,113 @@
+//! Who may write into a folder.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::open;
+
+/// The right to write into an output folder: of one process for itself, or of several that stay out of one another's way.
+///
+/// The lock is the operating system's, so it ends with the process, however that ends;
+/// the file's text only names its holder.
+#[derive(Debug)]
+pub struct FolderLock {
+    file: File,
+}
+
+impl FolderLock {
+    /// Takes the lock at `path`, whose folder exists, for this process on `host`.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] with the holder's process id and host, [`Error::Io`].
+    pub fn take(path: &Path, host: &str) -> Result<Self> {
+        Self::hold(path, host, File::try_lock)
+    }
+
+    /// Shares the lock at `path`, whose folder exists, with others that share it; while they do nobody can take it.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] with the process id and host of who has taken it, [`Error::Io`].
+    pub fn share(path: &Path, host: &str) -> Result<Self> {
+        Self::hold(path, host, File::try_lock_shared)
+    }
+
+    fn hold(
+        path: &Path,
+        host: &str,
+        lock: fn(&File) -> std::result::Result<(), fs::TryLockError>,
+    ) -> Result<Self> {
+        let failed = |source| Error::io("lock", path, source);
+        open::check_own(path).map_err(failed)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(failed)?;
+        match lock(&file) {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                file.read_to_string(&mut text).map_err(failed)?;
+                let (pid, host) = text.trim().split_once(' ').unwrap_or(("0", "an unknown host"));
+                let folder = path.parent().and_then(Path::parent).unwrap_or(path);
+                return Err(Error::InUse {
+                    path: folder.to_owned(),
+                    pid: pid.parse().unwrap_or(0),
+                    host: host.to_owned(),
+                });
+            }
+            Err(fs::TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        let holder = format!("{} {host}\n", std::process::id());
+        let write = |file: &mut File| -> io::Result<()> {
+            file.set_len(0)?;
+            file.rewind()?;
+            file.write_all(holder.as_bytes())
+        };
+        write(&mut file).map_err(failed)?;
+        Ok(Self { file })
+    }
+}
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // The system drops the lock with the file in any case; an error changes nothing.
+        drop(self.file.unlock());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_holder_learns_who_the_first_is() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("lock");
+        let first = FolderLock::take(&path, "still-house").expect("nobody holds it");
+        match FolderLock::take(&path, "elsewhere") {
+            Err(Error::InUse { pid, host, .. }) => {
+                assert_eq!((pid, host.as_str()), (std::process::id(), "still-house"));
+            }
+            other => panic!("expected a refusal, got {other:?}"),
+        }
+        drop(first);
+        FolderLock::take(&path, "elsewhere").expect("it is free again");
+    }
+
+    #[test]
+    fn who_shares_a_lock_keeps_out_who_takes_it_and_the_other_way_round() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("lock");
+        let shared = [0, 1].map(|_| FolderLock::share(&path, "still-house").expect("others share it"));
+        assert!(matches!(FolderLock::take(&path, "elsewhere"), Err(Error::InUse { .. })));
+        drop(shared);
+        let taken = FolderLock::take(&path, "elsewhere").expect("it is free");
+        assert!(matches!(FolderLock::share(&path, "still-house"), Err(Error::InUse { .. })));
+        drop(taken);
+    }
+}
