@@ -6,14 +6,17 @@
 //! and no statistics are written (ids have no order worth pruning by); the offset
 //! index is written, because a loader reads rows at random.
 
+mod column;
 mod dictionary;
 mod encode;
+mod expectation;
 mod pages;
 mod read;
 
 use serde::{Deserialize, Serialize};
 
 pub use encode::{RowGroupEncoder, Rows};
+pub use expectation::{ExpectedRows, GroupCheck, RowEnds, RowForm, Wanted};
 pub use pages::{PiecePage, Scratch, ShardPages, TokenGroup, TokenPage};
 pub(crate) use read::lists;
 pub use read::{Row, ShardReader, ShardRows};

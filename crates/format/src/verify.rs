@@ -20,7 +20,6 @@ mod card;
 mod outcome;
 mod table;
 mod expectation;
-mod exact;
 mod values;
 mod links;
 mod work;

@@ -56,11 +56,6 @@ const BACKWARD: &[(&str, &str, &str)] = &[
     ("records/src/plain", "records/src/blocks", "one of the two ways to the blocks of a file"),
     ("records/src/streamed", "records/src/blocks", "one of the two ways to the blocks of a file"),
     ("format/src/verify/folder", "format/src/verify/findings", "what a folder is may itself be a finding"),
-    (
-        "format/src/verify/values",
-        "format/src/verify/exact",
-        "both say the same of a row group, the one faster",
-    ),
     // One thing in two files.
     ("tokenize/src/feeder", "tokenize/src/lane", "a lane's feeder is a thread of it"),
     ("cli/src/hints/download", "cli/src/hints", "an error of our files has one hint, whoever met it"),

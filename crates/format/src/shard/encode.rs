@@ -15,6 +15,7 @@ use mashbill_parquet::encode::{
 };
 use mashbill_parquet::row_group::EncodedRowGroup;
 
+use super::column::{ATTENTION_MASK, COLUMNS, DOC_IDS, DOC_OFFSETS, INPUT_IDS, LABELS, SEQ_LENS};
 use super::dictionary::Dictionary;
 use super::{Piece, RowLayout};
 
@@ -43,7 +44,7 @@ pub struct RowGroupEncoder {
     pad_id: u32,
     dictionary: Dictionary,
     compressor: Compressor,
-    chunks: [Chunk; 6],
+    chunks: [Chunk; COLUMNS],
     /// Indices of a page's tokens, and one more for the shift.
     indices: Vec<u32>,
     /// Indices of the labels of the rows' last positions.
@@ -208,14 +209,6 @@ impl RowGroupEncoder {
         mask.dictionary_page(2, &self.body, compressor);
     }
 }
-
-/// The columns by their place in the schema.
-const INPUT_IDS: usize = 0;
-const ATTENTION_MASK: usize = 1;
-const LABELS: usize = 2;
-const SEQ_LENS: usize = 3;
-const DOC_IDS: usize = 4;
-const DOC_OFFSETS: usize = 5;
 
 /// Sets `body` to a page of indices and returns where they begin.
 fn index_page(body: &mut Vec<u8>, levels: &[u8], indices: &[u32], width: usize) -> usize {

@@ -21,6 +21,7 @@ use mashbill_store::read_at::ReadAt;
 use parquet::basic::CompressionCodec;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 
+use super::column::{ATTENTION_MASK, COLUMNS, DOC_IDS, DOC_OFFSETS, INPUT_IDS, LABELS, SEQ_LENS};
 use super::{IGNORED, Piece, RowLayout};
 use crate::error::{Error, Result};
 
@@ -117,14 +118,6 @@ pub struct Scratch {
     second: Page,
     levels: Vec<u8>,
 }
-
-const COLUMNS: usize = 6;
-const INPUT_IDS: usize = 0;
-const ATTENTION_MASK: usize = 1;
-const LABELS: usize = 2;
-const SEQ_LENS: usize = 3;
-const DOC_IDS: usize = 4;
-const DOC_OFFSETS: usize = 5;
 
 /// The columns that begin with a dictionary.
 const DICTIONARIES: [usize; 3] = [INPUT_IDS, ATTENTION_MASK, LABELS];

@@ -4,22 +4,8 @@
 //! row has, and whether its last label is a token: the first one of the row after it.
 
 use super::table::{Entry, Table};
-use crate::shard::Piece;
+use crate::shard::{ExpectedRows, Piece};
 use crate::stats::LengthHistogram;
-
-/// What a row group has to hold.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Expected {
-    /// Rows.
-    pub(super) rows: usize,
-    /// Real tokens; less than rows × row length only in the shard's last row.
-    pub(super) real: usize,
-    /// The pieces of all rows in order, each with whether its document ends with it.
-    pub(super) pieces: Vec<Piece>,
-    pub(super) ends: Vec<bool>,
-    /// How many pieces each row has.
-    pub(super) pieces_in_row: Vec<u32>,
-}
 
 /// Gives the expectation of row after row of a shard.
 #[derive(Debug)]
@@ -42,8 +28,8 @@ impl Expectations {
     ///
     /// # Errors
     /// What is wrong with the document table, as a fragment.
-    pub(super) fn next(&mut self, rows: usize) -> Result<Expected, String> {
-        let mut expected = Expected { rows, ..Expected::default() };
+    pub(super) fn next(&mut self, rows: usize) -> Result<ExpectedRows, String> {
+        let mut expected = ExpectedRows { rows, ..ExpectedRows::default() };
         for _ in 0..rows {
             let before = expected.pieces.len();
             self.row(&mut expected)?;
@@ -68,7 +54,7 @@ impl Expectations {
     }
 
     /// A row: the documents that follow.
-    fn row(&mut self, expected: &mut Expected) -> Result<(), String> {
+    fn row(&mut self, expected: &mut ExpectedRows) -> Result<(), String> {
         let mut left = self.row_length;
         while left > 0 {
             let (document, used) = match self.current.take() {

@@ -6,11 +6,9 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::exact::Found;
-use super::expectation::Expected;
 use super::problem::{Kind, Place, Remedy};
 use super::values::Group;
-use crate::shard::IGNORED;
+use crate::shard::{ExpectedRows, IGNORED, RowEnds};
 
 /// Halves of the links between the row groups of one shard, by the row in the shard that begins with the token.
 #[derive(Debug, Default)]
@@ -24,19 +22,19 @@ enum Half {
 
 impl Links {
     /// Checks the last labels of a group's rows.
-    pub(super) fn check(&self, group: &Group<'_>, expected: &Expected, found: &Found) {
+    pub(super) fn check(&self, group: &Group<'_>, expected: &ExpectedRows, ends: &RowEnds) {
         if expected.pieces.first().is_some_and(|piece| piece.doc_offset > 0) {
-            self.put(group, group.first_row, Half::Token(found.first_tokens[0]));
+            self.put(group, group.first_row, Half::Token(ends.first_tokens[0]));
         }
         let mut pieces = 0;
         // A padded row ends with padding, whose label was checked with the page.
-        for row in 0..expected.real / group.common.row_length {
-            let label = found.last_labels[row];
+        for row in 0..expected.real / group.form.row_length {
+            let label = ends.last_labels[row];
             let place = || group.place.at(group.index, group.first_row + row as u64);
             pieces += expected.pieces_in_row[row] as usize;
             if expected.ends[pieces - 1] {
                 compare(group, place, label, IGNORED);
-            } else if let Some(&token) = found.first_tokens.get(row + 1) {
+            } else if let Some(&token) = ends.first_tokens.get(row + 1) {
                 compare(group, place, label, token);
             } else {
                 let half = Half::Label { label, place: place() };

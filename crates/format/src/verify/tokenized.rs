@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::exact::{Common, Exact, Wanted};
 use super::findings::Findings;
 use super::folder::{self, FolderKind};
 use super::gather::{DocumentSeen, Gather};
@@ -19,6 +18,7 @@ use super::{books, card, held_out, outcome, table};
 use crate::error::Result;
 use crate::layout::{MANIFEST, Output};
 use crate::manifest::Manifest;
+use crate::shard::{GroupCheck, Row, RowForm, Wanted};
 
 pub(super) fn verify(
     path: &Path,
@@ -38,7 +38,7 @@ pub(super) fn verify(
     let shared = Shared {
         output: &output,
         manifest: &manifest,
-        common: Common::of(&manifest),
+        form: row_form(&manifest),
         findings: Findings::default(),
         counters: Counters::default(),
     };
@@ -54,6 +54,21 @@ pub(super) fn verify(
     Ok(report(path, &manifest, shared, interrupted.load(Ordering::Relaxed)))
 }
 
+/// What the manifest says of all rows.
+fn row_form(manifest: &Manifest) -> RowForm {
+    let tokenizer = &manifest.tokenizer_identity;
+    let ids = |ids: &[u32]| ids.iter().map(|&id| id as i32).collect();
+    RowForm {
+        row_length: manifest.options.max_seq_length,
+        layout: manifest.layout,
+        vocabulary_size: tokenizer.vocabulary_size as usize,
+        compression: manifest.options.compression,
+        pad: tokenizer.pad.id as i32,
+        before: ids(&tokenizer.ids_before),
+        after: ids(&tokenizer.ids_after),
+    }
+}
+
 /// Has the folder checked by all threads.
 fn check_all(
     shared: &Shared<'_>,
@@ -66,7 +81,7 @@ fn check_all(
     on_all_threads(
         gatherers,
         |gatherer| {
-            let mut exact = Exact::new(&shared.common);
+            let mut exact = GroupCheck::new(&shared.form);
             while !interrupted.load(Ordering::Relaxed) {
                 let Some(job) = work.lock().unwrap_or_else(PoisonError::into_inner).next() else { break };
                 run(job, &mut exact, gatherer, shared);
@@ -76,7 +91,7 @@ fn check_all(
     );
 }
 
-fn run(job: Job<'_>, exact: &mut Exact<'_>, gatherer: &mut dyn Gather, shared: &Shared<'_>) {
+fn run(job: Job<'_>, exact: &mut GroupCheck<'_>, gatherer: &mut dyn Gather, shared: &Shared<'_>) {
     match job {
         Job::Texts { path, place, split } => {
             let mut each = |row, document: &DocumentSeen<'_>| {
@@ -92,7 +107,12 @@ fn run(job: Job<'_>, exact: &mut Exact<'_>, gatherer: &mut dyn Gather, shared: &
     }
 }
 
-fn check_group(job: &GroupJob<'_>, exact: &mut Exact<'_>, gatherer: &mut dyn Gather, shared: &Shared<'_>) {
+fn check_group(
+    job: &GroupJob<'_>,
+    exact: &mut GroupCheck<'_>,
+    gatherer: &mut dyn Gather,
+    shared: &Shared<'_>,
+) {
     let GroupJob { shard, index, first_row, rows, bytes, expected } = job;
     let group = Group {
         split: shard.split,
@@ -102,7 +122,7 @@ fn check_group(job: &GroupJob<'_>, exact: &mut Exact<'_>, gatherer: &mut dyn Gat
         shard_row: shard.first_row,
         shard_start: shard.start,
         rows: *rows,
-        common: &shared.common,
+        form: &shared.form,
         findings: &shared.findings,
         is_wrong: Cell::new(false),
     };
@@ -114,15 +134,22 @@ fn check_group(job: &GroupJob<'_>, exact: &mut Exact<'_>, gatherer: &mut dyn Gat
         (Some(bytes), Some(expected)) => exact.check(bytes, expected, &wanted),
         _ => None,
     };
-    let (meta, found) = match (exactly, expected) {
-        (Some((meta, found)), Some(expected)) => {
-            exact.show(expected, &found, &wanted, &group, gatherer);
-            (Some(meta), Some(found))
+    let (meta, ends) = match (exactly, expected) {
+        (Some((meta, ends)), Some(expected)) => {
+            if wanted.tokens {
+                gatherer.tokens(group.split, &mut exact.token_counts());
+            }
+            gatherer.pieces(group.split, &expected.pieces_in_row);
+            exact.wanted_rows(expected, &ends, &wanted, |row, content| {
+                let pieces = &group.in_split(content.pieces);
+                gatherer.row(group.split, group.row_in_split(row), Row { pieces, ..content });
+            });
+            (Some(meta), Some(ends))
         }
         _ => (None, group.check(&shard.path, expected.as_ref(), &wanted, gatherer)),
     };
-    if let (Some(found), Some(expected)) = (found, expected) {
-        shard.links.check(&group, expected, &found);
+    if let (Some(ends), Some(expected)) = (ends, expected) {
+        shard.links.check(&group, expected, &ends);
     }
     Counters::add(&shared.counters.rows, *rows as u64);
     shard.set_group(*index, meta, shared);

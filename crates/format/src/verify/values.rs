@@ -11,12 +11,10 @@ use mashbill_parquet::reader::{FileGroup, ParquetReader, reading};
 use parquet::data_type::{DataType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
 
-use super::exact::{Common, Found, Wanted};
-use super::expectation::Expected;
 use super::findings::Findings;
 use super::gather::Gather;
 use super::problem::{Kind, Place, Remedy};
-use crate::shard::{self, IGNORED, Piece, Row, lists};
+use crate::shard::{self, ExpectedRows, IGNORED, Piece, Row, RowEnds, RowForm, Wanted, lists};
 
 /// A row group that is looked at.
 #[derive(Debug)]
@@ -31,7 +29,7 @@ pub(super) struct Group<'a> {
     pub(super) shard_start: u64,
     /// Its rows.
     pub(super) rows: usize,
-    pub(super) common: &'a Common,
+    pub(super) form: &'a RowForm,
     pub(super) findings: &'a Findings,
     /// Whether anything was found.
     pub(super) is_wrong: Cell<bool>,
@@ -53,10 +51,10 @@ impl Group<'_> {
     pub(super) fn check(
         &self,
         path: &Path,
-        expected: Option<&Expected>,
+        expected: Option<&ExpectedRows>,
         wanted: &Wanted,
         gatherer: &mut dyn Gather,
-    ) -> Option<Found> {
+    ) -> Option<RowEnds> {
         let rows = self.read(path)?;
         self.check_ids(&rows);
         let real = self.check_pieces(&rows, expected);
@@ -69,15 +67,15 @@ impl Group<'_> {
             let detail = "its values are right, but its bytes are not those that mashbill writes for them";
             self.wrong(Kind::Encoding, None, detail.into());
         }
-        let length = self.common.row_length;
-        Some(Found {
+        let length = self.form.row_length;
+        Some(RowEnds {
             first_tokens: rows.ids.iter().step_by(length).copied().collect(),
             last_labels: rows.labels.iter().skip(length - 1).step_by(length).copied().collect(),
         })
     }
 
     fn show(&self, rows: &Rows, real: &[usize], wanted: &Wanted, gatherer: &mut dyn Gather) {
-        let length = self.common.row_length;
+        let length = self.form.row_length;
         if wanted.tokens {
             let each = rows.ids.chunks(length).zip(real).flat_map(|(ids, &real)| &ids[..real]);
             gatherer.tokens(self.split, &mut each.map(|&id| (id, 1)));
@@ -174,7 +172,7 @@ impl Group<'_> {
     }
 
     fn whole(&self, (values, lengths): (Vec<i32>, Vec<u32>), column: usize) -> Option<Vec<i32>> {
-        let length = self.common.row_length;
+        let length = self.form.row_length;
         let wrong = lengths.iter().position(|&found| found as usize != length);
         let Some(row) = wrong else { return Some(values) };
         let name = ["input_ids", "attention_mask", "labels"][column];
@@ -183,8 +181,8 @@ impl Group<'_> {
     }
 
     fn check_ids(&self, rows: &Rows) {
-        let length = self.common.row_length;
-        let size = self.common.vocabulary_size;
+        let length = self.form.row_length;
+        let size = self.form.vocabulary_size;
         for (row, ids) in rows.ids.chunks(length).enumerate() {
             let outside = |id: &i32| usize::try_from(*id).map_or(true, |id| id >= size);
             if let Some(at) = ids.iter().position(outside) {
@@ -196,8 +194,8 @@ impl Group<'_> {
     }
 
     /// Checks the pieces and gives the real tokens of each row: what is expected, else what the pieces sum to.
-    fn check_pieces(&self, rows: &Rows, expected: Option<&Expected>) -> Vec<usize> {
-        let length = self.common.row_length;
+    fn check_pieces(&self, rows: &Rows, expected: Option<&ExpectedRows>) -> Vec<usize> {
+        let length = self.form.row_length;
         let mut real = Vec::with_capacity(self.rows);
         let mut pieces = rows.pieces.as_slice();
         let mut expected_pieces = expected.map_or(&[][..], |expected| &expected.pieces);
@@ -222,7 +220,7 @@ impl Group<'_> {
     }
 
     fn check_mask(&self, rows: &Rows, real: &[usize]) {
-        for (row, (mask, &real)) in rows.mask.chunks(self.common.row_length).zip(real).enumerate() {
+        for (row, (mask, &real)) in rows.mask.chunks(self.form.row_length).zip(real).enumerate() {
             let wrong = mask.iter().enumerate().find(|&(at, &value)| value != i32::from(at < real));
             if let Some((at, value)) = wrong {
                 let detail = format!("{value} at position {at} of a row with {real} tokens");
@@ -232,8 +230,8 @@ impl Group<'_> {
     }
 
     fn check_padding(&self, rows: &Rows, real: &[usize]) {
-        let pad = self.common.pad;
-        for (row, (ids, &real)) in rows.ids.chunks(self.common.row_length).zip(real).enumerate() {
+        let pad = self.form.pad;
+        for (row, (ids, &real)) in rows.ids.chunks(self.form.row_length).zip(real).enumerate() {
             if let Some(at) = (real..ids.len()).find(|&at| ids[at] != pad) {
                 let detail = format!("the id {} at position {at}, where padding is {pad}", ids[at]);
                 self.wrong(Kind::Padding, Some(row), detail);
@@ -243,7 +241,7 @@ impl Group<'_> {
 
     /// Checks all labels but that of the last position, which depends on other rows.
     fn check_labels(&self, rows: &Rows, real: &[usize]) {
-        let length = self.common.row_length;
+        let length = self.form.row_length;
         let each = rows.ids.chunks(length).zip(rows.labels.chunks(length)).zip(real).enumerate();
         for (row, ((ids, labels), &real)) in each {
             let should = |at: usize| if at + 1 < real { ids[at + 1] } else { IGNORED };
@@ -262,9 +260,9 @@ impl Group<'_> {
         }
     }
 
-    fn check_around(&self, rows: &Rows, expected: Option<&Expected>) {
+    fn check_around(&self, rows: &Rows, expected: Option<&ExpectedRows>) {
         let Some(expected) = expected else { return };
-        let Common { before, after, row_length, .. } = self.common;
+        let RowForm { before, after, row_length, .. } = self.form;
         let mut pieces = expected.pieces.iter().zip(&expected.ends);
         for (row, &count) in expected.pieces_in_row.iter().enumerate() {
             let mut at = row * row_length;

@@ -17,8 +17,7 @@ use mashbill_store::open;
 use parquet::file::metadata::ParquetMetaData;
 
 use super::beside::{self, Statistics};
-use super::exact::Common;
-use super::expectation::{Expectations, Expected};
+use super::expectation::Expectations;
 use super::findings::Findings;
 use super::links::Links;
 use super::problem::{Kind, Place, Remedy};
@@ -28,7 +27,7 @@ use super::{books, folder, values};
 use crate::error::Error;
 use crate::layout::{Output, TABLES_FOLDER};
 use crate::manifest::{self, Manifest, ShardFile, Split, TableFile};
-use crate::shard;
+use crate::shard::{self, ExpectedRows, RowForm};
 use crate::stats::LengthHistogram;
 
 /// Bytes read at a time where they are only hashed.
@@ -45,7 +44,7 @@ const BYTES_PER_POSITION: u64 = 64;
 pub(super) struct Shared<'a> {
     pub(super) output: &'a Output,
     pub(super) manifest: &'a Manifest,
-    pub(super) common: Common,
+    pub(super) form: RowForm,
     pub(super) findings: Findings,
     pub(super) counters: Counters,
 }
@@ -69,7 +68,7 @@ pub(super) struct GroupJob<'a> {
     /// None where the file is not laid out as ours are.
     pub(super) bytes: Option<Vec<u8>>,
     /// None where the document table is no help.
-    pub(super) expected: Option<Expected>,
+    pub(super) expected: Option<ExpectedRows>,
 }
 
 /// A shard whose row groups are being checked.
@@ -228,7 +227,7 @@ impl<'a> ShardWork<'a> {
             return (work, None);
         }
         check_file(&path, &place, (table.bytes, table.checksum), name, shared);
-        let (row_length, range) = (shared.common.row_length, &shard.input);
+        let (row_length, range) = (shared.form.row_length, &shard.input);
         match Table::open(&path, row_length, range.end.saturating_sub(range.start)) {
             Ok(opened) => {
                 work.check_rows(&place, table.rows, opened.rows(), shared);
@@ -281,13 +280,13 @@ impl<'a> ShardWork<'a> {
         let rows = reader.rows();
         self.check_rows(&place, recorded.rows, rows, shared);
         check_size(&place, recorded.bytes, bytes, self.name, shared);
-        let groups = groups_of(metadata, bytes, &shared.common);
+        let groups = groups_of(metadata, bytes, &shared.form);
         let in_groups = groups.iter().map(|(rows, _)| *rows as u64).sum::<u64>();
         if in_groups != rows {
             let detail = format!("its row groups have {in_groups} rows, and its footer says {rows}");
             shared.findings.error(Kind::Rows, place.clone(), self.remedy(), detail);
         }
-        let (full, last) = (shared.common.rows_per_group, groups.len().saturating_sub(1));
+        let (full, last) = (shared.form.layout.rows_per_group, groups.len().saturating_sub(1));
         if let Some(index) = groups[..last].iter().position(|(rows, _)| *rows != full) {
             let rows = groups[index].0;
             let detail = format!("it has {rows} rows, and all row groups but the last have {full}");
@@ -350,7 +349,7 @@ impl<'a> ShardWork<'a> {
     }
 
     /// The document table's word about rows; once it is wrong it is not asked again.
-    fn expect(&mut self, rows: usize, shared: &Shared<'_>) -> Option<Expected> {
+    fn expect(&mut self, rows: usize, shared: &Shared<'_>) -> Option<ExpectedRows> {
         let expected = self.expectations.as_mut()?.next(rows);
         expected.map_err(|detail| self.distrust_table(detail, shared)).ok()
     }
@@ -449,7 +448,7 @@ impl Shard<'_> {
     fn check_tail(&self, parts: &mut Parts, shared: &Shared<'_>) {
         let Some(tail) = parts.tail.as_ref().filter(|_| parts.pending == 0) else { return };
         let Some(groups) = parts.groups.iter().cloned().collect::<Option<Vec<_>>>() else { return };
-        if *tail != tail_of(&shard::schema(shared.common.compression), groups) {
+        if *tail != tail_of(&shard::schema(shared.form.compression), groups) {
             let remedy = Remedy::MakeSplitAgain { split: self.split.to_owned() };
             let detail = "its offset index or footer is not what mashbill writes behind these row groups";
             shared.findings.error(Kind::Encoding, self.place.clone(), remedy, detail);
@@ -462,7 +461,7 @@ impl Shard<'_> {
 fn groups_of(
     metadata: &ParquetMetaData,
     file_bytes: u64,
-    common: &Common,
+    form: &RowForm,
 ) -> Vec<(usize, Option<Range<u64>>)> {
     let mut end = MAGIC.len() as u64;
     let mut in_order = true;
@@ -475,11 +474,11 @@ fn groups_of(
         });
         let sizes = group.columns().iter().map(|column| u64::try_from(column.compressed_size()).unwrap_or(0));
         let bytes = sizes.fold(0, u64::saturating_add);
-        let most = (rows as u64 * common.row_length as u64).saturating_mul(BYTES_PER_POSITION) + (1 << 16);
+        let most = (rows as u64 * form.row_length as u64).saturating_mul(BYTES_PER_POSITION) + (1 << 16);
         in_order &= start == end
             && bytes <= most
             && start.saturating_add(bytes) <= file_bytes
-            && rows <= common.rows_per_group;
+            && rows <= form.layout.rows_per_group;
         end = start.saturating_add(bytes);
         (rows, in_order.then_some(start..end))
     });

@@ -1,11 +1,13 @@
-//! A row group, held against the bytes it has to be.
+//! What a row group has to be, to the byte: the writer's other half, and what `verify` holds a shard to.
 //!
 //! Pages are frozen, so all but the ids can be made from the expectation and compared: levels, masks, lengths and
 //! keys byte for byte. The ids' indices are checked to lie in the dictionary, whose values are checked once a
 //! group; the labels' pages are the ids' pages moved by one, so they are compared as bytes too. A token costs its
 //! decompression and a comparison of two bytes.
 //!
-//! This only says yes. Where anything differs the answer is no, and [`values`](super::values) finds out what.
+//! This only says yes. Where anything differs the answer is no, and whoever asked decodes the values to find out what.
+
+mod indices;
 
 use std::ops::Range;
 
@@ -15,47 +17,66 @@ use mashbill_parquet::encode::{
 };
 use mashbill_parquet::row_group::{ColumnChunk, RowGroup};
 
-use super::expectation::Expected;
-use super::gather::Gather;
-use super::values::Group;
-use crate::manifest::Manifest;
-use crate::shard::{IGNORED, Piece, Row};
+use self::indices::Indices;
+use super::column::{ATTENTION_MASK, COLUMNS, DOC_IDS, DOC_OFFSETS, INPUT_IDS, LABELS, SEQ_LENS};
+use super::{IGNORED, Piece, Row, RowLayout};
 
 /// What the rows of one dataset have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Common {
-    pub(super) row_length: usize,
-    pub(super) rows_per_page: usize,
-    pub(super) rows_per_group: usize,
-    pub(super) vocabulary_size: usize,
-    pub(super) compression: Compression,
-    pub(super) pad: i32,
-    pub(super) before: Vec<i32>,
-    pub(super) after: Vec<i32>,
+pub struct RowForm {
+    /// Tokens in a row, padding included; 1 or more.
+    pub row_length: usize,
+    /// How many rows stand together; 1 or more each.
+    pub layout: RowLayout,
+    /// Every id is smaller.
+    pub vocabulary_size: usize,
+    /// How pages are compressed.
+    pub compression: Compression,
+    /// The id that fills padding.
+    pub pad: i32,
+    /// The ids that each document begins with.
+    pub before: Vec<i32>,
+    /// The ids that each document ends with.
+    pub after: Vec<i32>,
 }
 
-/// What has to be known of a row group to check others.
+/// What a row group has to hold.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Found {
+pub struct ExpectedRows {
+    /// Rows.
+    pub rows: usize,
+    /// Real tokens; less than rows × row length only where the last row is padded at its end.
+    pub real: usize,
+    /// The pieces of all rows in order; the lengths of a row's pieces sum to its real tokens.
+    pub pieces: Vec<Piece>,
+    /// For each piece whether its document ends with it.
+    pub ends: Vec<bool>,
+    /// How many pieces each row has; one at least.
+    pub pieces_in_row: Vec<u32>,
+}
+
+/// What has to be known of a row group to check those beside it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct RowEnds {
     /// The first token of each row.
-    pub(super) first_tokens: Vec<i32>,
+    pub first_tokens: Vec<i32>,
     /// The label of each row's last position.
-    pub(super) last_labels: Vec<i32>,
+    pub last_labels: Vec<i32>,
 }
 
 /// What somebody wants to see of a row group.
 #[derive(Debug, Default)]
-pub(super) struct Wanted {
+pub struct Wanted {
     /// How often each id stands there.
-    pub(super) tokens: bool,
+    pub tokens: bool,
     /// Rows, counted in the group, ascending.
-    pub(super) rows: Vec<usize>,
+    pub rows: Vec<usize>,
 }
 
 /// Checks row groups one after another, in memory that is kept.
 #[derive(Debug)]
-pub(super) struct Exact<'a> {
-    common: &'a Common,
+pub struct GroupCheck<'a> {
+    form: &'a RowForm,
     decompressor: Decompressor,
     dictionary: Vec<i32>,
     /// Pages after decompression.
@@ -81,28 +102,13 @@ struct Page {
     raw: usize,
 }
 
-impl Common {
-    pub(super) fn of(manifest: &Manifest) -> Self {
-        let tokenizer = &manifest.tokenizer_identity;
-        let ids = |ids: &[u32]| ids.iter().map(|&id| id as i32).collect();
+impl<'a> GroupCheck<'a> {
+    /// For row groups of rows of this form.
+    #[must_use]
+    pub fn new(form: &'a RowForm) -> Self {
         Self {
-            row_length: manifest.options.max_seq_length,
-            rows_per_page: manifest.layout.rows_per_page,
-            rows_per_group: manifest.layout.rows_per_group,
-            vocabulary_size: tokenizer.vocabulary_size as usize,
-            compression: manifest.options.compression,
-            pad: tokenizer.pad.id as i32,
-            before: ids(&tokenizer.ids_before),
-            after: ids(&tokenizer.ids_after),
-        }
-    }
-}
-
-impl<'a> Exact<'a> {
-    pub(super) fn new(common: &'a Common) -> Self {
-        Self {
-            common,
-            decompressor: Decompressor::new(common.compression),
+            form,
+            decompressor: Decompressor::new(form.compression),
             dictionary: Vec::new(),
             ids: Vec::new(),
             other: Vec::new(),
@@ -118,19 +124,19 @@ impl<'a> Exact<'a> {
 
     /// The group's description and what others need of it, where `bytes` are those of a group of the expected
     /// rows; none where they are not, in whatever way.
-    pub(super) fn check(
+    pub fn check(
         &mut self,
         bytes: &[u8],
-        expected: &Expected,
+        expected: &ExpectedRows,
         wanted: &Wanted,
-    ) -> Option<(RowGroup, Found)> {
-        let length = self.common.row_length;
-        let mut pages_of = Vec::with_capacity(6);
-        let mut columns = Vec::with_capacity(6);
+    ) -> Option<(RowGroup, RowEnds)> {
+        let length = self.form.row_length;
+        let mut pages_of = Vec::with_capacity(COLUMNS);
+        let mut columns = Vec::with_capacity(COLUMNS);
         let mut at = 0;
-        for column in 0..6 {
+        for column in 0..COLUMNS {
             let values = |rows: Range<usize>| match column {
-                IDS | MASK | LABELS => rows.len() * length,
+                INPUT_IDS | ATTENTION_MASK | LABELS => rows.len() * length,
                 _ => expected.pieces_in_row[rows].iter().map(|&pieces| pieces as usize).sum(),
             };
             let (chunk, pages) = self.walk(bytes, &mut at, expected.rows, column <= LABELS, values)?;
@@ -142,26 +148,28 @@ impl<'a> Exact<'a> {
         }
         self.dictionaries(bytes, &pages_of)?;
         let found = self.pages(bytes, &pages_of, expected, wanted)?;
-        let meta =
-            RowGroup { rows: expected.rows as u64, rows_per_page: self.common.rows_per_page as u64, columns };
+        let meta = RowGroup {
+            rows: expected.rows as u64,
+            rows_per_page: self.form.layout.rows_per_page as u64,
+            columns,
+        };
         Some((meta, found))
     }
 
-    /// Shows what is wanted of the group that was checked last, if that was good.
-    pub(super) fn show(
+    /// How often ids stand in the group that was checked last, if that was good and they were wanted; padding is left out.
+    pub fn token_counts(&self) -> impl Iterator<Item = (i32, u64)> {
+        self.dictionary.iter().copied().zip(self.counts.iter().copied())
+    }
+
+    /// Calls `each` with the rows that were wanted of the group that was checked last, if that was good.
+    pub fn wanted_rows(
         &self,
-        expected: &Expected,
-        found: &Found,
+        expected: &ExpectedRows,
+        ends: &RowEnds,
         wanted: &Wanted,
-        group: &Group<'_>,
-        gatherer: &mut dyn Gather,
+        mut each: impl FnMut(usize, Row<'_>),
     ) {
-        let split = group.split;
-        let length = self.common.row_length;
-        if wanted.tokens {
-            gatherer.tokens(split, &mut self.dictionary.iter().copied().zip(self.counts.iter().copied()));
-        }
-        gatherer.pieces(split, &expected.pieces_in_row);
+        let length = self.form.row_length;
         let mut pieces = expected.pieces.as_slice();
         let mut next = 0;
         for (&row, input_ids) in wanted.rows.iter().zip(self.rows.chunks(length)) {
@@ -175,12 +183,10 @@ impl<'a> Exact<'a> {
             let mut labels = vec![IGNORED; length];
             labels[..real.saturating_sub(1)].copy_from_slice(&input_ids[1.min(real)..real]);
             if real == length {
-                labels[length - 1] = found.last_labels[row];
+                labels[length - 1] = ends.last_labels[row];
             }
             let attention_mask: Vec<i32> = (0..length).map(|at| i32::from(at < real)).collect();
-            let here = group.in_split(here);
-            let content = Row { input_ids, attention_mask: &attention_mask, labels: &labels, pieces: &here };
-            gatherer.row(split, group.row_in_split(row), content);
+            each(row, Row { input_ids, attention_mask: &attention_mask, labels: &labels, pieces: here });
         }
     }
 
@@ -205,8 +211,8 @@ impl<'a> Exact<'a> {
             chunk.checksums.push(body.checksum);
         }
         let encoding = if has_dictionary { Encoding::Dictionary } else { Encoding::DeltaBinaryPacked };
-        for first in (0..rows).step_by(self.common.rows_per_page) {
-            let values = values(first..(first + self.common.rows_per_page).min(rows));
+        for first in (0..rows).step_by(self.form.layout.rows_per_page) {
+            let values = values(first..(first + self.form.layout.rows_per_page).min(rows));
             let body = page_body_of(bytes.get(*at..)?)?;
             self.expected.clear();
             data_page_header(&mut self.expected, body, values, encoding as i64);
@@ -232,8 +238,8 @@ impl<'a> Exact<'a> {
 
     /// Checks the dictionaries and keeps the one of ids and labels.
     fn dictionaries(&mut self, bytes: &[u8], pages: &[Vec<Page>]) -> Option<()> {
-        let vocabulary = self.common.vocabulary_size;
-        let page = &pages[IDS][0];
+        let vocabulary = self.form.vocabulary_size;
+        let page = &pages[INPUT_IDS][0];
         let fits = page.raw.is_multiple_of(4) && page.raw <= 4 * (vocabulary + 1);
         if !(fits && self.decompressor.decompress(&bytes[page.body.clone()], page.raw, &mut self.small)) {
             return None;
@@ -250,7 +256,7 @@ impl<'a> Exact<'a> {
         if bytes[labels.body.clone()] != bytes[page.body.clone()] || labels.raw != page.raw {
             return None;
         }
-        let mask = &pages[MASK][0];
+        let mask = &pages[ATTENTION_MASK][0];
         let mask_values = [1i32.to_le_bytes(), 0i32.to_le_bytes()].concat();
         let same = mask.raw == mask_values.len()
             && self.decompressor.decompress(&bytes[mask.body.clone()], mask.raw, &mut self.small)
@@ -263,11 +269,11 @@ impl<'a> Exact<'a> {
         &mut self,
         bytes: &[u8],
         pages: &[Vec<Page>],
-        expected: &Expected,
+        expected: &ExpectedRows,
         wanted: &Wanted,
-    ) -> Option<Found> {
-        let (length, rows_per_page) = (self.common.row_length, self.common.rows_per_page);
-        let mut found = Found::default();
+    ) -> Option<RowEnds> {
+        let (length, rows_per_page) = (self.form.row_length, self.form.layout.rows_per_page);
+        let mut found = RowEnds::default();
         let mut pieces_before = 0;
         let mut wanted_rows = wanted.rows.iter().copied().peekable();
         self.counts.clear();
@@ -284,7 +290,8 @@ impl<'a> Exact<'a> {
                 pieces_before..pieces_before + counts.iter().map(|&count| count as usize).sum::<usize>();
             pieces_before = pieces.end;
 
-            let [ids, mask, labels] = [IDS, MASK, LABELS].map(|column| &pages[column][page + 1]);
+            let [ids, mask, labels] =
+                [INPUT_IDS, ATTENTION_MASK, LABELS].map(|column| &pages[column][page + 1]);
             let width = self.token_prefix(rows.len(), positions, ids.raw)?;
             let most_id = self.id_page(&bytes[ids.body.clone()], ids.raw, positions, real, width)?;
             let label_body = &bytes[labels.body.clone()];
@@ -319,7 +326,7 @@ impl<'a> Exact<'a> {
     /// `raw` bytes. The bytes that each index then takes; none where that is no number of bytes of an index.
     fn token_prefix(&mut self, rows: usize, positions: usize, raw: usize) -> Option<usize> {
         self.levels.clear();
-        levels_of_equal_lists(&mut self.levels, rows, self.common.row_length);
+        levels_of_equal_lists(&mut self.levels, rows, self.form.row_length);
         self.prefix.clear();
         self.prefix.extend_from_slice(&self.levels);
         self.prefix.push(0);
@@ -366,7 +373,7 @@ impl<'a> Exact<'a> {
             return None;
         }
         (real..positions)
-            .all(|position| self.dictionary[indices.get(position)] == self.common.pad)
+            .all(|position| self.dictionary[indices.get(position)] == self.form.pad)
             .then_some(most as usize)
     }
 
@@ -379,9 +386,9 @@ impl<'a> Exact<'a> {
         rows: usize,
         real: usize,
         width: usize,
-        found: &mut Found,
+        found: &mut RowEnds,
     ) -> Option<usize> {
-        let length = self.common.row_length;
+        let length = self.form.row_length;
         let mut most = 0;
         let start = self.prefix.len();
         let page = (self.prefix.as_slice(), rows * length, width);
@@ -449,7 +456,7 @@ impl<'a> Exact<'a> {
         counts: &[u32],
         token: &dyn Fn(usize) -> i32,
     ) -> Option<()> {
-        let Common { before, after, row_length, .. } = self.common;
+        let RowForm { before, after, row_length, .. } = self.form;
         let mut pieces = pieces.iter().zip(ends);
         for (row, &count) in counts.iter().enumerate() {
             let mut at = row * row_length;
@@ -471,63 +478,4 @@ impl<'a> Exact<'a> {
         }
         Some(())
     }
-}
-
-/// The columns by their place in the schema.
-const IDS: usize = 0;
-const MASK: usize = 1;
-const LABELS: usize = 2;
-const SEQ_LENS: usize = 3;
-const DOC_IDS: usize = 4;
-const DOC_OFFSETS: usize = 5;
-
-/// Dictionary indices of 1 to 4 whole bytes.
-#[derive(Clone, Copy)]
-struct Indices<'a> {
-    bytes: &'a [u8],
-    width: usize,
-}
-
-impl Indices<'_> {
-    fn get(&self, at: usize) -> usize {
-        let bytes = &self.bytes[at * self.width..][..self.width];
-        bytes.iter().rev().fold(0, |index, &byte| index << 8 | usize::from(byte))
-    }
-
-    /// Adds to `counts` how often each index stands in the first `positions`; all of them are within `counts`.
-    fn count(&self, positions: usize, counts: &mut [u64]) {
-        let bytes = &self.bytes[..positions * self.width];
-        match self.width {
-            1 => bytes.iter().for_each(|&byte| counts[usize::from(byte)] += 1),
-            2 => {
-                for &pair in bytes.as_chunks().0 {
-                    counts[usize::from(u16::from_le_bytes(pair))] += 1;
-                }
-            }
-            _ => (0..positions).for_each(|at| counts[self.get(at)] += 1),
-        }
-    }
-
-    /// The least and the greatest index.
-    fn bounds(&self) -> (u32, u32) {
-        match self.width {
-            1 => bounds(self.bytes.iter().map(|&byte| u32::from(byte))),
-            2 => {
-                let pairs = self.bytes.as_chunks().0.iter();
-                let (least, most) = pairs.fold((u16::MAX, 0), |(least, most), &pair| {
-                    let index = u16::from_le_bytes(pair);
-                    (least.min(index), most.max(index))
-                });
-                (least.into(), most.into())
-            }
-            3 => bounds(
-                self.bytes.as_chunks::<3>().0.iter().map(|&[a, b, c]| u32::from_le_bytes([a, b, c, 0])),
-            ),
-            _ => bounds(self.bytes.as_chunks().0.iter().map(|&four| u32::from_le_bytes(four))),
-        }
-    }
-}
-
-fn bounds(indices: impl Iterator<Item = u32>) -> (u32, u32) {
-    indices.fold((u32::MAX, 0), |(least, most), index| (least.min(index), most.max(index)))
 }
