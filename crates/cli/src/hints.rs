@@ -10,7 +10,6 @@ use mashbill_format::Error as FormatError;
 use mashbill_format::find::is_output;
 use mashbill_format::layout::MANIFEST;
 use mashbill_format::lock::LOCK;
-use mashbill_format::verify::Remedy;
 use mashbill_hub::Error as HubError;
 use mashbill_load::Error as LoadError;
 use mashbill_records::parquet_rows::Column;
@@ -22,6 +21,7 @@ use mashbill_store::error::is_file_in_the_way;
 use mashbill_store::open::WrongKind;
 use mashbill_tokenize::Error as TokenizeError;
 use mashbill_tokenizer::{EMBEDDED, Error as TokenizerError};
+use mashbill_verify::Remedy;
 
 use crate::figures::size;
 use crate::out::Unwritten;

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use mashbill_format::layout::Data;
 use mashbill_format::lock::{Lock, Pin, PinnedFile};
-use mashbill_format::verify::{Kind, Place, Problem, Remedy, Severity};
 use mashbill_hub::Digest;
 use mashbill_store::open;
+use mashbill_verify::{Kind, Place, Problem, Remedy, Severity};
 
 use crate::error::{Error, Result};
 use crate::pin::remote;

@@ -11,7 +11,7 @@ mod texts;
 
 pub use encode::DocumentsEncoder;
 pub use key::DocumentKey;
-pub(crate) use read::content_hash;
+pub use read::content_hash;
 pub use read::{Documents, read};
 
 use mashbill_parquet::encode::{Compression, Encoding};

@@ -36,6 +36,5 @@ pub mod manifest;
 pub mod find;
 pub mod card;
 pub mod split_rows;
-pub mod verify;
 
 pub use error::Error;

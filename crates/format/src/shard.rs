@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use encode::{RowGroupEncoder, Rows};
 pub use expectation::{ExpectedRows, GroupCheck, RowEnds, RowForm, Wanted};
 pub use pages::{PiecePage, Scratch, ShardPages, TokenGroup, TokenPage};
-pub(crate) use read::lists;
+pub use read::lists;
 pub use read::{Row, ShardReader, ShardRows};
 
 use mashbill_parquet::encode::{Compression, Encoding};

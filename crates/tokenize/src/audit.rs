@@ -16,10 +16,10 @@ use mashbill_format::manifest::{self, Manifest, Split};
 use mashbill_format::shard::RowGroupEncoder;
 use mashbill_format::split_rows::SplitRows;
 use mashbill_format::stats::{InputFile, Stats};
-use mashbill_format::verify::{Kind, Place, Problem, Remedy, Severity};
 use mashbill_records::record::RecordParser;
 use mashbill_store::checksum::{Checksum, Hasher};
 use mashbill_tokenizer::{Engine, Scratch, Tokenizer};
+use mashbill_verify::{Kind, Place, Problem, Remedy, Severity};
 
 use crate::block::{BlockOptions, BlockPart, tokenize_block};
 use crate::error::{Error, Result};

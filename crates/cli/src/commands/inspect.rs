@@ -7,7 +7,7 @@ mod steps;
 mod view;
 
 use anyhow::Result;
-use mashbill_format::verify::{FolderKind, folder_kind};
+use mashbill_verify::{FolderKind, folder_kind};
 
 pub(crate) use self::asked::InspectArgs;
 use crate::exit::Exit;

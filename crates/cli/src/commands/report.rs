@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
-use mashbill_format::verify::{FolderKind, folder_kind};
 use mashbill_store::atomic;
+use mashbill_verify::{FolderKind, folder_kind};
 
 use self::pass::Pass;
 use super::verify::names;

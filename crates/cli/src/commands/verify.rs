@@ -11,11 +11,9 @@ use mashbill_download::Error as DownloadError;
 use mashbill_format::find::{is_our_own, is_output};
 use mashbill_format::layout::{Data, Output};
 use mashbill_format::manifest::Manifest;
-use mashbill_format::verify::{
-    self, Event, FolderKind, Gather, Problem, Remedy, Report, Severity, records_below,
-};
 use mashbill_store::atomic::folder_of;
 use mashbill_tokenize::audit;
+use mashbill_verify::{Event, FolderKind, Gather, Kind, Problem, Remedy, Report, Severity, records_below};
 use serde::Serialize;
 
 use crate::exit::Exit;
@@ -146,7 +144,7 @@ pub(super) fn check<G: Gather>(
 ) -> Result<Option<Report>> {
     let started = Instant::now();
     let mut view = ProgressView::new(printer);
-    let report = verify::gathering(path, text_fields, gatherers, interrupted, &mut |event| {
+    let report = mashbill_verify::gathering(path, text_fields, gatherers, interrupted, &mut |event| {
         if let Event::Progress(progress) = event {
             let seconds = started.elapsed().as_secs_f64().max(1e-9);
             let mut message = format!("{:.0} MB/s", progress.bytes as f64 / 1e6 / seconds);
@@ -177,7 +175,7 @@ fn is_part(path: &Path) -> bool {
 /// Whether nothing is wrong but that a source is not there.
 fn is_only_gone(report: &Report) -> bool {
     let mut errors = report.problems.iter().filter(|problem| problem.severity == Severity::Error);
-    errors.all(|problem| problem.kind == verify::Kind::SourceGone)
+    errors.all(|problem| problem.kind == Kind::SourceGone)
 }
 
 /// Compares a tokenized folder with its sources.

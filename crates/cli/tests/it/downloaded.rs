@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 
-use mashbill_format::verify::{Kind, Options, Report, Severity, verify};
 use mashbill_store::checksum::Checksum;
+use mashbill_verify::{Kind, Options, Report, Severity, verify};
 use serde_json::{Value, json};
 
 use crate::download::{ALL_LICENSES, TOKEN, download, hub, run};

@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 
 use mashbill_format::documents::Document;
-use mashbill_format::verify::{Kind, Options, verify};
+use mashbill_verify::{Kind, Options, verify};
 use serde_json::{Value, json};
 
 use crate::project::Project;

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::atomic::AtomicBool;
 
-use mashbill_format::verify::{Kind, Options, Report, Severity, verify};
+use mashbill_verify::{Kind, Options, Report, Severity, verify};
 
 use crate::project::Project;
 

@@ -171,7 +171,8 @@ fn read_rows<T: DataType>(
 }
 
 /// The value of the column `content_hash`.
-pub(crate) fn content_hash(bytes: &FixedLenByteArray) -> Checksum {
+#[must_use]
+pub fn content_hash(bytes: &FixedLenByteArray) -> Checksum {
     let bytes = bytes.data().try_into().expect("the schema says 16 bytes");
     Checksum(u128::from_be_bytes(bytes))
 }

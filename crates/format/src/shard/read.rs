@@ -141,7 +141,10 @@ fn read(group: FileGroup<'_>) -> ParquetResult<ShardRows> {
 }
 
 /// The elements of `rows` lists and the lists' lengths.
-pub(crate) fn lists<T: DataType>(column: ColumnReader, rows: usize) -> ParquetResult<(Vec<T::T>, Vec<u32>)> {
+///
+/// # Errors
+/// Where the bytes contradict themselves, or fewer lists are there.
+pub fn lists<T: DataType>(column: ColumnReader, rows: usize) -> ParquetResult<(Vec<T::T>, Vec<u32>)> {
     let mut column: ColumnReaderImpl<T> = get_typed_column_reader(column);
     let (mut values, mut definitions, mut repetitions) = (Vec::new(), Vec::new(), Vec::new());
     let (mut records, mut elements) = (0, 0);

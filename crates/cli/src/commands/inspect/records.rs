@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use mashbill_format::find::InputFile;
-use mashbill_format::verify::{name_below, records_below};
 use mashbill_records::record::{Record, RecordParser};
 use mashbill_records::{Container, DOCUMENT_BYTES_MAX, Kind, Lines, ReadError, RowBlocks, RowCutting};
+use mashbill_verify::{name_below, records_below};
 use serde::Serialize;
 
 use super::asked::{InspectArgs, pick};

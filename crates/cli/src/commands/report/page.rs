@@ -2,12 +2,11 @@
 //!
 //! Every list is bounded, so the page's size does not depend on the dataset's.
 
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use std::collections::{BTreeMap, HashMap};
-
 use anyhow::Result;
-use mashbill_format::verify::{Report, Severity};
+use mashbill_verify::{Report, Severity};
 use serde::Serialize;
 
 use crate::figures::count;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
-use mashbill_format::verify::{Gather, Report};
+use mashbill_verify::{Gather, Report};
 
 use crate::commands::verify::check;
 use crate::printer::Printer;

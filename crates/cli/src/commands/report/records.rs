@@ -7,9 +7,9 @@ use anyhow::Result;
 use mashbill_format::dataset_stats::DatasetStats;
 use mashbill_format::find::InputFile;
 use mashbill_format::layout::DATASET_STATS_SUFFIX;
-use mashbill_format::verify::{Gather, records_below};
 use mashbill_records::record::{Reason, Record};
 use mashbill_store::checksum::Checksum;
+use mashbill_verify::{Gather, records_below};
 use serde_json::json;
 
 use super::duplicates::{Seen, Texts};
@@ -136,7 +136,7 @@ impl Files {
         let files = records_below(path)?.files;
         let every = files.len().div_ceil(SAMPLES).max(1);
         let each = (SAMPLES / files.len().clamp(1, SAMPLES)).max(1);
-        let name = |file: &InputFile| mashbill_format::verify::name_below(&file.path, path);
+        let name = |file: &InputFile| mashbill_verify::name_below(&file.path, path);
         let names: Vec<String> = files.iter().map(name).collect();
         Ok(Self {
             by_name: names.iter().cloned().zip(0..).collect(),

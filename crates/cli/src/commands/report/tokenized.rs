@@ -9,9 +9,9 @@ use mashbill_format::layout::{DATASET_STATS_SUFFIX, Output, STATS_SUFFIX};
 use mashbill_format::manifest::{Manifest, Split};
 use mashbill_format::shard::{Piece, Row};
 use mashbill_format::stats::{LengthHistogram, Stats};
-use mashbill_format::verify::{DocumentSeen, Gather, Report};
 use mashbill_records::record::Reason;
 use mashbill_tokenizer::Tokenizer;
+use mashbill_verify::{DocumentSeen, Gather, Report};
 use serde_json::json;
 
 use super::duplicates::{self, Seen, Texts};

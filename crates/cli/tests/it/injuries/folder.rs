@@ -7,10 +7,10 @@ use std::sync::atomic::AtomicBool;
 
 use mashbill_format::documents::{self, Document, DocumentsEncoder};
 use mashbill_format::shard::{Piece, ShardReader, ShardRows};
-use mashbill_format::verify::{Options, Report, verify};
 use mashbill_parquet::encode::Compression;
 use mashbill_parquet::file::{ParquetAppender, Tail};
 use mashbill_store::checksum::Checksum;
+use mashbill_verify::{Options, Report, verify};
 use parquet::data_type::{DataType, Int32Type, Int64Type};
 use parquet::file::metadata::ParquetMetaDataReader;
 use parquet::file::properties::WriterProperties;

@@ -1,12 +1,13 @@
 //! Splits of which little or nothing came: nothing about them is wrong, and hardly anybody wants them so.
 
-use super::findings::Findings;
-use super::problem::{Kind, Place, Remedy};
-use crate::held_out::Part;
-use crate::manifest::{Manifest, Split};
+use mashbill_format::held_out::Part;
+use mashbill_format::manifest::{Manifest, Split};
+
+use crate::findings::Findings;
+use crate::problem::{Kind, Place, Remedy};
 
 /// Finds splits without documents, and those of which most lines were refused.
-pub(super) fn check(manifest: &Manifest, findings: &Findings) {
+pub(crate) fn check(manifest: &Manifest, findings: &Findings) {
     // The part that is held out is small by intent, and the refused lines are counted in the other one.
     if manifest.options.held_out.is_some_and(|here| here.part == Part::Validation) {
         return;

@@ -3,29 +3,29 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
+use mashbill_format::layout::{Output, REJECTS_SUFFIX, STATS_SUFFIX};
+use mashbill_format::manifest::Split;
+use mashbill_format::stats::{LengthHistogram, REJECTS_BYTES_MAX, RejectedLine, Stats};
+use mashbill_format::task::Counts;
 use mashbill_records::record::Reason;
 use mashbill_store::open;
 
-use super::findings::Findings;
-use super::problem::{Kind, Place, Remedy};
-use crate::layout::{Output, REJECTS_SUFFIX, STATS_SUFFIX};
-use crate::manifest::Split;
-use crate::stats::{LengthHistogram, REJECTS_BYTES_MAX, RejectedLine, Stats};
-use crate::task::Counts;
+use crate::findings::Findings;
+use crate::problem::{Kind, Place, Remedy};
 
 /// Refused lines of each reason that are kept, as the format says.
 const REJECTS_KEPT: u64 = 20;
 
 /// A split's statistics, where they can be read, to hold what the document tables give against them.
 #[derive(Debug)]
-pub(super) struct Statistics {
+pub(crate) struct Statistics {
     place: Place,
     stats: Stats,
 }
 
 impl Statistics {
     /// Reads a split's statistics and checks them against themselves and the manifest; none where they cannot be read.
-    pub(super) fn check(output: &Output, name: &str, split: &Split, findings: &Findings) -> Option<Self> {
+    pub(crate) fn check(output: &Output, name: &str, split: &Split, findings: &Findings) -> Option<Self> {
         let place = Place::file(format!("{name}/{name}{STATS_SUFFIX}"));
         let wrong = |detail: String| wrong_stats(&place, name, detail, findings);
         let stats = match Stats::read(&output.root().join(&place.file)) {
@@ -68,7 +68,7 @@ impl Statistics {
     }
 
     /// Compares how many tokens the documents of shard `index` have, by its document table.
-    pub(super) fn check_lengths(
+    pub(crate) fn check_lengths(
         &self,
         split: &str,
         index: usize,
@@ -137,7 +137,7 @@ fn different(a: &Counts, b: &Counts) -> impl Iterator<Item = &'static str> {
 }
 
 /// Checks the file of refused lines: the first of each reason are there, and nothing else.
-pub(super) fn check_rejects(output: &Output, name: &str, split: &Split, findings: &Findings) {
+pub(crate) fn check_rejects(output: &Output, name: &str, split: &Split, findings: &Findings) {
     let sources = split.shard_list.iter().flat_map(|shard| &shard.sources).map(|source| source.file.as_str());
     let sources: BTreeSet<&str> = sources.collect();
     let is_many = split.shard_list.iter().any(|shard| shard.group.is_some());

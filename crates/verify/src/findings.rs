@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::problem::{Kind, Place, Problem, Remedy, Severity};
-use super::report::Report;
+use crate::problem::{Kind, Place, Problem, Remedy, Severity};
+use crate::report::Report;
 
 /// The problems of one check.
 #[derive(Debug, Default)]
-pub(super) struct Findings(Mutex<Found>);
+pub(crate) struct Findings(Mutex<Found>);
 
 #[derive(Debug, Default)]
 struct Found {
@@ -18,24 +18,24 @@ struct Found {
 }
 
 /// What was found, ready for a report.
-pub(super) struct Summary {
-    pub(super) problems: Vec<Problem>,
-    pub(super) errors: u64,
-    pub(super) warnings: u64,
+pub(crate) struct Summary {
+    pub(crate) problems: Vec<Problem>,
+    pub(crate) errors: u64,
+    pub(crate) warnings: u64,
 }
 
 impl Findings {
     /// An error: data are not what they say they are.
-    pub(super) fn error(&self, kind: Kind, place: Place, remedy: Remedy, detail: impl Into<String>) {
+    pub(crate) fn error(&self, kind: Kind, place: Place, remedy: Remedy, detail: impl Into<String>) {
         self.add(Problem { severity: Severity::Error, kind, place, detail: detail.into(), remedy });
     }
 
     /// A warning.
-    pub(super) fn warning(&self, kind: Kind, place: Place, remedy: Remedy, detail: impl Into<String>) {
+    pub(crate) fn warning(&self, kind: Kind, place: Place, remedy: Remedy, detail: impl Into<String>) {
         self.add(Problem { severity: Severity::Warning, kind, place, detail: detail.into(), remedy });
     }
 
-    pub(super) fn add(&self, problem: Problem) {
+    pub(crate) fn add(&self, problem: Problem) {
         let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match problem.severity {
             Severity::Error => found.errors += 1,
@@ -51,13 +51,13 @@ impl Findings {
     }
 
     /// How many there are so far.
-    pub(super) fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         let found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         found.errors + found.warnings
     }
 
     /// All of them, worst first, then by place.
-    pub(super) fn into_summary(self) -> Summary {
+    pub(crate) fn into_summary(self) -> Summary {
         let found = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut problems: Vec<_> = found.kept.into_values().flatten().collect();
         problems.sort_by(|a, b| (a.severity, &a.place, a.kind).cmp(&(b.severity, &b.place, b.kind)));

@@ -8,6 +8,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use mashbill_format::error::Result;
+use mashbill_format::find::{Found, InputFile};
 use mashbill_records::record::{Reason, Record, RecordParser, Refusal};
 use mashbill_records::{
     BYTE_ORDER_MARK, Block, Blocks, Content, Cutting, DOCUMENT_BYTES_MAX, ReadError, RowBlock, RowBlocks,
@@ -17,16 +19,14 @@ use mashbill_store::checksum::{Checksum, Hasher};
 use memchr::{memchr, memchr_iter};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::downloaded::{self, Claim, Claims, Counted};
-use super::findings::Findings;
-use super::folder::{FolderKind, name_below, records_below};
-use super::gather::Gather;
-use super::problem::{Kind, Place, Remedy};
-use super::progress::{Counters, Event};
-use super::report::Report;
-use super::threads::on_all_threads;
-use crate::error::Result;
-use crate::find::{Found, InputFile};
+use crate::downloaded::{self, Claim, Claims, Counted};
+use crate::findings::Findings;
+use crate::folder::{FolderKind, name_below, records_below};
+use crate::gather::Gather;
+use crate::problem::{Kind, Place, Remedy};
+use crate::progress::{Counters, Event};
+use crate::report::Report;
+use crate::threads::on_all_threads;
 
 /// Bytes of lines, or of texts in rows, that a thread parses at a time.
 const CHUNK_BYTES: u64 = 1 << 20;
@@ -38,7 +38,7 @@ const IDS_MAX: usize = 6 << 20;
 const NAMES_TOLD: usize = 5;
 
 /// Checks the records at or below `path`.
-pub(super) fn verify(
+pub(crate) fn verify(
     path: &Path,
     text_fields: &[&str],
     gatherers: Vec<&mut dyn Gather>,

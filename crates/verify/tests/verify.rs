@@ -13,8 +13,8 @@ use std::sync::atomic::AtomicBool;
 use mashbill_format::manifest::Manifest;
 use mashbill_format::shard::{IGNORED, Row as SeenRow, ShardReader};
 use mashbill_format::stats::Stats;
-use mashbill_format::verify::{Gather, Kind, Options, Report, gathering, verify};
 use mashbill_parquet::encode::Compression;
+use mashbill_verify::{Gather, Kind, Options, Report, gathering, verify};
 use proptest::prelude::*;
 
 use world::{Packed, Row, World};
@@ -28,7 +28,7 @@ struct Seen {
 }
 
 impl Gather for Seen {
-    fn document(&mut self, _: &str, document: &mashbill_format::verify::DocumentSeen<'_>) {
+    fn document(&mut self, _: &str, document: &mashbill_verify::DocumentSeen<'_>) {
         self.documents += 1;
         self.tokens += document.tokens;
     }

@@ -5,22 +5,23 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::findings::Findings;
-use super::folder::{self, FolderKind};
-use super::gather::{DocumentSeen, Gather};
-use super::problem::{Kind, Place, Remedy};
-use super::progress::{Counters, Event};
-use super::report::Report;
-use super::threads::on_all_threads;
-use super::values::Group;
-use super::work::{GroupJob, Job, Shared, Work, unreadable};
-use super::{books, card, held_out, outcome, table};
-use crate::error::Result;
-use crate::layout::{MANIFEST, Output};
-use crate::manifest::Manifest;
-use crate::shard::{GroupCheck, Row, RowForm, Wanted};
+use mashbill_format::error::Result;
+use mashbill_format::layout::{MANIFEST, Output};
+use mashbill_format::manifest::Manifest;
+use mashbill_format::shard::{GroupCheck, Row, RowForm, Wanted};
 
-pub(super) fn verify(
+use crate::findings::Findings;
+use crate::folder::{self, FolderKind};
+use crate::gather::{DocumentSeen, Gather};
+use crate::problem::{Kind, Place, Remedy};
+use crate::progress::{Counters, Event};
+use crate::report::Report;
+use crate::threads::on_all_threads;
+use crate::values::Group;
+use crate::work::{GroupJob, Job, Shared, Work, unreadable};
+use crate::{books, card, held_out, outcome, table};
+
+pub(crate) fn verify(
     path: &Path,
     gatherers: Vec<&mut dyn Gather>,
     interrupted: &AtomicBool,
@@ -164,7 +165,7 @@ fn bytes_of(manifest: &Manifest) -> u64 {
 }
 
 fn report(path: &Path, manifest: &Manifest, shared: Shared<'_>, interrupted: bool) -> Report {
-    let count = |value: fn(&crate::manifest::Split) -> u64| {
+    let count = |value: fn(&mashbill_format::manifest::Split) -> u64| {
         manifest.splits.values().map(value).fold(0, u64::saturating_add)
     };
     let Shared { counters, findings, .. } = shared;

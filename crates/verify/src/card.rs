@@ -1,15 +1,16 @@
 //! Whether the dataset card says what the manifests say.
 
-use super::findings::Findings;
-use super::problem::{Kind, Place, Remedy};
-use crate::card::{self, Card};
-use crate::held_out::Part;
-use crate::layout::{Output, README};
-use crate::manifest::Manifest;
+use mashbill_format::card::{self, Card};
+use mashbill_format::held_out::Part;
+use mashbill_format::layout::{Output, README};
+use mashbill_format::manifest::Manifest;
+
+use crate::findings::Findings;
+use crate::problem::{Kind, Place, Remedy};
 
 /// Warns of a card that is not there or says something else than the manifests: the rows are right, but readers that go by
 /// the card load others, or none. What the user has in it is passed over.
-pub(super) fn check(output: &Output, manifest: &Manifest, findings: &Findings) {
+pub(crate) fn check(output: &Output, manifest: &Manifest, findings: &Findings) {
     let held_out = manifest.options.held_out;
     if held_out.is_some_and(|held_out| held_out.part == Part::Validation) {
         // The card of the folder above speaks of it.

@@ -9,6 +9,11 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use mashbill_format::error::Error;
+use mashbill_format::layout::{Output, TABLES_FOLDER};
+use mashbill_format::manifest::{self, Manifest, ShardFile, Split, TableFile};
+use mashbill_format::shard::{self, ExpectedRows, RowForm};
+use mashbill_format::stats::LengthHistogram;
 use mashbill_parquet::file::{MAGIC, Tail, tail_of};
 use mashbill_parquet::row_group::RowGroup;
 use mashbill_store::checksum::{Checksum, Hasher};
@@ -16,19 +21,14 @@ use mashbill_store::error::Error as StoreError;
 use mashbill_store::open;
 use parquet::file::metadata::ParquetMetaData;
 
-use super::beside::{self, Statistics};
-use super::expectation::Expectations;
-use super::findings::Findings;
-use super::links::Links;
-use super::problem::{Kind, Place, Remedy};
-use super::progress::Counters;
-use super::table::Table;
-use super::{books, folder, values};
-use crate::error::Error;
-use crate::layout::{Output, TABLES_FOLDER};
-use crate::manifest::{self, Manifest, ShardFile, Split, TableFile};
-use crate::shard::{self, ExpectedRows, RowForm};
-use crate::stats::LengthHistogram;
+use crate::beside::{self, Statistics};
+use crate::expectation::Expectations;
+use crate::findings::Findings;
+use crate::links::Links;
+use crate::problem::{Kind, Place, Remedy};
+use crate::progress::Counters;
+use crate::table::Table;
+use crate::{books, folder, values};
 
 /// Bytes read at a time where they are only hashed.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -41,17 +41,17 @@ const BYTES_PER_POSITION: u64 = 64;
 
 /// What all threads share.
 #[derive(Debug)]
-pub(super) struct Shared<'a> {
-    pub(super) output: &'a Output,
-    pub(super) manifest: &'a Manifest,
-    pub(super) form: RowForm,
-    pub(super) findings: Findings,
-    pub(super) counters: Counters,
+pub(crate) struct Shared<'a> {
+    pub(crate) output: &'a Output,
+    pub(crate) manifest: &'a Manifest,
+    pub(crate) form: RowForm,
+    pub(crate) findings: Findings,
+    pub(crate) counters: Counters,
 }
 
 /// What a thread does next.
 #[derive(Debug)]
-pub(super) enum Job<'a> {
+pub(crate) enum Job<'a> {
     /// Look at the texts of a shard's document table.
     Texts { path: PathBuf, place: Place, split: &'a str },
     /// Check a row group.
@@ -60,28 +60,28 @@ pub(super) enum Job<'a> {
 
 /// A row group to check.
 #[derive(Debug)]
-pub(super) struct GroupJob<'a> {
-    pub(super) shard: Arc<Shard<'a>>,
-    pub(super) index: usize,
-    pub(super) first_row: u64,
-    pub(super) rows: usize,
+pub(crate) struct GroupJob<'a> {
+    pub(crate) shard: Arc<Shard<'a>>,
+    pub(crate) index: usize,
+    pub(crate) first_row: u64,
+    pub(crate) rows: usize,
     /// None where the file is not laid out as ours are.
-    pub(super) bytes: Option<Vec<u8>>,
+    pub(crate) bytes: Option<Vec<u8>>,
     /// None where the document table is no help.
-    pub(super) expected: Option<ExpectedRows>,
+    pub(crate) expected: Option<ExpectedRows>,
 }
 
 /// A shard whose row groups are being checked.
 #[derive(Debug)]
-pub(super) struct Shard<'a> {
-    pub(super) split: &'a str,
-    pub(super) place: Place,
-    pub(super) path: PathBuf,
+pub(crate) struct Shard<'a> {
+    pub(crate) split: &'a str,
+    pub(crate) place: Place,
+    pub(crate) path: PathBuf,
     /// The split's row with which it begins.
-    pub(super) first_row: u64,
+    pub(crate) first_row: u64,
     /// Where its stretch of the input begins.
-    pub(super) start: u64,
-    pub(super) links: Links,
+    pub(crate) start: u64,
+    pub(crate) links: Links,
     parts: Mutex<Parts>,
 }
 
@@ -97,7 +97,7 @@ struct Parts {
 
 /// The work that is left, in order.
 #[derive(Debug)]
-pub(super) struct Work<'a> {
+pub(crate) struct Work<'a> {
     shared: &'a Shared<'a>,
     splits: Vec<(&'a str, &'a Split)>,
     next_split: usize,
@@ -142,13 +142,13 @@ struct Reading<'a> {
 }
 
 impl<'a> Work<'a> {
-    pub(super) fn new(shared: &'a Shared<'a>) -> Self {
+    pub(crate) fn new(shared: &'a Shared<'a>) -> Self {
         let splits = shared.manifest.splits.iter().map(|(name, split)| (name.as_str(), split)).collect();
         Self { shared, splits, next_split: 0, current: None }
     }
 
     /// The next job; none when all is handed out.
-    pub(super) fn next(&mut self) -> Option<Job<'a>> {
+    pub(crate) fn next(&mut self) -> Option<Job<'a>> {
         loop {
             let job = self.current.as_mut().and_then(|split| split.next(self.shared));
             if job.is_some() {
@@ -431,7 +431,7 @@ impl Reading<'_> {
 
 impl Shard<'_> {
     /// A group has been checked; `meta` where it is as it should be.
-    pub(super) fn set_group(&self, index: usize, meta: Option<RowGroup>, shared: &Shared<'_>) {
+    pub(crate) fn set_group(&self, index: usize, meta: Option<RowGroup>, shared: &Shared<'_>) {
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         parts.groups[index] = meta;
         parts.pending -= 1;
@@ -530,7 +530,7 @@ fn wrong_checksum(place: &Place, split: &str, shared: &Shared<'_>) {
 }
 
 /// A file that is no Parquet file, or one of other columns.
-pub(super) fn unreadable(place: &Place, split: &str, error: &Error, findings: &Findings) {
+pub(crate) fn unreadable(place: &Place, split: &str, error: &Error, findings: &Findings) {
     let (kind, detail) = match error {
         Error::Store(StoreError::Damaged { what, .. }) if what.contains("columns are other") => {
             (Kind::Columns, what.clone())

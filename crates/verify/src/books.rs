@@ -1,14 +1,17 @@
 //! The manifest against itself: every sum that can be made of its numbers, and the identities.
 
-use super::findings::Findings;
-use super::problem::{Kind, Place, Remedy};
-use crate::held_out::HeldOut;
-use crate::layout::{MANIFEST, ShardId};
-use crate::manifest::{InputRange, Labels, Manifest, Options, Shard, Split, source_checksum, split_identity};
-use crate::shard::RowLayout;
+use mashbill_format::held_out::HeldOut;
+use mashbill_format::layout::{MANIFEST, ShardId};
+use mashbill_format::manifest::{
+    InputRange, Labels, Manifest, Options, Shard, Split, source_checksum, split_identity,
+};
+use mashbill_format::shard::RowLayout;
+
+use crate::findings::Findings;
+use crate::problem::{Kind, Place, Remedy};
 
 /// Checks what the manifest says of the whole folder.
-pub(super) fn check_manifest(manifest: &Manifest, findings: &Findings) {
+pub(crate) fn check_manifest(manifest: &Manifest, findings: &Findings) {
     let wrong = |kind, detail: String| {
         findings.error(kind, Place::file(MANIFEST), Remedy::MakeAllAgain, detail);
     };
@@ -63,7 +66,7 @@ pub(super) fn check_manifest(manifest: &Manifest, findings: &Findings) {
 }
 
 /// Checks what the manifest says of one split.
-pub(super) fn check_split(name: &str, split: &Split, manifest: &Manifest, findings: &Findings) {
+pub(crate) fn check_split(name: &str, split: &Split, manifest: &Manifest, findings: &Findings) {
     let wrong = |kind, detail: String| {
         let remedy = Remedy::MakeSplitAgain { split: name.to_owned() };
         findings.error(kind, Place::file(MANIFEST), remedy, format!("split {name}: {detail}"));

@@ -6,33 +6,33 @@
 use std::cell::Cell;
 use std::path::Path;
 
+use mashbill_format::shard::{self, ExpectedRows, IGNORED, Piece, Row, RowEnds, RowForm, Wanted, lists};
 use mashbill_parquet::encode::Compression;
 use mashbill_parquet::reader::{FileGroup, ParquetReader, reading};
 use parquet::data_type::{DataType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
 
-use super::findings::Findings;
-use super::gather::Gather;
-use super::problem::{Kind, Place, Remedy};
-use crate::shard::{self, ExpectedRows, IGNORED, Piece, Row, RowEnds, RowForm, Wanted, lists};
+use crate::findings::Findings;
+use crate::gather::Gather;
+use crate::problem::{Kind, Place, Remedy};
 
 /// A row group that is looked at.
 #[derive(Debug)]
-pub(super) struct Group<'a> {
-    pub(super) split: &'a str,
-    pub(super) place: Place,
-    pub(super) index: usize,
+pub(crate) struct Group<'a> {
+    pub(crate) split: &'a str,
+    pub(crate) place: Place,
+    pub(crate) index: usize,
     /// Its first row, counted in the shard.
-    pub(super) first_row: u64,
+    pub(crate) first_row: u64,
     /// The split's row with which the shard begins, and where the shard's stretch of the input does.
-    pub(super) shard_row: u64,
-    pub(super) shard_start: u64,
+    pub(crate) shard_row: u64,
+    pub(crate) shard_start: u64,
     /// Its rows.
-    pub(super) rows: usize,
-    pub(super) form: &'a RowForm,
-    pub(super) findings: &'a Findings,
+    pub(crate) rows: usize,
+    pub(crate) form: &'a RowForm,
+    pub(crate) findings: &'a Findings,
     /// Whether anything was found.
-    pub(super) is_wrong: Cell<bool>,
+    pub(crate) is_wrong: Cell<bool>,
 }
 
 /// The rows of a group as far as they could be read.
@@ -48,7 +48,7 @@ impl Group<'_> {
     /// Finds what is wrong with the group of the shard at `path`; what others need of it, where its rows could be
     /// read. Without `expected` the rows are checked against themselves only. What is wanted of them is shown to
     /// `gatherer`.
-    pub(super) fn check(
+    pub(crate) fn check(
         &self,
         path: &Path,
         expected: Option<&ExpectedRows>,
@@ -98,12 +98,12 @@ impl Group<'_> {
     }
 
     /// The number in the split of row `row` of the group.
-    pub(super) const fn row_in_split(&self, row: usize) -> u64 {
+    pub(crate) const fn row_in_split(&self, row: usize) -> u64 {
         self.shard_row + self.first_row + row as u64
     }
 
     /// Pieces with the keys that their documents have in the whole input.
-    pub(super) fn in_split(&self, pieces: &[Piece]) -> Vec<Piece> {
+    pub(crate) fn in_split(&self, pieces: &[Piece]) -> Vec<Piece> {
         pieces.iter().map(|piece| Piece { doc_id: self.key(piece), ..*piece }).collect()
     }
 
@@ -315,6 +315,6 @@ fn shift_of(ids: &[i32], labels: &[i32], real: usize) -> &'static str {
 ///
 /// # Errors
 /// [`Damaged`](mashbill_store::Error::Damaged), [`Io`](mashbill_store::Error::Io).
-pub(super) fn open(path: &Path) -> crate::error::Result<ParquetReader> {
+pub(crate) fn open(path: &Path) -> mashbill_format::error::Result<ParquetReader> {
     Ok(shard::schema(Compression::None).open(path)?)
 }

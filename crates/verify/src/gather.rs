@@ -1,9 +1,8 @@
 //! Seeing what a check reads, so that nobody has to read it a second time.
 
+use mashbill_format::shard::Row;
 use mashbill_records::record::{Reason, Record};
 use mashbill_store::checksum::Checksum;
-
-use crate::shard::Row;
 
 /// Takes in what a check reads. Each thread has one of its own, so none of them waits for another; what they took in
 /// is put together in the end. Nothing that could not be read is told.

@@ -3,13 +3,14 @@
 //! The documents of a shard follow one another and are cut where a row ends, so their lengths say which pieces every
 //! row has, and whether its last label is a token: the first one of the row after it.
 
-use super::table::{Entry, Table};
-use crate::shard::{ExpectedRows, Piece};
-use crate::stats::LengthHistogram;
+use mashbill_format::shard::{ExpectedRows, Piece};
+use mashbill_format::stats::LengthHistogram;
+
+use crate::table::{Entry, Table};
 
 /// Gives the expectation of row after row of a shard.
 #[derive(Debug)]
-pub(super) struct Expectations {
+pub(crate) struct Expectations {
     row_length: u64,
     /// Rows that are left.
     rows: u64,
@@ -20,7 +21,7 @@ pub(super) struct Expectations {
 
 impl Expectations {
     /// The expectations of a shard of `rows` rows.
-    pub(super) fn new(row_length: usize, rows: u64, table: Table) -> Self {
+    pub(crate) fn new(row_length: usize, rows: u64, table: Table) -> Self {
         Self { row_length: row_length.max(1) as u64, rows, table, current: None }
     }
 
@@ -28,7 +29,7 @@ impl Expectations {
     ///
     /// # Errors
     /// What is wrong with the document table, as a fragment.
-    pub(super) fn next(&mut self, rows: usize) -> Result<ExpectedRows, String> {
+    pub(crate) fn next(&mut self, rows: usize) -> Result<ExpectedRows, String> {
         let mut expected = ExpectedRows { rows, ..ExpectedRows::default() };
         for _ in 0..rows {
             let before = expected.pieces.len();
@@ -42,7 +43,7 @@ impl Expectations {
     ///
     /// # Errors
     /// What is wrong with the document table, as a fragment.
-    pub(super) fn end(mut self, tokens: u64) -> Result<LengthHistogram, String> {
+    pub(crate) fn end(mut self, tokens: u64) -> Result<LengthHistogram, String> {
         while self.table.next()?.is_some() {}
         if self.table.tokens() != tokens {
             return Err(format!(

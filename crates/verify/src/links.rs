@@ -6,13 +6,14 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::problem::{Kind, Place, Remedy};
-use super::values::Group;
-use crate::shard::{ExpectedRows, IGNORED, RowEnds};
+use mashbill_format::shard::{ExpectedRows, IGNORED, RowEnds};
+
+use crate::problem::{Kind, Place, Remedy};
+use crate::values::Group;
 
 /// Halves of the links between the row groups of one shard, by the row in the shard that begins with the token.
 #[derive(Debug, Default)]
-pub(super) struct Links(Mutex<HashMap<u64, Half>>);
+pub(crate) struct Links(Mutex<HashMap<u64, Half>>);
 
 #[derive(Debug)]
 enum Half {
@@ -22,7 +23,7 @@ enum Half {
 
 impl Links {
     /// Checks the last labels of a group's rows.
-    pub(super) fn check(&self, group: &Group<'_>, expected: &ExpectedRows, ends: &RowEnds) {
+    pub(crate) fn check(&self, group: &Group<'_>, expected: &ExpectedRows, ends: &RowEnds) {
         if expected.pieces.first().is_some_and(|piece| piece.doc_offset > 0) {
             self.put(group, group.first_row, Half::Token(ends.first_tokens[0]));
         }

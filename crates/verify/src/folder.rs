@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use mashbill_format::error::{Error, Result};
+use mashbill_format::find::{Found, Search, find, is_our_own, is_output};
+use mashbill_format::layout::{self, Output, TABLES_FOLDER, is_split_file};
+use mashbill_format::lock::LOCK;
+use mashbill_format::manifest::{Manifest, Split};
 use mashbill_records::Kind;
 use serde::Serialize;
 
-use super::findings::Findings;
-use super::problem::{Kind as Problem, Place, Remedy};
-use crate::error::{Error, Result};
-use crate::find::{Found, Search, find, is_our_own, is_output};
-use crate::layout::{self, Output, TABLES_FOLDER, is_split_file};
-use crate::lock::LOCK;
-use crate::manifest::{Manifest, Split};
+use crate::findings::Findings;
+use crate::problem::{Kind as Problem, Place, Remedy};
 
 /// What is in a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -70,7 +70,7 @@ pub fn name_below(path: &Path, root: &Path) -> String {
 }
 
 /// The names in a folder, sorted, and whether each is a folder.
-pub(super) fn entries(path: &Path) -> Result<Vec<(String, bool)>> {
+pub(crate) fn entries(path: &Path) -> Result<Vec<(String, bool)>> {
     let failed = |source| Error::io("read", path, source);
     let mut names = Vec::new();
     for entry in fs::read_dir(path).map_err(failed)? {
@@ -83,7 +83,7 @@ pub(super) fn entries(path: &Path) -> Result<Vec<(String, bool)>> {
 }
 
 /// Finds what stands beside the splits, and the traces of a run that has not ended.
-pub(super) fn check_root(output: &Output, manifest: &Manifest, findings: &Findings) -> Result<()> {
+pub(crate) fn check_root(output: &Output, manifest: &Manifest, findings: &Findings) -> Result<()> {
     for (name, is_folder) in entries(output.root())? {
         let place = Place::file(name.as_str());
         let is_split = manifest.splits.contains_key(&name) || manifest.vanished.contains_key(&name);
@@ -117,7 +117,7 @@ pub(super) fn check_root(output: &Output, manifest: &Manifest, findings: &Findin
 }
 
 /// Finds files in a split's folder that do not belong there, and lists that are not.
-pub(super) fn check_split(output: &Output, name: &str, split: &Split, findings: &Findings) {
+pub(crate) fn check_split(output: &Output, name: &str, split: &Split, findings: &Findings) {
     let shards = split.shard_files().map(|file| file.name.as_str()).collect();
     let is_known = |file: &str, is_folder: bool| {
         is_split_file(name, file) && !file.ends_with(".parquet") && is_folder == (file == TABLES_FOLDER)

@@ -3,17 +3,17 @@
 //! That each part has only its own documents follows from the texts' checksums in its document tables; that none is
 //! missing from the counts of lines, which both parts keep. Both cost nothing beside the shards.
 
+use mashbill_format::held_out::Part;
+use mashbill_format::layout::{MANIFEST, Output, STATS_SUFFIX, VALIDATION_FOLDER};
+use mashbill_format::manifest::{InputRange, Manifest, Split};
+use mashbill_format::stats::Stats;
 use mashbill_store::checksum::Checksum;
 
-use super::findings::Findings;
-use super::problem::{Kind, Place, Remedy};
-use crate::held_out::Part;
-use crate::layout::{MANIFEST, Output, STATS_SUFFIX, VALIDATION_FOLDER};
-use crate::manifest::{InputRange, Manifest, Split};
-use crate::stats::Stats;
+use crate::findings::Findings;
+use crate::problem::{Kind, Place, Remedy};
 
 /// Checks that a document in row `row` of a document table is of the part that the manifest's folder has.
-pub(super) fn check_document(
+pub(crate) fn check_document(
     manifest: &Manifest,
     table: &Place,
     split: &str,
@@ -35,7 +35,7 @@ pub(super) fn check_document(
 
 /// Compares the folder of `manifest`, where documents are held out of it, with the folder that has them. What is wrong
 /// within that one is told where it is checked itself.
-pub(super) fn check_parts(output: &Output, manifest: &Manifest, findings: &Findings) {
+pub(crate) fn check_parts(output: &Output, manifest: &Manifest, findings: &Findings) {
     let Some(held_out) = manifest.options.held_out.filter(|here| here.part == Part::Train) else { return };
     let place = || Place::file(format!("{VALIDATION_FOLDER}/{MANIFEST}"));
     let wrong = |remedy, detail: String| findings.error(Kind::HeldOut, place(), remedy, detail);

@@ -10,26 +10,26 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use mashbill_format::dataset_stats::{DatasetStats, LengthBuckets, REJECTS_KEPT, RejectedRow, Take};
+use mashbill_format::error::{Error, Result};
+use mashbill_format::layout::{DATASET_STATS_SUFFIX, Data, REJECTS_SUFFIX};
+use mashbill_format::lock::{LOCK, Lock, Pin};
+use mashbill_format::stats::REJECTS_BYTES_MAX;
 use mashbill_records::record::Record;
 use mashbill_store::atomic::folder_of;
 use mashbill_store::checksum::Checksum;
 use mashbill_store::open;
 
-use super::findings::Findings;
-use super::folder::{entries, name_below};
-use super::problem::{Kind, Place, Remedy};
-use crate::dataset_stats::{DatasetStats, LengthBuckets, REJECTS_KEPT, RejectedRow, Take};
-use crate::error::{Error, Result};
-use crate::layout::{DATASET_STATS_SUFFIX, Data, REJECTS_SUFFIX};
-use crate::lock::{LOCK, Lock, Pin};
-use crate::stats::REJECTS_BYTES_MAX;
+use crate::findings::Findings;
+use crate::folder::{entries, name_below};
+use crate::problem::{Kind, Place, Remedy};
 
 /// What is said of the files of records below a path, by file.
-pub(super) type Claims = BTreeMap<PathBuf, Claim>;
+pub(crate) type Claims = BTreeMap<PathBuf, Claim>;
 
 /// What is said of a file of records.
 #[derive(Debug)]
-pub(super) struct Claim {
+pub(crate) struct Claim {
     stats: DatasetStats,
     /// Where that is said.
     place: Place,
@@ -38,7 +38,7 @@ pub(super) struct Claim {
 
 /// What is counted of a file of records.
 #[derive(Debug, Default)]
-pub(super) struct Counted {
+pub(crate) struct Counted {
     records: u64,
     text_bytes: u64,
     chars: u64,
@@ -51,7 +51,7 @@ pub(super) struct Counted {
 ///
 /// # Errors
 /// [`Error::TooNew`] where a newer mashbill wrote it, [`Io`](mashbill_store::Error::Io) where a folder cannot be read.
-pub(super) fn claims(root: &Path, files: &[PathBuf], findings: &Findings) -> Result<Claims> {
+pub(crate) fn claims(root: &Path, files: &[PathBuf], findings: &Findings) -> Result<Claims> {
     let folders: BTreeSet<PathBuf> = folders_of(root, files)?;
     let mut locks = Locks::default();
     if root.is_dir() {
@@ -292,7 +292,7 @@ impl Claim {
 
     /// Compares the records with what is said of them; `bytes` and `checksum` are those of their file, none where it
     /// was not read whole.
-    pub(super) fn check_records(
+    pub(crate) fn check_records(
         &self,
         place: &Place,
         counted: &Counted,
@@ -327,7 +327,7 @@ impl Claim {
     }
 
     /// Whether a record says that it is of another dataset or category.
-    pub(super) fn is_stranger(&self, record: &Record<'_>) -> bool {
+    pub(crate) fn is_stranger(&self, record: &Record<'_>) -> bool {
         record.source != Some(&self.stats.dataset) || record.category != Some(&self.stats.category)
     }
 
@@ -348,7 +348,7 @@ impl Claim {
 
 impl Counted {
     /// Counts a record that stands at a line; `is_stranger` where it is none of the dataset's.
-    pub(super) fn count(&mut self, record: &Record<'_>, line: u64, is_stranger: bool) {
+    pub(crate) fn count(&mut self, record: &Record<'_>, line: u64, is_stranger: bool) {
         let chars = record.text.chars().count() as u64;
         self.records += 1;
         self.text_bytes += record.text.len() as u64;
@@ -360,7 +360,7 @@ impl Counted {
     }
 
     /// Takes in what was counted of other lines of the same file.
-    pub(super) fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.records += other.records;
         self.text_bytes += other.text_bytes;
         self.chars += other.chars;

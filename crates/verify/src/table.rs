@@ -5,16 +5,16 @@
 use std::collections::VecDeque;
 use std::path::Path;
 
+use mashbill_format::documents::{self, content_hash};
+use mashbill_format::error::Result;
+use mashbill_format::stats::LengthHistogram;
 use mashbill_parquet::encode::Compression;
 use mashbill_parquet::reader::{ParquetReader, damaged, reading};
 use parquet::column::reader::{ColumnReaderImpl, get_typed_column_reader};
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, FixedLenByteArrayType, Int32Type, Int64Type};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 
-use super::gather::DocumentSeen;
-use crate::documents::{self, content_hash};
-use crate::error::Result;
-use crate::stats::LengthHistogram;
+use crate::gather::DocumentSeen;
 
 const BATCH_ROWS: usize = 4096;
 
@@ -28,13 +28,13 @@ const POSITION: usize = 7;
 
 /// A document's key, counted from where its shard's stretch of the input begins, and its length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) doc_id: i64,
-    pub(super) tokens: u64,
+pub(crate) struct Entry {
+    pub(crate) doc_id: i64,
+    pub(crate) tokens: u64,
 }
 
 /// The documents of a shard in order.
-pub(super) struct Table {
+pub(crate) struct Table {
     file: ParquetReader,
     next_group: usize,
     rows_left: usize,
@@ -68,7 +68,7 @@ struct Columns {
 
 impl Table {
     /// Opens the table at `path` of rows of `row_length` tokens, made of a stretch of which every key is below `key_end`.
-    pub(super) fn open(path: &Path, row_length: usize, key_end: u64) -> Result<Self> {
+    pub(crate) fn open(path: &Path, row_length: usize, key_end: u64) -> Result<Self> {
         Ok(Self {
             file: documents::schema(Compression::None).open(path)?,
             next_group: 0,
@@ -85,12 +85,12 @@ impl Table {
     }
 
     /// Documents in the table.
-    pub(super) fn rows(&self) -> u64 {
+    pub(crate) fn rows(&self) -> u64 {
         self.file.rows()
     }
 
     /// Tokens of the documents that were given.
-    pub(super) const fn tokens(&self) -> u64 {
+    pub(crate) const fn tokens(&self) -> u64 {
         self.token
     }
 
@@ -98,7 +98,7 @@ impl Table {
     ///
     /// # Errors
     /// What is wrong with the table, as a fragment.
-    pub(super) fn next(&mut self) -> std::result::Result<Option<Entry>, String> {
+    pub(crate) fn next(&mut self) -> std::result::Result<Option<Entry>, String> {
         if self.batch.is_empty() {
             self.batch = reading(|| self.read_batch()).map_err(|error| error.to_string())?;
         }
@@ -112,7 +112,7 @@ impl Table {
     }
 
     /// Tokens a document, when all documents were given.
-    pub(super) fn into_lengths(self) -> LengthHistogram {
+    pub(crate) fn into_lengths(self) -> LengthHistogram {
         self.lengths
     }
 
@@ -176,7 +176,7 @@ impl Table {
 ///
 /// # Errors
 /// [`Damaged`](mashbill_store::Error::Damaged), [`Io`](mashbill_store::Error::Io).
-pub(super) fn check_texts(path: &Path, each: &mut dyn FnMut(u64, &DocumentSeen<'_>)) -> Result<()> {
+pub(crate) fn check_texts(path: &Path, each: &mut dyn FnMut(u64, &DocumentSeen<'_>)) -> Result<()> {
     let file = documents::schema(Compression::None).open(path)?;
     let mut row = 0;
     let read = || -> ParquetResult<()> {

@@ -25,18 +25,18 @@ pub struct Progress {
 
 /// What threads count.
 #[derive(Debug, Default)]
-pub(super) struct Counters {
-    pub(super) files: AtomicU64,
-    pub(super) bytes: AtomicU64,
-    pub(super) rows: AtomicU64,
+pub(crate) struct Counters {
+    pub(crate) files: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+    pub(crate) rows: AtomicU64,
 }
 
 impl Counters {
-    pub(super) fn add(counter: &AtomicU64, number: u64) {
+    pub(crate) fn add(counter: &AtomicU64, number: u64) {
         counter.fetch_add(number, Ordering::Relaxed);
     }
 
-    pub(super) fn now(&self, bytes_total: u64, problems: u64) -> Progress {
+    pub(crate) fn now(&self, bytes_total: u64, problems: u64) -> Progress {
         Progress {
             bytes: self.bytes.load(Ordering::Relaxed),
             bytes_total,

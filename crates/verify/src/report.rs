@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::folder::FolderKind;
-use super::problem::{Problem, Severity};
+use crate::folder::FolderKind;
+use crate::problem::{Problem, Severity};
 
 /// What the caller decides.
 #[derive(Debug, Clone, Copy)]

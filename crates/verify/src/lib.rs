@@ -30,7 +30,7 @@ mod downloaded;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use crate::error::Result;
+use mashbill_format::error::Result;
 
 pub use folder::{FolderKind, folder_kind, name_below, records_below};
 pub use gather::{DocumentSeen, Gather};
@@ -43,7 +43,7 @@ pub use report::{Options, Report};
 ///
 /// # Errors
 /// [`Io`](mashbill_store::Error::Io) where the folder itself cannot be read,
-/// [`Error::TooNew`](crate::Error::TooNew) where a newer mashbill made it. What is wrong with the files is no
+/// [`Error::TooNew`](mashbill_format::Error::TooNew) where a newer mashbill made it. What is wrong with the files is no
 /// error but a [`Problem`].
 pub fn verify(
     path: &Path,

@@ -9,7 +9,7 @@ use std::time::Duration;
 const TICK: Duration = Duration::from_millis(100);
 
 /// Calls `work` on a thread for each of `workers`, and `tell` on this one, ten times a second and at the end.
-pub(super) fn on_all_threads<W: Send>(
+pub(crate) fn on_all_threads<W: Send>(
     workers: impl IntoIterator<Item = W>,
     work: impl Fn(W) + Sync,
     mut tell: impl FnMut(),
