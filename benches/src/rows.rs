@@ -65,6 +65,7 @@ impl Packed {
                 last_labels,
                 pieces: here,
                 pieces_in_row,
+                loss_spans: None,
             }));
         }
     }

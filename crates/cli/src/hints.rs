@@ -547,6 +547,7 @@ fn load_hint(error: &LoadError) -> Option<String> {
 fn format_hint(error: &FormatError) -> Option<String> {
     Some(match error {
         FormatError::Store(error) => return store_hint(error),
+        FormatError::Columns { .. } => DAMAGE_HINT.into(),
         FormatError::Records { path, source } => content_hint(Path::new(path), source),
         FormatError::TooNew { .. } | FormatError::Requires { .. } => "update mashbill".into(),
         FormatError::TooOld { path, .. } if path.ends_with(MANIFEST) => format!(

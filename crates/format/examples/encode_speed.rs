@@ -16,6 +16,7 @@ use std::sync::LazyLock;
 use std::time::Instant;
 
 use mashbill_format::documents::{self, Document, DocumentsEncoder};
+use mashbill_format::loss_spans::Loss;
 use mashbill_format::shard::{self, IGNORED, Piece, RowGroupEncoder, RowLayout, Rows};
 use mashbill_parquet::encode::Compression;
 use mashbill_parquet::file::{Finished, ParquetAppender, Schema};
@@ -57,8 +58,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             packed.encode(&mut encoder, |group| groups.push(group));
             let table = packed.documents(compression);
             let path = |name| folder.join(format!("{name}_{compression}.parquet"));
-            let shard = write(&path("shard"), shard::schema(compression), &groups)?;
-            let table = write(&path("documents"), documents::schema(compression), &[table])?;
+            let shard = write(&path("shard"), shard::schema(compression, Loss::All), &groups)?;
+            let table = write(&path("documents"), documents::schema(compression, Loss::All), &[table])?;
             println!("  {shard:?}\n  {table:?}");
         }
     }
@@ -140,7 +141,14 @@ impl<'a> Packed<'a> {
             {
                 slices.push(slice);
             }
-            let rows = Rows { count, tokens: &slices, last_labels, pieces: here_pieces, pieces_in_row };
+            let rows = Rows {
+                count,
+                tokens: &slices,
+                last_labels,
+                pieces: here_pieces,
+                pieces_in_row,
+                loss_spans: None,
+            };
             each(encoder.encode(&rows));
         }
     }
@@ -161,6 +169,7 @@ impl<'a> Packed<'a> {
                 tokens: document.len() as i64,
                 row: (first / self.row_length) as i64,
                 position: (first % self.row_length) as i32,
+                loss_spans: Vec::new(),
             }
         };
         let documents: Vec<_> = self.documents.iter().enumerate().map(document).collect();

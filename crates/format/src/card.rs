@@ -98,7 +98,7 @@ impl Card {
         let names: BTreeMap<_, _> = config_names(listed.iter().map(|parts| parts.name));
         let unloadable = parts.iter().filter(|parts| !config::is_loadable(parts.name));
         Self {
-            front: front_matter::entries(&parts, &listed, &names, train.max_seq_length),
+            front: front_matter::entries(&parts, &listed, &names, train),
             body: body::text(train, validation, &parts, &names),
             unloadable: unloadable.map(|parts| parts.name.to_owned()).collect(),
         }

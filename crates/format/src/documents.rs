@@ -14,10 +14,17 @@ pub use key::DocumentKey;
 pub use read::content_hash;
 pub use read::{Documents, read};
 
+use std::path::Path;
+
 use mashbill_parquet::encode::{Compression, Encoding};
 use mashbill_parquet::file::Schema;
+use mashbill_parquet::reader::ParquetReader;
 use mashbill_store::checksum::Checksum;
 
+use crate::error::Result;
+use crate::loss_spans::Loss;
+
+/// The schema, to be closed behind its last column.
 const MESSAGE: &str = "message documents {
     required int64 doc_id;
     optional binary id (STRING);
@@ -27,7 +34,9 @@ const MESSAGE: &str = "message documents {
     required int64 tokens;
     required int64 row;
     required int32 position;
-}";
+";
+const LOSS_SPANS: &str =
+    "    required group loss_spans (LIST) { repeated group list { required int32 element; } }\n";
 
 /// One document; `Text` is `&str` where it is written and `String` where it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,14 +58,33 @@ pub struct Document<Text> {
     pub row: i64,
     /// The position in that row, from 0.
     pub position: i32,
+    /// Which of its tokens are learned, as run lengths; empty in a table without such a column: all of them.
+    pub loss_spans: Vec<i32>,
 }
 
 /// The schema of a document table whose pages are compressed with `compression`.
 #[must_use]
-pub fn schema(compression: Compression) -> Schema {
+pub fn schema(compression: Compression, loss: Loss) -> Schema {
     let text = (Encoding::Plain, compression);
     let integer = (Encoding::DeltaBinaryPacked, compression);
     // A hash cannot be compressed, so nobody should try.
     let hash = (Encoding::Plain, Compression::None);
-    Schema::parse(MESSAGE, &[integer, text, text, text, hash, integer, integer, integer])
+    let columns = [integer, text, text, text, hash, integer, integer, integer];
+    match loss {
+        Loss::All => Schema::parse(&format!("{MESSAGE}}}"), &columns),
+        Loss::Spans => {
+            Schema::parse(&format!("{MESSAGE}{LOSS_SPANS}}}"), &[&columns[..], &[integer]].concat())
+        }
+    }
+}
+
+/// Opens the document table at `path` of a folder with this loss, as the stock reader does.
+///
+/// # Errors
+/// [`Io`](mashbill_store::Error::Io) where it cannot be opened or read, [`Damaged`](mashbill_store::Error::Damaged) where it is
+/// no Parquet file, [`Columns`](crate::Error::Columns) where it is one of other columns.
+pub fn open(path: &Path, loss: Loss) -> Result<ParquetReader> {
+    let file = ParquetReader::open(path)?;
+    loss.check(path, file.metadata(), |loss| schema(Compression::None, loss))?;
+    Ok(file)
 }

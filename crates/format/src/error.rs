@@ -13,6 +13,14 @@ pub enum Error {
     /// The store refused, or the file is damaged.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A shard or a document table has other columns than such files of its folder.
+    #[error("`{}` is damaged: its columns are other ones{more}", path.display())]
+    Columns {
+        /// The file.
+        path: PathBuf,
+        /// What is known of them, to be put behind; or nothing.
+        more: &'static str,
+    },
     /// Records cannot be read from a file.
     #[error("read `{path}`")]
     Records {
@@ -57,6 +65,7 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Self::Store(error) => error.class(),
+            Self::Columns { .. } => Class::Unexpected,
             Self::TooNew { .. } | Self::TooOld { .. } | Self::Requires { .. } | Self::Records { .. } => {
                 Class::Usage
             }
@@ -78,7 +87,7 @@ impl Error {
     /// Whether a file is not what its name promises.
     #[must_use]
     pub const fn is_damage(&self) -> bool {
-        matches!(self, Self::Store(StoreError::Damaged { .. }))
+        matches!(self, Self::Store(StoreError::Damaged { .. }) | Self::Columns { .. })
     }
 
     /// Records that cannot be read.
@@ -95,6 +104,7 @@ impl Error {
     pub fn detail(&self) -> String {
         match self {
             Self::Store(error) => error.detail(),
+            Self::Columns { more, .. } => format!("its columns are other ones{more}"),
             Self::Records { .. } | Self::TooNew { .. } | Self::TooOld { .. } | Self::Requires { .. } => {
                 self.to_string()
             }

@@ -9,18 +9,15 @@
 
 mod bounds;
 mod difference;
+mod feature;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use mashbill_parquet::encode::Compression;
-use mashbill_parquet::file::Tail;
-use mashbill_records::record::Reason;
-use mashbill_store::atomic;
-use mashbill_store::checksum::{Checksum, Hasher};
-use mashbill_store::open;
+pub use feature::Feature;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -28,9 +25,16 @@ use crate::catalog::LicenseKind;
 use crate::error::{Error, Result};
 use crate::held_out::HeldOut;
 use crate::layout::{Output, ShardId};
+use crate::loss_spans::Loss;
 use crate::name;
 use crate::shard::{IGNORED, RowLayout};
 use crate::special_tokens::SpecialTokensInText;
+use mashbill_parquet::encode::Compression;
+use mashbill_parquet::file::Tail;
+use mashbill_records::record::Reason;
+use mashbill_store::atomic;
+use mashbill_store::checksum::{Checksum, Hasher};
+use mashbill_store::open;
 
 /// The newest version of the output folder's format, which is the one that is written.
 pub const FORMAT_VERSION: u32 = 2;
@@ -65,7 +69,7 @@ pub struct Manifest {
     /// The version of the folder's format.
     pub format_version: u32,
     /// Names of what a reader has to know, besides the format's version, to read rightly: it refuses a folder with a name that
-    /// it does not know. So far there is none.
+    /// it does not know. `loss_spans`: shards and document tables have a column of that name, which says which tokens are learned.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requires: Vec<String>,
     /// The tokenizer as it was named on the command line.
@@ -424,11 +428,18 @@ impl Manifest {
     pub fn read(path: &Path) -> Result<Option<Self>> {
         let Some(bytes) = read_whole(path, MANIFEST_BYTES_MAX)? else { return Ok(None) };
         let manifest: Self = parse_versioned(path, &bytes, FORMAT_VERSION)?;
-        if let Some(feature) = manifest.requires.first().cloned() {
+        if let Some(feature) = manifest.requires.iter().find(|name| Feature::of(name).is_none()).cloned() {
             return Err(Error::Requires { path: path.to_owned(), feature });
         }
         bounds::check(&manifest).map_err(|what| Error::damaged(path, what))?;
         Ok(Some(manifest))
+    }
+
+    /// On which tokens there is a loss.
+    #[must_use]
+    pub fn loss(&self) -> Loss {
+        let spans = self.requires.iter().any(|name| Feature::of(name) == Some(Feature::LossSpans));
+        if spans { Loss::Spans } else { Loss::All }
     }
 
     /// Replaces the manifest of `output`, going through the file `temporary`.

@@ -12,6 +12,9 @@
 //! pieces   doc_id (8), doc_offset (4), len (4)
 //! ```
 //!
+//! Where not all tokens are learned, the magic is another one, and in the place of the id of a token that is not learned stands its
+//! bitwise complement, which is negative: the row is one read all the same, and not larger.
+//!
 //! Keys are the shard's own, counted from where its stretch of the input begins: equal shards of other places have one
 //! file.
 
@@ -26,9 +29,12 @@ use mashbill_store::read_at::ReadAt;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::error::{Error, Result};
+use crate::loss_spans::{Loss, SpansBuilder, runs};
 use crate::shard::{Piece, PiecePage, TokenPage};
 
 const MAGIC: [u8; 8] = *b"MBROWS\0\x01";
+/// Of rows of which not all tokens are learned: whoever knows no complements must not read them.
+const MAGIC_SPANS: [u8; 8] = *b"MBROWS\0\x02";
 const HEADER_BYTES: u64 = 64;
 const END_BYTES: usize = 16;
 const PIECE_BYTES: usize = 16;
@@ -46,28 +52,50 @@ pub struct RowCache {
     file: Box<dyn ReadAt>,
     row_length: usize,
     rows: u64,
+    loss: Loss,
 }
 
 /// One row as it stands in the file.
 #[derive(Debug, Clone, Copy)]
 pub struct CachedRow<'a> {
-    /// Token ids, four bytes each.
-    pub input_ids: &'a [[u8; 4]],
+    /// Token ids, four bytes each; complements where they are not learned.
+    numbers: &'a [[u8; 4]],
+    loss: Loss,
     /// The label of the last position.
     pub last_label: i32,
     /// Tokens before the padding.
     pub real_tokens: u32,
 }
 
+impl CachedRow<'_> {
+    /// Replaces `input_ids` by the row's, padding included, and `loss_spans` by its spans, which are empty where all tokens of
+    /// the dataset are learned.
+    pub fn read_to(&self, input_ids: &mut Vec<i32>, loss_spans: &mut Vec<i32>) {
+        let numbers = self.numbers.iter().map(|bytes| i32::from_le_bytes(*bytes));
+        input_ids.clear();
+        loss_spans.clear();
+        match self.loss {
+            Loss::All => input_ids.extend(numbers),
+            Loss::Spans => {
+                let mut spans = SpansBuilder::default();
+                let tokens = numbers.clone().take(self.real_tokens as usize);
+                tokens.for_each(|number| spans.push(number >= 0, 1));
+                input_ids.extend(numbers.map(|number| if number < 0 { !number } else { number }));
+                loss_spans.extend_from_slice(spans.spans());
+            }
+        }
+    }
+}
+
 impl RowCache {
-    /// Opens the file at `path` that was made of the shard with the checksum `shard`.
+    /// Opens the file at `path` that was made of the shard with the checksum `shard`, of a folder with this loss.
     ///
     /// # Errors
     /// [`Io`](mashbill_store::Error::Io) where it cannot be opened or read, [`Damaged`](mashbill_store::Error::Damaged) where it is another file, or is cut off.
-    pub fn open(path: &Path, shard: Checksum, row_length: usize, rows: u64) -> Result<Self> {
+    pub fn open(path: &Path, shard: Checksum, row_length: usize, rows: u64, loss: Loss) -> Result<Self> {
         let file = open::open(path).map_err(|error| Error::io("open", path, error))?;
         let size = file.size().map_err(|error| Error::io("read", path, error))?;
-        let cache = Self { path: path.to_owned(), file: Box::new(file), row_length, rows };
+        let cache = Self { path: path.to_owned(), file: Box::new(file), row_length, rows, loss };
         let ends = HEADER_BYTES + rows * row_bytes(row_length);
         let pieces = ends + rows * END_BYTES as u64;
         if size < pieces {
@@ -75,7 +103,7 @@ impl RowCache {
         }
         let mut header = [0; HEADER_BYTES as usize];
         cache.read(0, &mut header)?;
-        if header != self::header(shard, row_length, rows) {
+        if header != self::header(shard, row_length, rows, loss) {
             let what = "it was made of another shard".to_owned();
             return Err(Error::damaged(path, what));
         }
@@ -104,9 +132,10 @@ impl RowCache {
             return Err(self.damaged(row));
         }
         let (numbers, _) = content.as_chunks::<4>();
-        let (input_ids, [last_label, real_tokens]) = numbers.split_last_chunk().expect("a row is longer");
+        let (numbers, [last_label, real_tokens]) = numbers.split_last_chunk().expect("a row is longer");
         Ok(CachedRow {
-            input_ids,
+            numbers,
+            loss: self.loss,
             last_label: i32::from_le_bytes(*last_label),
             real_tokens: u32::from_le_bytes(*real_tokens),
         })
@@ -185,7 +214,7 @@ impl Drop for Temporary {
 }
 
 impl RowCacheWriter {
-    /// Creates `temporary` for the `rows` rows of the shard with the checksum `shard`.
+    /// Creates `temporary` for the `rows` rows of the shard with the checksum `shard`, of a folder with this loss.
     ///
     /// # Errors
     /// [`Io`](mashbill_store::Error::Io), [`DiskFull`](mashbill_store::Error::DiskFull).
@@ -193,7 +222,13 @@ impl RowCacheWriter {
         clippy::disallowed_methods,
         reason = "a temporary name, which means nothing until it is published"
     )]
-    pub fn create(temporary: &Path, shard: Checksum, row_length: usize, rows: u64) -> Result<Self> {
+    pub fn create(
+        temporary: &Path,
+        shard: Checksum,
+        row_length: usize,
+        rows: u64,
+        loss: Loss,
+    ) -> Result<Self> {
         let failed = |error| Error::io("create", temporary, error);
         let file = File::create(temporary).map_err(failed)?;
         drop(file);
@@ -207,7 +242,7 @@ impl RowCacheWriter {
         let parts = (part(HEADER_BYTES)?, part(ends)?, part(ends + rows * END_BYTES as u64)?);
         Ok(Self {
             temporary,
-            header: header(shard, row_length, rows),
+            header: header(shard, row_length, rows, loss),
             row_length,
             rows: parts.0,
             ends: parts.1,
@@ -218,7 +253,7 @@ impl RowCacheWriter {
         })
     }
 
-    /// Appends the rows of a page.
+    /// Appends the rows of a page, with their spans where the folder has such.
     ///
     /// # Errors
     /// [`Io`](mashbill_store::Error::Io), [`DiskFull`](mashbill_store::Error::DiskFull).
@@ -228,6 +263,9 @@ impl RowCacheWriter {
             let bytes = &mut self.bytes;
             bytes.clear();
             bytes.extend(input_ids.iter().flat_map(|id| id.to_le_bytes()));
+            if let Some(spans) = &tokens.loss_spans {
+                complement(bytes, spans.of(index), tokens.real_tokens[index] as usize);
+            }
             bytes.extend(tokens.last_labels[index].to_le_bytes());
             bytes.extend(tokens.real_tokens[index].to_le_bytes());
             let checksum = xxh3_64_with_seed(bytes, self.written);
@@ -274,14 +312,24 @@ fn write(file: &mut BufWriter<File>, bytes: &[u8], path: &Path) -> Result<()> {
     file.write_all(bytes).map_err(|error| Error::io("write", path, error))
 }
 
+/// Turns the ids in `bytes` of those of the first `tokens` that are not learned into their complements.
+fn complement(bytes: &mut [u8], spans: &[i32], tokens: usize) {
+    for (_, run) in runs(spans, tokens).filter(|(is_learned, _)| !is_learned) {
+        bytes[4 * run.start..4 * run.end].iter_mut().for_each(|byte| *byte = !*byte);
+    }
+}
+
 /// Bytes of a row in the file.
 const fn row_bytes(row_length: usize) -> u64 {
     row_length as u64 * 4 + 16
 }
 
-fn header(shard: Checksum, row_length: usize, rows: u64) -> [u8; HEADER_BYTES as usize] {
+fn header(shard: Checksum, row_length: usize, rows: u64, loss: Loss) -> [u8; HEADER_BYTES as usize] {
     let mut header = [0; HEADER_BYTES as usize];
-    header[..8].copy_from_slice(&MAGIC);
+    header[..8].copy_from_slice(match loss {
+        Loss::All => &MAGIC,
+        Loss::Spans => &MAGIC_SPANS,
+    });
     header[8..16].copy_from_slice(&(row_length as u64).to_le_bytes());
     header[16..24].copy_from_slice(&rows.to_le_bytes());
     header[24..40].copy_from_slice(&shard.to_bytes());

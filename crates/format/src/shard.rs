@@ -1,6 +1,6 @@
 //! `shard_NNNN.parquet`: packed rows of one length.
 //!
-//! Six list columns, one row a training sequence. The bytes are promised: the
+//! Six list columns, or seven with `loss_spans`, one row a training sequence. The bytes are promised: the
 //! same rows give the same file, whatever thread encoded them. Therefore the
 //! schema is spelled out here, no Arrow schema is embedded, `created_by` is fixed
 //! and no statistics are written (ids have no order worth pruning by); the offset
@@ -10,22 +10,27 @@ mod column;
 mod dictionary;
 mod encode;
 mod expectation;
+mod labels;
 mod pages;
 mod read;
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
+pub(crate) use encode::spans_body;
 pub use encode::{RowGroupEncoder, Rows};
 pub use expectation::{ExpectedRows, GroupCheck, RowEnds, RowForm, Wanted};
 pub use pages::{PiecePage, Scratch, ShardPages, TokenGroup, TokenPage};
-pub use read::lists;
 pub use read::{Row, ShardReader, ShardRows};
 
+pub use crate::loss_spans::IGNORED;
+
+use crate::error::Result;
+use crate::loss_spans::Loss;
 use mashbill_parquet::encode::{Compression, Encoding};
 use mashbill_parquet::file::Schema;
-
-/// The label of a position that has no target: what PyTorch's cross entropy ignores.
-pub const IGNORED: i32 = -100;
+use mashbill_parquet::reader::ParquetReader;
 
 /// Tokens in a row group, where rows are not longer: the dictionary of a group is paid once in 2^20 tokens.
 const TOKENS_PER_ROW_GROUP: usize = 1 << 20;
@@ -34,6 +39,7 @@ const TOKENS_PER_ROW_GROUP: usize = 1 << 20;
 /// of Snappy's, 64 KiB; larger pages are not smaller in sum (1.45 bytes a token), half of it costs 1.8 %.
 const TOKENS_PER_PAGE: usize = 1 << 15;
 
+/// The schema, to be closed behind its last column.
 const MESSAGE: &str = "message shard {
     required group input_ids (LIST) { repeated group list { required int32 element; } }
     required group attention_mask (LIST) { repeated group list { required int32 element; } }
@@ -41,7 +47,9 @@ const MESSAGE: &str = "message shard {
     required group seq_lens (LIST) { repeated group list { required int32 element; } }
     required group doc_ids (LIST) { repeated group list { required int64 element; } }
     required group doc_offsets (LIST) { repeated group list { required int32 element; } }
-}";
+";
+const LOSS_SPANS: &str =
+    "    required group loss_spans (LIST) { repeated group list { required int32 element; } }\n";
 
 /// How many rows stand together; the manifest records it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -77,8 +85,25 @@ pub struct Piece {
 
 /// The schema of a shard whose pages are compressed with `compression`.
 #[must_use]
-pub fn schema(compression: Compression) -> Schema {
+pub fn schema(compression: Compression, loss: Loss) -> Schema {
     let ids = (Encoding::Dictionary, compression);
     let pieces = (Encoding::DeltaBinaryPacked, compression);
-    Schema::parse(MESSAGE, &[ids, ids, ids, pieces, pieces, pieces])
+    match loss {
+        Loss::All => Schema::parse(&format!("{MESSAGE}}}"), &[ids, ids, ids, pieces, pieces, pieces]),
+        Loss::Spans => Schema::parse(
+            &format!("{MESSAGE}{LOSS_SPANS}}}"),
+            &[ids, ids, ids, pieces, pieces, pieces, pieces],
+        ),
+    }
+}
+
+/// Opens the shard at `path` of a folder with this loss, as the stock reader does.
+///
+/// # Errors
+/// [`Io`](mashbill_store::Error::Io) where it cannot be opened or read, [`Damaged`](mashbill_store::Error::Damaged) where it is
+/// no Parquet file, [`Columns`](crate::Error::Columns) where it is one of other columns.
+pub fn open(path: &Path, loss: Loss) -> Result<ParquetReader> {
+    let file = ParquetReader::open(path)?;
+    loss.check(path, file.metadata(), |loss| schema(Compression::None, loss))?;
+    Ok(file)
 }

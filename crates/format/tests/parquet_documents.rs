@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 use mashbill_format::documents::{self, Document, DocumentsEncoder};
+use mashbill_format::loss_spans::Loss;
 use mashbill_parquet::encode::Compression;
 use mashbill_parquet::file::ParquetAppender;
 use mashbill_store::checksum::Checksum;
@@ -18,13 +19,18 @@ fn borrowed(document: &Document<String>) -> Document<&str> {
         tokens: document.tokens,
         row: document.row,
         position: document.position,
+        loss_spans: document.loss_spans.clone(),
     }
 }
 
-fn round_trip(groups: &[Vec<Document<String>>], compression: Compression) -> Vec<Document<String>> {
+fn round_trip(
+    groups: &[Vec<Document<String>>],
+    compression: Compression,
+    loss: Loss,
+) -> Vec<Document<String>> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("shard_0000.documents");
-    let mut file = ParquetAppender::create(&path, documents::schema(compression)).unwrap();
+    let mut file = ParquetAppender::create(&path, documents::schema(compression, loss)).unwrap();
     let mut encoder = DocumentsEncoder::new(compression);
     for group in groups {
         let group: Vec<_> = group.iter().map(borrowed).collect();
@@ -51,8 +57,16 @@ fn any_document() -> impl Strategy<Value = Document<String>> {
             tokens: numbers.1,
             row: numbers.2,
             position: numbers.3,
+            loss_spans: Vec::new(),
         }
     })
+}
+
+fn any_spans() -> impl Strategy<Value = Vec<i32>> {
+    let first = prop_oneof![Just(0), 1..100_000];
+    (first, prop::collection::vec(1..100_000, 0..9))
+        .prop_map(|(first, others)| [vec![first], others].concat())
+        .prop_filter("a document has tokens", |spans| spans != &[0])
 }
 
 proptest! {
@@ -63,7 +77,22 @@ proptest! {
         groups in prop::collection::vec(prop::collection::vec(any_document(), 0..300), 0..4),
         compression in proptest::sample::select(Compression::ALL.to_vec()),
     ) {
-        prop_assert_eq!(round_trip(&groups, compression), groups.concat());
+        prop_assert_eq!(round_trip(&groups, compression, Loss::All), groups.concat());
+    }
+
+    #[test]
+    fn spans_of_documents_come_back(
+        groups in prop::collection::vec(prop::collection::vec((any_document(), any_spans()), 1..300), 0..4),
+        compression in proptest::sample::select(Compression::ALL.to_vec()),
+    ) {
+        let with_spans = |(document, spans): (Document<String>, Vec<i32>)| Document {
+            tokens: spans.iter().map(|&length| i64::from(length)).sum(),
+            loss_spans: spans,
+            ..document
+        };
+        let groups: Vec<Vec<_>> =
+            groups.into_iter().map(|group| group.into_iter().map(with_spans).collect()).collect();
+        prop_assert_eq!(round_trip(&groups, compression, Loss::Spans), groups.concat());
     }
 }
 
@@ -78,9 +107,10 @@ fn a_table_of_many_pages_and_few_sources_is_small() {
         tokens: 400 + index % 64,
         row: index,
         position: (index % 1024) as i32,
+        loss_spans: Vec::new(),
     };
     let documents: Vec<_> = (0..20_000).map(document).collect();
-    let whole = round_trip(std::slice::from_ref(&documents), Compression::Snappy);
+    let whole = round_trip(std::slice::from_ref(&documents), Compression::Snappy, Loss::All);
     assert_eq!(whole, documents);
 
     let borrowed: Vec<_> = documents.iter().map(borrowed).collect();

@@ -7,6 +7,7 @@ use std::fs;
 
 use mashbill_format::Error;
 use mashbill_format::documents;
+use mashbill_format::loss_spans::Loss;
 use mashbill_format::shard::{self, IGNORED, Piece, RowGroupEncoder, Rows};
 use mashbill_parquet::encode::Compression;
 use mashbill_parquet::file::ParquetAppender;
@@ -23,6 +24,7 @@ fn group(first_token: u32) -> EncodedRowGroup {
         last_labels: &[IGNORED; 4],
         pieces: &pieces,
         pieces_in_row: &[1; 4],
+        loss_spans: None,
     })
 }
 
@@ -32,7 +34,7 @@ fn a_finished_file_is_said_to_be_what_it_is() {
     let path = folder.path().join("shard.parquet");
     let groups: Vec<_> = (0..20).map(|index| group(index * 40)).collect();
     for count in 0..=groups.len() {
-        let mut file = ParquetAppender::create(&path, shard::schema(Compression::Snappy)).unwrap();
+        let mut file = ParquetAppender::create(&path, shard::schema(Compression::Snappy, Loss::All)).unwrap();
         groups[..count].iter().for_each(|group| file.append(group).unwrap());
         let finished = file.finish().unwrap();
         let bytes = fs::read(&path).unwrap();
@@ -56,6 +58,7 @@ fn the_bytes_of_a_format_version_never_change() {
         tokens: 32,
         row: 2,
         position: 3,
+        loss_spans: Vec::new(),
     };
     let table = documents::DocumentsEncoder::new(Compression::Snappy).encode(&[document.clone(), document]);
     let checksum = |schema, group: &EncodedRowGroup| {
@@ -64,8 +67,8 @@ fn the_bytes_of_a_format_version_never_change() {
         file.append(group).unwrap();
         file.finish().unwrap().checksum.to_string()
     };
-    let shard = checksum(shard::schema(Compression::Snappy), &group(1));
-    let table = checksum(documents::schema(Compression::Snappy), &table);
+    let shard = checksum(shard::schema(Compression::Snappy, Loss::All), &group(1));
+    let table = checksum(documents::schema(Compression::Snappy, Loss::All), &table);
     // A change of these is a new format_version, whatever caused it: this crate, `snap` or `parquet`.
     assert_eq!([shard, table], ["103cf4bc7b59c536f9ef78b2bfeee36b", "8e42aa4d1ff0986ee0abc9c4537fe77a"]);
 }
@@ -74,7 +77,7 @@ fn the_bytes_of_a_format_version_never_change() {
 fn a_file_of_other_columns_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("shard.parquet");
-    ParquetAppender::create(&path, shard::schema(Compression::None)).unwrap().finish().unwrap();
+    ParquetAppender::create(&path, shard::schema(Compression::None, Loss::All)).unwrap().finish().unwrap();
     assert_eq!(shard::ShardReader::open(&path).unwrap().rows(), 0);
     assert!(matches!(documents::read(&path), Err(error) if error.is_damage()));
     fs::write(&path, "no Parquet").unwrap();
@@ -89,7 +92,7 @@ fn a_file_of_other_columns_is_refused() {
 fn a_group_without_rows_leaves_no_trace() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("shard_0000.documents");
-    let mut file = ParquetAppender::create(&path, documents::schema(Compression::Snappy)).unwrap();
+    let mut file = ParquetAppender::create(&path, documents::schema(Compression::Snappy, Loss::All)).unwrap();
     file.append(&documents::DocumentsEncoder::new(Compression::Snappy).encode(&[])).unwrap();
     assert_eq!(file.finish().unwrap().row_groups, 0);
     assert_eq!(documents::read(&path).unwrap().count(), 0);
@@ -99,6 +102,6 @@ fn a_group_without_rows_leaves_no_trace() {
 #[test]
 fn a_full_disk_is_told_as_one() {
     let full = std::path::Path::new("/dev/full");
-    let error = ParquetAppender::create(full, shard::schema(Compression::None)).unwrap_err();
+    let error = ParquetAppender::create(full, shard::schema(Compression::None, Loss::All)).unwrap_err();
     assert!(matches!(error, mashbill_store::Error::DiskFull { .. }), "{error}");
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails where it panics")]
 
+use mashbill_format::loss_spans::Loss;
 use mashbill_format::shard::{
     self, IGNORED, Piece, RowGroupEncoder, RowLayout, Rows, ShardReader, ShardRows,
 };
@@ -71,6 +72,7 @@ impl Packed {
             last_labels: &self.last_labels,
             pieces: &self.pieces,
             pieces_in_row: &self.pieces_in_row,
+            loss_spans: None,
         })
     }
 
@@ -97,6 +99,7 @@ impl Packed {
             labels,
             pieces: self.pieces.clone(),
             pieces_in_row: self.pieces_in_row.clone(),
+            loss_spans: None,
         }
     }
 }
@@ -105,7 +108,7 @@ impl Packed {
 fn round_trip(groups: &[EncodedRowGroup], compression: Compression) -> Vec<ShardRows> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("shard.parquet");
-    let mut file = ParquetAppender::create(&path, shard::schema(compression)).unwrap();
+    let mut file = ParquetAppender::create(&path, shard::schema(compression, Loss::All)).unwrap();
     groups.iter().for_each(|group| file.append(group).unwrap());
     let finished = file.finish().unwrap();
     assert_eq!(finished.bytes, std::fs::metadata(&path).unwrap().len());
@@ -206,7 +209,7 @@ fn the_offset_index_leads_to_single_rows() {
     let packed = Packed::new(row_length, 5000, &vec![100; rows * row_length / 100], random(3));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("shard.parquet");
-    let mut file = ParquetAppender::create(&path, shard::schema(Compression::Snappy)).unwrap();
+    let mut file = ParquetAppender::create(&path, shard::schema(Compression::Snappy, Loss::All)).unwrap();
     file.append(&packed.encode(&mut packed.encoder(Compression::Snappy), &[&packed.tokens])).unwrap();
     file.finish().unwrap();
 

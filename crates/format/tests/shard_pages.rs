@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use mashbill_format::error::Result;
+use mashbill_format::loss_spans::{Loss, LossSpans, SpansBuilder};
 use mashbill_format::row_cache::{RowCache, RowCacheWriter};
 use mashbill_format::shard::{
     self, Piece, PiecePage, RowGroupEncoder, RowLayout, Rows, Scratch, ShardPages, ShardReader, TokenPage,
@@ -24,9 +25,10 @@ fn write_shard(
     vocabulary: u32,
     groups: &[Vec<u32>],
     compression: Compression,
+    loss: Loss,
 ) -> (std::path::PathBuf, Tail) {
     let path = folder.path().join("shard_0000.parquet");
-    let mut file = ParquetAppender::create(&path, shard::schema(compression)).unwrap();
+    let mut file = ParquetAppender::create(&path, shard::schema(compression, loss)).unwrap();
     let mut encoder = RowGroupEncoder::new(row_length, vocabulary as usize, 0, compression);
     let mut state = 1u64;
     for (index, lengths) in groups.iter().enumerate() {
@@ -51,8 +53,18 @@ fn write_shard(
             }
             pieces_in_row.push((pieces.len() - before) as u32);
         }
-        let last_labels: Vec<i32> = (0..count)
-            .map(|row| tokens.get((row + 1) * row_length).map_or(-100, |&token| token as i32))
+        // Runs of tokens that are learned and are not.
+        let is_learned = |at: usize| loss == Loss::All || at / 5 % 3 != 1 && at % 40 < 30;
+        let mut spans = LossSpans::default();
+        for row in 0..count {
+            let mut builder = SpansBuilder::default();
+            let tokens = row * row_length..((row + 1) * row_length).min(total);
+            tokens.for_each(|at| builder.push(is_learned(at), 1));
+            spans.push(&builder.take());
+        }
+        let target = |at: &usize| *at < total && is_learned(*at);
+        let last_labels: Vec<i32> = (1..=count)
+            .map(|row| Some(row * row_length).filter(target).map_or(-100, |at| tokens[at] as i32))
             .collect();
         let rows = Rows {
             count,
@@ -60,6 +72,7 @@ fn write_shard(
             last_labels: &last_labels,
             pieces: &pieces,
             pieces_in_row: &pieces_in_row,
+            loss_spans: (loss == Loss::Spans).then_some(&spans),
         };
         file.append(&encoder.encode(&rows)).unwrap();
     }
@@ -95,23 +108,24 @@ proptest! {
         vocabulary in prop_oneof![8..=300u32, 60_000..=70_000u32],
         groups in any_groups(),
         compression in prop::sample::select(Compression::ALL.to_vec()),
+        loss in prop::sample::select(vec![Loss::All, Loss::Spans]),
     ) {
         let folder = tempfile::tempdir().unwrap();
-        let (path, tail) = write_shard(&folder, row_length, vocabulary, &groups, compression);
+        let (path, tail) = write_shard(&folder, row_length, vocabulary, &groups, compression, loss);
         let stock = ShardReader::open(&path).unwrap();
         let stock: Vec<_> = stock.row_groups().collect::<Result<_>>().unwrap();
-        let shard = ShardPages::open(&path, row_length, RowLayout::of(row_length), tail).unwrap();
+        let shard = ShardPages::open(&path, row_length, RowLayout::of(row_length), loss, tail).unwrap();
         let pages = pages(&shard).unwrap();
 
         let cache = folder.path().join("cache");
         let checksum = Checksum(7);
         let mut writer =
-            RowCacheWriter::create(&folder.path().join("temporary"), checksum, row_length, shard.rows()).unwrap();
+            RowCacheWriter::create(&folder.path().join("temporary"), checksum, row_length, shard.rows(), loss).unwrap();
         for (tokens, pieces) in &pages {
             writer.append(tokens, pieces).unwrap();
         }
         writer.finish(&cache).unwrap();
-        let cache = RowCache::open(&cache, checksum, row_length, shard.rows()).unwrap();
+        let cache = RowCache::open(&cache, checksum, row_length, shard.rows(), loss).unwrap();
         let (mut bytes, mut pieces) = (Vec::new(), Vec::new());
 
         let rows_per_page = RowLayout::of(row_length).rows_per_page;
@@ -128,8 +142,10 @@ proptest! {
             prop_assert_eq!(&in_page.pieces[start..in_page.ends[index] as usize], expected.pieces);
 
             let cached = cache.row(row as u64, &mut bytes).unwrap();
-            let ids: Vec<i32> = cached.input_ids.iter().map(|id| i32::from_le_bytes(*id)).collect();
+            let (mut ids, mut spans) = (Vec::new(), Vec::new());
+            cached.read_to(&mut ids, &mut spans);
             prop_assert_eq!(ids, expected.input_ids);
+            prop_assert_eq!(spans, expected.loss_spans);
             prop_assert_eq!(cached.last_label, tokens.last_labels[index]);
             prop_assert_eq!(cached.real_tokens, real as u32);
             pieces.clear();
@@ -141,18 +157,23 @@ proptest! {
 
 #[test]
 fn a_changed_byte_in_a_cached_row_is_found() {
+    [Loss::All, Loss::Spans].into_iter().for_each(changed_byte_is_found);
+}
+
+fn changed_byte_is_found(loss: Loss) {
     let folder = tempfile::tempdir().unwrap();
-    let (path, tail) = write_shard(&folder, 16, 50, &[vec![100, 3, 45]], Compression::Snappy);
-    let shard = ShardPages::open(&path, 16, RowLayout::of(16), tail).unwrap();
+    let (path, tail) = write_shard(&folder, 16, 50, &[vec![100, 3, 45]], Compression::Snappy, loss);
+    let shard = ShardPages::open(&path, 16, RowLayout::of(16), loss, tail).unwrap();
     let (cache, checksum) = (folder.path().join("cache"), Checksum(1));
-    let mut writer = RowCacheWriter::create(&folder.path().join("t"), checksum, 16, shard.rows()).unwrap();
+    let mut writer =
+        RowCacheWriter::create(&folder.path().join("t"), checksum, 16, shard.rows(), loss).unwrap();
     for (tokens, pieces) in pages(&shard).unwrap() {
         writer.append(&tokens, &pieces).unwrap();
     }
     writer.finish(&cache).unwrap();
     let whole = std::fs::read(&cache).unwrap();
     let read = || -> Result<()> {
-        let cache = RowCache::open(&cache, checksum, 16, shard.rows())?;
+        let cache = RowCache::open(&cache, checksum, 16, shard.rows(), loss)?;
         for row in 0..shard.rows() {
             cache.row(row, &mut Vec::new())?;
             cache.pieces(row, &mut Vec::new(), &mut Vec::new())?;
@@ -188,10 +209,10 @@ fn pages_that_change_places_are_found() {
     // Without compression all full pages of a column of ids are of one size.
     let (row_length, compression) = (8192, Compression::None);
     let lengths = vec![vec![8192; 24]];
-    let (path, tail) = write_shard(&folder, row_length, 900, &lengths, compression);
+    let (path, tail) = write_shard(&folder, row_length, 900, &lengths, compression, Loss::All);
     let read = |bytes: Vec<u8>| {
         let layout = RowLayout::of(row_length);
-        pages(&ShardPages::read(Path::new("shard"), Box::new(bytes), row_length, layout, tail)?)
+        pages(&ShardPages::read(Path::new("shard"), Box::new(bytes), row_length, layout, Loss::All, tail)?)
     };
     let bytes = std::fs::read(&path).unwrap();
     let whole = read(bytes.clone()).unwrap();
@@ -217,7 +238,8 @@ fn pages_that_change_places_are_found() {
 #[test]
 fn other_readers_find_the_checksum_of_every_page() {
     let folder = tempfile::tempdir().unwrap();
-    let (path, _) = write_shard(&folder, 64, 900, &[vec![100, 3, 40, 800, 7]], Compression::Snappy);
+    let (path, _) =
+        write_shard(&folder, 64, 900, &[vec![100, 3, 40, 800, 7]], Compression::Snappy, Loss::All);
     let whole = std::fs::read(&path).unwrap();
     let read = || -> Result<Vec<_>> { ShardReader::open(&path)?.row_groups().collect() };
     let rows = read().unwrap();

@@ -1,9 +1,10 @@
 //! One rank's rows of one step, as the arrays a model takes.
 //!
-//! Only ids are read. Labels are the ids moved by one, the mask is where padding begins, positions and borders
-//! follow from the documents' lengths; all are written once, in the types that PyTorch wants (its cross entropy
+//! Only ids are read. Labels are the ids moved by one where they are learned, the mask is where padding begins, positions
+//! and borders follow from the documents' lengths; all are written once, in the types that PyTorch wants (its cross entropy
 //! takes no labels of 32 bits).
 
+use mashbill_format::loss_spans::{append_aligned, append_shifted};
 use mashbill_format::shard::{IGNORED, Piece};
 
 use crate::rows::RowBuffer;
@@ -105,9 +106,13 @@ impl Batch {
         let start = self.labels.len();
         self.rows.push(row);
         self.input_ids.extend_from_slice(&buffer.input_ids);
+        let RowBuffer { input_ids, loss_spans, last_label, .. } = buffer;
+        let (tokens, labels) = (&input_ids[..buffer.real_tokens], &mut self.labels);
         match columns.labels {
-            LabelConvention::Shifted => self.push_shifted(buffer),
-            LabelConvention::Aligned => self.push_aligned(buffer),
+            LabelConvention::Shifted => {
+                append_shifted(labels, tokens, loss_spans, self.row_length, *last_label);
+            }
+            LabelConvention::Aligned => append_aligned(labels, tokens, loss_spans, self.row_length),
         }
         if columns.mask_borders {
             mask_borders(&mut self.labels[start..], &buffer.pieces, columns.labels);
@@ -135,21 +140,6 @@ impl Batch {
             documents.push(&[], self.row_length);
         }
         self.skipped += 1;
-    }
-
-    fn push_shifted(&mut self, buffer: &RowBuffer) {
-        let real = buffer.real_tokens;
-        let next = buffer.input_ids[..real].iter().skip(1);
-        self.labels.extend(next.map(|&id| i64::from(id)));
-        if real == self.row_length {
-            self.labels.push(buffer.last_label.into());
-        }
-        self.labels.resize(self.rows.len() * self.row_length, IGNORED.into());
-    }
-
-    fn push_aligned(&mut self, buffer: &RowBuffer) {
-        self.labels.extend(buffer.input_ids[..buffer.real_tokens].iter().map(|&id| i64::from(id)));
-        self.labels.resize(self.rows.len() * self.row_length, IGNORED.into());
     }
 }
 

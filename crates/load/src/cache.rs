@@ -96,14 +96,14 @@ fn create_folder(cache: &Path) -> Result<()> {
 }
 
 /// Whether the file of a shard is there, in its full length.
-fn is_there(path: &Path, shard: &Shard, row_length: usize) -> bool {
-    RowCache::open(path, shard.checksum, row_length, shard.rows).is_ok()
+fn is_there(path: &Path, shard: &Shard, dataset: &Dataset) -> bool {
+    RowCache::open(path, shard.checksum, dataset.row_length, shard.rows, dataset.loss).is_ok()
 }
 
 /// Whether every row in the file of a shard can be read.
-fn is_whole(path: &Path, shard: &Shard, row_length: usize) -> bool {
+fn is_whole(path: &Path, shard: &Shard, dataset: &Dataset) -> bool {
     let (mut bytes, mut pieces) = (Vec::new(), Vec::new());
-    RowCache::open(path, shard.checksum, row_length, shard.rows).is_ok_and(|cache| {
+    RowCache::open(path, shard.checksum, dataset.row_length, shard.rows, dataset.loss).is_ok_and(|cache| {
         (0..shard.rows).all(|row| {
             pieces.clear();
             cache.row(row, &mut bytes).is_ok() && cache.pieces(row, &mut bytes, &mut pieces).is_ok()
@@ -116,16 +116,16 @@ fn make(
     dataset: &Dataset,
     shard: &Shard,
     cache: &Path,
-    good: fn(&Path, &Shard, usize) -> bool,
+    good: fn(&Path, &Shard, &Dataset) -> bool,
     is_stopped: &(dyn Fn() -> bool + Sync),
 ) -> Result<bool> {
     let path = cache.join(file_name(shard.checksum));
-    if good(&path, shard, dataset.row_length) {
+    if good(&path, shard, dataset) {
         return Ok(false);
     }
     let lock = Lock::take(path.with_extension("lock"))?;
     // Another process may have made it while this one waited.
-    if good(&path, shard, dataset.row_length) {
+    if good(&path, shard, dataset) {
         return Ok(false);
     }
     let of_shard = |error| Error::Shard {
@@ -134,10 +134,11 @@ fn make(
         what: what(&error),
     };
     whole::check(&shard.path, shard.checksum).map_err(|error| of_shard(error.into()))?;
-    let pages = ShardPages::open(&shard.path, dataset.row_length, dataset.layout, shard.tail);
+    let pages = ShardPages::open(&shard.path, dataset.row_length, dataset.layout, dataset.loss, shard.tail);
     let pages = pages.map_err(of_shard)?;
     let temporary = path.with_extension("temporary");
-    let mut writer = RowCacheWriter::create(&temporary, shard.checksum, dataset.row_length, shard.rows)?;
+    let (row_length, rows) = (dataset.row_length, shard.rows);
+    let mut writer = RowCacheWriter::create(&temporary, shard.checksum, row_length, rows, dataset.loss)?;
     let mut scratch = Scratch::default();
     for (group, count) in pages.pages().enumerate() {
         let tokens = pages.token_group(group, &mut scratch).map_err(of_shard)?;

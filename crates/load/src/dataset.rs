@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use mashbill_format::held_out::Part;
 use mashbill_format::layout::{Output, TABLES_FOLDER, VALIDATION_FOLDER};
+use mashbill_format::loss_spans::Loss;
 use mashbill_format::manifest::{self, Labels, Manifest, SourceFile};
 use mashbill_format::shard::RowLayout;
 use mashbill_parquet::file::Tail;
@@ -32,6 +33,8 @@ pub struct Dataset {
     pub pad_id: u32,
     /// How rows stand in the shards.
     pub layout: RowLayout,
+    /// On which tokens there is a loss.
+    pub loss: Loss,
     /// The chosen splits that have rows, by name.
     pub splits: Vec<Split>,
     /// All their shards in order.
@@ -117,6 +120,7 @@ impl Dataset {
             vocabulary_size: manifest.tokenizer_identity.vocabulary_size,
             pad_id: manifest.tokenizer_identity.pad.id,
             layout: manifest.layout,
+            loss: manifest.loss(),
             splits: Vec::new(),
             shards: Vec::new(),
             rows: 0,
@@ -282,11 +286,11 @@ impl Dataset {
 /// What is wrong with a file, behind its name.
 pub(crate) fn what(error: &mashbill_format::Error) -> String {
     use mashbill_format::Error::Store;
-    use mashbill_store::Error::{Damaged, Io};
+    use mashbill_store::Error::Io;
     match error {
         Store(Io { action: "open", source, .. }) => format!("cannot be opened: {source}"),
         Store(Io { source, .. }) => format!("cannot be read: {source}"),
-        Store(Damaged { what, .. }) => format!("is damaged: {what}"),
+        error if error.is_damage() => format!("is damaged: {}", error.detail()),
         other => format!("cannot be read: {other}"),
     }
 }

@@ -46,6 +46,8 @@ pub(crate) struct RowBuffer {
     pub(crate) last_label: i32,
     /// Tokens before the padding.
     pub(crate) real_tokens: usize,
+    /// Which tokens are learned, as run lengths; empty where all tokens of the dataset are.
+    pub(crate) loss_spans: Vec<i32>,
     /// The documents' pieces, their keys counted from the beginning of the input; empty where they are not wanted.
     pub(crate) pieces: Vec<Piece>,
     bytes: Vec<u8>,
@@ -114,7 +116,7 @@ impl RowStore {
         let open = || {
             let shard = &self.dataset.shards[shard];
             let path = folder.join(row_cache::file_name(shard.checksum));
-            RowCache::open(&path, shard.checksum, self.dataset.row_length, shard.rows)
+            RowCache::open(&path, shard.checksum, self.dataset.row_length, shard.rows, self.dataset.loss)
         };
         let cached = self.caches.get(shard, open).and_then(|cache| {
             self.read_cached_row(&cache, row, buffer)?;
@@ -140,8 +142,7 @@ impl RowStore {
         buffer: &mut RowBuffer,
     ) -> mashbill_format::error::Result<()> {
         let cached = cache.row(row, &mut buffer.bytes)?;
-        buffer.input_ids.clear();
-        buffer.input_ids.extend(cached.input_ids.iter().map(|id| i32::from_le_bytes(*id)));
+        cached.read_to(&mut buffer.input_ids, &mut buffer.loss_spans);
         buffer.last_label = cached.last_label;
         buffer.real_tokens = cached.real_tokens as usize;
         if self.with_pieces {
@@ -179,6 +180,10 @@ impl RowStore {
         let row_length = self.dataset.row_length;
         buffer.input_ids.clear();
         buffer.input_ids.extend_from_slice(&rows.tokens.input_ids[index * row_length..][..row_length]);
+        buffer.loss_spans.clear();
+        if let Some(spans) = &rows.tokens.loss_spans {
+            buffer.loss_spans.extend_from_slice(spans.of(index));
+        }
         buffer.last_label = rows.tokens.last_labels[index];
         buffer.real_tokens = rows.tokens.real_tokens[index] as usize;
         if let Some(pieces) = &rows.pieces {
@@ -190,9 +195,9 @@ impl RowStore {
 
     fn shard(&self, shard: usize) -> mashbill_format::error::Result<Arc<ShardPages>> {
         self.shards.get(shard, || {
-            let Dataset { row_length, layout, .. } = *self.dataset;
+            let Dataset { row_length, layout, loss, .. } = *self.dataset;
             let shard = &self.dataset.shards[shard];
-            let pages = ShardPages::open(&shard.path, row_length, layout, shard.tail)?;
+            let pages = ShardPages::open(&shard.path, row_length, layout, loss, shard.tail)?;
             if pages.rows() == shard.rows {
                 return Ok(pages);
             }

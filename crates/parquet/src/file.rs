@@ -25,7 +25,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::encode::{Compression, Encoding, offset_index};
-use crate::reader::ParquetReader;
 use crate::row_group::{ColumnChunk, EncodedRowGroup, RowGroup};
 
 /// What every Parquet file of mashbill's says of its writer. It is a name of the layout, not of a release:
@@ -112,16 +111,6 @@ impl Schema {
     /// The schema as a file's footer has it.
     pub fn root(&self) -> &Type {
         self.descriptor.root_schema()
-    }
-
-    /// Opens a finished file, where its columns are these.
-    pub fn open(&self, path: &Path) -> Result<ParquetReader> {
-        let file = ParquetReader::open(path)?;
-        if file.metadata().file_metadata().schema() != self.root() {
-            let what = "its columns are other ones".to_owned();
-            return Err(Error::Damaged { path: path.to_owned(), what });
-        }
-        Ok(file)
     }
 }
 

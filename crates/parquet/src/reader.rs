@@ -8,6 +8,7 @@ mod footer;
 mod codec;
 mod deltas;
 mod pages;
+mod lists;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub use footer::{
     COLUMN_CHUNKS_MAX, FIXED_BYTES_MAX, FOOTER_BYTES_MAX, GROUP_ROWS_MAX, NAME_BYTES_MAX, NESTING_MAX,
     SCHEMA_ELEMENTS_MAX,
 };
+pub use lists::{lists, next_lists};
 pub use pages::Held;
 pub use pages::{DENSE_VALUES_MAX, DICTIONARY_VALUES_MAX, HELD_BYTES_MAX, PAGE_BYTES_MAX, PAGE_VALUES_MAX};
 

@@ -110,6 +110,7 @@ impl BlockDocuments {
                 tokens: row.tokens.into(),
                 row: row_in_shard,
                 position,
+                loss_spans: Vec::new(),
             }
         })
     }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use mashbill_format::held_out::Part;
 use mashbill_format::layout::{ShardId, TABLES_FOLDER};
+use mashbill_format::loss_spans::Loss;
 use mashbill_format::manifest::{ShardFile, TableFile};
 use mashbill_format::{documents, shard};
 use mashbill_parquet::encode::Compression;
@@ -102,8 +103,8 @@ impl Growing {
         Ok(Self {
             folder: folder.clone(),
             id: *id,
-            rows: ParquetAppender::create(&rows, shard::schema(*compression))?,
-            table: ParquetAppender::create(&table, documents::schema(*compression))?,
+            rows: ParquetAppender::create(&rows, shard::schema(*compression, Loss::All))?,
+            table: ParquetAppender::create(&table, documents::schema(*compression, Loss::All))?,
         })
     }
 

@@ -36,6 +36,7 @@ impl PackedRows {
             last_labels: &self.last_labels,
             pieces: &self.pieces,
             pieces_in_row: &self.pieces_in_row,
+            loss_spans: None,
         })
     }
 

@@ -3,6 +3,7 @@
 //! The documents of a shard follow one another and are cut where a row ends, so their lengths say which pieces every
 //! row has, and whether its last label is a token: the first one of the row after it.
 
+use mashbill_format::loss_spans::{Loss, LossSpans, SpansBuilder, SpansCursor};
 use mashbill_format::shard::{ExpectedRows, Piece};
 use mashbill_format::stats::LengthHistogram;
 
@@ -15,14 +16,27 @@ pub(crate) struct Expectations {
     /// Rows that are left.
     rows: u64,
     table: Table,
-    /// The document that is not used up, and how many of its tokens were.
-    current: Option<(Entry, u64)>,
+    /// The document that is not used up.
+    current: Option<Begun>,
+    loss: Loss,
+    /// The spans of the row in the making.
+    spans: SpansBuilder,
+}
+
+/// A document of which not all tokens are used up.
+#[derive(Debug)]
+struct Begun {
+    document: Entry,
+    /// How many were, and how far its spans.
+    used: u64,
+    cursor: SpansCursor,
 }
 
 impl Expectations {
-    /// The expectations of a shard of `rows` rows.
-    pub(crate) fn new(row_length: usize, rows: u64, table: Table) -> Self {
-        Self { row_length: row_length.max(1) as u64, rows, table, current: None }
+    /// The expectations of a shard of `rows` rows, of a folder with this loss.
+    pub(crate) fn new(row_length: usize, rows: u64, loss: Loss, table: Table) -> Self {
+        let row_length = row_length.max(1) as u64;
+        Self { row_length, rows, table, current: None, loss, spans: SpansBuilder::default() }
     }
 
     /// The expectation of the next `rows` rows.
@@ -30,7 +44,11 @@ impl Expectations {
     /// # Errors
     /// What is wrong with the document table, as a fragment.
     pub(crate) fn next(&mut self, rows: usize) -> Result<ExpectedRows, String> {
-        let mut expected = ExpectedRows { rows, ..ExpectedRows::default() };
+        let loss_spans = match self.loss {
+            Loss::All => None,
+            Loss::Spans => Some(LossSpans::default()),
+        };
+        let mut expected = ExpectedRows { rows, loss_spans, ..ExpectedRows::default() };
         for _ in 0..rows {
             let before = expected.pieces.len();
             self.row(&mut expected)?;
@@ -58,21 +76,27 @@ impl Expectations {
     fn row(&mut self, expected: &mut ExpectedRows) -> Result<(), String> {
         let mut left = self.row_length;
         while left > 0 {
-            let (document, used) = match self.current.take() {
+            let mut begun = match self.current.take() {
                 Some(current) => current,
                 None => match self.table.next()? {
-                    Some(document) => (document, 0),
+                    Some(document) => Begun { document, used: 0, cursor: SpansCursor::default() },
                     None => break,
                 },
             };
-            let here = left.min(document.tokens - used);
-            let ends = used + here == document.tokens;
-            expected.pieces.push(piece(document, used, here));
+            let here = left.min(begun.document.tokens - begun.used);
+            let ends = begun.used + here == begun.document.tokens;
+            let piece = piece(&begun.document, begun.used, here);
+            if self.loss == Loss::Spans {
+                self.spans.push_next(&begun.document.loss_spans, &mut begun.cursor, piece.len);
+            }
+            expected.pieces.push(piece);
             expected.ends.push(ends);
             left -= here;
-            if !ends {
-                self.current = Some((document, used + here));
-            }
+            begun.used += here;
+            self.current = Some(begun).filter(|_| !ends);
+        }
+        if let Some(spans) = &mut expected.loss_spans {
+            spans.push(&self.spans.take());
         }
         self.rows = self.rows.saturating_sub(1);
         // Only the last row may be short, and it has something.
@@ -87,7 +111,7 @@ impl Expectations {
     }
 }
 
-fn piece(document: Entry, used: u64, tokens: u64) -> Piece {
+fn piece(document: &Entry, used: u64, tokens: u64) -> Piece {
     // A document of the table has fewer than 2^31 tokens.
     Piece { doc_id: document.doc_id, doc_offset: used as i32, len: tokens as i32 }
 }

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use mashbill_format::loss_spans::learns_first;
 use mashbill_format::shard::{ExpectedRows, IGNORED, RowEnds};
 
 use crate::problem::{Kind, Place, Remedy};
@@ -25,7 +26,7 @@ impl Links {
     /// Checks the last labels of a group's rows.
     pub(crate) fn check(&self, group: &Group<'_>, expected: &ExpectedRows, ends: &RowEnds) {
         if expected.pieces.first().is_some_and(|piece| piece.doc_offset > 0) {
-            self.put(group, group.first_row, Half::Token(ends.first_tokens[0]));
+            self.put(group, group.first_row, Half::Token(target(expected, ends, 0)));
         }
         let mut pieces = 0;
         // A padded row ends with padding, whose label was checked with the page.
@@ -35,8 +36,8 @@ impl Links {
             pieces += expected.pieces_in_row[row] as usize;
             if expected.ends[pieces - 1] {
                 compare(group, place, label, IGNORED);
-            } else if let Some(&token) = ends.first_tokens.get(row + 1) {
-                compare(group, place, label, token);
+            } else if row + 1 < ends.first_tokens.len() {
+                compare(group, place, label, target(expected, ends, row + 1));
             } else {
                 let half = Half::Label { label, place: place() };
                 self.put(group, group.first_row + row as u64 + 1, half);
@@ -57,12 +58,20 @@ impl Links {
     }
 }
 
+/// The label that the first token of row `row` is, where its document goes on there.
+fn target(expected: &ExpectedRows, ends: &RowEnds, row: usize) -> i32 {
+    if learns_first(expected.spans_of(row)) { ends.first_tokens[row] } else { IGNORED }
+}
+
 fn compare(group: &Group<'_>, place: impl FnOnce() -> Place, label: i32, token: i32) {
     if label == token {
         return;
     }
     let detail = if token == IGNORED {
-        format!("the label {label} at the last position, where its document ends: {IGNORED} should be there")
+        format!(
+            "the label {label} at the last position, where its document ends or its next token is not learned: {IGNORED} \
+             should be there"
+        )
     } else {
         format!("the label {label} at the last position should be {token}, with which its document goes on")
     };

@@ -64,8 +64,10 @@ pub enum Kind {
     Padding,
     /// The attention mask is wrong.
     AttentionMask,
-    /// A label is not the next token.
+    /// A label is not the next token, or is one where that is not learned.
     Labels,
+    /// The spans of learned tokens contradict the row or the document table.
+    LossSpans,
     /// The pieces of a row contradict the row or the document table.
     Pieces,
     /// A document does not begin or end with the tokens put around documents.
@@ -124,6 +126,7 @@ impl Kind {
             Self::Padding => "padding",
             Self::AttentionMask => "attention_mask",
             Self::Labels => "labels",
+            Self::LossSpans => "loss_spans",
             Self::Pieces => "pieces",
             Self::SpecialTokens => "special_tokens",
             Self::DocumentTable => "document_table",

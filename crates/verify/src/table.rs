@@ -7,8 +7,9 @@ use std::path::Path;
 
 use mashbill_format::documents::{self, content_hash};
 use mashbill_format::error::Result;
+use mashbill_format::loss_spans::{self, Loss};
 use mashbill_format::stats::LengthHistogram;
-use mashbill_parquet::encode::Compression;
+use mashbill_parquet::reader::next_lists;
 use mashbill_parquet::reader::{ParquetReader, damaged, reading};
 use parquet::column::reader::{ColumnReaderImpl, get_typed_column_reader};
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, FixedLenByteArrayType, Int32Type, Int64Type};
@@ -25,17 +26,21 @@ const CONTENT_HASH: usize = 4;
 const TOKENS: usize = 5;
 const ROW: usize = 6;
 const POSITION: usize = 7;
+const LOSS_SPANS: usize = 8;
 
-/// A document's key, counted from where its shard's stretch of the input begins, and its length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A document's key, counted from where its shard's stretch of the input begins, its length, and which of its tokens are
+/// learned, where the table says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) doc_id: i64,
     pub(crate) tokens: u64,
+    pub(crate) loss_spans: Vec<i32>,
 }
 
 /// The documents of a shard in order.
 pub(crate) struct Table {
     file: ParquetReader,
+    loss: Loss,
     next_group: usize,
     rows_left: usize,
     columns: Option<Columns>,
@@ -51,12 +56,13 @@ pub(crate) struct Table {
     lengths: LengthHistogram,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Row {
     doc_id: i64,
     tokens: i64,
     row: i64,
     position: i32,
+    loss_spans: Vec<i32>,
 }
 
 struct Columns {
@@ -64,13 +70,16 @@ struct Columns {
     tokens: ColumnReaderImpl<Int64Type>,
     row: ColumnReaderImpl<Int64Type>,
     position: ColumnReaderImpl<Int32Type>,
+    loss_spans: Option<ColumnReaderImpl<Int32Type>>,
 }
 
 impl Table {
-    /// Opens the table at `path` of rows of `row_length` tokens, made of a stretch of which every key is below `key_end`.
-    pub(crate) fn open(path: &Path, row_length: usize, key_end: u64) -> Result<Self> {
+    /// Opens the table at `path` of a folder with this loss, of rows of `row_length` tokens, made of a stretch of which every
+    /// key is below `key_end`.
+    pub(crate) fn open(path: &Path, row_length: usize, loss: Loss, key_end: u64) -> Result<Self> {
         Ok(Self {
-            file: documents::schema(Compression::None).open(path)?,
+            file: documents::open(path, loss)?,
+            loss,
             next_group: 0,
             rows_left: 0,
             columns: None,
@@ -103,12 +112,12 @@ impl Table {
             self.batch = reading(|| self.read_batch()).map_err(|error| error.to_string())?;
         }
         let Some(row) = self.batch.pop_front() else { return Ok(None) };
-        self.check(row)?;
+        self.check(&row)?;
         self.last_id = row.doc_id;
         self.document += 1;
         self.token += row.tokens as u64;
         self.lengths.count(row.tokens as u64);
-        Ok(Some(Entry { doc_id: row.doc_id, tokens: row.tokens as u64 }))
+        Ok(Some(Entry { doc_id: row.doc_id, tokens: row.tokens as u64, loss_spans: row.loss_spans }))
     }
 
     /// Tokens a document, when all documents were given.
@@ -117,7 +126,7 @@ impl Table {
     }
 
     /// Whether a document stands where the ones before it leave off.
-    fn check(&self, row: Row) -> std::result::Result<(), String> {
+    fn check(&self, row: &Row) -> std::result::Result<(), String> {
         let at = self.document;
         if row.doc_id <= self.last_id {
             return Err(format!("document {at} has the key {} after {}", row.doc_id, self.last_id));
@@ -139,6 +148,10 @@ impl Table {
                 found.0, found.1, place.0, place.1
             ));
         }
+        if self.loss == Loss::Spans {
+            loss_spans::check(&row.loss_spans, row.tokens as u64)
+                .map_err(|what| format!("document {at}: {what}"))?;
+        }
         Ok(())
     }
 
@@ -152,6 +165,10 @@ impl Table {
                 tokens: get_typed_column_reader(group.column(TOKENS)?),
                 row: get_typed_column_reader(group.column(ROW)?),
                 position: get_typed_column_reader(group.column(POSITION)?),
+                loss_spans: match self.loss {
+                    Loss::All => None,
+                    Loss::Spans => Some(get_typed_column_reader(group.column(LOSS_SPANS)?)),
+                },
             });
         }
         let rows = self.rows_left.min(BATCH_ROWS);
@@ -161,11 +178,15 @@ impl Table {
         let tokens = required(&mut columns.tokens, rows)?;
         let row = required(&mut columns.row, rows)?;
         let position = required(&mut columns.position, rows)?;
+        let spans = columns.loss_spans.as_mut().map(|column| next_lists(column, rows)).transpose()?;
+        let (lengths, in_row) = spans.unwrap_or_default();
+        let mut lengths = lengths.into_iter();
         let each = (0..rows).map(|at| Row {
             doc_id: doc_id[at],
             tokens: tokens[at],
             row: row[at],
             position: position[at],
+            loss_spans: lengths.by_ref().take(in_row.get(at).map_or(0, |&count| count as usize)).collect(),
         });
         Ok(each.collect())
     }
@@ -176,8 +197,12 @@ impl Table {
 ///
 /// # Errors
 /// [`Damaged`](mashbill_store::Error::Damaged), [`Io`](mashbill_store::Error::Io).
-pub(crate) fn check_texts(path: &Path, each: &mut dyn FnMut(u64, &DocumentSeen<'_>)) -> Result<()> {
-    let file = documents::schema(Compression::None).open(path)?;
+pub(crate) fn check_texts(
+    path: &Path,
+    loss: Loss,
+    each: &mut dyn FnMut(u64, &DocumentSeen<'_>),
+) -> Result<()> {
+    let file = documents::open(path, loss)?;
     let mut row = 0;
     let read = || -> ParquetResult<()> {
         for index in 0..file.groups() {

@@ -64,6 +64,7 @@ fn row_form(manifest: &Manifest) -> RowForm {
         layout: manifest.layout,
         vocabulary_size: tokenizer.vocabulary_size as usize,
         compression: manifest.options.compression,
+        loss: manifest.loss(),
         pad: tokenizer.pad.id as i32,
         before: ids(&tokenizer.ids_before),
         after: ids(&tokenizer.ids_after),
@@ -100,7 +101,7 @@ fn run(job: Job<'_>, exact: &mut GroupCheck<'_>, gatherer: &mut dyn Gather, shar
                 held_out::check_document(shared.manifest, &place, split, row, content_hash, &shared.findings);
                 gatherer.document(split, document);
             };
-            if let Err(error) = table::check_texts(&path, &mut each) {
+            if let Err(error) = table::check_texts(&path, shared.form.loss, &mut each) {
                 unreadable(&place, split, &error, &shared.findings);
             }
         }

@@ -6,9 +6,10 @@
 use std::cell::Cell;
 use std::path::Path;
 
-use mashbill_format::shard::{self, ExpectedRows, IGNORED, Piece, Row, RowEnds, RowForm, Wanted, lists};
-use mashbill_parquet::encode::Compression;
-use mashbill_parquet::reader::{FileGroup, ParquetReader, reading};
+use mashbill_format::loss_spans::{self, Loss, LossSpans, append_shifted};
+use mashbill_format::shard::{self, ExpectedRows, Piece, Row, RowEnds, RowForm, Wanted};
+use mashbill_parquet::reader::lists;
+use mashbill_parquet::reader::{FileGroup, reading};
 use parquet::data_type::{DataType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
 
@@ -42,6 +43,13 @@ struct Rows {
     labels: Vec<i32>,
     pieces: Vec<Piece>,
     pieces_in_row: Vec<u32>,
+    loss_spans: Option<LossSpans>,
+}
+
+impl Rows {
+    fn spans_of(&self, row: usize) -> &[i32] {
+        self.loss_spans.as_ref().map_or(&[], |spans| spans.of(row))
+    }
 }
 
 impl Group<'_> {
@@ -60,7 +68,8 @@ impl Group<'_> {
         let real = self.check_pieces(&rows, expected);
         self.check_mask(&rows, &real);
         self.check_padding(&rows, &real);
-        self.check_labels(&rows, &real);
+        self.check_spans(&rows, &real, expected);
+        self.check_labels(&rows, &real, expected);
         self.check_around(&rows, expected);
         self.show(&rows, &real, wanted, gatherer);
         if !self.is_wrong.get() && expected.is_some() {
@@ -91,6 +100,7 @@ impl Group<'_> {
                     attention_mask: &rows.mask[positions.clone()],
                     labels: &rows.labels[positions],
                     pieces: &self.in_split(here),
+                    loss_spans: rows.spans_of(row),
                 };
                 gatherer.row(self.split, self.row_in_split(row), content);
             }
@@ -124,7 +134,7 @@ impl Group<'_> {
 
     /// Reads the columns and checks that each row is as long as a row has to be.
     fn read(&self, path: &Path) -> Option<Rows> {
-        let file = match shard::schema(Compression::None).open(path) {
+        let file = match shard::open(path, self.form.loss) {
             Ok(file) => file,
             Err(error) => {
                 self.wrong(Kind::Unreadable, None, error.to_string());
@@ -138,6 +148,10 @@ impl Group<'_> {
         let lens = self.column::<Int32Type>(group, 3, "seq_lens");
         let doc_ids = self.column::<Int64Type>(group, 4, "doc_ids");
         let offsets = self.column::<Int32Type>(group, 5, "doc_offsets");
+        let loss_spans = match self.form.loss {
+            Loss::All => None,
+            Loss::Spans => Some(spans_of(self.column::<Int32Type>(group, 6, loss_spans::COLUMN)?)),
+        };
         let (ids, mask, labels) = (self.whole(ids?, 0)?, self.whole(mask?, 1)?, self.whole(labels?, 2)?);
         let ((lens, pieces_in_row), (doc_ids, of_ids), (offsets, of_offsets)) = (lens?, doc_ids?, offsets?);
         if pieces_in_row != of_ids || pieces_in_row != of_offsets {
@@ -149,7 +163,7 @@ impl Group<'_> {
         }
         let pieces = lens.into_iter().zip(doc_ids).zip(offsets);
         let pieces = pieces.map(|((len, doc_id), doc_offset)| Piece { doc_id, doc_offset, len }).collect();
-        Some(Rows { ids, mask, labels, pieces, pieces_in_row })
+        Some(Rows { ids, mask, labels, pieces, pieces_in_row, loss_spans })
     }
 
     /// The elements of a column and the lengths of its lists.
@@ -239,19 +253,40 @@ impl Group<'_> {
         }
     }
 
-    /// Checks all labels but that of the last position, which depends on other rows.
-    fn check_labels(&self, rows: &Rows, real: &[usize]) {
+    /// Checks the spans, where the folder has such.
+    fn check_spans(&self, rows: &Rows, real: &[usize], expected: Option<&ExpectedRows>) {
+        let Some(spans) = &rows.loss_spans else { return };
+        for (row, (spans, &real)) in spans.iter().zip(real).enumerate() {
+            if let Err(what) = loss_spans::check(spans, real as u64) {
+                self.wrong(Kind::LossSpans, Some(row), what);
+            } else if let Some(should) = expected.map(|expected| expected.spans_of(row))
+                && spans != should
+            {
+                let at = spans.iter().zip(should).position(|(is, should)| is != should);
+                let at = at.unwrap_or(spans.len().min(should.len()));
+                let detail = format!("loss_spans are not those of its documents, from element {at} on");
+                self.wrong(Kind::LossSpans, Some(row), detail);
+            }
+        }
+    }
+
+    /// Checks all labels but that of the last position, which depends on other rows. The document table knows better than the
+    /// row which tokens are learned.
+    fn check_labels(&self, rows: &Rows, real: &[usize], expected: Option<&ExpectedRows>) {
         let length = self.form.row_length;
         let each = rows.ids.chunks(length).zip(rows.labels.chunks(length)).zip(real).enumerate();
+        let mut should: Vec<i32> = Vec::with_capacity(length);
         for (row, ((ids, labels), &real)) in each {
-            let should = |at: usize| if at + 1 < real { ids[at + 1] } else { IGNORED };
-            let last = if real < length { length } else { length - 1 };
-            if let Some(at) = (0..last).find(|&at| labels[at] != should(at)) {
-                let count = (0..last).filter(|&at| labels[at] != should(at)).count();
+            let spans = expected.map_or_else(|| rows.spans_of(row), |expected| expected.spans_of(row));
+            should.clear();
+            append_shifted(&mut should, &ids[..real], spans, length, labels[length - 1]);
+            let is_wrong = |&at: &usize| labels[at] != should[at];
+            if let Some(at) = (0..length).find(is_wrong) {
+                let count = (0..length).filter(is_wrong).count();
                 let mut detail = format!(
                     "the label {} at position {at} should be {}{}",
                     labels[at],
-                    should(at),
+                    should[at],
                     if count > 1 { format!(", and {} others are wrong", count - 1) } else { String::new() }
                 );
                 detail.push_str(shift_of(ids, labels, real));
@@ -283,6 +318,15 @@ impl Group<'_> {
     }
 }
 
+/// The lists of a column, whose lengths were compared with its elements.
+fn spans_of((lengths, in_row): (Vec<i32>, Vec<u32>)) -> LossSpans {
+    let (mut lengths, mut spans) = (lengths.as_slice(), LossSpans::default());
+    for count in in_row {
+        spans.push(lengths.split_off(..count as usize).expect("lengths were compared with elements"));
+    }
+    spans
+}
+
 /// What is different between a row's pieces and those it should have.
 fn different_pieces(found: &[Piece], should: &[Piece], sum: i64) -> String {
     let tokens: i64 = should.iter().map(|piece| i64::from(piece.len)).sum();
@@ -309,12 +353,4 @@ fn shift_of(ids: &[i32], labels: &[i32], real: usize) -> &'static str {
     } else {
         ""
     }
-}
-
-/// Opens a shard as the stock reader does, for its footer.
-///
-/// # Errors
-/// [`Damaged`](mashbill_store::Error::Damaged), [`Io`](mashbill_store::Error::Io).
-pub(crate) fn open(path: &Path) -> mashbill_format::error::Result<ParquetReader> {
-    Ok(shard::schema(Compression::None).open(path)?)
 }

@@ -17,7 +17,6 @@ use mashbill_format::stats::LengthHistogram;
 use mashbill_parquet::file::{MAGIC, Tail, tail_of};
 use mashbill_parquet::row_group::RowGroup;
 use mashbill_store::checksum::{Checksum, Hasher};
-use mashbill_store::error::Error as StoreError;
 use mashbill_store::open;
 use parquet::file::metadata::ParquetMetaData;
 
@@ -28,7 +27,7 @@ use crate::links::Links;
 use crate::problem::{Kind, Place, Remedy};
 use crate::progress::Counters;
 use crate::table::Table;
-use crate::{books, folder, values};
+use crate::{books, folder};
 
 /// Bytes read at a time where they are only hashed.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -228,12 +227,13 @@ impl<'a> ShardWork<'a> {
         }
         check_file(&path, &place, (table.bytes, table.checksum), name, shared);
         let (row_length, range) = (shared.form.row_length, &shard.input);
-        match Table::open(&path, row_length, range.end.saturating_sub(range.start)) {
+        match Table::open(&path, row_length, shared.form.loss, range.end.saturating_sub(range.start)) {
             Ok(opened) => {
                 work.check_rows(&place, table.rows, opened.rows(), shared);
                 // Rows that do not follow from the tokens have been told.
                 if file.rows == shard.tokens.div_ceil(row_length as u64) {
-                    work.expectations = Some(Expectations::new(row_length, file.rows, opened));
+                    work.expectations =
+                        Some(Expectations::new(row_length, file.rows, shared.form.loss, opened));
                 }
                 (work, Some(Job::Texts { path, place, split: name }))
             }
@@ -266,7 +266,7 @@ impl<'a> ShardWork<'a> {
         let open = || -> Result<_, Error> {
             let file = open::open(&path).map_err(|error| Error::io("open", &path, error))?;
             let bytes = file.metadata().map_err(|error| Error::io("read", &path, error))?.len();
-            Ok((file, bytes, values::open(&path)?))
+            Ok((file, bytes, shard::open(&path, shared.form.loss)?))
         };
         let (file, bytes, reader) = match open() {
             Ok(opened) => opened,
@@ -448,7 +448,7 @@ impl Shard<'_> {
     fn check_tail(&self, parts: &mut Parts, shared: &Shared<'_>) {
         let Some(tail) = parts.tail.as_ref().filter(|_| parts.pending == 0) else { return };
         let Some(groups) = parts.groups.iter().cloned().collect::<Option<Vec<_>>>() else { return };
-        if *tail != tail_of(&shard::schema(shared.form.compression), groups) {
+        if *tail != tail_of(&shard::schema(shared.form.compression, shared.form.loss), groups) {
             let remedy = Remedy::MakeSplitAgain { split: self.split.to_owned() };
             let detail = "its offset index or footer is not what mashbill writes behind these row groups";
             shared.findings.error(Kind::Encoding, self.place.clone(), remedy, detail);
@@ -531,11 +531,7 @@ fn wrong_checksum(place: &Place, split: &str, shared: &Shared<'_>) {
 
 /// A file that is no Parquet file, or one of other columns.
 pub(crate) fn unreadable(place: &Place, split: &str, error: &Error, findings: &Findings) {
-    let (kind, detail) = match error {
-        Error::Store(StoreError::Damaged { what, .. }) if what.contains("columns are other") => {
-            (Kind::Columns, what.clone())
-        }
-        error => (Kind::Unreadable, error.detail()),
-    };
-    findings.error(kind, place.clone(), Remedy::MakeSplitAgain { split: split.to_owned() }, detail);
+    let kind = if matches!(error, Error::Columns { .. }) { Kind::Columns } else { Kind::Unreadable };
+    let remedy = Remedy::MakeSplitAgain { split: split.to_owned() };
+    findings.error(kind, place.clone(), remedy, error.detail());
 }

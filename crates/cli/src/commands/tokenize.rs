@@ -623,7 +623,7 @@ fn first_document(
         return Ok(());
     };
     let path = output.split(&stats.split).join(name);
-    let shard = ShardPages::open(&path, manifest.max_seq_length, manifest.layout, *tail)?;
+    let shard = ShardPages::open(&path, manifest.max_seq_length, manifest.layout, manifest.loss(), *tail)?;
     let scratch = &mut Scratch::default();
     let group = shard.token_group(0, scratch)?;
     let pieces = shard.piece_page(&group, 0, scratch)?.pieces;

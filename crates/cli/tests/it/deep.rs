@@ -3,6 +3,7 @@
 use std::fs;
 
 use mashbill_format::documents::{self, Document, DocumentsEncoder};
+use mashbill_format::loss_spans::Loss;
 use mashbill_parquet::encode::Compression;
 use mashbill_parquet::file::ParquetAppender;
 use mashbill_store::checksum::Checksum;
@@ -78,9 +79,10 @@ fn what_the_table_says_of_texts_is_compared() {
                 tokens: d.tokens,
                 row: d.row,
                 position: d.position,
+                loss_spans: d.loss_spans.clone(),
             })
             .collect();
-        let schema = documents::schema(Compression::Snappy);
+        let schema = documents::schema(Compression::Snappy, Loss::All);
         let mut file = ParquetAppender::create(&path, schema).expect("a file");
         file.append(&DocumentsEncoder::new(Compression::Snappy).encode(&borrowed)).expect("it is written");
         let written = file.finish().expect("it is written");

@@ -122,12 +122,12 @@ fn a_newer_folder_is_not_judged() {
 fn a_folder_that_needs_what_nobody_knows_is_refused_by_every_command() {
     let project = tokenized();
     let mut manifest = project.json("out/manifest.json");
-    manifest["requires"] = serde_json::json!(["loss_spans"]);
+    manifest["requires"] = serde_json::json!(["best_fit"]);
     project.write("out/manifest.json", manifest.to_string());
     check!(project.run("verify out"), @r#"
     exit: 2
     --- stderr
-    error: `out/manifest.json` needs "loss_spans", which this mashbill does not know
+    error: `out/manifest.json` needs "best_fit", which this mashbill does not know
     hint: update mashbill
     "#);
     let told = project.run("verify out").stderr;

@@ -10,7 +10,8 @@ use saphyr_parser::{Event, Parser};
 use super::config::{DEFAULT, pattern};
 use super::escape::quoted;
 use super::parts::Parts;
-use crate::manifest::{License, Split};
+use crate::loss_spans::{COLUMN, Loss};
+use crate::manifest::{License, Manifest, Split};
 
 /// Bytes that a document's piece takes in the columns of lists: a length, a key and an offset.
 const PIECE_BYTES: u64 = 4 + 8 + 4;
@@ -18,7 +19,7 @@ const PIECE_BYTES: u64 = 4 + 8 + 4;
 /// Bytes that a position takes in the three columns of rows.
 const POSITION_BYTES: u64 = 3 * 4;
 
-/// The columns of a shard, each with the type of its lists.
+/// The columns of a shard, each with the type of its lists; without `loss_spans`.
 const COLUMNS: [(&str, &str); 6] = [
     ("input_ids", "int32"),
     ("attention_mask", "int32"),
@@ -115,12 +116,12 @@ const SIZES: [(u64, &str); 10] = [
 ];
 
 /// The keys of the front matter, each with its lines. `listed` are the splits that have rows and can be loaded, `names`
-/// the names of their configurations.
+/// the names of their configurations, and `manifest` is the one of the part to train on.
 pub(super) fn entries(
     parts: &[Parts<'_>],
     listed: &[&Parts<'_>],
     names: &BTreeMap<&str, String>,
-    length: usize,
+    manifest: &Manifest,
 ) -> Vec<(&'static str, String)> {
     let mut entries = Vec::new();
     if let Some(license) = license(parts) {
@@ -136,7 +137,7 @@ pub(super) fn entries(
     entries.push(("size_categories", format!("size_categories:\n- {size}\n")));
     if !listed.is_empty() {
         entries.push(("configs", configs(listed, names)));
-        entries.push(("dataset_info", dataset_info(listed, names, length)));
+        entries.push(("dataset_info", dataset_info(listed, names, manifest)));
     }
     entries
 }
@@ -192,19 +193,23 @@ fn config(lines: &mut String, name: &str, parts: &[&Parts<'_>]) {
     }
 }
 
-fn dataset_info(listed: &[&Parts<'_>], names: &BTreeMap<&str, String>, length: usize) -> String {
+fn dataset_info(listed: &[&Parts<'_>], names: &BTreeMap<&str, String>, manifest: &Manifest) -> String {
     let mut lines = "dataset_info:\n".to_owned();
-    info(&mut lines, DEFAULT, listed, length);
+    info(&mut lines, DEFAULT, listed, manifest);
     // Each has the same columns, so two thousand splits need not repeat them: readers take them from the files.
-    listed.iter().for_each(|parts| info(&mut lines, &names[parts.name], &[parts], length));
+    listed.iter().for_each(|parts| info(&mut lines, &names[parts.name], &[parts], manifest));
     lines
 }
 
-fn info(lines: &mut String, name: &str, parts: &[&Parts<'_>], length: usize) {
+fn info(lines: &mut String, name: &str, parts: &[&Parts<'_>], manifest: &Manifest) {
     push(lines, format_args!("- config_name: {}", quoted(name)));
     if name == DEFAULT {
         push(lines, format_args!("  features:"));
-        for (column, kind) in COLUMNS {
+        let spans = match manifest.loss() {
+            Loss::All => None,
+            Loss::Spans => Some((COLUMN, "int32")),
+        };
+        for (column, kind) in COLUMNS.into_iter().chain(spans) {
             push(lines, format_args!("  - name: {column}\n    list: {kind}"));
         }
     }
@@ -217,7 +222,7 @@ fn info(lines: &mut String, name: &str, parts: &[&Parts<'_>], length: usize) {
         let examples: u64 = parts.iter().map(|parts| rows(parts)).sum();
         let documents: u64 = parts.iter().filter_map(|parts| of_part(parts)).sum();
         if examples > 0 {
-            let bytes = examples * length as u64 * POSITION_BYTES + documents * PIECE_BYTES;
+            let bytes = examples * manifest.max_seq_length as u64 * POSITION_BYTES + documents * PIECE_BYTES;
             push(
                 lines,
                 format_args!("  - name: {part}\n    num_bytes: {bytes}\n    num_examples: {examples}"),

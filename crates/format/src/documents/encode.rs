@@ -8,6 +8,8 @@ use mashbill_parquet::row_group::EncodedRowGroup;
 
 use super::Document;
 use super::texts::{Texts, plain_text};
+use crate::loss_spans;
+use crate::shard::spans_body;
 
 const ROWS_PER_PAGE: usize = 4096;
 
@@ -20,13 +22,18 @@ const CONTENT_HASH: usize = 4;
 const TOKENS: usize = 5;
 const ROW: usize = 6;
 const POSITION: usize = 7;
+const LOSS_SPANS: usize = 8;
+
+/// How many there are at the most, and without `loss_spans`.
+const COLUMNS_MAX: usize = 9;
+const COLUMNS_PLAIN: usize = 8;
 
 /// Encodes document tables; it keeps all the memory it works in.
 #[derive(Debug)]
 pub struct DocumentsEncoder {
     compressor: Compressor,
     uncompressed: Compressor,
-    chunks: [Chunk; 8],
+    chunks: [Chunk; COLUMNS_MAX],
     /// A page's body before compression.
     body: Vec<u8>,
     /// One column of a page.
@@ -53,7 +60,10 @@ impl DocumentsEncoder {
         }
     }
 
-    /// Encodes `documents` as one row group. The bytes depend on the documents alone.
+    /// Encodes `documents` as one row group, with `loss_spans` where they have some. The bytes depend on the documents alone.
+    ///
+    /// # Panics
+    /// Panics where some have spans and others have none, or they are not of a document's tokens.
     pub fn encode(&mut self, documents: &[Document<&str>]) -> EncodedRowGroup {
         self.integers(DOC_ID, documents, |document| document.doc_id);
         self.plain_texts(ID, documents, |document| document.id);
@@ -63,7 +73,26 @@ impl DocumentsEncoder {
         self.integers(TOKENS, documents, |document| document.tokens);
         self.integers(ROW, documents, |document| document.row);
         self.integers(POSITION, documents, |document| document.position.into());
-        join(documents.len(), ROWS_PER_PAGE, &mut self.chunks, Vec::new())
+        let has_spans = documents.first().is_some_and(|document| !document.loss_spans.is_empty());
+        if has_spans {
+            self.loss_spans(documents);
+        }
+        let columns = if has_spans { COLUMNS_MAX } else { COLUMNS_PLAIN };
+        join(documents.len(), ROWS_PER_PAGE, &mut self.chunks[..columns], Vec::new())
+    }
+
+    fn loss_spans(&mut self, documents: &[Document<&str>]) {
+        for page in documents.chunks(ROWS_PER_PAGE) {
+            for Document { loss_spans: spans, tokens, .. } in page {
+                let tokens = u64::try_from(*tokens).expect("a document has no negative number of tokens");
+                loss_spans::check(spans, tokens).expect("the spans are of the document's tokens");
+            }
+            self.values.clear();
+            self.body.clear();
+            let spans = page.iter().map(|document| document.loss_spans.as_slice());
+            spans_body(&mut self.body, &mut self.values, spans);
+            self.page(LOSS_SPANS, self.values.len(), Encoding::DeltaBinaryPacked);
+        }
     }
 
     fn integers(&mut self, column: usize, documents: &[Document<&str>], value: fn(&Document<&str>) -> i64) {

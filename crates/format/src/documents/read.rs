@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::vec;
 
 use mashbill_parquet::encode::Compression;
+use mashbill_parquet::reader::next_lists;
 use mashbill_parquet::reader::{FileGroup, ParquetReader, damaged, reading};
 use mashbill_store::checksum::Checksum;
 use parquet::column::reader::{ColumnReaderImpl, get_typed_column_reader};
@@ -14,6 +15,7 @@ use parquet::errors::{ParquetError, Result as ParquetResult};
 
 use super::Document;
 use crate::error::Result;
+use crate::loss_spans::Loss;
 
 const BATCH_ROWS: usize = 4096;
 
@@ -21,22 +23,25 @@ const BATCH_ROWS: usize = 4096;
 pub struct Documents {
     path: PathBuf,
     file: ParquetReader,
+    loss: Loss,
     next_group: usize,
     columns: Option<Columns>,
     rows_left: usize,
     batch: vec::IntoIter<Document<String>>,
 }
 
-/// Opens a document table.
+/// Opens a document table, with `loss_spans` or without.
 ///
 /// # Errors
 /// [`Io`](mashbill_store::Error::Io) where it cannot be opened, [`Damaged`](mashbill_store::Error::Damaged) where it
 /// is no complete table; the iterator gives the latter where a page is damaged, and ends.
 pub fn read(path: &Path) -> Result<Documents> {
-    let file = super::schema(Compression::None).open(path)?;
+    let file = ParquetReader::open(path)?;
+    let loss = Loss::of(path, file.metadata(), |loss| super::schema(Compression::None, loss))?;
     Ok(Documents {
         path: path.to_owned(),
         file,
+        loss,
         next_group: 0,
         columns: None,
         rows_left: 0,
@@ -57,7 +62,7 @@ impl Documents {
             let group = self.file.group(self.next_group);
             self.next_group += 1;
             self.rows_left = group.rows();
-            self.columns = Some(Columns::open(group)?);
+            self.columns = Some(Columns::open(group, self.loss)?);
         }
         let rows = self.rows_left.min(BATCH_ROWS);
         self.rows_left -= rows;
@@ -92,10 +97,11 @@ struct Columns {
     tokens: ColumnReaderImpl<Int64Type>,
     row: ColumnReaderImpl<Int64Type>,
     position: ColumnReaderImpl<Int32Type>,
+    loss_spans: Option<ColumnReaderImpl<Int32Type>>,
 }
 
 impl Columns {
-    fn open(group: FileGroup<'_>) -> ParquetResult<Self> {
+    fn open(group: FileGroup<'_>, loss: Loss) -> ParquetResult<Self> {
         Ok(Self {
             doc_id: get_typed_column_reader(group.column(0)?),
             id: get_typed_column_reader(group.column(1)?),
@@ -105,6 +111,10 @@ impl Columns {
             tokens: get_typed_column_reader(group.column(5)?),
             row: get_typed_column_reader(group.column(6)?),
             position: get_typed_column_reader(group.column(7)?),
+            loss_spans: match loss {
+                Loss::All => None,
+                Loss::Spans => Some(get_typed_column_reader(group.column(8)?)),
+            },
         })
     }
 
@@ -118,6 +128,9 @@ impl Columns {
         let mut tokens = required(&mut self.tokens, rows)?.into_iter();
         let mut rows_in_shard = required(&mut self.row, rows)?.into_iter();
         let mut positions = required(&mut self.position, rows)?.into_iter();
+        let spans = self.loss_spans.as_mut().map(|column| next_lists(column, rows)).transpose()?;
+        let (lengths, in_row) = spans.unwrap_or_default();
+        let (mut lengths, mut in_row) = (lengths.into_iter(), in_row.into_iter());
         let documents = std::iter::from_fn(|| {
             Some(Document {
                 doc_id: doc_ids.next()?,
@@ -128,6 +141,7 @@ impl Columns {
                 tokens: tokens.next()?,
                 row: rows_in_shard.next()?,
                 position: positions.next()?,
+                loss_spans: lengths.by_ref().take(in_row.next().unwrap_or(0) as usize).collect(),
             })
         });
         Ok(documents.collect())

@@ -7,6 +7,7 @@
 //! bytes, finds the repeats; it searches the ids alone, since the labels repeat
 //! where the ids do.
 
+use std::ops::Range;
 use std::slice;
 
 use mashbill_parquet::encode::{
@@ -15,9 +16,12 @@ use mashbill_parquet::encode::{
 };
 use mashbill_parquet::row_group::EncodedRowGroup;
 
-use super::column::{ATTENTION_MASK, COLUMNS, DOC_IDS, DOC_OFFSETS, INPUT_IDS, LABELS, SEQ_LENS};
+use super::column::{
+    ATTENTION_MASK, COLUMNS_MAX, DOC_IDS, DOC_OFFSETS, INPUT_IDS, LABELS, LOSS_SPANS, SEQ_LENS, column_count,
+};
 use super::dictionary::Dictionary;
 use super::{Piece, RowLayout};
+use crate::loss_spans::{self, Loss, LossSpans};
 
 /// Rows to encode, borrowed from where they are.
 #[derive(Debug, Clone, Copy)]
@@ -27,13 +31,15 @@ pub struct Rows<'a> {
     /// Slices whose concatenation is the rows' real tokens in order: `count * row_length` of them, fewer
     /// only where the last row is padded at its end.
     pub tokens: &'a [&'a [u32]],
-    /// One a row: the label of its last position, a token or [`IGNORED`](super::IGNORED); without meaning for
-    /// a padded row.
+    /// One a row: the label of its last position, which is the token with which its document goes on where that is
+    /// learned, else [`IGNORED`](super::IGNORED); without meaning for a padded row.
     pub last_labels: &'a [i32],
     /// The pieces of all rows in order; the lengths of a row's pieces sum to its real tokens.
     pub pieces: &'a [Piece],
     /// How many pieces each row has; one at least.
     pub pieces_in_row: &'a [u32],
+    /// For each row which of its tokens are learned; none where all are, in a folder without such a column.
+    pub loss_spans: Option<&'a LossSpans>,
 }
 
 /// Encodes row groups of one dataset; one a thread, since it keeps all the memory it works in.
@@ -44,7 +50,7 @@ pub struct RowGroupEncoder {
     pad_id: u32,
     dictionary: Dictionary,
     compressor: Compressor,
-    chunks: [Chunk; COLUMNS],
+    chunks: [Chunk; COLUMNS_MAX],
     /// Indices of a page's tokens, and one more for the shift.
     indices: Vec<u32>,
     /// Indices of the labels of the rows' last positions.
@@ -104,18 +110,23 @@ impl RowGroupEncoder {
         for first_row in (0..rows.count).step_by(self.layout.rows_per_page) {
             let end_row = (first_row + self.layout.rows_per_page).min(rows.count);
             let real = real_tokens.saturating_sub(first_row * self.row_length);
-            self.token_pages(&mut tokens, real, &rows.last_labels[first_row..end_row]);
+            self.token_pages(&mut tokens, real, rows, first_row..end_row);
             let pieces_in_row = &rows.pieces_in_row[first_row..end_row];
             let here = pieces.split_off(..total(pieces_in_row)).expect("`check` has counted the pieces");
             self.piece_pages(here, pieces_in_row);
+            if let Some(spans) = rows.loss_spans {
+                self.spans_page(spans, first_row..end_row);
+            }
         }
         self.dictionary_pages();
-        join(rows.count, self.layout.rows_per_page, &mut self.chunks, bytes)
+        let columns = column_count(rows.loss_spans.map_or(Loss::All, |_| Loss::Spans));
+        join(rows.count, self.layout.rows_per_page, &mut self.chunks[..columns], bytes)
     }
 
-    /// Appends a page to `input_ids`, `attention_mask` and `labels`: a row for each of `last_labels`, the first
-    /// `real` of whose positions are tokens.
-    fn token_pages(&mut self, tokens: &mut Tokens<'_>, real: usize, last_labels: &[i32]) {
+    /// Appends a page to `input_ids`, `attention_mask` and `labels`: the rows `page`, the first `real` of whose positions are
+    /// tokens.
+    fn token_pages(&mut self, tokens: &mut Tokens<'_>, real: usize, rows: &Rows<'_>, page: Range<usize>) {
+        let last_labels = &rows.last_labels[page.clone()];
         let values = last_labels.len() * self.row_length;
         let real = real.min(values);
         self.levels.clear();
@@ -131,7 +142,7 @@ impl RowGroupEncoder {
         let width = index_width(self.dictionary.values().len());
 
         index_page(&mut self.body, &self.levels, &self.indices, width);
-        self.ids_to_labels(real);
+        self.ids_to_labels(real, rows.loss_spans.map(|spans| (spans, page)));
         let start = index_page(&mut self.labels_body, &self.levels, &self.indices[1..], width);
         let [ids, labels] = self.chunks.get_disjoint_mut([INPUT_IDS, LABELS]).expect("two columns");
         let (first, second, changed) = (&self.body, &self.labels_body, &self.changed);
@@ -144,8 +155,8 @@ impl RowGroupEncoder {
     }
 
     /// Turns `indices` from ids to labels, the label of position `i` standing at `i + 1`, and notes in `changed`
-    /// where it is not just the next id.
-    fn ids_to_labels(&mut self, real: usize) {
+    /// where it is not just the next id: of the page's rows, `spans` says which tokens are learned.
+    fn ids_to_labels(&mut self, real: usize, spans: Option<(&LossSpans, Range<usize>)>) {
         let values = self.indices.len();
         self.indices.push(Dictionary::IGNORED);
         self.changed.clear();
@@ -156,11 +167,29 @@ impl RowGroupEncoder {
                 self.changed.push(end - 1);
             }
         }
+        if let Some((spans, page)) = spans {
+            self.ignore_what_is_not_learned(real, spans, page);
+        }
         // Where the last row is padded: its last token has no next one, nor has padding.
         if real < values {
             self.indices[real..].fill(Dictionary::IGNORED);
             self.changed.extend(real - 1..values);
         }
+    }
+
+    /// Takes away the labels whose tokens are not learned.
+    fn ignore_what_is_not_learned(&mut self, real: usize, spans: &LossSpans, page: Range<usize>) {
+        for (index, row) in page.enumerate() {
+            let begin = index * self.row_length;
+            let tokens = real.saturating_sub(begin).min(self.row_length);
+            for (is_learned, at, next) in loss_spans::labels_of_runs(spans.of(row), tokens) {
+                if !is_learned {
+                    self.indices[begin + next.start..begin + next.end].fill(Dictionary::IGNORED);
+                    self.changed.extend(begin + at.start..begin + at.end);
+                }
+            }
+        }
+        self.changed.sort_unstable();
     }
 
     /// Appends a page to `attention_mask`: ones (index 0), then zeros (index 1).
@@ -196,6 +225,16 @@ impl RowGroupEncoder {
         self.chunks[column].data_page(pieces.len(), Encoding::DeltaBinaryPacked, self.body.len(), page);
     }
 
+    /// Appends a page to `loss_spans`.
+    fn spans_page(&mut self, spans: &LossSpans, page: Range<usize>) {
+        self.values.clear();
+        self.body.clear();
+        spans_body(&mut self.body, &mut self.values, page.map(|row| spans.of(row)));
+        let body = self.compressor.compress(&self.body);
+        let (values, raw_bytes) = (self.values.len(), self.body.len());
+        self.chunks[LOSS_SPANS].data_page(values, Encoding::DeltaBinaryPacked, raw_bytes, body);
+    }
+
     /// Sets the dictionaries: one for `input_ids` and `labels`, `[1, 0]` for `attention_mask`.
     fn dictionary_pages(&mut self) {
         let compressor = &mut self.compressor;
@@ -217,6 +256,21 @@ fn index_page(body: &mut Vec<u8>, levels: &[u8], indices: &[u32], width: usize) 
     bit_packed_indices(body, indices, width)
 }
 
+/// Appends the body of a page of `loss_spans` before compression, of rows with these spans, and the spans to `values`.
+pub(crate) fn spans_body<'a>(
+    body: &mut Vec<u8>,
+    values: &mut Vec<i64>,
+    rows: impl Iterator<Item = &'a [i32]>,
+) {
+    let in_row = |spans: &[i32]| {
+        values.extend(spans.iter().map(|&length| i64::from(length)));
+        u32::try_from(spans.len()).expect("a row has fewer than 2^31 tokens")
+    };
+    let lengths: Vec<u32> = rows.map(in_row).collect();
+    levels_of_lists(body, &lengths);
+    delta_binary_packed(body, values);
+}
+
 /// Real tokens in `rows`, after a look whether its parts agree.
 fn check(rows: &Rows<'_>, row_length: usize) -> usize {
     let tokens = rows.tokens.iter().map(|slice| slice.len()).sum();
@@ -233,6 +287,13 @@ fn check(rows: &Rows<'_>, row_length: usize) -> usize {
         left -= length as usize;
     }
     assert_eq!(left, 0, "all tokens stand in rows");
+    if let Some(spans) = rows.loss_spans {
+        assert_eq!(spans.rows(), rows.count, "spans for each row");
+        for (row, spans) in spans.iter().enumerate() {
+            let here = tokens.saturating_sub(row * row_length).min(row_length);
+            loss_spans::check(spans, here as u64).expect("the spans are of the row's tokens");
+        }
+    }
     tokens
 }
 

@@ -1,9 +1,9 @@
 //! What a row group has to be, to the byte: the writer's other half, and what `verify` holds a shard to.
 //!
-//! Pages are frozen, so all but the ids can be made from the expectation and compared: levels, masks, lengths and
-//! keys byte for byte. The ids' indices are checked to lie in the dictionary, whose values are checked once a
-//! group; the labels' pages are the ids' pages moved by one, so they are compared as bytes too. A token costs its
-//! decompression and a comparison of two bytes.
+//! Pages are frozen, so all but the ids can be made from the expectation and compared: levels, masks, lengths,
+//! keys and spans byte for byte. The ids' indices are checked to lie in the dictionary, whose values are checked once a
+//! group; the labels' pages are the ids' pages moved by one where tokens are learned, so they are compared as bytes too. A
+//! token costs its decompression and a comparison of two bytes.
 //!
 //! This only says yes. Where anything differs the answer is no, and whoever asked decodes the values to find out what.
 
@@ -18,8 +18,13 @@ use mashbill_parquet::encode::{
 use mashbill_parquet::row_group::{ColumnChunk, RowGroup};
 
 use self::indices::Indices;
-use super::column::{ATTENTION_MASK, COLUMNS, DOC_IDS, DOC_OFFSETS, INPUT_IDS, LABELS, SEQ_LENS};
+use super::column::{
+    ATTENTION_MASK, COLUMNS_MAX, DOC_IDS, DOC_OFFSETS, INPUT_IDS, LABELS, LOSS_SPANS, SEQ_LENS, column_count,
+};
+use super::encode::spans_body;
+use super::labels::follow;
 use super::{IGNORED, Piece, Row, RowLayout};
+use crate::loss_spans::{Loss, LossSpans, append_shifted};
 
 /// What the rows of one dataset have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +37,8 @@ pub struct RowForm {
     pub vocabulary_size: usize,
     /// How pages are compressed.
     pub compression: Compression,
+    /// On which tokens there is a loss.
+    pub loss: Loss,
     /// The id that fills padding.
     pub pad: i32,
     /// The ids that each document begins with.
@@ -53,6 +60,23 @@ pub struct ExpectedRows {
     pub ends: Vec<bool>,
     /// How many pieces each row has; one at least.
     pub pieces_in_row: Vec<u32>,
+    /// For each row which of its tokens are learned; none where all are, in a folder without such a column.
+    pub loss_spans: Option<LossSpans>,
+}
+
+impl ExpectedRows {
+    /// Which of a row's tokens are learned; empty where all are, in a folder without `loss_spans`.
+    #[must_use]
+    pub fn spans_of(&self, row: usize) -> &[i32] {
+        self.loss_spans.as_ref().map_or(&[], |spans| spans.of(row))
+    }
+
+    const fn loss(&self) -> Loss {
+        match self.loss_spans {
+            Some(_) => Loss::Spans,
+            None => Loss::All,
+        }
+    }
 }
 
 /// What has to be known of a row group to check those beside it.
@@ -131,12 +155,13 @@ impl<'a> GroupCheck<'a> {
         wanted: &Wanted,
     ) -> Option<(RowGroup, RowEnds)> {
         let length = self.form.row_length;
-        let mut pages_of = Vec::with_capacity(COLUMNS);
-        let mut columns = Vec::with_capacity(COLUMNS);
+        let mut pages_of = Vec::with_capacity(COLUMNS_MAX);
+        let mut columns = Vec::with_capacity(COLUMNS_MAX);
         let mut at = 0;
-        for column in 0..COLUMNS {
+        for column in 0..column_count(expected.loss()) {
             let values = |rows: Range<usize>| match column {
                 INPUT_IDS | ATTENTION_MASK | LABELS => rows.len() * length,
+                LOSS_SPANS => rows.map(|row| expected.spans_of(row).len()).sum(),
                 _ => expected.pieces_in_row[rows].iter().map(|&pieces| pieces as usize).sum(),
             };
             let (chunk, pages) = self.walk(bytes, &mut at, expected.rows, column <= LABELS, values)?;
@@ -180,13 +205,14 @@ impl<'a> GroupCheck<'a> {
             (here, pieces) = pieces.split_at(counts[row - next] as usize);
             next = row + 1;
             let real = expected.real.saturating_sub(row * length).min(length);
-            let mut labels = vec![IGNORED; length];
-            labels[..real.saturating_sub(1)].copy_from_slice(&input_ids[1.min(real)..real]);
-            if real == length {
-                labels[length - 1] = ends.last_labels[row];
-            }
+            let loss_spans = expected.spans_of(row);
+            let mut labels = Vec::with_capacity(length);
+            append_shifted(&mut labels, &input_ids[..real], loss_spans, length, ends.last_labels[row]);
             let attention_mask: Vec<i32> = (0..length).map(|at| i32::from(at < real)).collect();
-            each(row, Row { input_ids, attention_mask: &attention_mask, labels: &labels, pieces: here });
+            each(
+                row,
+                Row { input_ids, attention_mask: &attention_mask, labels: &labels, pieces: here, loss_spans },
+            );
         }
     }
 
@@ -295,7 +321,8 @@ impl<'a> GroupCheck<'a> {
             let width = self.token_prefix(rows.len(), positions, ids.raw)?;
             let most_id = self.id_page(&bytes[ids.body.clone()], ids.raw, positions, real, width)?;
             let label_body = &bytes[labels.body.clone()];
-            let most_label = self.label_page(label_body, labels.raw, rows.len(), real, width, &mut found)?;
+            let most_label =
+                self.label_page(label_body, labels.raw, rows.clone(), expected, width, &mut found)?;
             entries = entries.max(most_id.max(most_label) + 1);
             if width != index_width(entries) {
                 return None;
@@ -318,6 +345,9 @@ impl<'a> GroupCheck<'a> {
             self.piece_page(bytes, &pages[DOC_OFFSETS][page], these, counts, |piece| {
                 piece.doc_offset.into()
             })?;
+            if expected.loss() == Loss::Spans {
+                self.spans_page(bytes, &pages[LOSS_SPANS][page], expected, rows)?;
+            }
         }
         Some(found)
     }
@@ -377,33 +407,28 @@ impl<'a> GroupCheck<'a> {
             .then_some(most as usize)
     }
 
-    /// Checks a page of labels against the ids; the label of each row's last position is left to others. The greatest
-    /// index of those.
+    /// Checks a page of the labels of `rows` against the ids; the label of each row's last position is left to others. The
+    /// greatest index of those.
     fn label_page(
         &mut self,
         body: &[u8],
         raw: usize,
-        rows: usize,
-        real: usize,
+        rows: Range<usize>,
+        expected: &ExpectedRows,
         width: usize,
         found: &mut RowEnds,
     ) -> Option<usize> {
         let length = self.form.row_length;
         let mut most = 0;
         let start = self.prefix.len();
-        let page = (self.prefix.as_slice(), rows * length, width);
+        let page = (self.prefix.as_slice(), rows.len() * length, width);
         Self::index_page(&mut self.decompressor, body, raw, page, &mut self.other)?;
         let (ids, labels) = (&self.ids[start..], &self.other[start..]);
-        for row in 0..rows {
-            let begin = row * length;
-            let real = real.saturating_sub(begin).min(length);
-            // The label of position i is the id at i + 1, as far as there is one in the row.
-            let moved = real.saturating_sub(1);
-            let same =
-                labels[begin * width..][..moved * width] == ids[(begin + 1) * width..][..moved * width];
-            let padded = if real < length { begin + moved..begin + length } else { 0..0 };
-            let none = labels[padded.start * width..padded.end * width].iter().all(|&byte| byte == 0);
-            if !(same && none) {
+        for (index, row) in rows.enumerate() {
+            let begin = index * length;
+            let bytes = begin * width..(begin + length) * width;
+            let real = expected.real.saturating_sub(row * length).min(length);
+            if !follow(&labels[bytes.clone()], &ids[bytes], width, real, expected.spans_of(row)) {
                 return None;
             }
             let last = Indices { bytes: labels, width }.get(begin + length - 1);
@@ -437,6 +462,20 @@ impl<'a> GroupCheck<'a> {
         self.expected.clear();
         levels_of_lists(&mut self.expected, counts);
         delta_binary_packed(&mut self.expected, &self.values);
+        self.is_expected(&bytes[page.body.clone()], page.raw)
+    }
+
+    fn spans_page(
+        &mut self,
+        bytes: &[u8],
+        page: &Page,
+        expected: &ExpectedRows,
+        rows: Range<usize>,
+    ) -> Option<()> {
+        self.values.clear();
+        self.expected.clear();
+        let spans = rows.map(|row| expected.spans_of(row));
+        spans_body(&mut self.expected, &mut self.values, spans);
         self.is_expected(&bytes[page.body.clone()], page.raw)
     }
 

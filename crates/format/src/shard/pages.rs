@@ -1,7 +1,8 @@
 //! Shards read page by page, at random: fast, and for shards of our own layout only.
 //!
 //! A shard holds every token twice, in `input_ids` and, moved by one, in `labels`. So this reader never looks
-//! at the mask: where the labels cease to be the next ids, padding begins.
+//! at the mask: where the labels cease to be the next ids, padding begins. Where not all tokens are learned, `loss_spans` say
+//! where it does, and labels are held against them.
 //!
 //! What it gives is what was written. The manifest has the checksum of a shard's tail, which is compared when the
 //! shard is opened; the tail says where each page stands and what its checksum is, which is compared whenever the
@@ -21,11 +22,15 @@ use mashbill_store::read_at::ReadAt;
 use parquet::basic::CompressionCodec;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 
-use super::column::{ATTENTION_MASK, COLUMNS, DOC_IDS, DOC_OFFSETS, INPUT_IDS, LABELS, SEQ_LENS};
+use super::column::{
+    ATTENTION_MASK, COLUMNS_MAX, DOC_IDS, DOC_OFFSETS, INPUT_IDS, LABELS, LOSS_SPANS, SEQ_LENS, column_count,
+};
+use super::labels::tokens_of_spans;
 use super::{IGNORED, Piece, RowLayout};
 use crate::error::{Error, Result};
+use crate::loss_spans::{Loss, LossSpans};
 
-/// A shard open for reading at random, by many threads at a time. It keeps about 160 bytes a row group.
+/// A shard open for reading at random, by many threads at a time. It keeps about 300 bytes a row group.
 #[derive(Debug)]
 pub struct ShardPages {
     path: PathBuf,
@@ -33,6 +38,7 @@ pub struct ShardPages {
     size: u64,
     row_length: usize,
     rows_per_page: usize,
+    loss: Loss,
     codec: CompressionCodec,
     groups: Vec<Group>,
     rows: u64,
@@ -43,7 +49,7 @@ pub struct ShardPages {
 struct Group {
     first_row: u64,
     rows: usize,
-    columns: [Chunk; COLUMNS],
+    columns: [Chunk; COLUMNS_MAX],
     /// Where the checksums of its pages stand in the file.
     checksums: u64,
 }
@@ -73,7 +79,7 @@ pub struct TokenGroup {
     /// By index; filled up to the number of indices that fit into an index, so that looking up needs no bound.
     values: Vec<i32>,
     /// The data pages of each column.
-    columns: [Vec<PagePlace>; COLUMNS],
+    columns: [Vec<PagePlace>; COLUMNS_MAX],
 }
 
 /// The rows of one page.
@@ -85,6 +91,8 @@ pub struct TokenPage {
     pub last_labels: Vec<i32>,
     /// One a row: its tokens before the padding.
     pub real_tokens: Vec<u32>,
+    /// For each row which of its tokens are learned, where the shard has such a column.
+    pub loss_spans: Option<LossSpans>,
 }
 
 /// The documents' pieces in the rows of one page.
@@ -129,15 +137,15 @@ const NO_ID: i32 = i32::MIN;
 const TAIL_BYTES_MAX: u64 = 1 << 30;
 
 impl ShardPages {
-    /// Opens the shard at `path`, whose rows have `row_length` tokens and stand as `layout` says, and whose tail the
-    /// manifest knows.
+    /// Opens the shard at `path`, whose rows have `row_length` tokens and stand as `layout` says, of a folder with this loss;
+    /// the manifest knows its tail.
     ///
     /// # Errors
     /// [`Io`](mashbill_store::Error::Io) where it cannot be opened or read, [`Damaged`](mashbill_store::Error::Damaged) where it is no complete shard of
     /// this layout, or another one.
-    pub fn open(path: &Path, row_length: usize, layout: RowLayout, tail: Tail) -> Result<Self> {
+    pub fn open(path: &Path, row_length: usize, layout: RowLayout, loss: Loss, tail: Tail) -> Result<Self> {
         let file = open::open(path).map_err(|error| Error::io("open", path, error))?;
-        Self::read(path, Box::new(file), row_length, layout, tail)
+        Self::read(path, Box::new(file), row_length, layout, loss, tail)
     }
 
     /// The same for a shard that lies anywhere; `path` is its name in errors.
@@ -149,6 +157,7 @@ impl ShardPages {
         file: Box<dyn ReadAt>,
         row_length: usize,
         layout: RowLayout,
+        loss: Loss,
         tail: Tail,
     ) -> Result<Self> {
         let size = file.size().map_err(|error| Error::io("read", path, error))?;
@@ -158,18 +167,17 @@ impl ShardPages {
             size,
             row_length,
             rows_per_page: layout.rows_per_page.max(1),
+            loss,
             codec: CompressionCodec::UNCOMPRESSED,
             groups: Vec::new(),
             rows: 0,
         };
         let (metadata, footer_start) = shard.footer(tail)?;
-        if metadata.file_metadata().schema() != super::schema(Compression::None).root() {
-            return Err(shard.damaged("its columns are other ones"));
-        }
+        loss.check(path, &metadata, |loss| super::schema(Compression::None, loss))?;
         for group in metadata.row_groups() {
             let rows = usize::try_from(group.num_rows()).ok().filter(|rows| *rows <= layout.rows_per_group);
             let rows = rows.ok_or_else(|| shard.damaged("it has a row group of another size"))?;
-            let mut columns = [Chunk::default(); COLUMNS];
+            let mut columns = [Chunk::default(); COLUMNS_MAX];
             for (chunk, column) in columns.iter_mut().zip(group.columns()) {
                 shard.codec = column.compression_codec();
                 *chunk = Chunk::of(column).ok_or_else(|| shard.damaged("it has no offset index"))?;
@@ -183,11 +191,12 @@ impl ShardPages {
 
     /// Sets where the checksums of each row group's pages stand: behind all offset indexes, in front of the footer.
     fn place_checksums(&mut self, footer_start: u64) -> Result<()> {
-        let last = self.groups.last().map(|group| &group.columns[COLUMNS - 1]);
+        let columns = column_count(self.loss);
+        let last = self.groups.last().map(|group| &group.columns[columns - 1]);
         let mut end = last.map_or(footer_start, |last| last.index.saturating_add(last.index_bytes.into()));
         for group in &mut self.groups {
             group.checksums = end;
-            let pages = COLUMNS * group.rows.div_ceil(self.rows_per_page) + DICTIONARIES.len();
+            let pages = columns * group.rows.div_ceil(self.rows_per_page) + DICTIONARIES.len();
             end = end.saturating_add(CHECKSUM_BYTES * pages as u64);
         }
         if end == footer_start { Ok(()) } else { Err(self.damaged("it has no checksums of its pages")) }
@@ -249,6 +258,10 @@ impl ShardPages {
     pub fn token_page(&self, group: &TokenGroup, page: usize, scratch: &mut Scratch) -> Result<TokenPage> {
         let rows = self.rows_of(group.group, page);
         let values = rows * self.row_length;
+        let spans = match self.loss {
+            Loss::All => None,
+            Loss::Spans => Some(self.spans_page(group, page, scratch)?),
+        };
         let Scratch { bytes, first, second, levels } = scratch;
         levels.clear();
         levels_of_equal_lists(levels, rows, self.row_length);
@@ -265,7 +278,7 @@ impl ShardPages {
             if width != label_width {
                 return Err("its ids and its labels have indices of different widths");
             }
-            token_rows(ids, labels, width, self.row_length, &group.values)
+            token_rows(ids, labels, width, self.row_length, &group.values, spans)
         });
         decoded.map_err(|what| self.damaged(what))
     }
@@ -277,17 +290,11 @@ impl ShardPages {
     pub fn piece_page(&self, group: &TokenGroup, page: usize, scratch: &mut Scratch) -> Result<PiecePage> {
         let rows = self.rows_of(group.group, page);
         let (mut columns, mut lengths) = ([const { Vec::new() }; 3], [const { Vec::new() }; 3]);
+        // A piece has a token.
+        let values_max = rows * self.row_length;
         for (index, column) in [SEQ_LENS, DOC_IDS, DOC_OFFSETS].into_iter().enumerate() {
-            let Scratch { bytes, first, .. } = &mut *scratch;
             let place = group.columns[column][page];
-            self.bytes(place.offset, place.bytes as u64, bytes)?;
-            // A piece has a token, and a value takes less than 10 bytes and a bit.
-            let raw_bytes_max = 1024 + 12 * rows * self.row_length;
-            let (kind, encoding, checksum) = (PageKind::Data, Encoding::DeltaBinaryPacked, place.checksum);
-            let decoded = first
-                .decode(bytes, kind, encoding, self.codec, checksum, raw_bytes_max)
-                .and_then(|()| lists(first, rows, rows * self.row_length));
-            (columns[index], lengths[index]) = decoded.map_err(|what| self.damaged(what))?;
+            (columns[index], lengths[index]) = self.list_page(place, rows, values_max, scratch)?;
         }
         let [seq_lens, doc_ids, doc_offsets] = columns;
         let [counts, of_ids, of_offsets] = lengths;
@@ -312,6 +319,44 @@ impl ShardPages {
         if fits { Ok(PiecePage { pieces, ends }) } else { Err(self.damaged("its pieces fill no row")) }
     }
 
+    /// Reads which tokens in the rows of a page are learned.
+    fn spans_page(&self, group: &TokenGroup, page: usize, scratch: &mut Scratch) -> Result<LossSpans> {
+        let rows = self.rows_of(group.group, page);
+        // A span has a token, but for the first.
+        let values_max = rows * (self.row_length + 1);
+        let place = group.columns[LOSS_SPANS][page];
+        let (lengths, in_row) = self.list_page(place, rows, values_max, scratch)?;
+        let lengths: Option<Vec<i32>> =
+            lengths.into_iter().map(|length| i32::try_from(length).ok()).collect();
+        let lengths = lengths.ok_or_else(|| self.damaged("it has a span of impossible size"))?;
+        let (mut spans, mut start) = (LossSpans::default(), 0);
+        for count in in_row {
+            let row = &lengths[start..start + count as usize];
+            start += count as usize;
+            spans.push(row);
+        }
+        Ok(spans)
+    }
+
+    /// Reads a page of `rows` lists that have `values_max` elements at the most: the elements and the lists' lengths.
+    fn list_page(
+        &self,
+        place: PagePlace,
+        rows: usize,
+        values_max: usize,
+        scratch: &mut Scratch,
+    ) -> Result<(Vec<i64>, Vec<u32>)> {
+        let Scratch { bytes, first, .. } = scratch;
+        self.bytes(place.offset, place.bytes as u64, bytes)?;
+        // A value takes less than 10 bytes and a bit.
+        let raw_bytes_max = 1024 + 12 * values_max;
+        let (kind, encoding, checksum) = (PageKind::Data, Encoding::DeltaBinaryPacked, place.checksum);
+        let decoded = first
+            .decode(bytes, kind, encoding, self.codec, checksum, raw_bytes_max)
+            .and_then(|()| lists(first, rows, values_max));
+        decoded.map_err(|what| self.damaged(what))
+    }
+
     /// Rows in a page.
     fn rows_of(&self, group: usize, page: usize) -> usize {
         self.groups[group].rows.saturating_sub(page * self.rows_per_page).min(self.rows_per_page)
@@ -322,17 +367,18 @@ impl ShardPages {
         &self,
         group: usize,
         bytes: &mut Vec<u8>,
-    ) -> Result<([PagePlace; COLUMNS], [Vec<PagePlace>; COLUMNS])> {
+    ) -> Result<([PagePlace; COLUMNS_MAX], [Vec<PagePlace>; COLUMNS_MAX])> {
+        let here = column_count(self.loss);
         let Group { columns, rows, checksums, .. } = &self.groups[group];
         let pages = rows.div_ceil(self.rows_per_page);
-        self.bytes(*checksums, CHECKSUM_BYTES * (COLUMNS * pages + DICTIONARIES.len()) as u64, bytes)?;
+        self.bytes(*checksums, CHECKSUM_BYTES * (here * pages + DICTIONARIES.len()) as u64, bytes)?;
         let checksums: Vec<u32> =
             bytes.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect();
         let mut checksums = checksums.into_iter();
         let mut next = || checksums.next().expect("there is one for each page, and so many were read");
-        let mut dictionaries = [PagePlace { offset: 0, bytes: 0, checksum: 0 }; COLUMNS];
-        let mut places = [const { Vec::new() }; COLUMNS];
-        for (column, chunk) in columns.iter().enumerate() {
+        let mut dictionaries = [PagePlace { offset: 0, bytes: 0, checksum: 0 }; COLUMNS_MAX];
+        let mut places = [const { Vec::new() }; COLUMNS_MAX];
+        for (column, chunk) in columns.iter().take(here).enumerate() {
             if DICTIONARIES.contains(&column) {
                 let length = chunk.pages.checked_sub(chunk.start).and_then(|length| length.try_into().ok());
                 let length = length.ok_or_else(|| self.damaged("its pages stand in another order"))?;
@@ -419,13 +465,14 @@ fn indices<'a>(page: &'a Page, levels: &[u8], values: usize) -> Decoded<(usize, 
     Ok((width, &rest[..values * width]))
 }
 
-/// The rows whose ids and labels have these indices of `width` bytes.
+/// The rows whose ids and labels have these indices of `width` bytes, and of whose tokens those are learned that `spans` say.
 fn token_rows(
     ids: &[u8],
     labels: &[u8],
     width: usize,
     row_length: usize,
     values: &[i32],
+    spans: Option<LossSpans>,
 ) -> Decoded<TokenPage> {
     let mut page = TokenPage { input_ids: Vec::with_capacity(ids.len() / width), ..TokenPage::default() };
     let worst = match width {
@@ -438,9 +485,12 @@ fn token_rows(
         return Err("a page has an index outside its dictionary");
     }
     let row_bytes = row_length * width;
-    for (ids, labels) in ids.chunks_exact(row_bytes).zip(labels.chunks_exact(row_bytes)) {
+    for (row, (ids, labels)) in ids.chunks_exact(row_bytes).zip(labels.chunks_exact(row_bytes)).enumerate() {
         let last = &labels[row_bytes - width..];
-        page.real_tokens.push(real_tokens(&ids[width..], labels, width)?);
+        page.real_tokens.push(match &spans {
+            None => real_tokens(&ids[width..], labels, width)?,
+            Some(spans) => tokens_of_spans(ids, labels, width, spans.of(row))?,
+        });
         let mut index = [0; 4];
         index[..width].copy_from_slice(last);
         let label = values.get(u32::from_le_bytes(index) as usize).copied().unwrap_or(NO_ID);
@@ -449,6 +499,7 @@ fn token_rows(
         }
         page.last_labels.push(label);
     }
+    page.loss_spans = spans;
     Ok(page)
 }
 

@@ -3,18 +3,20 @@
 use std::path::{Path, PathBuf};
 
 use mashbill_parquet::encode::Compression;
-use mashbill_parquet::reader::{FileGroup, ParquetReader, damaged, reading};
-use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_typed_column_reader};
-use parquet::data_type::{DataType, Int32Type, Int64Type};
+use mashbill_parquet::reader::{FileGroup, ParquetReader, damaged, lists, reading};
+use parquet::data_type::{Int32Type, Int64Type};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 
 use super::Piece;
+use super::column::LOSS_SPANS;
 use crate::error::Result;
+use crate::loss_spans::{self, Loss, LossSpans};
 
 /// A shard open for reading.
 pub struct ShardReader {
     path: PathBuf,
     file: ParquetReader,
+    loss: Loss,
 }
 
 /// The rows of one row group.
@@ -32,6 +34,8 @@ pub struct ShardRows {
     pub pieces: Vec<Piece>,
     /// How many pieces each row has.
     pub pieces_in_row: Vec<u32>,
+    /// For each row which of its tokens are learned, where the shard has such a column.
+    pub loss_spans: Option<LossSpans>,
 }
 
 /// One row, borrowed.
@@ -45,16 +49,19 @@ pub struct Row<'a> {
     pub labels: &'a [i32],
     /// The documents' pieces in the row.
     pub pieces: &'a [Piece],
+    /// Which of its tokens are learned, as run lengths; empty where the shard has no such column: all of them.
+    pub loss_spans: &'a [i32],
 }
 
 impl ShardReader {
-    /// Opens a shard and checks its schema.
+    /// Opens a shard, with `loss_spans` or without.
     ///
     /// # Errors
     /// [`Io`](mashbill_store::Error::Io) where it cannot be opened, [`Damaged`](mashbill_store::Error::Damaged) where it is no complete shard.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = super::schema(Compression::None).open(path)?;
-        Ok(Self { path: path.to_owned(), file })
+        let file = ParquetReader::open(path)?;
+        let loss = Loss::of(path, file.metadata(), |loss| super::schema(Compression::None, loss))?;
+        Ok(Self { path: path.to_owned(), file, loss })
     }
 
     /// Rows in the shard.
@@ -85,7 +92,7 @@ impl ShardReader {
     /// # Errors
     /// [`Damaged`](mashbill_store::Error::Damaged) where its bytes or lengths contradict one another.
     pub fn row_group(&self, index: usize) -> Result<ShardRows> {
-        let rows = reading(|| read(self.file.group(index)));
+        let rows = reading(|| read(self.file.group(index), self.loss));
         Ok(rows.map_err(|error| damaged(&self.path, &error))?)
     }
 }
@@ -103,12 +110,13 @@ impl ShardRows {
                 attention_mask: &self.attention_mask[range.clone()],
                 labels: &self.labels[range],
                 pieces: here,
+                loss_spans: self.loss_spans.as_ref().map_or(&[], |spans| spans.of(row)),
             }
         })
     }
 }
 
-fn read(group: FileGroup<'_>) -> ParquetResult<ShardRows> {
+fn read(group: FileGroup<'_>, loss: Loss) -> ParquetResult<ShardRows> {
     let rows = group.rows();
     let list = |column| lists::<Int32Type>(group.column(column)?, rows);
     let (input_ids, lengths) = list(0)?;
@@ -130,6 +138,10 @@ fn read(group: FileGroup<'_>) -> ParquetResult<ShardRows> {
     )?;
     let pieces = seq_lens.into_iter().zip(doc_ids).zip(doc_offsets);
     let pieces = pieces.map(|((len, doc_id), doc_offset)| Piece { doc_id, doc_offset, len }).collect();
+    let loss_spans = match loss {
+        Loss::All => None,
+        Loss::Spans => Some(loss_spans(group, &attention_mask, row_length as usize)?),
+    };
     Ok(ShardRows {
         row_length: row_length as usize,
         input_ids,
@@ -137,41 +149,23 @@ fn read(group: FileGroup<'_>) -> ParquetResult<ShardRows> {
         labels,
         pieces,
         pieces_in_row,
+        loss_spans,
     })
 }
 
-/// The elements of `rows` lists and the lists' lengths.
-///
-/// # Errors
-/// Where the bytes contradict themselves, or fewer lists are there.
-pub fn lists<T: DataType>(column: ColumnReader, rows: usize) -> ParquetResult<(Vec<T::T>, Vec<u32>)> {
-    let mut column: ColumnReaderImpl<T> = get_typed_column_reader(column);
-    let (mut values, mut definitions, mut repetitions) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut records, mut elements) = (0, 0);
-    while records < rows {
-        let (more_records, more_elements, _) = column.read_records(
-            rows - records,
-            Some(&mut definitions),
-            Some(&mut repetitions),
-            &mut values,
-        )?;
-        if more_records == 0 {
-            return Err(ParquetError::General(format!("{records} of {rows} rows are there")));
-        }
-        records += more_records;
-        elements += more_elements;
+/// The spans of a group's rows, held against the tokens in each.
+fn loss_spans(group: FileGroup<'_>, mask: &[i32], row_length: usize) -> ParquetResult<LossSpans> {
+    let (lengths, in_row) = lists::<Int32Type>(group.column(LOSS_SPANS)?, group.rows())?;
+    let mut lengths = lengths.as_slice();
+    let mut spans = LossSpans::default();
+    for (mask, &count) in mask.chunks(row_length.max(1)).zip(&in_row) {
+        let row = lengths.split_off(..count as usize);
+        let row = row.ok_or_else(|| ParquetError::General("a list is cut off".to_owned()))?;
+        let tokens = mask.iter().filter(|&&mask| mask == 1).count();
+        loss_spans::check(row, tokens as u64).map_err(ParquetError::General)?;
+        spans.push(row);
     }
-    if elements != repetitions.len() {
-        return Err(ParquetError::General("a list is empty".to_owned()));
-    }
-    let mut lengths = Vec::with_capacity(rows);
-    for &repetition in &repetitions {
-        match lengths.last_mut() {
-            Some(length) if repetition > 0 => *length += 1,
-            _ => lengths.push(1),
-        }
-    }
-    Ok((values, lengths))
+    Ok(spans)
 }
 
 impl std::fmt::Debug for ShardReader {

@@ -129,6 +129,7 @@ fn a_record_s_own_id_comes_before_a_key_of_the_same_digits() {
         tokens: 16,
         row: 0,
         position: 0,
+        loss_spans: Vec::new(),
     };
     world.replace_table("a", 1, &[document]);
     assert_eq!(row(&by_text), BTreeSet::from([1, 2]));
@@ -205,6 +206,7 @@ fn a_table_that_contradicts_its_shard_is_damaged_whatever_its_checksum() {
             tokens,
             row,
             position,
+            loss_spans: Vec::new(),
         });
         world.replace_table("a", 1, &documents);
         let dataset = world.dataset();

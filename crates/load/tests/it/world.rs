@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use mashbill_format::documents::{self, Document, DocumentsEncoder};
 use mashbill_format::layout::{MANIFEST, Output, ShardId};
+use mashbill_format::loss_spans::Loss;
 use mashbill_format::manifest::{
     FORMAT_VERSION, InputRange, Labels, Ledger, Manifest, Options, Packing, Shard, ShardFile, Source,
     SpecialToken, Split, TableFile, TokenizerIdentity,
@@ -284,7 +285,8 @@ fn plain_row(run: &[(u32, usize, usize)], docs: &[Doc], row_length: usize) -> Ro
 /// Writes the shard with this index, whose rows have keys counted from where its stretch of the input begins.
 fn write_shard(place: &Path, index: usize, rows: &[Row], row_length: usize) -> ShardFile {
     let name = ShardId::of_file(index).file_name();
-    let mut file = ParquetAppender::create(&place.join(&name), shard::schema(Compression::Snappy)).unwrap();
+    let mut file =
+        ParquetAppender::create(&place.join(&name), shard::schema(Compression::Snappy, Loss::All)).unwrap();
     let mut encoder = RowGroupEncoder::new(row_length, VOCABULARY as usize, PAD, Compression::Snappy);
     for rows in rows.chunks(RowLayout::of(row_length).rows_per_group.min(700)) {
         let tokens: Vec<u32> = rows
@@ -302,6 +304,7 @@ fn write_shard(place: &Path, index: usize, rows: &[Row], row_length: usize) -> S
             last_labels: &last_labels,
             pieces: &pieces,
             pieces_in_row: &pieces_in_row,
+            loss_spans: None,
         };
         file.append(&encoder.encode(&rows)).unwrap();
     }
@@ -312,7 +315,7 @@ fn write_shard(place: &Path, index: usize, rows: &[Row], row_length: usize) -> S
 /// Writes the document table of the shard with this index.
 fn write_documents(place: &Path, index: usize, documents: &[Document<&str>]) -> TableFile {
     let name = ShardId::of_file(index).table_name();
-    let schema = documents::schema(Compression::Snappy);
+    let schema = documents::schema(Compression::Snappy, Loss::All);
     let mut file = ParquetAppender::create(&place.join(&name), schema).unwrap();
     file.append(&DocumentsEncoder::new(Compression::Snappy).encode(documents)).unwrap();
     let Finished { rows, bytes, checksum, .. } = file.finish().unwrap();
@@ -330,6 +333,7 @@ fn documents(table: &[(i64, String, i64, i64, i32)]) -> Vec<Document<&str>> {
         tokens,
         row,
         position,
+        loss_spans: Vec::new(),
     });
     rows.collect()
 }

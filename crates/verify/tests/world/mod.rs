@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use mashbill_format::card::Card;
 use mashbill_format::documents::{self, Document, DocumentsEncoder};
 use mashbill_format::layout::{Output, ShardId};
+use mashbill_format::loss_spans::Loss;
 use mashbill_format::manifest::{
     FORMAT_VERSION, InputRange, Labels, Ledger, Manifest, Options, Packing, Shard, ShardFile, Source,
     SpecialToken, Split, TableFile, TokenizerIdentity, source_checksum, split_identity,
@@ -104,7 +105,7 @@ impl World {
     pub(crate) fn write_shard(&self, split: &str, index: usize, groups: &[Packed]) -> ShardFile {
         let name = ShardId::of_file(index).file_name();
         let path = self.output().split(split).join(&name);
-        let mut file = ParquetAppender::create(&path, shard::schema(self.compression)).unwrap();
+        let mut file = ParquetAppender::create(&path, shard::schema(self.compression, Loss::All)).unwrap();
         let mut encoder = RowGroupEncoder::new(self.row_length, VOCABULARY as usize, EOS, self.compression);
         for group in groups {
             let rows = Rows {
@@ -113,6 +114,7 @@ impl World {
                 last_labels: &group.last_labels,
                 pieces: &group.pieces,
                 pieces_in_row: &group.pieces_in_row,
+                loss_spans: None,
             };
             file.append(&encoder.encode(&rows)).unwrap();
         }
@@ -125,7 +127,8 @@ impl World {
     pub(crate) fn write_table(&self, split: &str, index: usize, documents: &[Document<String>]) -> TableFile {
         let name = ShardId::of_file(index).table_name();
         let path = self.output().tables(split).join(&name);
-        let mut file = ParquetAppender::create(&path, documents::schema(self.compression)).unwrap();
+        let mut file =
+            ParquetAppender::create(&path, documents::schema(self.compression, Loss::All)).unwrap();
         let borrowed: Vec<_> = documents.iter().map(borrowed).collect();
         file.append(&DocumentsEncoder::new(self.compression).encode(&borrowed)).unwrap();
         let finished = file.finish().unwrap();
@@ -285,6 +288,7 @@ impl Packed {
                 tokens: length as i64,
                 row: (at / row_length) as i64,
                 position: (at % row_length) as i32,
+                loss_spans: Vec::new(),
             });
             packed.tokens.extend((1..length).map(|_| random()).chain([EOS]));
         }
@@ -372,5 +376,6 @@ pub(crate) fn borrowed(document: &Document<String>) -> Document<&str> {
         tokens: document.tokens,
         row: document.row,
         position: document.position,
+        loss_spans: document.loss_spans.clone(),
     }
 }

@@ -286,6 +286,7 @@ fn shown(
         row_in_shard: place.row,
         pieces,
         padding,
+        loss_spans: (!row.loss_spans.is_empty()).then(|| row.loss_spans.to_vec()),
         found: None,
     }
 }

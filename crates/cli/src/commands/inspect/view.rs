@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 use anyhow::Result;
+use mashbill_format::loss_spans::runs;
 use serde::Serialize;
 
 use crate::out::{Out, Unwritten};
@@ -13,6 +14,9 @@ const EVEN: Style = AnsiColor::Black.on_default().bg_color(Some(anstyle::Color::
 const MASKED: Style = AnsiColor::White.on_default().bg_color(Some(anstyle::Color::Ansi(AnsiColor::Red)));
 const BORDER: Style = AnsiColor::Magenta.on_default().bold();
 const ID: Style = Style::new().dimmed();
+
+/// Stretches of learned tokens that are listed.
+const STRETCHES_SHOWN: usize = 8;
 
 /// A row, or the rows of a document.
 #[derive(Debug, Serialize)]
@@ -25,6 +29,10 @@ pub(super) struct Shown {
     pub(super) row_in_shard: u64,
     pub(super) pieces: Vec<ShownPiece>,
     pub(super) padding: usize,
+    /// Which of the row's tokens are learned, as run lengths of those that are not, are, …; none where all tokens of the folder
+    /// are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) loss_spans: Option<Vec<i32>>,
     /// The position at which the text stands that was looked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) found: Option<usize>,
@@ -64,6 +72,10 @@ pub(super) fn write(rows: &[Shown], most: usize) -> Result<()> {
     for row in rows {
         let Shown { split, row: number, shard, row_group, row_in_shard, padding, .. } = row;
         out.line(format_args!("{split}, row {number} ({shard}, row group {row_group}, row {row_in_shard})"))?;
+        if let Some(spans) = &row.loss_spans {
+            out.styled(BORDER, learned(spans))?;
+            out.line("")?;
+        }
         let mut before = row.found.map_or(0, |at| at.saturating_sub(left / 2));
         if before > 0 {
             out.line(format_args!("… {before} tokens before (`--tokens 0` shows all)"))?;
@@ -96,6 +108,22 @@ pub(super) fn write(rows: &[Shown], most: usize) -> Result<()> {
         }
     }
     Ok(out.finish()?)
+}
+
+/// The learned tokens of a row with these spans, as stretches of positions.
+fn learned(spans: &[i32]) -> String {
+    let tokens = spans.iter().map(|&length| usize::try_from(length).unwrap_or(0)).sum();
+    let stretches: Vec<_> =
+        runs(spans, tokens).filter(|(is_learned, _)| *is_learned).map(|(_, run)| run).collect();
+    let count: usize = stretches.iter().map(ExactSizeIterator::len).sum();
+    let mut text = format!("── learned: {count} of {tokens} tokens");
+    for (at, stretch) in stretches.iter().take(STRETCHES_SHOWN).enumerate() {
+        let _ = write!(text, "{} {} to {}", if at == 0 { ":" } else { "," }, stretch.start, stretch.end);
+    }
+    if stretches.len() > STRETCHES_SHOWN {
+        let _ = write!(text, " and {} stretches more", stretches.len() - STRETCHES_SHOWN);
+    }
+    text
 }
 
 fn documents(count: usize) -> String {

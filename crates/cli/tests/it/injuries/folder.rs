@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use mashbill_format::documents::{self, Document, DocumentsEncoder};
+use mashbill_format::loss_spans::Loss;
 use mashbill_format::shard::{Piece, ShardReader, ShardRows};
 use mashbill_parquet::encode::Compression;
 use mashbill_parquet::file::{ParquetAppender, Tail};
@@ -165,7 +166,10 @@ impl Folder {
     pub(super) fn groups(&self, shard: &str, change: impl FnOnce(&mut Vec<Group>)) {
         let mut groups = groups_of(&self.path(shard));
         change(&mut groups);
-        write(&self.path(shard), MESSAGE, &groups);
+        let has_spans = groups.first().is_some_and(|group| group.0.len() > 6);
+        let without_end = MESSAGE.strip_suffix('}').unwrap();
+        let message = if has_spans { format!("{without_end}{LOSS_SPANS}") } else { MESSAGE.into() };
+        write(&self.path(shard), &message, &groups);
     }
 
     /// Writes the first shard with a column of another name or type.
@@ -183,7 +187,9 @@ impl Folder {
         let mut rows = documents::read(&path).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
         change(&mut rows);
         let rows: Vec<Document<&str>> = rows.iter().map(borrowed).collect();
-        let mut file = ParquetAppender::create(&path, documents::schema(Compression::Snappy)).unwrap();
+        let has_spans = rows.iter().any(|row| !row.loss_spans.is_empty());
+        let loss = if has_spans { Loss::Spans } else { Loss::All };
+        let mut file = ParquetAppender::create(&path, documents::schema(Compression::Snappy, loss)).unwrap();
         file.append(&DocumentsEncoder::new(Compression::Snappy).encode(&rows)).unwrap();
         file.finish().unwrap();
         let rows = rows.len();
@@ -192,7 +198,7 @@ impl Folder {
     }
 }
 
-fn borrowed(document: &Document<String>) -> Document<&str> {
+pub(super) fn borrowed(document: &Document<String>) -> Document<&str> {
     Document {
         doc_id: document.doc_id,
         id: document.id.as_deref(),
@@ -202,12 +208,13 @@ fn borrowed(document: &Document<String>) -> Document<&str> {
         tokens: document.tokens,
         row: document.row,
         position: document.position,
+        loss_spans: document.loss_spans.clone(),
     }
 }
 
 /// The columns of a row group in the order of the schema.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Group(pub(super) [Lists; 6]);
+pub(super) struct Group(pub(super) Vec<Lists>);
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Lists {
@@ -340,14 +347,19 @@ pub(super) fn groups_of(path: &Path) -> Vec<Group> {
             values: rows.pieces.iter().map(value).collect(),
             lengths: rows.pieces_in_row.iter().map(|&count| count as usize).collect(),
         };
-        Group([
+        let mut columns = vec![
             wide(&rows.input_ids),
             wide(&rows.attention_mask),
             wide(&rows.labels),
             pieces(|piece| piece.len.into()),
             pieces(|piece| piece.doc_id),
             pieces(|piece| piece.doc_offset.into()),
-        ])
+        ];
+        if let Some(spans) = &rows.loss_spans {
+            let row = |row: &[i32]| row.iter().map(|&length| length.into()).collect();
+            columns.push(Lists::of(&spans.iter().map(row).collect::<Vec<Vec<i64>>>()));
+        }
+        Group(columns)
     };
     reader.row_groups().map(|rows| group(rows.unwrap())).collect()
 }
@@ -360,6 +372,9 @@ const MESSAGE: &str = "message shard {
     required group doc_ids (LIST) { repeated group list { required int64 element; } }
     required group doc_offsets (LIST) { repeated group list { required int32 element; } }
 }";
+/// What stands in the place of the last brace where there are spans.
+const LOSS_SPANS: &str =
+    "    required group loss_spans (LIST) { repeated group list { required int32 element; } }\n}";
 
 /// Writes row groups with the stock writer.
 fn write(path: &Path, message: &str, groups: &[Group]) {
@@ -391,8 +406,10 @@ fn write_lists<T: DataType>(
     value: fn(i64) -> T::T,
 ) {
     let values: Vec<_> = lists.values.iter().map(|&v| value(v)).collect();
-    let repetitions: Vec<i16> =
-        lists.lengths.iter().flat_map(|&length| (0..length).map(|at| i16::from(at > 0))).collect();
-    let definitions = vec![defined; values.len()];
+    // A list without elements has levels all the same.
+    let levels = lists.lengths.iter().flat_map(|&length| (0..length.max(1)).map(move |at| (length, at)));
+    let repetitions: Vec<i16> = levels.clone().map(|(_, at)| i16::from(at > 0)).collect();
+    let definitions: Vec<i16> =
+        levels.map(|(length, _)| if length == 0 { defined - 1 } else { defined }).collect();
     writer.typed::<T>().write_batch(&values, Some(&definitions), Some(&repetitions)).unwrap();
 }
