@@ -18,6 +18,7 @@ __all__ = [
     "curriculum",
     "run",
     "shown",
+    "tokenize_to_train",
     "tokenizer_files",
 ]
 
@@ -36,6 +37,17 @@ def run(arguments: Sequence[str], interpreter: str) -> int:
 def shown(text: str) -> str:
     """`text` as it can be shown on a terminal: what would steer it is spelled, as in `\\u{1b}`; what is no UTF-8 in a
     name is U+FFFD."""
+
+def tokenize_to_train(
+    input: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    tokenizer: str,
+    max_seq_length: int,
+    val_fraction: float | None,
+    quiet: bool,
+) -> int:
+    """Makes rows of the text in `input` for a training, as `mashbill tokenize` does: finished splits that are the same
+    stay, others are made again. Gives the exit code."""
 
 def tokenizer_files(name: str) -> dict[str, str]:
     """The files of the tokenizer that `--tokenizer` calls `name`: `tokenizer.json` and those of

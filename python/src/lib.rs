@@ -27,6 +27,22 @@ fn run(python: Python<'_>, arguments: Vec<OsString>, interpreter: PathBuf) -> u8
     python.detach(|| mashbill_cli::run(arguments, Some(&interpreter)))
 }
 
+/// Makes rows of the text in `input` for a training, as `mashbill tokenize` does, and gives its exit code.
+#[pyfunction]
+fn tokenize_to_train(
+    python: Python<'_>,
+    input: PathBuf,
+    output: PathBuf,
+    tokenizer: String,
+    max_seq_length: usize,
+    val_fraction: Option<f64>,
+    quiet: bool,
+) -> u8 {
+    let make =
+        || mashbill_cli::tokenize_to_train(input, output, tokenizer, max_seq_length, val_fraction, quiet);
+    python.detach(make)
+}
+
 /// The files of a tokenizer, by name: what a checkpoint needs for `transformers` to load them.
 ///
 /// `name` is what `--tokenizer` takes. A `ValueError` says why there is no such tokenizer.
@@ -82,5 +98,6 @@ fn _mashbill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(curriculum, module)?)?;
     module.add_function(wrap_pyfunction!(run, module)?)?;
     module.add_function(wrap_pyfunction!(shown, module)?)?;
+    module.add_function(wrap_pyfunction!(tokenize_to_train, module)?)?;
     module.add_function(wrap_pyfunction!(tokenizer_files, module)?)
 }

@@ -220,7 +220,7 @@ impl Batches {
             cache,
             on_error: if skip_errors { OnError::Skip } else { OnError::Raise },
         };
-        let state = state.map(State::from_json).transpose().map_err(raise)?;
+        let state = state.map(State::from_json).transpose().map_err(|why| raise(why.into()))?;
         let dataset = Arc::clone(&rows.dataset);
         let loader = patiently(python, move || BatchLoader::new(dataset, options, state.as_ref()))?;
         let loader = loader.map_err(raise)?;

@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import mashbill
 import numpy as np
 import pyarrow.parquet as pq
@@ -251,6 +252,8 @@ def test_the_command_shows_the_documents_that_were_delivered(folder: Path, tmp_p
     # In the middle of the run, as a checkpoint would have it.
     recipe = tmp_path / "run" / "loader.json"
     recipe.parent.mkdir()
+    schema = Path(__file__).parents[2] / "schemas" / "loader.schema.json"
+    jsonschema.validate(ranks[1].recipe(), json.loads(schema.read_text()))
     recipe.write_text(json.dumps(ranks[1].recipe()))
     for step in (0, 5, 11):
         for rank in range(2):

@@ -144,7 +144,7 @@ def test_every_button_is_reached_by_the_keyboard(page: tuple[str, Path], chromiu
 
 
 def test_the_chart_library_is_the_one_that_is_named() -> None:
-    folder = REPOSITORY / "crates" / "cli" / "assets" / "report"
+    folder = REPOSITORY / "crates" / "report" / "assets"
     lines = (folder / "README.md").read_text(encoding="utf-8").splitlines()
     named = [line.split() for line in lines if line.endswith((".min.js", ".min.css"))]
     assert len(named) == 2

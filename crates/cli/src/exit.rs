@@ -6,6 +6,7 @@ use mashbill_download::Error as DownloadError;
 use mashbill_format::Error as FormatError;
 use mashbill_hub::Error as HubError;
 use mashbill_load::Error as LoadError;
+use mashbill_report::Error as ReportError;
 use mashbill_store::Error as StoreError;
 use mashbill_store::class::Class;
 use mashbill_tokenize::Error as TokenizeError;
@@ -44,6 +45,8 @@ impl Exit {
         } else if let Some(error) = cause.downcast_ref::<TokenizeError>() {
             error.class()
         } else if let Some(error) = cause.downcast_ref::<LoadError>() {
+            error.class()
+        } else if let Some(error) = cause.downcast_ref::<ReportError>() {
             error.class()
         } else if let Some(error) = cause.downcast_ref::<FormatError>() {
             error.class()

@@ -7,14 +7,17 @@ use std::path::{Path, PathBuf};
 
 use mashbill_download::Error as DownloadError;
 use mashbill_format::Error as FormatError;
+use mashbill_format::figures::size;
 use mashbill_format::find::is_output;
 use mashbill_format::layout::MANIFEST;
 use mashbill_format::lock::LOCK;
+use mashbill_format::training_run::is_run;
 use mashbill_hub::Error as HubError;
 use mashbill_load::Error as LoadError;
 use mashbill_records::parquet_rows::Column;
 use mashbill_records::record::{FieldCounts, Shape};
 use mashbill_records::{Container, Foreign, Kind, ReadError};
+use mashbill_report::Error as ReportError;
 use mashbill_store::Error as StoreError;
 use mashbill_store::atomic::folder_of;
 use mashbill_store::error::is_file_in_the_way;
@@ -23,9 +26,7 @@ use mashbill_tokenize::Error as TokenizeError;
 use mashbill_tokenizer::{EMBEDDED, Error as TokenizerError};
 use mashbill_verify::Remedy;
 
-use crate::figures::size;
 use crate::out::Unwritten;
-use crate::training_run::is_run;
 use crate::usage::Usage;
 
 pub(crate) use download::{download_hint, may_pass};
@@ -63,6 +64,9 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
         }
         if let Some(error) = cause.downcast_ref::<LoadError>() {
             return load_hint(error);
+        }
+        if let Some(error) = cause.downcast_ref::<ReportError>() {
+            return report_hint(error);
         }
         if let Some(error) = cause.downcast_ref::<FormatError>() {
             return format_hint(error);
@@ -168,12 +172,9 @@ fn usage_hint(usage: &Usage) -> String {
         Usage::NoTokenizerFile { .. } => embedded_hint(),
         Usage::NothingToVerify { path } => folder_hint("verify", path),
         Usage::NothingToInspect { path } => folder_hint("inspect", path),
-        Usage::NothingToReport { .. } => {
-            "give a folder of `mashbill tokenize` or `mashbill download`, one with .jsonl files, or the `output_path` \
-             of `mashbill train`"
-                .into()
+        Usage::FindNeedsTokenizer => {
+            "name it with `--tokenizer`, or look for the text in the .jsonl files".into()
         }
-        Usage::FindNeedsTokenizer => "name it with `--tokenizer`, or look for the text in the .jsonl files".into(),
         Usage::NothingFound { path, .. } => {
             format!("`mashbill inspect {} --random` shows what there is", path.display())
         }
@@ -518,7 +519,6 @@ fn load_hint(error: &LoadError) -> Option<String> {
         LoadError::NoManifest { .. } => {
             "give the folder that `mashbill tokenize` wrote; where it was moved, correct `folder` in loader.json".into()
         }
-        LoadError::Recipe { .. } => "give a file with what `DataLoader.recipe()` gives".into(),
         LoadError::State { .. } => {
             "the folder was tokenized anew since: its rows are not those that were trained on".into()
         }
@@ -544,11 +544,23 @@ fn load_hint(error: &LoadError) -> Option<String> {
     })
 }
 
+fn report_hint(error: &ReportError) -> Option<String> {
+    match error {
+        ReportError::File(error) => format_hint(error),
+        ReportError::Nothing { .. } => Some(
+            "give a folder of `mashbill tokenize` or `mashbill download`, one with .jsonl files, or the `output_path` \
+             of `mashbill train`"
+                .into(),
+        ),
+    }
+}
+
 fn format_hint(error: &FormatError) -> Option<String> {
     Some(match error {
         FormatError::Store(error) => return store_hint(error),
         FormatError::Columns { .. } => DAMAGE_HINT.into(),
         FormatError::Records { path, source } => content_hint(Path::new(path), source),
+        FormatError::Recipe { .. } => "give a file with what `DataLoader.recipe()` gives".into(),
         FormatError::TooNew { .. } | FormatError::Requires { .. } => "update mashbill".into(),
         FormatError::TooOld { path, .. } if path.ends_with(MANIFEST) => format!(
             "mv {} somewhere else, then give the `mashbill tokenize` command that made it: it makes the folder again",

@@ -1,6 +1,7 @@
 //! Files with data that nobody reads: they are named, so that none is missed.
 
-use crate::figures::counted;
+use mashbill_format::figures::counted;
+
 use crate::hints::ENDINGS;
 use crate::printer::Printer;
 

@@ -11,7 +11,6 @@ mod commands;
 mod environment;
 mod cache;
 mod found_again;
-mod training_run;
 mod interrupt;
 mod left_out;
 mod progress;
@@ -19,17 +18,17 @@ mod out;
 mod watch;
 mod printer;
 mod shown;
-mod figures;
 mod usage;
 mod hints;
 mod exit;
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Parser;
 
 use args::{Args, Command};
+use commands::tokenize::TokenizeArgs;
 use exit::Exit;
 use out::Unwritten;
 use printer::Printer;
@@ -63,6 +62,30 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, interpreter: Option<&P
         Command::Doctor(doctor) => commands::doctor::run(doctor, interpreter, &printer),
     };
     ended(outcome, &printer).into()
+}
+
+/// Makes the rows that a training reads of the text in `input`, as `mashbill tokenize` does: finished splits that are the same
+/// stay, others are made again. Gives the exit code. `val_fraction` is the share of the documents that are held out.
+pub fn tokenize_to_train(
+    input: PathBuf,
+    output: PathBuf,
+    tokenizer: String,
+    max_seq_length: usize,
+    val_fraction: Option<f64>,
+    quiet: bool,
+) -> u8 {
+    let printer = Printer::new(quiet);
+    let args = TokenizeArgs {
+        input,
+        output: Some(output),
+        recursive: true,
+        skip_existing: true,
+        tokenizer,
+        max_seq_length,
+        val_fraction,
+        ..TokenizeArgs::default()
+    };
+    ended(commands::tokenize::run(&args, &printer), &printer).into()
 }
 
 /// How a command ended; an error is told.

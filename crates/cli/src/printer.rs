@@ -8,8 +8,8 @@ use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
+use mashbill_format::figures::counted;
 
-use crate::figures::counted;
 use crate::hints::hint;
 use crate::shown::{Shown, steers};
 

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use mashbill_format::figures::{count, duration, size};
 use mashbill_tokenize::Progress;
 
-use crate::figures::{count, duration, size};
 use crate::printer::Printer;
 use crate::shown::Shown;
 

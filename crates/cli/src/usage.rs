@@ -23,8 +23,6 @@ pub(crate) enum Usage {
     NothingToVerify { path: PathBuf },
     #[error("`{}` holds nothing to look at: no manifest.json, no JSON Lines, no Parquet", path.display())]
     NothingToInspect { path: PathBuf },
-    #[error("`{}` holds nothing to report on: no manifest.json, no JSON Lines, no Parquet, no metrics.jsonl", path.display())]
-    NothingToReport { path: PathBuf },
     #[error("a text is looked for in the tokens' texts, for which the tokenizer is needed")]
     FindNeedsTokenizer,
     #[error("{what} was not found in `{}`", path.display())]

@@ -29,6 +29,14 @@ pub enum Error {
         /// Why.
         source: ReadError,
     },
+    /// A file that should say what a loader was made with says something else.
+    #[error("`{}` does not describe a loader: {what}", path.display())]
+    Recipe {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
     /// A file was written by a newer mashbill.
     #[error("`{}` has format_version {found}, this mashbill reads {supported}", path.display())]
     TooNew {
@@ -66,9 +74,11 @@ impl Error {
         match self {
             Self::Store(error) => error.class(),
             Self::Columns { .. } => Class::Unexpected,
-            Self::TooNew { .. } | Self::TooOld { .. } | Self::Requires { .. } | Self::Records { .. } => {
-                Class::Usage
-            }
+            Self::TooNew { .. }
+            | Self::TooOld { .. }
+            | Self::Requires { .. }
+            | Self::Records { .. }
+            | Self::Recipe { .. } => Class::Usage,
         }
     }
 
@@ -105,9 +115,11 @@ impl Error {
         match self {
             Self::Store(error) => error.detail(),
             Self::Columns { more, .. } => format!("its columns are other ones{more}"),
-            Self::Records { .. } | Self::TooNew { .. } | Self::TooOld { .. } | Self::Requires { .. } => {
-                self.to_string()
-            }
+            Self::Records { .. }
+            | Self::TooNew { .. }
+            | Self::TooOld { .. }
+            | Self::Requires { .. }
+            | Self::Recipe { .. } => self.to_string(),
         }
     }
 }

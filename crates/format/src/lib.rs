@@ -18,6 +18,7 @@
 //! reader. This crate knows no tokenizer, no network, no thread pool and no terminal.
 
 pub mod error;
+pub mod figures;
 pub mod held_out;
 pub mod layout;
 pub mod name;
@@ -37,5 +38,7 @@ pub mod manifest;
 pub mod find;
 pub mod card;
 pub mod split_rows;
+pub mod recipe;
+pub mod training_run;
 
 pub use error::Error;

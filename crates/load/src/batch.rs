@@ -5,10 +5,10 @@
 //! takes no labels of 32 bits).
 
 use mashbill_format::loss_spans::{append_aligned, append_shifted};
+use mashbill_format::recipe::State;
 use mashbill_format::shard::{IGNORED, Piece};
 
 use crate::rows::RowBuffer;
-use crate::state::State;
 
 /// What the label of a position is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use mashbill_format::recipe::NoState;
 use mashbill_format::shard::IGNORED;
 use mashbill_store::class::Class;
 
@@ -135,14 +136,6 @@ pub enum Error {
         /// What differs.
         what: String,
     },
-    /// A file that should say what a loader was made with says something else.
-    #[error("`{}` does not describe a loader: {what}", path.display())]
-    Recipe {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        what: String,
-    },
     /// A thread of the loader ended without a result.
     #[error("a loader thread panicked: {message}")]
     Thread {
@@ -187,7 +180,6 @@ impl Error {
             | Self::Option { .. }
             | Self::TooFewRows { .. }
             | Self::State { .. }
-            | Self::Recipe { .. }
             | Self::UnknownDocument { .. } => Class::Usage,
         }
     }
@@ -210,6 +202,12 @@ impl Error {
             self.first(),
             Self::File(mashbill_format::Error::Store(mashbill_store::Error::DiskFull { .. }))
         )
+    }
+}
+
+impl From<NoState> for Error {
+    fn from(NoState(what): NoState) -> Self {
+        Self::State { what }
     }
 }
 

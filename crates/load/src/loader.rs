@@ -11,12 +11,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use mashbill_format::recipe::State;
+
 use crate::batch::{Batch, Columns};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::rows::{RowBuffer, RowStore};
 use crate::schedule::Step;
-use crate::state::State;
 use crate::stream::Stream;
 use crate::stream_options::StreamOptions;
 

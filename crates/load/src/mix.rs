@@ -7,8 +7,9 @@
 //! closed form. What has to be remembered is one count a source.
 //! Source: R. Tijdeman, "The chairman assignment problem", Discrete Mathematics 32, 1980.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use mashbill_format::recipe::{Anchor, Stage};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -23,19 +24,6 @@ pub struct Mixture {
     pub stages: Vec<Stage>,
     /// How many times a source may be seen.
     pub max_epochs: u64,
-}
-
-/// Weights from a step on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Stage {
-    /// The first step with these weights.
-    pub from_step: u64,
-    /// Weights of splits and categories by name; only their proportions count. Those of other stages that are
-    /// not named here have the weight 0.
-    pub weights: BTreeMap<String, f64>,
-    /// Whether the weights change linearly, from these to the next stage's at its beginning. The last stage's
-    /// stay.
-    pub ramp: bool,
 }
 
 /// How many rows of each source should have been taken at each position, in units of 2^-32 of a row.
@@ -54,19 +42,6 @@ struct Segment {
     ramp: Option<(Vec<i128>, u64)>,
     /// The targets at the start.
     base: Vec<i128>,
-}
-
-/// From where a schedule is counted: the beginning, or where the batch size or the weights were changed.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Anchor {
-    /// The step.
-    pub(crate) step: u64,
-    /// Rows taken of each source.
-    #[serde(with = "crate::state::compact")]
-    pub(crate) taken: Vec<u64>,
-    /// How far each source was behind its target, in units of 2^-32 of a row; less than one row.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "crate::state::compact")]
-    pub(crate) lag: Vec<i64>,
 }
 
 /// A place in the schedule.

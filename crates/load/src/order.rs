@@ -9,7 +9,7 @@
 //! Source: Black and Rogaway, "Ciphers with Arbitrary Finite Domains", 2002; Durstenfeld, "Algorithm 235: Random
 //! permutation", 1964.
 
-use serde::{Deserialize, Serialize};
+use mashbill_format::recipe::Shuffle;
 
 /// The version of everything that decides on the order; a state carries it.
 pub(crate) const ALGORITHM: u32 = 1;
@@ -43,19 +43,6 @@ struct Network {
     /// Bits of the left and of the right half.
     bits: [u32; 2],
     keys: [u64; ROUNDS],
-}
-
-/// How rows are shuffled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Shuffle {
-    /// Any row may stand anywhere.
-    Full,
-    /// Blocks of 2^20 tokens are shuffled, then the rows of 16 blocks among one another: still a permutation of
-    /// all rows, and each page is decoded once. For data that is read straight from slow disks.
-    Blocks,
-    /// Rows stand as in the shards, in every epoch.
-    Off,
 }
 
 /// The order of the rows of one source in every epoch.

@@ -5,15 +5,15 @@
 
 use std::sync::Mutex;
 
+use mashbill_format::recipe::{Anchor, LastBatch, State};
 use mashbill_store::checksum::Checksum;
 
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
-use crate::mix::{Anchor, Mixer, ONE, Target};
+use crate::mix::{Mixer, ONE, Target};
 use crate::order::ALGORITHM;
 use crate::ordered_rows::{OrderedRows, all_ordered, order_identity};
-use crate::state::State;
-use crate::stream_options::{LastBatch, ROWS_MAX, StreamOptions};
+use crate::stream_options::{ROWS_MAX, StreamOptions};
 
 /// Picks between two places that are remembered when a mixture's past or future is asked about.
 const CHECKPOINT_ROWS: u64 = 1 << 20;

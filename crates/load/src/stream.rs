@@ -5,11 +5,13 @@
 
 use std::sync::Arc;
 
+use mashbill_format::recipe::{LastBatch, Recipe, State};
+
 use crate::dataset::Dataset;
 use crate::error::Result;
+use crate::mix::Mixture;
 use crate::schedule::{Cursor, Schedule, Step};
-use crate::state::State;
-use crate::stream_options::{LastBatch, StreamOptions};
+use crate::stream_options::StreamOptions;
 
 /// The steps of one rank.
 #[derive(Debug, Clone)]
@@ -28,6 +30,28 @@ impl Stream {
     pub fn new(dataset: &Dataset, options: StreamOptions, state: Option<&State>) -> Result<Self> {
         let (schedule, cursor) = Schedule::begin(dataset, options, state)?;
         Ok(Self { schedule: Arc::new(schedule), cursor })
+    }
+
+    /// The dataset and the stream of all ranks that a `loader.json` is about; the stream says that it is rank 0's.
+    ///
+    /// # Errors
+    /// Those of [`Dataset::open`] and [`Stream::new`].
+    pub fn of_recipe(recipe: &Recipe) -> Result<(Dataset, Self)> {
+        let dataset = Dataset::open(&recipe.folder, recipe.splits.as_deref())?;
+        let mixture = recipe.stages.clone().map(|stages| Mixture { stages, max_epochs: recipe.max_epochs });
+        let options = StreamOptions {
+            batch_size: recipe.batch_size,
+            world_size: recipe.world_size,
+            rank: 0,
+            seed: recipe.seed,
+            shuffle: recipe.shuffle,
+            last_batch: recipe.last,
+            mixture,
+            steps: recipe.steps,
+            lane: None,
+        };
+        let stream = Self::new(&dataset, options, recipe.state.as_ref())?;
+        Ok((dataset, stream))
     }
 
     /// The next step; none after the last.

@@ -1,27 +1,14 @@
 //! What decides on the rows of each step.
 
+use mashbill_format::recipe::{LastBatch, Shuffle};
 use mashbill_store::checksum::Checksum;
-use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::mix::Mixture;
-use crate::order::Shuffle;
 
 /// Rows that a run may take, and that a step of a stage or a run may lie away from its beginning: whatever is computed of
 /// such numbers fits into 64 bits.
 pub(crate) const ROWS_MAX: u64 = 1 << 56;
-
-/// What becomes of the rows that fill no step at an epoch's end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LastBatch {
-    /// They are left out; every epoch has the same number of steps.
-    Drop,
-    /// The next epoch's first rows fill the step.
-    Wrap,
-    /// The step has fewer rows, on some ranks perhaps none.
-    Short,
-}
 
 /// What decides on the rows of each step.
 #[derive(Debug, Clone)]

@@ -7,7 +7,6 @@ or where it held none out the first rows of each split: training sees none of th
 import json
 import re
 import shlex
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -210,16 +209,8 @@ def _folder(path: Path, name: str, fraction: float | None, config: Config, rank:
     output = Path(config.output_path) / name
     if rank == 0:
         printer.say(f"tokenizing {path} into {output}")
-        command = ["mashbill", "tokenize", "--input", str(path), "--output", str(output), "--recursive"]
-        command += [
-            "--skip-existing",
-            "--tokenizer",
-            str(config.tokenizer),
-            "--max-seq-length",
-            str(config.max_seq_length),
-        ]
-        command += ["--val-fraction", str(fraction)] if fraction is not None else []
-        code = _mashbill.run(command + (["--quiet"] if quiet else []), sys.executable)
+        assert config.tokenizer is not None and config.max_seq_length is not None, "text needs both"
+        code = _mashbill.tokenize_to_train(path, output, config.tokenizer, config.max_seq_length, fraction, quiet)
         if code:
             raise TrainError(f"`{path}` could not be tokenized", "see above; then give the same command again", code)
     if torch.distributed.is_initialized():

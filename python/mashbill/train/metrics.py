@@ -1,7 +1,7 @@
 """What a run says while it trains: a line for people, `metrics.jsonl`, event files for TensorBoard.
 
-A value that is not there, or not finite, is `null` in `metrics.jsonl`, which is JSON to every reader, and a gap in the
-curve.
+`schemas/metrics.schema.json` has the keys of `metrics.jsonl`. A value that is not there, or not finite, is `null` in
+it, which is JSON to every reader, and a gap in the curve.
 """
 
 import contextlib

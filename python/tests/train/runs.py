@@ -1,6 +1,7 @@
 """Training runs as a user starts them: a process, a YAML file, a folder."""
 
 import contextlib
+import functools
 import io
 import json
 import math
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pyarrow.parquet as pq
 import torch
 import yaml
@@ -29,6 +31,7 @@ TINY = {
 }
 # One thread: sums of floats are the same in every run only where they are split in the same way.
 torch.set_num_threads(1)
+REPOSITORY = Path(__file__).parents[3]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "TOKENIZERS_PARALLELISM": "false"}
 
 
@@ -82,7 +85,11 @@ class Run:
         return self
 
     def records(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (self.output / "metrics.jsonl").read_text().splitlines()]
+        """The records of all steps and measurements, held to what Rust reads them as."""
+        records = [json.loads(line) for line in (self.output / "metrics.jsonl").read_text().splitlines()]
+        for record in records:
+            jsonschema.validate(record, schema("metrics"))
+        return records
 
     def losses(self) -> dict[int, float]:
         return {record["step"]: record["loss"] for record in self.records() if "loss" in record}
@@ -113,6 +120,12 @@ class Run:
         """What the last checkpoint says of itself."""
         loaded: dict[str, Any] = json.loads((self.checkpoint() / checkpoint.RECORD).read_text())
         return loaded
+
+
+@functools.cache
+def schema(name: str) -> Any:
+    """The JSON Schema of a file, which is made from the type that Rust has for it."""
+    return json.loads((REPOSITORY / "schemas" / f"{name}.schema.json").read_text())
 
 
 def unigram_entropy(tokenized: Path) -> float:

@@ -106,6 +106,7 @@ def test_steps_without_targets_are_named_and_change_no_weight(tokenized: Path, t
     ran = run.start()
     assert ran.returncode == 0, ran.stderr
     records = [strict(line) for line in (run.output / "metrics.jsonl").read_text().splitlines()]
+    assert records == run.records()
     steps = [each for each in records if "loss" in each]
     without = [each["step"] for each in steps if each["loss"] is None]
     assert len(steps) == 12 and 2 < len(without) < 12

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -16,7 +18,7 @@ from conftest import tokenize
 from mashbill import DataLoader, Dataset
 from mashbill.train import checkpoint
 from mashbill.train.model import hidden_states
-from runs import ENVIRONMENT, TINY, Run, direct, unigram_entropy
+from runs import ENVIRONMENT, TINY, Run, direct, schema, unigram_entropy
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -53,6 +55,7 @@ def test_transformers_loads_the_checkpoint_and_generates(uninterrupted: Run) -> 
 
 def test_inspect_shows_the_documents_of_a_step(uninterrupted: Run, tokenized: Path) -> None:
     recipe = json.loads((uninterrupted.output / "loader.json").read_text())
+    jsonschema.validate(recipe, schema("loader"))
     names = ("batch_size", "seed", "last")
     options = {name: recipe[name] for name in names}
     loader = DataLoader(Dataset(tokenized), label_convention="shifted", **options)
@@ -174,6 +177,16 @@ def test_the_run_keeps_its_config_metrics_and_events(uninterrupted: Run) -> None
     assert [event.value for event in events.Scalars("loss")] == pytest.approx(list(uninterrupted.losses().values()))
 
 
+def test_the_records_are_what_the_schema_says(uninterrupted: Run) -> None:
+    record = uninterrupted.records()[-1]
+    others = [{name: value for name, value in record.items() if name != left_out} for left_out in record]
+    others += [{**record, name: value} for name, value in (("loss", "2.5"), ("step", 1.5), ("more", 1))]
+    others += [{"step": 1, "validation": validation} for validation in ({"a": "1"}, None, [1.0])]
+    for other in others:
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(other, schema("metrics"))
+
+
 def test_rows_held_out_are_never_trained_on(tokenized: Path, tmp_path: Path) -> None:
     run = direct(tmp_path, tokenized, val_data_path=str(tokenized), validation={"every": 6})
     ran = run.start()
@@ -223,6 +236,15 @@ def test_text_is_tokenized_first(records: Path, tokenizer: Path, tmp_path: Path,
     assert ran.returncode == 0, ran.stderr
     assert "tokenizing" in ran.stderr
     assert run.losses() == uninterrupted.losses()
+
+
+def test_the_folder_of_text_may_look_like_a_flag(
+    records: Path, tokenizer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(records, "--force")
+    changes = {"use_pretokenized_data": False, "tokenizer": str(tokenizer), "max_seq_length": 64, "steps": 2}
+    direct(tmp_path, Path("--force"), **changes, schedule={}).finish()
 
 
 def test_text_is_held_out_by_document(records: Path, tokenizer: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::Result;
 use clap::Args;
+use mashbill_format::figures::{counted, duration, size};
 use mashbill_format::manifest;
 use mashbill_hub::Settings;
 use mashbill_parquet::encode::Compression;
@@ -15,7 +16,6 @@ use serde::Serialize;
 use crate::cache::cache as cache_folder;
 use crate::environment::{find_tokenizer, hub_settings};
 use crate::exit::Exit;
-use crate::figures::{counted, duration, size};
 use crate::hints::hint;
 use crate::out;
 use crate::printer::{Printer, error_text};

@@ -15,6 +15,7 @@ use mashbill_download::{
 };
 use mashbill_format::catalog::{Dataset, LicenseKind, SchemaStanding};
 use mashbill_format::dataset_stats::DatasetStats;
+use mashbill_format::figures::{count, counted, duration, size};
 use mashbill_format::layout::{Data, Output};
 use mashbill_format::lock::Lock;
 use mashbill_format::manifest::Manifest;
@@ -26,7 +27,6 @@ use serde_json::json;
 use crate::amount::{budget, bytes};
 use crate::environment::hub_settings;
 use crate::exit::Exit;
-use crate::figures::{count, counted, duration, size};
 use crate::hints::{download_hint, may_pass};
 use crate::interrupt;
 use crate::out::{self, Out};
@@ -106,6 +106,27 @@ pub(crate) struct DownloadArgs {
     /// Print the result as JSON on stdout
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+impl Default for DownloadArgs {
+    /// The command without a flag.
+    fn default() -> Self {
+        Self {
+            status_only: false,
+            dry_run: false,
+            category: Vec::new(),
+            dataset: Vec::new(),
+            output: "data/distillation".into(),
+            budget: None,
+            max_download: 100_000_000_000,
+            max_rows: None,
+            license_allow: Vec::new(),
+            catalog: Vec::new(),
+            update: false,
+            keep_raw: false,
+            json: false,
+        }
+    }
 }
 
 pub(crate) fn run(args: &DownloadArgs, printer: &Printer) -> Result<Exit> {

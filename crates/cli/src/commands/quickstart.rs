@@ -1,9 +1,10 @@
 //! `mashbill quickstart`: the whole way, offline, in seconds.
 //!
-//! It runs the commands that a user would, and says them, so that nothing happens here which they could
-//! not repeat. Only the Hub is a stand-in, which the command serves to itself.
+//! It runs the commands that a user would, from option values, and says what could be typed for each, so that nothing happens
+//! here which they could not repeat. Only the Hub is a stand-in, which the command serves to itself.
 
-mod spoken;
+mod folders;
+mod typed;
 mod hub;
 mod training;
 
@@ -15,7 +16,8 @@ use clap::Args;
 use crate::commands;
 use crate::exit::Exit;
 use crate::printer::Printer;
-use spoken::spoken;
+use folders::Folders;
+use typed::say;
 
 /// Go the whole way on a few hundred real records that ship with mashbill: offline, in seconds
 ///
@@ -35,26 +37,20 @@ pub(crate) struct QuickstartArgs {
 
 pub(crate) fn run(args: &QuickstartArgs, interpreter: Option<&Path>, printer: &Printer) -> Result<Exit> {
     let python = args.train.then(|| commands::train::python(interpreter)).transpose()?;
-    let [data, tokenized] = ["data", "tokenized"].map(|name| args.output.join(name).display().to_string());
-    let mut exit = hub::download(&args.output, &data, printer)?;
+    let folders = Folders::of(&args.output);
+    let mut exit = hub::download(&folders, printer)?;
     if exit == Exit::Done {
-        exit = tokenize(&data, &tokenized, printer)?;
+        let args = folders.tokenize();
+        say(&typed::tokenize(&args), printer);
+        exit = commands::tokenize::run(&args, printer)?;
     }
     if exit == Exit::Done {
-        exit = verify(&data, &tokenized, printer)?;
+        let args = folders.verify();
+        say(&typed::verify(&args), printer);
+        exit = commands::verify::run(&args, printer)?;
     }
     match python {
-        Some(python) if exit == Exit::Done => training::run(&args.output, &python, printer),
+        Some(python) if exit == Exit::Done => training::run(&folders, &python, printer),
         _ => Ok(exit),
     }
-}
-
-fn tokenize(data: &str, tokenized: &str, printer: &Printer) -> Result<Exit> {
-    let fixed = ["--recursive", "--tokenizer", "gpt2", "--max-seq-length", "512"];
-    let words = [fixed.as_slice(), &["--input", data, "--output", tokenized]].concat();
-    commands::tokenize::run(&spoken("tokenize", &words, printer)?, printer)
-}
-
-fn verify(data: &str, tokenized: &str, printer: &Printer) -> Result<Exit> {
-    commands::verify::run(&spoken("verify", &[data, tokenized], printer)?, printer)
 }

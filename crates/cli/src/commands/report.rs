@@ -1,33 +1,27 @@
 //! `mashbill report`: a whole dataset, or a training run, on one page that needs nothing else.
 
-mod pass;
-mod page;
-mod names;
-mod duplicates;
-mod scripts;
-mod targets;
-mod tokenized;
-mod records;
-mod curve;
-mod yaml;
-pub(crate) mod training;
-
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+use mashbill_download::Catalog;
+use mashbill_format::figures::{counted, size};
+use mashbill_format::layout::Output;
+use mashbill_format::manifest::Manifest;
+use mashbill_format::training_run::is_run;
+use mashbill_report::{DatasetPage, Error as ReportError, Pass, Spell, of_records, of_run, of_tokenized};
 use mashbill_store::atomic;
+use mashbill_tokenizer::Tokenizer;
 use mashbill_verify::{FolderKind, folder_kind};
 
-use self::pass::Pass;
-use super::verify::names;
+use super::verify::{names, showing};
 use crate::exit::Exit;
-use crate::figures::{counted, size};
+use crate::found_again::tokenizer_of;
+use crate::hints::hint;
 use crate::interrupt;
-use crate::printer::Printer;
+use crate::printer::{Printer, error_text};
 use crate::threads::threads;
-use crate::training_run::is_run;
 use crate::usage::Usage;
 
 const EXAMPLES: &str = "\
@@ -71,28 +65,15 @@ pub(crate) fn run(args: &ReportArgs, printer: &Printer) -> Result<Exit> {
         return Err(Usage::NotThere { path: args.path.clone() }.into());
     }
     if is_run(&args.path) {
-        let page = training::gather(&args.path)?;
-        write(&args.output, &page::html(&page)?, printer)?;
+        write(&args.output, &of_run(&args.path)?.html(), printer)?;
         return Ok(Exit::Done);
     }
-    let pass = Pass {
-        threads: threads(args.threads)?,
-        text_fields: names(&args.text_field),
-        interrupted: interrupt::flag(printer)?,
-        printer,
-    };
-    let page = match folder_kind(&args.path)? {
-        Some(FolderKind::Tokenized) => {
-            tokenized::gather(&args.path, args.tokenizer.as_deref(), &pass, printer)?
-        }
-        Some(FolderKind::Raw) => records::gather(&args.path, &pass)?,
-        None => return Err(Usage::NothingToReport { path: args.path.clone() }.into()),
-    };
+    let page = page(args, printer)?;
     if page.verify.interrupted {
         printer.line("interrupted: no page was written");
         return Ok(Exit::Interrupted);
     }
-    write(&args.output, &page::html(&page)?, printer)?;
+    write(&args.output, &page.html(), printer)?;
     if page.verify.errors > 0 {
         printer.warning("verify found errors: they stand on top of the page");
         return Ok(Exit::Problems);
@@ -102,6 +83,42 @@ pub(crate) fn run(args: &ReportArgs, printer: &Printer) -> Result<Exit> {
         printer.warning(format_args!("verify has {warnings}: see the top of the page"));
     }
     Ok(Exit::Done)
+}
+
+/// The page of a dataset, from the pass that verifies it.
+fn page(args: &ReportArgs, printer: &Printer) -> Result<DatasetPage> {
+    let nothing = || ReportError::Nothing { path: args.path.clone() };
+    let interrupted = interrupt::flag(printer)?;
+    let pass = Pass {
+        threads: threads(args.threads)?,
+        text_fields: &names(&args.text_field),
+        curriculum: &Catalog::embedded().curriculum,
+        interrupted: &interrupted,
+    };
+    match folder_kind(&args.path)?.ok_or_else(nothing)? {
+        FolderKind::Tokenized => {
+            let manifest = Manifest::read(&Output::new(&args.path).manifest())?.ok_or_else(nothing)?;
+            let tokenizer = tokenizer(args, &manifest, printer);
+            let spell = tokenizer.as_ref().map(|tokenizer| |ids: &[u32]| tokenizer.spell(ids));
+            let spell = spell.as_ref().map(|spell| spell as Spell<'_>);
+            let page = showing(printer, |told| of_tokenized(&args.path, &manifest, spell, &pass, told));
+            Ok(page?)
+        }
+        FolderKind::Raw => Ok(showing(printer, |told| of_records(&args.path, &pass, told))?),
+    }
+}
+
+/// The folder's tokenizer; where it can't be found again, that is said.
+fn tokenizer(args: &ReportArgs, manifest: &Manifest, printer: &Printer) -> Option<Tokenizer> {
+    let found = tokenizer_of(&args.path, manifest, args.tokenizer.as_deref(), printer);
+    found
+        .map_err(|error| {
+            printer.warning(format_args!("tokens are shown as ids: {}", error_text(error.as_ref())));
+            if let Some(hint) = hint(&error) {
+                printer.hint(hint);
+            }
+        })
+        .ok()
 }
 
 fn write(output: &Path, html: &str, printer: &Printer) -> Result<()> {

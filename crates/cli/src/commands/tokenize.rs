@@ -1,5 +1,6 @@
 //! `mashbill tokenize`: JSONL folders to packed shards.
 
+mod json;
 mod outcome;
 
 use std::path::{Path, PathBuf};
@@ -8,9 +9,10 @@ use std::sync::Arc;
 use anyhow::Result;
 use clap::builder::{NonEmptyStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
+use mashbill_format::figures::{count, counted, duration, size};
 use mashbill_format::held_out::{HeldOut, Part};
 use mashbill_format::layout::{Output, ShardId};
-use mashbill_format::manifest::{self, Manifest, Packing, ShardFile};
+use mashbill_format::manifest::{self, Packing, ShardFile};
 use mashbill_format::shard::{Scratch, ShardPages};
 use mashbill_format::stats::Stats;
 use mashbill_parquet::encode::Compression;
@@ -19,16 +21,13 @@ use mashbill_tokenize::input::SplitNames;
 use mashbill_tokenize::plan::{Finished, SplitPlan, TASK_BYTES, Why};
 use mashbill_tokenize::{Event, Options, PartReport, Plan, Report, plan};
 use mashbill_tokenizer::{SpecialTokensInText, Tokenizer, TokenizerOptions};
-use serde::Serialize;
 
 use crate::environment::{find_tokenizer, load_tokenizer};
 use crate::exit::Exit;
-use crate::figures::{count, counted, duration, size};
 use crate::found_again::keep;
 use crate::hints::hints_for_failed_splits;
 use crate::interrupt;
 use crate::left_out::{tell_left_out, tell_not_entered};
-use crate::out;
 use crate::printer::{Printer, error_text};
 use crate::progress::ProgressView;
 use crate::threads::threads;
@@ -162,6 +161,39 @@ pub(crate) struct TokenizeArgs {
     pub(crate) task_size: u64,
 }
 
+impl Default for TokenizeArgs {
+    /// The command without a flag, and without an input.
+    fn default() -> Self {
+        Self {
+            input: PathBuf::new(),
+            output: None,
+            recursive: false,
+            tokenizer: "meta-llama/Llama-3.2-1B".into(),
+            max_seq_length: 8192,
+            shard_size: 2.0,
+            val_fraction: None,
+            skip_existing: false,
+            force: false,
+            threads: None,
+            text_field: vec!["text".into()],
+            eos_token: None,
+            pad_token: None,
+            no_eos: false,
+            no_bos: false,
+            special_tokens_in_text: SpecialTokensInText::Encode,
+            split_names: SplitNamesArg::Stem,
+            compression: CompressionArg::Snappy,
+            max_document: DOCUMENT_BYTES_MAX,
+            warn_rejected: 0.05,
+            strict: false,
+            rehash: false,
+            prune: false,
+            json: false,
+            task_size: TASK_BYTES,
+        }
+    }
+}
+
 /// The choices of `--special-tokens-in-text`, under the names that files have for them.
 fn special_tokens() -> impl TypedValueParser<Value = SpecialTokensInText> {
     let choices = SpecialTokensInText::ALL.map(|choice| {
@@ -214,7 +246,7 @@ pub(crate) fn run(args: &TokenizeArgs, printer: &Printer) -> Result<Exit> {
     announce_shards(plan.seconds_per_shard(tokenizer.engine()), printer);
     let report = with_progress(plan, &tokenizer, printer)?;
     if args.json {
-        print_json(&report)?;
+        json::print(&report)?;
     }
     let is_whole = summarize(&report, args, &options, &tokenizer, printer)?;
     Ok(if is_whole { Exit::Done } else { Exit::Incomplete })
@@ -444,49 +476,6 @@ fn numbers(shards: &[ShardId]) -> String {
         0 => spelled.join(", "),
         more => format!("{} and {} more", spelled.join(", "), count(more as u64)),
     }
-}
-
-/// The result for programs.
-#[derive(Serialize)]
-struct Json<'a> {
-    #[serde(flatten)]
-    train: JsonPart<'a>,
-    failed: Vec<Failed<'a>>,
-    seconds: f64,
-    /// What is held out, if anything is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    validation: Option<JsonPart<'a>>,
-}
-
-#[derive(Serialize)]
-struct JsonPart<'a> {
-    output: &'a str,
-    manifest: &'a Manifest,
-    made: &'a [Stats],
-    pruned: &'a [String],
-}
-
-#[derive(Serialize)]
-struct Failed<'a> {
-    split: &'a str,
-    error: String,
-}
-
-impl<'a> JsonPart<'a> {
-    fn of(PartReport { manifest, made }: &'a PartReport, pruned: &'a [String]) -> Self {
-        Self { output: &manifest.output_path, manifest, made, pruned }
-    }
-}
-
-fn print_json(report: &Report) -> Result<()> {
-    let failed = report.failed.iter().map(|(split, error)| Failed { split, error: error_text(error) });
-    let json = Json {
-        train: JsonPart::of(&report.train, &report.pruned),
-        failed: failed.collect(),
-        seconds: report.seconds,
-        validation: report.validation.as_ref().map(|part| JsonPart::of(part, &report.pruned)),
-    };
-    out::json(&json)
 }
 
 /// Says what came out, and gives whether that is all that was asked for.

@@ -8,16 +8,17 @@ use anyhow::Result;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use mashbill_download::Error as DownloadError;
+use mashbill_format::figures::{count, counted, duration, size};
 use mashbill_format::find::{is_our_own, is_output};
 use mashbill_format::layout::{Data, Output};
 use mashbill_format::manifest::Manifest;
+use mashbill_format::training_run::{CONFIG, is_run};
 use mashbill_store::atomic::folder_of;
 use mashbill_tokenize::audit;
-use mashbill_verify::{Event, FolderKind, Gather, Kind, Problem, Remedy, Report, Severity, records_below};
+use mashbill_verify::{Event, FolderKind, Kind, Problem, Remedy, Report, Severity, records_below};
 use serde::Serialize;
 
 use crate::exit::Exit;
-use crate::figures::{count, counted, duration, size};
 use crate::found_again::tokenizer_of;
 use crate::hints::{folder_with_lock, remedy_hint, remedy_hints};
 use crate::interrupt;
@@ -25,7 +26,6 @@ use crate::out;
 use crate::printer::Printer;
 use crate::progress::ProgressView;
 use crate::threads::threads;
-use crate::training_run::is_run;
 use crate::usage::Usage;
 
 const EXAMPLES: &str = "\
@@ -44,37 +44,53 @@ Examples:
 pub(crate) struct VerifyArgs {
     /// Folders to check
     #[arg(value_name = "PATH", required = true)]
-    paths: Vec<PathBuf>,
+    pub(crate) paths: Vec<PathBuf>,
 
     /// Read the sources again, too: compare every document of tokenized folders with its own, id by id, and the
     /// fetched files of a download with the lock, where they were kept
     #[arg(long)]
-    deep: bool,
+    pub(crate) deep: bool,
 
     /// The share of the source that the reference encodes in a deep check, 0 to 1; a fast engine does the rest
     #[arg(long, value_name = "SHARE", default_value = "0.01", requires = "deep")]
-    sample: f64,
+    pub(crate) sample: f64,
 
     /// Where the sources are now, for a deep check [default: where they were]
     #[arg(long, value_name = "PATH", requires = "deep")]
-    source: Option<PathBuf>,
+    pub(crate) source: Option<PathBuf>,
 
     /// The tokenizer of a deep check, where the one that the manifest names is elsewhere now
     #[arg(long, value_name = "NAME", requires = "deep")]
-    tokenizer: Option<String>,
+    pub(crate) tokenizer: Option<String>,
 
     /// The field, or Parquet column, that holds the text of a record; given several times, the first that a record has. Of tokenized
     /// folders the manifest knows it
     #[arg(long, value_name = "NAME", default_value = "text", value_parser = NonEmptyStringValueParser::new())]
-    text_field: Vec<String>,
+    pub(crate) text_field: Vec<String>,
 
     /// Threads that compute [default: what this machine or container has]
     #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    pub(crate) threads: Option<usize>,
 
     /// Print the result as JSON on stdout
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
+}
+
+impl Default for VerifyArgs {
+    /// The command without a flag, and without a folder.
+    fn default() -> Self {
+        Self {
+            paths: Vec::new(),
+            deep: false,
+            sample: 0.01,
+            source: None,
+            tokenizer: None,
+            text_field: vec!["text".into()],
+            threads: None,
+            json: false,
+        }
+    }
 }
 
 pub(crate) fn run(args: &VerifyArgs, printer: &Printer) -> Result<Exit> {
@@ -89,11 +105,14 @@ pub(crate) fn run(args: &VerifyArgs, printer: &Printer) -> Result<Exit> {
         if !path.exists() {
             return Err(Usage::NotThere { path: path.to_owned() }.into());
         }
-        let is_of_training = is_run(path) && path.join("config.yaml").exists() && !is_output(path);
+        let is_of_training = is_run(path) && path.join(CONFIG).exists() && !is_output(path);
         if is_of_training || is_part(path) {
             return Err(Usage::NothingToVerify { path: path.to_owned() }.into());
         }
-        let report = check(path, &names(&args.text_field), &mut vec![(); threads], &interrupted, printer)?;
+        let fields = names(&args.text_field);
+        let report = showing(printer, |told| {
+            mashbill_verify::gathering(path, &fields, &mut vec![(); threads], &interrupted, told)
+        })?;
         let mut report = report.ok_or_else(|| Usage::NothingToVerify { path: path.to_owned() })?;
         if args.deep && !report.interrupted {
             match report.kind {
@@ -133,18 +152,11 @@ fn with_validation(paths: &[PathBuf]) -> Vec<PathBuf> {
     all
 }
 
-/// Checks one folder, on a thread for each of `gatherers`, and shows how far that is; none where it is no folder of
-/// ours.
-pub(super) fn check<G: Gather>(
-    path: &Path,
-    text_fields: &[&str],
-    gatherers: &mut [G],
-    interrupted: &AtomicBool,
-    printer: &Printer,
-) -> Result<Option<Report>> {
+/// Shows how far a pass over a folder is, while `act` makes it and tells what happens.
+pub(super) fn showing<T>(printer: &Printer, act: impl FnOnce(&mut dyn FnMut(Event)) -> T) -> T {
     let started = Instant::now();
     let mut view = ProgressView::new(printer);
-    let report = mashbill_verify::gathering(path, text_fields, gatherers, interrupted, &mut |event| {
+    let done = act(&mut |event| {
         if let Event::Progress(progress) = event {
             let seconds = started.elapsed().as_secs_f64().max(1e-9);
             let mut message = format!("{:.0} MB/s", progress.bytes as f64 / 1e6 / seconds);
@@ -155,7 +167,7 @@ pub(super) fn check<G: Gather>(
         }
     });
     view.finish();
-    Ok(report?)
+    done
 }
 
 /// Names as the libraries take them.

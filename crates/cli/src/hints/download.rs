@@ -2,11 +2,11 @@
 
 use mashbill_download::Error;
 use mashbill_format::Error as FormatError;
+use mashbill_format::figures::size;
 use mashbill_hub::{Error as HubError, Unreachable};
 use mashbill_store::Error as StoreError;
 
 use crate::commands::download::untaken::{files_by_reason, files_hint};
-use crate::figures::size;
 
 /// The hint for an error of a download, if there is something to type.
 pub(crate) fn download_hint(error: &Error) -> Option<String> {

@@ -41,6 +41,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("mashbill-load", &["mashbill-store", "mashbill-parquet", "mashbill-format"]),
+    ("mashbill-report", &["mashbill-store", "mashbill-records", "mashbill-format", "mashbill-verify"]),
     (
         "mashbill-cli",
         &[
@@ -54,6 +55,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "mashbill-tokenizer",
             "mashbill-tokenize",
             "mashbill-load",
+            "mashbill-report",
             "mashbill-stand-in",
         ],
     ),

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::escape::{cell, count};
+use super::escape::cell;
 use super::parts::Parts;
+use crate::figures::count;
 use crate::manifest::{Manifest, Split};
 
 /// Digits of a tokenizer's hash that are shown.

@@ -62,16 +62,3 @@ const fn is_unseen(character: char) -> bool {
             | '\u{fdd0}'..='\u{fdef}'
     ) || character as u32 & 0xfffe == 0xfffe
 }
-
-/// A count with commas: `1,234,567`.
-pub(super) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}

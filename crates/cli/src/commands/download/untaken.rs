@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use mashbill_download::plan::DatasetPlan;
 use mashbill_format::dataset_stats::DatasetStats;
+use mashbill_format::figures::{count, counted};
 use mashbill_format::lock::PinnedFile;
 use mashbill_format::untaken::{UntakenColumns, UntakenFiles, WhyUntaken};
-
-use crate::figures::{count, counted};
 
 /// Names of columns that are shown.
 const COLUMNS_SHOWN: usize = 8;

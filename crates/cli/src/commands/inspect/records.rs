@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use mashbill_format::figures::counted;
 use mashbill_format::find::InputFile;
 use mashbill_records::record::{Record, RecordParser};
 use mashbill_records::{Container, DOCUMENT_BYTES_MAX, Kind, Lines, ReadError, RowBlocks, RowCutting};
@@ -13,7 +14,6 @@ use serde::Serialize;
 use super::asked::{InspectArgs, pick};
 use crate::commands::verify::names;
 use crate::exit::Exit;
-use crate::figures::counted;
 use crate::hints::content_hint;
 use crate::left_out::tell_left_out;
 use crate::out::{self, Out};

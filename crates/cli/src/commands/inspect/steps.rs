@@ -4,18 +4,14 @@ use std::fs::{self, Metadata};
 use std::sync::Arc;
 
 use anyhow::Result;
-use mashbill_load::{
-    Appearance, Error as LoadError, LastBatch, LocatedRow, Locator, RECIPE, Recipe, Shuffle, Stream,
-};
+use mashbill_format::recipe::{LastBatch, RECIPE, RECIPE_BYTES_MAX, Recipe, Shuffle};
+use mashbill_load::{Appearance, Error as LoadError, LocatedRow, Locator, Stream};
 use serde::Serialize;
 
 use super::asked::InspectArgs;
 use crate::exit::Exit;
 use crate::out::{self, Out};
 use crate::usage::Usage;
-
-/// A recipe is smaller than this many bytes: a larger file has records.
-const RECIPE_BYTES_MAX: u64 = 64 << 20;
 
 #[derive(Debug, Serialize)]
 struct FoundStep {
@@ -35,6 +31,7 @@ struct FoundDocument<'a> {
 /// What the loader was made with, where the arguments are about one: it is told in a file, or by flags.
 pub(super) fn recipe(args: &InspectArgs) -> Result<Option<Recipe>> {
     let in_folder = args.path.join(RECIPE);
+    // A larger file has records.
     let is_small = |metadata: Metadata| metadata.is_file() && metadata.len() <= RECIPE_BYTES_MAX;
     let may_be_recipe = args.path.extension().is_some_and(|extension| extension == "json")
         && fs::metadata(&args.path).is_ok_and(is_small);
@@ -71,7 +68,7 @@ pub(super) fn recipe(args: &InspectArgs) -> Result<Option<Recipe>> {
 }
 
 pub(super) fn run(args: &InspectArgs, recipe: &Recipe) -> Result<Exit> {
-    let (dataset, stream) = recipe.open()?;
+    let (dataset, stream) = Stream::of_recipe(recipe)?;
     let dataset = Arc::new(dataset);
     let locator = Locator::new(Arc::clone(&dataset));
     match (args.step, &args.doc) {

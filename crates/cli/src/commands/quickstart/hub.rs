@@ -10,14 +10,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use mashbill_format::figures::counted;
 use mashbill_hub::{Proxies, Settings};
 use mashbill_stand_in::{Content, Kind, Repo, Site, StandIn};
 use mashbill_store::{atomic, open};
 
-use super::spoken::spoken;
-use crate::commands;
+use super::folders::Folders;
+use super::typed::{self, say};
+use crate::commands::download::run_with;
 use crate::exit::Exit;
-use crate::figures::counted;
 use crate::printer::Printer;
 use crate::usage::Usage;
 
@@ -43,10 +44,12 @@ const REPOS: [(&str, Files); 3] = [
 /// How long an answer from this machine may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Downloads what ships with the command to `data`. The catalogue goes to `output`, where it can be looked at.
-pub(super) fn download(output: &Path, data: &str, printer: &Printer) -> Result<Exit> {
-    let catalog = output.join("catalog.toml");
-    write_catalog(&catalog, output)?;
+/// Downloads what ships with the command.
+pub(super) fn download(folders: &Folders, printer: &Printer) -> Result<Exit> {
+    let args = folders.download();
+    for catalog in &args.catalog {
+        write_catalog(catalog, &folders.all)?;
+    }
     let stand_in = StandIn::start(Site::default()).context("serve a stand-in of the Hub on 127.0.0.1")?;
     for (id, files) in REPOS {
         let mut repo = Repo::new(Kind::Dataset, id);
@@ -58,18 +61,15 @@ pub(super) fn download(output: &Path, data: &str, printer: &Printer) -> Result<E
     let settings = Settings {
         endpoint: stand_in.endpoint().parse().expect("an address"),
         token: None,
-        cache: output.join("no-cache"),
+        cache: folders.all.join("no-cache"),
         offline: false,
         proxies: Proxies::default(),
         answer_timeout: PATIENCE,
         stall_timeout: PATIENCE,
     };
     printer.line(format_args!("a stand-in of the Hub is at {}", stand_in.endpoint()));
-    let datasets = ["--dataset", "gsm8k", "--dataset", "human_eval", "--dataset", "nq_open"];
-    let catalog = catalog.display().to_string();
-    let words = [datasets.as_slice(), &["--catalog", &catalog, "--output", data]].concat();
-    let args = spoken("download", &words, printer)?;
-    let exit = commands::download::run_with(&args, settings, printer)?;
+    say(&typed::download(&args), printer);
+    let exit = run_with(&args, settings, printer)?;
     printer.line(format_args!("the stand-in answered {}", counted(stand_in.log().len() as u64, "request")));
     Ok(exit)
 }

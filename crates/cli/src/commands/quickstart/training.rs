@@ -10,14 +10,15 @@ use anyhow::{Context, Result, bail};
 use mashbill_format::layout::Output as Tokenized;
 use mashbill_format::manifest::Manifest;
 use mashbill_format::shard::ShardReader;
-use mashbill_store::{atomic, open};
-use serde::Deserialize;
+use mashbill_format::training_run::{METRICS, Record, last_checkpoint, records};
+use mashbill_store::atomic;
 
+use super::folders::Folders;
+use super::typed::{self, say};
 use crate::commands::train::trainer;
 use crate::exit::Exit;
 use crate::interrupt;
 use crate::printer::Printer;
-use crate::training_run::{METRICS, last_checkpoint, record};
 
 /// The configuration of the run; `FOLDER` stands for the quickstart's folder.
 const CONFIG: &str = include_str!("../../../assets/quickstart/train.yaml");
@@ -25,20 +26,18 @@ const CONFIG: &str = include_str!("../../../assets/quickstart/train.yaml");
 /// Loads a checkpoint in `transformers` and goes on with a text.
 const GENERATE: &str = include_str!("../../../assets/quickstart/generate.py");
 
-/// The largest file of records of the run's steps in bytes.
-const METRICS_BYTES_MAX: u64 = 64 << 20;
-
 const BEGINNING: &str = "Question: how many";
 
 /// Steps whose mean loss is told, a third of an epoch: one step alone has the luck of its rows.
 const LAST_STEPS: usize = 50;
 
-/// Trains on the rows in `folder`/tokenized with the package of `python`, and says what came of it.
-pub(super) fn run(folder: &Path, python: &Path, printer: &Printer) -> Result<Exit> {
-    let entropy = unigram_entropy(&folder.join("tokenized"))?;
+/// Trains on the tokenized rows with the package of `python`, and says what came of it.
+pub(super) fn run(folders: &Folders, python: &Path, printer: &Printer) -> Result<Exit> {
+    let entropy = unigram_entropy(&folders.tokenized)?;
     printer.line(format_args!(
         "unigram entropy of the tokens: {entropy:.2}, the loss of a model that knows only how frequent each is"
     ));
+    let folder = &folders.all;
     let config = folder.join("train.yaml");
     if !config.exists() {
         // YAML's quoted texts are written as JSON's.
@@ -46,7 +45,7 @@ pub(super) fn run(folder: &Path, python: &Path, printer: &Printer) -> Result<Exi
         let text = CONFIG.replace("FOLDER", &quoted[1..quoted.len() - 1]);
         atomic::replace(&config, &folder.join(".train.tmp"), text.as_bytes())?;
     }
-    printer.line(format_args!("running: mashbill train --config {}", config.display()));
+    say(&typed::train(&config), printer);
     // Ctrl-C meets both: the training saves and ends, and this waits for it.
     interrupt::flag(printer)?;
     let mut training = trainer(python);
@@ -57,7 +56,7 @@ pub(super) fn run(folder: &Path, python: &Path, printer: &Printer) -> Result<Exi
         return Ok(ended.code().and_then(|code| u8::try_from(code).ok()).map_or(Exit::Unexpected, Exit::Of));
     }
     let run = folder.join("run");
-    let (first, last) = losses(&run.join(METRICS))?;
+    let (first, last) = losses(&run)?;
     let against = format!("from {first:.2} to {last:.2}, where the unigram entropy is {entropy:.2}");
     if last < entropy {
         printer.good("learned", format_args!("the loss fell {against}"));
@@ -98,15 +97,15 @@ fn unigram_entropy(folder: &Path) -> Result<f64> {
 
 /// The loss of the first step that has one, and the mean of the last ones. Lines that are no records are passed over, as
 /// the run itself does, which names them.
-fn losses(path: &Path) -> Result<(f64, f64)> {
-    #[derive(Deserialize)]
-    struct Record {
-        loss: Option<f64>,
-    }
-    let text =
-        open::read_text(path, METRICS_BYTES_MAX).with_context(|| format!("read `{}`", path.display()))?;
-    let losses: Vec<f64> = text.lines().filter_map(|line| record::<Record>(line)?.loss).collect();
-    let Some(first) = losses.first() else { bail!("no step in `{}` has a loss", path.display()) };
+fn losses(run: &Path) -> Result<(f64, f64)> {
+    let mut losses = Vec::new();
+    records(run, |record| match record {
+        Some(Record::Step(step)) => losses.extend(step.loss),
+        Some(Record::Measurement(_)) | None => {}
+    })?;
+    let Some(first) = losses.first() else {
+        bail!("no step in `{}` has a loss", run.join(METRICS).display())
+    };
     let last = &losses[losses.len().saturating_sub(LAST_STEPS)..];
     Ok((*first, last.iter().sum::<f64>() / last.len() as f64))
 }
@@ -142,9 +141,9 @@ mod tests {
             r#"{"step": 3, "loss": 4.5}"#,
         ];
         atomic::replace(&path, &temporary, lines.join("\n").as_bytes()).expect("a file");
-        assert_eq!(losses(&path).expect("there are losses"), (9.5, 7.0));
+        assert_eq!(losses(folder.path()).expect("there are losses"), (9.5, 7.0));
         atomic::replace(&path, &temporary, lines[..3].join("\n").as_bytes()).expect("a file");
-        let error = losses(&path).expect_err("there are none").to_string();
+        let error = losses(folder.path()).expect_err("there are none").to_string();
         assert!(error.starts_with("no step in `") && error.ends_with("` has a loss"), "{error}");
     }
 }

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use mashbill_format::figures::{count, counted};
 use mashbill_format::layout::{Output, REJECTS_SUFFIX, STATS_SUFFIX};
 use mashbill_format::stats::Stats;
 use mashbill_records::record::{FieldCounts, Reason};
 use mashbill_tokenize::{CardReport, PartReport, Report};
 
-use crate::figures::{count, counted};
 use crate::hints::hint_for_shape;
 use crate::printer::Printer;
 

@@ -3,7 +3,7 @@
 //! A table of the scripts that most text is written in, by ranges of code points: coarse, but a letter costs two
 //! comparisons, and a share of a dataset is wanted, not the property of a character.
 
-use super::page::Share;
+use crate::page::Share;
 
 /// The first code point of each range, ascending, and the script of its letters; none for marks and signs.
 const RANGES: &[(u32, Option<&str>)] = &[
@@ -71,18 +71,18 @@ const RANGES: &[(u32, Option<&str>)] = &[
 
 /// Letters counted by script.
 #[derive(Debug)]
-pub(super) struct Scripts {
+pub(crate) struct Scripts {
     /// By position in `RANGES`.
     letters: Vec<u64>,
 }
 
 impl Scripts {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { letters: vec![0; RANGES.len()] }
     }
 
     /// Counts the letters of `text`, `times` over.
-    pub(super) fn count(&mut self, text: &str, times: u64) {
+    pub(crate) fn count(&mut self, text: &str, times: u64) {
         // Most text is ASCII, of which all letters are of the first range.
         let letters = text.bytes().filter(u8::is_ascii_alphabetic).count();
         self.letters[0] += letters as u64 * times;
@@ -99,12 +99,12 @@ impl Scripts {
     }
 
     /// Takes in what another thread counted.
-    pub(super) fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         self.letters.iter_mut().zip(&other.letters).for_each(|(sum, letters)| *sum += letters);
     }
 
     /// The scripts' shares, largest first.
-    pub(super) fn shares(&self) -> Vec<Share> {
+    pub(crate) fn shares(&self) -> Vec<Share> {
         let all: u64 = self.letters.iter().sum();
         let mut shares: Vec<Share> = Vec::new();
         for ((_, script), &letters) in RANGES.iter().zip(&self.letters).filter(|(_, letters)| **letters > 0) {

@@ -1,7 +1,8 @@
 //! Numbers as people read them: counts, sizes, durations.
 
 /// A count with commas: `1,234,567`.
-pub(crate) fn count(number: u64) -> String {
+#[must_use]
+pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -14,7 +15,8 @@ pub(crate) fn count(number: u64) -> String {
 }
 
 /// A size in decimal units: `54.2 MB`.
-pub(crate) fn size(bytes: u64) -> String {
+#[must_use]
+pub fn size(bytes: u64) -> String {
     let units = ["B", "kB", "MB", "GB", "TB"];
     let mut value = bytes as f64;
     let mut unit = 0;
@@ -26,7 +28,8 @@ pub(crate) fn size(bytes: u64) -> String {
 }
 
 /// A duration: `3.2 s`, `4 min 05 s`, `2 h 03 min`.
-pub(crate) fn duration(seconds: f64) -> String {
+#[must_use]
+pub fn duration(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     match whole {
         0..60 if seconds < 59.95 => format!("{seconds:.1} s"),
@@ -36,7 +39,8 @@ pub(crate) fn duration(seconds: f64) -> String {
 }
 
 /// `1 row`, `2 rows`.
-pub(crate) fn counted(number: u64, one: &str) -> String {
+#[must_use]
+pub fn counted(number: u64, one: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {one}{plural}", count(number))
 }

@@ -1,21 +1,22 @@
 //! The data of a training run's page, from one pass over its `metrics.jsonl`.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use mashbill_format::figures::count;
 use mashbill_format::layout::Output;
 use mashbill_format::manifest::Manifest;
+use mashbill_format::training_run::{
+    CONFIG, CONFIG_BYTES_MAX, METRICS, Measurement, Record, Step, last_checkpoint, records,
+};
 use mashbill_store::open;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::curve::{Curve, Steps, rounded};
-use super::page::{Amount, amounts, beginning, title};
-use super::yaml;
-use crate::figures::count;
-use crate::training_run::{METRICS, last_checkpoint, record};
+use crate::curve::{Curve, Steps, rounded};
+use crate::error::Result;
+use crate::page::{Amount, amounts, beginning, html, title};
+use crate::yaml;
 
 /// Splits that have a curve of their own.
 const CURVES_MAX: usize = 8;
@@ -25,12 +26,6 @@ const SPLITS_MAX: usize = 1000;
 
 /// Measurements that are kept; of more, every second one goes.
 const MEASUREMENTS_MAX: usize = 1000;
-
-/// Bytes of a line of the records: a hundred thousand splits take a tenth of it.
-const LINE_BYTES_MAX: u64 = 64 << 20;
-
-/// Bytes of the configuration that are read.
-const CONFIG_BYTES_MAX: u64 = 16 << 20;
 
 /// Bytes of the configuration that are shown.
 const CONFIG_BYTES: usize = 40_000;
@@ -47,7 +42,7 @@ const CURVES: usize = 7;
 
 /// What the page of a run shows.
 #[derive(Debug, Serialize)]
-pub(super) struct RunPage {
+pub struct RunPage {
     kind: &'static str,
     title: String,
     subtitle: String,
@@ -83,27 +78,6 @@ struct Measured {
     best_step: u64,
 }
 
-/// A line of the file.
-#[derive(Debug, Deserialize)]
-struct Record {
-    step: u64,
-    loss: Option<f64>,
-    cross_entropy: Option<f64>,
-    divergence: Option<f64>,
-    learning_rate: Option<f64>,
-    gradient_norm: Option<f64>,
-    tokens: Option<u64>,
-    tokens_per_second: Option<f64>,
-    loader_wait: Option<f64>,
-    validation: Option<BTreeMap<String, Option<f64>>>,
-}
-
-/// What is read of few lines only.
-#[derive(Debug, Deserialize)]
-struct BySplit {
-    tokens_by_split: Option<BTreeMap<String, u64>>,
-}
-
 /// What is read of the resolved configuration.
 #[derive(Debug, Default, Deserialize)]
 struct Config {
@@ -132,46 +106,44 @@ struct Stage {
     weights: BTreeMap<String, f64>,
 }
 
-pub(super) fn gather(path: &Path) -> Result<RunPage> {
-    let metrics = path.join(METRICS);
-    let file = open::open(&metrics).with_context(|| format!("read `{}`", metrics.display()))?;
-    let mut run = Run::default();
-    let mut lines = BufReader::with_capacity(1 << 20, file);
-    let mut line = Vec::new();
-    while next_line(&mut lines, &mut line).with_context(|| format!("read `{}`", metrics.display()))? {
-        match str::from_utf8(&line) {
-            Ok(line) => run.line(line),
-            Err(_) => run.unreadable += 1,
-        }
+impl RunPage {
+    /// The page as one file.
+    #[must_use]
+    pub fn html(&self) -> String {
+        html(self)
     }
-    run.end();
-    Ok(page(path, run, &config_text(path)))
 }
 
-/// Takes up the next line; whether there was one. Of a line that is too long for a record the beginning stands for all.
-fn next_line(lines: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
-    line.clear();
-    let read = lines.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', line)?;
-    if read as u64 == LINE_BYTES_MAX && !line.ends_with(b"\n") {
-        lines.skip_until(b'\n')?;
-    }
-    Ok(read > 0)
+/// The page of a training run. Of a run that goes on it is that of the steps so far.
+///
+/// # Errors
+/// [`crate::Error::File`] where its records cannot be read. What else is missing is the page's to say.
+pub fn of_run(path: &Path) -> Result<RunPage> {
+    Ok(page(path, read(path)?, &config_text(path)))
+}
+
+fn read(path: &Path) -> Result<Run> {
+    let mut run = Run::default();
+    records(path, |record| match record {
+        Some(Record::Step(step)) => run.step(step),
+        Some(Record::Measurement(measurement)) => run.measured.add(measurement),
+        None => run.unreadable += 1,
+    })?;
+    run.end();
+    Ok(run)
 }
 
 /// The text of `config.yaml`; nothing where it is not there, is larger than any configuration, or is no file.
 fn config_text(path: &Path) -> String {
-    open::read_text(&path.join("config.yaml"), CONFIG_BYTES_MAX).unwrap_or_default()
+    open::read_text(&path.join(CONFIG), CONFIG_BYTES_MAX).unwrap_or_default()
 }
 
 /// What is known of a run so far.
 #[derive(Debug, Default)]
 struct Run {
     steps: Steps<CURVES>,
-    /// The last record of a step, as it stands in the file.
-    last_line: String,
-    last: Option<Record>,
+    last: Option<Step>,
     first_loss: Option<f64>,
-    records: u64,
     /// Lines that are no records.
     unreadable: u64,
     /// Steps whose loss is no number.
@@ -182,45 +154,35 @@ struct Run {
 }
 
 impl Run {
-    fn line(&mut self, line: &str) {
-        let Some(record) = record::<Record>(line) else {
-            self.unreadable += u64::from(!line.trim().is_empty());
-            return;
-        };
-        if let Some(losses) = record.validation {
-            self.measured.add(record.step, losses);
-            return;
-        }
+    fn step(&mut self, step: Step) {
         let mut values = [None; CURVES];
-        values[LOSS] = record.loss;
-        values[CROSS_ENTROPY] = record.cross_entropy;
-        values[DIVERGENCE] = record.divergence;
-        values[LEARNING_RATE] = record.learning_rate;
-        values[GRADIENT_NORM] = record.gradient_norm;
-        values[TOKENS_PER_SECOND] = record.tokens_per_second;
-        values[LOADER_WAIT] = record.loader_wait.map(|share| 100.0 * share);
-        self.records += 1;
-        self.lost += u64::from(record.loss.is_none());
-        self.first_loss = self.first_loss.or(record.loss);
+        values[LOSS] = step.loss;
+        values[CROSS_ENTROPY] = step.cross_entropy;
+        values[DIVERGENCE] = step.divergence;
+        values[LEARNING_RATE] = step.learning_rate;
+        values[GRADIENT_NORM] = step.gradient_norm;
+        values[TOKENS_PER_SECOND] = step.tokens_per_second;
+        values[LOADER_WAIT] = step.loader_wait.map(|share| 100.0 * share);
+        self.lost += u64::from(step.loss.is_none());
+        self.first_loss = self.first_loss.or(step.loss);
         let splits = &mut self.splits;
-        self.steps.add(record.step, values, || so_far(line, splits));
-        self.last_line.clear();
-        self.last_line.push_str(line);
-        self.last = Some(record);
+        self.steps.add(step.step, values, || so_far(&step, splits));
+        self.last = Some(step);
     }
 
     fn end(&mut self) {
-        let so_far = so_far(&self.last_line, &mut self.splits);
+        let so_far = self.last.as_ref().map_or_else(Vec::new, |last| so_far(last, &mut self.splits));
         self.steps.end(so_far);
     }
 }
 
-/// The tokens by split that a line has, in the order of `splits`, to which new ones are added; nothing where the
-/// line has none.
-fn so_far(line: &str, splits: &mut Vec<String>) -> Vec<u64> {
-    let Some(tokens) = record::<BySplit>(line).and_then(|record| record.tokens_by_split) else {
+/// The tokens by split up to a step, in the order of `splits`, to which new ones are added; nothing where its record
+/// does not say it.
+fn so_far(step: &Step, splits: &mut Vec<String>) -> Vec<u64> {
+    let tokens = step.tokens_by_split();
+    if tokens.is_empty() {
         return Vec::new();
-    };
+    }
     for name in tokens.keys() {
         if splits.len() < SPLITS_MAX && !splits.contains(name) {
             splits.push(name.clone());
@@ -241,9 +203,9 @@ struct Measurements {
 }
 
 impl Measurements {
-    fn add(&mut self, step: u64, losses: BTreeMap<String, Option<f64>>) {
+    fn add(&mut self, Measurement { step, validation }: Measurement) {
         let losses: BTreeMap<String, f64> =
-            losses.into_iter().filter_map(|(name, loss)| Some((name, loss?))).collect();
+            validation.into_iter().filter_map(|(name, loss)| Some((name, loss?))).collect();
         for (name, &loss) in &losses {
             if self.best.len() >= SPLITS_MAX && !self.best.contains_key(name) {
                 continue;
@@ -318,8 +280,9 @@ fn page(path: &Path, run: Run, config_text: &str) -> RunPage {
         notes.push(format!("Lines of {METRICS} that are no records: {}.", count(run.unreadable)));
     }
     let done = run.last.as_ref().map_or(0, |last| last.step + 1);
-    let tokens: Vec<u64> = so_far(&run.last_line, &mut run.splits.clone());
-    if run.records > 0 && tokens.is_empty() {
+    let of_last = |last| so_far(last, &mut run.splits.clone());
+    let tokens: Vec<u64> = run.last.as_ref().map_or_else(Vec::new, of_last);
+    if run.last.is_some() && tokens.is_empty() {
         notes.push(
             "The run was made before tokens were counted by split: what it saw of each is not known.".into(),
         );
@@ -495,6 +458,8 @@ fn shares_of(stages: &[Stage], done: u64) -> BTreeMap<String, f64> {
 
 #[cfg(test)]
 mod tests {
+    use mashbill_store::atomic;
+
     use super::*;
 
     #[test]
@@ -519,28 +484,17 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_taken_up_one_by_one() {
-        let text = b"{\"step\": 0}\n\xff\n{\"step\": 1";
-        let (mut lines, mut line, mut found) = (&text[..], Vec::new(), Vec::new());
-        while next_line(&mut lines, &mut line).expect("a slice is read") {
-            found.push(line.clone());
-        }
-        assert_eq!(found, text.split_inclusive(|&byte| byte == b'\n').collect::<Vec<_>>());
-    }
-
-    #[test]
     fn a_loss_that_is_no_number_is_a_step_all_the_same() {
-        let mut run = Run::default();
-        for line in [
-            "{\"step\": 0, \"loss\": 2.0, \"tokens_by_split\": {\"a\": 3, \"b\": 1}}",
-            "{\"step\": 1, \"loss\": NaN, \"gradient_norm\": Infinity, \"tokens_by_split\": {\"a\": 6, \"b\": 2}}",
-            "{\"step\": 1, \"validation\": {\"a\": 1.5, \"b\": NaN}}",
-            "{\"step\": 2, \"lo",
-        ] {
-            run.line(line);
-        }
-        run.end();
-        assert_eq!((run.records, run.lost, run.unreadable), (2, 1, 1));
+        let folder = tempfile::tempdir().expect("a folder");
+        let lines = "\
+{\"step\": 0, \"loss\": 2.0, \"tokens_by_split\": {\"a\": 3, \"b\": 1}}
+{\"step\": 1, \"loss\": NaN, \"gradient_norm\": Infinity, \"tokens_by_split\": {\"a\": 6, \"b\": 2}}
+{\"step\": 1, \"validation\": {\"a\": 1.5, \"b\": NaN}}
+{\"step\": 2, \"lo";
+        let (metrics, temporary) = (folder.path().join(METRICS), folder.path().join("temporary"));
+        atomic::replace(&metrics, &temporary, lines.as_bytes()).expect("a file");
+        let run = read(folder.path()).expect("it is there");
+        assert_eq!((run.steps.at(), run.lost, run.unreadable), (vec![0, 1], 1, 1));
         assert_eq!(run.steps.counted(0), vec![Some(3), Some(3)]);
         assert_eq!(run.measured.curves().len(), 1);
     }
@@ -550,8 +504,8 @@ mod tests {
         let mut measured = Measurements::default();
         for step in 0..5000 {
             let late = (step > 3000).then(|| ("late".to_owned(), Some(1.0)));
-            measured
-                .add(step, [("a".to_owned(), Some(5000.0 - step as f64))].into_iter().chain(late).collect());
+            let losses = [("a".to_owned(), Some(5000.0 - step as f64))].into_iter().chain(late);
+            measured.add(Measurement { step, validation: losses.collect() });
         }
         assert!(measured.at.len() < MEASUREMENTS_MAX && measured.at.len() >= MEASUREMENTS_MAX / 2 - 1);
         let curves = measured.curves();

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use mashbill_download::Catalog;
+use mashbill_format::catalog::Curriculum;
 use mashbill_format::manifest::category_of;
 
 /// What shares are wanted of categories, and of the datasets in them.
 #[derive(Debug, Default)]
-pub(super) struct Targets {
+pub(crate) struct Targets {
     /// Percent by category.
     categories: HashMap<String, f64>,
     /// Category by dataset.
@@ -15,17 +15,17 @@ pub(super) struct Targets {
 }
 
 impl Targets {
-    pub(super) fn add(&mut self, category: &str, dataset: &str, percent: f64) {
+    pub(crate) fn add(&mut self, category: &str, dataset: &str, percent: f64) {
         self.categories.insert(category.to_owned(), percent);
         self.datasets.insert(dataset.to_owned(), category.to_owned());
     }
 
-    pub(super) const fn categories(&self) -> &HashMap<String, f64> {
+    pub(crate) const fn categories(&self) -> &HashMap<String, f64> {
         &self.categories
     }
 
     /// A category's datasets are to have the same share each.
-    pub(super) fn datasets(&self) -> HashMap<String, f64> {
+    pub(crate) fn datasets(&self) -> HashMap<String, f64> {
         let of_category =
             |category: &String| self.datasets.values().filter(|other| *other == category).count() as f64;
         let share =
@@ -34,8 +34,10 @@ impl Targets {
     }
 
     /// The curriculum's shares, where each of `datasets`, names and files, lies in one of its categories; else none.
-    pub(super) fn of_curriculum<'a>(datasets: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let curriculum = Catalog::embedded().curriculum;
+    pub(crate) fn of_curriculum<'a>(
+        curriculum: &Curriculum,
+        datasets: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
         let mut targets = Self::default();
         for (name, file) in datasets {
             let folder = category_of(file);
@@ -47,7 +49,7 @@ impl Targets {
         targets
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.categories.is_empty()
     }
 }

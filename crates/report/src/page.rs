@@ -5,11 +5,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use anyhow::Result;
+use mashbill_format::figures::count;
 use mashbill_verify::{Report, Severity};
 use serde::Serialize;
-
-use crate::figures::count;
 
 /// Names in a list; the others are summed up as one.
 const NAMES_MAX: usize = 60;
@@ -22,44 +20,48 @@ const PROBLEMS_MAX: usize = 40;
 
 /// What the page of a dataset shows.
 #[derive(Debug, Serialize)]
-pub(super) struct Page {
-    pub(super) kind: &'static str,
-    pub(super) title: String,
-    pub(super) subtitle: String,
-    pub(super) verify: Verdict,
+pub struct DatasetPage {
+    pub(crate) kind: &'static str,
+    pub(crate) title: String,
+    pub(crate) subtitle: String,
+    /// What `verify` says, which stands on top.
+    pub verify: Verdict,
     /// Names and values, numbers or text.
-    pub(super) facts: Vec<(&'static str, serde_json::Value)>,
+    pub(crate) facts: Vec<(&'static str, serde_json::Value)>,
     /// What `amount` counts in the three lists below.
-    pub(super) amount: &'static str,
-    pub(super) categories: Vec<Amount>,
-    pub(super) datasets: Vec<Amount>,
-    pub(super) sources: Vec<Amount>,
+    pub(crate) amount: &'static str,
+    pub(crate) categories: Vec<Amount>,
+    pub(crate) datasets: Vec<Amount>,
+    pub(crate) sources: Vec<Amount>,
     /// Buckets with their names, ascending.
-    pub(super) lengths: Vec<(String, u64)>,
-    pub(super) lengths_by: Vec<Length>,
-    pub(super) pieces: Vec<(String, u64)>,
+    pub(crate) lengths: Vec<(String, u64)>,
+    pub(crate) lengths_by: Vec<Length>,
+    pub(crate) pieces: Vec<(String, u64)>,
     /// Positions without a token, of all positions.
-    pub(super) padding: Vec<Part>,
-    pub(super) density: Vec<Value>,
-    pub(super) scripts: Vec<Share>,
-    pub(super) rejects: Vec<Amount>,
+    pub(crate) padding: Vec<Part>,
+    pub(crate) density: Vec<Value>,
+    pub(crate) scripts: Vec<Share>,
+    pub(crate) rejects: Vec<Amount>,
     /// Rows that a download refused.
-    pub(super) fetched_rejects: Vec<Amount>,
-    pub(super) duplicates: Option<Duplicates>,
-    pub(super) vocabulary: Option<Vocabulary>,
-    pub(super) timeline: Vec<Run>,
+    pub(crate) fetched_rejects: Vec<Amount>,
+    pub(crate) duplicates: Option<Duplicates>,
+    pub(crate) vocabulary: Option<Vocabulary>,
+    pub(crate) timeline: Vec<Run>,
     /// What `speed` of the time line is.
-    pub(super) speed: &'static str,
-    pub(super) samples: Vec<Sample>,
+    pub(crate) speed: &'static str,
+    pub(crate) samples: Vec<Sample>,
 }
 
 /// What `verify` says.
 #[derive(Debug, Serialize)]
-pub(super) struct Verdict {
-    pub(super) errors: u64,
-    pub(super) warnings: u64,
+pub struct Verdict {
+    /// Problems that are errors.
+    pub errors: u64,
+    /// Problems that are none.
+    pub warnings: u64,
+    /// Whether it ended before everything was looked at: then the page says nothing.
     #[serde(skip)]
-    pub(super) interrupted: bool,
+    pub interrupted: bool,
     problems: Vec<Told>,
 }
 
@@ -73,103 +75,111 @@ struct Told {
 
 /// How much there is of something, and how many percent there should be.
 #[derive(Debug, Serialize)]
-pub(super) struct Amount {
-    pub(super) name: String,
-    pub(super) amount: u64,
-    pub(super) target: Option<f64>,
+pub(crate) struct Amount {
+    pub(crate) name: String,
+    pub(crate) amount: u64,
+    pub(crate) target: Option<f64>,
 }
 
 /// A part of something that has a whole of its own.
 #[derive(Debug, Serialize)]
-pub(super) struct Part {
-    pub(super) name: String,
-    pub(super) part: u64,
-    pub(super) whole: u64,
+pub(crate) struct Part {
+    pub(crate) name: String,
+    pub(crate) part: u64,
+    pub(crate) whole: u64,
 }
 
 /// How long the documents of a dataset are.
 #[derive(Debug, Serialize)]
-pub(super) struct Length {
-    pub(super) name: String,
-    pub(super) documents: u64,
-    pub(super) mean: f64,
-    pub(super) longest: u64,
+pub(crate) struct Length {
+    pub(crate) name: String,
+    pub(crate) documents: u64,
+    pub(crate) mean: f64,
+    pub(crate) longest: u64,
 }
 
 /// Texts that stand in an earlier document, too.
 #[derive(Debug, Serialize)]
-pub(super) struct Duplicates {
-    pub(super) documents: u64,
-    pub(super) copies: u64,
+pub(crate) struct Duplicates {
+    pub(crate) documents: u64,
+    pub(crate) copies: u64,
     /// Whether that is extrapolated.
-    pub(super) is_about: bool,
-    pub(super) by: Vec<Part>,
+    pub(crate) is_about: bool,
+    pub(crate) by: Vec<Part>,
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Value {
-    pub(super) name: String,
-    pub(super) value: f64,
+pub(crate) struct Value {
+    pub(crate) name: String,
+    pub(crate) value: f64,
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Share {
-    pub(super) name: &'static str,
+pub(crate) struct Share {
+    pub(crate) name: &'static str,
     /// In percent.
-    pub(super) share: f64,
+    pub(crate) share: f64,
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Vocabulary {
-    pub(super) size: u64,
-    pub(super) used: u64,
-    pub(super) tokens: u64,
+pub(crate) struct Vocabulary {
+    pub(crate) size: u64,
+    pub(crate) used: u64,
+    pub(crate) tokens: u64,
     /// Ranks, from 1, and how often the token of that rank stands in the rows.
-    pub(super) ranks: Vec<(u64, u64)>,
-    pub(super) top: Vec<Token>,
+    pub(crate) ranks: Vec<(u64, u64)>,
+    pub(crate) top: Vec<Token>,
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Token {
-    pub(super) id: u32,
-    pub(super) text: Option<String>,
-    pub(super) count: u64,
+pub(crate) struct Token {
+    pub(crate) id: u32,
+    pub(crate) text: Option<String>,
+    pub(crate) count: u64,
 }
 
 /// The run that completed a split or a download.
 #[derive(Debug, Serialize)]
-pub(super) struct Run {
-    pub(super) name: String,
+pub(crate) struct Run {
+    pub(crate) name: String,
     /// Seconds since 1970.
-    pub(super) completed: u64,
-    pub(super) seconds: f64,
-    pub(super) speed: f64,
+    pub(crate) completed: u64,
+    pub(crate) seconds: f64,
+    pub(crate) speed: f64,
 }
 
 /// A row or a record to look at.
 #[derive(Debug, Serialize)]
-pub(super) struct Sample {
-    pub(super) name: String,
+pub(crate) struct Sample {
+    pub(crate) name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) text: Option<String>,
+    pub(crate) text: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) pieces: Option<Vec<SamplePiece>>,
+    pub(crate) pieces: Option<Vec<SamplePiece>>,
     /// Documents of the row that are not shown.
-    pub(super) more: usize,
-    pub(super) padding: usize,
+    pub(crate) more: usize,
+    pub(crate) padding: usize,
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct SamplePiece {
-    pub(super) title: String,
+pub(crate) struct SamplePiece {
+    pub(crate) title: String,
     /// Text, id, label.
-    pub(super) tokens: Vec<(Option<String>, i32, i32)>,
+    pub(crate) tokens: Vec<(Option<String>, i32, i32)>,
     /// Tokens that are not shown.
-    pub(super) hidden: usize,
+    pub(crate) hidden: usize,
+}
+
+impl DatasetPage {
+    /// The page as one file.
+    #[must_use]
+    pub fn html(&self) -> String {
+        html(self)
+    }
 }
 
 impl Verdict {
-    pub(super) fn of(report: &Report) -> Self {
+    pub(crate) fn of(report: &Report) -> Self {
         let told = report.problems.iter().take(PROBLEMS_MAX).map(|problem| Told {
             severity: problem.severity,
             place: problem.place.to_string(),
@@ -186,23 +196,23 @@ impl Verdict {
 
 impl Duplicates {
     /// The number of copies for people.
-    pub(super) fn label(&self) -> String {
+    pub(crate) fn label(&self) -> String {
         format!("{}{}", if self.is_about { "about " } else { "" }, count(self.copies))
     }
 }
 
 /// The page that shows `data` as one file.
-pub(super) fn html(data: &impl Serialize) -> Result<String> {
+pub(crate) fn html(data: &impl Serialize) -> String {
     // In a script element only `<` could end the data.
-    let data = serde_json::to_string(data)?.replace('<', "\\u003c");
+    let data = serde_json::to_string(data).expect("a page has texts and numbers").replace('<', "\\u003c");
     let parts = [
-        ("uplot_css", include_str!("../../../assets/report/uPlot.min.css")),
-        ("css", include_str!("../../../assets/report/report.css")),
+        ("uplot_css", include_str!("../assets/uPlot.min.css")),
+        ("css", include_str!("../assets/report.css")),
         ("data", &data),
-        ("uplot_js", include_str!("../../../assets/report/uPlot.iife.min.js")),
-        ("js", include_str!("../../../assets/report/report.js")),
+        ("uplot_js", include_str!("../assets/uPlot.iife.min.js")),
+        ("js", include_str!("../assets/report.js")),
     ];
-    let mut rest = include_str!("../../../assets/report/report.html");
+    let mut rest = include_str!("../assets/report.html");
     let mut html = String::with_capacity(data.len() + (1 << 17));
     // One part after another, in their order: what a part holds is never looked at.
     for (name, part) in parts {
@@ -213,11 +223,11 @@ pub(super) fn html(data: &impl Serialize) -> Result<String> {
         rest = after;
     }
     html.push_str(rest);
-    Ok(html)
+    html
 }
 
 /// Amounts, largest first; the smallest of many become one. `targets` has the percent that some are to have.
-pub(super) fn amounts(
+pub(crate) fn amounts(
     amounts: impl IntoIterator<Item = (String, u64)>,
     targets: &HashMap<String, f64>,
 ) -> Vec<Amount> {
@@ -233,7 +243,7 @@ pub(super) fn amounts(
 }
 
 /// Values, largest first; the middle of many is left out.
-pub(super) fn values(values: impl IntoIterator<Item = (String, f64)>) -> Vec<Value> {
+pub(crate) fn values(values: impl IntoIterator<Item = (String, f64)>) -> Vec<Value> {
     let mut list: Vec<_> = values.into_iter().map(|(name, value)| Value { name, value }).collect();
     list.sort_by(|a, b| b.value.total_cmp(&a.value).then_with(|| a.name.cmp(&b.name)));
     without_middle(&mut list);
@@ -241,7 +251,7 @@ pub(super) fn values(values: impl IntoIterator<Item = (String, f64)>) -> Vec<Val
 }
 
 /// Parts of wholes of their own, the largest share first; the smallest of many become one.
-pub(super) fn parts(parts: impl IntoIterator<Item = Part>) -> Vec<Part> {
+pub(crate) fn parts(parts: impl IntoIterator<Item = Part>) -> Vec<Part> {
     let mut list: Vec<_> = parts.into_iter().filter(|part| part.whole > 0).collect();
     let share = |part: &Part| part.part as f64 / part.whole as f64;
     list.sort_by(|a, b| share(b).total_cmp(&share(a)).then_with(|| a.name.cmp(&b.name)));
@@ -258,8 +268,8 @@ pub(super) fn parts(parts: impl IntoIterator<Item = Part>) -> Vec<Part> {
 }
 
 /// What of `datasets`, names and their documents, stands again.
-pub(super) fn duplicates(
-    found: &super::duplicates::Duplicates,
+pub(crate) fn duplicates(
+    found: &crate::duplicates::Duplicates,
     datasets: impl IntoIterator<Item = (String, u64)>,
     documents: u64,
 ) -> Duplicates {
@@ -274,7 +284,7 @@ pub(super) fn duplicates(
 }
 
 /// Datasets by the length of their documents, longest first; of many the middle is left out.
-pub(super) fn longest_first(lengths: impl IntoIterator<Item = Length>) -> Vec<Length> {
+pub(crate) fn longest_first(lengths: impl IntoIterator<Item = Length>) -> Vec<Length> {
     let mut list: Vec<_> = lengths.into_iter().collect();
     list.sort_by(|a, b| b.mean.total_cmp(&a.mean).then_with(|| a.name.cmp(&b.name)));
     without_middle(&mut list);
@@ -289,7 +299,7 @@ fn without_middle<T>(list: &mut Vec<T>) {
 }
 
 /// Runs in the order of their completion; of many every so many.
-pub(super) fn runs(runs: impl IntoIterator<Item = Run>) -> Vec<Run> {
+pub(crate) fn runs(runs: impl IntoIterator<Item = Run>) -> Vec<Run> {
     let mut runs: Vec<_> = runs.into_iter().collect();
     runs.sort_by(|a, b| (a.completed, &a.name).cmp(&(b.completed, &b.name)));
     let step = runs.len().div_ceil(RUNS_MAX).max(1);
@@ -297,7 +307,7 @@ pub(super) fn runs(runs: impl IntoIterator<Item = Run>) -> Vec<Run> {
 }
 
 /// Buckets of powers of two with the names that people read, none left out between the first and the last.
-pub(super) fn buckets(below: &BTreeMap<u64, u64>) -> Vec<(String, u64)> {
+pub(crate) fn buckets(below: &BTreeMap<u64, u64>) -> Vec<(String, u64)> {
     let (Some(&first), Some(&last)) = (below.keys().next(), below.keys().next_back()) else {
         return Vec::new();
     };
@@ -319,7 +329,7 @@ fn name(power: u64) -> String {
 }
 
 /// The beginning of a text for the page, cut between characters.
-pub(super) fn beginning(text: &str, bytes: usize) -> String {
+pub(crate) fn beginning(text: &str, bytes: usize) -> String {
     match text.char_indices().find(|(at, _)| *at >= bytes) {
         Some((at, _)) => format!("{} …", &text[..at]),
         None => text.to_owned(),
@@ -327,7 +337,7 @@ pub(super) fn beginning(text: &str, bytes: usize) -> String {
 }
 
 /// What a folder is called.
-pub(super) fn title(path: &Path) -> String {
+pub(crate) fn title(path: &Path) -> String {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
     name.unwrap_or_else(|| path.display().to_string())
 }

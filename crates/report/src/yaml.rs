@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 const DEPTH_MAX: usize = 64;
 
 /// The first document of a text; none where it is no YAML. Keys are texts; what an alias stands for is left out.
-pub(super) fn parse(text: &str) -> Option<Value> {
+pub(crate) fn parse(text: &str) -> Option<Value> {
     let events = Parser::new_from_str(text).map_while(Result::ok).map(|(event, _)| event);
     let mut events = events.filter(|event| !matches!(event, Event::StreamStart | Event::DocumentStart(_)));
     let first = events.next()?;

@@ -1,19 +1,37 @@
 //! The folder of a training run: what tells one, its checkpoints, the records of its steps.
+//!
+//! The trainer, which is Python, writes it; whoever reports on a run reads it.
+
+mod metrics;
 
 use std::fs::{self, DirEntry};
 use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
+pub use metrics::{Measurement, RECORD_BYTES_MAX, Record, Step, records};
+
+/// The records of a run: what each step and each measurement came to, one a line.
+pub const METRICS: &str = "metrics.jsonl";
+
+/// The resolved configuration of a run.
+pub const CONFIG: &str = "config.yaml";
+
+/// The largest configuration in bytes.
+pub const CONFIG_BYTES_MAX: u64 = 16 << 20;
+
+/// Folders of what the model was after some steps.
+const CHECKPOINTS: &str = "checkpoints";
 
 /// Whether the folder is that of a training run.
-pub(crate) fn is_run(path: &Path) -> bool {
+#[must_use]
+pub fn is_run(folder: &Path) -> bool {
     // A pipe in its place is refused when it is read.
-    path.join(METRICS).exists()
+    folder.join(METRICS).exists()
 }
 
 /// The last checkpoint of the run in `folder`, and the steps that it has behind it.
-pub(crate) fn last_checkpoint(folder: &Path) -> Option<(u64, PathBuf)> {
-    let entries = fs::read_dir(folder.join("checkpoints")).ok()?;
+#[must_use]
+pub fn last_checkpoint(folder: &Path) -> Option<(u64, PathBuf)> {
+    let entries = fs::read_dir(folder.join(CHECKPOINTS)).ok()?;
     entries.flatten().filter_map(|entry| Some((step_of(&entry)?, entry.path()))).max()
 }
 
@@ -25,21 +43,6 @@ fn step_of(entry: &DirEntry) -> Option<u64> {
     is_ours.then_some(step)
 }
 
-/// The records of a run: what each step and each measurement came to, one a line.
-pub(crate) const METRICS: &str = "metrics.jsonl";
-
-/// A line of [`METRICS`]; none where it is no record. Runs of version 0.1 wrote numbers that are not finite as Python's
-/// `json` does, `NaN` and `Infinity`, which are no JSON: they are read as null, which stands for them now.
-pub(crate) fn record<T: DeserializeOwned>(line: &str) -> Option<T> {
-    serde_json::from_str(line).ok().or_else(|| {
-        let mut line = line.to_owned();
-        for word in ["NaN", "-Infinity", "Infinity"] {
-            line = line.replace(&format!(": {word}"), ": null");
-        }
-        serde_json::from_str(&line).ok()
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,7 +51,7 @@ mod tests {
     fn the_last_checkpoint_is_a_folder_that_a_run_named() {
         let run = tempfile::tempdir().expect("a folder");
         assert_eq!(last_checkpoint(run.path()), None);
-        let checkpoints = run.path().join("checkpoints");
+        let checkpoints = run.path().join(CHECKPOINTS);
         let names =
             ["step_00000004", "step_00000005 copy", "step_9", "step_000000009", "step_00000006.damaged"];
         for name in names.into_iter().chain(["step_100000000"]) {

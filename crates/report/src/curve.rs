@@ -10,7 +10,7 @@ const BUCKETS_MAX: usize = 2000;
 
 /// Buckets over the steps, each with `N` curves.
 #[derive(Debug)]
-pub(super) struct Steps<const N: usize> {
+pub(crate) struct Steps<const N: usize> {
     /// Steps of a bucket that is full.
     width: u64,
     buckets: Vec<Bucket<N>>,
@@ -37,14 +37,14 @@ struct Sum {
 
 /// A curve as the page draws it; none where a bucket has no value.
 #[derive(Debug, Serialize)]
-pub(super) struct Curve {
-    pub(super) name: String,
-    pub(super) mean: Vec<Option<f64>>,
+pub(crate) struct Curve {
+    pub(crate) name: String,
+    pub(crate) mean: Vec<Option<f64>>,
     /// Left out where each point is one step.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) least: Vec<Option<f64>>,
+    pub(crate) least: Vec<Option<f64>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) most: Vec<Option<f64>>,
+    pub(crate) most: Vec<Option<f64>>,
 }
 
 impl<const N: usize> Default for Steps<N> {
@@ -55,7 +55,7 @@ impl<const N: usize> Default for Steps<N> {
 
 impl<const N: usize> Steps<N> {
     /// Takes in a step. `so_far` is asked only where a bucket becomes full.
-    pub(super) fn add(&mut self, step: u64, values: [Option<f64>; N], so_far: impl FnOnce() -> Vec<u64>) {
+    pub(crate) fn add(&mut self, step: u64, values: [Option<f64>; N], so_far: impl FnOnce() -> Vec<u64>) {
         let is_full = self.buckets.last().is_none_or(|bucket| bucket.steps >= self.width);
         if is_full {
             if self.buckets.len() == BUCKETS_MAX {
@@ -79,7 +79,7 @@ impl<const N: usize> Steps<N> {
     }
 
     /// What was counted up to the last step, which is in the last bucket though that may not be full.
-    pub(super) fn end(&mut self, so_far: Vec<u64>) {
+    pub(crate) fn end(&mut self, so_far: Vec<u64>) {
         if let Some(bucket) = self.buckets.last_mut() {
             bucket.so_far = so_far;
         }
@@ -103,12 +103,12 @@ impl<const N: usize> Steps<N> {
     }
 
     /// The steps of the points.
-    pub(super) fn at(&self) -> Vec<u64> {
+    pub(crate) fn at(&self) -> Vec<u64> {
         self.buckets.iter().map(|bucket| bucket.step).collect()
     }
 
     /// A curve; none where it has no value at all.
-    pub(super) fn curve(&self, index: usize, name: &str) -> Option<Curve> {
+    pub(crate) fn curve(&self, index: usize, name: &str) -> Option<Curve> {
         let values = |value: fn(&Sum) -> f64| -> Vec<Option<f64>> {
             let of =
                 |bucket: &Bucket<N>| (bucket.curves[index].count > 0).then(|| value(&bucket.curves[index]));
@@ -126,14 +126,14 @@ impl<const N: usize> Steps<N> {
     }
 
     /// The mean of a curve over all steps.
-    pub(super) fn mean(&self, index: usize) -> Option<f64> {
+    pub(crate) fn mean(&self, index: usize) -> Option<f64> {
         let mut all = Sum::default();
         self.buckets.iter().for_each(|bucket| all.add(bucket.curves[index]));
         (all.count > 0).then(|| all.sum / all.count as f64)
     }
 
     /// For each point, what was counted of name `index` since the point before; none where nothing is known.
-    pub(super) fn counted(&self, index: usize) -> Vec<Option<u64>> {
+    pub(crate) fn counted(&self, index: usize) -> Vec<Option<u64>> {
         let mut before = 0;
         self.buckets
             .iter()
@@ -163,7 +163,7 @@ impl Sum {
 }
 
 /// Five digits, which is more than a pixel tells.
-pub(super) fn rounded(value: f64) -> f64 {
+pub(crate) fn rounded(value: f64) -> f64 {
     format!("{value:.4e}").parse().unwrap_or(value)
 }
 

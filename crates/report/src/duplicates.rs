@@ -14,7 +14,7 @@ const BATCH: usize = 4096;
 
 /// The texts that all threads saw.
 #[derive(Debug, Default)]
-pub(super) struct Texts(Mutex<Kept>);
+pub(crate) struct Texts(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -26,27 +26,27 @@ struct Kept {
 
 /// The texts that one thread saw and did not bring yet.
 #[derive(Debug)]
-pub(super) struct Seen<'a> {
+pub(crate) struct Seen<'a> {
     all: &'a Texts,
     batch: Vec<(u64, u32)>,
 }
 
 /// What stands more than once.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Duplicates {
+pub(crate) struct Duplicates {
     /// By dataset: documents whose text stands in an earlier one, of the same dataset or of one before it.
-    pub(super) by_dataset: Vec<u64>,
+    pub(crate) by_dataset: Vec<u64>,
     /// Whether it is extrapolated from a part of the documents.
-    pub(super) is_about: bool,
+    pub(crate) is_about: bool,
 }
 
 impl<'a> Seen<'a> {
-    pub(super) const fn new(all: &'a Texts) -> Self {
+    pub(crate) const fn new(all: &'a Texts) -> Self {
         Self { all, batch: Vec::new() }
     }
 
     /// Takes in a text of the dataset `dataset`.
-    pub(super) fn add(&mut self, hash: u64, dataset: u32) {
+    pub(crate) fn add(&mut self, hash: u64, dataset: u32) {
         self.batch.push((hash, dataset));
         if self.batch.len() == BATCH {
             self.bring();
@@ -67,7 +67,7 @@ impl Drop for Seen<'_> {
 
 impl Texts {
     /// What stands more than once in `datasets` datasets, when all threads have brought what they saw.
-    pub(super) fn duplicates(&self, datasets: usize) -> Duplicates {
+    pub(crate) fn duplicates(&self, datasets: usize) -> Duplicates {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).duplicates(datasets)
     }
 }

@@ -3,26 +3,25 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use anyhow::Result;
 use mashbill_format::dataset_stats::DatasetStats;
+use mashbill_format::figures::{counted, size};
 use mashbill_format::find::InputFile;
 use mashbill_format::layout::DATASET_STATS_SUFFIX;
 use mashbill_records::record::{Reason, Record};
 use mashbill_store::checksum::Checksum;
-use mashbill_verify::{Gather, records_below};
+use mashbill_verify::{Event, Gather, records_below};
 use serde_json::json;
 
-use super::duplicates::{Seen, Texts};
-use super::names::Names;
-use super::page::{
-    Amount, Length, Page, Part, Run, Sample, Verdict, amounts, beginning, buckets, duplicates, longest_first,
-    runs, title,
+use crate::duplicates::{Seen, Texts};
+use crate::error::Result;
+use crate::names::Names;
+use crate::page::{
+    Amount, DatasetPage, Length, Part, Run, Sample, Verdict, amounts, beginning, buckets, duplicates,
+    longest_first, runs, title,
 };
-use super::pass::Pass;
-use super::scripts::Scripts;
-use super::targets::Targets;
-use crate::figures::size;
-use crate::usage::Usage;
+use crate::pass::Pass;
+use crate::scripts::Scripts;
+use crate::targets::Targets;
 
 /// Records to look at, in all.
 const SAMPLES: usize = 60;
@@ -30,12 +29,16 @@ const SAMPLES: usize = 60;
 /// Bytes of a record that are shown.
 const SAMPLE_BYTES: usize = 4000;
 
-pub(super) fn gather(path: &Path, pass: &Pass<'_>) -> Result<Page> {
+/// The page of a folder with records.
+///
+/// # Errors
+/// [`crate::Error::Nothing`] where there are none, [`crate::Error::File`] where the folder cannot be read. What is wrong with the
+/// records is the page's to say.
+pub fn of_records(path: &Path, pass: &Pass<'_>, on_event: &mut dyn FnMut(Event)) -> Result<DatasetPage> {
     let files = Files::below(path)?;
     let texts = Texts::default();
     let mut threads: Vec<_> = (0..pass.threads).map(|_| Counts::new(&files, &texts)).collect();
-    let report = pass.verify(path, &mut threads)?;
-    let report = report.ok_or_else(|| Usage::NothingToInspect { path: path.to_owned() })?;
+    let report = pass.verify(path, &mut threads, on_event)?;
     let mut counts = Counts::new(&files, &texts);
     threads.into_iter().for_each(|thread| counts.merge(thread));
     let Counts { by_file, categories, sources, lengths, rejects, scripts, samples, texts: seen, .. } = counts;
@@ -50,7 +53,10 @@ pub(super) fn gather(path: &Path, pass: &Pass<'_>) -> Result<Page> {
         }
     }
     if wanted.is_empty() {
-        wanted = Targets::of_curriculum(files.names.iter().map(|name| (name.as_str(), name.as_str())));
+        wanted = Targets::of_curriculum(
+            pass.curriculum,
+            files.names.iter().map(|name| (name.as_str(), name.as_str())),
+        );
     }
     let mut fetched_rejects: BTreeMap<String, u64> = BTreeMap::new();
     for (reason, count) in stats.iter().flat_map(|stats| &stats.counts.rejected) {
@@ -77,10 +83,10 @@ pub(super) fn gather(path: &Path, pass: &Pass<'_>) -> Result<Page> {
         facts.push(("Downloaded datasets", json!(stats.len())));
         facts.push(("Tokens, estimated", json!(stats.iter().map(|stats| stats.est_tokens).sum::<u64>())));
     }
-    Ok(Page {
+    Ok(DatasetPage {
         kind: "raw",
         title: title(path),
-        subtitle: format!("records, {}", crate::figures::counted(report.files, "file")),
+        subtitle: format!("records, {}", counted(report.files, "file")),
         verify: Verdict::of(&report),
         facts,
         amount: "Bytes",

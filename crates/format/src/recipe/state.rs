@@ -4,16 +4,14 @@
 //! what was delivered, never to what was fetched ahead.
 
 use mashbill_store::checksum::Checksum;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use crate::error::{Error, Result};
-use crate::mix::Anchor;
 
 /// A state takes about 20 bytes a source and some hundred: a larger one is none.
 const STATE_BYTES_MAX: usize = 1 << 20;
 
 /// The place before the next batch. It is the same on every rank.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct State {
     /// The version of the algorithms that decide on the order.
     pub version: u32,
@@ -27,13 +25,35 @@ pub struct State {
     pub step: u64,
     /// Rows taken of each source, over all epochs.
     #[serde(with = "compact")]
+    #[schemars(with = "String")]
     pub taken: Vec<u64>,
     /// How far each source is behind its target, in units of 2^-32 of a row; empty without a mixture.
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "compact")]
-    pub(crate) lag: Vec<i64>,
+    #[schemars(with = "String")]
+    pub lag: Vec<i64>,
     /// From where the schedule is counted.
-    pub(crate) anchor: Anchor,
+    pub anchor: Anchor,
 }
+
+/// From where a schedule is counted: the beginning, or where the batch size or the weights were changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Anchor {
+    /// The step.
+    pub step: u64,
+    /// Rows taken of each source.
+    #[serde(with = "compact")]
+    #[schemars(with = "String")]
+    pub taken: Vec<u64>,
+    /// How far each source was behind its target, in units of 2^-32 of a row; less than one row.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "compact")]
+    #[schemars(with = "String")]
+    pub lag: Vec<i64>,
+}
+
+/// A text is no state of a loader.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NoState(pub String);
 
 impl State {
     /// The state as JSON, on one line.
@@ -45,26 +65,24 @@ impl State {
     /// Reads what [`State::to_json`] wrote.
     ///
     /// # Errors
-    /// [`Error::State`].
-    pub fn from_json(text: &str) -> Result<Self> {
+    /// [`NoState`], which says why.
+    pub fn from_json(text: &str) -> Result<Self, NoState> {
         if text.len() > STATE_BYTES_MAX {
-            return Err(Error::State {
-                what: format!("it has {} bytes, and none has a megabyte", text.len()),
-            });
+            return Err(NoState(format!("it has {} bytes, and none has a megabyte", text.len())));
         }
-        serde_json::from_str(text).map_err(|error| Error::State { what: error.to_string() })
+        serde_json::from_str(text).map_err(|error| NoState(error.to_string()))
     }
 }
 
 /// Lists of numbers as text of 64 digits: five bits each, a sixth says that more follow. So a state stays under 1 KB with as many
 /// sources as the curriculum has datasets. Plain lists are read, too.
-pub(crate) mod compact {
+mod compact {
     use serde::{Deserialize, Deserializer, Serializer};
 
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
     /// A number of one of the lists.
-    pub(crate) trait Number: Copy {
+    pub(super) trait Number: Copy {
         fn to_bits(self) -> u64;
         fn from_bits(bits: u64) -> Self;
     }
@@ -97,7 +115,7 @@ pub(crate) mod compact {
         List(Vec<N>),
     }
 
-    pub(crate) fn serialize<N: Number, S: Serializer>(
+    pub(super) fn serialize<N: Number, S: Serializer>(
         numbers: &[N],
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
@@ -113,7 +131,7 @@ pub(crate) mod compact {
         serializer.serialize_str(&text)
     }
 
-    pub(crate) fn deserialize<'de, N: Number + Deserialize<'de>, D: Deserializer<'de>>(
+    pub(super) fn deserialize<'de, N: Number + Deserialize<'de>, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Vec<N>, D::Error> {
         match Written::deserialize(deserializer)? {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::page::beginning;
+use crate::page::beginning;
 
 /// Names that are told apart.
 const NAMES_MAX: usize = 10_000;
@@ -15,10 +15,10 @@ const NONE: &str = "(none)";
 
 /// Amounts by name; what comes after many other names is counted together.
 #[derive(Debug, Default)]
-pub(super) struct Names(HashMap<String, u64>);
+pub(crate) struct Names(HashMap<String, u64>);
 
 impl Names {
-    pub(super) fn add(&mut self, name: Option<&str>, amount: u64) {
+    pub(crate) fn add(&mut self, name: Option<&str>, amount: u64) {
         let name = name.unwrap_or(NONE);
         // Nearly every record has a name that is known, for which nothing is allocated.
         if let Some(sum) = self.0.get_mut(name) {
@@ -30,12 +30,12 @@ impl Names {
     }
 
     /// Takes in what another thread counted.
-    pub(super) fn merge(&mut self, other: Self) {
+    pub(crate) fn merge(&mut self, other: Self) {
         other.0.into_iter().for_each(|(name, amount)| self.add(Some(&name), amount));
     }
 
     /// The amounts by name; nothing where nothing has a name.
-    pub(super) fn into_named(self) -> HashMap<String, u64> {
+    pub(crate) fn into_named(self) -> HashMap<String, u64> {
         if self.0.keys().all(|name| name == NONE) { HashMap::new() } else { self.0 }
     }
 }

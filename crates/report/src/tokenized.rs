@@ -3,31 +3,27 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use mashbill_format::catalog::Curriculum;
 use mashbill_format::dataset_stats::DatasetStats;
+use mashbill_format::figures::size;
 use mashbill_format::layout::{DATASET_STATS_SUFFIX, Output, STATS_SUFFIX};
 use mashbill_format::manifest::{Manifest, Split};
 use mashbill_format::shard::{Piece, Row};
 use mashbill_format::stats::{LengthHistogram, Stats};
 use mashbill_records::record::Reason;
-use mashbill_tokenizer::Tokenizer;
-use mashbill_verify::{DocumentSeen, Gather, Report};
+use mashbill_verify::{DocumentSeen, Event, Gather, Report};
 use serde_json::json;
 
-use super::duplicates::{self, Seen, Texts};
-use super::names::Names;
-use super::page::{
-    Length, Page, Part, Run, Sample, SamplePiece, Share, Token, Verdict, Vocabulary, amounts, beginning,
-    buckets, duplicates, longest_first, parts, runs, title, values,
+use crate::duplicates::{self, Seen, Texts};
+use crate::error::Result;
+use crate::names::Names;
+use crate::page::{
+    DatasetPage, Length, Part, Run, Sample, SamplePiece, Share, Token, Verdict, Vocabulary, amounts,
+    beginning, buckets, duplicates, longest_first, parts, runs, title, values,
 };
-use super::pass::Pass;
-use super::scripts::Scripts;
-use super::targets::Targets;
-use crate::figures::size;
-use crate::found_again::tokenizer_of;
-use crate::hints::hint;
-use crate::printer::{Printer, error_text};
-use crate::usage::Usage;
+use crate::pass::Pass;
+use crate::scripts::Scripts;
+use crate::targets::Targets;
 
 /// Rows to look at, in all.
 const SAMPLES: usize = 40;
@@ -41,35 +37,30 @@ const TOKEN_BYTES: usize = 60;
 /// Tokens that are listed.
 const TOP: usize = 60;
 
-pub(super) fn gather(
+/// Ids as texts that people read, one an id.
+pub type Spell<'a> = &'a dyn Fn(&[u32]) -> Vec<String>;
+
+/// The page of a tokenized folder, whose manifest is `manifest`. Without `spell` tokens are shown as ids.
+///
+/// # Errors
+/// [`crate::Error::File`] where the folder cannot be read. What is wrong with what it holds is the page's to say.
+pub fn of_tokenized(
     path: &Path,
-    tokenizer: Option<&str>,
+    manifest: &Manifest,
+    spell: Option<Spell<'_>>,
     pass: &Pass<'_>,
-    printer: &Printer,
-) -> Result<Page> {
-    let output = Output::new(path);
-    // What is wrong with a manifest is the verdict's to say; without one there is nothing else to show.
-    let manifest = Manifest::read(&output.manifest())?
-        .ok_or_else(|| Usage::NothingToInspect { path: path.to_owned() })?;
-    let tokenizer = tokenizer_of(path, &manifest, tokenizer, printer)
-        .map_err(|error| {
-            printer.warning(format_args!("tokens are shown as ids: {}", error_text(error.as_ref())));
-            if let Some(hint) = hint(&error) {
-                printer.hint(hint);
-            }
-        })
-        .ok();
-    let plan = Plan::of(&manifest);
+    on_event: &mut dyn FnMut(Event),
+) -> Result<DatasetPage> {
+    let plan = Plan::of(manifest);
     let texts = Texts::default();
     let mut threads: Vec<_> = (0..pass.threads).map(|_| Counts::new(&plan, &texts)).collect();
-    let report = pass.verify(path, &mut threads)?;
-    let report = report.ok_or_else(|| Usage::NothingToInspect { path: path.to_owned() })?;
+    let report = pass.verify(path, &mut threads, on_event)?;
     let mut counts = Counts::new(&plan, &texts);
     threads.into_iter().for_each(|thread| counts.merge(thread));
     let Counts { found, seen, .. } = counts;
     drop(seen);
     let copies = texts.duplicates(manifest.splits.len());
-    Ok(page(path, &manifest, &output, &report, found, &copies, tokenizer.as_ref()))
+    Ok(page(path, manifest, pass.curriculum, &report, found, &copies, spell))
 }
 
 /// What all threads know beforehand.
@@ -224,7 +215,7 @@ impl Gather for Counts<'_> {
 
 impl ShownRow {
     /// The row for the page. Rows of thousands of tiny documents are cut like those of long ones.
-    fn sample(&self, row: u64, tokenizer: Option<&Tokenizer>) -> Sample {
+    fn sample(&self, row: u64, spell: Option<Spell<'_>>) -> Sample {
         let mut tokens = self.tokens.as_slice();
         let mut pieces = Vec::new();
         for piece in &self.pieces {
@@ -232,7 +223,7 @@ impl ShownRow {
             let (here, rest) = tokens.split_at(len.min(tokens.len()));
             tokens = rest;
             let ids: Vec<u32> = here.iter().map(|&(id, _)| id as u32).collect();
-            let mut texts = tokenizer.map(|tokenizer| tokenizer.spell(&ids).into_iter());
+            let mut texts = spell.map(|spell| spell(&ids).into_iter());
             let mut text =
                 || texts.as_mut().and_then(Iterator::next).map(|text| beginning(&text, TOKEN_BYTES));
             let last = i64::from(piece.doc_offset) + i64::from(piece.len);
@@ -250,19 +241,14 @@ impl ShownRow {
 fn page(
     path: &Path,
     manifest: &Manifest,
-    output: &Output,
+    curriculum: &Curriculum,
     report: &Report,
     found: Found,
     copies: &duplicates::Duplicates,
-    tokenizer: Option<&Tokenizer>,
-) -> Page {
-    let stats: Vec<Stats> = manifest
-        .splits
-        .keys()
-        .filter_map(|name| {
-            Stats::read(&output.split(name).join(format!("{name}{STATS_SUFFIX}"))).ok().flatten()
-        })
-        .collect();
+    spell: Option<Spell<'_>>,
+) -> DatasetPage {
+    let stats = stats_of(path, manifest);
+    let wanted = targets(manifest, &stats, curriculum);
     let sum = |value: fn(&Split) -> u64| manifest.splits.values().map(value).sum::<u64>();
     let (tokens, sequences) = (sum(|split| split.tokens), sum(|split| split.sequences));
     let padding = sum(|split| split.ledger.padding);
@@ -278,7 +264,6 @@ fn page(
         ("Held out", json!(format!("{share}; this is the {} part", held_out.part.name())))
     });
     let none = HashMap::new();
-    let wanted = targets(manifest, &stats);
     let copies = duplicates(
         copies,
         manifest.splits.iter().map(|(name, split)| (name.clone(), split.samples)),
@@ -291,7 +276,7 @@ fn page(
         mean: stats.tokens as f64 / stats.samples.max(1) as f64,
         longest: stats.document_tokens.max,
     };
-    Page {
+    DatasetPage {
         kind: "tokenized",
         title: title(path),
         subtitle: format!(
@@ -340,11 +325,11 @@ fn page(
                 .filter(|stats| stats.tokens > 0)
                 .map(|stats| (stats.split.clone(), stats.text_bytes as f64 / stats.tokens as f64)),
         ),
-        scripts: scripts(&found.tokens, tokenizer),
+        scripts: scripts(&found.tokens, spell),
         rejects: amounts(rejects.iter().map(|(reason, &count)| (reason.name().to_owned(), count)), &none),
         fetched_rejects: Vec::new(),
         duplicates: Some(copies),
-        vocabulary: Some(vocabulary(&found.tokens, tokenizer)),
+        vocabulary: Some(vocabulary(&found.tokens, spell)),
         timeline: runs(stats.iter().map(|stats| Run {
             name: stats.split.clone(),
             completed: stats.completed_unix_s,
@@ -352,13 +337,20 @@ fn page(
             speed: stats.tokens as f64 / stats.seconds.max(1e-3),
         })),
         speed: "tokens/s",
-        samples: found.rows.iter().map(|((_, row), shown)| shown.sample(*row, tokenizer)).collect(),
+        samples: found.rows.iter().map(|((_, row), shown)| shown.sample(*row, spell)).collect(),
     }
+}
+
+/// The statistics of the splits that have some which can be read.
+fn stats_of(path: &Path, manifest: &Manifest) -> Vec<Stats> {
+    let output = Output::new(path);
+    let file = |name: &String| output.split(name).join(format!("{name}{STATS_SUFFIX}"));
+    manifest.splits.keys().filter_map(|name| Stats::read(&file(name)).ok().flatten()).collect()
 }
 
 /// The shares that categories and splits are to have: by the download that their sources came from, where that is
 /// still at hand, else by the curriculum, where all categories are its own.
-fn targets(manifest: &Manifest, stats: &[Stats]) -> Targets {
+fn targets(manifest: &Manifest, stats: &[Stats], curriculum: &Curriculum) -> Targets {
     let mut targets = Targets::default();
     for stats in stats {
         let Some(source) = stats.inputs.first().map(|file| PathBuf::from(&file.path)) else { continue };
@@ -369,28 +361,28 @@ fn targets(manifest: &Manifest, stats: &[Stats]) -> Targets {
     }
     if targets.is_empty() {
         let files = manifest.splits.iter().map(|(name, split)| (name.as_str(), split.source.file.as_str()));
-        targets = Targets::of_curriculum(files);
+        targets = Targets::of_curriculum(curriculum, files);
     }
     targets
 }
 
 /// The letters of all tokens, each as often as it stands in the rows; a letter that tokens share is not seen.
-fn scripts(tokens: &[u64], tokenizer: Option<&Tokenizer>) -> Vec<Share> {
-    let Some(tokenizer) = tokenizer else { return Vec::new() };
+fn scripts(tokens: &[u64], spell: Option<Spell<'_>>) -> Vec<Share> {
+    let Some(spell) = spell else { return Vec::new() };
     let used: Vec<u32> = (0..).zip(tokens).filter(|(_, count)| **count > 0).map(|(id, _)| id).collect();
     let mut scripts = Scripts::new();
-    for (id, text) in used.iter().zip(tokenizer.spell(&used)) {
+    for (id, text) in used.iter().zip(spell(&used)) {
         scripts.count(&text, tokens[*id as usize]);
     }
     scripts.shares()
 }
 
-fn vocabulary(counts: &[u64], tokenizer: Option<&Tokenizer>) -> Vocabulary {
+fn vocabulary(counts: &[u64], spell: Option<Spell<'_>>) -> Vocabulary {
     let mut used: Vec<(u64, u32)> =
         (0..).zip(counts).filter(|(_, n)| **n > 0).map(|(id, &n)| (n, id)).collect();
     used.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
     let top: Vec<u32> = used.iter().take(TOP).map(|(_, id)| *id).collect();
-    let mut texts = tokenizer.map(|tokenizer| tokenizer.spell(&top).into_iter());
+    let mut texts = spell.map(|spell| spell(&top).into_iter());
     let mut text = || texts.as_mut().and_then(Iterator::next).map(|text| beginning(&text, TOKEN_BYTES));
     // Ranks a tenth apart are as near as the eye can tell them on a logarithmic axis.
     let mut ranks: Vec<(u64, u64)> = Vec::new();
