@@ -52,8 +52,15 @@ impl Exit {
             error.class()
         } else if let Some(error) = cause.downcast_ref::<StoreError>() {
             error.class()
-        } else if cause.is::<HubError>() || cause.is::<TokenizerError>() || cause.is::<Usage>() {
-            // The tokenizer that was asked for cannot be had, or a value makes no sense.
+        } else if let Some(error) = cause.downcast_ref::<TokenizerError>() {
+            error.class()
+        } else if let Some(error) = cause.downcast_ref::<HubError>() {
+            // By itself it is about the tokenizer that was asked for: without it nothing was done that could go on.
+            match error.class() {
+                Class::Interrupted => Class::Interrupted,
+                Class::Usage | Class::Incomplete | Class::Unexpected => Class::Usage,
+            }
+        } else if cause.is::<Usage>() {
             Class::Usage
         } else {
             return None;

@@ -318,13 +318,7 @@ impl Plan {
             * f64::from(take.rows_per_million)
             / 1e6;
         let records = (text_bytes * records_per_text(dataset)) as u64;
-        let raw = files.iter().map(|file| file.size);
-        let raw = if self.options.keep_raw {
-            raw.fold(0, u64::saturating_add)
-        } else {
-            raw.take(FILES_AHEAD).max().unwrap_or(0)
-        };
-        self.disk_bytes = self.disk_bytes.saturating_add(records).saturating_add(raw);
+        self.disk_bytes = self.disk_bytes.saturating_add(records).saturating_add(self.raw_bytes(&files));
         self.datasets.push(DatasetPlan {
             name: dataset.name.clone(),
             category: dataset.category.clone(),
@@ -344,6 +338,17 @@ impl Plan {
         });
         Ok(())
     }
+
+    /// Bytes of fetched files that lie beside the records at the same time.
+    fn raw_bytes(&self, files: &[PinnedFile]) -> u64 {
+        let raw = files.iter().map(|file| file.size);
+        if self.options.keep_raw {
+            raw.fold(0, u64::saturating_add)
+        } else {
+            raw.take(FILES_AHEAD).max().unwrap_or(0)
+        }
+    }
+
     /// Adds what has to be fetched of a dataset, and returns its bytes.
     fn add_missing(
         &mut self,

@@ -12,7 +12,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use mashbill_format::dataset_stats::DatasetStats;
+use mashbill_format::dataset_stats::{DatasetStats, Source};
 use mashbill_format::layout::Data;
 use mashbill_format::lock::DATA_FORMAT_VERSION;
 use mashbill_hub::{Error as HubError, Fetched, Hub, Unreachable};
@@ -21,11 +21,11 @@ use mashbill_store::folder_lock::FolderLock;
 use mashbill_store::open;
 use serde::Serialize;
 
-use crate::convert::{Conversion, files_done, render_name};
+use crate::convert::{Conversion, Converted, files_done, render_name};
 use crate::error::{Error, Result};
 use crate::estimate::tokens;
 use crate::pin::remote;
-use crate::plan::{FILES_AHEAD, Plan, is_of_one_dataset};
+use crate::plan::{DatasetPlan, FILES_AHEAD, Plan, is_of_one_dataset};
 
 /// Threads that fetch files; large files have more connections of their own.
 const FETCHERS: usize = 4;
@@ -196,7 +196,16 @@ fn make(
     }
     queue.drop_dataset(index);
     let converted = conversion.finish()?;
-    let stats = DatasetStats {
+    let stats = stats_of(planned, source, converted, started.elapsed().as_secs_f64());
+    stats.write(&data.stats(&dataset.category, &dataset.name), &data.temporary())?;
+    clean(plan, &planned.name, data)?;
+    Ok(stats)
+}
+
+/// The statistics of a dataset that was converted whole.
+fn stats_of(planned: &DatasetPlan, source: Source, converted: Converted, seconds: f64) -> DatasetStats {
+    let dataset = &planned.dataset;
+    DatasetStats {
         format_version: DATA_FORMAT_VERSION,
         dataset: dataset.name.clone(),
         category: dataset.category.clone(),
@@ -209,7 +218,7 @@ fn make(
         render: render_name(&dataset.render).to_owned(),
         take: planned.take,
         completed_unix_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
-        seconds: started.elapsed().as_secs_f64(),
+        seconds,
         downloaded_bytes: converted.downloaded_bytes,
         reused_bytes: converted.reused_bytes,
         retries: converted.retries,
@@ -221,10 +230,7 @@ fn make(
         untaken_files: planned.untaken.clone(),
         untaken_columns: converted.untaken_columns,
         complete: true,
-    };
-    stats.write(&data.stats(&dataset.category, &dataset.name), &data.temporary())?;
-    clean(plan, &planned.name, data)?;
-    Ok(stats)
+    }
 }
 
 /// Removes what a finished dataset does not need any more; its checkpoint goes last.

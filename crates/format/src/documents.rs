@@ -17,12 +17,16 @@ pub use read::{Documents, read};
 use std::path::Path;
 
 use mashbill_parquet::encode::{Compression, Encoding};
-use mashbill_parquet::file::Schema;
+use mashbill_parquet::file::{Message, Schema, parse};
 use mashbill_parquet::reader::ParquetReader;
 use mashbill_store::checksum::Checksum;
 
 use crate::error::Result;
 use crate::loss_spans::Loss;
+
+static COLUMNS: Message = Message::new(|| parse(&format!("{MESSAGE}}}")));
+
+static COLUMNS_AND_SPANS: Message = Message::new(|| parse(&format!("{MESSAGE}{LOSS_SPANS}}}")));
 
 /// The schema, to be closed behind its last column.
 const MESSAGE: &str = "message documents {
@@ -71,10 +75,8 @@ pub fn schema(compression: Compression, loss: Loss) -> Schema {
     let hash = (Encoding::Plain, Compression::None);
     let columns = [integer, text, text, text, hash, integer, integer, integer];
     match loss {
-        Loss::All => Schema::parse(&format!("{MESSAGE}}}"), &columns),
-        Loss::Spans => {
-            Schema::parse(&format!("{MESSAGE}{LOSS_SPANS}}}"), &[&columns[..], &[integer]].concat())
-        }
+        Loss::All => Schema::new(&COLUMNS, &columns),
+        Loss::Spans => Schema::new(&COLUMNS_AND_SPANS, &[&columns[..], &[integer]].concat()),
     }
 }
 

@@ -10,7 +10,9 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use mashbill_records::{Kind, ReadError, describes_data, escaped, is_unread_data, not_regular, stamp};
+use mashbill_records::{
+    Kind, ReadError, changed_ns, describes_data, escaped, is_unread_data, not_regular, stamp,
+};
 use serde::de::IgnoredAny;
 
 use crate::dataset_stats::DatasetStats;
@@ -37,12 +39,15 @@ pub struct InputFile {
     pub size: u64,
     /// Modification time in nanoseconds since 1970.
     pub modified_ns: u64,
+    /// When it last changed, in nanoseconds since 1970; 0 where nobody knows.
+    pub changed_ns: u64,
 }
 
 impl InputFile {
     fn new(path: PathBuf, folders: &[String], stem: &str, kind: Kind, metadata: &Metadata) -> Self {
         let (size, modified_ns) = stamp(metadata);
-        Self { path, folders: folders.to_vec(), stem: stem.to_owned(), kind, size, modified_ns }
+        let (folders, stem, changed_ns) = (folders.to_vec(), stem.to_owned(), changed_ns(metadata));
+        Self { path, folders, stem, kind, size, modified_ns, changed_ns }
     }
 
     /// Its path from the root of the search on, with `/` between folders.

@@ -29,7 +29,7 @@ pub use crate::loss_spans::IGNORED;
 use crate::error::Result;
 use crate::loss_spans::Loss;
 use mashbill_parquet::encode::{Compression, Encoding};
-use mashbill_parquet::file::Schema;
+use mashbill_parquet::file::{Message, Schema, parse};
 use mashbill_parquet::reader::ParquetReader;
 
 /// Tokens in a row group, where rows are not longer: the dictionary of a group is paid once in 2^20 tokens.
@@ -38,6 +38,10 @@ const TOKENS_PER_ROW_GROUP: usize = 1 << 20;
 /// Tokens in a page, where rows are not longer: one row costs the decoding of a page. Their indices fill one block
 /// of Snappy's, 64 KiB; larger pages are not smaller in sum (1.45 bytes a token), half of it costs 1.8 %.
 const TOKENS_PER_PAGE: usize = 1 << 15;
+
+static COLUMNS: Message = Message::new(|| parse(&format!("{MESSAGE}}}")));
+
+static COLUMNS_AND_SPANS: Message = Message::new(|| parse(&format!("{MESSAGE}{LOSS_SPANS}}}")));
 
 /// The schema, to be closed behind its last column.
 const MESSAGE: &str = "message shard {
@@ -89,11 +93,8 @@ pub fn schema(compression: Compression, loss: Loss) -> Schema {
     let ids = (Encoding::Dictionary, compression);
     let pieces = (Encoding::DeltaBinaryPacked, compression);
     match loss {
-        Loss::All => Schema::parse(&format!("{MESSAGE}}}"), &[ids, ids, ids, pieces, pieces, pieces]),
-        Loss::Spans => Schema::parse(
-            &format!("{MESSAGE}{LOSS_SPANS}}}"),
-            &[ids, ids, ids, pieces, pieces, pieces, pieces],
-        ),
+        Loss::All => Schema::new(&COLUMNS, &[ids, ids, ids, pieces, pieces, pieces]),
+        Loss::Spans => Schema::new(&COLUMNS_AND_SPANS, &[ids, ids, ids, pieces, pieces, pieces, pieces]),
     }
 }
 

@@ -66,6 +66,13 @@ pub struct PlannedGroup {
     pub kept: Vec<ShardRecord>,
 }
 
+/// What says which shards are of a plan's groups.
+#[derive(Debug, Clone, Copy)]
+pub struct GroupIds {
+    /// Of options and tokenizer.
+    run: Checksum,
+}
+
 /// The record of a finished task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskRecord {
@@ -81,7 +88,7 @@ pub struct TaskRecord {
 /// What came of a shard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShardRecord {
-    /// What it is a shard of: [`RunPlan::group_id`].
+    /// What it is a shard of: [`GroupIds::of`].
     pub of: Checksum,
     /// Which one it is.
     #[serde(flatten)]
@@ -202,16 +209,6 @@ impl PlannedSplit {
 }
 
 impl RunPlan {
-    /// What a shard of the group with this number in `split` is a shard of: the same id, the same shards.
-    #[must_use]
-    pub fn group_id(&self, split: &PlannedSplit, number: usize) -> Checksum {
-        let mut hasher = Hasher::new();
-        hasher.update(&self.manifest.run_identity().to_bytes());
-        let input = (&split.split, split.is_many(), number, &split.groups[number].inputs);
-        hasher.update(&serde_json::to_vec(&input).expect("plain types with string keys"));
-        hasher.finish()
-    }
-
     /// Reads the plan of an interrupted run; none where there is none, or none that can be used.
     ///
     /// # Errors
@@ -227,6 +224,24 @@ impl RunPlan {
     pub fn write(&self, state: &State) -> Result<()> {
         let temporary = state.temporary().join("plan.json");
         Ok(atomic::replace(&state.plan(), &temporary, &manifest::to_json(self))?)
+    }
+}
+
+impl GroupIds {
+    /// The ids of the groups of plans with this manifest.
+    #[must_use]
+    pub fn new(manifest: &Manifest) -> Self {
+        Self { run: manifest.run_identity() }
+    }
+
+    /// What a shard of the group with this number in `split` is a shard of: the same id, the same shards.
+    #[must_use]
+    pub fn of(&self, split: &PlannedSplit, number: usize) -> Checksum {
+        let mut hasher = Hasher::new();
+        hasher.update(&self.run.to_bytes());
+        let input = (&split.split, split.is_many(), number, &split.groups[number].inputs);
+        hasher.update(&serde_json::to_vec(&input).expect("plain types with string keys"));
+        hasher.finish()
     }
 }
 

@@ -102,6 +102,9 @@ fn a_group_without_rows_leaves_no_trace() {
 #[test]
 fn a_full_disk_is_told_as_one() {
     let full = std::path::Path::new("/dev/full");
-    let error = ParquetAppender::create(full, shard::schema(Compression::None, Loss::All)).unwrap_err();
+    let error = ParquetAppender::create(full, shard::schema(Compression::None, Loss::All))
+        .unwrap()
+        .finish()
+        .unwrap_err();
     assert!(matches!(error, mashbill_store::Error::DiskFull { .. }), "{error}");
 }

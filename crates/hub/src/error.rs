@@ -274,7 +274,6 @@ impl Error {
 
 /// Why no answer could be had from a server.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Unreachable {
     /// The host's name has no address.
     #[error("no address is known for the host name")]

@@ -11,7 +11,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use mashbill_store::checksum::{Checksum, Hasher};
 use mashbill_store::error::{Error, Result};
@@ -44,6 +44,18 @@ pub struct Schema {
     columns: Vec<(Encoding, Compression)>,
 }
 
+/// Columns that are parsed once: of a small file that would take a sixth of the time.
+pub type Message = LazyLock<SchemaDescPtr>;
+
+/// Columns in Parquet's message notation.
+pub fn parse(message: &str) -> SchemaDescPtr {
+    let message = parse_message_type(message).expect("schemas are constants of this crate");
+    Arc::new(SchemaDescriptor::new(Arc::new(message)))
+}
+
+/// Bytes that are written together: a small file is written at once.
+const WRITTEN_TOGETHER: usize = 64 << 10;
+
 /// A file that takes row groups until it is finished. After an error it can only be dropped.
 #[derive(Debug)]
 pub struct ParquetAppender {
@@ -52,8 +64,10 @@ pub struct ParquetAppender {
     schema: Schema,
     groups: Vec<Placed>,
     rows: u64,
-    /// Bytes written so far: the magic number and the row groups.
+    /// Bytes so far: the magic number and the row groups.
     end: u64,
+    /// The last of them, which are not written yet.
+    unwritten: Vec<u8>,
     hasher: Hasher,
 }
 
@@ -99,11 +113,10 @@ impl Tail {
 }
 
 impl Schema {
-    /// A schema in Parquet's message notation; for each leaf how its values are encoded where no dictionary
+    /// The schema with the columns of `message`; for each leaf how its values are encoded where no dictionary
     /// is used, and how its pages are compressed.
-    pub fn parse(message: &str, columns: &[(Encoding, Compression)]) -> Self {
-        let message = parse_message_type(message).expect("schemas are constants of this crate");
-        let descriptor = Arc::new(SchemaDescriptor::new(Arc::new(message)));
+    pub fn new(message: &Message, columns: &[(Encoding, Compression)]) -> Self {
+        let descriptor = SchemaDescPtr::clone(message);
         assert_eq!(descriptor.num_columns(), columns.len(), "each leaf has an encoding");
         Self { descriptor, columns: columns.to_vec() }
     }
@@ -157,6 +170,7 @@ impl ParquetAppender {
     pub fn finish(mut self) -> Result<Finished> {
         let tail = tail(&self.schema, self.rows, self.end, &self.groups);
         self.write(&tail)?;
+        self.flush()?;
         Ok(Finished {
             bytes: self.end,
             rows: self.rows,
@@ -174,15 +188,26 @@ impl ParquetAppender {
             groups: Vec::new(),
             rows: 0,
             end: 0,
+            unwritten: Vec::new(),
             hasher: Hasher::new(),
         }
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all(bytes).map_err(|error| Error::io("write", &self.path, error))?;
         self.hasher.update(bytes);
         self.end += bytes.len() as u64;
-        Ok(())
+        if self.unwritten.len() + bytes.len() <= WRITTEN_TOGETHER {
+            self.unwritten.extend_from_slice(bytes);
+            return Ok(());
+        }
+        self.flush()?;
+        self.file.write_all(bytes).map_err(|error| Error::io("write", &self.path, error))
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let written = self.file.write_all(&self.unwritten);
+        self.unwritten.clear();
+        written.map_err(|error| Error::io("write", &self.path, error))
     }
 }
 

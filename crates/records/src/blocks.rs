@@ -260,7 +260,7 @@ impl Blocks {
 pub fn open_regular(path: &Path) -> Result<(File, Metadata), ReadError> {
     // Opening a pipe would wait for somebody to write to it.
     not_regular(&std::fs::metadata(path)?)?;
-    let file = open::open(path)?;
+    let file = open::open_seen(path)?;
     let metadata = file.metadata()?;
     Ok((file, metadata))
 }

@@ -7,7 +7,6 @@ use crate::kind::Container;
 /// What a file holds instead of records.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum Foreign {
     /// Another container, or another format, than the name says.
     #[error("it is {found}, and its name says {}", named.name())]

@@ -21,6 +21,7 @@ pub(crate) struct PlainLines {
     size: u64,
     at: u64,
     cutting: Cutting,
+    /// Empty until a line's end is looked for.
     window: Vec<u8>,
     /// A line that is too long and follows the block that was handed out last.
     too_long: Option<Block>,
@@ -28,8 +29,7 @@ pub(crate) struct PlainLines {
 
 impl PlainLines {
     pub(crate) fn new(file: File, size: u64, cutting: Cutting, start: u64) -> Self {
-        let window = vec![0; BORDER_WINDOW_BYTES];
-        Self { file: Arc::new(file), size, at: start, cutting, window, too_long: None }
+        Self { file: Arc::new(file), size, at: start, cutting, window: Vec::new(), too_long: None }
     }
 
     /// Where the next block begins.
@@ -82,6 +82,7 @@ impl PlainLines {
     /// The end of the line that holds the byte at `from`, its line feed included.
     fn line_end(&mut self, from: u64) -> Result<u64> {
         let mut at = from;
+        self.window.resize(BORDER_WINDOW_BYTES, 0);
         while at < self.size {
             let wanted = usize::try_from(self.size - at).unwrap_or(usize::MAX).min(self.window.len());
             let window = &mut self.window[..wanted];

@@ -9,7 +9,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is the place they are kept for")]
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -66,7 +66,7 @@ pub fn folder_of(file: &Path) -> &Path {
 #[derive(Debug, Default)]
 pub struct Batch {
     files: Vec<PathBuf>,
-    folders: BTreeSet<PathBuf>,
+    folders: HashSet<PathBuf>,
 }
 
 /// Files that are waited for one by one; of more the whole file system is.
@@ -85,7 +85,7 @@ impl Batch {
 
     /// Takes in a file that was written.
     pub fn add(&mut self, path: &Path) {
-        self.folders.insert(folder_of(path).to_owned());
+        self.name_in(folder_of(path));
         self.files.push(path.to_owned());
     }
 
@@ -95,8 +95,14 @@ impl Batch {
     /// [`Error::Io`].
     pub fn rename(&mut self, from: &Path, to: &Path) -> Result<()> {
         fs::rename(from, to).map_err(|source| Error::io("rename to", to, source))?;
-        self.folders.insert(folder_of(to).to_owned());
+        self.name_in(folder_of(to));
         Ok(())
+    }
+
+    fn name_in(&mut self, folder: &Path) {
+        if !self.folders.contains(folder) {
+            self.folders.insert(folder.to_owned());
+        }
     }
 
     /// Gives a file a second name, so that it takes no second room; where the file system has no such names it is copied.
@@ -124,7 +130,7 @@ impl Batch {
     pub fn sync(self) -> Result<()> {
         if self.files.len() + self.folders.len() > FILES_SYNCED_ALONE
             && let Some(synced) =
-                self.files.first().or(self.folders.first()).and_then(|path| sync_file_system(path))
+                self.files.first().or(self.folders.iter().next()).and_then(|path| sync_file_system(path))
         {
             return synced;
         }
@@ -162,6 +168,9 @@ pub fn create_folder(path: &Path) -> Result<()> {
 /// # Errors
 /// [`Error::Io`], also where a link stands there: what is removed would be gone elsewhere.
 pub fn create_own_folder(path: &Path) -> Result<()> {
+    if fs::create_dir(path).is_ok() {
+        return Ok(());
+    }
     open::check_own_folder(path).map_err(|source| Error::io("use", path, source))?;
     create_folder(path)
 }

@@ -37,6 +37,14 @@ impl WrongKind {
 /// [`WrongKind`] inside, where something else stands there, which is not opened; what the system says.
 pub fn open(path: &Path) -> io::Result<File> {
     check(path)?;
+    open_seen(path)
+}
+
+/// Opens what is at `path`, which was seen to be a file.
+///
+/// # Errors
+/// What the system says.
+pub fn open_seen(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 

@@ -5,18 +5,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mashbill_format::layout::{Output, REJECTS_SUFFIX, STATS_SUFFIX, State, TABLES_FOLDER};
-use mashbill_format::manifest::{self, FORMAT_VERSION, Manifest, Shard, Split};
+use mashbill_format::manifest::{self, FORMAT_VERSION, Shard, Split};
 use mashbill_format::stats::{RejectedLine, Stats, rejects_text};
 use mashbill_format::task::{Counts, MadePart, Reject, RunPlan, ShardRecord};
 use mashbill_records::record::FieldCounts;
 use mashbill_store::atomic::{self, Batch};
+use mashbill_store::checksum::Checksum;
 use mashbill_store::folder_lock::FolderLock;
 
 use crate::block::first_of_each;
-use crate::card;
+use crate::card::{self, CardReport};
 use crate::context::{MakingGroup, Work, parts_of};
 use crate::error::{Error, Result};
 use crate::event::Event;
@@ -29,6 +31,9 @@ use crate::split_plan::SplitPlan;
 
 /// How long finished splits may wait until they stand in the manifest: so that not each of many small ones is waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// They wait so many times as long as it takes to list them: the more splits are listed, the longer that takes.
+const TIMES_AS_LONG: u32 = 20;
 
 /// Ends a run of which [`crate::begin()`] gave the `plan`: puts the splits whose shards are all recorded in their places and
 /// lists them. It may be done twice. When all of them have their places, nothing is left of the run.
@@ -76,8 +81,8 @@ pub fn commit(
         on_event(Event::finished(&splits[split].name, &stats));
         made.iter_mut().zip(stats).for_each(|(made, stats)| made.push(stats));
     }
-    let folders = committer.into_folders();
-    let card = card::write(&folders, &state)?;
+    let (folders, card) = committer.end();
+    let card = card.map_or_else(|| card::write(&folders, &state), Ok)?;
     if failed.is_empty() {
         atomic::remove_folder(state.root())?;
     }
@@ -109,6 +114,10 @@ pub(crate) struct Committer<'a> {
     /// Splits that are whole and wait.
     waiting: Vec<usize>,
     waiting_since: Instant,
+    /// How long it took to list splits the last time.
+    took: Duration,
+    /// What became of the card when it was written last.
+    card: Option<CardReport>,
 }
 
 impl<'a> Committer<'a> {
@@ -126,6 +135,8 @@ impl<'a> Committer<'a> {
             records: records.collect(),
             waiting: Vec::new(),
             waiting_since: Instant::now(),
+            took: Duration::ZERO,
+            card: None,
         };
         (0..work.splits.len()).for_each(|split| committer.look_at(split));
         committer
@@ -155,7 +166,7 @@ impl<'a> Committer<'a> {
 
     /// Whether splits have waited long enough.
     pub(crate) fn is_due(&self) -> bool {
-        !self.waiting.is_empty() && self.waiting_since.elapsed() >= PATIENCE
+        !self.waiting.is_empty() && self.waiting_since.elapsed() >= PATIENCE.max(self.took * TIMES_AS_LONG)
     }
 
     /// Puts all splits that are whole in their places and into the manifests.
@@ -164,6 +175,11 @@ impl<'a> Committer<'a> {
     /// Errors of writing.
     pub(crate) fn commit(&mut self) -> Result<Vec<Committed>> {
         let waiting = std::mem::take(&mut self.waiting);
+        if waiting.is_empty() {
+            return Ok(Vec::new());
+        }
+        let started = Instant::now();
+        let runs: Vec<_> = self.folders.iter().map(|folder| folder.manifest.run_identity()).collect();
         let mut batch = Batch::default();
         let mut committed = Vec::new();
         let mut entries = Vec::new();
@@ -171,8 +187,8 @@ impl<'a> Committer<'a> {
             let groups = self.records[self.work.splits[split].groups.clone()].iter_mut();
             let records: Vec<_> = groups.flat_map(std::mem::take).map(|(_, record)| record).collect();
             let mut stats = Vec::new();
-            for place in 0..self.folders.len() {
-                let (entry, of_part) = self.prepare(split, place, &records, &mut batch)?;
+            for (place, &run) in runs.iter().enumerate() {
+                let (entry, of_part) = self.prepare(split, (place, run), &records, &mut batch)?;
                 entries.push((split, place, entry));
                 stats.push(of_part);
             }
@@ -180,14 +196,16 @@ impl<'a> Committer<'a> {
         }
         batch.sync()?;
         self.publish(entries)?;
+        self.took = started.elapsed();
         Ok(committed)
     }
 
-    /// Writes what lies beside a split's shards, unless the split has its place already.
+    /// Writes what lies beside a split's shards in a folder of a run with that identity, unless the split has its place
+    /// already.
     fn prepare(
         &self,
         split: usize,
-        place: usize,
+        (place, run): (usize, Checksum),
         records: &[ShardRecord],
         batch: &mut Batch,
     ) -> Result<(Split, Stats)> {
@@ -195,8 +213,7 @@ impl<'a> Committer<'a> {
         let making = &self.work.splits[split];
         let plan = making.plan;
         let sum = Sum::of(records, folder, plan);
-        let mut entry =
-            sum.entry(plan, &folder.manifest, folder.output.split(&plan.name).display().to_string());
+        let mut entry = sum.entry(plan, run, folder.output.split(&plan.name).display().to_string());
         entry.license = licenses_of(plan, &entry)?;
         let mut stats = sum.stats(&entry, records, self.threads);
         stats.split.clone_from(&plan.name);
@@ -204,7 +221,8 @@ impl<'a> Committer<'a> {
         stats.seconds = making.begun.get().map_or(0.0, |begun| begun.elapsed().as_secs_f64());
         let made = self.state.made(folder.part, &plan.name);
         let name = |suffix: &str| format!("{}{suffix}", plan.name);
-        if !made.exists() {
+        let was_begun = making.was_begun.load(Ordering::Relaxed);
+        if was_begun && !made.exists() {
             // A run that was killed has given it its place.
             return Ok((entry, stats));
         }
@@ -212,7 +230,9 @@ impl<'a> Committer<'a> {
         if !sum.rejects.is_empty() {
             batch.write(&made.join(name(REJECTS_SUFFIX)), &rejects_text(&sum.rejects))?;
         }
-        remove_others(&made, &entry, &[name(STATS_SUFFIX), name(REJECTS_SUFFIX)])?;
+        if was_begun {
+            remove_others(&made, &entry, &[name(STATS_SUFFIX), name(REJECTS_SUFFIX)])?;
+        }
         Ok((entry, stats))
     }
 
@@ -220,21 +240,24 @@ impl<'a> Committer<'a> {
     fn publish(&mut self, entries: Vec<(usize, usize, Split)>) -> Result<()> {
         let state = self.state;
         let mut batch = Batch::default();
+        self.folders.iter().try_for_each(|folder| atomic::create_folder(folder.output.root()))?;
         for (number, (split, place, _)) in entries.iter().enumerate() {
             let folder = &self.folders[*place];
             let name = &self.work.splits[*split].plan.name;
             let (made, target) = (state.made(folder.part, name), folder.output.split(name));
+            let Err(error) = batch.rename(&made, &target) else { continue };
             if !made.exists() {
+                // A run that was killed has given it its place.
                 continue;
             }
-            atomic::create_folder(folder.output.root())?;
-            if target.exists() {
-                let replaced = state.replaced();
-                atomic::create_folder(&replaced)?;
-                let old = replaced.join(number.to_string());
-                atomic::remove_folder(&old)?;
-                batch.rename(&target, &old)?;
+            if !target.exists() {
+                return Err(error.into());
             }
+            let replaced = state.replaced();
+            atomic::create_folder(&replaced)?;
+            let old = replaced.join(number.to_string());
+            atomic::remove_folder(&old)?;
+            batch.rename(&target, &old)?;
             batch.rename(&made, &target)?;
         }
         batch.sync()?;
@@ -253,20 +276,24 @@ impl<'a> Committer<'a> {
     /// # Errors
     /// Errors of writing.
     pub(crate) fn write_manifests(&mut self) -> Result<()> {
-        write_manifests(&mut self.folders, self.state)
+        if let Some(card) = write_manifests(&mut self.folders, self.state)? {
+            self.card = Some(card);
+        }
+        Ok(())
     }
 
-    /// The folders with their manifests as they are now.
-    pub(crate) fn into_folders(self) -> Vec<Folder> {
-        self.folders
+    /// The folders with their manifests as they are now, and what became of the card, where it was written.
+    pub(crate) fn end(self) -> (Vec<Folder>, Option<CardReport>) {
+        (self.folders, self.card)
     }
 }
 
-/// Writes the manifests of `folders` that have changed, the last folder's first, and the dataset card after them.
+/// Writes the manifests of `folders` that have changed, the last folder's first, and the dataset card after them: what
+/// became of it, where one has changed.
 ///
 /// # Errors
 /// Errors of writing.
-pub(crate) fn write_manifests(folders: &mut [Folder], state: &State) -> Result<()> {
+pub(crate) fn write_manifests(folders: &mut [Folder], state: &State) -> Result<Option<CardReport>> {
     let mut is_changed = false;
     for folder in folders.iter_mut().rev() {
         folder.manifest.files_processed = folder.manifest.splits.len() as u64;
@@ -279,11 +306,7 @@ pub(crate) fn write_manifests(folders: &mut [Folder], state: &State) -> Result<(
             is_changed = true;
         }
     }
-    if is_changed {
-        // What became of it is told when the run ends.
-        card::write(folders, state)?;
-    }
-    Ok(())
+    is_changed.then(|| card::write(folders, state)).transpose()
 }
 
 /// What the records of a split come to in one part.
@@ -333,7 +356,7 @@ impl Sum {
     }
 
     /// The manifest's entry.
-    fn entry(&self, plan: &SplitPlan, manifest: &Manifest, path: String) -> Split {
+    fn entry(&self, plan: &SplitPlan, run: Checksum, path: String) -> Split {
         let files = || self.shards.iter().filter_map(|shard| shard.file.as_ref());
         let source = manifest::Source {
             file: plan.source.clone(),
@@ -346,7 +369,7 @@ impl Sum {
             sequences: files().map(|file| file.rows).sum(),
             samples: self.totals.documents,
             tokens: self.totals.ledger.tokens(),
-            identity: manifest::split_identity(manifest.run_identity(), source.checksum),
+            identity: manifest::split_identity(run, source.checksum),
             source,
             // Whoever lists the split looks it up: it may change while the split does not.
             license: Vec::new(),

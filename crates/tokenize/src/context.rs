@@ -11,7 +11,7 @@ use mashbill_format::held_out::Part;
 use mashbill_format::layout::{ShardId, State};
 use mashbill_format::manifest::Options;
 use mashbill_format::shard::RowGroupEncoder;
-use mashbill_format::task::{Counts, PlannedSplit, RunPlan, ShardRecord};
+use mashbill_format::task::{Counts, GroupIds, PlannedSplit, RunPlan, ShardRecord};
 use mashbill_store::checksum::Checksum;
 use mashbill_tokenizer::{FastRefused, Tokenizer};
 
@@ -31,6 +31,9 @@ pub(crate) struct Making<'a> {
     pub(crate) begun: OnceLock<Instant>,
     /// Set when it cannot be made.
     pub(crate) failed: AtomicBool,
+    /// Whether another run, or another engine, has made files of it: some may be of shards that it does not have, and the
+    /// folder may be in its place.
+    pub(crate) was_begun: AtomicBool,
 }
 
 /// A group of files that is cut as one, of a split that is worked on.
@@ -61,18 +64,19 @@ impl<'a> Work<'a> {
         splits: &'a [SplitPlan],
         mut kept: impl FnMut(&PlannedSplit, usize, Checksum) -> Vec<ShardRecord>,
     ) -> Self {
-        let mut work = Self::default();
+        let (mut work, ids) = (Self::default(), GroupIds::new(&plan.manifest));
         for (place, (planned, split)) in plan.splits.iter().zip(splits).enumerate() {
-            let first = work.groups.len();
+            let (first, mut was_begun) = (work.groups.len(), false);
             for (number, group) in split.groups.iter().enumerate() {
-                let id = plan.group_id(planned, number);
-                let kept = kept(planned, number, id).into_iter();
+                let id = ids.of(planned, number);
+                let kept = kept(planned, number, id);
+                was_begun |= !kept.is_empty();
                 work.groups.push(MakingGroup {
                     split: place,
                     number: split.is_many().then_some(number),
                     plan: group,
                     id,
-                    kept: kept.map(|record| (record.id.index, record)).collect(),
+                    kept: kept.into_iter().map(|record| (record.id.index, record)).collect(),
                 });
             }
             work.splits.push(Making {
@@ -80,6 +84,7 @@ impl<'a> Work<'a> {
                 groups: first..work.groups.len(),
                 begun: OnceLock::new(),
                 failed: AtomicBool::new(false),
+                was_begun: AtomicBool::new(was_begun),
             });
         }
         work
@@ -194,7 +199,9 @@ impl Context<'_> {
 
     /// Has what is left of the split made by the reference: the engines disagree about `text`.
     pub(crate) fn distrust(&self, split: usize, text: String) -> Result<()> {
-        let name = self.work.splits[split].plan.name.clone();
+        let making = &self.work.splits[split];
+        making.was_begun.store(true, Ordering::Relaxed);
+        let name = making.plan.name.clone();
         self.tell(Message::Event(Event::EngineMismatch { split: name, text: text.clone() }));
         let reference = Arc::new(self.tokenizer.to_reference(FastRefused::Mismatch { text })?);
         self.reference.lock().unwrap_or_else(PoisonError::into_inner).insert(split, reference);

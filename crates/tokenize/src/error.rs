@@ -236,6 +236,7 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Self::Format(error) => error.class(),
+            Self::Tokenizer(error) => error.class(),
             Self::Interrupted => Class::Interrupted,
             Self::Changed { .. }
             | Self::OutputChanged { .. }
@@ -259,8 +260,7 @@ impl Error {
             | Self::ForeignFiles { .. }
             | Self::OthersDiffer { .. }
             | Self::NoTextColumn { .. }
-            | Self::Strict { .. }
-            | Self::Tokenizer(_) => Class::Usage,
+            | Self::Strict { .. } => Class::Usage,
         }
     }
 }

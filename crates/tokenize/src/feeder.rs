@@ -4,44 +4,29 @@
 
 use std::collections::HashMap;
 use std::sync::mpsc::Sender;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use mashbill_format::manifest;
+use mashbill_tokenizer::Tokenizer;
 
-use crate::block::{BlockOptions, TokenizedBlock, tokenize_block};
+use crate::block::{BlockOptions, tokenize_block};
 use crate::context::{Context, Message};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::interruption::is_finished;
-use crate::lane::Reply;
-use crate::pool::{Order, Outcome, Pool};
+use crate::pool::{Order, Outcome, Pool, Worker};
 use crate::read::{Block, Cutting, Reader, Stretch, check_unchanged};
+use crate::reply::{Reply, Step};
 use crate::task::{Member, Task};
 
 /// How long the thread waits for room before it looks whether the run was interrupted.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// Something that happens in the order of the work.
-#[derive(Debug)]
-pub(crate) enum Step {
-    /// A task begins, whose record has this name.
-    Task { name: String, task: Task },
-    /// A shard of it begins.
-    Shard { group: usize, index: usize },
-    /// The next block of the shard.
-    Block(Result<Box<TokenizedBlock>>),
-    /// The shard has no more blocks.
-    End(Stretch),
-    /// The group cannot be read; a shard of it that has begun has no more blocks.
-    Failed { group: usize, error: Error },
-    /// The task has no more shards.
-    TaskEnd,
-    /// The run is interrupted: nothing more comes. A shard that has begun and not ended is dropped.
-    Interrupted,
-    /// There are no more tasks.
-    Done,
-}
+/// Bytes of small blocks that a worker is given together, and the most steps that come with them: of small files waking a
+/// thread takes longer than what it has to do.
+const BYTES_TOGETHER: u64 = 256 << 10;
+const STEPS_TOGETHER: usize = 256;
 
 /// Room for blocks under way.
 #[derive(Debug)]
@@ -99,13 +84,47 @@ pub(crate) struct Feeder<'env, 'run> {
     pub(crate) window: &'run Window,
     pub(crate) recorded: &'run Mutex<Recorded>,
     pub(crate) sender: Sender<Outcome<Reply>>,
-    /// Steps that were sent.
+    /// Batches that were sent.
     pub(crate) sequence: u64,
+    /// What comes next and was not sent yet.
+    pub(crate) batch: Batch,
     /// Whether a split has begun in the task: of small ones that are recorded together the first one's first documents
     /// are compared with the reference.
     pub(crate) has_begun: bool,
     /// Whether the shard under way is finished although the run is interrupted.
     pub(crate) is_finishing: bool,
+}
+
+/// What is sent together.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    steps: Vec<Next>,
+    /// Blocks among them, and the bytes of these.
+    blocks: usize,
+    bytes: u64,
+}
+
+/// A step, or what becomes one.
+#[derive(Debug)]
+enum Next {
+    Step(Step),
+    Block { group: usize, block: Block, tokenizer: Arc<Tokenizer>, samples_first: bool },
+}
+
+impl Next {
+    fn into_step(self, context: &Context<'_>, worker: &mut Worker) -> Step {
+        let (group, block, tokenizer, samples_first) = match self {
+            Self::Step(step) => return step,
+            Self::Block { group, block, tokenizer, samples_first } => {
+                (group, block, tokenizer, samples_first)
+            }
+        };
+        let &manifest::Options { max_document_bytes, held_out, .. } = context.options;
+        let options =
+            BlockOptions { tokenizer: &tokenizer, max_document_bytes, held_out, samples_first, only: None };
+        let tokenized = tokenize_block(&block, context.work.groups[group].files(), worker, options);
+        Step::Block(tokenized.map(Box::new))
+    }
 }
 
 /// Nobody waits for what would come.
@@ -278,33 +297,42 @@ impl Feeder<'_, '_> {
         Err(Closed)
     }
 
+    /// Sends a step, with what comes next where that is not long in coming.
     fn step(&mut self, step: Step) -> std::result::Result<(), Closed> {
-        let sequence = self.sequence;
-        self.sequence += 1;
-        self.sender.send(Ok(Reply::Step { sequence, step })).map_err(|_| Closed)
+        let ends = matches!(step, Step::TaskEnd | Step::Failed { .. } | Step::Interrupted | Step::Done);
+        self.batch.steps.push(Next::Step(step));
+        if ends || self.batch.steps.len() >= STEPS_TOGETHER { self.send() } else { Ok(()) }
     }
 
     fn block(&mut self, group: usize, block: Block) -> std::result::Result<(), Closed> {
-        if !self.window.enter(self.context) {
+        let samples_first = block.is_first() && !std::mem::replace(&mut self.has_begun, true);
+        let tokenizer = self.context.tokenizer_of(self.context.work.groups[group].split);
+        self.context.progress.hand_out(block.disk_bytes);
+        self.batch.blocks += 1;
+        self.batch.bytes += block.bytes;
+        self.batch.steps.push(Next::Block { group, block, tokenizer, samples_first });
+        if self.batch.bytes >= BYTES_TOGETHER { self.send() } else { Ok(()) }
+    }
+
+    /// Hands the batch to a worker, which tokenizes its blocks. One without any needs no worker.
+    fn send(&mut self) -> std::result::Result<(), Closed> {
+        let Batch { steps, blocks, .. } = std::mem::take(&mut self.batch);
+        let (context, sequence) = (self.context, self.sequence);
+        self.sequence += 1;
+        if blocks == 0 {
+            let only_step = |next| match next {
+                Next::Step(step) => step,
+                Next::Block { .. } => unreachable!("there is no block"),
+            };
+            let steps = steps.into_iter().map(only_step).collect();
+            return self.sender.send(Ok(Reply::Steps { sequence, steps })).map_err(|_| Closed);
+        }
+        if !self.window.enter(context) {
             return Err(Closed);
         }
-        let sequence = self.sequence;
-        self.sequence += 1;
-        let samples_first = block.is_first() && !std::mem::replace(&mut self.has_begun, true);
-        let context = self.context;
-        context.progress.hand_out(block.disk_bytes);
-        let tokenizer = context.tokenizer_of(context.work.groups[group].split);
-        let &manifest::Options { max_document_bytes, held_out, .. } = context.options;
         self.pool.submit(Order::Later, &self.sender, move |worker| {
-            let options = BlockOptions {
-                tokenizer: &tokenizer,
-                max_document_bytes,
-                held_out,
-                samples_first,
-                only: None,
-            };
-            let block = tokenize_block(&block, context.work.groups[group].files(), worker, options);
-            Reply::Step { sequence, step: Step::Block(block.map(Box::new)) }
+            let steps = steps.into_iter().map(|next| next.into_step(context, worker)).collect();
+            Reply::Steps { sequence, steps }
         });
         Ok(())
     }

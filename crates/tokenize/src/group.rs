@@ -92,7 +92,7 @@ mod tests {
         let each = sizes.into_iter().enumerate().map(|(number, size)| {
             let relative = format!("part-{number:05}.jsonl");
             let kind = Kind::Json(Container::Plain);
-            Input { path: PathBuf::from(&relative), relative, kind, size, modified_ns: 0 }
+            Input { path: PathBuf::from(&relative), relative, kind, size, modified_ns: 0, changed_ns: 0 }
         });
         each.collect()
     }

@@ -13,23 +13,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mashbill_format::held_out::Part;
 use mashbill_format::shard::RowLayout;
 use mashbill_format::task::{Reject, ShardRecord};
-use mashbill_parquet::row_group::EncodedRowGroup;
 use mashbill_tokenizer::{Engine, Sample};
 
 use crate::block::TokenizedBlock;
 use crate::context::{Context, Message};
 use crate::error::{Error, Result};
 use crate::event::Event;
-use crate::feeder::{Feeder, Recorded, Step, Window};
+use crate::feeder::{Batch, Feeder, Recorded, Window};
 use crate::files::{Files, FinishedFiles, Kind, Place};
 use crate::ordered::Ordered;
 use crate::pack::Packer;
 use crate::pool::{Order, Outcome, Pool, Worker};
 use crate::read::{Cutting, Stretch, lines_before};
 use crate::recorder::{MadeTask, Recorder};
+use crate::reply::{Reply, Step, Write, Written};
 use crate::shard::{OpenShard, Ready};
 use crate::task::{Task, Tasks};
 
@@ -40,32 +39,25 @@ const SAMPLES_PER_CHECK: usize = 64;
 /// A comparison takes as much memory as so many row groups.
 const CHECK_WEIGHT: usize = 3;
 
+/// What is encoded together where it is little, by weight: a row group has some four times as much.
+const WEIGHT_TOGETHER: usize = 1 << 18;
+
 /// How long the thread waits for workers before it looks whether the run was interrupted.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// What workers and the feeder send.
+/// What becomes a write.
 #[derive(Debug)]
-pub(crate) enum Reply {
-    Step { sequence: u64, step: Step },
-    Encoded { sequence: u64, write: Write },
-    Written(Result<Box<Written>>),
-    Checked { task: usize, outcome: Result<Option<(usize, String)>> },
-}
-
-/// Something to be done with files, in order.
-#[derive(Debug)]
-pub(crate) enum Write {
-    Group { ordinal: usize, part: Part, place: Place, kind: Kind, group: EncodedRowGroup },
-    Finish { ordinal: usize },
-}
-
-/// What was written, and the files it was written to.
-#[derive(Debug)]
-pub(crate) struct Written {
-    files: Files,
-    /// Bytes of row groups, to be used again.
-    bytes: Vec<(Kind, Vec<u8>)>,
-    finished: Vec<(usize, Vec<FinishedFiles>)>,
+enum Unencoded {
+    /// Rows or documents, and room for their bytes.
+    Group {
+        ordinal: usize,
+        place: Place,
+        ready: Ready,
+        bytes: Vec<u8>,
+    },
+    Finish {
+        ordinal: usize,
+    },
 }
 
 /// A task that is not recorded yet.
@@ -124,6 +116,7 @@ pub(crate) fn run<'env>(
             recorded: &recorded,
             sender: sender.clone(),
             sequence: 0,
+            batch: Batch::default(),
             has_begun: false,
             is_finishing: false,
         };
@@ -155,10 +148,12 @@ struct Lane<'env, 'run> {
     window: &'run Window,
     sender: Sender<Outcome<Reply>>,
     replies: Receiver<Outcome<Reply>>,
-    steps: Ordered<Step>,
-    writes: Ordered<Write>,
+    steps: Ordered<Vec<Step>>,
+    /// What is not in a worker's hands yet, and its weight.
+    unencoded: (Vec<Unencoded>, usize),
+    writes: Ordered<Vec<Write>>,
     /// What waits for the files, in order.
-    ready: Vec<Write>,
+    ready: Vec<Vec<Write>>,
     /// None while a worker writes to them, and where writing has failed.
     files: Option<Files>,
     is_writing: bool,
@@ -170,11 +165,11 @@ struct Lane<'env, 'run> {
     tasks_before: usize,
     /// Documents to be compared with the reference: their splits, texts and ids.
     samples: Vec<(usize, String, Vec<u32>)>,
-    /// Writes that were numbered.
+    /// Batches of writes that were numbered.
     writes_sent: u64,
-    /// Row groups that are not written, and other work whose replies have not come.
+    /// Of these, those that are not written, and other work whose replies have not come.
     pending: usize,
-    /// Blocks that are packed and for which nobody was let in yet: the files are behind.
+    /// Batches of blocks that are packed and for which nobody was let in yet: the files are behind.
     held_back: usize,
     ended: bool,
 }
@@ -196,6 +191,7 @@ impl<'env, 'run> Lane<'env, 'run> {
             sender,
             replies,
             steps: Ordered::default(),
+            unencoded: Default::default(),
             writes: Ordered::default(),
             ready: Vec::new(),
             files: Some(Files::default()),
@@ -215,17 +211,17 @@ impl<'env, 'run> Lane<'env, 'run> {
     fn work(&mut self) -> std::result::Result<(), Stop> {
         while !(self.ended && self.tasks.is_empty()) {
             match self.receive()? {
-                Reply::Step { sequence, step } => {
-                    self.steps.put(sequence, step);
-                    while let Some(step) = self.steps.take() {
-                        self.step(step)?;
+                Reply::Steps { sequence, steps } => {
+                    self.steps.put(sequence, steps);
+                    while let Some(steps) = self.steps.take() {
+                        self.steps_of_batch(steps)?;
                     }
                 }
-                Reply::Encoded { sequence, write } => self.put_write(sequence, write),
+                Reply::Encoded { sequence, writes } => self.put_writes(sequence, writes),
                 Reply::Written(written) => {
                     self.is_writing = false;
-                    let Written { files, bytes, finished } = *written?;
-                    self.pending -= bytes.len() + finished.len();
+                    let Written { files, batches, bytes, finished } = *written?;
+                    self.pending -= batches;
                     self.files = Some(files);
                     let rows = bytes.into_iter().filter(|(kind, _)| *kind == Kind::Rows);
                     rows.for_each(|(_, bytes)| self.pool.give_back(bytes));
@@ -271,19 +267,21 @@ impl<'env, 'run> Lane<'env, 'run> {
         }
     }
 
+    fn steps_of_batch(&mut self, steps: Vec<Step>) -> std::result::Result<(), Stop> {
+        self.held_back += usize::from(steps.iter().any(|step| matches!(step, Step::Block(_))));
+        steps.into_iter().try_for_each(|step| self.step(step))?;
+        self.encode();
+        Ok(())
+    }
+
     fn step(&mut self, step: Step) -> std::result::Result<(), Stop> {
         match step {
             Step::Task { name, task } => self.tasks.push_back(OpenTask::new(name, task)),
             Step::Shard { group, index } => self.begin_shard(group, index),
-            Step::Block(block) => {
-                self.held_back += 1;
-                match block {
-                    Ok(block) => self.add_block(*block)?,
-                    Err(error) => {
-                        let group = self.shards.back().expect("its shard has begun").group;
-                        self.fail(group, error)?;
-                    }
-                }
+            Step::Block(Ok(block)) => self.add_block(*block)?,
+            Step::Block(Err(error)) => {
+                let group = self.shards.back().expect("its shard has begun").group;
+                self.fail(group, error)?;
             }
             Step::End(stretch) => self.end_shard(Some(stretch)),
             Step::Failed { group, error } => {
@@ -347,7 +345,7 @@ impl<'env, 'run> Lane<'env, 'run> {
         self.samples
             .extend(std::mem::take(&mut block.samples).into_iter().map(|(text, ids)| (split, text, ids)));
         let ready = shard.add(block);
-        self.encode(ready);
+        self.put_ready(ready);
         if self.samples.len() >= SAMPLES_PER_CHECK {
             self.check_samples();
         }
@@ -359,46 +357,50 @@ impl<'env, 'run> Lane<'env, 'run> {
         let shard = self.shards.back_mut().expect("it has begun");
         let ready = shard.end(stretch);
         let ordinal = self.shards_before + self.shards.len() - 1;
-        self.encode(ready);
-        let sequence = self.next_write();
-        self.put_write(sequence, Write::Finish { ordinal });
+        self.put_ready(ready);
+        self.unencoded.0.push(Unencoded::Finish { ordinal });
     }
 
-    /// Has what is ready of the shard that is worked on encoded.
-    fn encode(&mut self, ready: Vec<Ready>) {
+    /// Takes what is ready of the shard that is worked on, and has it encoded where it is enough for a worker.
+    fn put_ready(&mut self, ready: Vec<Ready>) {
         let ordinal = self.shards_before + self.shards.len() - 1;
         for ready in ready {
             let shard = self.shards.back().expect("it has begun");
-            let (part, kind) = match &ready {
-                Ready::Rows(part, _) => (*part, Kind::Rows),
-                Ready::Documents(part, _) => (*part, Kind::Documents),
-            };
             let group = &self.context.work.groups[shard.group];
             let split = &self.context.work.splits[group.split].plan.name;
             let place = Place {
-                folder: self.context.made.made(part, split),
+                folder: self.context.made.made(ready.part(), split),
                 id: group.shard(shard.index),
                 compression: self.context.options.compression,
             };
-            let bytes = if kind == Kind::Rows { self.pool.take_back() } else { Vec::new() };
-            let sequence = self.next_write();
-            self.pool.submit(Order::First, &self.sender, move |worker| {
-                let group = encode(ready, worker, bytes);
-                Reply::Encoded { sequence, write: Write::Group { ordinal, part, place, kind, group } }
-            });
+            let bytes = if ready.kind() == Kind::Rows { self.pool.take_back() } else { Vec::new() };
+            self.unencoded.1 += ready.weight();
+            self.unencoded.0.push(Unencoded::Group { ordinal, place, ready, bytes });
+            if self.unencoded.1 >= WEIGHT_TOGETHER {
+                self.encode();
+            }
         }
     }
 
-    fn next_write(&mut self) -> u64 {
-        self.pending += 1;
+    /// Has what was taken encoded.
+    fn encode(&mut self) {
+        let (unencoded, _) = std::mem::take(&mut self.unencoded);
+        if unencoded.is_empty() {
+            return;
+        }
+        let sequence = self.writes_sent;
         self.writes_sent += 1;
-        self.writes_sent - 1
+        self.pending += 1;
+        self.pool.submit(Order::First, &self.sender, move |worker| {
+            let writes = unencoded.into_iter().map(|unencoded| unencoded.encode(worker)).collect();
+            Reply::Encoded { sequence, writes }
+        });
     }
 
-    fn put_write(&mut self, sequence: u64, write: Write) {
-        self.writes.put(sequence, write);
-        while let Some(write) = self.writes.take() {
-            self.ready.push(write);
+    fn put_writes(&mut self, sequence: u64, writes: Vec<Write>) {
+        self.writes.put(sequence, writes);
+        while let Some(writes) = self.writes.take() {
+            self.ready.push(writes);
         }
         self.send_ready();
     }
@@ -412,8 +414,8 @@ impl<'env, 'run> Lane<'env, 'run> {
         self.is_writing = true;
         let ready = std::mem::take(&mut self.ready);
         self.pool.submit(Order::First, &self.sender, move |_| {
-            let (mut bytes, mut finished) = (Vec::new(), Vec::new());
-            for write in ready {
+            let (batches, mut bytes, mut finished) = (ready.len(), Vec::new(), Vec::new());
+            for write in ready.into_iter().flatten() {
                 match write {
                     Write::Group { ordinal, part, place, kind, group } => {
                         if let Err(error) = files.append(ordinal, part, &place, kind, &group) {
@@ -427,7 +429,7 @@ impl<'env, 'run> Lane<'env, 'run> {
                     },
                 }
             }
-            Reply::Written(Ok(Box::new(Written { files, bytes, finished })))
+            Reply::Written(Ok(Box::new(Written { files, batches, bytes, finished })))
         });
     }
 
@@ -538,14 +540,22 @@ impl OpenTask {
     }
 }
 
-fn encode(ready: Ready, worker: &mut Worker, bytes: Vec<u8>) -> EncodedRowGroup {
-    match ready {
-        Ready::Rows(_, rows) => {
-            let group = rows.with_rows(|rows| worker.rows.encode_into(rows, bytes));
-            rows.into_ids().for_each(|ids| worker.memory.recycle(ids));
-            group
-        }
-        Ready::Documents(_, table) => table.encode(&mut worker.documents),
+impl Unencoded {
+    fn encode(self, worker: &mut Worker) -> Write {
+        let (ordinal, place, ready, bytes) = match self {
+            Self::Finish { ordinal } => return Write::Finish { ordinal },
+            Self::Group { ordinal, place, ready, bytes } => (ordinal, place, ready, bytes),
+        };
+        let (part, kind) = (ready.part(), ready.kind());
+        let group = match ready {
+            Ready::Rows(_, rows) => {
+                let group = rows.with_rows(|rows| worker.rows.encode_into(rows, bytes));
+                rows.into_ids().for_each(|ids| worker.memory.recycle(ids));
+                group
+            }
+            Ready::Documents(_, table) => table.encode(&mut worker.documents),
+        };
+        Write::Group { ordinal, part, place, kind, group }
     }
 }
 

@@ -41,6 +41,7 @@ mod license;
 mod disk;
 mod event;
 pub mod plan;
+mod reply;
 mod report;
 mod make;
 mod commit;

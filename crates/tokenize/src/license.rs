@@ -22,7 +22,7 @@ use crate::split_plan::SplitPlan;
 pub(crate) fn licenses_of(plan: &SplitPlan, split: &Split) -> Result<Vec<License>> {
     let mut licenses = BTreeSet::new();
     let bytes = bytes_by_file(plan, split);
-    for ((file, _), bytes) in plan.files().zip(bytes) {
+    for (file, bytes) in plan.files().zip(bytes) {
         licenses.extend(license_of(file, bytes)?);
     }
     Ok(licenses.into_iter().collect())
@@ -49,7 +49,7 @@ fn bytes_by_file(plan: &SplitPlan, split: &Split) -> Vec<Option<u64>> {
     }
     ends.extend(begun.map(|(file, _, start)| (file, end - start)));
     let mut ends = ends.into_iter().peekable();
-    let each = plan.files().map(|(file, _)| Some(ends.next_if(|(name, _)| *name == file.relative)?.1));
+    let each = plan.files().map(|file| Some(ends.next_if(|(name, _)| *name == file.relative)?.1));
     each.collect()
 }
 

@@ -18,6 +18,7 @@ use mashbill_store::atomic;
 use mashbill_store::folder_lock::FolderLock;
 use mashbill_tokenizer::{Scratch, Tokenizer};
 
+use crate::card::CardReport;
 use crate::commit::{Committed, Committer};
 use crate::context::{Context, Counters, Message, Work};
 use crate::error::{Error, Result};
@@ -116,8 +117,9 @@ pub(crate) struct Job<'a> {
 
 /// What came of a job.
 pub(crate) struct Ended {
-    /// The output folders, where splits were put in their places.
+    /// The output folders, where splits were put in their places, and what became of the card, where it was written.
     pub(crate) folders: Vec<Folder>,
+    pub(crate) card: Option<CardReport>,
     /// The statistics of these splits, a part at a time.
     pub(crate) made: Vec<Vec<Stats>>,
     /// Splits that could not be made.
@@ -166,7 +168,8 @@ impl Job<'_> {
         run_threads(&context, Tasks::new(tasks), self.threads, &mut watch, on_event);
         let Watch { committer, made, failed, error, .. } = watch;
         let error = error.or_else(|| context.interruption.has_come().then_some(Error::Interrupted));
-        Ended { folders: committer.map(Committer::into_folders).unwrap_or_default(), made, failed, error }
+        let (folders, card) = committer.map(Committer::end).unwrap_or_default();
+        Ended { folders, card, made, failed, error }
     }
 }
 

@@ -45,6 +45,11 @@ impl PackedRows {
         self.tokens.into_iter().map(|stretch| stretch.ids)
     }
 
+    /// How many tokens there are, padding aside.
+    pub(crate) fn tokens(&self) -> usize {
+        self.tokens.iter().map(|stretch| stretch.range.len()).sum()
+    }
+
     /// How many rows there are.
     #[cfg(test)]
     pub(crate) const fn count(&self) -> usize {

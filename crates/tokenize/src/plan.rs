@@ -3,14 +3,14 @@
 //! "Done" is said of a split only where content, options and tokenizer are the same.
 //! Nothing that is finished is replaced unless that is asked for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use mashbill_format::find::is_our_own;
 use mashbill_format::layout::{self, Output, is_split_file};
-use mashbill_format::manifest::{FORMAT_VERSION, Manifest};
-use mashbill_format::task::{RunPlan, TaskRecord};
+use mashbill_format::manifest::Manifest;
+use mashbill_format::task::{GroupIds, RunPlan, TaskRecord};
 use mashbill_store::checksum::Checksum;
 
 use crate::context::parts_of;
@@ -100,8 +100,8 @@ struct UnderWay {
     plan: Option<RunPlan>,
     /// What shards are of that are made.
     made: BTreeSet<Checksum>,
-    /// A plan as this run would write it, splits aside.
-    header: RunPlan,
+    /// What this run's groups are called.
+    ids: GroupIds,
 }
 
 impl UnderWay {
@@ -114,17 +114,7 @@ impl UnderWay {
             .flat_map(|split| &split.groups)
             .flat_map(|group| &group.kept);
         let made = records.iter().flat_map(|record| &record.shards).chain(kept).map(|shard| shard.of);
-        Ok(Self {
-            made: made.collect(),
-            plan,
-            header: RunPlan {
-                format_version: FORMAT_VERSION,
-                manifest: Manifest { splits: BTreeMap::new(), vanished: BTreeMap::new(), ..manifest.clone() },
-                strict: false,
-                task_bytes: TASK_BYTES,
-                splits: Vec::new(),
-            },
-        })
+        Ok(Self { made: made.collect(), plan, ids: GroupIds::new(manifest) })
     }
 
     /// Whether shards of `split` are made.
@@ -133,7 +123,7 @@ impl UnderWay {
             return false;
         }
         let planned = split.planned(|_| Vec::new());
-        (0..planned.groups.len()).any(|number| self.made.contains(&self.header.group_id(&planned, number)))
+        (0..planned.groups.len()).any(|number| self.made.contains(&self.ids.of(&planned, number)))
     }
 }
 
@@ -216,7 +206,10 @@ impl Planner<'_> {
     /// Whether the finished split is made of this very input.
     fn is_made_of(&self, split: &SplitPlan) -> Result<bool> {
         for folder in &self.folders {
-            let stats = folder.finished(&split.name).and(folder.stats(&split.name)?);
+            if folder.finished(&split.name).is_none() {
+                return Ok(false);
+            }
+            let stats = folder.stats(&split.name)?;
             if stats.is_none_or(|stats| touched(split, &stats.inputs).is_some()) {
                 return Ok(false);
             }

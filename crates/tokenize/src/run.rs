@@ -9,13 +9,13 @@ use mashbill_format::held_out::Part;
 use mashbill_format::layout::{Output, STATS_SUFFIX, State, VALIDATION_FOLDER};
 use mashbill_format::manifest::{FORMAT_VERSION, Manifest};
 use mashbill_format::stats::Stats;
-use mashbill_format::task::{RunPlan, ShardRecord};
+use mashbill_format::task::{GroupIds, RunPlan, ShardRecord};
 use mashbill_store::atomic;
 use mashbill_store::folder_lock::FolderLock;
 use mashbill_store::open;
 use mashbill_tokenizer::Tokenizer;
 
-use crate::card;
+use crate::card::{self, CardReport};
 use crate::commit::{Committer, write_manifests};
 use crate::compare::{Comparison, FinishedPart, compare};
 use crate::error::{Error, Result};
@@ -46,14 +46,14 @@ pub fn run(
     let started = Instant::now();
     let Begun { mut plan, known, mut failed, pruned, state, lock } =
         Begun::begin(plan, host, interrupted, on_event)?;
-    let made = if plan.splits.is_empty() {
-        write_manifests(&mut plan.folders, &state)?;
-        vec![Vec::new(); plan.folders.len()]
+    let (made, card) = if plan.splits.is_empty() {
+        let card = write_manifests(&mut plan.folders, &state)?;
+        (vec![Vec::new(); plan.folders.len()], card)
     } else {
         make_all(&mut plan, known, tokenizer, interrupted, &mut failed, on_event)?
     };
     failed.sort_by(|a, b| a.0.cmp(&b.0));
-    let card = card::write(&plan.folders, &state)?;
+    let card = card.map_or_else(|| card::write(&plan.folders, &state), Ok)?;
     if failed.is_empty() {
         // The lock's file goes with the folder, and with it the last trace of the run.
         atomic::remove_folder(state.root())?;
@@ -206,10 +206,11 @@ fn run_plan(plan: &Plan, known: &Known) -> RunPlan {
 fn known(plan: &Plan, state: &State) -> Result<Known> {
     let mut recorded = recorded(state)?;
     let now = run_plan(plan, &Known::new());
+    let ids = GroupIds::new(&now.manifest);
     let mut known = Known::new();
     for (split, planned) in now.splits.iter().zip(&plan.splits) {
         let groups = (0..split.groups.len()).map(|number| {
-            let records = recorded.remove(&now.group_id(split, number)).unwrap_or_default();
+            let records = recorded.remove(&ids.of(split, number)).unwrap_or_default();
             let records = if planned.why == Why::Interrupted { records } else { Vec::new() };
             whole(records, &plan.folders, state, &split.split)
         });
@@ -236,13 +237,14 @@ fn compare_all(
     on_event: &mut dyn FnMut(Event),
 ) -> Result<()> {
     let header = run_plan(plan, &Known::new());
+    let group_ids = GroupIds::new(&header.manifest);
     let mut splits = Vec::new();
     for (planned, split) in header.splits.iter().zip(std::mem::take(&mut plan.splits)) {
         if !matches!(split.why, Why::InputChanged(_)) {
             splits.push(split);
             continue;
         }
-        let ids = (0..split.groups.len()).map(|number| header.group_id(planned, number)).collect();
+        let ids = (0..split.groups.len()).map(|number| group_ids.of(planned, number)).collect();
         let name = split.name.clone();
         match compare(&split, &plan.options.bytes, &plan.folders, (state, ids), interrupted) {
             Ok(Comparison::Same(parts)) => {
@@ -312,7 +314,7 @@ fn make_all(
     interrupted: &AtomicBool,
     failed: &mut Vec<(String, Error)>,
     on_event: &mut dyn FnMut(Event),
-) -> Result<Vec<Vec<Stats>>> {
+) -> Result<(Vec<Vec<Stats>>, Option<CardReport>)> {
     let header = run_plan(plan, &known);
     let folders = std::mem::take(&mut plan.folders);
     let work = work_of(&header, &plan.splits);
@@ -330,5 +332,5 @@ fn make_all(
     let ended = job.work(&work, tasks, Some(committer), interrupted, on_event);
     failed.extend(ended.failed);
     plan.folders = ended.folders;
-    ended.error.map_or(Ok(ended.made), Err)
+    ended.error.map_or(Ok((ended.made, ended.card)), Err)
 }

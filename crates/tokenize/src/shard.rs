@@ -13,12 +13,15 @@ use mashbill_store::checksum::Hasher;
 
 use crate::block::{BlockDocuments, BlockPart, TokenizedBlock, first_of_each};
 use crate::context::MakingGroup;
-use crate::files::FinishedFiles;
+use crate::files::{FinishedFiles, Kind};
 use crate::pack::{PackedRows, Packer, Position};
 use crate::read::Stretch;
 
 /// Documents in a row group of the document table, where the shard has as many; a group ends with a block.
 const DOCUMENTS_PER_GROUP: usize = 1 << 16;
+
+/// What a row of the document table costs, in tokens.
+const TOKENS_PER_DOCUMENT: usize = 16;
 
 /// A shard whose blocks are coming in.
 #[derive(Debug)]
@@ -71,6 +74,29 @@ pub(crate) struct DocumentTable {
 pub(crate) enum Ready {
     Rows(Part, PackedRows),
     Documents(Part, DocumentTable),
+}
+
+impl Ready {
+    pub(crate) const fn part(&self) -> Part {
+        match self {
+            Self::Rows(part, _) | Self::Documents(part, _) => *part,
+        }
+    }
+
+    pub(crate) const fn kind(&self) -> Kind {
+        match self {
+            Self::Rows(..) => Kind::Rows,
+            Self::Documents(..) => Kind::Documents,
+        }
+    }
+
+    /// About how much work it is to encode it, in tokens.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Rows(_, rows) => rows.tokens(),
+            Self::Documents(_, table) => table.count * TOKENS_PER_DOCUMENT,
+        }
+    }
 }
 
 impl DocumentTable {

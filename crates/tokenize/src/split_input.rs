@@ -18,6 +18,8 @@ pub struct Input {
     pub size: u64,
     /// Modification time in nanoseconds since 1970.
     pub modified_ns: u64,
+    /// When it last changed, in nanoseconds since 1970; 0 where nobody knows.
+    pub changed_ns: u64,
 }
 
 /// A split that files become.
@@ -41,8 +43,8 @@ impl Input {
 impl From<InputFile> for Input {
     fn from(file: InputFile) -> Self {
         let relative = file.relative();
-        let InputFile { path, kind, size, modified_ns, .. } = file;
-        Self { path, relative, kind, size, modified_ns }
+        let InputFile { path, kind, size, modified_ns, changed_ns, .. } = file;
+        Self { path, relative, kind, size, modified_ns, changed_ns }
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use mashbill_format::stats::InputFile;
 use mashbill_format::task::{PlannedGroup, PlannedSplit, RunPlan, ShardRecord};
-use mashbill_records::{Kind, changed_ns};
+use mashbill_records::Kind;
 
 use crate::error::{Error, Result};
 use crate::group::{Group, groups};
@@ -30,8 +30,6 @@ pub struct SplitPlan {
 pub struct GroupPlan {
     /// The files.
     pub group: Group,
-    /// When each of them last changed, in nanoseconds since 1970; 0 where nobody knows.
-    pub(crate) changed_ns: Vec<u64>,
     /// How many shards they have; none where only reading to the end will tell.
     pub(crate) count: Option<u64>,
     /// Bytes of texts in a row group that is larger than a shard is to be, so that its shard is larger, too.
@@ -58,7 +56,6 @@ impl SplitPlan {
     /// What a split would be made of, for shards of a `stride`; nothing is opened.
     pub(crate) fn new(input: SplitInput, stride: u64) -> Self {
         let groups = groups(input.files, stride).into_iter().map(|group| GroupPlan {
-            changed_ns: group.files.iter().map(changed).collect(),
             group,
             count: None,
             large_row_group: None,
@@ -66,15 +63,14 @@ impl SplitPlan {
         Self { name: input.split, source: input.source, groups: groups.collect(), why: Why::New }
     }
 
-    /// Its files, each with the time of its last change.
-    pub(crate) fn files(&self) -> impl Iterator<Item = (&Input, u64)> {
-        let each = self.groups.iter().flat_map(|group| group.group.files.iter().zip(&group.changed_ns));
-        each.map(|(file, &changed_ns)| (file, changed_ns))
+    /// Its files in order.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Input> {
+        self.groups.iter().flat_map(|group| &group.group.files)
     }
 
     /// Its files as statistics have them: with paths that are found from everywhere.
     pub(crate) fn found_files(&self) -> Vec<InputFile> {
-        self.files().map(|(file, changed_ns)| input_file(file, absolute(&file.path), changed_ns)).collect()
+        self.files().map(|file| input_file(file, absolute(&file.path))).collect()
     }
 
     /// Whether it is many files.
@@ -97,11 +93,9 @@ impl SplitPlan {
     /// The split as the plan on the disk has it; `kept` gives the shards of each group that are made already.
     pub(crate) fn planned(&self, mut kept: impl FnMut(usize) -> Vec<ShardRecord>) -> PlannedSplit {
         let groups = self.groups.iter().enumerate().map(|(number, plan)| {
-            let files = plan.group.files.iter().zip(&plan.changed_ns);
+            let files = plan.group.files.iter();
             PlannedGroup {
-                inputs: files
-                    .map(|(file, &changed)| input_file(file, file.relative.clone(), changed))
-                    .collect(),
+                inputs: files.map(|file| input_file(file, file.relative.clone())).collect(),
                 shards: plan.count,
                 kept: kept(number),
             }
@@ -125,12 +119,11 @@ impl SplitPlan {
                     return Err(Error::PlanDamaged { input: file.path.clone() });
                 };
                 let path = if input.is_file() { input.to_owned() } else { input.join(&file.path) };
-                let InputFile { path: relative, size, modified_ns, .. } = file.clone();
-                Ok(Input { path, relative, kind, size, modified_ns })
+                let InputFile { path: relative, size, modified_ns, changed_ns } = file.clone();
+                Ok(Input { path, relative, kind, size, modified_ns, changed_ns })
             });
             Ok(GroupPlan {
                 group: Group { files: files.collect::<Result<_>>()? },
-                changed_ns: group.inputs.iter().map(|file| file.changed_ns).collect(),
                 count: group.shards,
                 large_row_group: None,
             })
@@ -140,8 +133,8 @@ impl SplitPlan {
     }
 }
 
-fn input_file(file: &Input, path: String, changed_ns: u64) -> InputFile {
-    InputFile { path, size: file.size, modified_ns: file.modified_ns, changed_ns }
+fn input_file(file: &Input, path: String) -> InputFile {
+    InputFile { path, size: file.size, modified_ns: file.modified_ns, changed_ns: file.changed_ns }
 }
 
 /// What is different about a split's files since it was made; none where nothing is.
@@ -180,9 +173,4 @@ fn changed_since(file: &InputFile, was: &InputFile) -> Option<String> {
 /// The path as it can be found again from another folder.
 pub(crate) fn absolute(path: &Path) -> String {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
-}
-
-/// When the input last changed; 0 where nobody knows.
-fn changed(input: &Input) -> u64 {
-    fs::metadata(&input.path).map_or(0, |metadata| changed_ns(&metadata))
 }

@@ -15,7 +15,7 @@ use crate::context::Work;
 pub const TASK_BYTES: u64 = 32 << 20;
 
 /// The most shards in a task: what a kill costs where files are tiny.
-const TASK_SHARDS_MAX: usize = 256;
+const TASK_SHARDS_MAX: usize = 1024;
 
 /// Bytes that each byte of a packed file is taken for.
 const EXPANSION: u64 = 4;

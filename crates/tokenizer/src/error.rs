@@ -3,9 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
+use mashbill_store::class::Class;
+
 /// An error of loading or using a tokenizer.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Error {
     /// There is no tokenizer at a path.
     #[error("no tokenizer at `{}`", path.display())]
@@ -133,6 +134,33 @@ pub enum Error {
         /// Its message.
         source: tokenizers::Error,
     },
+}
+
+impl Error {
+    /// What it means for whoever gave the command.
+    #[must_use]
+    pub const fn class(&self) -> Class {
+        match self {
+            Self::NoThread { .. } | Self::Encode { .. } => Class::Unexpected,
+            Self::NotFound { .. }
+            | Self::Read { .. }
+            | Self::Json { .. }
+            | Self::TooLarge { .. }
+            | Self::Charsmap { .. }
+            | Self::IdTooLarge { .. }
+            | Self::Grows { .. }
+            | Self::TooSlow { .. }
+            | Self::BreaksLibrary
+            | Self::Refused { .. }
+            | Self::Template
+            | Self::NoEos { .. }
+            | Self::NoPad { .. }
+            | Self::NotInVocabulary { .. }
+            | Self::LfsPointer { .. }
+            | Self::NotAdded { .. }
+            | Self::LiteralSpecialTokens { .. } => Class::Usage,
+        }
+    }
 }
 
 /// The first tokens, escaped.

@@ -210,7 +210,6 @@ impl fmt::Display for Place {
 /// What mends a problem; how that is typed is the command line's affair.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case", tag = "action")]
-#[non_exhaustive]
 pub enum Remedy {
     /// Make the split again from its input.
     MakeSplitAgain {

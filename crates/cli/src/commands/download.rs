@@ -148,15 +148,7 @@ pub(crate) fn run_with(args: &DownloadArgs, settings: Settings, printer: &Printe
         datasets: args.dataset.clone(),
         licenses: args.license_allow.clone(),
     })?;
-    for license in &selected.unknown_licenses {
-        let kinds = LicenseKind::ALL.map(LicenseKind::name).join(", ");
-        printer.warning(format_args!(
-            "no dataset has the license `{}` of --license-allow",
-            license.escape_debug()
-        ));
-        printer
-            .hint(format_args!("it takes ids such as apache-2.0, which `--status-only` shows, and {kinds}"));
-    }
+    tell_of_unknown_licenses(&selected.unknown_licenses, printer);
     let exact_tokens = exact_tokens(&args.output)?;
     if args.status_only {
         let data = Data::new(&args.output);
@@ -197,6 +189,18 @@ pub(crate) fn run_with(args: &DownloadArgs, settings: Settings, printer: &Printe
     }
     summarize(&plan, &report, &args.output, printer);
     Ok(if plan.skipped.is_empty() && report.failed.is_empty() { Exit::Done } else { Exit::Incomplete })
+}
+
+fn tell_of_unknown_licenses(licenses: &[String], printer: &Printer) {
+    for license in licenses {
+        let kinds = LicenseKind::ALL.map(LicenseKind::name).join(", ");
+        printer.warning(format_args!(
+            "no dataset has the license `{}` of --license-allow",
+            license.escape_debug()
+        ));
+        printer
+            .hint(format_args!("it takes ids such as apache-2.0, which `--status-only` shows, and {kinds}"));
+    }
 }
 
 /// Says that the token is sent along for repositories that a file names, which may be a stranger's.

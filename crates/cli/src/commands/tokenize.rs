@@ -252,23 +252,28 @@ pub(crate) fn run(args: &TokenizeArgs, printer: &Printer) -> Result<Exit> {
     Ok(if is_whole { Exit::Done } else { Exit::Incomplete })
 }
 
-fn options(args: &TokenizeArgs) -> Result<Options> {
-    let usage = |usage: Usage| -> Result<Options> { Err(usage.into()) };
+/// Fails where a value is out of its range.
+fn check_ranges(args: &TokenizeArgs) -> std::result::Result<(), Usage> {
     if !(2..=1 << 24).contains(&args.max_seq_length) {
-        return usage(Usage::MaxSeqLength { given: args.max_seq_length });
+        return Err(Usage::MaxSeqLength { given: args.max_seq_length });
     }
     if !(args.shard_size.is_finite() && args.shard_size >= SHARD_SIZE_MIN) {
-        return usage(Usage::ShardSize { given: args.shard_size });
+        return Err(Usage::ShardSize { given: args.shard_size });
     }
     if !(1..1 << 30).contains(&args.max_document) {
-        return usage(Usage::MaxDocument { given: args.max_document });
+        return Err(Usage::MaxDocument { given: args.max_document });
     }
     if let Some(given) = args.val_fraction.filter(|&fraction| !HeldOut::is_fraction(fraction)) {
-        return usage(Usage::ValFraction { given });
+        return Err(Usage::ValFraction { given });
     }
     if !(0.0..=1.0).contains(&args.warn_rejected) {
-        return usage(Usage::WarnRejected { given: args.warn_rejected });
+        return Err(Usage::WarnRejected { given: args.warn_rejected });
     }
+    Ok(())
+}
+
+fn options(args: &TokenizeArgs) -> Result<Options> {
+    check_ranges(args)?;
     let (text_field, other_text_fields) = text_fields(args);
     let threads = threads(args.threads)?;
     let compression = match args.compression {
@@ -525,18 +530,21 @@ fn summarize(
         .for_each(|hint| printer.hint(hint));
     // What was made can be used, whatever was not.
     if rows > 0 && !printer.is_quiet() {
-        let manifest_path = output.manifest();
-        let output = options.output.display();
-        printer.line(format_args!("manifest: {}", manifest_path.display()));
-        let with_datasets = match report.card.unfit {
-            None => format!("datasets.load_dataset(\"{output}\")"),
-            Some(_) => {
-                format!("datasets.load_dataset(\"parquet\", data_files=\"{output}/*/shard_*.parquet\")")
-            }
-        };
-        printer.hint(format_args!("load it with mashbill.Dataset(\"{output}\") or {with_datasets}"));
+        how_to_load(report, &output, printer);
     }
     Ok(report.failed.is_empty() && !lacks_documents)
+}
+
+fn how_to_load(report: &Report, output: &Output, printer: &Printer) {
+    printer.line(format_args!("manifest: {}", output.manifest().display()));
+    let output = output.root().display();
+    let with_datasets = match report.card.unfit {
+        None => format!("datasets.load_dataset(\"{output}\")"),
+        Some(_) => {
+            format!("datasets.load_dataset(\"parquet\", data_files=\"{output}/*/shard_*.parquet\")")
+        }
+    };
+    printer.hint(format_args!("load it with mashbill.Dataset(\"{output}\") or {with_datasets}"));
 }
 
 /// What is held out, over all splits.

@@ -1,11 +1,16 @@
 //! What to type next when a download cannot be done.
 
+use std::io;
+
 use mashbill_download::Error;
 use mashbill_format::Error as FormatError;
 use mashbill_format::figures::size;
 use mashbill_hub::{Error as HubError, Unreachable};
 use mashbill_store::Error as StoreError;
+use mashbill_store::open::WrongKind;
 
+use super::format::{format_hint, store_hint};
+use super::records::FILE_HINT;
 use crate::commands::download::untaken::{files_by_reason, files_hint};
 
 /// The hint for an error of a download, if there is something to type.
@@ -51,34 +56,96 @@ pub(crate) fn download_hint(error: &Error) -> Option<String> {
         }
         Error::Pin { .. } => "give the command with `--update` to write the entry again".into(),
         Error::Interrupted => "the same command goes on".into(),
-        Error::Format(error) => return super::format_hint(error),
+        Error::Format(error) => return format_hint(error),
         Error::Hub(error) => return hub_hint(error),
+        Error::Read { source, .. } if WrongKind::is_behind(source) => FILE_HINT.into(),
+        Error::Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+            "make the file readable (chmod u+r), then give the same command again".into()
+        }
+        // Why it was refused says what to do, and of a disk that fails nobody knows.
         Error::Refused { .. } | Error::Read { .. } => return None,
     })
 }
 
 /// Whether what went wrong may be gone when the same command is given again.
 pub(crate) fn may_pass(error: &Error) -> bool {
-    let passes = |error: &HubError| {
-        matches!(
-            error,
-            HubError::RateLimited { .. }
-                | HubError::Checksum { .. }
-                | HubError::Store(StoreError::DiskFull { .. } | StoreError::InUse { .. })
-                | HubError::TooLittleSpace { .. }
-                | HubError::InUse { .. }
-                | HubError::Interrupted
-        )
-    };
     match error {
-        Error::Hub(HubError::Status { status, .. }) => matches!(status, 408 | 429 | 500..=599),
-        Error::Hub(HubError::Unreachable { source, .. }) => !matches!(source, Unreachable::Tls(_)),
-        Error::Hub(error) => passes(error),
+        Error::Hub(error) => at_the_hub_may_pass(error),
+        Error::Format(error) => of_a_file_may_pass(error),
         Error::TooLittleSpace { .. } | Error::Interrupted => true,
-        Error::Format(error) => {
-            matches!(error, FormatError::Store(StoreError::DiskFull { .. } | StoreError::InUse { .. }))
-        }
-        _ => false,
+        Error::Catalog { .. }
+        | Error::DatasetTwice { .. }
+        | Error::UnknownDataset { .. }
+        | Error::UnknownCategory { .. }
+        | Error::Refused { .. }
+        | Error::NoFiles { .. }
+        | Error::SeveralConfigs { .. }
+        | Error::CardTooLong { .. }
+        | Error::NotOurs { .. }
+        | Error::Pin { .. }
+        | Error::Unfetchable { .. }
+        | Error::TooMuch { .. }
+        | Error::UnknownFormat { .. }
+        | Error::BrokenFile { .. }
+        | Error::NoRecords { .. }
+        | Error::Read { .. } => false,
+    }
+}
+
+fn at_the_hub_may_pass(error: &HubError) -> bool {
+    match error {
+        HubError::Status { status, .. } => matches!(status, 408 | 429 | 500..=599),
+        HubError::Unreachable { source, .. } => match source {
+            Unreachable::Dns
+            | Unreachable::Refused
+            | Unreachable::TimedOut
+            | Unreachable::Slow
+            | Unreachable::Proxy(_)
+            | Unreachable::Broken(_) => true,
+            Unreachable::Tls(_) => false,
+        },
+        HubError::RateLimited { .. }
+        | HubError::Checksum { .. }
+        | HubError::TooLittleSpace { .. }
+        | HubError::InUse { .. }
+        | HubError::Interrupted => true,
+        HubError::InvalidRepoId { .. }
+        | HubError::InvalidRevision { .. }
+        | HubError::InvalidSetting { .. }
+        | HubError::InvalidToken { .. }
+        | HubError::RepoNotFound { .. }
+        | HubError::Gated { .. }
+        | HubError::BadToken { .. }
+        | HubError::RevisionNotFound { .. }
+        | HubError::EntryNotFound { .. }
+        | HubError::Disabled { .. }
+        | HubError::NotCached { .. }
+        | HubError::Offline { .. }
+        | HubError::NotAHub { .. }
+        | HubError::Listing { .. }
+        | HubError::Changed { .. }
+        | HubError::TooLarge { .. }
+        | HubError::DamagedCache { .. } => false,
+        HubError::Store(error) => of_a_disk_may_pass(error),
+    }
+}
+
+const fn of_a_file_may_pass(error: &FormatError) -> bool {
+    match error {
+        FormatError::Store(error) => of_a_disk_may_pass(error),
+        FormatError::Columns { .. }
+        | FormatError::Records { .. }
+        | FormatError::Recipe { .. }
+        | FormatError::TooNew { .. }
+        | FormatError::TooOld { .. }
+        | FormatError::Requires { .. } => false,
+    }
+}
+
+const fn of_a_disk_may_pass(error: &StoreError) -> bool {
+    match error {
+        StoreError::DiskFull { .. } | StoreError::InUse { .. } => true,
+        StoreError::Io { .. } | StoreError::AlreadyExists { .. } | StoreError::Damaged { .. } => false,
     }
 }
 
@@ -95,7 +162,7 @@ fn hub_hint(error: &HubError) -> Option<String> {
         HubError::BadToken { .. } | HubError::InvalidToken { .. } => {
             "make a new token and set HF_TOKEN or run `hf auth login`".into()
         }
-        HubError::Offline { .. } => "unset HF_HUB_OFFLINE to fetch it".into(),
+        HubError::Offline { .. } | HubError::NotCached { .. } => "unset HF_HUB_OFFLINE to fetch it".into(),
         HubError::Unreachable { .. } | HubError::NotAHub { .. } => {
             "check the network, HTTPS_PROXY and HF_ENDPOINT; the same command goes on".into()
         }
@@ -122,14 +189,25 @@ fn hub_hint(error: &HubError) -> Option<String> {
             "make space, then give the same command again: it goes on where it was".into()
         }
         HubError::Interrupted => "the same command goes on".into(),
-        HubError::InvalidRepoId { .. }
-        | HubError::InvalidRevision { .. }
-        | HubError::InvalidSetting { .. }
-        | HubError::Disabled { .. }
-        | HubError::NotCached { .. }
-        | HubError::InUse { .. }
-        | HubError::TooLarge { .. }
-        | HubError::DamagedCache { .. } => return None,
-        HubError::Store(error) => return super::store_hint(error),
+        HubError::InvalidRepoId { .. } => "name it as organization/name, as its page on the Hub does".into(),
+        HubError::InvalidRevision { .. } => {
+            "give a branch, a tag or a commit as `revision` in the file for `--catalog`".into()
+        }
+        HubError::InvalidSetting { variable, .. } => format!("correct {variable}, or unset it"),
+        HubError::Disabled { .. } => {
+            "leave it out: name the others with `--dataset`, or a category with `--category`".into()
+        }
+        HubError::InUse { pid, .. } => wait_hint(*pid),
+        HubError::TooLarge { .. } => "leave the file out with `files` in a file for `--catalog`".into(),
+        HubError::DamagedCache { path, .. } => format!("remove it: rm {}", path.display()),
+        HubError::Store(error) => return store_hint(error),
     })
+}
+
+/// What to do while another process fetches the same file.
+pub(super) fn wait_hint(pid: Option<u32>) -> String {
+    match pid {
+        Some(pid) => format!("wait for process {pid}, then give the same command again"),
+        None => "wait until it is done, then give the same command again".into(),
+    }
 }

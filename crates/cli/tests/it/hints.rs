@@ -129,3 +129,15 @@ fn a_split_that_is_not_there_names_those_that_are() {
     let ran = project.run("inspect out --doc nothing --batch-size 1").with_code(2);
     assert!(ran.stderr.contains("hint: `mashbill inspect out --step 0` lists"), "{ran}");
 }
+
+#[test]
+fn a_setting_that_makes_no_sense_is_named_with_what_to_do() {
+    let project = Project::with(&[("data/a.jsonl", "{\"text\":\"hello\"}\n")]);
+    for arguments in
+        ["tokenize --input data --tokenizer org/name", "download --output downloaded --dataset org/name"]
+    {
+        let mut command = project.command(arguments);
+        let ran = project.finish(command.env("HF_ENDPOINT", "nonsense")).with_code(2);
+        assert!(ran.stderr.contains("hint: correct HF_ENDPOINT, or unset it"), "{ran}");
+    }
+}

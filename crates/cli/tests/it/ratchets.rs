@@ -56,9 +56,6 @@ const BACKWARD: &[(&str, &str, &str)] = &[
     ("records/src/plain", "records/src/blocks", "one of the two ways to the blocks of a file"),
     ("records/src/streamed", "records/src/blocks", "one of the two ways to the blocks of a file"),
     ("verify/src/folder", "verify/src/findings", "what a folder is may itself be a finding"),
-    // One thing in two files.
-    ("tokenize/src/feeder", "tokenize/src/lane", "a lane's feeder is a thread of it"),
-    ("cli/src/hints/download", "cli/src/hints", "an error of our files has one hint, whoever met it"),
 ];
 
 /// What is too long.

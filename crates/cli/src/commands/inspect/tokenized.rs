@@ -25,34 +25,9 @@ pub(super) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
     let missing = || Usage::NothingToInspect { path: args.path.clone() };
     let manifest = Manifest::read(&output.manifest())?.ok_or_else(missing)?;
     let not_found = |what: String| Usage::NothingFound { what, path: args.path.clone() };
-    // Without a name, a document or a text is looked for in all splits, in their order.
-    let splits: Vec<(&String, &Split)> = match &args.split {
-        Some(name) => {
-            let split = manifest.splits.get_key_value(name);
-            let available = || manifest.splits.keys().cloned().collect();
-            let no_such = || Usage::NoSuchSplit {
-                split: name.clone(),
-                path: args.path.clone(),
-                available: available(),
-            };
-            vec![split.ok_or_else(no_such)?]
-        }
-        None => manifest.splits.iter().filter(|(_, split)| split.sequences > 0).collect(),
-    };
-    if splits.iter().all(|(_, split)| split.sequences == 0) {
-        return Err(Usage::NoRows { path: args.path.clone() }.into());
-    }
+    let splits = splits_to_look_at(args, &manifest)?;
     let scope = args.split.as_ref().map_or_else(String::new, |name| format!(" of split `{name}`"));
-    let tokenizer = match tokenizer_of(&args.path, &manifest, args.tokenizer.as_deref(), printer) {
-        Ok(tokenizer) => Some(tokenizer),
-        Err(error) => {
-            printer.warning(format_args!("only ids are shown: {}", error_text(error.as_ref())));
-            if let Some(hint) = hint(&error) {
-                printer.hint(hint);
-            }
-            None
-        }
-    };
+    let tokenizer = tokenizer_if_there(args, &manifest, printer);
     let looking = |name, split| Looking {
         name,
         split,
@@ -77,17 +52,7 @@ pub(super) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
             found.ok_or_else(|| not_found(format!("the text {text:?}{scope}")))??
         }
         (None, None) => {
-            let all = splits.iter().map(|(_, split)| split.sequences).sum();
-            let mut number = if args.random { pick(args.seed, all) } else { args.row.unwrap_or(0) };
-            let mut place = splits[0];
-            for &(name, split) in splits.iter().filter(|_| args.random) {
-                place = (name, split);
-                if number < split.sequences {
-                    break;
-                }
-                number -= split.sequences;
-            }
-            let (name, split) = place;
+            let ((name, split), number) = row_to_look_at(args, &splits);
             looking(name, split).row(number)?.ok_or_else(|| {
                 not_found(format!("row {number} of split `{name}`, which has {} rows,", split.sequences))
             })?
@@ -99,6 +64,57 @@ pub(super) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
         write(&rows, args.tokens)?
     }
     Ok(Exit::Done)
+}
+
+/// The splits in which something is looked for, one or more: without a name all that have rows, in their order.
+fn splits_to_look_at<'a>(args: &InspectArgs, manifest: &'a Manifest) -> Result<Vec<(&'a String, &'a Split)>> {
+    let splits: Vec<_> = match &args.split {
+        Some(name) => {
+            let no_such = || Usage::NoSuchSplit {
+                split: name.clone(),
+                path: args.path.clone(),
+                available: manifest.splits.keys().cloned().collect(),
+            };
+            vec![manifest.splits.get_key_value(name).ok_or_else(no_such)?]
+        }
+        None => manifest.splits.iter().filter(|(_, split)| split.sequences > 0).collect(),
+    };
+    if splits.iter().all(|(_, split)| split.sequences == 0) {
+        return Err(Usage::NoRows { path: args.path.clone() }.into());
+    }
+    Ok(splits)
+}
+
+/// The tokenizer of the folder; without it, which is said, ids are shown.
+fn tokenizer_if_there(args: &InspectArgs, manifest: &Manifest, printer: &Printer) -> Option<Tokenizer> {
+    match tokenizer_of(&args.path, manifest, args.tokenizer.as_deref(), printer) {
+        Ok(tokenizer) => Some(tokenizer),
+        Err(error) => {
+            printer.warning(format_args!("only ids are shown: {}", error_text(error.as_ref())));
+            if let Some(hint) = hint(&error) {
+                printer.hint(hint);
+            }
+            None
+        }
+    }
+}
+
+/// The row that is shown where no document and no text is looked for: its split, and its number there.
+fn row_to_look_at<'a>(
+    args: &InspectArgs,
+    splits: &[(&'a String, &'a Split)],
+) -> ((&'a String, &'a Split), u64) {
+    let all = splits.iter().map(|(_, split)| split.sequences).sum();
+    let mut number = if args.random { pick(args.seed, all) } else { args.row.unwrap_or(0) };
+    let mut place = splits[0];
+    for &(name, split) in splits.iter().filter(|_| args.random) {
+        place = (name, split);
+        if number < split.sequences {
+            break;
+        }
+        number -= split.sequences;
+    }
+    (place, number)
 }
 
 /// A split that is looked at.

@@ -1,0 +1,78 @@
+//! What to type next where a file of mashbill's own cannot be read or written.
+
+use std::io;
+use std::path::Path;
+
+use mashbill_format::Error;
+use mashbill_format::layout::MANIFEST;
+use mashbill_format::lock::LOCK;
+use mashbill_store::Error as StoreError;
+use mashbill_store::atomic::folder_of;
+use mashbill_store::error::is_file_in_the_way;
+use mashbill_store::open::WrongKind;
+
+use super::records::content_hint;
+
+/// What helps where a file of a folder is missing or damaged.
+const DAMAGE_HINT: &str = "`mashbill verify` of its folder says what else is wrong, and what mends it";
+
+pub(crate) fn format_hint(error: &Error) -> Option<String> {
+    Some(match error {
+        Error::Store(error) => return store_hint(error),
+        Error::Columns { .. } => DAMAGE_HINT.into(),
+        Error::Records { path, source } => content_hint(Path::new(path), source),
+        Error::Recipe { .. } => "give a file with what `DataLoader.recipe()` gives".into(),
+        Error::TooNew { .. } | Error::Requires { .. } => "update mashbill".into(),
+        Error::TooOld { path, .. } if path.ends_with(MANIFEST) => format!(
+            "mv {} somewhere else, then give the `mashbill tokenize` command that made it: it makes the folder again",
+            folder_of(path).display()
+        ),
+        Error::TooOld { path, .. } => {
+            format!(
+                "mv {} somewhere else, then give the command that made it: it makes it again",
+                path.display()
+            )
+        }
+    })
+}
+
+pub(crate) fn store_hint(error: &StoreError) -> Option<String> {
+    Some(match error {
+        StoreError::DiskFull { .. } => {
+            "make space, then give the same command again: it goes on where it was".into()
+        }
+        StoreError::InUse { pid, host, .. } => {
+            format!("wait for process {pid} on {host}, or give another `--output`")
+        }
+        StoreError::Io { action: "read" | "open", path, source }
+            if source.kind() == io::ErrorKind::PermissionDenied =>
+        {
+            format!("make `{}` readable (chmod u+r), then give the same command again", path.display())
+        }
+        StoreError::Io { path, source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+            format!("choose an `--output` that you may write to; `{}` is not", path.display())
+        }
+        StoreError::Io { source, .. } if is_file_in_the_way(source) => {
+            "a file is in the way: choose a folder with `--output`".into()
+        }
+        StoreError::Io { path, source, .. } if WrongKind::is_behind(source) => {
+            format!("remove `{}`, or put there what is needed", path.display())
+        }
+        StoreError::Damaged { path, .. } if path.ends_with(MANIFEST) => format!(
+            "copy the folder again from where it is good; or move `{}` away and give the `mashbill tokenize` command that \
+             made it with `--force`",
+            path.display()
+        ),
+        StoreError::Damaged { path, .. } if path.ends_with(LOCK) => {
+            "take the lock from where it was committed, or remove it: `mashbill download` makes a new one"
+                .into()
+        }
+        StoreError::Damaged { .. } => DAMAGE_HINT.into(),
+        StoreError::Io { action: "read" | "open", source, .. }
+            if source.kind() == io::ErrorKind::NotFound =>
+        {
+            DAMAGE_HINT.into()
+        }
+        StoreError::Io { .. } | StoreError::AlreadyExists { .. } => return None,
+    })
+}

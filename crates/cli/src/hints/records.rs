@@ -1,0 +1,127 @@
+//! What to type next where a file cannot be read as records.
+
+use std::io;
+use std::path::Path;
+
+use mashbill_records::parquet_rows::Column;
+use mashbill_records::record::{FieldCounts, Shape};
+use mashbill_records::{Container, Foreign, Kind, ReadError};
+
+/// Which files are read, by their endings.
+pub(crate) const ENDINGS: &str = "read are .jsonl, .ndjson and .json, also with .gz, .bz2, .xz, .zst or .zstd behind it, \
+                                  and (by tokenize) .parquet";
+
+/// What helps where something else stands in the place of a file.
+pub(crate) const FILE_HINT: &str =
+    "give a file: what comes out of a pipe or a device can be written into one first";
+
+/// What mends a name that is not UTF-8.
+pub(crate) const RENAME: &str = "give it a name in UTF-8: `mv`, or `convmv` for many";
+
+/// What makes a file that can be read of the one at `path`.
+pub(crate) fn content_hint(path: &Path, error: &ReadError) -> String {
+    match error {
+        ReadError::Foreign(content) => foreign_hint(path, content),
+        ReadError::NameNotUtf8 => RENAME.into(),
+        ReadError::NotRegular { .. } => FILE_HINT.into(),
+        ReadError::NoTextColumn { columns, .. } => hint_for_columns(columns),
+        ReadError::ColumnTwice { column } => column_twice(column),
+        ReadError::Changed => "when nobody writes to it any more, give the same command again".into(),
+        ReadError::Io(source) if source.kind() == io::ErrorKind::PermissionDenied => {
+            "make the file readable (chmod u+r), then give the same command again".into()
+        }
+        ReadError::Io(_) | ReadError::Damaged { .. } => {
+            "get the file again where it came from, then give the same command again".into()
+        }
+    }
+}
+
+pub(crate) fn foreign_hint(path: &Path, content: &Foreign) -> String {
+    let file = path.display();
+    match content {
+        Foreign::OtherThanNamed { found, .. } => match *found {
+            "gzip" => format!("mv {file} {file}.gz"),
+            "zstd" => format!("mv {file} {file}.zst"),
+            "xz" => format!("mv {file} {file}.xz"),
+            "bzip2" => format!("mv {file} {file}.bz2"),
+            "Parquet" => format!("mv {file} {}", path.with_extension("parquet").display()),
+            "plain text" => format!("mv {file} {}", path.with_extension("").display()),
+            _ => "unpack or convert it; one JSON object a line is read".into(),
+        },
+        Foreign::Packed { .. } => "unpack it; one JSON object a line is read".into(),
+        Foreign::Encoding { iconv: Some(name), .. } => {
+            format!("iconv -f {name} -t UTF-8 {file} > FILE.jsonl makes UTF-8 of it, if that is what it is")
+        }
+        Foreign::Encoding { iconv: None, .. } => {
+            format!("iconv -f ENCODING -t UTF-8 {file} > FILE.jsonl makes UTF-8 of it")
+        }
+        Foreign::CarriageReturns => format!("tr '\\r' '\\n' < {file} > FILE.jsonl"),
+        Foreign::OverManyLines { rows: Some(key) } => format!("jq -c '.[{key:?}][]' {file} > FILE.jsonl"),
+        Foreign::OverManyLines { rows: None } | Foreign::SeveralALine => {
+            format!("jq -c . {file} > FILE.jsonl")
+        }
+        Foreign::ArrayOf { .. } => {
+            format!("jq -c '.[] | {{text: .}}' {file} > FILE.jsonl, if they are the texts")
+        }
+        Foreign::LfsPointer => "git lfs pull".into(),
+        Foreign::Html => "get the file again where it came from".into(),
+    }
+}
+
+/// What to do with the `lines` lines of a file that have no text, by what they have instead.
+pub(crate) fn hint_for_shape(fields: &FieldCounts, lines: u64, file: &Path) -> Option<String> {
+    let made = |program: &str| match with_jq(program, file) {
+        Some(command) => format!("; this makes a text of each: {command}"),
+        None => "; make a column `text` of them".to_owned(),
+    };
+    Some(match fields.shape() {
+        Shape::Text(first) => {
+            let flags: Vec<_> =
+                fields.texts(first, lines).iter().map(|field| format!("--text-field {field}")).collect();
+            format!("`{}` takes the texts from there", flags.join(" "))
+        }
+        Shape::Chat(field) => {
+            let turn = r#""\(.role // .from): \(.content // .value)""#;
+            let made = made(&format!("[.{field}[] | {turn}]"));
+            format!("`{field}` is a chat, and chats are not read yet{made}")
+        }
+        Shape::Pair(asked, answered) => {
+            // An instruction may have an input of its own, which is often empty.
+            let parts = match asked {
+                "instruction" => {
+                    format!(r#"[.instruction, .input, .{answered}] | map(select(. != null and . != ""))"#)
+                }
+                _ => format!("[.{asked}, .{answered}]"),
+            };
+            format!("pairs of `{asked}` and `{answered}` are not read yet{}", made(&parts))
+        }
+        Shape::Other => return None,
+    })
+}
+
+pub(crate) fn column_twice(column: &str) -> String {
+    format!("write the file again with another name for one of the columns `{column}`")
+}
+
+/// What to do with a Parquet file that has no text column, by the columns that it has.
+pub(crate) fn hint_for_columns(columns: &[Column]) -> String {
+    let mut fields = FieldCounts::default();
+    columns.iter().for_each(|column| fields.count(&column.name, column.kind == "string"));
+    hint_for_shape(&fields, 0, Path::new("")).unwrap_or_else(|| "name the column with `--text-field`".into())
+}
+
+/// The command that gives each record of a file of JSON the text whose parts `program` lists; none for other files.
+fn with_jq(program: &str, file: &Path) -> Option<String> {
+    let (stem, kind) = Kind::of(file.file_name()?.to_str()?)?;
+    let Kind::Json(container) = kind else { return None };
+    let (path, made) = (file.display(), format!("{stem}_text.jsonl"));
+    let filter = format!(r#"jq -c '(arrays[], objects) | .text = ({program} | join("\n\n"))'"#);
+    let unpack = match container {
+        Container::Plain => return Some(format!("{filter} {path} > {made}")),
+        Container::Gzip => "gzip -dc",
+        Container::Bzip2 => "bzip2 -dc",
+        Container::Xz => "xz -dc",
+        Container::Zstd => "zstd -dc",
+    };
+    Some(format!("{unpack} {path} | {filter} > {made}"))
+}

@@ -1,0 +1,141 @@
+//! What mends what `verify` found.
+
+use std::path::{Path, PathBuf};
+
+use mashbill_format::layout::MANIFEST;
+use mashbill_format::lock::LOCK;
+use mashbill_store::atomic::folder_of;
+use mashbill_verify::Remedy;
+
+use super::records::{ENDINGS, RENAME, column_twice, foreign_hint, hint_for_columns};
+
+/// What mends a problem that `verify` found in the folder or file at `path`.
+pub(crate) fn remedy_hint(remedy: &Remedy, path: &Path) -> String {
+    // What places are relative to.
+    let folder = if path.is_file() { folder_of(path) } else { path }.display();
+    match remedy {
+        Remedy::MakeSplitAgain { split } => format!(
+            "copy {folder}/{split} again from where it is good, or make it again: remove it and give the \
+             `mashbill tokenize` command that made it with `--skip-existing`"
+        ),
+        Remedy::MakeAllAgain => format!(
+            "copy the folder again from where it is good; or move {folder}/{MANIFEST} away and give the \
+             `mashbill tokenize` command that made it with `--force`"
+        ),
+        Remedy::FillInput => "put records into that file, or remove it and give the `mashbill tokenize` command with `--prune`".into(),
+        Remedy::NameSource => "say where it is now: `mashbill verify … --deep --source PATH`".into(),
+        Remedy::CopyAgain => "copy the folder again".into(),
+        Remedy::MoveAway { file } => format!("if nobody needs it: mv {folder}/{file} somewhere else"),
+        Remedy::RunAgain => "give the `mashbill tokenize` command that made it again: it goes on".into(),
+        Remedy::WriteCard => {
+            "give the `mashbill tokenize` command that made the folder again: it makes nothing again but the card".into()
+        }
+        Remedy::Convert { file, content } => {
+            let path = if path.is_file() { path.to_owned() } else { path.join(file) };
+            foreign_hint(&path, content)
+        }
+        Remedy::NotRead => ENDINGS.into(),
+        Remedy::Rename => RENAME.into(),
+        Remedy::RenameColumn { column } => column_twice(column),
+        Remedy::NameTextField { columns } => hint_for_columns(columns),
+        Remedy::Prune => "`mashbill tokenize … --prune` removes such splits".into(),
+        Remedy::CorrectLine => {
+            "correct or remove the line; `mashbill tokenize` sets lines aside that are no records".into()
+        }
+        Remedy::DownloadAgain { dataset, records } if records.is_empty() => {
+            format!("mashbill download --output {} --dataset {dataset}", data_folder(path).display())
+        }
+        Remedy::DownloadAgain { dataset, records } => format!(
+            "rm {folder}/{records}; then `mashbill download --output {} --dataset {dataset}` makes it again",
+            data_folder(path).display()
+        ),
+        Remedy::FetchAgain { dataset, file } => {
+            let data = data_folder(path);
+            let data = data.display();
+            format!(
+                "rm {data}/{file}; then `mashbill download --output {data} --dataset {dataset} --keep-raw`"
+            )
+        }
+        Remedy::RestoreLock => {
+            "take the lock from where it was committed, or remove it: `mashbill download` makes a new one"
+                .into()
+        }
+        Remedy::CorrectInput { split } if split.is_empty() => {
+            "`mashbill tokenize` with the same input and `--skip-existing` says what the lines have instead of a text"
+                .into()
+        }
+        Remedy::CorrectInput { split } => format!(
+            "{folder}/{split}/{split}_rejects.jsonl has the first of them; `--text-field` says where texts are"
+        ),
+    }
+}
+
+/// What mends all of `remedies`, each way said once: where many splits or files need the same, the others are named.
+pub(crate) fn remedy_hints(remedies: &[&Remedy], path: &Path) -> Vec<String> {
+    let mut told: Vec<(&Remedy, Vec<&str>)> = Vec::new();
+    for &remedy in remedies {
+        if told.iter().any(|(first, _)| *first == remedy) {
+            continue;
+        }
+        let name = of_what(remedy);
+        let alike = |first: &Remedy| std::mem::discriminant(first) == std::mem::discriminant(remedy);
+        match (told.iter_mut().find(|(first, _)| alike(first)), name) {
+            (Some((_, others)), Some(name)) if others.contains(&name) => {}
+            (Some((_, others)), Some(name)) => others.push(name),
+            _ => told.push((remedy, Vec::new())),
+        }
+    }
+    told.iter().map(|(first, others)| remedy_hint(first, path) + &and_others(others)).collect()
+}
+
+/// The split or file that a remedy is about, where another one may need the same.
+fn of_what(remedy: &Remedy) -> Option<&str> {
+    match remedy {
+        Remedy::MakeSplitAgain { split } => Some(split),
+        Remedy::MoveAway { file } => Some(file),
+        // Other commands are given whole.
+        Remedy::MakeAllAgain
+        | Remedy::NameSource
+        | Remedy::FillInput
+        | Remedy::CopyAgain
+        | Remedy::RunAgain
+        | Remedy::WriteCard
+        | Remedy::Prune
+        | Remedy::CorrectLine
+        | Remedy::Convert { .. }
+        | Remedy::NotRead
+        | Remedy::Rename
+        | Remedy::RenameColumn { .. }
+        | Remedy::NameTextField { .. }
+        | Remedy::DownloadAgain { .. }
+        | Remedy::FetchAgain { .. }
+        | Remedy::RestoreLock
+        | Remedy::CorrectInput { .. } => None,
+    }
+}
+
+/// The names that a hint holds for, too.
+fn and_others(names: &[&str]) -> String {
+    const NAMED: usize = 5;
+    if names.is_empty() {
+        return String::new();
+    }
+    let shown = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    let more = names.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("; the same for {shown}{more}")
+}
+
+/// The folder of downloaded datasets that `path` is, or in which it lies as a category or a file; as `path` names it
+/// where it does, else from the root of the disk on.
+pub(crate) fn folder_with_lock(path: &Path) -> Option<PathBuf> {
+    let has_lock = |folder: &&Path| folder.join(LOCK).is_file();
+    let named = |folder| if folder == Path::new("") { Path::new(".") } else { folder };
+    let found = path.ancestors().take(3).map(named).find(has_lock).map(Path::to_owned);
+    let above = || Some(std::path::absolute(path).ok()?.ancestors().take(3).find(has_lock)?.to_owned());
+    found.or_else(above)
+}
+
+fn data_folder(path: &Path) -> PathBuf {
+    folder_with_lock(path).unwrap_or_else(|| path.to_owned())
+}

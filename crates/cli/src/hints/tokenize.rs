@@ -1,0 +1,67 @@
+//! What to type next when something cannot be tokenized.
+
+use std::io;
+use std::path::Path;
+
+use mashbill_format::figures::size;
+use mashbill_store::open::WrongKind;
+use mashbill_tokenize::Error;
+
+use super::format::format_hint;
+use super::records::{ENDINGS, FILE_HINT, content_hint, hint_for_columns};
+use super::tokenizer::tokenizer_hint;
+
+pub(crate) fn tokenize_hint(error: &Error) -> Option<String> {
+    Some(match error {
+        Error::InputMissing { .. } => "`--input` takes a file or a folder that exists".into(),
+        Error::InputUnknown { .. } => ENDINGS.into(),
+        Error::Content { path, source } => content_hint(Path::new(path), source),
+        Error::OutputIsFile { .. } | Error::OutputIsInput { .. } => "give another folder as `--output`".into(),
+        Error::InputIsOutput { .. } => "give the folder with the JSONL files as `--input`".into(),
+        Error::NoInput { deeper: 0, .. } => {
+            ENDINGS.into()
+        }
+        Error::NoInput { deeper, .. } => {
+            let files = if *deeper == 1 { "1 file" } else { &format!("{deeper} files") };
+            format!("`--recursive` finds {files} in the folders below")
+        }
+        Error::MixedFolder { .. } => "`--split-names parts` makes them splits of their own".into(),
+        Error::SplitTwice { first, second, .. } if first.parent() == second.parent() => {
+            "give one of them another name".into()
+        }
+        Error::SplitTwice { .. } => "`--split-names path` names splits after their folders, too".into(),
+        Error::SplitName { .. } => "give the file another name".into(),
+        Error::NameTooLong { .. } => {
+            "give the file a shorter name (mv), or the output folder with `--output`".into()
+        }
+        Error::SplitDiffers { .. } => {
+            "`--skip-existing` makes those again that differ, `--force` makes all again, another `--output` keeps both"
+                .into()
+        }
+        Error::OthersDiffer { gone: true, .. } => "`--prune` removes splits whose input is gone".into(),
+        Error::OthersDiffer { .. } => {
+            "give another `--output`, or give the input of all splits with `--force`".into()
+        }
+        Error::ForeignFiles { .. } => "give another `--output`, or move that folder away".into(),
+        Error::TooLittleSpace { needed, free, .. } => {
+            format!("{} are missing: make space, or give an `--output` elsewhere", size(needed - free))
+        }
+        Error::Read { source, .. } if WrongKind::is_behind(source) => FILE_HINT.into(),
+        Error::Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+            "make the file readable (chmod u+r), then give the same command again".into()
+        }
+        Error::Read { .. } | Error::InputDamaged { .. } => {
+            "get the file again where it came from, then give the same command again".into()
+        }
+        Error::NoTextColumn { columns, .. } => hint_for_columns(columns),
+        Error::OtherTokenizer { planned, .. } => format!("`--tokenizer {planned}` is the plan's"),
+        Error::NoTask { .. } | Error::PlanDamaged { .. } => "make the plan again".into(),
+        Error::ShardsMissing { .. } => "make the tasks that are left, then give the same command again".into(),
+        Error::OutputChanged { .. } => "give the same command again".into(),
+        Error::Changed { .. } => "when nobody writes to it any more, give the same command again".into(),
+        Error::Strict { .. } => "without `--strict` bad lines are set aside and the rest goes on".into(),
+        Error::Interrupted => "the same command goes on".into(),
+        Error::Tokenizer(error) => return tokenizer_hint(error),
+        Error::Format(error) => return format_hint(error),
+    })
+}
