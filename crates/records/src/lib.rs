@@ -12,11 +12,13 @@
 //! rows     of Parquet: blocks of them, read as records (parquet_rows, value)
 //! record   one line, checked and parsed
 //! writer   lines written, resumably
+//! pool     the threads of a stage
 //! ```
 
 pub mod record;
 pub mod value;
 pub mod parquet_rows;
+pub mod pool;
 mod kind;
 mod foreign;
 mod shape;

@@ -26,8 +26,8 @@ use crate::error::{Error, Result};
 use crate::group::Group;
 use crate::input::{Input, SplitNames, discover};
 use crate::pack::Packer;
-use crate::pool::{Memory, Worker};
 use crate::read::{Cutting, Reader};
+use crate::worker::{Memory, Worker};
 
 /// Problems of a split after which it is left: what follows is rarely another cause.
 const PROBLEMS_MAX: usize = 5;

@@ -21,9 +21,9 @@ use memchr::memchr;
 use crate::error::Result;
 use crate::group::Group;
 use crate::pack::Position;
-use crate::pool::Worker;
 use crate::read::{Block, Content, read_failed};
 use crate::split_input::Input;
+use crate::worker::Worker;
 
 /// Refused lines that are kept of each reason in a split; the others are only counted.
 pub(crate) const REJECTS_KEPT: u64 = 20;

@@ -20,6 +20,7 @@ use crate::event::{Event, Progress};
 use crate::group::Group;
 use crate::interruption::Interruption;
 use crate::split_plan::{GroupPlan, SplitPlan};
+use crate::worker::WrittenGroups;
 
 /// A split that is worked on.
 #[derive(Debug)]
@@ -162,6 +163,7 @@ pub(crate) struct Context<'a> {
     pub(crate) reference: Mutex<HashMap<usize, Arc<Tokenizer>>>,
     pub(crate) interruption: Interruption<'a>,
     pub(crate) messages: Sender<Message>,
+    pub(crate) written: WrittenGroups,
 }
 
 impl Context<'_> {

@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use mashbill_format::manifest;
+use mashbill_records::pool::{Order, Outcome, Pool};
 use mashbill_tokenizer::Tokenizer;
 
 use crate::block::{BlockOptions, tokenize_block};
@@ -15,10 +16,10 @@ use crate::context::{Context, Message};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::interruption::is_finished;
-use crate::pool::{Order, Outcome, Pool, Worker};
 use crate::read::{Block, Cutting, Reader, Stretch, check_unchanged};
 use crate::reply::{Reply, Step};
 use crate::task::{Member, Task};
+use crate::worker::Worker;
 
 /// How long the thread waits for room before it looks whether the run was interrupted.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -80,7 +81,7 @@ pub(crate) type Recorded = HashMap<(usize, usize), (u64, bool)>;
 /// The thread that cuts.
 pub(crate) struct Feeder<'env, 'run> {
     pub(crate) context: &'env Context<'env>,
-    pub(crate) pool: &'run Pool<'env>,
+    pub(crate) pool: &'run Pool<'env, Worker>,
     pub(crate) window: &'run Window,
     pub(crate) recorded: &'run Mutex<Recorded>,
     pub(crate) sender: Sender<Outcome<Reply>>,

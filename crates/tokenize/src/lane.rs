@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use mashbill_format::shard::RowLayout;
 use mashbill_format::task::{Reject, ShardRecord};
+use mashbill_records::pool::{Order, Outcome, Pool};
 use mashbill_tokenizer::{Engine, Sample};
 
 use crate::block::TokenizedBlock;
@@ -25,12 +26,12 @@ use crate::feeder::{Batch, Feeder, Recorded, Window};
 use crate::files::{Files, FinishedFiles, Kind, Place};
 use crate::ordered::Ordered;
 use crate::pack::Packer;
-use crate::pool::{Order, Outcome, Pool, Worker};
 use crate::read::{Cutting, Stretch, lines_before};
 use crate::recorder::{MadeTask, Recorder};
 use crate::reply::{Reply, Step, Write, Written};
 use crate::shard::{OpenShard, Ready};
 use crate::task::{Task, Tasks};
+use crate::worker::Worker;
 
 /// Texts that wait for their comparison with the reference; building what they need of it costs the
 /// same for one as for many.
@@ -100,7 +101,7 @@ impl From<Error> for Stop {
 /// What ends the run: an interruption, `--strict`, a full disk, a tokenizer that fails.
 pub(crate) fn run<'env>(
     context: &'env Context<'env>,
-    pool: &Pool<'env>,
+    pool: &Pool<'env, Worker>,
     tasks: &Tasks,
     recorder: &Recorder,
 ) -> Result<()> {
@@ -142,7 +143,7 @@ pub(crate) fn run<'env>(
 
 struct Lane<'env, 'run> {
     context: &'env Context<'env>,
-    pool: &'run Pool<'env>,
+    pool: &'run Pool<'env, Worker>,
     recorder: &'run Recorder,
     recorded: &'run Mutex<Recorded>,
     window: &'run Window,
@@ -177,7 +178,7 @@ struct Lane<'env, 'run> {
 impl<'env, 'run> Lane<'env, 'run> {
     fn new(
         context: &'env Context<'env>,
-        (pool, recorder): (&'run Pool<'env>, &'run Recorder),
+        (pool, recorder): (&'run Pool<'env, Worker>, &'run Recorder),
         recorded: &'run Mutex<Recorded>,
         window: &'run Window,
         (sender, replies): (Sender<Outcome<Reply>>, Receiver<Outcome<Reply>>),
@@ -224,7 +225,7 @@ impl<'env, 'run> Lane<'env, 'run> {
                     self.pending -= batches;
                     self.files = Some(files);
                     let rows = bytes.into_iter().filter(|(kind, _)| *kind == Kind::Rows);
-                    rows.for_each(|(_, bytes)| self.pool.give_back(bytes));
+                    rows.for_each(|(_, bytes)| self.context.written.give_back(bytes));
                     finished.into_iter().for_each(|(ordinal, files)| self.finished(ordinal, files));
                     self.send_ready();
                 }
@@ -373,7 +374,8 @@ impl<'env, 'run> Lane<'env, 'run> {
                 id: group.shard(shard.index),
                 compression: self.context.options.compression,
             };
-            let bytes = if ready.kind() == Kind::Rows { self.pool.take_back() } else { Vec::new() };
+            let bytes =
+                if ready.kind() == Kind::Rows { self.context.written.take_back() } else { Vec::new() };
             self.unencoded.1 += ready.weight();
             self.unencoded.0.push(Unencoded::Group { ordinal, place, ready, bytes });
             if self.unencoded.1 >= WEIGHT_TOGETHER {

@@ -24,7 +24,7 @@ mod folder;
 mod read;
 mod block;
 mod pack;
-mod pool;
+mod worker;
 mod shard;
 mod files;
 mod ordered;

@@ -13,6 +13,7 @@ use mashbill_format::documents::DocumentsEncoder;
 use mashbill_format::layout::{Output, State};
 use mashbill_format::stats::Stats;
 use mashbill_format::task::{RunPlan, TaskRecord};
+use mashbill_records::pool::Pool;
 use mashbill_records::record::RecordParser;
 use mashbill_store::atomic;
 use mashbill_store::folder_lock::FolderLock;
@@ -27,10 +28,10 @@ use crate::folder::Folder;
 use crate::interruption::Interruption;
 use crate::lane;
 use crate::place::Place;
-use crate::pool::{Memory, Pool, Worker};
 use crate::recorder::Recorder;
 use crate::split_plan::SplitPlan;
 use crate::task::{self, Member, Task, Tasks};
+use crate::worker::{Memory, Worker, WrittenGroups};
 
 /// How often progress is told.
 const TICK: Duration = Duration::from_millis(100);
@@ -154,6 +155,7 @@ impl Job<'_> {
             reference: Mutex::default(),
             interruption: Interruption::new(interrupted),
             messages,
+            written: WrittenGroups::default(),
         };
         let kept = work.groups.iter().flat_map(|group| group.kept.values()).flat_map(|record| &record.parts);
         kept.for_each(|part| context.progress.add(&part.counts));

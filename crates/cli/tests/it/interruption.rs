@@ -165,7 +165,9 @@ fn interrupted_at(project: &Project, shards: usize, interrupt: impl Fn(Child) ->
         if ended.is_none() && interrupt(child) {
             return;
         }
-        assert!(!project.read("stderr").contains("error"), "{}", project.read("stderr"));
+        // What was interrupted too late says so, and nothing else went wrong.
+        let others = project.read("stderr").replace("error: interrupted", "");
+        assert!(!others.contains("error"), "{others}");
         fs::remove_dir_all(&output).expect("it was there");
     }
     panic!("the run was never interrupted at shard {shards}");

@@ -55,5 +55,6 @@ mod disk;
 
 mod schema;
 mod layers;
+mod named_files;
 mod ratchets;
 mod tidy;
