@@ -1,9 +1,9 @@
 //! Documents as packed rows, as the encoder of row groups takes them.
 
 use anyhow::{Result, ensure};
+use mashbill_format::shard::{IGNORED, Piece, RowGroupEncoder, RowLayout, RowsToEncode};
 use mashbill_parquet::encode::Compression;
 use mashbill_parquet::row_group::EncodedRowGroup;
-use mashbill_format::shard::{IGNORED, Piece, RowGroupEncoder, RowLayout, Rows};
 use mashbill_tokenizer::{Scratch, Tokenizer};
 
 /// All documents of the input, cut into rows.
@@ -59,7 +59,7 @@ impl Packed {
         {
             let (here, rest) = pieces.split_at(pieces_in_row.iter().sum::<u32>() as usize);
             pieces = rest;
-            each(encoder.encode(&Rows {
+            each(encoder.encode(&RowsToEncode {
                 count: last_labels.len(),
                 tokens: &[ids],
                 last_labels,

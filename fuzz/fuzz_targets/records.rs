@@ -5,7 +5,7 @@
 use std::fs::{self, File};
 
 use libfuzzer_sys::fuzz_target;
-use mashbill_records::{Blocks, Container, Content, Cutting, Lines, read_range};
+use mashbill_records::{BlockLines, Blocks, Container, LineCutting, Lines, read_range};
 
 const CONTAINERS: [Container; 5] =
     [Container::Plain, Container::Gzip, Container::Bzip2, Container::Xz, Container::Zstd];
@@ -16,16 +16,19 @@ fuzz_target!(|bytes: &[u8]| {
     let path = std::env::temp_dir().join(format!("mashbill-fuzz-{}", std::process::id()));
     fs::write(&path, bytes).expect("a file");
     let whole = |block_bytes| {
-        let cutting = Cutting { block_bytes, line_bytes_max: 1 << 20 };
+        let cutting = LineCutting { block_bytes, line_bytes_max: 1 << 20 };
         let mut blocks =
-            Blocks::new(File::open(&path).expect("a file"), container, bytes.len() as u64, cutting, 0).ok()?;
+            Blocks::new(File::open(&path).expect("a file"), container, bytes.len() as u64, cutting, 0)
+                .ok()?;
         let mut all = Vec::new();
         while let Some(block) = blocks.next().ok()? {
             assert_eq!(block.start, all.len() as u64);
             match block.content {
-                Content::Range(file) => all.extend(read_range(&file, block.start, block.end).expect("a file")),
-                Content::Bytes(bytes) => all.extend(bytes),
-                Content::TooLong { .. } => return None,
+                BlockLines::Range(file) => {
+                    all.extend(read_range(&file, block.start, block.end).expect("a file"))
+                }
+                BlockLines::Bytes(bytes) => all.extend(bytes),
+                BlockLines::TooLong { .. } => return None,
             }
         }
         Some(all)

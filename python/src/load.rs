@@ -12,9 +12,9 @@ use mashbill_format::Error as FormatError;
 use mashbill_format::documents::DocumentKey;
 use mashbill_format::layout::MANIFEST;
 use mashbill_load::{
-    Appearance, Batch, Columns, Dataset as RowDataset, Error, LabelConvention, LastBatch,
-    Loader as BatchLoader, LoaderOptions, LocatedDocument, LocatedRow, Locator, Mixture, OnError, Shuffle,
-    Stage, State, Stream, StreamOptions, build_cache,
+    Appearance, Batch, Columns, Dataset as RowDataset, Error, LabelAlignment, LastBatch,
+    Loader as BatchLoader, LoaderOptions, LoaderState, LocatedDocument, LocatedRow, Locator, Mixture,
+    OnError, Shuffle, Stage, Stream, StreamOptions, build_cache,
 };
 use mashbill_store::Error as StoreError;
 use mashbill_store::atomic::folder_of;
@@ -143,7 +143,7 @@ pub(crate) struct Batches {
     locator: Arc<Locator>,
     stream: Stream,
     /// The place after the last batch that was delivered: to be had while the next one is waited for.
-    state: Mutex<State>,
+    state: Mutex<LoaderState>,
     skipped: AtomicU64,
 }
 
@@ -209,7 +209,7 @@ impl Batches {
                 labels: choose(
                     "label_convention",
                     labels,
-                    &[("shifted", LabelConvention::Shifted), ("aligned", LabelConvention::Aligned)],
+                    &[("shifted", LabelAlignment::Shifted), ("aligned", LabelAlignment::Aligned)],
                 )?,
                 attention_mask,
                 documents,
@@ -220,7 +220,7 @@ impl Batches {
             cache,
             on_error: if skip_errors { OnError::Skip } else { OnError::Raise },
         };
-        let state = state.map(State::from_json).transpose().map_err(|why| raise(why.into()))?;
+        let state = state.map(LoaderState::from_json).transpose().map_err(|why| raise(why.into()))?;
         let dataset = Arc::clone(&rows.dataset);
         let loader = patiently(python, move || BatchLoader::new(dataset, options, state.as_ref()))?;
         let loader = loader.map_err(raise)?;

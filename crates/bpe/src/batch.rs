@@ -41,7 +41,7 @@ pub(crate) struct Lookups {
 
 /// Working memory of a batch. Arrays but the first have an element for each part.
 #[derive(Debug)]
-pub(crate) struct Batch {
+pub(crate) struct BatchScratch {
     /// Where words end in the text; each begins where the last ends.
     pub(crate) word_ends: [usize; BATCH],
     /// Where parts end in the text, likewise: words, or what they are cut into.
@@ -89,7 +89,7 @@ struct Tokens {
     line: [u32; FEW * (BATCH + 1)],
 }
 
-impl Default for Batch {
+impl Default for BatchScratch {
     fn default() -> Self {
         Self {
             word_ends: [0; BATCH],
@@ -113,7 +113,7 @@ impl Default for Batch {
     }
 }
 
-impl Batch {
+impl BatchScratch {
     /// Appends the tokens of the first `count` words to `out`. The first begins at `start`.
     pub(crate) fn encode(
         &mut self,

@@ -7,7 +7,7 @@
 //! was found hardly decides a branch, as the processor would guess wrong half of the time.
 
 use crate::atoms::Atoms;
-use crate::merges::{IDS_MAX, Merges, NONE, Pair, Question};
+use crate::merges::{AskedPair, IDS_MAX, Merges, NONE, Pair};
 
 /// Bits of a place; ranks have the other bits of 32.
 const PLACE_BITS: u32 = 8;
@@ -30,7 +30,7 @@ pub(crate) struct Lane<const BLOCKS: usize> {
     /// A bit for each place whose token is to be looked up with the next at first.
     first: [u64; BLOCKS],
     /// Where the last merge made new pairs, and what was asked about them.
-    asked: [(usize, Question); 2],
+    asked: [(usize, AskedPair); 2],
 }
 
 impl<const BLOCKS: usize> Default for Lane<BLOCKS> {
@@ -42,7 +42,7 @@ impl<const BLOCKS: usize> Default for Lane<BLOCKS> {
             alive: [0; BLOCKS],
             used: 0,
             first: [0; BLOCKS],
-            asked: [(0, Question::default()); 2],
+            asked: [(0, AskedPair::default()); 2],
         }
     }
 }

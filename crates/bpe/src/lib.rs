@@ -1,6 +1,6 @@
 //! Byte-level BPE, exactly as Hugging Face `tokenizers` does it, made for pipelines.
 //!
-//! An [`Engine`] encodes the families of byte-level BPE that are in use (GPT-2, cl100k and Llama 3,
+//! A [`BpeEngine`] encodes the families of byte-level BPE that are in use (GPT-2, cl100k and Llama 3,
 //! Qwen 2, o200k) and refuses everything else with [`Error::Unsupported`]: it gives the reference's
 //! ids or none. Next to other fast encoders it is built for short start-up (tables can be kept in a
 //! file), bounded memory, linear time in any text, and being one of many threads: it starts none,
@@ -44,7 +44,7 @@ pub use tables::VERSION;
 
 use crate::added::AddedSet;
 use crate::atoms::Atoms;
-use crate::batch::{Batch, Lookups};
+use crate::batch::{BatchScratch, Lookups};
 use crate::blocks::Splitter;
 use crate::cache::Cache;
 use crate::definition::Definition;
@@ -66,7 +66,7 @@ pub enum AddedTokens {
 
 /// A tokenizer's tables, to be shared by all threads, and the words that they met (24 MiB).
 #[derive(Debug)]
-pub struct Engine {
+pub struct BpeEngine {
     pattern: Pattern,
     nfc: bool,
     added: AddedSet,
@@ -77,7 +77,7 @@ pub struct Engine {
 /// A thread's working memory. It serves any engine.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    batch: Box<Batch>,
+    batch: Box<BatchScratch>,
 }
 
 impl Scratch {
@@ -87,7 +87,7 @@ impl Scratch {
     }
 }
 
-impl Engine {
+impl BpeEngine {
     /// Makes the tables of the tokenizer that `json`, the content of a `tokenizer.json`, defines.
     ///
     /// # Errors
@@ -97,7 +97,7 @@ impl Engine {
         Ok(Self::new(Definition::from_tokenizer_json(json)?))
     }
 
-    /// Takes the tables from what [`Engine::to_bytes`] returned.
+    /// Takes the tables from what [`BpeEngine::to_bytes`] returned.
     ///
     /// # Errors
     /// [`Error::Tables`] if this version of the crate didn't write `file` or it was changed since.

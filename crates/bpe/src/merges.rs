@@ -223,20 +223,20 @@ impl Merges {
 
     /// Asks for a pair's rank: has the processor fetch what [`Merges::answer`] will read.
     #[inline(always)]
-    pub(crate) fn ask(&self, pair: Pair) -> Question {
+    pub(crate) fn ask(&self, pair: Pair) -> AskedPair {
         let slot = if self.passes(pair) { self.slot(pair) } else { self.empty_slot };
         prefetch(&self.slots[slot]);
-        Question { packed: pair.packed, slot }
+        AskedPair { packed: pair.packed, slot }
     }
 
     /// What [`Merges::answer`] says [`NONE`] to.
-    pub(crate) fn no_question(&self) -> Question {
-        Question { packed: 0, slot: self.empty_slot }
+    pub(crate) fn no_question(&self) -> AskedPair {
+        AskedPair { packed: 0, slot: self.empty_slot }
     }
 
     /// The rank that was asked for, or [`NONE`].
     #[inline(always)]
-    pub(crate) fn answer(&self, question: Question) -> u32 {
+    pub(crate) fn answer(&self, question: AskedPair) -> u32 {
         let found = self.slots[question.slot];
         let is_it = found >> RANK_BITS == question.packed;
         if !is_it & (found != EMPTY) {
@@ -248,7 +248,7 @@ impl Merges {
 
 /// A pair whose rank was asked for.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Question {
+pub(crate) struct AskedPair {
     packed: u64,
     /// Where the answer is looked for.
     slot: usize,

@@ -13,7 +13,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use common::{Random, string};
-use mashbill_bpe::{AddedTokens, Engine, Error, Scratch};
+use mashbill_bpe::{AddedTokens, BpeEngine, Error, Scratch};
 use serde_json::{Value, json};
 
 /// The tokenizers that lie beside the repository, with variations; none if there is no such folder.
@@ -58,10 +58,10 @@ fn tokenizers() -> Vec<(String, Value)> {
 }
 
 /// Both engines, the reference with a switch for special tokens.
-fn engines(json: &Value) -> (Engine, tokenizers::Tokenizer) {
+fn engines(json: &Value) -> (BpeEngine, tokenizers::Tokenizer) {
     let text = json.to_string();
-    let made = Engine::from_tokenizer_json(&text).unwrap();
-    let loaded = Engine::from_bytes(&made.to_bytes()).unwrap();
+    let made = BpeEngine::from_tokenizer_json(&text).unwrap();
+    let loaded = BpeEngine::from_bytes(&made.to_bytes()).unwrap();
     assert_eq!(loaded.to_bytes(), made.to_bytes());
     (loaded, text.parse().unwrap())
 }
@@ -89,7 +89,7 @@ fn ids_are_those_of_the_reference() {
 #[test]
 fn words_that_merging_does_not_give_are_tokens_as_a_whole_alone() {
     let Some((_, mut json)) = tokenizers().into_iter().nth(1) else { return };
-    let spellings = Engine::from_tokenizer_json(&json.to_string()).unwrap().spellings();
+    let spellings = BpeEngine::from_tokenizer_json(&json.to_string()).unwrap().spellings();
     json["model"]["ignore_merges"] = json!(true);
     let long = |word: &str| (10..32).contains(&word.len()) && !word.is_ascii();
     let tokens: Vec<(String, String)> = json["model"]["vocab"]
@@ -128,7 +128,7 @@ fn words_that_merging_does_not_give_are_tokens_as_a_whole_alone() {
 #[test]
 fn the_bytes_of_the_tokens_are_the_text() {
     for (name, json) in tokenizers() {
-        let engine = Engine::from_tokenizer_json(&json.to_string()).unwrap();
+        let engine = BpeEngine::from_tokenizer_json(&json.to_string()).unwrap();
         let spellings = engine.spellings();
         let text = "Bytes of tokens: \u{0}\t naïve 日本語 unbelievableness<|endoftext|>.";
         let mut ids = Vec::new();
@@ -142,7 +142,7 @@ fn the_bytes_of_the_tokens_are_the_text() {
 #[test]
 fn without_added_tokens_they_are_ordinary_text() {
     for (_, mut json) in tokenizers() {
-        let with = Engine::from_tokenizer_json(&json.to_string()).unwrap();
+        let with = BpeEngine::from_tokenizer_json(&json.to_string()).unwrap();
         json["added_tokens"] = json!([]);
         let (without, reference) = engines(&json);
         let text = "a<|endoftext|> b |||IP_ADDRESS|||";
@@ -161,7 +161,7 @@ fn without_added_tokens_they_are_ordinary_text() {
 fn a_scratch_serves_one_engine_after_another() {
     let engines: Vec<_> = tokenizers()
         .iter()
-        .map(|(_, json)| Engine::from_tokenizer_json(&json.to_string()).unwrap())
+        .map(|(_, json)| BpeEngine::from_tokenizer_json(&json.to_string()).unwrap())
         .collect();
     let mut scratch = Scratch::new();
     for engine in engines.iter().chain(&engines) {
@@ -201,29 +201,32 @@ fn what_is_not_reproduced_is_refused() {
             Ok(index) => parent[index] = value,
             Err(_) => parent[field] = value,
         }
-        let result = Engine::from_tokenizer_json(&json.to_string());
+        let result = BpeEngine::from_tokenizer_json(&json.to_string());
         assert!(matches!(result, Err(Error::Unsupported { .. })), "{pointer}: {:?}", result.err());
     }
-    assert!(matches!(Engine::from_tokenizer_json("{"), Err(Error::Json { .. })));
+    assert!(matches!(BpeEngine::from_tokenizer_json("{"), Err(Error::Json { .. })));
 }
 
 #[test]
 fn damaged_table_files_are_refused() {
     let Some((_, json)) = tokenizers().into_iter().next() else { return };
-    let file = Engine::from_tokenizer_json(&json.to_string()).unwrap().to_bytes();
+    let file = BpeEngine::from_tokenizer_json(&json.to_string()).unwrap().to_bytes();
     let mut random = Random(3);
     for _ in 0..200 {
         let mut damaged = file.clone();
         damaged[random.below(file.len())] ^= 1 << random.below(8);
-        assert!(matches!(Engine::from_bytes(&damaged), Err(Error::Tables { .. })));
-        assert!(matches!(Engine::from_bytes(&file[..random.below(file.len())]), Err(Error::Tables { .. })));
+        assert!(matches!(BpeEngine::from_bytes(&damaged), Err(Error::Tables { .. })));
+        assert!(matches!(
+            BpeEngine::from_bytes(&file[..random.below(file.len())]),
+            Err(Error::Tables { .. })
+        ));
     }
 }
 
 #[test]
 fn endless_words_take_linear_time() {
     let Some((_, json)) = tokenizers().into_iter().nth(1) else { return };
-    let engine = Engine::from_tokenizer_json(&json.to_string()).unwrap();
+    let engine = BpeEngine::from_tokenizer_json(&json.to_string()).unwrap();
     let (mut scratch, mut ids) = (Scratch::new(), Vec::new());
     for unit in [" ", "a", "\n", "ab", "=-", "日", "xyzzyplugh", "\u{301}"] {
         let text = unit.repeat(2_000_000 / unit.len());

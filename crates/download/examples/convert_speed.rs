@@ -13,8 +13,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use mashbill_download::convert::Conversion;
-use mashbill_format::catalog::{Dataset, Dialogue, Render};
-use mashbill_format::dataset_stats::{Making, Source, Take};
+use mashbill_format::catalog::{CatalogDataset, Dialogue, Render};
+use mashbill_format::dataset_stats::{DatasetSource, Making, Take};
 use mashbill_format::layout::Data;
 use mashbill_format::lock::PinnedFile;
 
@@ -71,7 +71,7 @@ fn make(folder: &Path, megabytes: u64) {
 fn run(folder: &Path) {
     let array = folder.join("array.json");
     let size = fs::metadata(&array).expect("made before").len();
-    let dataset = Dataset {
+    let dataset = CatalogDataset {
         name: "array".into(),
         render: Render::Dialogue(Dialogue {
             turns: "conversations".into(),
@@ -79,9 +79,9 @@ fn run(folder: &Path) {
             content: "value".into(),
             system: Some("system_prompt".into()),
         }),
-        ..Dataset::of_repo("org/array")
+        ..CatalogDataset::of_repo("org/array")
     };
-    let source = Source {
+    let source = DatasetSource {
         repo: "org/array".into(),
         commit: "0".repeat(40),
         files: vec![PinnedFile { path: "array.json".into(), size, hash: String::new() }],

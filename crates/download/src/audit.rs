@@ -11,7 +11,7 @@ use mashbill_format::layout::Data;
 use mashbill_format::lock::{Lock, Pin, PinnedFile};
 use mashbill_hub::Digest;
 use mashbill_store::open;
-use mashbill_verify::{Kind, Place, Problem, Remedy, Severity};
+use mashbill_verify::{Problem, ProblemKind, ProblemPlace, Remedy, Severity};
 
 use crate::error::{Error, Result};
 use crate::pin::remote;
@@ -21,7 +21,7 @@ const CHUNK_BYTES: usize = 1 << 20;
 
 /// What an audit did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct Audit {
     /// Files that were hashed.
     pub files: u64,
     /// Their bytes.
@@ -36,9 +36,9 @@ pub struct Report {
 ///
 /// # Errors
 /// [`Error::Format`] where the lock cannot be read, [`Error::Interrupted`]. What is wrong with a file is a [`Problem`].
-pub fn audit(data: &Data, is_wanted: &dyn Fn(&str) -> bool, interrupted: &AtomicBool) -> Result<Report> {
+pub fn audit(data: &Data, is_wanted: &dyn Fn(&str) -> bool, interrupted: &AtomicBool) -> Result<Audit> {
     let lock = Lock::read(&data.pins())?;
-    let mut report = Report::default();
+    let mut report = Audit::default();
     for (name, pin) in lock.datasets.iter().filter(|(name, _)| is_wanted(name)) {
         let folder = data.raw(name);
         for file in &pin.files {
@@ -51,9 +51,11 @@ pub fn audit(data: &Data, is_wanted: &dyn Fn(&str) -> bool, interrupted: &Atomic
             let place = path.strip_prefix(data.root()).unwrap_or(&path).display().to_string();
             match differs(pin, file, &path, interrupted, &mut report.bytes) {
                 Ok(None) => {}
-                Ok(Some(detail)) => report.problems.push(problem(name, place, Kind::Checksum, detail)),
+                Ok(Some(detail)) => report.problems.push(problem(name, place, ProblemKind::Checksum, detail)),
                 Err(Error::Interrupted) => return Err(Error::Interrupted),
-                Err(error) => report.problems.push(problem(name, place, Kind::Unreadable, error.to_string())),
+                Err(error) => {
+                    report.problems.push(problem(name, place, ProblemKind::Unreadable, error.to_string()))
+                }
             }
         }
     }
@@ -105,7 +107,7 @@ fn hash(
     }
 }
 
-fn problem(dataset: &str, place: String, kind: Kind, detail: String) -> Problem {
+fn problem(dataset: &str, place: String, kind: ProblemKind, detail: String) -> Problem {
     let remedy = Remedy::FetchAgain { dataset: dataset.to_owned(), file: place.clone() };
-    Problem { severity: Severity::Error, kind, place: Place::file(place), detail, remedy }
+    Problem { severity: Severity::Error, kind, place: ProblemPlace::file(place), detail, remedy }
 }

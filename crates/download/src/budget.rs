@@ -9,7 +9,7 @@
 
 /// A category with its sources.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Group {
+pub struct BudgetCategory {
     /// The category's name.
     pub name: String,
     /// Its share before those of empty categories are dealt out again, 0 or more.
@@ -17,12 +17,12 @@ pub struct Group {
     /// Tokens of files that are there and nobody takes more of: a user's own.
     pub own: u64,
     /// What can be taken.
-    pub sources: Vec<Source>,
+    pub sources: Vec<BudgetDataset>,
 }
 
 /// A dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Source {
+pub struct BudgetDataset {
     /// Tokens that are there.
     pub have: u64,
     /// Tokens that can be had in all.
@@ -40,7 +40,7 @@ pub struct Solution {
     pub empty: Vec<usize>,
 }
 
-impl Group {
+impl BudgetCategory {
     fn have(&self) -> u64 {
         self.sources.iter().map(|source| source.have).fold(0, u64::saturating_add)
     }
@@ -52,7 +52,7 @@ impl Group {
 
 /// Solves for `budget` tokens.
 #[must_use]
-pub fn solve(groups: &[Group], budget: u64) -> Solution {
+pub fn solve(groups: &[BudgetCategory], budget: u64) -> Solution {
     let indices = || 0..groups.len();
     let empty = indices().filter(|&g| groups[g].target > 0.0 && groups[g].ceiling() + groups[g].own == 0);
     let shared: Vec<usize> =
@@ -87,8 +87,8 @@ pub fn solve(groups: &[Group], budget: u64) -> Solution {
 }
 
 /// Takes `wanted` from the sources, the same from each as far as it has it, and at least what is there.
-fn level(sources: &[Source], wanted: u64) -> Vec<u64> {
-    let ceiling = |source: &Source| source.available.max(source.have);
+fn level(sources: &[BudgetDataset], wanted: u64) -> Vec<u64> {
+    let ceiling = |source: &BudgetDataset| source.available.max(source.have);
     let at = |level: u64| sources.iter().map(move |source| level.clamp(source.have, ceiling(source)));
     let (mut low, mut high) = (0, wanted);
     while low < high {
@@ -116,9 +116,9 @@ mod tests {
 
     use super::*;
 
-    fn group(target: f64, sources: &[(u64, u64)]) -> Group {
-        let sources = sources.iter().map(|&(have, available)| Source { have, available }).collect();
-        Group { name: String::new(), target, own: 0, sources }
+    fn group(target: f64, sources: &[(u64, u64)]) -> BudgetCategory {
+        let sources = sources.iter().map(|&(have, available)| BudgetDataset { have, available }).collect();
+        BudgetCategory { name: String::new(), target, own: 0, sources }
     }
 
     #[test]
@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(solve(&groups, 1000).takes, [vec![800], vec![200]]);
         assert_eq!(solve(&groups, 100).takes, [vec![800], vec![0]]);
         let mut own = groups.to_vec();
-        own.push(Group { own: 100, ..group(10.0, &[]) });
+        own.push(BudgetCategory { own: 100, ..group(10.0, &[]) });
         assert_eq!(solve(&own, 1000).takes, [vec![800], vec![100], vec![]]);
     }
 
@@ -159,14 +159,12 @@ mod tests {
         assert_eq!(solve(&groups, 10).takes, [vec![7, 2, 1]]);
     }
 
-    fn any_groups() -> impl Strategy<Value = Vec<Group>> {
-        let source = (0..3_u64, 0..1000_u64, 0..5_000_000_u64)
-            .prop_map(|(some, have, available)| Source { have: if some == 0 { have } else { 0 }, available });
-        let group = (0..50_u32, prop::collection::vec(source, 0..5)).prop_map(|(target, sources)| Group {
-            name: String::new(),
-            target: target.into(),
-            own: 0,
-            sources,
+    fn any_groups() -> impl Strategy<Value = Vec<BudgetCategory>> {
+        let source = (0..3_u64, 0..1000_u64, 0..5_000_000_u64).prop_map(|(some, have, available)| {
+            BudgetDataset { have: if some == 0 { have } else { 0 }, available }
+        });
+        let group = (0..50_u32, prop::collection::vec(source, 0..5)).prop_map(|(target, sources)| {
+            BudgetCategory { name: String::new(), target: target.into(), own: 0, sources }
         });
         prop::collection::vec(group, 1..6)
     }
@@ -179,7 +177,7 @@ mod tests {
         #[test]
         fn nothing_is_lost_invented_or_over_budget(groups in any_groups(), budget in 0..10_000_000_u64) {
             let solution = solve(&groups, budget);
-            let have: u64 = groups.iter().map(Group::have).sum();
+            let have: u64 = groups.iter().map(BudgetCategory::have).sum();
             prop_assert!(total(&solution) <= budget.max(have));
             for (group, takes) in groups.iter().zip(&solution.takes) {
                 for (source, &take) in group.sources.iter().zip(takes) {
@@ -194,7 +192,7 @@ mod tests {
             let mut groups = groups;
             groups.iter_mut().flat_map(|group| &mut group.sources).for_each(|source| source.have = 0);
             let solution = solve(&groups, budget);
-            let shared = |group: &Group| group.target > 0.0 && group.ceiling() > 0;
+            let shared = |group: &BudgetCategory| group.target > 0.0 && group.ceiling() > 0;
             let all: f64 = groups.iter().filter(|group| shared(group)).map(|group| group.target).sum();
             let total = total(&solution) as f64;
             for (group, takes) in groups.iter().zip(&solution.takes) {
@@ -224,7 +222,7 @@ mod tests {
                 // Where another is as scarce, both bind.
                 if others.clone().all(|(_, group)| group.ceiling() as f64 / group.target > scarce * 1.01) {
                     let mut groups = groups.clone();
-                    groups[binding].sources.push(Source { have: 0, available: 1_000_000 });
+                    groups[binding].sources.push(BudgetDataset { have: 0, available: 1_000_000 });
                     prop_assert!(total(&solve(&groups, budget)) > total(&solution));
                 }
             }

@@ -18,7 +18,7 @@ const NAMES_SHOWN: usize = 12;
 
 /// The files that a card's configuration names.
 #[derive(Debug, Default)]
-pub(crate) struct Card<'a> {
+pub(crate) struct CardFiles<'a> {
     /// To train on.
     train: HashSet<&'a str>,
     /// Of its other splits, which may be of any name.
@@ -27,13 +27,13 @@ pub(crate) struct Card<'a> {
 
 /// What a card makes of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum FileUse {
     Train,
     OtherSplit,
     OtherConfig,
 }
 
-impl<'a> Card<'a> {
+impl<'a> CardFiles<'a> {
     /// What the card's configurations say of these files, the ones with data. None where they name none of them, as on
     /// a branch with other files than the card's.
     ///
@@ -106,13 +106,13 @@ impl<'a> Card<'a> {
     }
 
     /// What it makes of a file.
-    pub(crate) fn place(&self, path: &str) -> Place {
+    pub(crate) fn place(&self, path: &str) -> FileUse {
         if self.train.contains(path) {
-            Place::Train
+            FileUse::Train
         } else if self.other.contains(path) {
-            Place::OtherSplit
+            FileUse::OtherSplit
         } else {
-            Place::OtherConfig
+            FileUse::OtherConfig
         }
     }
 }

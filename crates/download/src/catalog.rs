@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use mashbill_format::catalog::{
-    Category, Curriculum, Dataset, LicenseKind, closest, parse_curriculum, parse_dataset, parse_own,
+    CatalogDataset, Category, Curriculum, LicenseKind, closest, parse_curriculum, parse_dataset, parse_own,
 };
 use serde::Serialize;
 
@@ -51,7 +51,7 @@ pub struct Catalog {
     /// The categories, in order.
     pub curriculum: Curriculum,
     /// The datasets, in order.
-    pub datasets: Vec<Dataset>,
+    pub datasets: Vec<CatalogDataset>,
 }
 
 /// What of a catalogue is asked for.
@@ -69,7 +69,7 @@ pub struct Selection {
 #[derive(Debug, Clone)]
 pub struct Selected {
     /// The datasets, in the catalogue's order.
-    pub datasets: Vec<Dataset>,
+    pub datasets: Vec<CatalogDataset>,
     /// Datasets that are on, but left out for their license.
     pub left_out: Vec<LeftOut>,
     /// Licenses that were asked for and that no dataset has.
@@ -198,11 +198,11 @@ impl Catalog {
 
 /// Whether a file with this path in its repository is one of those that the dataset names.
 #[must_use]
-pub fn takes(dataset: &Dataset, path: &str) -> bool {
+pub fn takes(dataset: &CatalogDataset, path: &str) -> bool {
     dataset.files.iter().any(|glob| matches(glob, path))
 }
 
-fn is_allowed(dataset: &Dataset, licenses: &[String]) -> bool {
+fn is_allowed(dataset: &CatalogDataset, licenses: &[String]) -> bool {
     let license = &dataset.license;
     if licenses.is_empty() {
         return matches!(license.kind, LicenseKind::Open | LicenseKind::Terms);
@@ -210,7 +210,7 @@ fn is_allowed(dataset: &Dataset, licenses: &[String]) -> bool {
     licenses.iter().any(|allowed| allowed == license.kind.name() || has_license(dataset, allowed))
 }
 
-fn has_license(dataset: &Dataset, id: &str) -> bool {
+fn has_license(dataset: &CatalogDataset, id: &str) -> bool {
     dataset.license.id.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(id))
 }
 

@@ -4,11 +4,11 @@
 //! best format's ending whose path does not speak of test or validation. Every other file is counted with its reason, so
 //! that nobody misses one without a line.
 
-use mashbill_format::catalog::{Dataset, FileFormat};
+use mashbill_format::catalog::{CatalogDataset, FileFormat};
 use mashbill_format::untaken::{UntakenFiles, WhyUntaken, add_untaken};
 use mashbill_hub::{Config, RemoteFile};
 
-use crate::card::{Card, Place};
+use crate::card::{CardFiles, FileUse};
 use crate::catalog::takes;
 use crate::error::Result;
 use crate::glob::is_for_testing;
@@ -31,12 +31,12 @@ pub(crate) struct Choice<'a> {
 /// # Errors
 /// [`crate::error::Error::SeveralConfigs`], [`crate::error::Error::CardTooLong`], where no globs choose.
 pub(crate) fn choose<'a>(
-    dataset: &Dataset,
+    dataset: &CatalogDataset,
     tree: &'a [RemoteFile],
     configs: &[Config],
 ) -> Result<Choice<'a>> {
     let by_rule = dataset.files.is_empty();
-    let card = if by_rule { Card::of(&dataset.repo, configs, &with_rows(tree))? } else { None };
+    let card = if by_rule { CardFiles::of(&dataset.repo, configs, &with_rows(tree))? } else { None };
     let why_not = |path: &str| why_no_data(path).or_else(|| why_not_to_train(path, card.as_ref()));
     let is_data = |file: &&RemoteFile| why_not(&file.path).is_none();
     let best = FORMATS.into_iter().find(|&format| {
@@ -65,13 +65,13 @@ fn with_rows(tree: &[RemoteFile]) -> Vec<&RemoteFile> {
 }
 
 /// Why a file with rows is not there to train on: the card says so, or its path where there is no card.
-fn why_not_to_train(path: &str, card: Option<&Card<'_>>) -> Option<WhyUntaken> {
+fn why_not_to_train(path: &str, card: Option<&CardFiles<'_>>) -> Option<WhyUntaken> {
     match card.map(|card| card.place(path)) {
-        Some(Place::Train) => None,
-        None | Some(Place::OtherSplit) if is_for_testing(path) => Some(WhyUntaken::ForTesting),
+        Some(FileUse::Train) => None,
+        None | Some(FileUse::OtherSplit) if is_for_testing(path) => Some(WhyUntaken::ForTesting),
         None => None,
-        Some(Place::OtherSplit) => Some(WhyUntaken::OtherSplit),
-        Some(Place::OtherConfig) => Some(WhyUntaken::OtherConfig),
+        Some(FileUse::OtherSplit) => Some(WhyUntaken::OtherSplit),
+        Some(FileUse::OtherConfig) => Some(WhyUntaken::OtherConfig),
     }
 }
 
@@ -113,7 +113,7 @@ mod tests {
     /// The paths that are taken, and the others with their reasons.
     fn chosen(globs: &[&str], paths: &[&str]) -> (Vec<String>, Vec<(WhyUntaken, Vec<String>)>) {
         let files = globs.iter().map(|&glob| glob.to_owned()).collect();
-        let dataset = Dataset { files, ..Dataset::of_repo("org/d") };
+        let dataset = CatalogDataset { files, ..CatalogDataset::of_repo("org/d") };
         let tree = tree(paths);
         let choice = choose(&dataset, &tree, &[]).expect("no card");
         let taken = choice.taken.iter().map(|file| file.path.clone()).collect();

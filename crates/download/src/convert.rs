@@ -24,9 +24,9 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use mashbill_format::catalog::Dataset;
+use mashbill_format::catalog::CatalogDataset;
 use mashbill_format::dataset_stats::{
-    Checkpoint, Counts, LengthBuckets, Making, REJECTS_KEPT, RejectedRow, TextLengths, write_rejected_rows,
+    Checkpoint, LengthBuckets, Making, REJECTS_KEPT, RejectedRow, RowCounts, TextLengths, write_rejected_rows,
 };
 use mashbill_format::layout::Data;
 use mashbill_format::lock::DATA_FORMAT_VERSION;
@@ -38,11 +38,11 @@ use mashbill_store::atomic;
 use mashbill_store::checksum::{Checksum, Hasher};
 
 use crate::error::{Error, Result};
-use refused::Refused;
+use refused::RefusedRow;
 use render::Rendered;
 use render::first_name;
 pub(crate) use render::name as render_name;
-use rows::Rows;
+use rows::FileRows;
 
 /// Room that is left to others, in bytes.
 pub(crate) const RESERVE_BYTES: u64 = 1 << 30;
@@ -60,7 +60,7 @@ const ROWS_BETWEEN_LOOKS: u64 = 256;
 #[derive(Debug)]
 pub struct Conversion<'a> {
     data: &'a Data,
-    dataset: &'a Dataset,
+    dataset: &'a CatalogDataset,
     wanted: Vec<String>,
     /// What the rows have besides; whoever parses them notes it.
     untaken: Rc<RefCell<UntakenColumns>>,
@@ -86,7 +86,7 @@ struct TextSize {
 #[derive(Debug, Clone)]
 pub struct Converted {
     /// What came of the rows.
-    pub counts: Counts,
+    pub counts: RowCounts,
     /// The records' lengths.
     pub text_len: TextLengths,
     /// Columns of the rows that stand in no record.
@@ -106,7 +106,7 @@ impl<'a> Conversion<'a> {
     ///
     /// # Errors
     /// [`Error::Format`] where the folder of `data` cannot be written to, [`Error::Read`].
-    pub fn open(data: &'a Data, dataset: &'a Dataset, making: Making) -> Result<Self> {
+    pub fn open(data: &'a Data, dataset: &'a CatalogDataset, making: Making) -> Result<Self> {
         let name = &dataset.name;
         atomic::create_own_folder(&data.making(name))?;
         let path = data.growing(name);
@@ -121,7 +121,7 @@ impl<'a> Conversion<'a> {
             files_done: 0,
             position: 0,
             rows_in_file: 0,
-            counts: Counts::default(),
+            counts: RowCounts::default(),
             lengths: LengthBuckets::default(),
             untaken_columns: UntakenColumns::default(),
             rejects: Vec::new(),
@@ -165,7 +165,7 @@ impl<'a> Conversion<'a> {
 
     /// What came of the rows so far.
     #[must_use]
-    pub const fn counts(&self) -> &Counts {
+    pub const fn counts(&self) -> &RowCounts {
         &self.state.counts
     }
 
@@ -185,7 +185,7 @@ impl<'a> Conversion<'a> {
         &mut self,
         path: &Path,
         interrupted: &AtomicBool,
-        on_progress: &mut dyn FnMut(&Counts),
+        on_progress: &mut dyn FnMut(&RowCounts),
     ) -> Result<()> {
         let name = self.state.making.source.files[self.state.files_done].path.clone();
         let (names, untaken) = (self.wanted.clone(), Rc::clone(&self.untaken));
@@ -196,7 +196,7 @@ impl<'a> Conversion<'a> {
             }
             is_wanted
         };
-        let mut rows = Rows::open(path, &name, self.dataset, &wanted, self.state.position)?;
+        let mut rows = FileRows::open(path, &name, self.dataset, &wanted, self.state.position)?;
         while !self.full && rows.advance()? {
             self.row(&rows, &name, &wanted);
             self.state.position = rows.position();
@@ -220,7 +220,7 @@ impl<'a> Conversion<'a> {
         self.save()
     }
 
-    fn row(&mut self, rows: &Rows<'_>, file: &str, wanted: &dyn Fn(&str) -> bool) {
+    fn row(&mut self, rows: &FileRows<'_>, file: &str, wanted: &dyn Fn(&str) -> bool) {
         let number = self.state.counts.rows_in;
         self.state.counts.rows_in += 1;
         let take = self.state.making.take;
@@ -255,7 +255,7 @@ impl<'a> Conversion<'a> {
     }
 
     /// Makes the record's line behind those that are not written yet. Where the row is refused, part of it may stand there.
-    fn record(&mut self, row: &Value<'_>, number: u64) -> std::result::Result<TextSize, Refused> {
+    fn record(&mut self, row: &Value<'_>, number: u64) -> std::result::Result<TextSize, RefusedRow> {
         let Self { records, messages, dataset, untaken, .. } = self;
         let line = records.unwritten();
         messages.clear();
@@ -303,7 +303,7 @@ impl<'a> Conversion<'a> {
         Ok(TextSize { chars, bytes })
     }
 
-    fn refuse(&mut self, rows: &Rows<'_>, file: &str, refused: Refused) {
+    fn refuse(&mut self, rows: &FileRows<'_>, file: &str, refused: RefusedRow) {
         let reason = refused.reason.to_owned();
         if self.state.rejects.len() < REJECTS_KEPT {
             self.state.rejects.push(RejectedRow {
@@ -386,13 +386,13 @@ impl<'a> Conversion<'a> {
 ///
 /// # Errors
 /// [`Error::Format`] where the checkpoint was written by a newer mashbill or cannot be read.
-pub(crate) fn files_done(data: &Data, dataset: &Dataset, making: &Making) -> Result<usize> {
+pub(crate) fn files_done(data: &Data, dataset: &CatalogDataset, making: &Making) -> Result<usize> {
     let found = resumable(data, dataset, making)?;
     Ok(found.map_or(0, |found| if is_full(&found) { making.source.files.len() } else { found.files_done }))
 }
 
 /// The checkpoint of `making` that a run goes on from: none where its records are not all there.
-fn resumable(data: &Data, dataset: &Dataset, making: &Making) -> Result<Option<Checkpoint>> {
+fn resumable(data: &Data, dataset: &CatalogDataset, making: &Making) -> Result<Option<Checkpoint>> {
     let (category, name) = (&dataset.category, &dataset.name);
     let length = |path: &Path| fs::metadata(path).map(|metadata| metadata.len()).ok();
     let found = Checkpoint::read(&data.checkpoint(name))?.filter(|found| found.making == *making);

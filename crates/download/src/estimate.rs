@@ -3,7 +3,7 @@
 //! Tokens that nobody has counted are bytes of text over the category's `bytes_per_token`. Bytes of text are counted
 //! where records were made, and else told from a file's size by what of it is text, as a rule.
 
-use mashbill_format::catalog::{Category, Dataset, FileFormat};
+use mashbill_format::catalog::{CatalogDataset, Category, FileFormat};
 use mashbill_format::lock::PinnedFile;
 
 /// Bytes of text for a byte of rows in JSON or CSV: the rest is names, quotes and other fields.
@@ -27,7 +27,7 @@ pub(crate) fn tokens_of(text_bytes: u64, category: &Category) -> u64 {
 }
 
 /// Bytes of text in a file of a dataset.
-pub(crate) fn text_of_file(dataset: &Dataset, file: &PinnedFile) -> u64 {
+pub(crate) fn text_of_file(dataset: &CatalogDataset, file: &PinnedFile) -> u64 {
     let format = dataset.format.or_else(|| FileFormat::of_name(&file.path));
     let name = file.path.to_ascii_lowercase();
     let compressed = name.ends_with(".gz") || name.ends_with(".zst");

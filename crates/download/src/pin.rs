@@ -1,6 +1,6 @@
 //! What a dataset is made of: commit, files, sizes, hashes, as the Hub tells them once.
 
-use mashbill_format::catalog::Dataset;
+use mashbill_format::catalog::CatalogDataset;
 use mashbill_format::lock::{Pin, PinnedFile};
 use mashbill_hub::{Commit, Digest, Gated, Hub, RemoteFile, RepoId, Revision};
 use mashbill_store::checksum::Checksum;
@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// [`Error::NoFiles`]; those of the Hub.
-pub(crate) fn pin(hub: &Hub<'_>, dataset: &Dataset) -> Result<Pin> {
+pub(crate) fn pin(hub: &Hub<'_>, dataset: &CatalogDataset) -> Result<Pin> {
     let repo = RepoId::dataset(&dataset.repo)?;
     let revision: Revision = dataset.revision.parse()?;
     let info = hub.dataset(&repo, &revision)?;
@@ -52,7 +52,7 @@ pub(crate) fn pin(hub: &Hub<'_>, dataset: &Dataset) -> Result<Pin> {
 }
 
 /// Whether a pin is one of what the catalogue speaks of.
-pub(crate) fn is_of(pin: &Pin, dataset: &Dataset) -> bool {
+pub(crate) fn is_of(pin: &Pin, dataset: &CatalogDataset) -> bool {
     pin.repo == dataset.repo && pin.revision == dataset.revision && pin.globs == dataset.files
 }
 

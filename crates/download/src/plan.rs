@@ -8,21 +8,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
-use mashbill_format::catalog::{Category, Dataset, Render};
-use mashbill_format::dataset_stats::{DatasetStats, Making, Source, Take};
+use mashbill_format::catalog::{CatalogDataset, Category, Render};
+use mashbill_format::dataset_stats::{DatasetSource, DatasetStats, Making, Take};
 use mashbill_format::layout::Data;
 use mashbill_format::lock::{Lock, Pin, PinnedFile};
 use mashbill_format::untaken::{UntakenFiles, WhyUntaken, add_untaken};
 use mashbill_hub::{Error as HubError, Hub, Unreachable, free_space, partial};
 use serde::Serialize;
 
-use crate::budget::{self, Group, Solution, solve};
+use crate::budget::{self, BudgetCategory, Solution, solve};
 use crate::catalog::{Catalog, LeftOut, Selected};
 use crate::convert::{RESERVE_BYTES, files_done};
 use crate::error::{Error, Result};
 use crate::estimate::{text_of_file, tokens_of};
 use crate::pin::{is_of, pin, remote};
-use crate::status::{State, own_files, state};
+use crate::status::{DatasetState, own_files, state};
 
 /// Files that may lie on the disk before they are converted.
 pub(crate) const FILES_AHEAD: usize = 8;
@@ -95,7 +95,7 @@ pub struct DatasetPlan {
     /// Its category.
     pub category: String,
     /// Why.
-    pub why: State,
+    pub why: DatasetState,
     /// Its repository.
     pub repo: String,
     /// The commit.
@@ -113,7 +113,7 @@ pub struct DatasetPlan {
     /// The license's id.
     pub license: String,
     #[serde(skip)]
-    pub(crate) dataset: Dataset,
+    pub(crate) dataset: CatalogDataset,
     #[serde(skip)]
     pub(crate) pin: Pin,
     #[serde(skip)]
@@ -159,10 +159,10 @@ fn as_text<S: serde::Serializer>(
 
 /// A dataset with what it is made of.
 struct Candidate<'a> {
-    dataset: &'a Dataset,
+    dataset: &'a CatalogDataset,
     category: &'a Category,
     pin: Pin,
-    state: State,
+    state: DatasetState,
     stats: Option<DatasetStats>,
 }
 
@@ -191,7 +191,7 @@ pub fn plan(catalog: &Catalog, selected: Selected, options: Options, hub: &Hub<'
             lock.datasets.insert(dataset.name.clone(), pin.clone());
         }
         let (state, stats) = state(dataset, &data, Some(&pin))?;
-        if state == State::Foreign {
+        if state == DatasetState::Foreign {
             let path = data.records(&dataset.category, &dataset.name);
             skipped.push((dataset.name.clone(), Error::NotOurs { path }));
             continue;
@@ -226,7 +226,7 @@ pub fn plan(catalog: &Catalog, selected: Selected, options: Options, hub: &Hub<'
 }
 
 /// What a dataset is made of: as the lock says, or else the Hub.
-fn pin_of(dataset: &Dataset, lock: &Lock, update: bool, hub: &Hub<'_>) -> Result<Pin> {
+fn pin_of(dataset: &CatalogDataset, lock: &Lock, update: bool, hub: &Hub<'_>) -> Result<Pin> {
     match lock.datasets.get(&dataset.name).filter(|pin| is_of(pin, dataset) && !update) {
         Some(pin) => {
             // It may be a stranger's.
@@ -301,17 +301,17 @@ impl Plan {
         };
         take.max_rows = self.options.max_rows;
         let enough = stats.as_ref().is_some_and(|stats| is_enough(stats, &files, &take, target, category));
-        if files.is_empty() || (*state == State::Complete && enough) {
-            self.kept.extend((*state == State::Complete).then(|| dataset.name.clone()));
+        if files.is_empty() || (*state == DatasetState::Complete && enough) {
+            self.kept.extend((*state == DatasetState::Complete).then(|| dataset.name.clone()));
             return Ok(());
         }
-        let source = Source { repo: dataset.repo.clone(), commit: pin.commit.clone(), files };
+        let source = DatasetSource { repo: dataset.repo.clone(), commit: pin.commit.clone(), files };
         let making = Making { catalog_checksum: dataset.checksum(), source, take };
         let download_bytes = self.add_missing(&making, candidate, data, hub)?;
         let files = making.source.files;
         let untaken = untaken(pin, files.len());
         let why = match state {
-            State::Complete => State::Outdated("another part of it is wanted".into()),
+            DatasetState::Complete => DatasetState::Outdated("another part of it is wanted".into()),
             state => state.clone(),
         };
         let text_bytes = files.iter().map(|file| text_of_file(dataset, file) as f64).sum::<f64>()
@@ -387,13 +387,13 @@ impl DatasetPlan {
     /// What decides about every byte of its records.
     pub(crate) fn making(&self) -> Making {
         let source =
-            Source { repo: self.repo.clone(), commit: self.commit.clone(), files: self.files.clone() };
+            DatasetSource { repo: self.repo.clone(), commit: self.commit.clone(), files: self.files.clone() };
         Making { catalog_checksum: self.dataset.checksum(), source, take: self.take }
     }
 }
 
 /// The first files of a pin, as far as the catalogue's limit goes, at least one.
-fn capped(dataset: &Dataset, pin: &Pin) -> Vec<PinnedFile> {
+fn capped(dataset: &CatalogDataset, pin: &Pin) -> Vec<PinnedFile> {
     let limit = dataset.max_download_bytes.unwrap_or(u64::MAX);
     let mut bytes = 0;
     let within = |file: &&PinnedFile| {
@@ -463,7 +463,7 @@ fn solve_budget(
             candidates.iter().map(|candidate| candidate.dataset.name.as_str()).collect();
         // What else lies in the folder counts, too: a user's own files and datasets that were not asked for.
         let own = own_files(data, &known, category, &options.exact_tokens)?;
-        groups.push(Group {
+        groups.push(BudgetCategory {
             name: category.name.clone(),
             target: category.target_percent,
             own: own.iter().map(|file| file.tokens).sum(),
@@ -499,8 +499,8 @@ fn solve_budget(
     Ok((plan, targets))
 }
 
-fn source_of(candidate: &Candidate<'_>, options: &Options) -> budget::Source {
-    let whole = candidate.stats.as_ref().filter(|_| candidate.state == State::Complete);
+fn source_of(candidate: &Candidate<'_>, options: &Options) -> budget::BudgetDataset {
+    let whole = candidate.stats.as_ref().filter(|_| candidate.state == DatasetState::Complete);
     let estimate = whole.map_or(0, |stats| tokens_of(stats.counts.text_bytes, candidate.category));
     let have = match options.exact_tokens.get(&candidate.dataset.name) {
         Some(&exact) if whole.is_some() => exact,
@@ -509,14 +509,14 @@ fn source_of(candidate: &Candidate<'_>, options: &Options) -> budget::Source {
     let text = capped(candidate.dataset, &candidate.pin);
     // There is no more than all of it, whatever its files' sizes promised.
     if whole.is_some_and(|stats| stats.take == Take::ALL && stats.source.files == text) {
-        return budget::Source { have, available: have };
+        return budget::BudgetDataset { have, available: have };
     }
     let text = text.iter().map(|file| text_of_file(candidate.dataset, file)).fold(0, u64::saturating_add);
-    budget::Source { have, available: tokens_of(text, candidate.category) }
+    budget::BudgetDataset { have, available: tokens_of(text, candidate.category) }
 }
 
 /// Bytes a token over the categories that have data, weighed by their shares.
-fn mean_bytes_per_token(catalog: &Catalog, groups: &[Group]) -> f64 {
+fn mean_bytes_per_token(catalog: &Catalog, groups: &[BudgetCategory]) -> f64 {
     let with_data = catalog.curriculum.category.iter().zip(groups).filter(|(_, group)| {
         group.own > 0 || group.sources.iter().any(|source| source.available.max(source.have) > 0)
     });
@@ -527,6 +527,6 @@ fn mean_bytes_per_token(catalog: &Catalog, groups: &[Group]) -> f64 {
 }
 
 /// Bytes of records for a byte of text: what is said stands in the text and in the messages.
-const fn records_per_text(dataset: &Dataset) -> f64 {
+const fn records_per_text(dataset: &CatalogDataset) -> f64 {
     if matches!(dataset.render, Render::Text(_)) { 1.2 } else { 2.3 }
 }

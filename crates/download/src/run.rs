@@ -12,7 +12,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use mashbill_format::dataset_stats::{DatasetStats, Source};
+use mashbill_format::dataset_stats::{DatasetSource, DatasetStats};
 use mashbill_format::layout::Data;
 use mashbill_format::lock::DATA_FORMAT_VERSION;
 use mashbill_hub::{Error as HubError, Fetched, Hub, Unreachable};
@@ -203,7 +203,12 @@ fn make(
 }
 
 /// The statistics of a dataset that was converted whole.
-fn stats_of(planned: &DatasetPlan, source: Source, converted: Converted, seconds: f64) -> DatasetStats {
+fn stats_of(
+    planned: &DatasetPlan,
+    source: DatasetSource,
+    converted: Converted,
+    seconds: f64,
+) -> DatasetStats {
     let dataset = &planned.dataset;
     DatasetStats {
         format_version: DATA_FORMAT_VERSION,
@@ -258,12 +263,12 @@ fn clean_after_kill(plan: &Plan, name: &str, data: &Data) -> Result<()> {
 struct Queue<'a> {
     plan: &'a Plan,
     data: &'a Data,
-    jobs: Vec<Job>,
+    jobs: Vec<FileJob>,
     state: Mutex<QueueState>,
     changed: Condvar,
 }
 
-struct Job {
+struct FileJob {
     dataset: usize,
     file: usize,
     size: u64,
@@ -301,7 +306,7 @@ impl<'a> Queue<'a> {
                 remote(&planned.pin, pinned)?;
                 let bytes = if file < done { pinned.size } else { 0 };
                 used.extend((file < done).then_some(jobs.len()));
-                jobs.push(Job { dataset, file, size: pinned.size, bytes: AtomicU64::new(bytes) });
+                jobs.push(FileJob { dataset, file, size: pinned.size, bytes: AtomicU64::new(bytes) });
             }
         }
         let results = jobs.iter().map(|_| None).collect();

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use mashbill_format::catalog::{Category, Dataset, LicenseKind, SchemaStanding};
+use mashbill_format::catalog::{CatalogDataset, Category, LicenseKind, SchemaStanding};
 use mashbill_format::dataset_stats::{Checkpoint, DatasetStats};
 use mashbill_format::layout::{Data, REJECTS_SUFFIX};
 use mashbill_format::lock::{Lock, Pin};
@@ -48,7 +48,7 @@ pub struct DatasetStatus {
     /// Its name.
     pub name: String,
     /// Whether it is there.
-    pub state: State,
+    pub state: DatasetState,
     /// Records.
     pub rows: u64,
     /// Bytes of the file of records.
@@ -74,7 +74,7 @@ pub struct DatasetStatus {
 /// Whether a dataset is there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "is", content = "why")]
-pub enum State {
+pub enum DatasetState {
     /// Complete, and as catalogue and lock have it.
     Complete,
     /// Complete once, but not what catalogue and lock speak of now.
@@ -114,10 +114,10 @@ pub fn status(catalog: &Catalog, data: &Data, lock: &Lock, exact: &BTreeMap<Stri
         let mut known = BTreeSet::new();
         for dataset in of_it {
             let found = dataset_status(dataset, category, data, lock.datasets.get(&dataset.name), exact)?;
-            if found.state != State::Foreign {
+            if found.state != DatasetState::Foreign {
                 known.insert(dataset.name.as_str());
             }
-            if dataset.refused.is_none() && (dataset.on || found.state != State::Missing) {
+            if dataset.refused.is_none() && (dataset.on || found.state != DatasetState::Missing) {
                 datasets.push(found);
             }
         }
@@ -142,7 +142,7 @@ pub fn status(catalog: &Catalog, data: &Data, lock: &Lock, exact: &BTreeMap<Stri
 }
 
 fn dataset_status(
-    dataset: &Dataset,
+    dataset: &CatalogDataset,
     category: &Category,
     data: &Data,
     pin: Option<&Pin>,
@@ -172,24 +172,24 @@ fn dataset_status(
 
 /// Whether a dataset is there, and what its statistics are where its records are whole.
 pub(crate) fn state(
-    dataset: &Dataset,
+    dataset: &CatalogDataset,
     data: &Data,
     pin: Option<&Pin>,
-) -> Result<(State, Option<DatasetStats>)> {
+) -> Result<(DatasetState, Option<DatasetStats>)> {
     let (category, name) = (&dataset.category, &dataset.name);
     let begun = Checkpoint::read(&data.checkpoint(name))?.is_some() || data.raw(name).exists();
     let nothing = match begun {
-        true => State::Partial,
+        true => DatasetState::Partial,
         // What a run gives its name is either complete or still has its checkpoint.
-        false if data.records(category, name).exists() => State::Foreign,
-        false => State::Missing,
+        false if data.records(category, name).exists() => DatasetState::Foreign,
+        false => DatasetState::Missing,
     };
     let Some(stats) = DatasetStats::read(&data.stats(category, name))?.filter(|stats| stats.complete) else {
         return Ok((nothing, None));
     };
     let size = fs::metadata(data.records(category, name)).map(|metadata| metadata.len()).ok();
     if size != Some(stats.counts.jsonl_bytes) {
-        return Ok((State::Outdated("its file was changed".into()), None));
+        return Ok((DatasetState::Outdated("its file was changed".into()), None));
     }
     let why = if stats.catalog_checksum != dataset.checksum() {
         "the catalog speaks of it in another way"
@@ -198,9 +198,9 @@ pub(crate) fn state(
     } else if pin.is_some_and(|pin| !pin.files.starts_with(&stats.source.files)) {
         "other files are pinned"
     } else {
-        return Ok((State::Complete, Some(stats)));
+        return Ok((DatasetState::Complete, Some(stats)));
     };
-    Ok((State::Outdated(why.into()), Some(stats)))
+    Ok((DatasetState::Outdated(why.into()), Some(stats)))
 }
 
 /// Files of records in a category's folder that no dataset of the catalogue is, sorted by name.

@@ -17,9 +17,9 @@ use std::time::Instant;
 
 use mashbill_format::documents::{self, Document, DocumentsEncoder};
 use mashbill_format::loss_spans::Loss;
-use mashbill_format::shard::{self, IGNORED, Piece, RowGroupEncoder, RowLayout, Rows};
+use mashbill_format::shard::{self, IGNORED, Piece, RowGroupEncoder, RowLayout, RowsToEncode};
 use mashbill_parquet::encode::Compression;
-use mashbill_parquet::file::{Finished, ParquetAppender, Schema};
+use mashbill_parquet::file::{FinishedFile, ParquetAppender, Schema};
 use mashbill_parquet::row_group::EncodedRowGroup;
 use mashbill_store::checksum::Checksum;
 
@@ -141,7 +141,7 @@ impl<'a> Packed<'a> {
             {
                 slices.push(slice);
             }
-            let rows = Rows {
+            let rows = RowsToEncode {
                 count,
                 tokens: &slices,
                 last_labels,
@@ -177,7 +177,11 @@ impl<'a> Packed<'a> {
     }
 }
 
-fn write(path: &Path, schema: Schema, groups: &[EncodedRowGroup]) -> mashbill_store::error::Result<Finished> {
+fn write(
+    path: &Path,
+    schema: Schema,
+    groups: &[EncodedRowGroup],
+) -> mashbill_store::error::Result<FinishedFile> {
     let mut file = ParquetAppender::create(path, schema)?;
     for group in groups {
         file.append(group)?;

@@ -40,7 +40,7 @@ pub struct Category {
 /// One dataset: a file `catalog/<category>/<name>.toml`, or a `[[dataset]]` of a user's own file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Dataset {
+pub struct CatalogDataset {
     /// Its name, which is also its file's: letters, digits, `_`, `-` and `.`. Without one it is named
     /// after the repository.
     #[serde(default)]
@@ -81,7 +81,7 @@ pub struct Dataset {
     pub metadata: Vec<String>,
     /// What it may be used for.
     #[serde(default)]
-    pub license: License,
+    pub license: DatasetLicense,
     /// Whether access has to be asked for on its page.
     #[serde(default)]
     pub gated: bool,
@@ -252,7 +252,7 @@ pub enum Rewrite {
 /// What a dataset may be used for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct License {
+pub struct DatasetLicense {
     /// The license's id, as on the Hub: `mit`, `cc-by-sa-4.0`.
     #[serde(default)]
     pub id: Option<String>,
@@ -264,7 +264,7 @@ pub struct License {
     pub note: Option<String>,
 }
 
-impl License {
+impl DatasetLicense {
     /// The id, or `not stated`.
     #[must_use]
     pub fn label(&self) -> &str {
@@ -333,7 +333,7 @@ pub enum SchemaStanding {
 #[serde(deny_unknown_fields)]
 pub struct OwnCatalog {
     /// The datasets it adds.
-    pub dataset: Vec<Dataset>,
+    pub dataset: Vec<CatalogDataset>,
 }
 
 fn yes() -> bool {
@@ -356,7 +356,7 @@ fn content() -> String {
     "content".into()
 }
 
-impl Dataset {
+impl CatalogDataset {
     /// A dataset of which only the repository is known.
     #[must_use]
     pub fn of_repo(repo: &str) -> Self {
@@ -405,19 +405,19 @@ pub struct Mistake {
 ///
 /// # Errors
 /// The [`Mistake`] in it.
-pub fn parse_dataset(text: &str) -> Result<Dataset, Mistake> {
-    parse::<Dataset>(text)?.finish().map_err(|what| Mistake { line: 1, what })
+pub fn parse_dataset(text: &str) -> Result<CatalogDataset, Mistake> {
+    parse::<CatalogDataset>(text)?.finish().map_err(|what| Mistake { line: 1, what })
 }
 
 /// Parses a user's own catalogue.
 ///
 /// # Errors
 /// The first [`Mistake`] in it.
-pub fn parse_own(text: &str) -> Result<Vec<Dataset>, Mistake> {
+pub fn parse_own(text: &str) -> Result<Vec<CatalogDataset>, Mistake> {
     let own: OwnCatalog = parse(text)?;
     let starts: Vec<_> =
         text.lines().enumerate().filter(|(_, l)| l.trim_start().starts_with("[[dataset]]")).collect();
-    let finish = |(index, dataset): (usize, Dataset)| {
+    let finish = |(index, dataset): (usize, CatalogDataset)| {
         let line = starts.get(index).map_or(1, |(line, _)| line + 1);
         dataset.finish().map_err(|what| Mistake { line, what })
     };
@@ -487,7 +487,7 @@ pub fn closest<'a>(given: &str, names: impl Iterator<Item = &'a str>) -> Option<
 }
 
 /// Datasets by name.
-pub type Datasets = BTreeMap<String, Dataset>;
+pub type Datasets = BTreeMap<String, CatalogDataset>;
 
 #[cfg(test)]
 mod tests {
@@ -499,7 +499,7 @@ mod tests {
         let [dataset] = own.as_slice() else { panic!("{own:?}") };
         assert_eq!((dataset.name.as_str(), dataset.category.as_str()), ("org__some-set", "custom"));
         assert_eq!((&dataset.render, dataset.license.kind), (&Render::Auto, LicenseKind::Unknown));
-        assert_eq!(dataset.repo, Dataset::of_repo("org/some-set").repo);
+        assert_eq!(dataset.repo, CatalogDataset::of_repo("org/some-set").repo);
     }
 
     #[test]
@@ -531,8 +531,8 @@ mod tests {
 
     #[test]
     fn only_what_changes_records_changes_the_checksum() {
-        let one = Dataset::of_repo("a/b");
-        let mut other = Dataset { description: "new words".into(), gated: true, ..one.clone() };
+        let one = CatalogDataset::of_repo("a/b");
+        let mut other = CatalogDataset { description: "new words".into(), gated: true, ..one.clone() };
         assert_eq!(one.checksum(), other.checksum());
         other.id = Some("id".into());
         assert_ne!(one.checksum(), other.checksum());

@@ -37,7 +37,7 @@ pub struct DatasetStats {
     #[serde(deserialize_with = "name::plain")]
     pub category: String,
     /// Where it came from.
-    pub source: Source,
+    pub source: DatasetSource,
     /// The license's id; `not stated` where there is none.
     pub license: String,
     /// The license's kind.
@@ -63,7 +63,7 @@ pub struct DatasetStats {
     /// Requests that were tried again.
     pub retries: u64,
     /// Rows, records, bytes, lengths.
-    pub counts: Counts,
+    pub counts: RowCounts,
     /// The checksum of the file of records.
     pub jsonl_checksum: Checksum,
     /// The characters of a text.
@@ -84,7 +84,7 @@ pub struct DatasetStats {
 
 /// Where a dataset came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Source {
+pub struct DatasetSource {
     /// The repository on the Hub.
     pub repo: String,
     /// The commit.
@@ -111,7 +111,7 @@ impl Take {
 
 /// What came of the rows so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Counts {
+pub struct RowCounts {
     /// Rows read.
     pub rows_in: u64,
     /// Records written.
@@ -129,7 +129,7 @@ pub struct Counts {
     pub chars: u64,
 }
 
-impl Counts {
+impl RowCounts {
     /// Rows refused in all.
     #[must_use]
     pub fn rejected_total(&self) -> u64 {
@@ -232,7 +232,7 @@ pub struct Checkpoint {
     /// Rows of that file that were read.
     pub rows_in_file: u64,
     /// What came of the rows so far.
-    pub counts: Counts,
+    pub counts: RowCounts,
     /// The records' lengths.
     pub lengths: LengthBuckets,
     /// Columns of the rows so far that stand in no record.
@@ -254,7 +254,7 @@ pub struct Making {
     /// The checksum of what the catalogue says.
     pub catalog_checksum: Checksum,
     /// Repository, commit and files.
-    pub source: Source,
+    pub source: DatasetSource,
     /// How much is taken.
     pub take: Take,
 }

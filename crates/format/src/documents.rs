@@ -12,7 +12,7 @@ mod texts;
 pub use encode::DocumentsEncoder;
 pub use key::DocumentKey;
 pub use read::content_hash;
-pub use read::{Documents, read};
+pub use read::{DocumentReader, read};
 
 use std::path::Path;
 

@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use mashbill_records::{
-    Kind, ReadError, changed_ns, describes_data, escaped, is_unread_data, not_regular, stamp,
+    FileKind, ReadError, changed_ns, describes_data, escaped, is_unread_data, not_regular, stamp,
 };
 use serde::de::IgnoredAny;
 
@@ -26,7 +26,7 @@ const STATISTICS_BYTES_MAX: u64 = 16 << 20;
 
 /// A file with records.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InputFile {
+pub struct RecordFile {
     /// The file.
     pub path: PathBuf,
     /// The folders between the root of the search and the file.
@@ -34,7 +34,7 @@ pub struct InputFile {
     /// Its name without the ending.
     pub stem: String,
     /// What is in it, by the name.
-    pub kind: Kind,
+    pub kind: FileKind,
     /// Size on the disk in bytes.
     pub size: u64,
     /// Modification time in nanoseconds since 1970.
@@ -43,8 +43,8 @@ pub struct InputFile {
     pub changed_ns: u64,
 }
 
-impl InputFile {
-    fn new(path: PathBuf, folders: &[String], stem: &str, kind: Kind, metadata: &Metadata) -> Self {
+impl RecordFile {
+    fn new(path: PathBuf, folders: &[String], stem: &str, kind: FileKind, metadata: &Metadata) -> Self {
         let (size, modified_ns) = stamp(metadata);
         let (folders, stem, changed_ns) = (folders.to_vec(), stem.to_owned(), changed_ns(metadata));
         Self { path, folders, stem, kind, size, modified_ns, changed_ns }
@@ -60,7 +60,7 @@ impl InputFile {
 
 /// A file, or folder, that cannot be read although its name says that it should.
 #[derive(Debug)]
-pub struct Refused {
+pub struct RefusedFile {
     /// Its path from the root of the search on, for people.
     pub relative: String,
     /// Why.
@@ -69,13 +69,13 @@ pub struct Refused {
 
 /// What a search found.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct FoundFiles {
     /// Files with records, sorted by path.
-    pub files: Vec<InputFile>,
+    pub files: Vec<RecordFile>,
     /// Files with data of a kind that is not read, by their paths from the root on.
     pub left_out: Vec<String>,
     /// What should be read and cannot.
-    pub refused: Vec<Refused>,
+    pub refused: Vec<RefusedFile>,
     /// Folders with such files that are not entered, by their paths from the root on.
     pub not_entered: Vec<String>,
 }
@@ -94,25 +94,25 @@ pub struct Search<'a> {
 ///
 /// # Errors
 /// [`ReadError`] of `root` itself.
-pub fn find(root: &Path, search: Search<'_>) -> Result<Found, ReadError> {
+pub fn find(root: &Path, search: Search<'_>) -> Result<FoundFiles, ReadError> {
     let metadata = fs::metadata(root)?;
     if metadata.is_dir() {
         let output = search.output.and_then(|output| fs::canonicalize(output).ok());
-        let mut walk = Walk { output, seen: HashSet::new(), found: Found::default() };
+        let mut walk = Walk { output, seen: HashSet::new(), found: FoundFiles::default() };
         walk.folder(root, &mut Vec::new(), search.recursive)?;
         return Ok(walk.found);
     }
     not_regular(&metadata)?;
     let name = root.file_name().and_then(OsStr::to_str).ok_or(ReadError::NameNotUtf8)?;
-    let file = |(stem, kind)| InputFile::new(root.to_owned(), &[], stem, kind, &metadata);
-    Ok(Found { files: Kind::of(name).map(file).into_iter().collect(), ..Found::default() })
+    let file = |(stem, kind)| RecordFile::new(root.to_owned(), &[], stem, kind, &metadata);
+    Ok(FoundFiles { files: FileKind::of(name).map(file).into_iter().collect(), ..FoundFiles::default() })
 }
 
 struct Walk {
     output: Option<PathBuf>,
     /// Folders that were entered, so that a circle of links ends.
     seen: HashSet<PathBuf>,
-    found: Found,
+    found: FoundFiles,
 }
 
 impl Walk {
@@ -135,7 +135,7 @@ impl Walk {
             }
             let Some(name) = os_name.to_str() else {
                 let lossy = os_name.to_string_lossy();
-                if if metadata.is_dir() { recursive } else { Kind::of(&lossy).is_some() } {
+                if if metadata.is_dir() { recursive } else { FileKind::of(&lossy).is_some() } {
                     self.refuse(above, os_name, ReadError::NameNotUtf8);
                 }
                 continue;
@@ -164,7 +164,7 @@ impl Walk {
     /// Notes a folder that is not entered if it has what would be read.
     fn pass_by(&mut self, folder: &Path, name: &str) {
         let mut below =
-            Self { output: self.output.clone(), seen: self.seen.clone(), found: Found::default() };
+            Self { output: self.output.clone(), seen: self.seen.clone(), found: FoundFiles::default() };
         // What cannot be entered is no loss to who does not ask for it.
         if below.folder(folder, &mut Vec::new(), true).is_ok() && !below.found.files.is_empty() {
             self.found.not_entered.push(name.to_owned());
@@ -172,13 +172,13 @@ impl Walk {
     }
 
     fn file(&mut self, path: &Path, above: &[String], name: &str, metadata: &Metadata) {
-        match Kind::of(name) {
+        match FileKind::of(name) {
             Some((stem, kind)) if !describes_data(name) => {
                 // A link that leads nowhere is no file, but reading it says so.
                 match not_regular(metadata).err().filter(|_| !metadata.is_symlink()) {
                     Some(why) => self.refuse(above, OsStr::new(name), why),
                     None => {
-                        self.found.files.push(InputFile::new(path.to_owned(), above, stem, kind, metadata));
+                        self.found.files.push(RecordFile::new(path.to_owned(), above, stem, kind, metadata));
                     }
                 }
             }
@@ -188,7 +188,7 @@ impl Walk {
     }
 
     fn refuse(&mut self, above: &[String], name: &OsStr, why: ReadError) {
-        self.found.refused.push(Refused { relative: below(above, &escaped(name)), why });
+        self.found.refused.push(RefusedFile { relative: below(above, &escaped(name)), why });
     }
 }
 

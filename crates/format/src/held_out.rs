@@ -15,20 +15,20 @@ pub struct HeldOut {
     /// The share of all texts that is held out, more than 0 and less than 1.
     pub fraction: f64,
     /// Which of the two parts is here.
-    pub part: Part,
+    pub part: DatasetPart,
 }
 
 /// One of the two parts that documents are divided into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Part {
+pub enum DatasetPart {
     /// What is trained on; lines that hold no text are counted here.
     Train,
     /// What is held out.
     Validation,
 }
 
-impl Part {
+impl DatasetPart {
     /// The name in JSON and in output.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -51,8 +51,8 @@ impl HeldOut {
     #[must_use]
     pub const fn other(self) -> Self {
         let part = match self.part {
-            Part::Train => Part::Validation,
-            Part::Validation => Part::Train,
+            DatasetPart::Train => DatasetPart::Validation,
+            DatasetPart::Validation => DatasetPart::Train,
         };
         Self { part, ..self }
     }
@@ -60,10 +60,10 @@ impl HeldOut {
     /// The part of a text with the checksum `content_hash`: it is held out if the checksum's first eight bytes, as a
     /// number of 64 bits, are less than fraction × 2^64.
     #[must_use]
-    pub fn part_of(self, content_hash: Checksum) -> Part {
+    pub fn part_of(self, content_hash: Checksum) -> DatasetPart {
         // Exact: a power of two changes no digit of the fraction, and what lies below it is rounded up.
         let limit = (self.fraction * 2f64.powi(64)).ceil() as u64;
-        if content_hash.high64() < limit { Part::Validation } else { Part::Train }
+        if content_hash.high64() < limit { DatasetPart::Validation } else { DatasetPart::Train }
     }
 
     /// Whether this part has the text with the checksum `content_hash`.
@@ -79,16 +79,16 @@ mod tests {
 
     use super::*;
 
-    fn part_of(fraction: f64, text: &str) -> Part {
-        HeldOut { fraction, part: Part::Train }.part_of(Checksum::of(text.as_bytes()))
+    fn part_of(fraction: f64, text: &str) -> DatasetPart {
+        HeldOut { fraction, part: DatasetPart::Train }.part_of(Checksum::of(text.as_bytes()))
     }
 
     proptest! {
         #[test]
         fn a_larger_fraction_holds_out_the_same_and_more(text: String, a in 0.0..1.0, b in 0.0..1.0) {
             let (less, more) = if a < b { (a, b) } else { (b, a) };
-            if part_of(less, &text) == Part::Validation {
-                prop_assert_eq!(part_of(more, &text), Part::Validation);
+            if part_of(less, &text) == DatasetPart::Validation {
+                prop_assert_eq!(part_of(more, &text), DatasetPart::Validation);
             }
         }
 
@@ -98,7 +98,7 @@ mod tests {
             let fraction = numerator as f64 / 2f64.powi(53);
             let first = u64::from_be_bytes(Checksum(hash).to_bytes()[..8].try_into().expect("eight bytes"));
             let is_held_out = u128::from(first) < u128::from(numerator) << 11;
-            let train = HeldOut { fraction, part: Part::Train };
+            let train = HeldOut { fraction, part: DatasetPart::Train };
             prop_assert_eq!(train.has(Checksum(hash)), !is_held_out);
             prop_assert_eq!(train.other().has(Checksum(hash)), is_held_out);
         }
@@ -106,10 +106,11 @@ mod tests {
 
     #[test]
     fn the_smallest_and_the_largest_fraction_hold_something_out_and_leave_something() {
-        let part = |fraction, hash: u128| HeldOut { fraction, part: Part::Train }.part_of(Checksum(hash));
-        assert_eq!(part(f64::MIN_POSITIVE, 0), Part::Validation);
-        assert_eq!(part(f64::MIN_POSITIVE, 1 << 64), Part::Train);
-        assert_eq!(part(1.0 - f64::EPSILON / 2.0, u128::MAX), Part::Train);
+        let part =
+            |fraction, hash: u128| HeldOut { fraction, part: DatasetPart::Train }.part_of(Checksum(hash));
+        assert_eq!(part(f64::MIN_POSITIVE, 0), DatasetPart::Validation);
+        assert_eq!(part(f64::MIN_POSITIVE, 1 << 64), DatasetPart::Train);
+        assert_eq!(part(1.0 - f64::EPSILON / 2.0, u128::MAX), DatasetPart::Train);
         for not in [0.0, -0.1, 1.0, 1.5, f64::NAN, f64::INFINITY] {
             assert!(!HeldOut::is_fraction(not), "{not}");
         }
@@ -130,7 +131,7 @@ mod tests {
         assert!((40.0..185.0).contains(&chi_square), "{chi_square}");
         for fraction in [0.001, 0.01, 0.1, 0.5, 0.9] {
             let held_out = (0..TEXTS)
-                .filter(|text| part_of(fraction, &format!("{{\"id\":{text}}}")) == Part::Validation)
+                .filter(|text| part_of(fraction, &format!("{{\"id\":{text}}}")) == DatasetPart::Validation)
                 .count() as f64;
             let (mean, deviation) =
                 (TEXTS as f64 * fraction, (TEXTS as f64 * fraction * (1.0 - fraction)).sqrt());

@@ -45,7 +45,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::held_out::Part;
+use crate::held_out::DatasetPart;
 use crate::lock::LOCK;
 use crate::name::NAME_BYTES_MAX;
 
@@ -195,18 +195,18 @@ impl Output {
 
     /// The folder of a run's state.
     #[must_use]
-    pub fn state(&self) -> State {
-        State { root: self.root.join(STATE_FOLDER) }
+    pub fn state(&self) -> StateFolder {
+        StateFolder { root: self.root.join(STATE_FOLDER) }
     }
 }
 
 /// The paths of a run's state.
 #[derive(Debug, Clone)]
-pub struct State {
+pub struct StateFolder {
     root: PathBuf,
 }
 
-impl State {
+impl StateFolder {
     /// The folder with all of it.
     #[must_use]
     pub fn root(&self) -> &Path {
@@ -239,10 +239,10 @@ impl State {
 
     /// The folder that becomes the split's in the folder of `part`.
     #[must_use]
-    pub fn made(&self, part: Part, split: &str) -> PathBuf {
+    pub fn made(&self, part: DatasetPart, split: &str) -> PathBuf {
         let folder = match part {
-            Part::Train => "made",
-            Part::Validation => "made_validation",
+            DatasetPart::Train => "made",
+            DatasetPart::Validation => "made_validation",
         };
         self.root.join(folder).join(split)
     }

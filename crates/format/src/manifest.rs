@@ -85,7 +85,7 @@ pub struct Manifest {
     /// Input files that became splits.
     pub files_processed: u64,
     /// What was done to the input.
-    pub options: Options,
+    pub options: ShardOptions,
     /// The tokenizer's identity.
     pub tokenizer_identity: TokenizerIdentity,
     /// What a label is.
@@ -102,7 +102,7 @@ pub struct Manifest {
 
 /// The options on which the bytes of the shards depend, besides the tokenizer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Options {
+pub struct ShardOptions {
     /// Tokens in every row.
     pub max_seq_length: usize,
     /// The size that finished shards are to have on average, in bytes.
@@ -233,7 +233,7 @@ pub struct Split {
     /// What the split is made of and how: the same identity, the same bytes.
     pub identity: Checksum,
     /// The input.
-    pub source: Source,
+    pub source: SplitSource,
     /// What the input may be used for, where `<name>.stats.json` beside a file says so: each license once, sorted. The
     /// split's bytes do not depend on it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -249,7 +249,7 @@ pub struct Split {
 
 /// The input of a split.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Source {
+pub struct SplitSource {
     /// The file, relative to `input_path`, with `/` between folders. Of many, what they have in common, with `*` for the rest:
     /// `books/part-*-of-00004.jsonl`; each shard says which it is made of.
     #[serde(deserialize_with = "name::path")]
@@ -401,7 +401,7 @@ pub fn source_of(sources: &[SourceFile], key: u64) -> Option<&SourceFile> {
     sources[..behind].last()
 }
 
-impl Source {
+impl SplitSource {
     /// The category: the folder that the file lies in, where it is below the input. What `mashbill download` writes lies in
     /// its dataset's category, which its records name, too.
     #[must_use]
@@ -453,7 +453,7 @@ impl Manifest {
     }
 }
 
-impl Options {
+impl ShardOptions {
     /// The fields that a record's text is looked for in, in order.
     #[must_use]
     pub fn text_fields(&self) -> Vec<&str> {
@@ -485,7 +485,7 @@ impl Options {
 struct RunIdentity<'a> {
     format_version: u32,
     requires: &'a [String],
-    options: &'a Options,
+    options: &'a ShardOptions,
     tokenizer_identity: &'a TokenizerIdentity,
     labels: &'a Labels,
     layout: RowLayout,

@@ -24,13 +24,13 @@ pub const PATH_BYTES_MAX: usize = 4096;
 const RESERVED: [&str; 3] = [STATE_FOLDER, VALIDATION_FOLDER, MANIFEST];
 
 /// Why a name is none, as a fragment.
-pub type Refusal = &'static str;
+pub type NameRefusal = &'static str;
 
 /// Checks that `name` is the plain name of one folder or file, of a split, dataset or shard.
 ///
 /// # Errors
 /// Why it is none.
-pub fn check(name: &str) -> Result<(), Refusal> {
+pub fn check(name: &str) -> Result<(), NameRefusal> {
     if RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name)) {
         return Err("it has a meaning of its own in an output folder");
     }
@@ -41,14 +41,14 @@ pub fn check(name: &str) -> Result<(), Refusal> {
 ///
 /// # Errors
 /// Why it does not.
-pub fn check_path(path: &str) -> Result<(), Refusal> {
+pub fn check_path(path: &str) -> Result<(), NameRefusal> {
     if path.len() > PATH_BYTES_MAX {
         return Err("it is longer than 4,096 bytes");
     }
     path.split('/').try_for_each(component)
 }
 
-fn component(name: &str) -> Result<(), Refusal> {
+fn component(name: &str) -> Result<(), NameRefusal> {
     match name {
         "" => Err("a name is empty, or the path begins at the root"),
         "." | ".." => Err("it leads to another folder"),
@@ -61,7 +61,7 @@ fn component(name: &str) -> Result<(), Refusal> {
     }
 }
 
-fn refused<E: serde::de::Error>(name: &str, why: Refusal) -> E {
+fn refused<E: serde::de::Error>(name: &str, why: NameRefusal) -> E {
     // A name of megabytes is not repeated.
     let shown: String = name.chars().take(80).collect();
     let dots = if shown.len() < name.len() { "…" } else { "" };

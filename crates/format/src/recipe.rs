@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-pub use state::{Anchor, NoState, State};
+pub use state::{Anchor, LoaderState, NoState};
 
 /// The name of the file in the folder of a run.
 pub const RECIPE: &str = "loader.json";
@@ -49,7 +49,7 @@ pub struct Recipe {
     /// How many steps the run has, where that is known.
     pub steps: Option<u64>,
     /// Where the loader was: steps since the last change of batch size or weights before it can be asked about.
-    pub state: Option<State>,
+    pub state: Option<LoaderState>,
 }
 
 /// How rows are shuffled.

@@ -19,10 +19,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use encode::spans_body;
-pub use encode::{RowGroupEncoder, Rows};
-pub use expectation::{ExpectedRows, GroupCheck, RowEnds, RowForm, Wanted};
-pub use pages::{PiecePage, Scratch, ShardPages, TokenGroup, TokenPage};
-pub use read::{Row, ShardReader, ShardRows};
+pub use encode::{RowGroupEncoder, RowsToEncode};
+pub use expectation::{ExpectedRows, GroupCheck, RowEnds, RowForm, WantedRowGroup};
+pub use pages::{PageScratch, PiecePage, ShardPages, TokenGroup, TokenPage};
+pub use read::{ShardReader, ShardRow, ShardRows};
 
 pub use crate::loss_spans::IGNORED;
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::manifest::{ShardFile, Split};
-use crate::shard::{Row, ShardReader, ShardRows};
+use crate::shard::{ShardReader, ShardRow, ShardRows};
 
 /// The rows of a split.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub struct SplitRows<'a> {
     folder: PathBuf,
     shards: Vec<&'a ShardFile>,
     reader: Option<(usize, ShardReader)>,
-    group: Option<Group>,
+    group: Option<OpenRowGroup>,
 }
 
 /// Where a row stands.
@@ -30,7 +30,7 @@ pub struct RowPlace {
 }
 
 #[derive(Debug)]
-struct Group {
+struct OpenRowGroup {
     shard: usize,
     index: usize,
     /// The group's first row in the split and in its shard.
@@ -50,7 +50,7 @@ impl<'a> SplitRows<'a> {
     ///
     /// # Errors
     /// [`Io`](mashbill_store::Error::Io), [`Damaged`](mashbill_store::Error::Damaged).
-    pub fn row(&mut self, row: u64) -> Result<Option<(RowPlace, Row<'_>)>> {
+    pub fn row(&mut self, row: u64) -> Result<Option<(RowPlace, ShardRow<'_>)>> {
         if !self.group.as_ref().is_some_and(|group| group.has(row)) {
             self.group = self.read(row)?;
         }
@@ -79,7 +79,7 @@ impl<'a> SplitRows<'a> {
     }
 
     /// The group with row `row`.
-    fn read(&mut self, row: u64) -> Result<Option<Group>> {
+    fn read(&mut self, row: u64) -> Result<Option<OpenRowGroup>> {
         let mut shard_begin = 0;
         for (shard, file) in self.shards.iter().enumerate() {
             if row - shard_begin < file.rows {
@@ -90,7 +90,7 @@ impl<'a> SplitRows<'a> {
         Ok(None)
     }
 
-    fn read_from(&mut self, shard: usize, row: u64, shard_begin: u64) -> Result<Group> {
+    fn read_from(&mut self, shard: usize, row: u64, shard_begin: u64) -> Result<OpenRowGroup> {
         let path = self.folder.join(&self.shards[shard].name);
         let reader = match self.reader.take() {
             Some((open, reader)) if open == shard => reader,
@@ -102,7 +102,7 @@ impl<'a> SplitRows<'a> {
             if row - shard_begin - first_in_shard < rows {
                 let rows = reader.row_group(index)?;
                 self.reader = Some((shard, reader));
-                return Ok(Group {
+                return Ok(OpenRowGroup {
                     shard,
                     index,
                     first_row: shard_begin + first_in_shard,
@@ -116,7 +116,7 @@ impl<'a> SplitRows<'a> {
     }
 }
 
-impl Group {
+impl OpenRowGroup {
     fn has(&self, row: u64) -> bool {
         row.checked_sub(self.first_row).is_some_and(|at| (at as usize) < self.rows.pieces_in_row.len())
     }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::manifest::{self, FORMAT_VERSION, Ledger};
 use crate::name;
-use crate::task::{Counts, Reject};
+use crate::task::{DocumentCounts, Reject};
 
 /// The largest file of statistics in bytes.
 pub const STATS_BYTES_MAX: u64 = 16 << 20;
@@ -63,7 +63,7 @@ pub struct Stats {
     /// Bytes of the split's shards.
     pub shard_bytes: u64,
     /// What was counted of each shard, in the order of the manifest: what a later run keeps of shards that stay.
-    pub shards: Vec<Counts>,
+    pub shards: Vec<DocumentCounts>,
     /// The engine that made the ids: `fast` or `reference`; both where a shard was made by each.
     pub engine: String,
     /// Seconds that the run which completed the split worked on it.

@@ -17,8 +17,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::held_out::Part;
-use crate::layout::{ShardId, State};
+use crate::held_out::DatasetPart;
+use crate::layout::{ShardId, StateFolder};
 use crate::manifest::{self, FORMAT_VERSION, InputRange, Ledger, Manifest, ShardFile, SourceFile, TableFile};
 use crate::name;
 use crate::stats::{InputFile, LengthHistogram, is_zero};
@@ -113,7 +113,7 @@ pub struct ShardRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MadePart {
     /// The part; the one to train on where nothing is held out.
-    pub part: Part,
+    pub part: DatasetPart,
     /// The rows; none where there is no document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<ShardFile>,
@@ -121,7 +121,7 @@ pub struct MadePart {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<TableFile>,
     /// What was counted.
-    pub counts: Counts,
+    pub counts: DocumentCounts,
     /// The first refused lines of each reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rejects: Vec<Reject>,
@@ -129,7 +129,7 @@ pub struct MadePart {
 
 /// What is counted of a shard's documents, and summed for a split.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Counts {
+pub struct DocumentCounts {
     /// Lines, blank ones included; rows for Parquet input.
     pub lines: u64,
     /// Lines with nothing but white space.
@@ -170,7 +170,7 @@ pub struct Reject {
     pub excerpt: String,
 }
 
-impl Counts {
+impl DocumentCounts {
     /// Adds the counts of another part of the same split. Counts that somebody changed in a file stop at the largest number.
     pub fn add(&mut self, other: &Self) {
         let add = |sum: &mut u64, count: u64| *sum = sum.saturating_add(count);
@@ -213,7 +213,7 @@ impl RunPlan {
     ///
     /// # Errors
     /// [`Error::TooNew`], [`Error::TooOld`], [`Io`](mashbill_store::Error::Io).
-    pub fn read(state: &State) -> Result<Option<Self>> {
+    pub fn read(state: &StateFolder) -> Result<Option<Self>> {
         read(&state.plan())
     }
 
@@ -221,7 +221,7 @@ impl RunPlan {
     ///
     /// # Errors
     /// [`DiskFull`](mashbill_store::Error::DiskFull), [`Io`](mashbill_store::Error::Io).
-    pub fn write(&self, state: &State) -> Result<()> {
+    pub fn write(&self, state: &StateFolder) -> Result<()> {
         let temporary = state.temporary().join("plan.json");
         Ok(atomic::replace(&state.plan(), &temporary, &manifest::to_json(self))?)
     }
@@ -250,7 +250,7 @@ impl TaskRecord {
     ///
     /// # Errors
     /// [`Error::TooNew`], [`Error::TooOld`], [`Io`](mashbill_store::Error::Io).
-    pub fn read_all(state: &State) -> Result<Vec<Self>> {
+    pub fn read_all(state: &StateFolder) -> Result<Vec<Self>> {
         Self::read_where(state, |_| true)
     }
 
@@ -258,13 +258,13 @@ impl TaskRecord {
     ///
     /// # Errors
     /// [`Error::TooNew`], [`Error::TooOld`], [`Io`](mashbill_store::Error::Io).
-    pub fn read_of(state: &State, name: &str) -> Result<Vec<Self>> {
+    pub fn read_of(state: &StateFolder, name: &str) -> Result<Vec<Self>> {
         Self::read_where(state, |file| {
             file.strip_prefix(name).is_some_and(|rest| rest.starts_with(['.', '_']))
         })
     }
 
-    fn read_where(state: &State, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<Self>> {
+    fn read_where(state: &StateFolder, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<Self>> {
         let folder = state.tasks();
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,

@@ -7,7 +7,7 @@ mod metrics;
 use std::fs::{self, DirEntry};
 use std::path::{Path, PathBuf};
 
-pub use metrics::{Measurement, RECORD_BYTES_MAX, Record, Step, records};
+pub use metrics::{Measurement, MetricsRecord, RECORD_BYTES_MAX, StepMetrics, records};
 
 /// The records of a run: what each step and each measurement came to, one a line.
 pub const METRICS: &str = "metrics.jsonl";

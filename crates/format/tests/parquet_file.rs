@@ -8,7 +8,7 @@ use std::fs;
 use mashbill_format::Error;
 use mashbill_format::documents;
 use mashbill_format::loss_spans::Loss;
-use mashbill_format::shard::{self, IGNORED, Piece, RowGroupEncoder, Rows};
+use mashbill_format::shard::{self, IGNORED, Piece, RowGroupEncoder, RowsToEncode};
 use mashbill_parquet::encode::Compression;
 use mashbill_parquet::file::ParquetAppender;
 use mashbill_parquet::row_group::EncodedRowGroup;
@@ -18,7 +18,7 @@ use mashbill_store::checksum::Checksum;
 fn group(first_token: u32) -> EncodedRowGroup {
     let tokens: Vec<u32> = (first_token..first_token + 32).collect();
     let pieces: Vec<Piece> = (0..4).map(|row| Piece { doc_id: row * 50, doc_offset: 0, len: 8 }).collect();
-    RowGroupEncoder::new(8, 1000, 0, Compression::Snappy).encode(&Rows {
+    RowGroupEncoder::new(8, 1000, 0, Compression::Snappy).encode(&RowsToEncode {
         count: 4,
         tokens: &[&tokens],
         last_labels: &[IGNORED; 4],

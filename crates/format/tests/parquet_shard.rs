@@ -4,7 +4,7 @@
 
 use mashbill_format::loss_spans::Loss;
 use mashbill_format::shard::{
-    self, IGNORED, Piece, RowGroupEncoder, RowLayout, Rows, ShardReader, ShardRows,
+    self, IGNORED, Piece, RowGroupEncoder, RowLayout, RowsToEncode, ShardReader, ShardRows,
 };
 use mashbill_parquet::encode::Compression;
 use mashbill_parquet::file::ParquetAppender;
@@ -66,7 +66,7 @@ impl Packed {
     }
 
     fn encode(&self, encoder: &mut RowGroupEncoder, tokens: &[&[u32]]) -> EncodedRowGroup {
-        encoder.encode(&Rows {
+        encoder.encode(&RowsToEncode {
             count: self.pieces_in_row.len(),
             tokens,
             last_labels: &self.last_labels,

@@ -8,7 +8,8 @@ use mashbill_format::error::Result;
 use mashbill_format::loss_spans::{Loss, LossSpans, SpansBuilder};
 use mashbill_format::row_cache::{RowCache, RowCacheWriter};
 use mashbill_format::shard::{
-    self, Piece, PiecePage, RowGroupEncoder, RowLayout, Rows, Scratch, ShardPages, ShardReader, TokenPage,
+    self, PageScratch, Piece, PiecePage, RowGroupEncoder, RowLayout, RowsToEncode, ShardPages, ShardReader,
+    TokenPage,
 };
 use mashbill_parquet::encode::Compression;
 use mashbill_parquet::file::{ParquetAppender, Tail};
@@ -66,7 +67,7 @@ fn write_shard(
         let last_labels: Vec<i32> = (1..=count)
             .map(|row| Some(row * row_length).filter(target).map_or(-100, |at| tokens[at] as i32))
             .collect();
-        let rows = Rows {
+        let rows = RowsToEncode {
             count,
             tokens: &[&tokens],
             last_labels: &last_labels,
@@ -82,7 +83,7 @@ fn write_shard(
 
 /// All pages of a shard in order.
 fn pages(shard: &ShardPages) -> Result<Vec<(TokenPage, PiecePage)>> {
-    let mut scratch = Scratch::default();
+    let mut scratch = PageScratch::default();
     let mut pages = Vec::new();
     for (group, count) in shard.pages().enumerate() {
         let tokens = shard.token_group(group, &mut scratch)?;

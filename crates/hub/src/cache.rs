@@ -27,7 +27,7 @@ pub(crate) const FILE_SIZE_MAX: u64 = 200_000_000;
 
 /// The part of a cache folder that belongs to one repository.
 #[derive(Debug)]
-pub(crate) struct Cache {
+pub(crate) struct RepoCache {
     repo: PathBuf,
 }
 
@@ -42,7 +42,7 @@ pub(crate) enum Cached {
     Unknown,
 }
 
-impl Cache {
+impl RepoCache {
     pub(crate) fn new(root: &Path, repo: &RepoId) -> Self {
         Self { repo: root.join(repo.folder()) }
     }

@@ -45,7 +45,7 @@ pub(crate) struct Client {
 
 /// The last answer of a chain of redirects, whatever its status, and what was said on the way.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct FinalAnswer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     /// Where it was given.
@@ -66,7 +66,7 @@ pub(crate) struct Answer {
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Wanted {
+pub(crate) struct WantedBytes {
     /// The bytes from the first up to and without the second, which the server may disregard; none: all of them.
     pub(crate) bytes: Option<(u64, u64)>,
     /// How long the body may take, whatever comes: what frames it may go on without end, too.
@@ -131,13 +131,13 @@ impl Client {
     }
 
     /// Asks for something that is no file: `address`, and where it leads. Any status but a redirect is an answer.
-    pub(crate) fn get(&self, address: &Uri) -> Result<Answer> {
+    pub(crate) fn get(&self, address: &Uri) -> Result<FinalAnswer> {
         let body_max = BODY_STALLS * self.settings.stall_timeout;
-        self.get_wanted(address, Wanted { bytes: None, body_max })
+        self.get_wanted(address, WantedBytes { bytes: None, body_max })
     }
 
     /// The same for a file or a part of one.
-    pub(crate) fn get_wanted(&self, address: &Uri, wanted: Wanted) -> Result<Answer> {
+    pub(crate) fn get_wanted(&self, address: &Uri, wanted: WantedBytes) -> Result<FinalAnswer> {
         let mut address = address.clone();
         let mut commit = None;
         let mut digest = None;
@@ -165,7 +165,7 @@ impl Client {
                     return Err(Error::Unreachable { origin, proxy, source });
                 }
                 let window = RATE_STALLS * self.settings.stall_timeout;
-                return Ok(Answer {
+                return Ok(FinalAnswer {
                     rate: Rate { window, waited: Duration::ZERO, bytes: 0 },
                     status,
                     headers,
@@ -204,7 +204,7 @@ impl Client {
         &self,
         address: &Uri,
         origin: &Origin,
-        wanted: Wanted,
+        wanted: WantedBytes,
     ) -> Result<(Response<Body>, Option<String>)> {
         let proxy = self.settings.proxies.on_the_way_to(origin);
         let config = self.agent.get(address).config().timeout_recv_body(Some(wanted.body_max));
@@ -229,7 +229,7 @@ impl Client {
     }
 }
 
-impl Answer {
+impl FinalAnswer {
     /// The value of a header, if it is text.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         header(&self.headers, name)

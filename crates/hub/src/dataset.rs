@@ -115,7 +115,7 @@ impl Hub<'_> {
 }
 
 /// The JSON of an answer.
-fn parse<T: for<'de> Deserialize<'de>>(answer: crate::client::Answer, settings: &Settings) -> Result<T> {
+fn parse<T: for<'de> Deserialize<'de>>(answer: crate::client::FinalAnswer, settings: &Settings) -> Result<T> {
     let origin = answer.origin.clone();
     let not_a_hub = |why: String| Error::NotAHub { origin: origin.clone(), why };
     let Some(contents) = answer.contents(ANSWER_SIZE_MAX)? else {

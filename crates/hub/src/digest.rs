@@ -52,10 +52,10 @@ impl Digest {
 
     /// Takes the hash of the same kind over content of `size` bytes, piece by piece.
     #[must_use]
-    pub fn hasher(&self, size: u64) -> Hasher {
+    pub fn hasher(&self, size: u64) -> DigestHasher {
         match self {
-            Self::Sha256(_) => Hasher::Sha256(Sha256::new()),
-            Self::GitSha1(_) => Hasher::GitSha1(Sha1::new().chain_update(format!("blob {size}\0"))),
+            Self::Sha256(_) => DigestHasher::Sha256(Sha256::new()),
+            Self::GitSha1(_) => DigestHasher::GitSha1(Sha1::new().chain_update(format!("blob {size}\0"))),
         }
     }
 }
@@ -63,14 +63,14 @@ impl Digest {
 /// A hash under way.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub enum Hasher {
+pub enum DigestHasher {
     /// Becomes [`Digest::Sha256`].
     Sha256(Sha256),
     /// Becomes [`Digest::GitSha1`].
     GitSha1(Sha1),
 }
 
-impl Hasher {
+impl DigestHasher {
     /// Adds the next piece of the content.
     pub fn update(&mut self, piece: &[u8]) {
         match self {

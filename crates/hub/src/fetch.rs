@@ -20,13 +20,13 @@ use std::time::{Duration, Instant};
 
 use mashbill_store::atomic;
 
-use crate::digest::{Digest, Hasher};
+use crate::digest::{Digest, DigestHasher};
 use crate::error::{Error, Result};
 use crate::hub::Hub;
 use crate::local;
-use crate::part::Part;
+use crate::part::PartialFile;
 use crate::ranges::Ranges;
-use crate::source::Source;
+use crate::source::FileSource;
 use crate::transfer::{Fetched, Transfer};
 use crate::tree::RemoteFile;
 
@@ -43,20 +43,20 @@ const SYNC_EVERY: (Duration, u64) = (Duration::from_secs(5), 64 << 20);
 const HASH_STEP: usize = 1 << 20;
 
 /// What the workers on one file share.
-pub(crate) struct Job<'j> {
+pub(crate) struct FetchJob<'j> {
     pub(crate) hub: &'j Hub<'j>,
     pub(crate) file: &'j RemoteFile,
-    pub(crate) source: Source<'j>,
-    pub(crate) part: &'j Part,
+    pub(crate) source: FileSource<'j>,
+    pub(crate) part: &'j PartialFile,
     pub(crate) moved: AtomicU64,
     pub(crate) retries: AtomicU64,
     /// Set when a worker failed for good.
     pub(crate) stopped: AtomicBool,
-    pub(crate) state: Mutex<State>,
+    pub(crate) state: Mutex<FetchState>,
     changed: Condvar,
 }
 
-pub(crate) struct State {
+pub(crate) struct FetchState {
     /// The bytes that are written.
     pub(crate) done: Ranges,
     /// The stretches that nobody works on yet.
@@ -116,10 +116,10 @@ impl Hub<'_> {
         on_progress: &dyn Fn(u64),
         fetched: &mut Fetched,
     ) -> Result<()> {
-        let (part, mut done) = Part::open(destination, file)?;
+        let (part, mut done) = PartialFile::open(destination, file)?;
         fetched.reused_bytes = done.total();
         for retry in 0.. {
-            let job = Job::new(self, file, &part, done);
+            let job = FetchJob::new(self, file, &part, done);
             let received = job.run(on_progress);
             fetched.moved_bytes += job.moved.load(Ordering::Relaxed);
             fetched.retries += job.retries.load(Ordering::Relaxed) + job.source.renewals();
@@ -151,19 +151,19 @@ impl Hub<'_> {
     }
 }
 
-impl<'j> Job<'j> {
-    fn new(hub: &'j Hub<'j>, file: &'j RemoteFile, part: &'j Part, done: Ranges) -> Self {
+impl<'j> FetchJob<'j> {
+    fn new(hub: &'j Hub<'j>, file: &'j RemoteFile, part: &'j PartialFile, done: Ranges) -> Self {
         let queue = cut(&hub.transfer, file.size, &done);
         let workers = queue.len().min(hub.transfer.connections.max(1));
         Self {
             hub,
             file,
-            source: Source::new(hub, file),
+            source: FileSource::new(hub, file),
             part,
             moved: AtomicU64::new(0),
             retries: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
-            state: Mutex::new(State { done, queue, whole: false, workers, failure: None }),
+            state: Mutex::new(FetchState { done, queue, whole: false, workers, failure: None }),
             changed: Condvar::new(),
         }
     }
@@ -193,7 +193,7 @@ impl<'j> Job<'j> {
     }
 
     /// Hashes what is there from the start on and keeps the journal, until the workers are done.
-    fn follow(&self, on_progress: &dyn Fn(u64)) -> Result<Hasher> {
+    fn follow(&self, on_progress: &dyn Fn(u64)) -> Result<DigestHasher> {
         let mut hasher = self.file.hash.hasher(self.file.size);
         let mut buffer = vec![0; HASH_STEP.min(usize::try_from(self.file.size).unwrap_or(HASH_STEP))];
         let mut hashed = 0;
@@ -248,11 +248,11 @@ impl<'j> Job<'j> {
     /// Waits until no other worker is left: bytes that may be hashed already must not be written by two. The
     /// calling worker holds no connection, which the others may need to come to their end.
     pub(crate) fn wait_until_alone(&self) {
-        let others = |state: &mut State| state.workers > 1 && !self.stopped.load(Ordering::Relaxed);
+        let others = |state: &mut FetchState| state.workers > 1 && !self.stopped.load(Ordering::Relaxed);
         drop(self.changed.wait_while(self.lock(), others).unwrap_or_else(PoisonError::into_inner));
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, FetchState> {
         // A worker's panic ends the whole transfer; nothing here is left half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -265,7 +265,7 @@ fn is_due(last: (Instant, u64), now: (Instant, u64), every: (Duration, u64)) -> 
 
 /// A worker's last act, even if it panics: the others would wait for it.
 struct Leaving<'a, 'j> {
-    job: &'a Job<'j>,
+    job: &'a FetchJob<'j>,
     result: Option<Result<()>>,
 }
 

@@ -9,7 +9,7 @@ use crate::limits::{Limits, retry_after};
 use crate::proxy::Proxies;
 use crate::repo::{Commit, RepoId};
 use crate::settings::Settings;
-use crate::token::{Token, TokenSource};
+use crate::token::{AccessToken, TokenSource};
 use crate::tree::parse_page;
 use crate::url::{Endpoint, follow};
 
@@ -19,7 +19,7 @@ fn settings() -> Settings {
     let second = Duration::from_secs(1);
     Settings {
         endpoint: "https://hub.test".parse().expect("an address"),
-        token: Token::new(TOKEN, TokenSource::Variable("HF_TOKEN")).expect("visible letters"),
+        token: AccessToken::new(TOKEN, TokenSource::Variable("HF_TOKEN")).expect("visible letters"),
         cache: PathBuf::new(),
         offline: true,
         proxies: Proxies::default(),

@@ -51,7 +51,7 @@ pub fn discard(destination: &Path) -> Result<()> {
 
 /// The file under its temporary name, held by this process alone.
 #[derive(Debug)]
-pub(crate) struct Part {
+pub(crate) struct PartialFile {
     path: PathBuf,
     journal: PathBuf,
     file: File,
@@ -105,7 +105,7 @@ impl Journal {
     }
 }
 
-impl Part {
+impl PartialFile {
     /// Opens what is there for `file`, or makes it anew, with room on the disk for all its bytes. Returns which
     /// bytes are there.
     ///

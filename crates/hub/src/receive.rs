@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use ureq::http::StatusCode;
 
-use crate::client::{Answer, RATE_MIN};
+use crate::client::{FinalAnswer, RATE_MIN};
 use crate::error::{Error, Result, Unreachable};
-use crate::fetch::Job;
+use crate::fetch::FetchJob;
 use crate::retry::{PAUSE_MAX, Wait};
 use crate::url::Endpoint;
 
@@ -19,7 +19,7 @@ const SLOW_MAX: u32 = 3;
 /// What a broken connection may cost at the most.
 const BUFFER_SIZE: usize = 128 << 10;
 
-impl Job<'_> {
+impl FetchJob<'_> {
     /// Works until nothing is left to begin, or the whole transfer is stopped.
     pub(crate) fn work(&self) -> Result<()> {
         let mut buffer = vec![0; BUFFER_SIZE.min(usize::try_from(self.file.size).unwrap_or(BUFFER_SIZE))];
@@ -98,7 +98,7 @@ impl Job<'_> {
 
 /// One worker's stretch, and how it goes.
 struct Attempt<'a, 'j> {
-    job: &'a Job<'j>,
+    job: &'a FetchJob<'j>,
     stretch: (u64, u64),
     /// Whether this worker reads the whole file, because the server gives only that.
     only_one: bool,
@@ -133,7 +133,7 @@ impl Attempt<'_, '_> {
     }
 
     /// Writes the content of `answer`, which begins at byte `at` of the file.
-    fn receive(&mut self, answer: Answer, mut at: u64, buffer: &mut [u8]) -> Result<()> {
+    fn receive(&mut self, answer: FinalAnswer, mut at: u64, buffer: &mut [u8]) -> Result<()> {
         let job = self.job;
         let end = self.stretch.1;
         let (origin, begin) = (answer.origin.clone(), at);
@@ -173,7 +173,7 @@ impl Attempt<'_, '_> {
     }
 
     /// Where the content of a partial answer begins, which must be where it was asked for.
-    fn check_range(&self, answer: &Answer, start: u64) -> Result<u64> {
+    fn check_range(&self, answer: &FinalAnswer, start: u64) -> Result<u64> {
         let text = answer.header("content-range").unwrap_or_default();
         let range = text.strip_prefix("bytes ").and_then(|range| range.split_once('/'));
         let first = range.and_then(|(bytes, _)| bytes.split_once('-')?.0.parse::<u64>().ok());
@@ -188,7 +188,7 @@ impl Attempt<'_, '_> {
         Ok(start)
     }
 
-    fn check_length(&self, answer: &Answer) -> Result<()> {
+    fn check_length(&self, answer: &FinalAnswer) -> Result<()> {
         match answer.content_length() {
             Some(length) if length != self.job.file.size => {
                 Err(broken(answer, format!("it sends {length} bytes instead of {}", self.job.file.size)))
@@ -198,7 +198,7 @@ impl Attempt<'_, '_> {
     }
 }
 
-fn broken(answer: &Answer, why: String) -> Error {
+fn broken(answer: &FinalAnswer, why: String) -> Error {
     Error::Unreachable { origin: answer.origin.clone(), proxy: None, source: Unreachable::Broken(why) }
 }
 

@@ -6,7 +6,7 @@
 
 use ureq::http::StatusCode;
 
-use crate::client::Answer;
+use crate::client::FinalAnswer;
 use crate::error::Error;
 use crate::limits::retry_after;
 use crate::repo::{RepoId, Revision};
@@ -21,7 +21,7 @@ pub(crate) struct Asked<'a> {
 }
 
 /// The error that an unsuccessful answer stands for.
-pub(crate) fn refusal(answer: &Answer, asked: &Asked<'_>, settings: &Settings) -> Error {
+pub(crate) fn refusal(answer: &FinalAnswer, asked: &Asked<'_>, settings: &Settings) -> Error {
     let repo = asked.repo.clone();
     let endpoint = settings.endpoint.clone();
     let token = settings.token.as_ref().map(|token| token.source().clone());
@@ -55,12 +55,12 @@ pub(crate) fn refusal(answer: &Answer, asked: &Asked<'_>, settings: &Settings) -
     }
 }
 
-fn entry_not_found(answer: &Answer, asked: &Asked<'_>) -> Error {
+fn entry_not_found(answer: &FinalAnswer, asked: &Asked<'_>) -> Error {
     let revision = answer.commit.as_ref().map_or_else(|| asked.revision.clone(), Revision::from);
     Error::EntryNotFound { repo: asked.repo.clone(), revision, file: asked.file.to_owned() }
 }
 
-fn unnamed(answer: &Answer, settings: &Settings) -> Error {
+fn unnamed(answer: &FinalAnswer, settings: &Settings) -> Error {
     // A server may quote what it was sent, the token included.
     let text = |name| answer.header(name).map(|text| settings.shown(text));
     Error::Status {

@@ -13,7 +13,7 @@ use mashbill_store::open;
 
 use crate::error::{Error, Result, Unreachable};
 use crate::proxy::{Proxies, Proxy};
-use crate::token::{Token, TokenSource};
+use crate::token::{AccessToken, TokenSource};
 use crate::url::Endpoint;
 use crate::words::escaped;
 
@@ -33,7 +33,7 @@ pub struct Settings {
     /// The Hub or a mirror.
     pub endpoint: Endpoint,
     /// The token to send to the endpoint, if there is one.
-    pub token: Option<Token>,
+    pub token: Option<AccessToken>,
     /// The folder of the Hub's own cache, which holds `models--org--name`. It need not exist.
     pub cache: PathBuf,
     /// Whether the network is switched off.
@@ -126,13 +126,13 @@ impl Env<'_> {
         Ok(self.expand(&caches)?.join("huggingface"))
     }
 
-    fn token(&self, home: &Path) -> Result<Option<Token>> {
+    fn token(&self, home: &Path) -> Result<Option<AccessToken>> {
         if is_true(self.set("HF_HUB_DISABLE_IMPLICIT_TOKEN")) {
             return Ok(None);
         }
         for name in ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"] {
             if let Some(text) = self.set(name) {
-                return Token::new(&text, TokenSource::Variable(name));
+                return AccessToken::new(&text, TokenSource::Variable(name));
             }
         }
         let path = match self.set("HF_TOKEN_PATH") {
@@ -140,7 +140,7 @@ impl Env<'_> {
             None => home.join("token"),
         };
         match open::read_text(&path, TOKEN_BYTES_MAX) {
-            Ok(text) => Token::new(&text, TokenSource::File(path)),
+            Ok(text) => AccessToken::new(&text, TokenSource::File(path)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::io("read", &path, error)),
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ureq::http::Uri;
 
-use crate::client::{Answer, BODY_STALLS, RATE_MIN, Wanted};
+use crate::client::{BODY_STALLS, FinalAnswer, RATE_MIN, WantedBytes};
 use crate::error::{Error, Result};
 use crate::hub::Hub;
 use crate::refusal::{Asked, refusal};
@@ -14,7 +14,7 @@ use crate::repo::Revision;
 use crate::tree::RemoteFile;
 
 /// The addresses of one file, shared by the workers that fetch it.
-pub(crate) struct Source<'h> {
+pub(crate) struct FileSource<'h> {
     hub: &'h Hub<'h>,
     file: &'h RemoteFile,
     revision: Revision,
@@ -24,7 +24,7 @@ pub(crate) struct Source<'h> {
     renewals: AtomicU64,
 }
 
-impl<'h> Source<'h> {
+impl<'h> FileSource<'h> {
     pub(crate) fn new(hub: &'h Hub<'h>, file: &'h RemoteFile) -> Self {
         let revision = Revision::from(&file.commit);
         let resolve = hub.settings().endpoint.resolve(&file.repo, &revision, &file.path);
@@ -34,7 +34,7 @@ impl<'h> Source<'h> {
     /// Asks for some bytes, or for the whole file. The answer's status is a success.
     ///
     /// Where an address that was good before is refused, the Hub is asked for another at once.
-    pub(crate) fn open(&self, bytes: Option<(u64, u64)>) -> Result<Answer> {
+    pub(crate) fn open(&self, bytes: Option<(u64, u64)>) -> Result<FinalAnswer> {
         let known = self.lock().clone();
         if let Some(address) = known {
             let answer = self.ask(&address, bytes)?;
@@ -68,7 +68,7 @@ impl<'h> Source<'h> {
         self.renewals.load(Ordering::Relaxed)
     }
 
-    fn accept(&self, answer: Answer) -> Result<Answer> {
+    fn accept(&self, answer: FinalAnswer) -> Result<FinalAnswer> {
         if answer.status.is_success() {
             return Ok(answer);
         }
@@ -77,22 +77,22 @@ impl<'h> Source<'h> {
     }
 
     /// Whether another address may be accepted where this one was not: signatures expire and stores move.
-    fn is_expired(&self, answer: &Answer) -> bool {
+    fn is_expired(&self, answer: &FinalAnswer) -> bool {
         let refused = matches!(answer.status.as_u16(), 400 | 401 | 403 | 404 | 410 | 416);
         refused && !answer.is_of(&self.hub.settings().endpoint)
     }
 
-    fn ask(&self, address: &Uri, bytes: Option<(u64, u64)>) -> Result<Answer> {
+    fn ask(&self, address: &Uri, bytes: Option<(u64, u64)>) -> Result<FinalAnswer> {
         self.hub.keep_pace(address)?;
         let length = bytes.map_or(self.file.size, |(start, end)| end - start);
         let stall = self.hub.settings().stall_timeout;
         // What comes at the least rate is in time.
         let body_max = BODY_STALLS * stall + Duration::from_secs(length / RATE_MIN);
-        self.hub.client.get_wanted(address, Wanted { bytes, body_max })
+        self.hub.client.get_wanted(address, WantedBytes { bytes, body_max })
     }
 
     /// Fails if the Hub speaks of other content than the one that is wanted.
-    fn check_announced(&self, answer: &Answer) -> Result<()> {
+    fn check_announced(&self, answer: &FinalAnswer) -> Result<()> {
         match (&answer.digest, answer.linked_size) {
             (Some(digest), _) if *digest != self.file.hash => {
                 Err(self.changed(self.file.hash.to_string(), digest.to_string()))

@@ -12,13 +12,13 @@ const MASK: &str = "***";
 
 /// An access token and where it came from. `Debug` shows only the latter.
 #[derive(Clone)]
-pub struct Token {
+pub struct AccessToken {
     /// `Bearer <token>`, which the HTTP library treats as sensitive and does not log.
     header: HeaderValue,
     source: TokenSource,
 }
 
-impl Token {
+impl AccessToken {
     /// The token in `text`, spaces and line breaks around it removed; `None` where nothing remains.
     ///
     /// # Errors
@@ -81,7 +81,7 @@ impl Token {
     }
 }
 
-impl fmt::Debug for Token {
+impl fmt::Debug for AccessToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Token(from {})", self.source)
     }
@@ -134,14 +134,14 @@ mod tests {
 
     #[test]
     fn spaces_around_a_token_are_removed() {
-        let token = Token::new(" hf_secret\r\n", SOURCE).expect("a token").expect("not empty");
+        let token = AccessToken::new(" hf_secret\r\n", SOURCE).expect("a token").expect("not empty");
         assert_eq!(token.header().to_str().expect("ASCII"), "Bearer hf_secret");
-        assert!(Token::new(" \n", SOURCE).expect("no token").is_none());
+        assert!(AccessToken::new(" \n", SOURCE).expect("no token").is_none());
     }
 
     #[test]
     fn a_token_is_found_where_it_stands() {
-        let token = Token::new("hf_secret", SOURCE).expect("a token").expect("not empty");
+        let token = AccessToken::new("hf_secret", SOURCE).expect("a token").expect("not empty");
         assert!(
             token.occurs_in("no such token: hf_secret!")
                 && !token.occurs_in("hf_secre")
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_token_is_masked_wherever_it_stands() {
-        let token = Token::new("hf_secret", SOURCE).expect("a token").expect("not empty");
+        let token = AccessToken::new("hf_secret", SOURCE).expect("a token").expect("not empty");
         for (text, expected) in [
             ("no such token: hf_secret!", "no such token: ***!"),
             ("hf_secrethf_secretä", "******ä"),
@@ -166,9 +166,9 @@ mod tests {
 
     #[test]
     fn a_token_is_never_shown() {
-        let token = Token::new("hf_secret", SOURCE).expect("a token").expect("not empty");
+        let token = AccessToken::new("hf_secret", SOURCE).expect("a token").expect("not empty");
         assert_eq!(format!("{token:?}"), "Token(from HF_TOKEN)");
-        let error = Token::new("hf_sec ret", SOURCE).expect_err("a space inside");
+        let error = AccessToken::new("hf_sec ret", SOURCE).expect_err("a space inside");
         assert_eq!(error.to_string(), "the token from HF_TOKEN holds characters that no token has");
         assert!(!format!("{error:?}").contains("sec"));
     }

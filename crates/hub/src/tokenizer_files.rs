@@ -7,8 +7,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cache::{Cache, Cached, FILE_SIZE_MAX};
-use crate::client::{Client, Wanted};
+use crate::cache::{Cached, FILE_SIZE_MAX, RepoCache};
+use crate::client::{Client, WantedBytes};
 use crate::error::{Error, Result};
 use crate::refusal::{Asked, refusal};
 use crate::repo::{Commit, RepoId, Revision};
@@ -23,7 +23,7 @@ const FILE_STALLS: u32 = 60;
 
 /// The files of a tokenizer, all of one commit.
 #[derive(Debug)]
-pub struct TokenizerFiles {
+pub struct HubTokenizerFiles {
     /// The commit they belong to.
     pub commit: Commit,
     /// `tokenizer.json`.
@@ -88,12 +88,12 @@ pub fn tokenizer_files(
     kept: Option<&Path>,
     wait: &dyn Fn(Wait<'_>),
     waiting: &Waiting,
-) -> Result<TokenizerFiles> {
+) -> Result<HubTokenizerFiles> {
     let places = Places {
         repo,
         client: Client::new(settings.clone()),
-        hub_cache: Cache::new(&settings.cache, repo),
-        kept: kept.map(|kept| Cache::new(kept, repo)),
+        hub_cache: RepoCache::new(&settings.cache, repo),
+        kept: kept.map(|kept| RepoCache::new(kept, repo)),
         wait,
         waiting,
     };
@@ -101,7 +101,7 @@ pub fn tokenizer_files(
         Some(cached) => cached,
         None => places.fetch_tokenizer(revision)?,
     };
-    let mut files = TokenizerFiles {
+    let mut files = HubTokenizerFiles {
         commit,
         tokenizer,
         tokenizer_config: None,
@@ -119,8 +119,8 @@ pub fn tokenizer_files(
 struct Places<'a> {
     repo: &'a RepoId,
     client: Client,
-    hub_cache: Cache,
-    kept: Option<Cache>,
+    hub_cache: RepoCache,
+    kept: Option<RepoCache>,
     wait: &'a dyn Fn(Wait<'_>),
     waiting: &'a Waiting,
 }
@@ -172,11 +172,11 @@ impl Places<'_> {
     }
 
     /// The caches that there are, in the order in which they are asked.
-    fn caches(&self) -> impl Iterator<Item = &Cache> {
+    fn caches(&self) -> impl Iterator<Item = &RepoCache> {
         [&self.hub_cache].into_iter().chain(&self.kept)
     }
 
-    fn add_optional(&self, files: &mut TokenizerFiles) -> Result<()> {
+    fn add_optional(&self, files: &mut HubTokenizerFiles) -> Result<()> {
         let from_cache = matches!(files.tokenizer.origin, FileOrigin::Cache(_));
         let mut missing = Vec::new();
         let mut why = None;
@@ -248,7 +248,7 @@ fn fetch_once(client: &Client, asked: &Asked<'_>) -> Result<(Commit, HubFile)> {
     let settings = client.settings();
     let address = settings.endpoint.resolve(asked.repo, asked.revision, asked.file);
     let body_max = FILE_STALLS * settings.stall_timeout;
-    let answer = client.get_wanted(&address, Wanted { bytes: None, body_max })?;
+    let answer = client.get_wanted(&address, WantedBytes { bytes: None, body_max })?;
     if !answer.status.is_success() {
         return Err(refusal(&answer, asked, settings));
     }

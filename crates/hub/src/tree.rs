@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-use crate::client::Answer;
+use crate::client::FinalAnswer;
 use crate::dataset::parse_bytes;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
@@ -52,7 +52,7 @@ pub struct RemoteFile {
 }
 
 #[derive(Deserialize)]
-struct Entry {
+struct TreeEntry {
     #[serde(rename = "type")]
     kind: String,
     path: String,
@@ -157,7 +157,7 @@ impl<'a> List<'a> {
         if self.bytes > LIST_BYTES_MAX {
             return Err(self.unusable(format!("it has more than {LIST_BYTES_MAX} bytes")));
         }
-        let entries: Vec<Entry> = parse_bytes(contents)
+        let entries: Vec<TreeEntry> = parse_bytes(contents)
             .map_err(|why| self.unusable(settings.shown(&format!("a page has another form: {why}"))))?;
         for entry in entries.into_iter().filter(|entry| entry.kind == "file") {
             if self.files.len() == FILES_MAX {
@@ -198,7 +198,7 @@ impl<'a> List<'a> {
 
 /// An entry as a file; else its path and what is wrong with it.
 fn remote_file(
-    entry: Entry,
+    entry: TreeEntry,
     repo: &RepoId,
     commit: &Commit,
 ) -> std::result::Result<RemoteFile, (String, &'static str)> {
@@ -242,7 +242,7 @@ impl RemoteFile {
 }
 
 /// The address of `Link: <address>; rel="next"`.
-fn next_link(answer: &Answer) -> Option<&str> {
+fn next_link(answer: &FinalAnswer) -> Option<&str> {
     let links = answer.header("link")?;
     links.split(',').find_map(|link| {
         let (address, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;

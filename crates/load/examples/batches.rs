@@ -10,8 +10,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mashbill_load::{
-    Columns, Dataset, LabelConvention, LastBatch, Loader, LoaderOptions, OnError, Result, Shuffle, State,
-    StreamOptions,
+    Columns, Dataset, LabelAlignment, LastBatch, Loader, LoaderOptions, LoaderState, OnError, Result,
+    Shuffle, StreamOptions,
 };
 
 /// Loads a few steps, stops, and goes on with half the batch size: the rows in the order they came.
@@ -29,7 +29,7 @@ pub(crate) fn run(folder: &Path) -> Result<Vec<u64>> {
 
     let checkpoint = loader.state().to_json();
     println!("checkpoint: {checkpoint}");
-    let mut loader = Loader::new(dataset, options(2), Some(&State::from_json(&checkpoint)?))?;
+    let mut loader = Loader::new(dataset, options(2), Some(&LoaderState::from_json(&checkpoint)?))?;
     for _ in 0..2 {
         let batch = loader.next_batch()?.expect("the stream has no end");
         println!("step {}: rows {:?}", batch.step, batch.rows);
@@ -52,7 +52,7 @@ fn options(batch_size: usize) -> LoaderOptions {
             lane: None,
         },
         columns: Columns {
-            labels: LabelConvention::Shifted,
+            labels: LabelAlignment::Shifted,
             attention_mask: true,
             documents: false,
             mask_borders: false,

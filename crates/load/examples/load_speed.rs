@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use mashbill_load::{
-    Columns, Dataset, LabelConvention, LastBatch, Loader, LoaderOptions, OnError, Result, Shuffle, State,
-    StreamOptions, build_cache,
+    Columns, Dataset, LabelAlignment, LastBatch, Loader, LoaderOptions, LoaderState, OnError, Result,
+    Shuffle, StreamOptions, build_cache,
 };
 
 const BATCH_SIZE: usize = 32;
@@ -51,8 +51,8 @@ fn measure(
     what: &str,
     dataset: &Arc<Dataset>,
     options: LoaderOptions,
-    state: Option<&State>,
-) -> Result<State> {
+    state: Option<&LoaderState>,
+) -> Result<LoaderState> {
     let steps = dataset.rows / BATCH_SIZE as u64;
     let (start, processor_start) = (Instant::now(), processor_seconds());
     let mut loader = Loader::new(Arc::clone(dataset), options, state)?;
@@ -92,7 +92,7 @@ fn options(shuffle: Shuffle, cache: Option<PathBuf>, threads: usize) -> LoaderOp
             lane: None,
         },
         columns: Columns {
-            labels: LabelConvention::Shifted,
+            labels: LabelAlignment::Shifted,
             attention_mask: true,
             documents: false,
             mask_borders: false,

@@ -5,14 +5,14 @@
 //! takes no labels of 32 bits).
 
 use mashbill_format::loss_spans::{append_aligned, append_shifted};
-use mashbill_format::recipe::State;
+use mashbill_format::recipe::LoaderState;
 use mashbill_format::shard::{IGNORED, Piece};
 
 use crate::rows::RowBuffer;
 
 /// What the label of a position is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LabelConvention {
+pub enum LabelAlignment {
     /// The next token: what a loss takes that compares `logits[i]` with `labels[i]`.
     Shifted,
     /// The token itself: what Hugging Face's models take, which shift by themselves. The target of a row's last
@@ -24,7 +24,7 @@ pub enum LabelConvention {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Columns {
     /// What labels are.
-    pub labels: LabelConvention,
+    pub labels: LabelAlignment,
     /// Whether there is an `attention_mask`. Beside `position_ids` it turns packed attention off in transformers.
     pub attention_mask: bool,
     /// Whether there are `position_ids`, `seq_lens`, `cu_seqlens` and pieces.
@@ -53,16 +53,16 @@ pub struct Batch {
     /// 1 for a token, 0 for padding; empty where it is not wanted.
     pub attention_mask: Vec<i32>,
     /// The documents in the rows, where they are wanted.
-    pub documents: Option<Documents>,
+    pub documents: Option<BatchDocuments>,
     /// Rows that could not be read and are all padding.
     pub skipped: u64,
     /// The state after this step: what to resume from once it was trained on.
-    pub state: State,
+    pub state: LoaderState,
 }
 
 /// The documents in the rows of a batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Documents {
+pub struct BatchDocuments {
     /// The position of each token in its piece of a document, from 0; padding counts as a piece.
     pub position_ids: Vec<i32>,
     /// Where each piece begins in the batch, padding counted as a piece, and the end: what FlashAttention's varlen
@@ -79,12 +79,12 @@ pub struct Documents {
 
 impl Batch {
     /// A batch without rows, with room for `rows`.
-    pub(crate) fn empty(rows: usize, row_length: usize, columns: Columns, state: State) -> Self {
+    pub(crate) fn empty(rows: usize, row_length: usize, columns: Columns, state: LoaderState) -> Self {
         let values = rows * row_length;
-        let documents = columns.documents.then(|| Documents {
+        let documents = columns.documents.then(|| BatchDocuments {
             position_ids: Vec::with_capacity(values),
             cu_seqlens: vec![0],
-            ..Documents::default()
+            ..BatchDocuments::default()
         });
         Self {
             step: 0,
@@ -109,10 +109,10 @@ impl Batch {
         let RowBuffer { input_ids, loss_spans, last_label, .. } = buffer;
         let (tokens, labels) = (&input_ids[..buffer.real_tokens], &mut self.labels);
         match columns.labels {
-            LabelConvention::Shifted => {
+            LabelAlignment::Shifted => {
                 append_shifted(labels, tokens, loss_spans, self.row_length, *last_label);
             }
-            LabelConvention::Aligned => append_aligned(labels, tokens, loss_spans, self.row_length),
+            LabelAlignment::Aligned => append_aligned(labels, tokens, loss_spans, self.row_length),
         }
         if columns.mask_borders {
             mask_borders(&mut self.labels[start..], &buffer.pieces, columns.labels);
@@ -145,19 +145,19 @@ impl Batch {
 
 /// Takes away the labels whose target is the first token of a document, but for the row's first: nothing in the
 /// row precedes it.
-fn mask_borders(labels: &mut [i64], pieces: &[Piece], convention: LabelConvention) {
+fn mask_borders(labels: &mut [i64], pieces: &[Piece], convention: LabelAlignment) {
     let mut end = 0;
     for piece in &pieces[..pieces.len().saturating_sub(1)] {
         end += piece.len as usize;
         let at = match convention {
-            LabelConvention::Shifted => end - 1,
-            LabelConvention::Aligned => end,
+            LabelAlignment::Shifted => end - 1,
+            LabelAlignment::Aligned => end,
         };
         labels[at] = IGNORED.into();
     }
 }
 
-impl Documents {
+impl BatchDocuments {
     fn push(&mut self, pieces: &[Piece], row_length: usize) {
         let real: i32 = pieces.iter().map(|piece| piece.len).sum();
         let padding = row_length as i32 - real;

@@ -12,11 +12,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mashbill_format::error::Result as FormatResult;
 use mashbill_format::row_cache::{RowCache, RowCacheWriter, file_name};
-use mashbill_format::shard::{Scratch, ShardPages};
+use mashbill_format::shard::{PageScratch, ShardPages};
 use mashbill_store::open;
 use mashbill_store::trust;
 
-use crate::dataset::{Dataset, Shard, what};
+use crate::dataset::{Dataset, DatasetShard, what};
 use crate::error::{Error, Result};
 use crate::whole;
 
@@ -78,7 +78,7 @@ pub fn build_cache(
 }
 
 /// Makes a file of the cache again whose rows are not all what they should be; whether this call did.
-pub(crate) fn make_again(dataset: &Dataset, shard: &Shard, cache: &Path) -> Result<bool> {
+pub(crate) fn make_again(dataset: &Dataset, shard: &DatasetShard, cache: &Path) -> Result<bool> {
     make(dataset, shard, cache, is_whole, &|| false)
 }
 
@@ -96,12 +96,12 @@ fn create_folder(cache: &Path) -> Result<()> {
 }
 
 /// Whether the file of a shard is there, in its full length.
-fn is_there(path: &Path, shard: &Shard, dataset: &Dataset) -> bool {
+fn is_there(path: &Path, shard: &DatasetShard, dataset: &Dataset) -> bool {
     RowCache::open(path, shard.checksum, dataset.row_length, shard.rows, dataset.loss).is_ok()
 }
 
 /// Whether every row in the file of a shard can be read.
-fn is_whole(path: &Path, shard: &Shard, dataset: &Dataset) -> bool {
+fn is_whole(path: &Path, shard: &DatasetShard, dataset: &Dataset) -> bool {
     let (mut bytes, mut pieces) = (Vec::new(), Vec::new());
     RowCache::open(path, shard.checksum, dataset.row_length, shard.rows, dataset.loss).is_ok_and(|cache| {
         (0..shard.rows).all(|row| {
@@ -114,16 +114,16 @@ fn is_whole(path: &Path, shard: &Shard, dataset: &Dataset) -> bool {
 /// Makes one shard's file, unless it is `good`; whether it did.
 fn make(
     dataset: &Dataset,
-    shard: &Shard,
+    shard: &DatasetShard,
     cache: &Path,
-    good: fn(&Path, &Shard, &Dataset) -> bool,
+    good: fn(&Path, &DatasetShard, &Dataset) -> bool,
     is_stopped: &(dyn Fn() -> bool + Sync),
 ) -> Result<bool> {
     let path = cache.join(file_name(shard.checksum));
     if good(&path, shard, dataset) {
         return Ok(false);
     }
-    let lock = Lock::take(path.with_extension("lock"))?;
+    let lock = CacheLock::take(path.with_extension("lock"))?;
     // Another process may have made it while this one waited.
     if good(&path, shard, dataset) {
         return Ok(false);
@@ -139,7 +139,7 @@ fn make(
     let temporary = path.with_extension("temporary");
     let (row_length, rows) = (dataset.row_length, shard.rows);
     let mut writer = RowCacheWriter::create(&temporary, shard.checksum, row_length, rows, dataset.loss)?;
-    let mut scratch = Scratch::default();
+    let mut scratch = PageScratch::default();
     for (group, count) in pages.pages().enumerate() {
         let tokens = pages.token_group(group, &mut scratch).map_err(of_shard)?;
         for page in 0..count {
@@ -158,12 +158,12 @@ fn make(
 
 /// The right to make one file of the cache; it ends with its holder, whatever becomes of that.
 #[derive(Debug)]
-struct Lock {
+struct CacheLock {
     path: PathBuf,
     file: File,
 }
 
-impl Lock {
+impl CacheLock {
     /// Waits for the lock at `path`.
     fn take(path: PathBuf) -> FormatResult<Self> {
         open::check_own(&path).map_err(|error| mashbill_format::Error::io("lock", &path, error))?;
@@ -179,7 +179,7 @@ impl Lock {
     }
 }
 
-impl Drop for Lock {
+impl Drop for CacheLock {
     fn drop(&mut self) {
         // Still held: whoever waits for it finds that it has no name any more.
         drop(fs::remove_file(&self.path));

@@ -9,7 +9,7 @@ use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use mashbill_format::held_out::Part;
+use mashbill_format::held_out::DatasetPart;
 use mashbill_format::layout::{Output, TABLES_FOLDER, VALIDATION_FOLDER};
 use mashbill_format::loss_spans::Loss;
 use mashbill_format::manifest::{self, Labels, Manifest, SourceFile};
@@ -18,7 +18,7 @@ use mashbill_parquet::file::Tail;
 use mashbill_store::checksum::{Checksum, Hasher};
 
 use crate::error::{Error, Result};
-use crate::table::Table;
+use crate::table::DatasetTable;
 
 /// The rows of the chosen splits.
 #[derive(Debug)]
@@ -36,9 +36,9 @@ pub struct Dataset {
     /// On which tokens there is a loss.
     pub loss: Loss,
     /// The chosen splits that have rows, by name.
-    pub splits: Vec<Split>,
+    pub splits: Vec<DatasetSplit>,
     /// All their shards in order.
-    pub shards: Vec<Shard>,
+    pub shards: Vec<DatasetShard>,
     /// Rows in all splits.
     pub rows: u64,
     /// What the rows are made of: the same identity, the same rows under the same numbers.
@@ -47,7 +47,7 @@ pub struct Dataset {
 
 /// One split of a dataset.
 #[derive(Debug)]
-pub struct Split {
+pub struct DatasetSplit {
     /// Its name.
     pub name: String,
     /// The folder that its input file lies in, if it is below the input.
@@ -64,7 +64,7 @@ pub struct Split {
 
 /// One shard of a dataset that has rows.
 #[derive(Debug)]
-pub struct Shard {
+pub struct DatasetShard {
     /// The index of its split.
     pub split: usize,
     /// The group of files that it is cut from, where the split is many files.
@@ -87,10 +87,10 @@ pub struct Shard {
     /// What stands behind its row groups.
     pub tail: Tail,
     /// Its document table.
-    pub table: Table,
+    pub table: DatasetTable,
 }
 
-impl Shard {
+impl DatasetShard {
     /// The key of a document counted from the beginning of the input, by the one that is counted from where the shard's
     /// stretch begins; none where the stretch does not hold it.
     pub(crate) fn key(&self, doc_id: i64) -> Option<i64> {
@@ -154,7 +154,7 @@ impl Dataset {
         let manifest = Manifest::read(&output.manifest())?
             .ok_or_else(|| Error::NoManifest { folder: folder.to_owned() })?;
         let train = match manifest.options.held_out {
-            Some(held_out) if held_out.part == Part::Train => held_out,
+            Some(held_out) if held_out.part == DatasetPart::Train => held_out,
             Some(_) => return none("it is the validation part itself".into()),
             None => {
                 return none(
@@ -191,7 +191,7 @@ impl Dataset {
         for shard in &split.shard_list {
             // Where no document was kept there is neither.
             let (Some(file), Some(table)) = (&shard.file, &shard.table) else { continue };
-            self.shards.push(Shard {
+            self.shards.push(DatasetShard {
                 split: self.splits.len(),
                 group: shard.group,
                 input: shard.input.start..shard.input.end,
@@ -202,11 +202,11 @@ impl Dataset {
                 bytes: file.bytes,
                 checksum: file.checksum,
                 tail: file.tail,
-                table: Table::new(folder.join(TABLES_FOLDER).join(&table.name), table.checksum),
+                table: DatasetTable::new(folder.join(TABLES_FOLDER).join(&table.name), table.checksum),
             });
             self.rows += file.rows;
         }
-        self.splits.push(Split {
+        self.splits.push(DatasetSplit {
             name,
             category: split.source.category().map(str::to_owned),
             input: split.source.file.clone(),

@@ -8,12 +8,12 @@ use std::ops::Range;
 
 use mashbill_format::documents::{Document, DocumentKey};
 
-use crate::dataset::{Dataset, Shard, what};
+use crate::dataset::{Dataset, DatasetShard, what};
 use crate::error::{Error, Result};
 
 /// A document as a table has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(crate) struct DocumentEntry {
     /// Its key, counted from the beginning of the input.
     pub(crate) key: i64,
     /// Its tokens.
@@ -33,7 +33,7 @@ impl Dataset {
     ///
     /// # Errors
     /// [`Error::Table`], also as an entry; nothing follows that one.
-    pub(crate) fn entries(&self, shard: usize) -> Result<impl Iterator<Item = Result<Entry>>> {
+    pub(crate) fn entries(&self, shard: usize) -> Result<impl Iterator<Item = Result<DocumentEntry>>> {
         let shard = &self.shards[shard];
         let of_table = |error| self.table_error(shard, what(&error));
         let mut documents = Some(shard.table.documents().map_err(of_table)?);
@@ -41,7 +41,7 @@ impl Dataset {
         Ok(iter::from_fn(move || {
             let document = documents.as_mut()?.next()?;
             let entry = document.map_err(of_table).and_then(|document| {
-                let entry = Entry::of(document, shard, self.row_length);
+                let entry = DocumentEntry::of(document, shard, self.row_length);
                 entry.map_err(|wrong| self.table_error(shard, format!("is damaged: {wrong}")))
             });
             let key = entry.as_ref().map_or(None, |entry| Some(entry.key));
@@ -62,22 +62,26 @@ impl Dataset {
     /// The shard of a split whose stretch of the input holds a key; none where no shard that has rows does.
     pub(crate) fn shard_with_key(&self, split: usize, key: DocumentKey) -> Option<usize> {
         let shards = self.splits[split].shards.clone();
-        let is_before = |shard: &Shard| (shard.group, shard.input.end) <= (key.group, key.offset);
+        let is_before = |shard: &DatasetShard| (shard.group, shard.input.end) <= (key.group, key.offset);
         let at = shards.start + self.shards[shards.clone()].partition_point(is_before);
-        let has_it = |shard: &Shard| shard.group == key.group && shard.input.contains(&key.offset);
+        let has_it = |shard: &DatasetShard| shard.group == key.group && shard.input.contains(&key.offset);
         (at < shards.end && has_it(&self.shards[at])).then_some(at)
     }
 
     /// An error of a shard's document table, with what a user needs to find it.
-    pub(crate) fn table_error(&self, shard: &Shard, what: String) -> Error {
+    pub(crate) fn table_error(&self, shard: &DatasetShard, what: String) -> Error {
         Error::Table { split: self.splits[shard.split].name.clone(), path: shard.table.path.clone(), what }
     }
 }
 
-impl Entry {
+impl DocumentEntry {
     /// The document of a shard, whose rows are `row_length` long, as the dataset counts; what is wrong with it, as a
     /// fragment.
-    fn of(document: Document<String>, shard: &Shard, row_length: usize) -> std::result::Result<Self, String> {
+    fn of(
+        document: Document<String>,
+        shard: &DatasetShard,
+        row_length: usize,
+    ) -> std::result::Result<Self, String> {
         let Document { doc_id, id, source, category, tokens, row, position, .. } = document;
         let key = shard.key(doc_id).ok_or_else(|| {
             format!("it has a document {doc_id} of a stretch of {}", shard.input.end - shard.input.start)
@@ -90,7 +94,7 @@ impl Entry {
 
 /// The dataset's rows that hold `tokens` tokens from a position in a row of `shard` on; none where the shard has no
 /// such rows.
-fn rows(shard: &Shard, row_length: u64, tokens: i64, row: i64, position: i32) -> Option<Range<u64>> {
+fn rows(shard: &DatasetShard, row_length: u64, tokens: i64, row: i64, position: i32) -> Option<Range<u64>> {
     let (tokens, row) = (u64::try_from(tokens).ok()?, u64::try_from(row).ok()?);
     let position = u64::try_from(position).ok().filter(|&position| position < row_length)?;
     let end = row.checked_add(position.checked_add(tokens)?.div_ceil(row_length))?;

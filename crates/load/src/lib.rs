@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Which row stands at which place is a pure function of the seed and of numbers that fit into a few hundred
-//! bytes ([`State`]): nothing is drawn, kept or replayed. So a run goes on exactly where it was, with another
+//! bytes ([`LoaderState`]): nothing is drawn, kept or replayed. So a run goes on exactly where it was, with another
 //! world size, batch size or number of threads, and the way from a batch to its documents and back is
 //! arithmetic.
 //!
@@ -32,17 +32,17 @@ mod entry;
 mod locate;
 mod sources;
 
-pub use batch::{Batch, Columns, Documents, LabelConvention};
+pub use batch::{Batch, BatchDocuments, Columns, LabelAlignment};
 pub use cache::{CachedShard, build_cache};
-pub use dataset::{Dataset, Shard, Split};
+pub use dataset::{Dataset, DatasetShard, DatasetSplit};
 pub use error::{Error, Result};
 pub use loader::{Loader, LoaderOptions, OnError};
 pub use locate::{Appearance, LocatedDocument, LocatedRow, Locator};
-pub use mashbill_format::recipe::{LastBatch, Shuffle, Stage, State};
+pub use mashbill_format::recipe::{LastBatch, LoaderState, Shuffle, Stage};
 pub use mix::{Mixture, Target};
 pub use order::{Order, Permutation};
 pub use schedule::Step;
 pub use sources::Sources;
 pub use stream::Stream;
 pub use stream_options::StreamOptions;
-pub use table::Table;
+pub use table::DatasetTable;

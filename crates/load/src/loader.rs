@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use mashbill_format::recipe::State;
+use mashbill_format::recipe::LoaderState;
 
 use crate::batch::{Batch, Columns};
 use crate::dataset::Dataset;
@@ -58,7 +58,7 @@ pub struct Loader {
     maker: Arc<Maker>,
     /// The stream where no thread has it.
     ahead: Ahead,
-    state: State,
+    state: LoaderState,
     skipped: u64,
     /// For questions about other steps.
     stream: Stream,
@@ -86,7 +86,7 @@ impl Loader {
     /// # Errors
     /// Those of [`Stream::new`]; [`Error::Shard`] where a shard is missing and errors are not skipped;
     /// [`Error::Option`].
-    pub fn new(dataset: Arc<Dataset>, options: LoaderOptions, state: Option<&State>) -> Result<Self> {
+    pub fn new(dataset: Arc<Dataset>, options: LoaderOptions, state: Option<&LoaderState>) -> Result<Self> {
         if options.on_error == OnError::Raise {
             dataset.check_shards()?;
         }
@@ -145,7 +145,7 @@ impl Loader {
 
     /// The state after the last batch that was delivered.
     #[must_use]
-    pub const fn state(&self) -> &State {
+    pub const fn state(&self) -> &LoaderState {
         &self.state
     }
 
@@ -169,7 +169,7 @@ impl Loader {
 }
 
 impl Maker {
-    fn make(&self, step: Step, state: State, buffer: &mut RowBuffer) -> Result<Batch> {
+    fn make(&self, step: Step, state: LoaderState, buffer: &mut RowBuffer) -> Result<Batch> {
         let mut batch = Batch::empty(step.rows.len(), self.row_length, self.columns, state);
         (batch.step, batch.epoch, batch.ends_epoch) = (step.step, step.epoch, step.ends_epoch);
         for row in step.rows {
@@ -334,7 +334,7 @@ impl Ring {
     }
 
     /// The next batch's number, its step and the state after it; none where there is none.
-    fn take(&self) -> Option<(u64, Step, State)> {
+    fn take(&self) -> Option<(u64, Step, LoaderState)> {
         let mut state = self.lock();
         loop {
             if state.ended {

@@ -12,8 +12,8 @@ use mashbill_format::manifest;
 use mashbill_format::shard::Piece;
 use serde::Serialize;
 
-use crate::dataset::{Dataset, Shard};
-use crate::entry::Entry;
+use crate::dataset::{Dataset, DatasetShard};
+use crate::entry::DocumentEntry;
 use crate::error::{Error, Result};
 use crate::rows::{RowBuffer, RowStore};
 use crate::stream::Stream;
@@ -186,7 +186,7 @@ impl Locator {
         self.dataset.shards[shard].group == key.group && u64::try_from(offset) == Ok(key.offset)
     }
 
-    fn steps_of_entry(&self, stream: &Stream, entry: &Entry, until: u64) -> Result<Vec<Appearance>> {
+    fn steps_of_entry(&self, stream: &Stream, entry: &DocumentEntry, until: u64) -> Result<Vec<Appearance>> {
         let world_size = stream.options().world_size as u64;
         let mut appearances = Vec::new();
         for row in entry.rows.clone() {
@@ -203,7 +203,7 @@ impl Locator {
     }
 
     /// The entries of the documents with the keys `wanted` in a shard's table.
-    fn entries(&self, shard: usize, mut wanted: BTreeSet<i64>) -> Result<BTreeMap<i64, Entry>> {
+    fn entries(&self, shard: usize, mut wanted: BTreeSet<i64>) -> Result<BTreeMap<i64, DocumentEntry>> {
         let mut found = BTreeMap::new();
         for entry in self.dataset.entries(shard)? {
             if wanted.is_empty() {
@@ -225,9 +225,9 @@ impl Locator {
         shard: usize,
         row: u64,
         pieces: &[Piece],
-        entries: &BTreeMap<i64, Entry>,
+        entries: &BTreeMap<i64, DocumentEntry>,
     ) -> Result<Vec<LocatedDocument>> {
-        let Shard { split, group, ref sources, .. } = self.dataset.shards[shard];
+        let DatasetShard { split, group, ref sources, .. } = self.dataset.shards[shard];
         let input = &self.dataset.splits[split].input;
         let parts = pieces.iter().map(|piece| {
             let entry = &entries[&piece.doc_id];

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mashbill_format::row_cache::{self, RowCache};
-use mashbill_format::shard::{Piece, PiecePage, Scratch, ShardPages, TokenGroup, TokenPage};
+use mashbill_format::shard::{PageScratch, Piece, PiecePage, ShardPages, TokenGroup, TokenPage};
 
 use crate::cache;
 use crate::dataset::{Dataset, what};
@@ -51,7 +51,7 @@ pub(crate) struct RowBuffer {
     /// The documents' pieces, their keys counted from the beginning of the input; empty where they are not wanted.
     pub(crate) pieces: Vec<Piece>,
     bytes: Vec<u8>,
-    scratch: Scratch,
+    scratch: PageScratch,
 }
 
 #[derive(Debug)]
@@ -223,12 +223,12 @@ struct Kept<K, V> {
 
 #[derive(Debug)]
 struct Values<K, V> {
-    by_key: HashMap<K, Entry<V>>,
+    by_key: HashMap<K, KeptValue<V>>,
     clock: u64,
 }
 
 #[derive(Debug)]
-struct Entry<V> {
+struct KeptValue<V> {
     value: Arc<Mutex<Option<Arc<V>>>>,
     used: u64,
 }
@@ -273,7 +273,7 @@ impl<K: Hash + Eq + Copy, V> Kept<K, V> {
             let oldest = values.by_key.iter().min_by_key(|(_, entry)| entry.used).map(|(key, _)| *key);
             oldest.map(|key| values.by_key.remove(&key));
         }
-        let entry = Entry { value: Arc::default(), used: clock };
+        let entry = KeptValue { value: Arc::default(), used: clock };
         let value = Arc::clone(&entry.value);
         values.by_key.insert(key, entry);
         value

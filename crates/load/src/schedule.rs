@@ -5,7 +5,7 @@
 
 use std::sync::Mutex;
 
-use mashbill_format::recipe::{Anchor, LastBatch, State};
+use mashbill_format::recipe::{Anchor, LastBatch, LoaderState};
 use mashbill_store::checksum::Checksum;
 
 use crate::dataset::Dataset;
@@ -42,18 +42,18 @@ pub(crate) struct Schedule {
     order: Checksum,
     identity: Checksum,
     /// Places in the schedule, [`CHECKPOINT_ROWS`] apart, that were computed for questions.
-    checkpoints: Mutex<Vec<Cursor>>,
+    checkpoints: Mutex<Vec<StreamPosition>>,
 }
 
 /// A place in the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Cursor {
+pub(crate) struct StreamPosition {
     pub(crate) step: u64,
-    place: Place,
+    place: StreamPlace,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum StreamPlace {
     /// Rows taken of the one source.
     Union(u64),
     Mixed(Mixer),
@@ -67,8 +67,8 @@ impl Schedule {
     pub(crate) fn begin(
         dataset: &Dataset,
         options: StreamOptions,
-        state: Option<&State>,
-    ) -> Result<(Self, Cursor)> {
+        state: Option<&LoaderState>,
+    ) -> Result<(Self, StreamPosition)> {
         options.check()?;
         let sources = all_ordered(dataset, &options)?;
         let global_batch = (options.batch_size * options.world_size) as u64;
@@ -109,12 +109,12 @@ impl Schedule {
     }
 
     /// Takes the rows of the step at `cursor`: those of the ranks in `ranks`.
-    pub(crate) fn step(&self, cursor: &mut Cursor, ranks: std::ops::Range<usize>) -> Result<Step> {
+    pub(crate) fn step(&self, cursor: &mut StreamPosition, ranks: std::ops::Range<usize>) -> Result<Step> {
         let (step, world_size) = (cursor.step, self.options.world_size as u64);
         let wanted = |place: u64| ranks.contains(&((place % world_size) as usize));
         cursor.step += 1;
         match &mut cursor.place {
-            Place::Union(taken) => {
+            StreamPlace::Union(taken) => {
                 let (start, count) = self.extent(*taken);
                 let source = &self.sources[0];
                 let mut epoch = None;
@@ -130,7 +130,7 @@ impl Schedule {
                 };
                 Ok(Step { step, epoch: start / source.rows, rows, ends_epoch })
             }
-            Place::Mixed(mixer) => {
+            StreamPlace::Mixed(mixer) => {
                 let target = self.target.as_ref().expect("a mixture has targets");
                 let mut rows = Vec::with_capacity(self.options.batch_size);
                 let mut epochs = vec![None; self.sources.len()];
@@ -160,7 +160,7 @@ impl Schedule {
     }
 
     /// The cursor before step `step`.
-    pub(crate) fn seek(&self, step: u64) -> Result<Cursor> {
+    pub(crate) fn seek(&self, step: u64) -> Result<StreamPosition> {
         if step > ROWS_MAX / self.global_batch() {
             return Err(Error::Option { what: format!("step {step} is too far away") });
         }
@@ -171,7 +171,7 @@ impl Schedule {
             ),
         })?;
         if self.target.is_none() {
-            return Ok(Cursor { step, place: Place::Union(self.taken_after(steps)) });
+            return Ok(StreamPosition { step, place: StreamPlace::Union(self.taken_after(steps)) });
         }
         self.seek_mixed(step)
     }
@@ -199,7 +199,7 @@ impl Schedule {
     }
 
     /// The cursor of a mixture: from the last remembered place on, remembering more.
-    fn seek_mixed(&self, step: u64) -> Result<Cursor> {
+    fn seek_mixed(&self, step: u64) -> Result<StreamPosition> {
         let steps_between = CHECKPOINT_ROWS.div_ceil(self.global_batch());
         let mut checkpoints = self.checkpoints.lock().expect("no thread panics with the lock");
         if checkpoints.is_empty() {
@@ -243,7 +243,7 @@ impl Schedule {
         let step = self.anchor.step + release.saturating_sub(start + 1) / self.global_batch();
         let mut cursor = self.seek_mixed(step.min(until))?;
         while cursor.step < until {
-            let Place::Mixed(mixer) = &mut cursor.place else { return Ok(None) };
+            let StreamPlace::Mixed(mixer) = &mut cursor.place else { return Ok(None) };
             for place in 0..self.global_batch() {
                 if mixer.next(target) == source && mixer.taken[source] == taken + 1 {
                     return Ok(Some((cursor.step, place)));
@@ -270,8 +270,8 @@ impl Schedule {
         self.sources.iter().enumerate().find_map(|(index, source)| Some((index, source.local(row)?)))
     }
 
-    pub(crate) fn state(&self, cursor: &Cursor) -> State {
-        State {
+    pub(crate) fn state(&self, cursor: &StreamPosition) -> LoaderState {
+        LoaderState {
             version: ALGORITHM,
             dataset: self.dataset,
             order: self.order,
@@ -279,14 +279,14 @@ impl Schedule {
             step: cursor.step,
             taken: cursor.taken().to_vec(),
             lag: match (&cursor.place, &self.target) {
-                (Place::Mixed(mixer), Some(target)) => mixer.lag(target),
+                (StreamPlace::Mixed(mixer), Some(target)) => mixer.lag(target),
                 _ => Vec::new(),
             },
             anchor: self.anchor.clone(),
         }
     }
 
-    fn check_state(&self, state: &State) -> Result<()> {
+    fn check_state(&self, state: &LoaderState) -> Result<()> {
         let differs = |what: &str| Err(Error::State { what: what.to_owned() });
         if state.version != ALGORITHM {
             return differs(&format!("it is of version {}, this is version {ALGORITHM}", state.version));
@@ -334,10 +334,10 @@ impl Schedule {
     }
 
     /// Goes on at a state. Where batch size or weights are other ones than the state's, they hold from here on.
-    fn resume(&mut self, state: &State) -> Cursor {
+    fn resume(&mut self, state: &LoaderState) -> StreamPosition {
         if state.schedule == self.identity {
             self.set_anchor(state.anchor.clone());
-            return Cursor { step: state.step, place: self.place(state.taken.clone()) };
+            return StreamPosition { step: state.step, place: self.place(state.taken.clone()) };
         }
         self.set_anchor(Anchor { step: state.step, taken: state.taken.clone(), lag: state.lag.clone() });
         self.at_anchor()
@@ -349,14 +349,14 @@ impl Schedule {
         self.anchor = anchor;
     }
 
-    fn at_anchor(&self) -> Cursor {
-        Cursor { step: self.anchor.step, place: self.place(self.anchor.taken.clone()) }
+    fn at_anchor(&self) -> StreamPosition {
+        StreamPosition { step: self.anchor.step, place: self.place(self.anchor.taken.clone()) }
     }
 
-    fn place(&self, taken: Vec<u64>) -> Place {
+    fn place(&self, taken: Vec<u64>) -> StreamPlace {
         match &self.target {
-            Some(target) => Place::Mixed(Mixer::new(target, taken)),
-            None => Place::Union(taken[0]),
+            Some(target) => StreamPlace::Mixed(Mixer::new(target, taken)),
+            None => StreamPlace::Union(taken[0]),
         }
     }
 
@@ -402,11 +402,11 @@ impl Schedule {
     }
 }
 
-impl Cursor {
+impl StreamPosition {
     fn taken(&self) -> &[u64] {
         match &self.place {
-            Place::Union(taken) => std::slice::from_ref(taken),
-            Place::Mixed(mixer) => &mixer.taken,
+            StreamPlace::Union(taken) => std::slice::from_ref(taken),
+            StreamPlace::Mixed(mixer) => &mixer.taken,
         }
     }
 }

@@ -5,19 +5,19 @@
 
 use std::sync::Arc;
 
-use mashbill_format::recipe::{LastBatch, Recipe, State};
+use mashbill_format::recipe::{LastBatch, LoaderState, Recipe};
 
 use crate::dataset::Dataset;
 use crate::error::Result;
 use crate::mix::Mixture;
-use crate::schedule::{Cursor, Schedule, Step};
+use crate::schedule::{Schedule, Step, StreamPosition};
 use crate::stream_options::StreamOptions;
 
 /// The steps of one rank.
 #[derive(Debug, Clone)]
 pub struct Stream {
     schedule: Arc<Schedule>,
-    cursor: Cursor,
+    cursor: StreamPosition,
 }
 
 impl Stream {
@@ -27,7 +27,7 @@ impl Stream {
     /// [`crate::Error::Option`], [`crate::Error::TooFewRows`], [`crate::Error::UnknownSource`], [`crate::Error::SplitWeight`], [`crate::Error::Weights`],
     /// [`crate::Error::TooManyEpochs`], and [`crate::Error::State`] where the state is of another dataset, order or set of
     /// sources. Another batch size, world size or other weights are no error: the stream goes on with them.
-    pub fn new(dataset: &Dataset, options: StreamOptions, state: Option<&State>) -> Result<Self> {
+    pub fn new(dataset: &Dataset, options: StreamOptions, state: Option<&LoaderState>) -> Result<Self> {
         let (schedule, cursor) = Schedule::begin(dataset, options, state)?;
         Ok(Self { schedule: Arc::new(schedule), cursor })
     }
@@ -86,7 +86,7 @@ impl Stream {
 
     /// The state before the next step.
     #[must_use]
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> LoaderState {
         self.schedule.state(&self.cursor)
     }
 
@@ -94,7 +94,7 @@ impl Stream {
     ///
     /// # Errors
     /// As [`Stream::rows_of_step`].
-    pub fn state_at(&self, step: u64) -> Result<State> {
+    pub fn state_at(&self, step: u64) -> Result<LoaderState> {
         Ok(self.schedule.state(&self.schedule.seek(step)?))
     }
 

@@ -10,7 +10,7 @@ use crate::whole;
 
 /// A document table of a dataset.
 #[derive(Debug)]
-pub struct Table {
+pub struct DatasetTable {
     /// Where it is.
     pub path: PathBuf,
     /// Its checksum.
@@ -19,13 +19,13 @@ pub struct Table {
     checked: OnceLock<()>,
 }
 
-impl Table {
+impl DatasetTable {
     pub(crate) const fn new(path: PathBuf, checksum: Checksum) -> Self {
         Self { path, checksum, checked: OnceLock::new() }
     }
 
     /// The documents as they stand in the table, after a look whether it is the one that the manifest knows.
-    pub(crate) fn documents(&self) -> mashbill_format::error::Result<documents::Documents> {
+    pub(crate) fn documents(&self) -> mashbill_format::error::Result<documents::DocumentReader> {
         if self.checked.get().is_none() {
             whole::check(&self.path, self.checksum)?;
             self.checked.get_or_init(|| ());

@@ -82,7 +82,7 @@ struct Placed {
 
 /// What a finished file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Finished {
+pub struct FinishedFile {
     /// Its size in bytes.
     pub bytes: u64,
     /// Rows in all its groups.
@@ -167,11 +167,11 @@ impl ParquetAppender {
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::DiskFull`].
-    pub fn finish(mut self) -> Result<Finished> {
+    pub fn finish(mut self) -> Result<FinishedFile> {
         let tail = tail(&self.schema, self.rows, self.end, &self.groups);
         self.write(&tail)?;
         self.flush()?;
-        Ok(Finished {
+        Ok(FinishedFile {
             bytes: self.end,
             rows: self.rows,
             row_groups: self.groups.len() as u64,

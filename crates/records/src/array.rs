@@ -23,14 +23,14 @@ pub(crate) struct ArrayLines<R> {
     turned: usize,
     /// Where the chunk begins in the content.
     offset: u64,
-    state: State,
+    state: ArrayState,
     ended: bool,
     /// What is wrong behind the bytes that were turned.
     broken: Option<String>,
 }
 
 #[derive(Debug)]
-enum State {
+enum ArrayState {
     /// Before the array.
     Before,
     /// Behind its bracket.
@@ -49,7 +49,7 @@ impl<R: Read> ArrayLines<R> {
             given: 0,
             turned: 0,
             offset: 0,
-            state: State::Before,
+            state: ArrayState::Before,
             ended: false,
             broken: None,
         }
@@ -73,7 +73,7 @@ impl<R: Read> ArrayLines<R> {
         while self.turned < self.chunk.len() && self.broken.is_none() {
             let before = self.turned;
             match &mut self.state {
-                State::Within(end) => {
+                ArrayState::Within(end) => {
                     let rest = &mut self.chunk[self.turned..];
                     let found = end.find(rest);
                     let length = found.unwrap_or_else(|| end.let_go());
@@ -81,7 +81,7 @@ impl<R: Read> ArrayLines<R> {
                     lines.into_iter().for_each(|at| rest[at] = b'\r');
                     self.turned += length;
                     if found.is_some() {
-                        self.state = State::BehindElement;
+                        self.state = ArrayState::BehindElement;
                     } else if self.turned == before {
                         // What a backslash escapes is not at hand.
                         return;
@@ -99,12 +99,14 @@ impl<R: Read> ArrayLines<R> {
         let (turned, state) = match (&self.state, byte) {
             (_, b'\n') => (b'\r', None),
             (_, b' ' | b'\r' | b'\t') => (byte, None),
-            (State::Before, _) if BYTE_ORDER_MARK.get(position as usize) == Some(&byte) => (byte, None),
-            (State::Before, b'[') => (b' ', Some(State::Opened)),
-            (State::Opened | State::BehindElement, b']') => (b' ', Some(State::Closed)),
-            (State::BehindElement, b',') => (b'\n', Some(State::BehindComma)),
-            (State::Opened | State::BehindComma, byte) if !matches!(byte, b',' | b']' | b'}' | b':') => {
-                self.state = State::Within(ValueEnd::default());
+            (ArrayState::Before, _) if BYTE_ORDER_MARK.get(position as usize) == Some(&byte) => (byte, None),
+            (ArrayState::Before, b'[') => (b' ', Some(ArrayState::Opened)),
+            (ArrayState::Opened | ArrayState::BehindElement, b']') => (b' ', Some(ArrayState::Closed)),
+            (ArrayState::BehindElement, b',') => (b'\n', Some(ArrayState::BehindComma)),
+            (ArrayState::Opened | ArrayState::BehindComma, byte)
+                if !matches!(byte, b',' | b']' | b'}' | b':') =>
+            {
+                self.state = ArrayState::Within(ValueEnd::default());
                 return;
             }
             (state, _) => {
@@ -123,8 +125,8 @@ impl<R: Read> ArrayLines<R> {
     fn end(&mut self) {
         let at = self.offset + self.chunk.len() as u64;
         self.broken = match &self.state {
-            State::Closed => None,
-            State::Within(end) if !end.is_scalar() => {
+            ArrayState::Closed => None,
+            ArrayState::Within(end) if !end.is_scalar() => {
                 Some(format!("the content ends within a record at byte {at}"))
             }
             _ => Some(format!("the array has no end: the content stops at byte {at}")),
@@ -132,7 +134,7 @@ impl<R: Read> ArrayLines<R> {
     }
 }
 
-impl State {
+impl ArrayState {
     const fn expected(&self) -> &'static str {
         match self {
             Self::Before => "an array expected",

@@ -16,7 +16,7 @@ use mashbill_store::open;
 use mashbill_store::read_at::ReadAt;
 
 use crate::border::{Border, Strides};
-use crate::content::{Counts, Decoded, decoded};
+use crate::content::{DecodedContent, ReadCounts, decoded};
 use crate::kind::Container;
 use crate::plain::PlainLines;
 use crate::read_error::ReadError;
@@ -46,7 +46,7 @@ pub fn line_bytes_max(document_bytes_max: u64) -> u64 {
 
 /// How lines are cut.
 #[derive(Debug, Clone, Copy)]
-pub struct Cutting {
+pub struct LineCutting {
     /// Bytes after which a block ends with the line that it is in, 1 or more.
     pub block_bytes: u64,
     /// The longest line in bytes, its end included, no less than a block: a longer one is read past, not kept.
@@ -61,12 +61,12 @@ pub struct Block {
     /// Where it ends.
     pub end: u64,
     /// The lines, or where they are.
-    pub content: Content,
+    pub content: BlockLines,
 }
 
 /// The lines of a block, or where they are.
 #[derive(Debug)]
-pub enum Content {
+pub enum BlockLines {
     /// Bytes of a plain file: those of the block.
     Range(Arc<File>),
     /// Lines that had to be decoded.
@@ -87,9 +87,9 @@ impl Block {
     /// The file cannot be read; `UnexpectedEof` where it has become shorter.
     pub fn checksum(&self) -> io::Result<Checksum> {
         Ok(match &self.content {
-            Content::Range(file) => Checksum::of(&read_range(file, self.start, self.end)?),
-            Content::Bytes(bytes) => Checksum::of(bytes),
-            Content::TooLong { checksum, .. } => *checksum,
+            BlockLines::Range(file) => Checksum::of(&read_range(file, self.start, self.end)?),
+            BlockLines::Bytes(bytes) => Checksum::of(bytes),
+            BlockLines::TooLong { checksum, .. } => *checksum,
         })
     }
 
@@ -103,26 +103,26 @@ impl Block {
             memchr::memchr_iter(b'\n', bytes).count() as u64 + u64::from(unended)
         };
         Ok(match &self.content {
-            Content::Range(file) => count(&read_range(file, self.start, self.end)?),
-            Content::Bytes(bytes) => count(bytes),
-            Content::TooLong { .. } => 1,
+            BlockLines::Range(file) => count(&read_range(file, self.start, self.end)?),
+            BlockLines::Bytes(bytes) => count(bytes),
+            BlockLines::TooLong { .. } => 1,
         })
     }
 
     pub(crate) fn of_file(file: &Arc<File>, start: u64, end: u64) -> Self {
-        Self { start, end, content: Content::Range(Arc::clone(file)) }
+        Self { start, end, content: BlockLines::Range(Arc::clone(file)) }
     }
 }
 
 /// The blocks of one file, in order.
 #[derive(Debug)]
 pub struct Blocks {
-    reader: Reader,
-    counts: Counts,
+    reader: LineReader,
+    counts: ReadCounts,
 }
 
 #[derive(Debug)]
-enum Reader {
+enum LineReader {
     Plain(PlainLines),
     Streamed(Box<StreamedLines>),
 }
@@ -132,7 +132,7 @@ impl Blocks {
     ///
     /// # Errors
     /// [`ReadError`].
-    pub fn open(path: &Path, container: Container, cutting: Cutting) -> Result<Self, ReadError> {
+    pub fn open(path: &Path, container: Container, cutting: LineCutting) -> Result<Self, ReadError> {
         let (file, metadata) = open_regular(path)?;
         Self::new(file, container, metadata.len(), cutting, 0)
     }
@@ -146,14 +146,14 @@ impl Blocks {
         file: File,
         container: Container,
         size: u64,
-        cutting: Cutting,
+        cutting: LineCutting,
         start: u64,
     ) -> Result<Self, ReadError> {
-        let counts = Counts::default();
+        let counts = ReadCounts::default();
         let reader = match decoded(file, container, size, &counts)? {
-            Decoded::AsItIs(file) => Reader::Plain(PlainLines::new(file, size, cutting, start)),
-            Decoded::Streamed(content) => {
-                Reader::Streamed(Box::new(StreamedLines::new(content, cutting, start)?))
+            DecodedContent::AsItIs(file) => LineReader::Plain(PlainLines::new(file, size, cutting, start)),
+            DecodedContent::Streamed(content) => {
+                LineReader::Streamed(Box::new(StreamedLines::new(content, cutting, start)?))
             }
         };
         Ok(Self { reader, counts })
@@ -175,8 +175,8 @@ impl Blocks {
     /// [`ReadError`].
     pub fn next_until(&mut self, until: u64) -> Result<Option<Block>, ReadError> {
         match &mut self.reader {
-            Reader::Plain(lines) => lines.next(until),
-            Reader::Streamed(lines) => lines.next(until),
+            LineReader::Plain(lines) => lines.next(until),
+            LineReader::Streamed(lines) => lines.next(until),
         }
     }
 
@@ -184,8 +184,8 @@ impl Blocks {
     #[must_use]
     pub const fn addressable(&self) -> Option<u64> {
         match &self.reader {
-            Reader::Plain(lines) => Some(lines.size()),
-            Reader::Streamed(_) => None,
+            LineReader::Plain(lines) => Some(lines.size()),
+            LineReader::Streamed(_) => None,
         }
     }
 
@@ -193,8 +193,8 @@ impl Blocks {
     #[must_use]
     pub fn at(&self) -> u64 {
         match &self.reader {
-            Reader::Plain(lines) => lines.at(),
-            Reader::Streamed(lines) => lines.at(),
+            LineReader::Plain(lines) => lines.at(),
+            LineReader::Streamed(lines) => lines.at(),
         }
     }
 
@@ -204,11 +204,11 @@ impl Blocks {
     /// [`ReadError`]; [`ReadError::Changed`] where the content ends before.
     pub fn seek(&mut self, at: u64) -> Result<(), ReadError> {
         match &mut self.reader {
-            Reader::Plain(lines) => {
+            LineReader::Plain(lines) => {
                 lines.seek(at);
                 Ok(())
             }
-            Reader::Streamed(lines) => lines.skip_to(at),
+            LineReader::Streamed(lines) => lines.skip_to(at),
         }
     }
 
@@ -220,8 +220,8 @@ impl Blocks {
     pub fn border(&mut self, strides: Strides, index: u64) -> Result<Border, ReadError> {
         let (begin, end) = strides.window_of(index);
         match &mut self.reader {
-            Reader::Plain(lines) => lines.border(begin, end),
-            Reader::Streamed(lines) => lines.border(begin, end),
+            LineReader::Plain(lines) => lines.border(begin, end),
+            LineReader::Streamed(lines) => lines.border(begin, end),
         }
     }
 
@@ -232,8 +232,8 @@ impl Blocks {
     /// [`ReadError`].
     pub fn line_behind(&mut self, from: u64) -> Result<u64, ReadError> {
         match &mut self.reader {
-            Reader::Plain(lines) => lines.line_behind(from),
-            Reader::Streamed(_) => unreachable!("the caller has asked whether it is addressable"),
+            LineReader::Plain(lines) => lines.line_behind(from),
+            LineReader::Streamed(_) => unreachable!("the caller has asked whether it is addressable"),
         }
     }
 
@@ -241,8 +241,8 @@ impl Blocks {
     #[must_use]
     pub fn disk_bytes(&self) -> u64 {
         match &self.reader {
-            Reader::Plain(lines) => lines.at(),
-            Reader::Streamed(_) => self.counts.disk_bytes.load(Ordering::Relaxed),
+            LineReader::Plain(lines) => lines.at(),
+            LineReader::Streamed(_) => self.counts.disk_bytes.load(Ordering::Relaxed),
         }
     }
 

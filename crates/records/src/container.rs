@@ -38,7 +38,9 @@ pub fn unpacked(
             decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
             Box::new(Zstd(decoder))
         }
-        container => Box::new(Members { container, state: State::Behind(source), first: true, ignored }),
+        container => {
+            Box::new(Members { container, state: UnpackState::Behind(source), first: true, ignored })
+        }
     })
 }
 
@@ -67,12 +69,12 @@ impl<R: BufRead> Read for Zstd<R> {
 /// Members one after another.
 struct Members<R: BufRead> {
     container: Container,
-    state: State<R>,
+    state: UnpackState<R>,
     first: bool,
     ignored: Option<Arc<AtomicU64>>,
 }
 
-enum State<R: BufRead> {
+enum UnpackState<R: BufRead> {
     Within(Member<R>),
     /// Behind a member, or at the beginning.
     Behind(R),
@@ -120,7 +122,7 @@ impl<R: BufRead> Member<R> {
 
 impl<R: BufRead> Members<R> {
     /// The next member, if there is one.
-    fn next(&mut self, mut source: R) -> io::Result<State<R>> {
+    fn next(&mut self, mut source: R) -> io::Result<UnpackState<R>> {
         let zeros = if self.first { 0 } else { pass_zeros(&mut source)? };
         if self.container == Container::Xz && !zeros.is_multiple_of(4) {
             return Err(invalid("the padding behind xz is no multiple of 4 bytes"));
@@ -135,16 +137,16 @@ impl<R: BufRead> Members<R> {
             || here.first() == magic.first() && here.iter().zip(magic).all(|(here, magic)| here == magic)
         {
             self.first = false;
-            return Ok(State::Within(Member::new(self.container, source)));
+            return Ok(UnpackState::Within(Member::new(self.container, source)));
         }
         if here.is_empty() {
-            return Ok(State::Ended);
+            return Ok(UnpackState::Ended);
         }
         match &self.ignored {
             Some(ignored) if self.container != Container::Xz => {
                 let rest = io::copy(&mut source, &mut io::sink())?;
                 ignored.store(rest, Ordering::Relaxed);
-                Ok(State::Ended)
+                Ok(UnpackState::Ended)
             }
             _ => {
                 let what = format!("something that is no {} stands behind it", self.container.name());
@@ -180,17 +182,17 @@ impl<R: BufRead> Read for Members<R> {
         }
         loop {
             // What fails is not gone on with: the decoders don't promise anything then.
-            match std::mem::replace(&mut self.state, State::Ended) {
-                State::Within(mut member) => {
+            match std::mem::replace(&mut self.state, UnpackState::Ended) {
+                UnpackState::Within(mut member) => {
                     let read = member.read(buffer)?;
                     if read > 0 {
-                        self.state = State::Within(member);
+                        self.state = UnpackState::Within(member);
                         return Ok(read);
                     }
-                    self.state = State::Behind(member.into_source());
+                    self.state = UnpackState::Behind(member.into_source());
                 }
-                State::Behind(source) => self.state = self.next(source)?,
-                State::Ended => return Ok(0),
+                UnpackState::Behind(source) => self.state = self.next(source)?,
+                UnpackState::Ended => return Ok(0),
             }
         }
     }

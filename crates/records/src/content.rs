@@ -14,14 +14,14 @@ use crate::container::unpacked;
 use crate::foreign::{Foreign, begins, signature};
 use crate::kind::Container;
 use crate::read_error::ReadError;
-use crate::shape::{HEAD_BYTES, Head, Shape, packed, shape, utf16};
+use crate::shape::{FileShape, HEAD_BYTES, Head, packed, shape, utf16};
 use crate::utf16::Utf16;
 
 /// Bytes that are read at a time.
 const READ_BYTES: usize = 256 << 10;
 
 /// The content of a file.
-pub(crate) enum Decoded {
+pub(crate) enum DecodedContent {
     /// Lines of the file as they are, which can be read by offset.
     AsItIs(File),
     /// Lines that are made of it.
@@ -30,7 +30,7 @@ pub(crate) enum Decoded {
 
 /// What is counted while content is read.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Counts {
+pub(crate) struct ReadCounts {
     /// Bytes that were read from the file.
     pub(crate) disk_bytes: Arc<AtomicU64>,
     /// Bytes behind the end of packed content.
@@ -67,8 +67,8 @@ pub(crate) fn decoded(
     file: File,
     container: Container,
     size: u64,
-    counts: &Counts,
-) -> Result<Decoded, ReadError> {
+    counts: &ReadCounts,
+) -> Result<DecodedContent, ReadError> {
     let mut head = vec![0; usize::try_from(size).unwrap_or(HEAD_BYTES).min(HEAD_BYTES)];
     file.read_at(0, &mut head).map_err(|error| match error.kind() {
         io::ErrorKind::UnexpectedEof => ReadError::Changed,
@@ -79,8 +79,8 @@ pub(crate) fn decoded(
             return Err(Foreign::OtherThanNamed { found, named: container }.into());
         }
         let whole = size <= head.len() as u64;
-        if utf16(&head)?.is_none() && shape(Head { bytes: &head, whole })? == Shape::Lines {
-            return Ok(Decoded::AsItIs(file));
+        if utf16(&head)?.is_none() && shape(Head { bytes: &head, whole })? == FileShape::Lines {
+            return Ok(DecodedContent::AsItIs(file));
         }
     } else if head.is_empty() {
         let what = format!("it is empty, which no {} is", container.name());
@@ -96,7 +96,7 @@ pub(crate) fn decoded(
     let file = Counted { file, read: Arc::clone(&counts.disk_bytes) };
     let source = BufReader::with_capacity(READ_BYTES, file);
     let content = unpacked(source, container, Some(Arc::clone(&counts.ignored)))?;
-    lines(content, container).map(Decoded::Streamed)
+    lines(content, container).map(DecodedContent::Streamed)
 }
 
 /// The lines of unpacked content.
@@ -111,8 +111,8 @@ fn lines(content: Box<dyn Read + Send>, container: Container) -> Result<Box<dyn 
     };
     let (head, whole, content) = peek(content)?;
     Ok(match shape(Head { bytes: &head, whole })? {
-        Shape::Lines => content,
-        Shape::Array => Box::new(ArrayLines::new(content)),
+        FileShape::Lines => content,
+        FileShape::Array => Box::new(ArrayLines::new(content)),
     })
 }
 

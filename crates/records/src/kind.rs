@@ -4,7 +4,7 @@ use serde::Serialize;
 
 /// The formats that are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum FileKind {
     /// JSON: an object a line, or one array of objects.
     Json(Container),
     /// Parquet with a text column.
@@ -129,7 +129,7 @@ const DESCRIPTIONS: [&str; 15] = [
     "vocab.json",
 ];
 
-impl Kind {
+impl FileKind {
     /// The stem and the kind of a file name; none for files that are not read.
     #[must_use]
     pub fn of(name: &str) -> Option<(&str, Self)> {
@@ -200,25 +200,25 @@ mod tests {
 
     #[test]
     fn an_ending_means_the_same_in_any_case() {
-        let json = |container| Some(("a", Kind::Json(container)));
+        let json = |container| Some(("a", FileKind::Json(container)));
         for (names, kind) in [
             (&["a.jsonl", "a.JSONL", "a.json", "a.Json", "a.ndjson", "a.NDJSON"][..], json(Container::Plain)),
             (&["a.jsonl.gz", "a.json.GZ", "a.ndjson.gz", "a.JSONL.Gz"], json(Container::Gzip)),
             (&["a.jsonl.bz2", "a.json.bz2"], json(Container::Bzip2)),
             (&["a.jsonl.xz", "a.ndjson.XZ"], json(Container::Xz)),
             (&["a.jsonl.zst", "a.jsonl.zstd", "a.json.ZST"], json(Container::Zstd)),
-            (&["a.parquet", "a.PARQUET"], Some(("a", Kind::Parquet))),
+            (&["a.parquet", "a.PARQUET"], Some(("a", FileKind::Parquet))),
             (
                 &["a.csv", "a.csv.gz", "a.gz", ".jsonl", ".json.gz", "a.parquet.gz", "jsonl", "", "a.txt"],
                 None,
             ),
         ] {
             for name in names {
-                assert_eq!(Kind::of(name), kind, "{name}");
+                assert_eq!(FileKind::of(name), kind, "{name}");
             }
         }
-        assert_eq!(Kind::of("é.jsonl"), Some(("é", Kind::Json(Container::Plain))));
-        assert_eq!(Kind::of("a.b.json.gz").map(|(stem, _)| stem), Some("a.b"));
+        assert_eq!(FileKind::of("é.jsonl"), Some(("é", FileKind::Json(Container::Plain))));
+        assert_eq!(FileKind::of("a.b.json.gz").map(|(stem, _)| stem), Some("a.b"));
     }
 
     #[test]
@@ -228,7 +228,7 @@ mod tests {
             assert!(is_unread_data(name), "{name}");
         }
         for name in ["a.jsonl", "notes", "README.md", "LICENSE.txt", "a.py", "a.png", "Makefile"] {
-            assert!(!is_unread_data(name) || Kind::of(name).is_some(), "{name}");
+            assert!(!is_unread_data(name) || FileKind::of(name).is_some(), "{name}");
         }
         assert!(is_unread_data("dataset_infos.json"));
     }

@@ -37,13 +37,13 @@ mod rows;
 mod writer;
 
 pub use blocks::{
-    Block, Blocks, Content, Cutting, DOCUMENT_BYTES_MAX, EXCERPT_BYTES, changed_ns, line_bytes_max,
+    Block, BlockLines, Blocks, DOCUMENT_BYTES_MAX, EXCERPT_BYTES, LineCutting, changed_ns, line_bytes_max,
     not_regular, open_regular, read_range, read_range_into, stamp,
 };
 pub use border::{Border, Strides};
 pub use container::{XZ_MEMORY_KIB_MAX, ZSTD_WINDOW_LOG_MAX, unpacked};
 pub use foreign::Foreign;
-pub use kind::{Container, Kind, describes_data, is_unread_data};
+pub use kind::{Container, FileKind, describes_data, is_unread_data};
 pub use lines::{Line, Lines};
 pub use read_error::{ReadError, escaped, listed};
 pub use rows::{Row, RowBlock, RowBlocks, RowCutting, RowStretches};

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use memchr::memchr;
 
-use crate::blocks::{Blocks, Content, Cutting, line_bytes_max, read_range_into};
+use crate::blocks::{BlockLines, Blocks, LineCutting, line_bytes_max, read_range_into};
 use crate::kind::Container;
 use crate::read_error::ReadError;
 use crate::{BYTE_ORDER_MARK, DOCUMENT_BYTES_MAX};
@@ -42,7 +42,7 @@ impl Lines {
     /// [`ReadError`].
     pub fn open(path: &Path, container: Container) -> Result<Self, ReadError> {
         let cutting =
-            Cutting { block_bytes: BLOCK_BYTES, line_bytes_max: line_bytes_max(DOCUMENT_BYTES_MAX) };
+            LineCutting { block_bytes: BLOCK_BYTES, line_bytes_max: line_bytes_max(DOCUMENT_BYTES_MAX) };
         let blocks = Blocks::open(path, container, cutting)?;
         Ok(Self { blocks, block: Vec::new(), start: 0, at: 0, number: 0 })
     }
@@ -57,9 +57,11 @@ impl Lines {
                 let Some(block) = self.blocks.next()? else { return Ok(None) };
                 (self.start, self.at) = (block.start, 0);
                 match block.content {
-                    Content::Range(file) => read_range_into(&file, block.start, block.end, &mut self.block)?,
-                    Content::Bytes(bytes) => self.block = bytes,
-                    Content::TooLong { .. } => {
+                    BlockLines::Range(file) => {
+                        read_range_into(&file, block.start, block.end, &mut self.block)?
+                    }
+                    BlockLines::Bytes(bytes) => self.block = bytes,
+                    BlockLines::TooLong { .. } => {
                         self.block.clear();
                         self.number += 1;
                         return Ok(Some(Line { number: self.number, start: block.start, bytes: None }));

@@ -8,7 +8,7 @@ use mashbill_store::checksum::Hasher;
 use mashbill_store::read_at::ReadAt;
 use memchr::{memchr, memrchr};
 
-use crate::blocks::{BORDER_WINDOW_BYTES, Block, Content, Cutting, EXCERPT_BYTES, read_range};
+use crate::blocks::{BORDER_WINDOW_BYTES, Block, BlockLines, EXCERPT_BYTES, LineCutting, read_range};
 use crate::border::{Border, HASHED_BYTES, greatest_line};
 use crate::read_error::ReadError;
 
@@ -20,7 +20,7 @@ pub(crate) struct PlainLines {
     file: Arc<File>,
     size: u64,
     at: u64,
-    cutting: Cutting,
+    cutting: LineCutting,
     /// Empty until a line's end is looked for.
     window: Vec<u8>,
     /// A line that is too long and follows the block that was handed out last.
@@ -28,7 +28,7 @@ pub(crate) struct PlainLines {
 }
 
 impl PlainLines {
-    pub(crate) fn new(file: File, size: u64, cutting: Cutting, start: u64) -> Self {
+    pub(crate) fn new(file: File, size: u64, cutting: LineCutting, start: u64) -> Self {
         Self { file: Arc::new(file), size, at: start, cutting, window: Vec::new(), too_long: None }
     }
 
@@ -115,7 +115,7 @@ impl PlainLines {
             at = upto;
         }
         let excerpt = range(line_start, end.min(line_start + EXCERPT_BYTES as u64))?;
-        let content = Content::TooLong { checksum: hasher.finish(), excerpt };
+        let content = BlockLines::TooLong { checksum: hasher.finish(), excerpt };
         let line = Block { start: line_start, end, content };
         if line_start == start {
             return Ok(line);

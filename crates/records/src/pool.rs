@@ -11,7 +11,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Which tasks go first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
+pub enum TaskOrder {
     /// Before all that may wait.
     First,
     /// When nothing goes first.
@@ -21,7 +21,7 @@ pub enum Order {
 /// What came of a task: its value, or the panic it ended in.
 pub type Outcome<T> = Result<T, Box<dyn Any + Send>>;
 
-type Task<'env, W> = Box<dyn FnOnce(&mut W) + Send + 'env>;
+type PoolTask<'env, W> = Box<dyn FnOnce(&mut W) + Send + 'env>;
 
 /// The queue that workers take their tasks from; `W` is what a worker keeps from task to task.
 pub struct Pool<'env, W> {
@@ -30,8 +30,8 @@ pub struct Pool<'env, W> {
 }
 
 struct Queue<'env, W> {
-    first: VecDeque<Task<'env, W>>,
-    later: VecDeque<Task<'env, W>>,
+    first: VecDeque<PoolTask<'env, W>>,
+    later: VecDeque<PoolTask<'env, W>>,
     closed: bool,
 }
 
@@ -46,12 +46,12 @@ impl<'env, W> Pool<'env, W> {
     /// Lets a worker do `work` and send what came of it to `reply`.
     pub fn submit<T: Send + 'env>(
         &self,
-        order: Order,
+        order: TaskOrder,
         reply: &Sender<Outcome<T>>,
         work: impl FnOnce(&mut W) -> T + Send + 'env,
     ) {
         let reply = reply.clone();
-        let task: Task<'env, W> = Box::new(move |worker| {
+        let task: PoolTask<'env, W> = Box::new(move |worker| {
             // A panic is the sender's to raise: here it would only leave it waiting.
             let outcome = catch_unwind(AssertUnwindSafe(|| work(worker)));
             // Nobody listens any more where the split has failed in the meantime.
@@ -59,8 +59,8 @@ impl<'env, W> Pool<'env, W> {
         });
         let mut queue = self.lock();
         match order {
-            Order::First => queue.first.push_back(task),
-            Order::Later => queue.later.push_back(task),
+            TaskOrder::First => queue.first.push_back(task),
+            TaskOrder::Later => queue.later.push_back(task),
         }
         drop(queue);
         self.ready.notify_one();
@@ -83,7 +83,7 @@ impl<'env, W> Pool<'env, W> {
         self.ready.notify_all();
     }
 
-    fn next(&self) -> Option<Task<'env, W>> {
+    fn next(&self) -> Option<PoolTask<'env, W>> {
         let mut queue = self.lock();
         loop {
             if queue.closed {
@@ -126,10 +126,10 @@ mod tests {
         let pool: Pool<'_, Vec<u32>> = Pool::default();
         let (sender, outcomes) = channel();
         for number in 0..3 {
-            pool.submit(Order::Later, &sender, move |done: &mut Vec<u32>| done.push(number));
+            pool.submit(TaskOrder::Later, &sender, move |done: &mut Vec<u32>| done.push(number));
         }
-        pool.submit(Order::First, &sender, |done: &mut Vec<u32>| done.push(9));
-        pool.submit(Order::Later, &sender, |_: &mut Vec<u32>| panic!("a task"));
+        pool.submit(TaskOrder::First, &sender, |done: &mut Vec<u32>| done.push(9));
+        pool.submit(TaskOrder::Later, &sender, |_: &mut Vec<u32>| panic!("a task"));
         let mut done = Vec::new();
         std::thread::scope(|scope| {
             let worker = scope.spawn(|| pool.work(&mut done));

@@ -17,7 +17,7 @@ mod fields;
 mod unescaped;
 
 pub(crate) use self::beginning::{Beginning, beginning};
-use self::cursor::{Cursor, Value};
+use self::cursor::{Cursor, RawValue};
 pub use self::fields::{FIELD_NAME_BYTES_MAX, FIELDS_MAX, FieldCount, FieldCounts, Shape};
 pub use self::refusal::{Reason, Refusal};
 use self::unescaped::Unescaped;
@@ -82,8 +82,8 @@ impl RecordParser {
         let mut cursor = Cursor { bytes: line.as_bytes(), at: 0, nesting: &mut self.nesting };
         let fields = cursor.object(&self.text_fields, &mut self.key, &mut self.text)?;
         let text = match fields.text {
-            Some(Value::String(span)) if span.escaped => self.text.whole()?,
-            Some(Value::String(span)) => &line[span.start..span.end],
+            Some(RawValue::String(span)) if span.escaped => self.text.whole()?,
+            Some(RawValue::String(span)) => &line[span.start..span.end],
             Some(value) => {
                 let from =
                     self.text_fields.get(fields.rank).map_or(&self.text_fields[..], std::slice::from_ref);
@@ -116,12 +116,12 @@ fn listed(names: &[String]) -> String {
 }
 
 /// What only labels a record: damage in a string is no reason to lose the text, and what is no string is as it is spelled.
-fn label_of<'a>(line: &'a str, value: Option<Value>, buffer: &'a mut Unescaped) -> Option<&'a str> {
+fn label_of<'a>(line: &'a str, value: Option<RawValue>, buffer: &'a mut Unescaped) -> Option<&'a str> {
     match value? {
-        Value::String(span) if span.escaped => Some(buffer.of(line.as_bytes(), span)),
-        Value::String(span) => Some(&line[span.start..span.end]),
-        Value::Other { start, .. } if line.as_bytes()[start] == b'n' => None,
-        Value::Other { start, end } => Some(&line[start..end]),
+        RawValue::String(span) if span.escaped => Some(buffer.of(line.as_bytes(), span)),
+        RawValue::String(span) => Some(&line[span.start..span.end]),
+        RawValue::Other { start, .. } if line.as_bytes()[start] == b'n' => None,
+        RawValue::Other { start, end } => Some(&line[start..end]),
     }
 }
 

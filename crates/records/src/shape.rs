@@ -18,7 +18,7 @@ const LINES_PER_FOREIGN_LINE: usize = 10;
 
 /// How records stand in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shape {
+pub(crate) enum FileShape {
     Lines,
     Array,
 }
@@ -49,10 +49,10 @@ pub(crate) fn utf16(head: &[u8]) -> Result<Option<ByteOrder>, Foreign> {
 }
 
 /// How records stand in the content with this beginning, which is UTF-8 if it is text.
-pub(crate) fn shape(head: Head<'_>) -> Result<Shape, Foreign> {
+pub(crate) fn shape(head: Head<'_>) -> Result<FileShape, Foreign> {
     let bytes = head.bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head.bytes);
     let Some(start) = bytes.iter().position(|byte| !byte.is_ascii_whitespace()) else {
-        return Ok(Shape::Lines);
+        return Ok(FileShape::Lines);
     };
     let bytes = &bytes[start..];
     if is_lfs_pointer(bytes) {
@@ -66,7 +66,7 @@ pub(crate) fn shape(head: Head<'_>) -> Result<Shape, Foreign> {
     match bytes[0] {
         b'[' => array(head),
         b'{' => object(head),
-        _ => Ok(Shape::Lines),
+        _ => Ok(FileShape::Lines),
     }
 }
 
@@ -120,7 +120,7 @@ fn other_encoding(bytes: &[u8]) -> Result<(), Foreign> {
 }
 
 /// What begins with `[`.
-fn array(head: Head<'_>) -> Result<Shape, Foreign> {
+fn array(head: Head<'_>) -> Result<FileShape, Foreign> {
     let inside = head.bytes[1..].iter().find(|byte| !byte.is_ascii_whitespace());
     let found = beginning(head.bytes);
     let (is_alone, has_lines) = match found {
@@ -131,28 +131,28 @@ fn array(head: Head<'_>) -> Result<Shape, Foreign> {
     let elements = match inside {
         Some(b'{') if matches!(found, Beginning::Broken) => {
             // Of an array a line ends with a comma or a bracket.
-            return Ok(if lines(head).skip(1).any(is_object) { Shape::Lines } else { Shape::Array });
+            return Ok(if lines(head).skip(1).any(is_object) { FileShape::Lines } else { FileShape::Array });
         }
         Some(b'{') => {
             let is_array = is_alone || matches!(found, Beginning::CutOff);
-            return Ok(if is_array { Shape::Array } else { Shape::Lines });
+            return Ok(if is_array { FileShape::Array } else { FileShape::Lines });
         }
-        Some(b']') => return Ok(if is_alone { Shape::Array } else { Shape::Lines }),
-        None => return Ok(if head.whole { Shape::Lines } else { Shape::Array }),
+        Some(b']') => return Ok(if is_alone { FileShape::Array } else { FileShape::Lines }),
+        None => return Ok(if head.whole { FileShape::Lines } else { FileShape::Array }),
         Some(b'[') => "lists",
         Some(b'"') => "strings",
         Some(_) => "values",
     };
-    if is_alone || has_lines { Err(Foreign::ArrayOf { elements }) } else { Ok(Shape::Lines) }
+    if is_alone || has_lines { Err(Foreign::ArrayOf { elements }) } else { Ok(FileShape::Lines) }
 }
 
 /// What begins with `{`.
-fn object(head: Head<'_>) -> Result<Shape, Foreign> {
+fn object(head: Head<'_>) -> Result<FileShape, Foreign> {
     let bytes = head.bytes;
     let (end, is_cut) = match beginning(bytes) {
         Beginning::Value(end) => (end, false),
         Beginning::CutOff => (bytes.trim_ascii_end().len(), true),
-        Beginning::Broken => return Ok(Shape::Lines),
+        Beginning::Broken => return Ok(FileShape::Lines),
     };
     if memchr(b'\n', &bytes[..end]).is_some() {
         // Other lines may be good where the first is cut off; a longer head would have shown the fault.
@@ -161,14 +161,18 @@ fn object(head: Head<'_>) -> Result<Shape, Foreign> {
         let has_good_lines =
             (!is_cut || head.whole) && lines(others).skip(usize::from(is_cut)).any(is_object);
         let rows = || rows_key(&bytes[..end]);
-        return if has_good_lines { Ok(Shape::Lines) } else { Err(Foreign::OverManyLines { rows: rows() }) };
+        return if has_good_lines {
+            Ok(FileShape::Lines)
+        } else {
+            Err(Foreign::OverManyLines { rows: rows() })
+        };
     }
     if is_cut {
-        return Ok(Shape::Lines);
+        return Ok(FileShape::Lines);
     }
     let blanks = bytes[end..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     match &bytes[end + blanks..] {
-        [] | [b'\n', ..] | [b'\r', b'\n', ..] => Ok(Shape::Lines),
+        [] | [b'\n', ..] | [b'\r', b'\n', ..] => Ok(FileShape::Lines),
         [b'\r', ..] if memchr(b'\n', bytes).is_none() && !is_blank(&bytes[end..]) => {
             Err(Foreign::CarriageReturns)
         }
@@ -177,9 +181,9 @@ fn object(head: Head<'_>) -> Result<Shape, Foreign> {
             let lines: Vec<&[u8]> = lines(head).collect();
             let looked_at = lines.len().saturating_sub(usize::from(*first == b',' && lines.len() > 1));
             let has_good_lines = lines[..looked_at].iter().any(|line| is_object(line));
-            if has_good_lines { Ok(Shape::Lines) } else { Err(Foreign::SeveralALine) }
+            if has_good_lines { Ok(FileShape::Lines) } else { Err(Foreign::SeveralALine) }
         }
-        _ => Ok(Shape::Lines),
+        _ => Ok(FileShape::Lines),
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use mashbill_store::checksum::Hasher;
 use memchr::{memchr, memrchr};
 
-use crate::blocks::{BORDER_WINDOW_BYTES, Block, Content, Cutting, EXCERPT_BYTES};
+use crate::blocks::{BORDER_WINDOW_BYTES, Block, BlockLines, EXCERPT_BYTES, LineCutting};
 use crate::border::{Border, HASHED_BYTES, greatest_line};
 use crate::read_error::ReadError;
 
@@ -36,7 +36,7 @@ impl std::fmt::Debug for StreamedLines {
 
 impl StreamedLines {
     /// The lines that `decoder` gives, from `start` on.
-    pub(crate) fn new(mut decoder: Box<dyn Read + Send>, cutting: Cutting, start: u64) -> Result<Self> {
+    pub(crate) fn new(mut decoder: Box<dyn Read + Send>, cutting: LineCutting, start: u64) -> Result<Self> {
         // There is no way into the middle of a stream but through it.
         let skipped = io::copy(&mut decoder.by_ref().take(start), &mut io::sink())?;
         if skipped < start {
@@ -146,7 +146,7 @@ impl StreamedLines {
         let bytes = std::mem::replace(&mut self.buffer, rest);
         let start = self.at;
         self.at += length as u64;
-        Block { start, end: self.at, content: Content::Bytes(bytes) }
+        Block { start, end: self.at, content: BlockLines::Bytes(bytes) }
     }
 
     /// Reads past the line that begins at `line_start` and ends at `end`, or fills the buffer's end, keeping its checksum
@@ -174,7 +174,7 @@ impl StreamedLines {
             self.buffer.drain(..upto);
             goes_on = line_end.is_none() && !self.ended;
         }
-        let content = Content::TooLong { checksum: hasher.finish(), excerpt };
+        let content = BlockLines::TooLong { checksum: hasher.finish(), excerpt };
         let line = Block { start, end: self.at, content };
         let Some(before) = before else { return Ok(line) };
         self.too_long = Some(line);

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::Path;
 
 use mashbill_records::record::RecordParser;
-use mashbill_records::{Blocks, Container, Content, Cutting, Kind, Lines, read_range};
+use mashbill_records::{BlockLines, Blocks, Container, FileKind, LineCutting, Lines, read_range};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -144,7 +144,7 @@ fn name(form: Form, container: Container) -> &'static str {
 /// The texts of a file's records, and where each begins.
 fn read(path: &Path) -> Vec<(String, u64)> {
     let file = path.file_name().and_then(|name| name.to_str()).expect("a name");
-    let Some((_, Kind::Json(container))) = Kind::of(file) else { panic!("{file}") };
+    let Some((_, FileKind::Json(container))) = FileKind::of(file) else { panic!("{file}") };
     let mut parser = RecordParser::new(&["text"]);
     let mut lines = Lines::open(path, container).expect("it is read");
     let mut records = Vec::new();
@@ -226,7 +226,7 @@ proptest! {
         fs::write(&path, packed(&encoded(&written(&records, form), encoding), container, 2)).expect("a file");
         let size = fs::metadata(&path).expect("a file").len();
         let line_bytes_max = block_bytes + longer;
-        let cutting = Cutting { block_bytes, line_bytes_max };
+        let cutting = LineCutting { block_bytes, line_bytes_max };
         let blocks = |start| {
             let file = fs::File::open(&path).expect("a file");
             let mut blocks = Blocks::new(file, container, size, cutting, start).expect("it is read");
@@ -234,9 +234,9 @@ proptest! {
             while let Some(block) = blocks.next().expect("it is read") {
                 let checksum = block.checksum().expect("it is read");
                 let bytes = match block.content {
-                    Content::Range(file) => Some(read_range(&file, block.start, block.end).expect("it is read")),
-                    Content::Bytes(bytes) => Some(bytes),
-                    Content::TooLong { .. } => None,
+                    BlockLines::Range(file) => Some(read_range(&file, block.start, block.end).expect("it is read")),
+                    BlockLines::Bytes(bytes) => Some(bytes),
+                    BlockLines::TooLong { .. } => None,
                 };
                 all.push((block.start, block.end, checksum, bytes));
             }

@@ -26,7 +26,7 @@ struct Kept {
 
 /// The texts that one thread saw and did not bring yet.
 #[derive(Debug)]
-pub(crate) struct Seen<'a> {
+pub(crate) struct SeenTexts<'a> {
     all: &'a Texts,
     batch: Vec<(u64, u32)>,
 }
@@ -40,7 +40,7 @@ pub(crate) struct Duplicates {
     pub(crate) is_about: bool,
 }
 
-impl<'a> Seen<'a> {
+impl<'a> SeenTexts<'a> {
     pub(crate) const fn new(all: &'a Texts) -> Self {
         Self { all, batch: Vec::new() }
     }
@@ -59,7 +59,7 @@ impl<'a> Seen<'a> {
     }
 }
 
-impl Drop for Seen<'_> {
+impl Drop for SeenTexts<'_> {
     fn drop(&mut self) {
         self.bring();
     }
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn copies_are_counted_where_they_stand_again() {
         let texts = Texts::default();
-        let mut seen = Seen::new(&texts);
+        let mut seen = SeenTexts::new(&texts);
         for (text, dataset) in [(1, 1), (2, 0), (1, 0), (1, 1), (3, 2)] {
             seen.add(hash(text), dataset);
         }

@@ -24,7 +24,7 @@ mod yaml;
 mod training;
 
 pub use error::{Error, Result};
-pub use page::{DatasetPage, Verdict};
+pub use page::{DatasetPage, VerifyVerdict};
 pub use pass::Pass;
 pub use records::of_records;
 pub use tokenized::{Spell, of_tokenized};

@@ -25,7 +25,7 @@ pub struct DatasetPage {
     pub(crate) title: String,
     pub(crate) subtitle: String,
     /// What `verify` says, which stands on top.
-    pub verify: Verdict,
+    pub verify: VerifyVerdict,
     /// Names and values, numbers or text.
     pub(crate) facts: Vec<(&'static str, serde_json::Value)>,
     /// What `amount` counts in the three lists below.
@@ -38,23 +38,23 @@ pub struct DatasetPage {
     pub(crate) lengths_by: Vec<Length>,
     pub(crate) pieces: Vec<(String, u64)>,
     /// Positions without a token, of all positions.
-    pub(crate) padding: Vec<Part>,
-    pub(crate) density: Vec<Value>,
+    pub(crate) padding: Vec<PartOfWhole>,
+    pub(crate) density: Vec<NamedValue>,
     pub(crate) scripts: Vec<Share>,
     pub(crate) rejects: Vec<Amount>,
     /// Rows that a download refused.
     pub(crate) fetched_rejects: Vec<Amount>,
-    pub(crate) duplicates: Option<Duplicates>,
-    pub(crate) vocabulary: Option<Vocabulary>,
+    pub(crate) duplicates: Option<RepeatedTexts>,
+    pub(crate) vocabulary: Option<VocabularyUse>,
     pub(crate) timeline: Vec<Run>,
     /// What `speed` of the time line is.
     pub(crate) speed: &'static str,
-    pub(crate) samples: Vec<Sample>,
+    pub(crate) samples: Vec<PageSample>,
 }
 
 /// What `verify` says.
 #[derive(Debug, Serialize)]
-pub struct Verdict {
+pub struct VerifyVerdict {
     /// Problems that are errors.
     pub errors: u64,
     /// Problems that are none.
@@ -83,7 +83,7 @@ pub(crate) struct Amount {
 
 /// A part of something that has a whole of its own.
 #[derive(Debug, Serialize)]
-pub(crate) struct Part {
+pub(crate) struct PartOfWhole {
     pub(crate) name: String,
     pub(crate) part: u64,
     pub(crate) whole: u64,
@@ -100,16 +100,16 @@ pub(crate) struct Length {
 
 /// Texts that stand in an earlier document, too.
 #[derive(Debug, Serialize)]
-pub(crate) struct Duplicates {
+pub(crate) struct RepeatedTexts {
     pub(crate) documents: u64,
     pub(crate) copies: u64,
     /// Whether that is extrapolated.
     pub(crate) is_about: bool,
-    pub(crate) by: Vec<Part>,
+    pub(crate) by: Vec<PartOfWhole>,
 }
 
 #[derive(Debug, Serialize)]
-pub(crate) struct Value {
+pub(crate) struct NamedValue {
     pub(crate) name: String,
     pub(crate) value: f64,
 }
@@ -122,17 +122,17 @@ pub(crate) struct Share {
 }
 
 #[derive(Debug, Serialize)]
-pub(crate) struct Vocabulary {
+pub(crate) struct VocabularyUse {
     pub(crate) size: u64,
     pub(crate) used: u64,
     pub(crate) tokens: u64,
     /// Ranks, from 1, and how often the token of that rank stands in the rows.
     pub(crate) ranks: Vec<(u64, u64)>,
-    pub(crate) top: Vec<Token>,
+    pub(crate) top: Vec<CountedToken>,
 }
 
 #[derive(Debug, Serialize)]
-pub(crate) struct Token {
+pub(crate) struct CountedToken {
     pub(crate) id: u32,
     pub(crate) text: Option<String>,
     pub(crate) count: u64,
@@ -150,7 +150,7 @@ pub(crate) struct Run {
 
 /// A row or a record to look at.
 #[derive(Debug, Serialize)]
-pub(crate) struct Sample {
+pub(crate) struct PageSample {
     pub(crate) name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) text: Option<String>,
@@ -178,7 +178,7 @@ impl DatasetPage {
     }
 }
 
-impl Verdict {
+impl VerifyVerdict {
     pub(crate) fn of(report: &Report) -> Self {
         let told = report.problems.iter().take(PROBLEMS_MAX).map(|problem| Told {
             severity: problem.severity,
@@ -194,7 +194,7 @@ impl Verdict {
     }
 }
 
-impl Duplicates {
+impl RepeatedTexts {
     /// The number of copies for people.
     pub(crate) fn label(&self) -> String {
         format!("{}{}", if self.is_about { "about " } else { "" }, count(self.copies))
@@ -243,22 +243,22 @@ pub(crate) fn amounts(
 }
 
 /// Values, largest first; the middle of many is left out.
-pub(crate) fn values(values: impl IntoIterator<Item = (String, f64)>) -> Vec<Value> {
-    let mut list: Vec<_> = values.into_iter().map(|(name, value)| Value { name, value }).collect();
+pub(crate) fn values(values: impl IntoIterator<Item = (String, f64)>) -> Vec<NamedValue> {
+    let mut list: Vec<_> = values.into_iter().map(|(name, value)| NamedValue { name, value }).collect();
     list.sort_by(|a, b| b.value.total_cmp(&a.value).then_with(|| a.name.cmp(&b.name)));
     without_middle(&mut list);
     list
 }
 
 /// Parts of wholes of their own, the largest share first; the smallest of many become one.
-pub(crate) fn parts(parts: impl IntoIterator<Item = Part>) -> Vec<Part> {
+pub(crate) fn parts(parts: impl IntoIterator<Item = PartOfWhole>) -> Vec<PartOfWhole> {
     let mut list: Vec<_> = parts.into_iter().filter(|part| part.whole > 0).collect();
-    let share = |part: &Part| part.part as f64 / part.whole as f64;
+    let share = |part: &PartOfWhole| part.part as f64 / part.whole as f64;
     list.sort_by(|a, b| share(b).total_cmp(&share(a)).then_with(|| a.name.cmp(&b.name)));
     if list.len() > NAMES_MAX {
         let others = list.split_off(NAMES_MAX - 1);
-        let sum = |value: fn(&Part) -> u64| others.iter().map(value).sum();
-        list.push(Part {
+        let sum = |value: fn(&PartOfWhole) -> u64| others.iter().map(value).sum();
+        list.push(PartOfWhole {
             name: format!("{} others", others.len()),
             part: sum(|other| other.part),
             whole: sum(|other| other.whole),
@@ -272,10 +272,10 @@ pub(crate) fn duplicates(
     found: &crate::duplicates::Duplicates,
     datasets: impl IntoIterator<Item = (String, u64)>,
     documents: u64,
-) -> Duplicates {
+) -> RepeatedTexts {
     let by = datasets.into_iter().zip(&found.by_dataset);
-    let by = by.map(|((name, whole), &part)| Part { name, part, whole });
-    Duplicates {
+    let by = by.map(|((name, whole), &part)| PartOfWhole { name, part, whole });
+    RepeatedTexts {
         documents,
         copies: found.by_dataset.iter().sum(),
         is_about: found.is_about,

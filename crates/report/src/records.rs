@@ -5,19 +5,19 @@ use std::path::Path;
 
 use mashbill_format::dataset_stats::DatasetStats;
 use mashbill_format::figures::{counted, size};
-use mashbill_format::find::InputFile;
+use mashbill_format::find::RecordFile;
 use mashbill_format::layout::DATASET_STATS_SUFFIX;
 use mashbill_records::record::{Reason, Record};
 use mashbill_store::checksum::Checksum;
 use mashbill_verify::{Event, Gather, records_below};
 use serde_json::json;
 
-use crate::duplicates::{Seen, Texts};
+use crate::duplicates::{SeenTexts, Texts};
 use crate::error::Result;
 use crate::names::Names;
 use crate::page::{
-    Amount, DatasetPage, Length, Part, Run, Sample, Verdict, amounts, beginning, buckets, duplicates,
-    longest_first, runs, title,
+    Amount, DatasetPage, Length, PageSample, PartOfWhole, Run, VerifyVerdict, amounts, beginning, buckets,
+    duplicates, longest_first, runs, title,
 };
 use crate::pass::Pass;
 use crate::scripts::Scripts;
@@ -35,13 +35,15 @@ const SAMPLE_BYTES: usize = 4000;
 /// [`crate::Error::Nothing`] where there are none, [`crate::Error::File`] where the folder cannot be read. What is wrong with the
 /// records is the page's to say.
 pub fn of_records(path: &Path, pass: &Pass<'_>, on_event: &mut dyn FnMut(Event)) -> Result<DatasetPage> {
-    let files = Files::below(path)?;
+    let files = FolderFiles::below(path)?;
     let texts = Texts::default();
-    let mut threads: Vec<_> = (0..pass.threads).map(|_| Counts::new(&files, &texts)).collect();
+    let mut threads: Vec<_> = (0..pass.threads).map(|_| RecordCounts::new(&files, &texts)).collect();
     let report = pass.verify(path, &mut threads, on_event)?;
-    let mut counts = Counts::new(&files, &texts);
+    let mut counts = RecordCounts::new(&files, &texts);
     threads.into_iter().for_each(|thread| counts.merge(thread));
-    let Counts { by_file, categories, sources, lengths, rejects, scripts, samples, texts: seen, .. } = counts;
+    let RecordCounts {
+        by_file, categories, sources, lengths, rejects, scripts, samples, texts: seen, ..
+    } = counts;
     drop(seen);
 
     let stats: Vec<&DatasetStats> = files.stats.iter().flatten().collect();
@@ -87,7 +89,7 @@ pub fn of_records(path: &Path, pass: &Pass<'_>, on_event: &mut dyn FnMut(Event))
         kind: "raw",
         title: title(path),
         subtitle: format!("records, {}", counted(report.files, "file")),
-        verify: Verdict::of(&report),
+        verify: VerifyVerdict::of(&report),
         facts,
         amount: "Bytes",
         categories: amounts(categories.into_named(), wanted.categories()),
@@ -106,7 +108,7 @@ pub fn of_records(path: &Path, pass: &Pass<'_>, on_event: &mut dyn FnMut(Event))
             }
         })),
         pieces: Vec::new(),
-        padding: Vec::<Part>::new(),
+        padding: Vec::<PartOfWhole>::new(),
         density: Vec::new(),
         scripts: scripts.shares(),
         rejects: by_reason(rejects.into_iter().map(|(reason, count)| (reason.name().to_owned(), count))),
@@ -129,7 +131,7 @@ fn by_reason(counts: impl IntoIterator<Item = (String, u64)>) -> Vec<Amount> {
 }
 
 /// The files of the folder, by the names that problems have for them, and what a download says of them.
-struct Files {
+struct FolderFiles {
     names: Vec<String>,
     by_name: HashMap<String, usize>,
     stats: Vec<Option<DatasetStats>>,
@@ -137,12 +139,12 @@ struct Files {
     wanted: Vec<usize>,
 }
 
-impl Files {
+impl FolderFiles {
     fn below(path: &Path) -> Result<Self> {
         let files = records_below(path)?.files;
         let every = files.len().div_ceil(SAMPLES).max(1);
         let each = (SAMPLES / files.len().clamp(1, SAMPLES)).max(1);
-        let name = |file: &InputFile| mashbill_verify::name_below(&file.path, path);
+        let name = |file: &RecordFile| mashbill_verify::name_below(&file.path, path);
         let names: Vec<String> = files.iter().map(name).collect();
         Ok(Self {
             by_name: names.iter().cloned().zip(0..).collect(),
@@ -156,14 +158,14 @@ impl Files {
 }
 
 /// What a download says of a file of records, where it says something that can be read.
-fn stats_of(file: &InputFile) -> Option<DatasetStats> {
+fn stats_of(file: &RecordFile) -> Option<DatasetStats> {
     let path = file.path.with_file_name(format!("{}{DATASET_STATS_SUFFIX}", file.stem));
     DatasetStats::read(&path).ok().flatten()
 }
 
 /// What a thread counts.
-struct Counts<'a> {
-    files: &'a Files,
+struct RecordCounts<'a> {
+    files: &'a FolderFiles,
     /// The file of the last record: the next one is mostly of the same.
     current: usize,
     by_file: Vec<FileCounts>,
@@ -174,7 +176,7 @@ struct Counts<'a> {
     rejects: BTreeMap<Reason, u64>,
     scripts: Scripts,
     samples: Samples,
-    texts: Seen<'a>,
+    texts: SeenTexts<'a>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -185,8 +187,8 @@ struct FileCounts {
     longest: u64,
 }
 
-impl<'a> Counts<'a> {
-    fn new(files: &'a Files, texts: &'a Texts) -> Self {
+impl<'a> RecordCounts<'a> {
+    fn new(files: &'a FolderFiles, texts: &'a Texts) -> Self {
         Self {
             files,
             current: 0,
@@ -197,7 +199,7 @@ impl<'a> Counts<'a> {
             rejects: BTreeMap::new(),
             scripts: Scripts::new(),
             samples: Samples(vec![BTreeMap::new(); files.names.len()]),
-            texts: Seen::new(texts),
+            texts: SeenTexts::new(texts),
         }
     }
 
@@ -216,7 +218,7 @@ impl<'a> Counts<'a> {
     }
 }
 
-impl Gather for Counts<'_> {
+impl Gather for RecordCounts<'_> {
     fn record(&mut self, file: &str, line: u64, record: &Record<'_>) {
         let is_current = self.files.names.get(self.current).is_some_and(|name| name == file);
         if !is_current {
@@ -268,13 +270,13 @@ impl Samples {
         }
     }
 
-    fn into_samples(self, files: &Files) -> Vec<Sample> {
+    fn into_samples(self, files: &FolderFiles) -> Vec<PageSample> {
         let mut samples = Vec::new();
         for (name, kept) in files.names.iter().zip(self.0) {
             let mut of_file: Vec<(u64, String)> =
                 kept.into_iter().map(|((_, line), text)| (line, text)).collect();
             of_file.sort_unstable();
-            samples.extend(of_file.into_iter().map(|(line, text)| Sample {
+            samples.extend(of_file.into_iter().map(|(line, text)| PageSample {
                 name: format!("{name}, line {line}"),
                 text: Some(text),
                 pieces: None,

@@ -8,18 +8,18 @@ use mashbill_format::dataset_stats::DatasetStats;
 use mashbill_format::figures::size;
 use mashbill_format::layout::{DATASET_STATS_SUFFIX, Output, STATS_SUFFIX};
 use mashbill_format::manifest::{Manifest, Split};
-use mashbill_format::shard::{Piece, Row};
+use mashbill_format::shard::{Piece, ShardRow};
 use mashbill_format::stats::{LengthHistogram, Stats};
 use mashbill_records::record::Reason;
 use mashbill_verify::{DocumentSeen, Event, Gather, Report};
 use serde_json::json;
 
-use crate::duplicates::{self, Seen, Texts};
+use crate::duplicates::{self, SeenTexts, Texts};
 use crate::error::Result;
 use crate::names::Names;
 use crate::page::{
-    DatasetPage, Length, Part, Run, Sample, SamplePiece, Share, Token, Verdict, Vocabulary, amounts,
-    beginning, buckets, duplicates, longest_first, parts, runs, title, values,
+    CountedToken, DatasetPage, Length, PageSample, PartOfWhole, Run, SamplePiece, Share, VerifyVerdict,
+    VocabularyUse, amounts, beginning, buckets, duplicates, longest_first, parts, runs, title, values,
 };
 use crate::pass::Pass;
 use crate::scripts::Scripts;
@@ -51,20 +51,20 @@ pub fn of_tokenized(
     pass: &Pass<'_>,
     on_event: &mut dyn FnMut(Event),
 ) -> Result<DatasetPage> {
-    let plan = Plan::of(manifest);
+    let plan = Beforehand::of(manifest);
     let texts = Texts::default();
-    let mut threads: Vec<_> = (0..pass.threads).map(|_| Counts::new(&plan, &texts)).collect();
+    let mut threads: Vec<_> = (0..pass.threads).map(|_| TokenCounts::new(&plan, &texts)).collect();
     let report = pass.verify(path, &mut threads, on_event)?;
-    let mut counts = Counts::new(&plan, &texts);
+    let mut counts = TokenCounts::new(&plan, &texts);
     threads.into_iter().for_each(|thread| counts.merge(thread));
-    let Counts { found, seen, .. } = counts;
+    let TokenCounts { found, seen, .. } = counts;
     drop(seen);
     let copies = texts.duplicates(manifest.splits.len());
     Ok(page(path, manifest, pass.curriculum, &report, found, &copies, spell))
 }
 
 /// What all threads know beforehand.
-struct Plan {
+struct Beforehand {
     vocabulary_size: usize,
     /// The splits' numbers, and the rows of each that are shown.
     splits: BTreeMap<String, (u32, BTreeSet<u64>)>,
@@ -72,7 +72,7 @@ struct Plan {
     categories: BTreeMap<String, String>,
 }
 
-impl Plan {
+impl Beforehand {
     fn of(manifest: &Manifest) -> Self {
         let count = manifest.splits.len();
         let every = count.div_ceil(SAMPLES).max(1);
@@ -100,14 +100,14 @@ impl Plan {
 }
 
 /// What a thread counts.
-struct Counts<'a> {
-    plan: &'a Plan,
-    found: Found,
-    seen: Seen<'a>,
+struct TokenCounts<'a> {
+    plan: &'a Beforehand,
+    found: TokenSums,
+    seen: SeenTexts<'a>,
 }
 
 #[derive(Debug, Default)]
-struct Found {
+struct TokenSums {
     /// Tokens by the documents' category and source.
     categories: Names,
     sources: Names,
@@ -132,10 +132,10 @@ struct ShownRow {
     padding: usize,
 }
 
-impl<'a> Counts<'a> {
-    fn new(plan: &'a Plan, texts: &'a Texts) -> Self {
-        let found = Found { tokens: vec![0; plan.vocabulary_size], ..Found::default() };
-        Self { plan, found, seen: Seen::new(texts) }
+impl<'a> TokenCounts<'a> {
+    fn new(plan: &'a Beforehand, texts: &'a Texts) -> Self {
+        let found = TokenSums { tokens: vec![0; plan.vocabulary_size], ..TokenSums::default() };
+        Self { plan, found, seen: SeenTexts::new(texts) }
     }
 
     fn merge(&mut self, other: Self) {
@@ -149,7 +149,7 @@ impl<'a> Counts<'a> {
     }
 }
 
-impl Gather for Counts<'_> {
+impl Gather for TokenCounts<'_> {
     fn document(&mut self, split: &str, document: &DocumentSeen<'_>) {
         let found = &mut self.found;
         let of_split = || self.plan.categories.get(split).map(String::as_str);
@@ -183,7 +183,7 @@ impl Gather for Counts<'_> {
         self.plan.splits.get(split).is_some_and(|(_, rows)| rows.contains(&row))
     }
 
-    fn row(&mut self, split: &str, row: u64, content: Row<'_>) {
+    fn row(&mut self, split: &str, row: u64, content: ShardRow<'_>) {
         let Some((index, _)) = self.plan.splits.get(split) else { return };
         let lens = content.pieces.iter().map(|piece| usize::try_from(piece.len).unwrap_or(0));
         let real = lens.sum::<usize>().min(content.input_ids.len());
@@ -215,7 +215,7 @@ impl Gather for Counts<'_> {
 
 impl ShownRow {
     /// The row for the page. Rows of thousands of tiny documents are cut like those of long ones.
-    fn sample(&self, row: u64, spell: Option<Spell<'_>>) -> Sample {
+    fn sample(&self, row: u64, spell: Option<Spell<'_>>) -> PageSample {
         let mut tokens = self.tokens.as_slice();
         let mut pieces = Vec::new();
         for piece in &self.pieces {
@@ -234,7 +234,7 @@ impl ShownRow {
             });
         }
         let name = format!("{}, row {row}", self.split);
-        Sample { name, text: None, pieces: Some(pieces), more: self.more, padding: self.padding }
+        PageSample { name, text: None, pieces: Some(pieces), more: self.more, padding: self.padding }
     }
 }
 
@@ -243,7 +243,7 @@ fn page(
     manifest: &Manifest,
     curriculum: &Curriculum,
     report: &Report,
-    found: Found,
+    found: TokenSums,
     copies: &duplicates::Duplicates,
     spell: Option<Spell<'_>>,
 ) -> DatasetPage {
@@ -288,7 +288,7 @@ fn page(
                 |stats| format!("mashbill {}", stats.mashbill_version)
             ),
         ),
-        verify: Verdict::of(report),
+        verify: VerifyVerdict::of(report),
         facts: [
             ("Tokens", json!(tokens)),
             ("Documents", json!(sum(|split| split.samples))),
@@ -314,7 +314,7 @@ fn page(
         lengths: buckets(&found.lengths.below),
         lengths_by: longest_first(stats.iter().filter(|stats| stats.samples > 0).map(length)),
         pieces: buckets(&found.pieces),
-        padding: parts(splits().map(|(name, split)| Part {
+        padding: parts(splits().map(|(name, split)| PartOfWhole {
             name: name.clone(),
             part: split.ledger.padding,
             whole: split.sequences * manifest.max_seq_length as u64,
@@ -377,7 +377,7 @@ fn scripts(tokens: &[u64], spell: Option<Spell<'_>>) -> Vec<Share> {
     scripts.shares()
 }
 
-fn vocabulary(counts: &[u64], spell: Option<Spell<'_>>) -> Vocabulary {
+fn vocabulary(counts: &[u64], spell: Option<Spell<'_>>) -> VocabularyUse {
     let mut used: Vec<(u64, u32)> =
         (0..).zip(counts).filter(|(_, n)| **n > 0).map(|(id, &n)| (n, id)).collect();
     used.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
@@ -392,11 +392,11 @@ fn vocabulary(counts: &[u64], spell: Option<Spell<'_>>) -> Vocabulary {
             ranks.push((rank, *count));
         }
     }
-    Vocabulary {
+    VocabularyUse {
         size: counts.len() as u64,
         used: used.len() as u64,
         tokens: counts.iter().sum(),
         ranks,
-        top: used.iter().take(TOP).map(|&(count, id)| Token { id, text: text(), count }).collect(),
+        top: used.iter().take(TOP).map(|&(count, id)| CountedToken { id, text: text(), count }).collect(),
     }
 }

@@ -7,7 +7,7 @@ use mashbill_format::figures::count;
 use mashbill_format::layout::Output;
 use mashbill_format::manifest::Manifest;
 use mashbill_format::training_run::{
-    CONFIG, CONFIG_BYTES_MAX, METRICS, Measurement, Record, Step, last_checkpoint, records,
+    CONFIG, CONFIG_BYTES_MAX, METRICS, Measurement, MetricsRecord, StepMetrics, last_checkpoint, records,
 };
 use mashbill_store::open;
 use serde::{Deserialize, Serialize};
@@ -87,7 +87,7 @@ struct Config {
     #[serde(default)]
     model: Model,
     steps: Option<u64>,
-    mix: Option<Vec<Stage>>,
+    mix: Option<Vec<MixStage>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -98,7 +98,7 @@ struct Model {
 
 /// Weights of splits or categories from a step on; with a ramp they change linearly to those of the next stage.
 #[derive(Debug, Default, Deserialize)]
-struct Stage {
+struct MixStage {
     #[serde(default)]
     from_step: u64,
     #[serde(default)]
@@ -122,11 +122,11 @@ pub fn of_run(path: &Path) -> Result<RunPage> {
     Ok(page(path, read(path)?, &config_text(path)))
 }
 
-fn read(path: &Path) -> Result<Run> {
-    let mut run = Run::default();
+fn read(path: &Path) -> Result<RunSoFar> {
+    let mut run = RunSoFar::default();
     records(path, |record| match record {
-        Some(Record::Step(step)) => run.step(step),
-        Some(Record::Measurement(measurement)) => run.measured.add(measurement),
+        Some(MetricsRecord::Step(step)) => run.step(step),
+        Some(MetricsRecord::Measurement(measurement)) => run.measured.add(measurement),
         None => run.unreadable += 1,
     })?;
     run.end();
@@ -140,9 +140,9 @@ fn config_text(path: &Path) -> String {
 
 /// What is known of a run so far.
 #[derive(Debug, Default)]
-struct Run {
+struct RunSoFar {
     steps: Steps<CURVES>,
-    last: Option<Step>,
+    last: Option<StepMetrics>,
     first_loss: Option<f64>,
     /// Lines that are no records.
     unreadable: u64,
@@ -153,8 +153,8 @@ struct Run {
     measured: Measurements,
 }
 
-impl Run {
-    fn step(&mut self, step: Step) {
+impl RunSoFar {
+    fn step(&mut self, step: StepMetrics) {
         let mut values = [None; CURVES];
         values[LOSS] = step.loss;
         values[CROSS_ENTROPY] = step.cross_entropy;
@@ -178,7 +178,7 @@ impl Run {
 
 /// The tokens by split up to a step, in the order of `splits`, to which new ones are added; nothing where its record
 /// does not say it.
-fn so_far(step: &Step, splits: &mut Vec<String>) -> Vec<u64> {
+fn so_far(step: &StepMetrics, splits: &mut Vec<String>) -> Vec<u64> {
     let tokens = step.tokens_by_split();
     if tokens.is_empty() {
         return Vec::new();
@@ -266,7 +266,7 @@ fn every_second<T>(list: &mut Vec<T>) {
     });
 }
 
-fn page(path: &Path, run: Run, config_text: &str) -> RunPage {
+fn page(path: &Path, run: RunSoFar, config_text: &str) -> RunPage {
     let config = yaml::parse(config_text).and_then(|config| serde_json::from_value::<Config>(config).ok());
     let mut notes = Vec::new();
     if config.is_none() {
@@ -325,7 +325,7 @@ fn page(path: &Path, run: Run, config_text: &str) -> RunPage {
 }
 
 /// Each split's percent of the tokens of each point; of many splits the ones with most tokens.
-fn over_time(run: &Run, tokens: &[u64]) -> Vec<Curve> {
+fn over_time(run: &RunSoFar, tokens: &[u64]) -> Vec<Curve> {
     let mut largest: Vec<usize> = (0..tokens.len()).collect();
     largest.sort_by_key(|&index| std::cmp::Reverse(tokens[index]));
     let counted: Vec<Vec<Option<u64>>> = (0..tokens.len()).map(|index| run.steps.counted(index)).collect();
@@ -356,7 +356,7 @@ fn subtitle(config: &Config) -> String {
     }
 }
 
-fn facts(path: &Path, run: &Run, config: &Config, done: u64) -> Vec<(&'static str, serde_json::Value)> {
+fn facts(path: &Path, run: &RunSoFar, config: &Config, done: u64) -> Vec<(&'static str, serde_json::Value)> {
     let steps = match config.steps {
         Some(all) if all != done => format!("{} of {}", count(done), count(all)),
         _ => count(done),
@@ -422,8 +422,8 @@ fn data_of(path: &Path, config: &Config) -> Option<Manifest> {
 }
 
 /// The mean share of each source over the first `done` steps of the stages of a mix.
-fn shares_of(stages: &[Stage], done: u64) -> BTreeMap<String, f64> {
-    let weights = |stage: &Stage| -> BTreeMap<String, f64> {
+fn shares_of(stages: &[MixStage], done: u64) -> BTreeMap<String, f64> {
+    let weights = |stage: &MixStage| -> BTreeMap<String, f64> {
         let sum: f64 = stage.weights.values().sum();
         stage
             .weights
@@ -469,7 +469,7 @@ mod tests {
 - {from_step: 100, ramp: true, weights: {a: 1}}
 - {from_step: 200, weights: {c: 0.5}}
 ";
-        let stages: Vec<Stage> =
+        let stages: Vec<MixStage> =
             serde_json::from_value(yaml::parse(text).expect("YAML")).expect("a list of stages");
         let shares = shares_of(&stages, 50);
         assert_eq!((shares["a"], shares["b"]), (0.25, 0.75));

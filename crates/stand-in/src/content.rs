@@ -39,7 +39,7 @@ impl From<&'static str> for Content {
 
 /// A file's bytes with their size and hashes.
 #[derive(Debug, Clone)]
-pub(crate) struct Entry {
+pub(crate) struct HashedContent {
     pub(crate) content: Content,
     pub(crate) size: u64,
     pub(crate) sha256: String,
@@ -49,7 +49,7 @@ pub(crate) struct Entry {
     pub(crate) large: bool,
 }
 
-impl Entry {
+impl HashedContent {
     pub(crate) fn new(path: &str, content: Content) -> io::Result<Self> {
         let (size, sha256, git) = hashes(&content)?;
         let large =

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::content::Entry;
+use crate::content::HashedContent;
 use crate::fault::Fault;
 use crate::http::{Answer, Request, form};
-use crate::repo::{Access, Files, Kind, Repo};
+use crate::repo::{Access, Repo, RepoFiles, RepoType};
 use crate::shared::Shared;
 use crate::site::User;
 use crate::store;
@@ -53,15 +53,15 @@ fn granted(shared: &Shared, request: &Request, parts: &[&str], fault: Option<&Fa
             Asker::Known(user) => Answer::json(&json!({"type": "user", "name": user.name, "orgs": []})),
             Asker::Stranger => error(401, None, "Invalid username or password."),
         },
-        ["api", "datasets", rest @ ..] => api(shared, request, Kind::Dataset, rest, asker),
-        ["api", "models", rest @ ..] => api(shared, request, Kind::Model, rest, asker),
-        ["datasets", rest @ ..] => resolve(shared, request, Kind::Dataset, rest, asker, fault),
-        rest => resolve(shared, request, Kind::Model, rest, asker, fault),
+        ["api", "datasets", rest @ ..] => api(shared, request, RepoType::Dataset, rest, asker),
+        ["api", "models", rest @ ..] => api(shared, request, RepoType::Model, rest, asker),
+        ["datasets", rest @ ..] => resolve(shared, request, RepoType::Dataset, rest, asker, fault),
+        rest => resolve(shared, request, RepoType::Model, rest, asker, fault),
     }
 }
 
 /// `{id}[/revision/{rev} | /tree/{rev}[/{folder}] | /paths-info/{rev} | /refs]`
-fn api(shared: &Shared, request: &Request, kind: Kind, parts: &[&str], asker: Asker<'_>) -> Answer {
+fn api(shared: &Shared, request: &Request, kind: RepoType, parts: &[&str], asker: Asker<'_>) -> Answer {
     const VERBS: [&str; 4] = ["revision", "tree", "paths-info", "refs"];
     let split = (1..parts.len().min(3)).find(|&at| VERBS.contains(&parts[at])).unwrap_or(parts.len());
     let (id, rest) = parts.split_at(split);
@@ -90,7 +90,7 @@ fn api(shared: &Shared, request: &Request, kind: Kind, parts: &[&str], asker: As
 fn resolve(
     shared: &Shared,
     request: &Request,
-    kind: Kind,
+    kind: RepoType,
     parts: &[&str],
     asker: Asker<'_>,
     fault: Option<&Fault>,
@@ -107,7 +107,7 @@ fn resolve(
         let status = if matches!(asker, Asker::Stranger) { 401 } else { 403 };
         let why = format!(
             "Access to {} {id} is restricted.",
-            if kind == Kind::Dataset { "dataset" } else { "model" }
+            if kind == RepoType::Dataset { "dataset" } else { "model" }
         );
         return error(status, Some("GatedRepo"), &why);
     }
@@ -130,7 +130,7 @@ fn resolve(
 fn find(
     shared: &Shared,
     request: &Request,
-    kind: Kind,
+    kind: RepoType,
     id: &str,
     asker: Asker<'_>,
 ) -> Result<Arc<Repo>, Answer> {
@@ -154,7 +154,7 @@ fn trusted(asker: Asker<'_>) -> bool {
     matches!(asker, Asker::Known(user) if user.trusted)
 }
 
-fn info(repo: &Repo, commit: &str, files: &Files) -> Value {
+fn info(repo: &Repo, commit: &str, files: &RepoFiles) -> Value {
     let tags: Vec<String> = repo.license.iter().map(|license| format!("license:{license}")).collect();
     let siblings: Vec<Value> = files.keys().map(|path| json!({"rfilename": path})).collect();
     json!({
@@ -191,7 +191,7 @@ fn refs(repo: &Repo) -> Answer {
 }
 
 /// The files and folders below a folder, page by page.
-fn tree(shared: &Shared, request: &Request, files: &Files, folder: &str) -> Answer {
+fn tree(shared: &Shared, request: &Request, files: &RepoFiles, folder: &str) -> Answer {
     let is_set = |name| request.query(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
     let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
     let mut entries = BTreeMap::new();
@@ -225,7 +225,7 @@ fn tree(shared: &Shared, request: &Request, files: &Files, folder: &str) -> Answ
     answer.header("Link", format!("<{base}{target}{joint}&cursor={end}>; rel=\"next\""))
 }
 
-fn paths_info(request: &Request, files: &Files) -> Answer {
+fn paths_info(request: &Request, files: &RepoFiles) -> Answer {
     let body = String::from_utf8_lossy(&request.body);
     let paths: Vec<String> = match serde_json::from_str::<Value>(&body) {
         Ok(json) => json["paths"]
@@ -240,7 +240,7 @@ fn paths_info(request: &Request, files: &Files) -> Answer {
     Answer::json(&Value::Array(found.collect()))
 }
 
-fn described(path: &str, entry: &Entry) -> Value {
+fn described(path: &str, entry: &HashedContent) -> Value {
     let mut value = json!({"type": "file", "oid": entry.oid, "size": entry.size, "path": path});
     if entry.large {
         value["lfs"] = json!({"oid": entry.sha256, "size": entry.size, "pointerSize": entry.pointer_size()});

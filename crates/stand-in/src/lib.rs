@@ -36,8 +36,8 @@ use std::sync::Arc;
 
 pub use content::Content;
 pub use fault::{Fault, Rule};
-pub use repo::{Access, Kind, Repo};
-pub use shared::{Origin, Seen};
+pub use repo::{Access, Repo, RepoType};
+pub use shared::{OriginName, SeenRequest};
 pub use site::{Site, User};
 
 use server::Server;
@@ -58,9 +58,9 @@ impl StandIn {
     /// No port could be had.
     pub fn start(site: Site) -> io::Result<Self> {
         let shared = Arc::new(Shared::new(site));
-        let store = Server::start(Origin::Store, Arc::clone(&shared))?;
+        let store = Server::start(OriginName::Store, Arc::clone(&shared))?;
         shared.set_store(&store.address());
-        let hub = Server::start(Origin::Hub, Arc::clone(&shared))?;
+        let hub = Server::start(OriginName::Hub, Arc::clone(&shared))?;
         shared.set_hub(&hub.address());
         Ok(Self { shared, hub, store })
     }
@@ -94,7 +94,7 @@ impl StandIn {
 
     /// The requests so far, in the order in which they were answered.
     #[must_use]
-    pub fn log(&self) -> Vec<Seen> {
+    pub fn log(&self) -> Vec<SeenRequest> {
         self.shared.log()
     }
 

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use mashbill_stand_in::{Access, Kind, Repo, Site, StandIn, User};
+use mashbill_stand_in::{Access, Repo, RepoType, Site, StandIn, User};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -55,7 +55,7 @@ impl Default for First {
 struct Described {
     id: String,
     #[serde(default = "dataset")]
-    kind: Kind,
+    kind: RepoType,
     #[serde(default = "open")]
     access: Access,
     license: Option<String>,
@@ -66,8 +66,8 @@ struct Described {
     branches: BTreeMap<String, PathBuf>,
 }
 
-fn dataset() -> Kind {
-    Kind::Dataset
+fn dataset() -> RepoType {
+    RepoType::Dataset
 }
 
 fn open() -> Access {

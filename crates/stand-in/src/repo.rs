@@ -8,12 +8,12 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::content::{Content, Entry, id_of};
+use crate::content::{Content, HashedContent, id_of};
 
 /// What a repository holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum RepoType {
     /// A model.
     Model,
     /// A dataset.
@@ -34,12 +34,12 @@ pub enum Access {
     Disabled,
 }
 
-pub(crate) type Files = BTreeMap<String, Entry>;
+pub(crate) type RepoFiles = BTreeMap<String, HashedContent>;
 
 /// A repository and all its commits.
 #[derive(Debug, Clone)]
 pub struct Repo {
-    pub(crate) kind: Kind,
+    pub(crate) kind: RepoType,
     pub(crate) id: String,
     /// Who may have it.
     pub access: Access,
@@ -49,14 +49,14 @@ pub struct Repo {
     pub configs: Option<Value>,
     /// The id under which it is found now; requests for the old one are redirected.
     pub moved_to: Option<String>,
-    branches: BTreeMap<String, Arc<Files>>,
-    commits: BTreeMap<String, Arc<Files>>,
+    branches: BTreeMap<String, Arc<RepoFiles>>,
+    commits: BTreeMap<String, Arc<RepoFiles>>,
 }
 
 impl Repo {
     /// An empty repository, open to everybody.
     #[must_use]
-    pub fn new(kind: Kind, id: &str) -> Self {
+    pub fn new(kind: RepoType, id: &str) -> Self {
         Self {
             kind,
             id: id.to_owned(),
@@ -74,7 +74,7 @@ impl Repo {
     /// # Panics
     /// If the content is a file that cannot be read.
     pub fn put(&mut self, branch: &str, path: &str, content: Content) {
-        let entry = Entry::new(path, content).expect("the content can be read");
+        let entry = HashedContent::new(path, content).expect("the content can be read");
         let files = Arc::make_mut(self.branches.entry(branch.to_owned()).or_default());
         files.insert(path.to_owned(), entry);
     }
@@ -114,7 +114,7 @@ impl Repo {
     }
 
     /// The commit and the files of a branch or a commit.
-    pub(crate) fn at(&self, revision: &str) -> Option<(String, Arc<Files>)> {
+    pub(crate) fn at(&self, revision: &str) -> Option<(String, Arc<RepoFiles>)> {
         if let Some(files) = self.branches.get(revision) {
             return Some((commit_of(&self.id, files), Arc::clone(files)));
         }
@@ -127,14 +127,14 @@ impl Repo {
     }
 
     /// A large file by its SHA-256, of any commit.
-    pub(crate) fn large(&self, sha256: &str) -> Option<Entry> {
+    pub(crate) fn large(&self, sha256: &str) -> Option<HashedContent> {
         let mut entries = self.commits.values().flat_map(|files| files.values());
         entries.find(|entry| entry.large && entry.sha256 == sha256).cloned()
     }
 }
 
 /// The same files are the same commit.
-fn commit_of(id: &str, files: &Files) -> String {
+fn commit_of(id: &str, files: &RepoFiles) -> String {
     let names: String = files.iter().map(|(path, entry)| format!("{path} {}\n", entry.sha256)).collect();
     id_of(&format!("commit {id}\n{names}"))
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::fault::Fault;
 use crate::http::{Answer, Request, read_request, write_answer};
-use crate::shared::{CONTROL_PATH, Origin, Shared, lock};
+use crate::shared::{CONTROL_PATH, OriginName, Shared, lock};
 use crate::{control, hub, store};
 
 /// A listening port; its connections end when this is dropped.
@@ -28,7 +28,7 @@ struct Open {
 }
 
 impl Server {
-    pub(crate) fn start(origin: Origin, shared: Arc<Shared>) -> io::Result<Self> {
+    pub(crate) fn start(origin: OriginName, shared: Arc<Shared>) -> io::Result<Self> {
         let socket = TcpListener::bind(("127.0.0.1", 0))?;
         let address = socket.local_addr()?;
         let open = Arc::new(Open::default());
@@ -65,7 +65,7 @@ impl Drop for Server {
     }
 }
 
-fn accept(stream: TcpStream, origin: Origin, shared: &Arc<Shared>, open: &Arc<Open>) {
+fn accept(stream: TcpStream, origin: OriginName, shared: &Arc<Shared>, open: &Arc<Open>) {
     let Ok(handle) = stream.try_clone() else { return };
     let mut streams = lock(&open.streams);
     // Those that have ended are forgotten now and then.
@@ -80,7 +80,7 @@ fn accept(stream: TcpStream, origin: Origin, shared: &Arc<Shared>, open: &Arc<Op
     });
 }
 
-fn serve(stream: &TcpStream, origin: Origin, shared: &Shared) -> io::Result<()> {
+fn serve(stream: &TcpStream, origin: OriginName, shared: &Shared) -> io::Result<()> {
     let mut stream = stream.try_clone()?;
     stream.set_nodelay(true)?;
     let mut rest = Vec::new();
@@ -98,7 +98,7 @@ fn serve(stream: &TcpStream, origin: Origin, shared: &Shared) -> io::Result<()> 
 /// Answers a request; returns whether the connection can be used again.
 fn answer(
     stream: &mut TcpStream,
-    origin: Origin,
+    origin: OriginName,
     shared: &Shared,
     request: &Request,
     fault: Option<&Fault>,
@@ -128,11 +128,11 @@ fn answer(
             answer
         }
         _ => match origin {
-            Origin::Hub if shared.site.control && request.target.starts_with(CONTROL_PATH) => {
+            OriginName::Hub if shared.site.control && request.target.starts_with(CONTROL_PATH) => {
                 control::answer(shared, request)
             }
-            Origin::Hub => hub::answer(shared, request, fault),
-            Origin::Store => store::answer(shared, request, fault),
+            OriginName::Hub => hub::answer(shared, request, fault),
+            OriginName::Store => store::answer(shared, request, fault),
         },
     };
     if let Some(Fault::Headers(headers)) = fault {

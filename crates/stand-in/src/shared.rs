@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde::Serialize;
 
-use crate::content::Entry;
+use crate::content::HashedContent;
 use crate::fault::{Fault, Rule, Rules};
 use crate::http::Request;
 use crate::limits::Windows;
-use crate::repo::{Kind, Repo};
+use crate::repo::{Repo, RepoType};
 use crate::site::Site;
 
 pub(crate) const CONTROL_PATH: &str = "/_stand-in/";
@@ -18,7 +18,7 @@ pub(crate) const CONTROL_PATH: &str = "/_stand-in/";
 /// Which of the two origins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Origin {
+pub enum OriginName {
     /// The Hub.
     Hub,
     /// The store of large files.
@@ -27,9 +27,9 @@ pub enum Origin {
 
 /// A request, and what became of it.
 #[derive(Debug, Clone, Serialize)]
-pub struct Seen {
+pub struct SeenRequest {
     /// Where it arrived.
-    pub origin: Origin,
+    pub origin: OriginName,
     /// `GET`, `HEAD` or `POST`.
     pub method: String,
     /// Path and query, quoted as they came.
@@ -42,7 +42,7 @@ pub struct Seen {
     pub sent: u64,
 }
 
-impl Seen {
+impl SeenRequest {
     /// A header's value.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -56,10 +56,10 @@ pub(crate) struct Shared {
     pub(crate) site: Site,
     hub: OnceLock<String>,
     store: OnceLock<String>,
-    repos: Mutex<BTreeMap<(Kind, String), Arc<Repo>>>,
+    repos: Mutex<BTreeMap<(RepoType, String), Arc<Repo>>>,
     rules: Mutex<Rules>,
     windows: Mutex<Windows>,
-    seen: Mutex<Vec<(Seen, Arc<AtomicU64>)>>,
+    seen: Mutex<Vec<(SeenRequest, Arc<AtomicU64>)>>,
 }
 
 impl Shared {
@@ -101,12 +101,12 @@ impl Shared {
         repos.insert(key, Arc::new(repo));
     }
 
-    pub(crate) fn repo(&self, kind: Kind, id: &str) -> Option<Arc<Repo>> {
+    pub(crate) fn repo(&self, kind: RepoType, id: &str) -> Option<Arc<Repo>> {
         lock(&self.repos).get(&(kind, id.to_owned())).cloned()
     }
 
     /// A large file of any repository.
-    pub(crate) fn large(&self, sha256: &str) -> Option<Entry> {
+    pub(crate) fn large(&self, sha256: &str) -> Option<HashedContent> {
         lock(&self.repos).values().find_map(|repo| repo.large(sha256))
     }
 
@@ -132,16 +132,19 @@ impl Shared {
         lock(&self.windows)
     }
 
-    pub(crate) fn log(&self) -> Vec<Seen> {
+    pub(crate) fn log(&self) -> Vec<SeenRequest> {
         let sent = |sent: &AtomicU64| sent.load(Ordering::Relaxed);
-        lock(&self.seen).iter().map(|(seen, bytes)| Seen { sent: sent(bytes), ..seen.clone() }).collect()
+        lock(&self.seen)
+            .iter()
+            .map(|(seen, bytes)| SeenRequest { sent: sent(bytes), ..seen.clone() })
+            .collect()
     }
 
     /// Notes a request; the bytes that are sent can be counted later.
-    pub(crate) fn note(&self, origin: Origin, request: &Request, status: u16) -> Arc<AtomicU64> {
+    pub(crate) fn note(&self, origin: OriginName, request: &Request, status: u16) -> Arc<AtomicU64> {
         let sent = Arc::new(AtomicU64::new(0));
         if !request.target.starts_with(CONTROL_PATH) {
-            let seen = Seen {
+            let seen = SeenRequest {
                 origin,
                 method: request.method.clone(),
                 target: request.target.clone(),

@@ -64,7 +64,7 @@ pub fn folder_of(file: &Path) -> &Path {
 
 /// Files and names that reach the disk together, so that many of them are waited for once.
 #[derive(Debug, Default)]
-pub struct Batch {
+pub struct SyncBatch {
     files: Vec<PathBuf>,
     folders: HashSet<PathBuf>,
 }
@@ -72,7 +72,7 @@ pub struct Batch {
 /// Files that are waited for one by one; of more the whole file system is.
 const FILES_SYNCED_ALONE: usize = 16;
 
-impl Batch {
+impl SyncBatch {
     /// Writes `bytes` to a file that means nothing yet.
     ///
     /// # Errors

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use mashbill_format::documents::{self, Document, Documents, DocumentsEncoder};
-use mashbill_format::held_out::Part;
+use mashbill_format::documents::{self, Document, DocumentReader, DocumentsEncoder};
+use mashbill_format::held_out::DatasetPart;
 use mashbill_format::layout::{Output, STATS_SUFFIX};
 use mashbill_format::manifest::{self, Manifest, Split};
 use mashbill_format::shard::RowGroupEncoder;
@@ -19,14 +19,14 @@ use mashbill_format::stats::{InputFile, Stats};
 use mashbill_records::record::RecordParser;
 use mashbill_store::checksum::{Checksum, Hasher};
 use mashbill_tokenizer::{Engine, Scratch, Tokenizer};
-use mashbill_verify::{Kind, Place, Problem, Remedy, Severity};
+use mashbill_verify::{Problem, ProblemKind, ProblemPlace, Remedy, Severity};
 
 use crate::block::{BlockOptions, BlockPart, tokenize_block};
 use crate::error::{Error, Result};
 use crate::group::Group;
 use crate::input::{Input, SplitNames, discover};
 use crate::pack::Packer;
-use crate::read::{Cutting, Reader};
+use crate::read::{InputCutting, Reader};
 use crate::worker::{Memory, Worker};
 
 /// Problems of a split after which it is left: what follows is rarely another cause.
@@ -34,7 +34,7 @@ const PROBLEMS_MAX: usize = 5;
 
 /// How an audit is made.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Options {
+pub struct AuditOptions {
     /// Where the sources are now, a folder or a file; none where they are where they were.
     pub source: Option<PathBuf>,
     /// The share of blocks that the reference encodes, 0 to 1; the first block of each split always is.
@@ -45,7 +45,7 @@ pub struct Options {
 
 /// What an audit did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct Audit {
     /// Documents that were made again and compared.
     pub documents: u64,
     /// Those of them that the reference made.
@@ -64,14 +64,14 @@ pub fn audit(
     output: &Output,
     manifest: &Manifest,
     tokenizer: &Tokenizer,
-    options: &Options,
+    options: &AuditOptions,
     interrupted: &AtomicBool,
-) -> Result<Report> {
+) -> Result<Audit> {
     let reference = match tokenizer.engine() {
         Engine::Reference => None,
         _ => Some(tokenizer.audited()?),
     };
-    let audit = Audit {
+    let audit = Auditor {
         output,
         manifest,
         tokenizer,
@@ -81,7 +81,7 @@ pub fn audit(
     };
     let splits: Vec<_> = manifest.splits.iter().collect();
     let next = AtomicUsize::new(0);
-    let all = Mutex::new(Ok(Report::default()));
+    let all = Mutex::new(Ok(Audit::default()));
     thread::scope(|scope| {
         for _ in 0..options.threads.clamp(1, splits.len().max(1)) {
             scope.spawn(|| {
@@ -104,7 +104,7 @@ pub fn audit(
     Ok(report)
 }
 
-impl Report {
+impl Audit {
     fn add(&mut self, other: Self) {
         self.documents += other.documents;
         self.by_reference += other.by_reference;
@@ -112,12 +112,12 @@ impl Report {
     }
 }
 
-struct Audit<'a> {
+struct Auditor<'a> {
     output: &'a Output,
     manifest: &'a Manifest,
     tokenizer: &'a Tokenizer,
     reference: &'a Tokenizer,
-    options: &'a Options,
+    options: &'a AuditOptions,
     interrupted: &'a AtomicBool,
 }
 
@@ -132,26 +132,26 @@ struct Comparing<'a> {
     shard: usize,
     first_row: u64,
     /// Its document table, where it has one.
-    table: Option<Documents>,
+    table: Option<DocumentReader>,
     /// Where the next document has to stand.
     packer: Packer,
-    report: Report,
+    report: Audit,
 }
 
-impl Audit<'_> {
-    fn split(&self, name: &str, split: &Split) -> Result<Report> {
+impl Auditor<'_> {
+    fn split(&self, name: &str, split: &Split) -> Result<Audit> {
         let problem =
-            |detail: String| Report { problems: vec![source_problem(name, detail)], ..Report::default() };
+            |detail: String| Audit { problems: vec![source_problem(name, detail)], ..Audit::default() };
         let groups = match self.groups(name, split) {
             Ok(groups) => groups,
             Err(error) => {
                 let detail = format!("its source `{}`: {error}", split.source.file);
                 let gone = Problem {
-                    kind: Kind::SourceGone,
+                    kind: ProblemKind::SourceGone,
                     remedy: Remedy::NameSource,
                     ..source_problem(name, detail)
                 };
-                return Ok(Report { problems: vec![gone], ..Report::default() });
+                return Ok(Audit { problems: vec![gone], ..Audit::default() });
             }
         };
         let row_length = self.manifest.options.max_seq_length;
@@ -165,7 +165,7 @@ impl Audit<'_> {
             first_row: 0,
             table: None,
             packer: Packer::new(row_length, usize::MAX),
-            report: Report::default(),
+            report: Audit::default(),
         };
         match self.compare(&groups, &mut comparing) {
             Ok(()) => Ok(comparing.report),
@@ -237,7 +237,7 @@ impl Audit<'_> {
         };
         let mut shard = 0;
         for group in groups {
-            let mut reader = Reader::open(group, Cutting::of(options))?;
+            let mut reader = Reader::open(group, InputCutting::of(options))?;
             for index in 0.. {
                 reader.begin(index)?;
                 if !comparing.begin(shard) || !self.shard(group, &mut reader, &mut worker, comparing)? {
@@ -273,11 +273,11 @@ impl Audit<'_> {
             let limit = self.options.sample * 2f64.powi(64);
             let sampled = block.is_first() || (checksum.low64() as f64) < limit;
             let tokenizer = if sampled { self.reference } else { self.tokenizer };
-            let manifest::Options { max_document_bytes, held_out, .. } = self.manifest.options;
+            let manifest::ShardOptions { max_document_bytes, held_out, .. } = self.manifest.options;
             let only = held_out.map(|held_out| held_out.part);
             let with = BlockOptions { tokenizer, max_document_bytes, held_out, samples_first: false, only };
             let block = tokenize_block(&block, group, worker, with)?;
-            let part = &block.parts[usize::from(only == Some(Part::Validation))];
+            let part = &block.parts[usize::from(only == Some(DatasetPart::Validation))];
             comparing.report.by_reference += if sampled { part.documents.len() as u64 } else { 0 };
             comparing.documents(&block.ids, part);
             if comparing.report.problems.len() >= PROBLEMS_MAX {
@@ -425,8 +425,8 @@ fn difference(made: &Document<&str>, found: &Document<String>) -> Option<String>
 fn source_problem(split: &str, detail: String) -> Problem {
     Problem {
         severity: Severity::Error,
-        kind: Kind::Source,
-        place: Place::file(split),
+        kind: ProblemKind::Source,
+        place: ProblemPlace::file(split),
         detail,
         remedy: Remedy::MakeSplitAgain { split: split.to_owned() },
     }

@@ -9,9 +9,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use mashbill_format::documents::Document;
-use mashbill_format::held_out::{HeldOut, Part};
+use mashbill_format::held_out::{DatasetPart, HeldOut};
 use mashbill_format::shard::Piece;
-use mashbill_format::task::{Counts, Reject};
+use mashbill_format::task::{DocumentCounts, Reject};
 use mashbill_records::record::{Reason, Record, RecordParser};
 use mashbill_records::{BYTE_ORDER_MARK, EXCERPT_BYTES, RowBlock, read_range_into};
 use mashbill_store::checksum::Checksum;
@@ -21,7 +21,7 @@ use memchr::memchr;
 use crate::error::Result;
 use crate::group::Group;
 use crate::pack::Position;
-use crate::read::{Block, Content, read_failed};
+use crate::read::{BlockRecords, InputBlock, read_failed};
 use crate::split_input::Input;
 use crate::worker::Worker;
 
@@ -51,7 +51,7 @@ pub(crate) struct TokenizedBlock {
 #[derive(Debug, Default)]
 pub(crate) struct BlockPart {
     pub(crate) documents: BlockDocuments,
-    pub(crate) counts: Counts,
+    pub(crate) counts: DocumentCounts,
     /// Line numbers count from 1 within the block; keys from the beginning of its stretch.
     pub(crate) rejects: Vec<Reject>,
 }
@@ -126,7 +126,7 @@ pub(crate) struct BlockOptions<'a> {
     /// Whether the block's first documents are compared with the reference.
     pub(crate) samples_first: bool,
     /// The only part whose documents are encoded; all are where there is none.
-    pub(crate) only: Option<Part>,
+    pub(crate) only: Option<DatasetPart>,
 }
 
 /// Tokenizes `block`. Bad lines are no error; a file that cannot be read or has changed is.
@@ -134,7 +134,7 @@ pub(crate) struct BlockOptions<'a> {
 /// # Errors
 /// [`Error::Read`], [`Error::Changed`], [`Error::Tokenizer`].
 pub(crate) fn tokenize_block(
-    block: &Block,
+    block: &InputBlock,
     group: &Group,
     worker: &mut Worker,
     options: BlockOptions<'_>,
@@ -144,8 +144,8 @@ pub(crate) fn tokenize_block(
     let before = block.file_start.wrapping_sub(block.stretch_start);
     let mut builder = Builder::new(options, scratch, memory.ids(), before);
     let (bytes, checksum) = match &block.content {
-        Content::Lines(lines) => builder.block_of_lines(lines, input, memory.bytes(), parser)?,
-        Content::Rows(rows) => (builder.rows(rows, parser.text_fields())?, rows.checksum),
+        BlockRecords::Lines(lines) => builder.block_of_lines(lines, input, memory.bytes(), parser)?,
+        BlockRecords::Rows(rows) => (builder.rows(rows, parser.text_fields())?, rows.checksum),
     };
     Ok(TokenizedBlock {
         file: block.file,
@@ -199,17 +199,17 @@ impl<'a> Builder<'a> {
         parser: &mut RecordParser,
     ) -> Result<(u64, Checksum)> {
         let bytes = match &block.content {
-            mashbill_records::Content::Range(file) => {
+            mashbill_records::BlockLines::Range(file) => {
                 read_range_into(file, block.start, block.end, memory)
                     .map_err(|source| read_failed(&input.path, source))?;
                 memory
             }
-            mashbill_records::Content::Bytes(bytes) => bytes,
-            mashbill_records::Content::TooLong { checksum, excerpt } => {
+            mashbill_records::BlockLines::Bytes(bytes) => bytes,
+            mashbill_records::BlockLines::TooLong { checksum, excerpt } => {
                 let length = block.end - block.start;
                 self.count_line();
                 let detail = format!("a line of {length} bytes");
-                self.reject(Part::Train, block.start, Reason::TooLarge, detail, excerpt);
+                self.reject(DatasetPart::Train, block.start, Reason::TooLarge, detail, excerpt);
                 return Ok((length, *checksum));
             }
         };
@@ -233,13 +233,13 @@ impl<'a> Builder<'a> {
             let key = first_key + start as u64;
             self.count_line();
             if raw.iter().all(u8::is_ascii_whitespace) {
-                self.part(Part::Train).counts.blank_lines += 1;
+                self.part(DatasetPart::Train).counts.blank_lines += 1;
             } else {
                 match text.map_or_else(|| std::str::from_utf8(raw), |text| Ok(&text[start..end])) {
                     Ok(line) => self.line(line, key, parser)?,
                     Err(error) => {
                         let detail = format!("no UTF-8 at byte {}", error.valid_up_to());
-                        self.reject(Part::Train, key, Reason::InvalidUtf8, detail, raw);
+                        self.reject(DatasetPart::Train, key, Reason::InvalidUtf8, detail, raw);
                     }
                 }
             }
@@ -252,12 +252,12 @@ impl<'a> Builder<'a> {
         match parser.parse(line) {
             Ok(record) => self.document(&record, key, line.as_bytes()),
             Err(refusal) => {
-                let train = self.part(Part::Train);
+                let train = self.part(DatasetPart::Train);
                 if refusal.is_about_text() {
                     parser.count_fields(line, &mut train.counts.without_text);
                 }
                 // No text says which part the line belongs to, so it counts where most lines do.
-                self.reject(Part::Train, key, refusal.reason, refusal.detail, line.as_bytes());
+                self.reject(DatasetPart::Train, key, refusal.reason, refusal.detail, line.as_bytes());
                 Ok(())
             }
         }
@@ -273,13 +273,13 @@ impl<'a> Builder<'a> {
                 Ok(record) => self.document(&record, key, record.text.as_bytes())?,
                 Err(refusal) => {
                     without_text += u64::from(refusal.is_about_text());
-                    let part = row.too_large_hash().map_or(Part::Train, |hash| self.part_of(hash));
+                    let part = row.too_large_hash().map_or(DatasetPart::Train, |hash| self.part_of(hash));
                     self.reject(part, key, refusal.reason, refusal.detail, row.excerpt());
                 }
             }
         }
         if without_text > 0 {
-            let counts = &mut self.part(Part::Train).counts.without_text;
+            let counts = &mut self.part(DatasetPart::Train).counts.without_text;
             rows.count_columns(without_text, text_fields, counts);
         }
         Ok(bytes)
@@ -350,14 +350,14 @@ impl<'a> Builder<'a> {
     }
 
     /// The part of a document whose text has the checksum `content_hash`.
-    fn part_of(&self, content_hash: Checksum) -> Part {
-        self.options.held_out.map_or(Part::Train, |held_out| held_out.part_of(content_hash))
+    fn part_of(&self, content_hash: Checksum) -> DatasetPart {
+        self.options.held_out.map_or(DatasetPart::Train, |held_out| held_out.part_of(content_hash))
     }
 
-    fn part(&mut self, part: Part) -> &mut BlockPart {
+    fn part(&mut self, part: DatasetPart) -> &mut BlockPart {
         match part {
-            Part::Train => &mut self.parts[0],
-            Part::Validation => &mut self.parts[1],
+            DatasetPart::Train => &mut self.parts[0],
+            DatasetPart::Validation => &mut self.parts[1],
         }
     }
 
@@ -366,7 +366,7 @@ impl<'a> Builder<'a> {
         self.parts.iter_mut().for_each(|part| part.counts.lines += 1);
     }
 
-    fn reject(&mut self, part: Part, key: u64, reason: Reason, detail: String, raw: &[u8]) {
+    fn reject(&mut self, part: DatasetPart, key: u64, reason: Reason, detail: String, raw: &[u8]) {
         let key = key.wrapping_add(self.before);
         self.part(part).reject(key, reason, detail, raw);
     }

@@ -1,7 +1,7 @@
 //! Writing the dataset card of an output folder.
 
 use mashbill_format::card::{self, Card, Unfit};
-use mashbill_format::layout::State;
+use mashbill_format::layout::StateFolder;
 use mashbill_store::atomic;
 
 use crate::error::Result;
@@ -25,7 +25,7 @@ pub struct CardReport {
 ///
 /// # Errors
 /// Errors of writing. What stands in its place and is no card is none.
-pub(crate) fn write(folders: &[Folder], state: &State) -> Result<CardReport> {
+pub(crate) fn write(folders: &[Folder], state: &StateFolder) -> Result<CardReport> {
     let mut written = folders.iter().map(|folder| folder.written.as_ref());
     let Some(train) = written.next().flatten() else { return Ok(CardReport::default()) };
     let output = &folders[0].output;

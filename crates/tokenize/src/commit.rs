@@ -8,18 +8,18 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use mashbill_format::layout::{Output, REJECTS_SUFFIX, STATS_SUFFIX, State, TABLES_FOLDER};
+use mashbill_format::layout::{Output, REJECTS_SUFFIX, STATS_SUFFIX, StateFolder, TABLES_FOLDER};
 use mashbill_format::manifest::{self, FORMAT_VERSION, Shard, Split};
 use mashbill_format::stats::{RejectedLine, Stats, rejects_text};
-use mashbill_format::task::{Counts, MadePart, Reject, RunPlan, ShardRecord};
+use mashbill_format::task::{DocumentCounts, MadePart, Reject, RunPlan, ShardRecord};
 use mashbill_records::record::FieldCounts;
-use mashbill_store::atomic::{self, Batch};
+use mashbill_store::atomic::{self, SyncBatch};
 use mashbill_store::checksum::Checksum;
 use mashbill_store::folder_lock::FolderLock;
 
 use crate::block::first_of_each;
 use crate::card::{self, CardReport};
-use crate::context::{MakingGroup, Work, parts_of};
+use crate::context::{GroupMaking, RunWork, parts_of};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::folder::Folder;
@@ -60,7 +60,7 @@ pub fn commit(
     let folders = parts.map(|&part| Folder::of_plan(part, place, plan)).collect::<Result<Vec<_>>>()?;
     let splits = SplitPlan::all_of(plan, place.input)?;
     let mut recorded = recorded(&state)?;
-    let work = Work::new(plan, &splits, |planned, _, id| {
+    let work = RunWork::new(plan, &splits, |planned, _, id| {
         whole(recorded.remove(&id).unwrap_or_default(), &folders, &state, &planned.split)
     });
     let mut failed = Vec::new();
@@ -68,7 +68,7 @@ pub fn commit(
         let groups = work.groups_of(split);
         let made = groups.iter().map(|group| group.kept.len()).sum();
         let is_there = |folder: &Folder| folder.has(making.plan);
-        let is_done = groups.iter().all(MakingGroup::is_whole) || (made == 0 && all(&folders, is_there)?);
+        let is_done = groups.iter().all(GroupMaking::is_whole) || (made == 0 && all(&folders, is_there)?);
         if !is_done {
             failed.push((making.plan.name.clone(), Error::ShardsMissing { made, of: making.plan.count() }));
         }
@@ -105,8 +105,8 @@ pub(crate) struct Committed {
 /// Puts finished splits in their places.
 #[derive(Debug)]
 pub(crate) struct Committer<'a> {
-    work: &'a Work<'a>,
-    state: &'a State,
+    work: &'a RunWork<'a>,
+    state: &'a StateFolder,
     folders: Vec<Folder>,
     threads: usize,
     /// The records of each group so far.
@@ -122,7 +122,12 @@ pub(crate) struct Committer<'a> {
 
 impl<'a> Committer<'a> {
     /// A committer into `folders`, which knows of the shards that are made already.
-    pub(crate) fn new(work: &'a Work<'a>, state: &'a State, folders: Vec<Folder>, threads: usize) -> Self {
+    pub(crate) fn new(
+        work: &'a RunWork<'a>,
+        state: &'a StateFolder,
+        folders: Vec<Folder>,
+        threads: usize,
+    ) -> Self {
         let records = work
             .groups
             .iter()
@@ -180,7 +185,7 @@ impl<'a> Committer<'a> {
         }
         let started = Instant::now();
         let runs: Vec<_> = self.folders.iter().map(|folder| folder.manifest.run_identity()).collect();
-        let mut batch = Batch::default();
+        let mut batch = SyncBatch::default();
         let mut committed = Vec::new();
         let mut entries = Vec::new();
         for split in waiting {
@@ -207,7 +212,7 @@ impl<'a> Committer<'a> {
         split: usize,
         (place, run): (usize, Checksum),
         records: &[ShardRecord],
-        batch: &mut Batch,
+        batch: &mut SyncBatch,
     ) -> Result<(Split, Stats)> {
         let folder = &self.folders[place];
         let making = &self.work.splits[split];
@@ -239,7 +244,7 @@ impl<'a> Committer<'a> {
     /// Gives the folders their places, then lists them.
     fn publish(&mut self, entries: Vec<(usize, usize, Split)>) -> Result<()> {
         let state = self.state;
-        let mut batch = Batch::default();
+        let mut batch = SyncBatch::default();
         self.folders.iter().try_for_each(|folder| atomic::create_folder(folder.output.root()))?;
         for (number, (split, place, _)) in entries.iter().enumerate() {
             let folder = &self.folders[*place];
@@ -293,7 +298,7 @@ impl<'a> Committer<'a> {
 ///
 /// # Errors
 /// Errors of writing.
-pub(crate) fn write_manifests(folders: &mut [Folder], state: &State) -> Result<Option<CardReport>> {
+pub(crate) fn write_manifests(folders: &mut [Folder], state: &StateFolder) -> Result<Option<CardReport>> {
     let mut is_changed = false;
     for folder in folders.iter_mut().rev() {
         folder.manifest.files_processed = folder.manifest.splits.len() as u64;
@@ -312,8 +317,8 @@ pub(crate) fn write_manifests(folders: &mut [Folder], state: &State) -> Result<O
 /// What the records of a split come to in one part.
 struct Sum {
     shards: Vec<Shard>,
-    counts: Vec<Counts>,
-    totals: Counts,
+    counts: Vec<DocumentCounts>,
+    totals: DocumentCounts,
     rejects: Vec<RejectedLine>,
     ignored_bytes: u64,
 }
@@ -323,7 +328,7 @@ impl Sum {
         let mut sum = Self {
             shards: Vec::new(),
             counts: Vec::new(),
-            totals: Counts::default(),
+            totals: DocumentCounts::default(),
             rejects: Vec::new(),
             ignored_bytes: 0,
         };
@@ -358,7 +363,7 @@ impl Sum {
     /// The manifest's entry.
     fn entry(&self, plan: &SplitPlan, run: Checksum, path: String) -> Split {
         let files = || self.shards.iter().filter_map(|shard| shard.file.as_ref());
-        let source = manifest::Source {
+        let source = manifest::SplitSource {
             file: plan.source.clone(),
             bytes: self.shards.iter().map(|shard| shard.input.bytes).sum(),
             checksum: manifest::source_checksum(self.shards.iter().map(|shard| &shard.input)),

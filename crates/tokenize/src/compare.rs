@@ -7,22 +7,22 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use mashbill_format::held_out::Part;
-use mashbill_format::layout::{Output, REJECTS_SUFFIX, STATS_SUFFIX, ShardId, State, TABLES_FOLDER};
-use mashbill_format::manifest::{InputRange, Options, Shard, SourceFile, Split};
+use mashbill_format::held_out::DatasetPart;
+use mashbill_format::layout::{Output, REJECTS_SUFFIX, STATS_SUFFIX, ShardId, StateFolder, TABLES_FOLDER};
+use mashbill_format::manifest::{InputRange, Shard, ShardOptions, SourceFile, Split};
 use mashbill_format::stats::{RejectedLine, Stats, read_rejects};
 use mashbill_format::task::{MadePart, Reject, ShardRecord};
-use mashbill_store::atomic::{self, Batch};
+use mashbill_store::atomic::{self, SyncBatch};
 use mashbill_store::checksum::{Checksum, Hasher};
 
 use crate::error::{Error, Result};
 use crate::files::paths;
 use crate::folder::Folder;
-use crate::read::{Cutting, Reader, Stretch};
+use crate::read::{InputCutting, Reader, Stretch};
 use crate::split_plan::SplitPlan;
 
 /// A stretch of the input as it is now.
-struct Seen {
+struct SeenStretch {
     id: ShardId,
     /// The place of its group in the split.
     group: usize,
@@ -34,7 +34,7 @@ struct Seen {
 
 /// A finished split, in one of the parts that documents are divided into.
 pub(crate) struct FinishedPart {
-    pub(crate) part: Part,
+    pub(crate) part: DatasetPart,
     output: Output,
     pub(crate) split: Split,
     pub(crate) stats: Stats,
@@ -56,9 +56,9 @@ pub(crate) enum Comparison {
 /// Errors of reading and writing, [`Error::Interrupted`].
 pub(crate) fn compare(
     plan: &SplitPlan,
-    options: &Options,
+    options: &ShardOptions,
     folders: &[Folder],
-    (state, ids): (&State, Vec<Checksum>),
+    (state, ids): (&StateFolder, Vec<Checksum>),
     interrupted: &AtomicBool,
 ) -> Result<Comparison> {
     let split = &plan.name;
@@ -84,9 +84,9 @@ pub(crate) fn compare(
     }
     let known: HashMap<(Checksum, u64), usize> =
         first.stretches().enumerate().map(|(old, range)| ((range.checksum, range.bytes), old)).collect();
-    let mut batch = Batch::default();
+    let mut batch = SyncBatch::default();
     let (all, mut kept) = (all(), none());
-    for Seen { id, group, sources, input, last, ignored_bytes } in seen {
+    for SeenStretch { id, group, sources, input, last, ignored_bytes } in seen {
         let Some(&old) = known.get(&(input.checksum, input.bytes)) else { continue };
         let each = parts.iter().map(|part| part.keep(old, id, state, split, &mut batch));
         let Some(made) = each.collect::<Result<Option<Vec<_>>>>()? else { continue };
@@ -99,11 +99,11 @@ pub(crate) fn compare(
 }
 
 /// Reads the input and tells its stretches.
-fn look(plan: &SplitPlan, options: &Options, interrupted: &AtomicBool) -> Result<Vec<Seen>> {
+fn look(plan: &SplitPlan, options: &ShardOptions, interrupted: &AtomicBool) -> Result<Vec<SeenStretch>> {
     let mut all = Vec::new();
     for (number, group) in plan.groups.iter().enumerate() {
         let files = &group.group;
-        let mut reader = Reader::open(files, Cutting::of(options))?;
+        let mut reader = Reader::open(files, InputCutting::of(options))?;
         for index in 0.. {
             reader.begin(index)?;
             let (mut hasher, mut bytes, mut lines) = (Hasher::new(), 0, 0);
@@ -125,7 +125,7 @@ fn look(plan: &SplitPlan, options: &Options, interrupted: &AtomicBool) -> Result
             let Stretch { start, end, last, ignored_bytes } = reader.end();
             let id = ShardId { group: plan.is_many().then_some(number), index: index as usize };
             let input = InputRange { start, end, bytes, checksum: hasher.finish() };
-            all.push(Seen { id, group: number, sources, input, last, ignored_bytes });
+            all.push(SeenStretch { id, group: number, sources, input, last, ignored_bytes });
             if last {
                 break;
             }
@@ -151,8 +151,8 @@ impl FinishedPart {
     }
 
     /// Whether it is cut as the input is, and from the same files.
-    fn is_of(&self, seen: &[Seen]) -> bool {
-        let is = |(shard, seen): (&Shard, &Seen)| {
+    fn is_of(&self, seen: &[SeenStretch]) -> bool {
+        let is = |(shard, seen): (&Shard, &SeenStretch)| {
             shard.input == seen.input && shard.group == seen.id.group && shard.sources == seen.sources
         };
         self.split.shard_list.len() == seen.len() && self.split.shard_list.iter().zip(seen).all(is)
@@ -167,9 +167,9 @@ impl FinishedPart {
         &self,
         old: usize,
         id: ShardId,
-        state: &State,
+        state: &StateFolder,
         split: &str,
-        batch: &mut Batch,
+        batch: &mut SyncBatch,
     ) -> Result<Option<MadePart>> {
         let shard = &self.split.shard_list[old];
         let counts = self.stats.shards[old].clone();

@@ -7,11 +7,11 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
-use mashbill_format::held_out::Part;
-use mashbill_format::layout::{ShardId, State};
-use mashbill_format::manifest::Options;
+use mashbill_format::held_out::DatasetPart;
+use mashbill_format::layout::{ShardId, StateFolder};
+use mashbill_format::manifest::ShardOptions;
 use mashbill_format::shard::RowGroupEncoder;
-use mashbill_format::task::{Counts, GroupIds, PlannedSplit, RunPlan, ShardRecord};
+use mashbill_format::task::{DocumentCounts, GroupIds, PlannedSplit, RunPlan, ShardRecord};
 use mashbill_store::checksum::Checksum;
 use mashbill_tokenizer::{FastRefused, Tokenizer};
 
@@ -24,7 +24,7 @@ use crate::worker::WrittenGroups;
 
 /// A split that is worked on.
 #[derive(Debug)]
-pub(crate) struct Making<'a> {
+pub(crate) struct SplitMaking<'a> {
     pub(crate) plan: &'a SplitPlan,
     /// Its groups, by their places in the plan.
     pub(crate) groups: Range<usize>,
@@ -39,7 +39,7 @@ pub(crate) struct Making<'a> {
 
 /// A group of files that is cut as one, of a split that is worked on.
 #[derive(Debug)]
-pub(crate) struct MakingGroup<'a> {
+pub(crate) struct GroupMaking<'a> {
     /// The place of its split in the plan.
     pub(crate) split: usize,
     /// Its number in the split, where that is many files.
@@ -53,12 +53,12 @@ pub(crate) struct MakingGroup<'a> {
 
 /// All that is worked on: the splits, and their groups one after another.
 #[derive(Debug, Default)]
-pub(crate) struct Work<'a> {
-    pub(crate) splits: Vec<Making<'a>>,
-    pub(crate) groups: Vec<MakingGroup<'a>>,
+pub(crate) struct RunWork<'a> {
+    pub(crate) splits: Vec<SplitMaking<'a>>,
+    pub(crate) groups: Vec<GroupMaking<'a>>,
 }
 
-impl<'a> Work<'a> {
+impl<'a> RunWork<'a> {
     /// The work on the `splits` of `plan`. Of each group, `kept` gives the shards that are made.
     pub(crate) fn new(
         plan: &RunPlan,
@@ -72,7 +72,7 @@ impl<'a> Work<'a> {
                 let id = ids.of(planned, number);
                 let kept = kept(planned, number, id);
                 was_begun |= !kept.is_empty();
-                work.groups.push(MakingGroup {
+                work.groups.push(GroupMaking {
                     split: place,
                     number: split.is_many().then_some(number),
                     plan: group,
@@ -80,7 +80,7 @@ impl<'a> Work<'a> {
                     kept: kept.into_iter().map(|record| (record.id.index, record)).collect(),
                 });
             }
-            work.splits.push(Making {
+            work.splits.push(SplitMaking {
                 plan: split,
                 groups: first..work.groups.len(),
                 begun: OnceLock::new(),
@@ -92,7 +92,7 @@ impl<'a> Work<'a> {
     }
 
     /// The groups of a split.
-    pub(crate) fn groups_of(&self, split: usize) -> &[MakingGroup<'a>] {
+    pub(crate) fn groups_of(&self, split: usize) -> &[GroupMaking<'a>] {
         &self.groups[self.splits[split].groups.clone()]
     }
 
@@ -102,14 +102,14 @@ impl<'a> Work<'a> {
     }
 }
 
-impl Making<'_> {
+impl SplitMaking<'_> {
     /// Whether it cannot be made.
     pub(crate) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Relaxed)
     }
 }
 
-impl MakingGroup<'_> {
+impl GroupMaking<'_> {
     /// Its files.
     pub(crate) const fn files(&self) -> &Group {
         &self.plan.group
@@ -130,7 +130,7 @@ impl MakingGroup<'_> {
 
 /// What is told while a run is under way.
 #[derive(Debug)]
-pub(crate) enum Message {
+pub(crate) enum RunMessage {
     Event(Event),
     /// Shards are made and recorded: each with the place of its group in the plan.
     Made(Vec<(usize, ShardRecord)>),
@@ -145,35 +145,35 @@ pub(crate) enum Message {
 /// What all who work on a run share.
 #[derive(Debug)]
 pub(crate) struct Context<'a> {
-    pub(crate) options: &'a Options,
+    pub(crate) options: &'a ShardOptions,
     /// Where tasks are recorded, and where their files are written.
-    pub(crate) state: &'a State,
-    pub(crate) made: &'a State,
-    pub(crate) work: &'a Work<'a>,
+    pub(crate) state: &'a StateFolder,
+    pub(crate) made: &'a StateFolder,
+    pub(crate) work: &'a RunWork<'a>,
     pub(crate) strict: bool,
     /// Bytes of input that small shards of a task have together.
     pub(crate) task_bytes: u64,
     /// Blocks that may be under way at the same time in a lane.
     pub(crate) window: usize,
-    pub(crate) progress: Counters,
+    pub(crate) progress: RunCounters,
     pub(crate) vocabulary_size: usize,
     pub(crate) pad_id: u32,
     pub(crate) tokenizer: Arc<Tokenizer>,
     /// The reference, for splits with which the fast engine is not trusted any more.
     pub(crate) reference: Mutex<HashMap<usize, Arc<Tokenizer>>>,
     pub(crate) interruption: Interruption<'a>,
-    pub(crate) messages: Sender<Message>,
+    pub(crate) messages: Sender<RunMessage>,
     pub(crate) written: WrittenGroups,
 }
 
 impl Context<'_> {
-    pub(crate) fn tell(&self, message: Message) {
+    pub(crate) fn tell(&self, message: RunMessage) {
         // The receiver outlives everybody who tells; if it did not, there would be nobody to tell.
         drop(self.messages.send(message));
     }
 
     /// The parts that documents are divided into.
-    pub(crate) fn parts(&self) -> &'static [Part] {
+    pub(crate) fn parts(&self) -> &'static [DatasetPart] {
         parts_of(self.options)
     }
 
@@ -189,7 +189,7 @@ impl Context<'_> {
     }
 
     /// The split of a group.
-    pub(crate) fn split_of(&self, group: usize) -> &Making<'_> {
+    pub(crate) fn split_of(&self, group: usize) -> &SplitMaking<'_> {
         &self.work.splits[self.work.groups[group].split]
     }
 
@@ -204,7 +204,7 @@ impl Context<'_> {
         let making = &self.work.splits[split];
         making.was_begun.store(true, Ordering::Relaxed);
         let name = making.plan.name.clone();
-        self.tell(Message::Event(Event::EngineMismatch { split: name, text: text.clone() }));
+        self.tell(RunMessage::Event(Event::EngineMismatch { split: name, text: text.clone() }));
         let reference = Arc::new(self.tokenizer.to_reference(FastRefused::Mismatch { text })?);
         self.reference.lock().unwrap_or_else(PoisonError::into_inner).insert(split, reference);
         Ok(())
@@ -212,16 +212,16 @@ impl Context<'_> {
 }
 
 /// The parts that documents are divided into.
-pub(crate) const fn parts_of(options: &Options) -> &'static [Part] {
+pub(crate) const fn parts_of(options: &ShardOptions) -> &'static [DatasetPart] {
     match options.held_out {
-        Some(_) => &[Part::Train, Part::Validation],
-        None => &[Part::Train],
+        Some(_) => &[DatasetPart::Train, DatasetPart::Validation],
+        None => &[DatasetPart::Train],
     }
 }
 
 /// Progress, as counted by those who make shards.
 #[derive(Debug, Default)]
-pub(crate) struct Counters {
+pub(crate) struct RunCounters {
     handed_out: AtomicU64,
     bytes: AtomicU64,
     bytes_total: u64,
@@ -230,12 +230,12 @@ pub(crate) struct Counters {
     rejected: AtomicU64,
 }
 
-impl Counters {
+impl RunCounters {
     pub(crate) fn new(bytes_total: u64) -> Self {
         Self { bytes_total, ..Self::default() }
     }
 
-    pub(crate) fn add(&self, counts: &Counts) {
+    pub(crate) fn add(&self, counts: &DocumentCounts) {
         self.documents.fetch_add(counts.documents, Ordering::Relaxed);
         self.tokens.fetch_add(counts.ledger.tokens(), Ordering::Relaxed);
         self.rejected.fetch_add(counts.rejected.values().sum(), Ordering::Relaxed);

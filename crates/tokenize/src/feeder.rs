@@ -8,16 +8,16 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use mashbill_format::manifest;
-use mashbill_records::pool::{Order, Outcome, Pool};
+use mashbill_records::pool::{Outcome, Pool, TaskOrder};
 use mashbill_tokenizer::Tokenizer;
 
 use crate::block::{BlockOptions, tokenize_block};
-use crate::context::{Context, Message};
+use crate::context::{Context, RunMessage};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::interruption::is_finished;
-use crate::read::{Block, Cutting, Reader, Stretch, check_unchanged};
-use crate::reply::{Reply, Step};
+use crate::read::{InputBlock, InputCutting, Reader, Stretch, check_unchanged};
+use crate::reply::{LaneStep, Reply};
 use crate::task::{Member, Task};
 use crate::worker::Worker;
 
@@ -31,12 +31,12 @@ const STEPS_TOGETHER: usize = 256;
 
 /// Room for blocks under way.
 #[derive(Debug)]
-pub(crate) struct Window {
+pub(crate) struct BlockWindow {
     room: Mutex<Option<usize>>,
     changed: Condvar,
 }
 
-impl Window {
+impl BlockWindow {
     pub(crate) fn new(blocks: usize) -> Self {
         Self { room: Mutex::new(Some(blocks)), changed: Condvar::new() }
     }
@@ -82,13 +82,13 @@ pub(crate) type Recorded = HashMap<(usize, usize), (u64, bool)>;
 pub(crate) struct Feeder<'env, 'run> {
     pub(crate) context: &'env Context<'env>,
     pub(crate) pool: &'run Pool<'env, Worker>,
-    pub(crate) window: &'run Window,
+    pub(crate) window: &'run BlockWindow,
     pub(crate) recorded: &'run Mutex<Recorded>,
     pub(crate) sender: Sender<Outcome<Reply>>,
     /// Batches that were sent.
     pub(crate) sequence: u64,
     /// What comes next and was not sent yet.
-    pub(crate) batch: Batch,
+    pub(crate) batch: StepBatch,
     /// Whether a split has begun in the task: of small ones that are recorded together the first one's first documents
     /// are compared with the reference.
     pub(crate) has_begun: bool,
@@ -98,7 +98,7 @@ pub(crate) struct Feeder<'env, 'run> {
 
 /// What is sent together.
 #[derive(Debug, Default)]
-pub(crate) struct Batch {
+pub(crate) struct StepBatch {
     steps: Vec<Next>,
     /// Blocks among them, and the bytes of these.
     blocks: usize,
@@ -108,23 +108,23 @@ pub(crate) struct Batch {
 /// A step, or what becomes one.
 #[derive(Debug)]
 enum Next {
-    Step(Step),
-    Block { group: usize, block: Block, tokenizer: Arc<Tokenizer>, samples_first: bool },
+    Step(LaneStep),
+    Block { group: usize, block: InputBlock, tokenizer: Arc<Tokenizer>, samples_first: bool },
 }
 
 impl Next {
-    fn into_step(self, context: &Context<'_>, worker: &mut Worker) -> Step {
+    fn into_step(self, context: &Context<'_>, worker: &mut Worker) -> LaneStep {
         let (group, block, tokenizer, samples_first) = match self {
             Self::Step(step) => return step,
             Self::Block { group, block, tokenizer, samples_first } => {
                 (group, block, tokenizer, samples_first)
             }
         };
-        let &manifest::Options { max_document_bytes, held_out, .. } = context.options;
+        let &manifest::ShardOptions { max_document_bytes, held_out, .. } = context.options;
         let options =
             BlockOptions { tokenizer: &tokenizer, max_document_bytes, held_out, samples_first, only: None };
         let tokenized = tokenize_block(&block, context.work.groups[group].files(), worker, options);
-        Step::Block(tokenized.map(Box::new))
+        LaneStep::Block(tokenized.map(Box::new))
     }
 }
 
@@ -157,14 +157,14 @@ impl Feeder<'_, '_> {
                 return;
             }
         }
-        drop(self.step(Step::Done));
+        drop(self.step(LaneStep::Done));
     }
 
     fn task(&mut self, task: Task) -> std::result::Result<(), Closed> {
         self.has_begun = false;
         let is_long_chain = task.is_long_chain(self.context.work, self.context.task_bytes);
         if !is_long_chain {
-            self.step(Step::Task { name: task.name.clone(), task: task.clone() })?;
+            self.step(LaneStep::Task { name: task.name.clone(), task: task.clone() })?;
         }
         let mut reader = None;
         for &member in &task.members {
@@ -181,12 +181,12 @@ impl Feeder<'_, '_> {
                 Err(Stop::Closed) => return Err(Closed),
                 Err(Stop::Failed(error)) => {
                     reader = None;
-                    self.step(Step::Failed { group, error })?;
+                    self.step(LaneStep::Failed { group, error })?;
                 }
             }
         }
         if !is_long_chain {
-            self.step(Step::TaskEnd)?;
+            self.step(LaneStep::TaskEnd)?;
         }
         Ok(())
     }
@@ -196,7 +196,7 @@ impl Feeder<'_, '_> {
         Self: 'a,
     {
         let context = self.context;
-        Reader::open(context.work.groups[group].files(), Cutting::of(context.options))
+        Reader::open(context.work.groups[group].files(), InputCutting::of(context.options))
     }
 
     /// A shard of a group any of which can be read; `reader` is that of the split before.
@@ -232,11 +232,11 @@ impl Feeder<'_, '_> {
                 continue;
             }
             if let Some(task) = task {
-                self.step(Step::Task { name: format!("{}_{index:05}", task.name), task: task.clone() })?;
+                self.step(LaneStep::Task { name: format!("{}_{index:05}", task.name), task: task.clone() })?;
             }
             let stretch = self.blocks(group, index, &mut reader)?;
             if task.is_some() {
-                self.step(Step::TaskEnd)?;
+                self.step(LaneStep::TaskEnd)?;
             }
             if stretch.last {
                 break;
@@ -262,14 +262,14 @@ impl Feeder<'_, '_> {
         self.is_finishing = false;
         self.check_interruption(None)?;
         reader.begin(index as u64)?;
-        self.step(Step::Shard { group, index })?;
+        self.step(LaneStep::Shard { group, index })?;
         while let Some(block) = reader.next()? {
             self.check_interruption(Some((group, index, reader)))?;
             self.block(group, block)?;
         }
         check_unchanged(self.context.work.groups[group].files())?;
         let stretch = reader.end();
-        self.step(Step::End(stretch))?;
+        self.step(LaneStep::End(stretch))?;
         Ok(stretch)
     }
 
@@ -289,23 +289,26 @@ impl Feeder<'_, '_> {
             let shard = context.work.groups[group].shard(index);
             self.is_finishing = is_finished(time);
             if self.is_finishing {
-                context.tell(Message::Event(Event::Finishing { split, shard }));
+                context.tell(RunMessage::Event(Event::Finishing { split, shard }));
                 return Ok(());
             }
-            context.tell(Message::Event(Event::Dropped { split, shard, time }));
+            context.tell(RunMessage::Event(Event::Dropped { split, shard, time }));
         }
-        self.step(Step::Interrupted)?;
+        self.step(LaneStep::Interrupted)?;
         Err(Closed)
     }
 
     /// Sends a step, with what comes next where that is not long in coming.
-    fn step(&mut self, step: Step) -> std::result::Result<(), Closed> {
-        let ends = matches!(step, Step::TaskEnd | Step::Failed { .. } | Step::Interrupted | Step::Done);
+    fn step(&mut self, step: LaneStep) -> std::result::Result<(), Closed> {
+        let ends = matches!(
+            step,
+            LaneStep::TaskEnd | LaneStep::Failed { .. } | LaneStep::Interrupted | LaneStep::Done
+        );
         self.batch.steps.push(Next::Step(step));
         if ends || self.batch.steps.len() >= STEPS_TOGETHER { self.send() } else { Ok(()) }
     }
 
-    fn block(&mut self, group: usize, block: Block) -> std::result::Result<(), Closed> {
+    fn block(&mut self, group: usize, block: InputBlock) -> std::result::Result<(), Closed> {
         let samples_first = block.is_first() && !std::mem::replace(&mut self.has_begun, true);
         let tokenizer = self.context.tokenizer_of(self.context.work.groups[group].split);
         self.context.progress.hand_out(block.disk_bytes);
@@ -317,7 +320,7 @@ impl Feeder<'_, '_> {
 
     /// Hands the batch to a worker, which tokenizes its blocks. One without any needs no worker.
     fn send(&mut self) -> std::result::Result<(), Closed> {
-        let Batch { steps, blocks, .. } = std::mem::take(&mut self.batch);
+        let StepBatch { steps, blocks, .. } = std::mem::take(&mut self.batch);
         let (context, sequence) = (self.context, self.sequence);
         self.sequence += 1;
         if blocks == 0 {
@@ -331,7 +334,7 @@ impl Feeder<'_, '_> {
         if !self.window.enter(context) {
             return Err(Closed);
         }
-        self.pool.submit(Order::Later, &self.sender, move |worker| {
+        self.pool.submit(TaskOrder::Later, &self.sender, move |worker| {
             let steps = steps.into_iter().map(|next| next.into_step(context, worker)).collect();
             Reply::Steps { sequence, steps }
         });

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
-use mashbill_format::held_out::Part;
+use mashbill_format::held_out::DatasetPart;
 use mashbill_format::layout::{ShardId, TABLES_FOLDER};
 use mashbill_format::loss_spans::Loss;
 use mashbill_format::manifest::{ShardFile, TableFile};
@@ -30,7 +30,7 @@ struct Growing {
 
 /// What is in a row group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum RowGroupKind {
     Rows,
     Documents,
 }
@@ -38,7 +38,7 @@ pub(crate) enum Kind {
 /// The files of a part of a shard that are finished.
 #[derive(Debug)]
 pub(crate) struct FinishedFiles {
-    pub(crate) part: Part,
+    pub(crate) part: DatasetPart,
     pub(crate) file: ShardFile,
     pub(crate) table: TableFile,
     pub(crate) paths: [PathBuf; 2],
@@ -46,13 +46,13 @@ pub(crate) struct FinishedFiles {
 
 /// The files of the shards under way, by the shards' places in the order of the work.
 #[derive(Debug, Default)]
-pub(crate) struct Files {
-    growing: BTreeMap<(usize, Part), Growing>,
+pub(crate) struct GrowingFiles {
+    growing: BTreeMap<(usize, DatasetPart), Growing>,
 }
 
 /// Where a part of a shard is written.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
+pub(crate) struct ShardPlace {
     /// The folder that becomes the split's.
     pub(crate) folder: PathBuf,
     /// The shard.
@@ -60,7 +60,7 @@ pub(crate) struct Place {
     pub(crate) compression: Compression,
 }
 
-impl Files {
+impl GrowingFiles {
     /// Appends a row group to the files of `part` of the shard `ordinal`, which are created where it is the first.
     ///
     /// # Errors
@@ -68,9 +68,9 @@ impl Files {
     pub(crate) fn append(
         &mut self,
         ordinal: usize,
-        part: Part,
-        place: &Place,
-        kind: Kind,
+        part: DatasetPart,
+        place: &ShardPlace,
+        kind: RowGroupKind,
         group: &EncodedRowGroup,
     ) -> Result<()> {
         let growing = match self.growing.entry((ordinal, part)) {
@@ -78,8 +78,8 @@ impl Files {
             Entry::Vacant(entry) => entry.insert(Growing::create(place)?),
         };
         match kind {
-            Kind::Rows => growing.rows.append(group)?,
-            Kind::Documents => growing.table.append(group)?,
+            RowGroupKind::Rows => growing.rows.append(group)?,
+            RowGroupKind::Documents => growing.table.append(group)?,
         }
         Ok(())
     }
@@ -89,15 +89,15 @@ impl Files {
     /// # Errors
     /// An error of writing.
     pub(crate) fn finish(&mut self, ordinal: usize) -> Result<Vec<FinishedFiles>> {
-        let later = self.growing.split_off(&(ordinal + 1, Part::Train));
+        let later = self.growing.split_off(&(ordinal + 1, DatasetPart::Train));
         let mine = std::mem::replace(&mut self.growing, later);
         mine.into_iter().map(|((_, part), growing)| growing.finish(part)).collect()
     }
 }
 
 impl Growing {
-    fn create(place: &Place) -> Result<Self> {
-        let Place { folder, id, compression } = place;
+    fn create(place: &ShardPlace) -> Result<Self> {
+        let ShardPlace { folder, id, compression } = place;
         atomic::create_folder(&folder.join(TABLES_FOLDER))?;
         let [rows, table] = paths(folder, *id);
         Ok(Self {
@@ -108,7 +108,7 @@ impl Growing {
         })
     }
 
-    fn finish(self, part: Part) -> Result<FinishedFiles> {
+    fn finish(self, part: DatasetPart) -> Result<FinishedFiles> {
         let Self { folder, id, rows, table } = self;
         let (rows, table) = (rows.finish()?, table.finish()?);
         Ok(FinishedFiles {

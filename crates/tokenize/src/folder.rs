@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use mashbill_format::find::is_output;
-use mashbill_format::held_out::{HeldOut, Part};
+use mashbill_format::held_out::{DatasetPart, HeldOut};
 use mashbill_format::layout::{MANIFEST, Output, STATS_SUFFIX, TABLES_FOLDER};
 use mashbill_format::manifest::{self, FORMAT_VERSION, Manifest};
 use mashbill_format::shard::RowLayout;
@@ -21,7 +21,7 @@ use crate::split_plan::{SplitPlan, touched};
 /// An output folder: of all documents, or of one of the parts that they are divided into.
 #[derive(Debug)]
 pub(crate) struct Folder {
-    pub(crate) part: Part,
+    pub(crate) part: DatasetPart,
     pub(crate) output: Output,
     /// The manifest as it was found.
     pub(crate) found: Option<Manifest>,
@@ -34,14 +34,14 @@ pub(crate) struct Folder {
 impl Folder {
     /// Looks at the folder of `part`, of which `output` is the one to train on.
     pub(crate) fn look(
-        part: Part,
+        part: DatasetPart,
         output: &Output,
         options: &Options,
         tokenizer: &tokenizer::Identity,
     ) -> Result<Self> {
         let output = match part {
-            Part::Train => output.clone(),
-            Part::Validation => output.validation(),
+            DatasetPart::Train => output.clone(),
+            DatasetPart::Validation => output.validation(),
         };
         let path = output.manifest();
         if path.exists() && !is_output(output.root()) {
@@ -75,9 +75,9 @@ impl Folder {
     ///
     /// # Errors
     /// [`Error::OutputChanged`], errors of reading.
-    pub(crate) fn of_plan(part: Part, place: Place<'_>, plan: &RunPlan) -> Result<Self> {
+    pub(crate) fn of_plan(part: DatasetPart, place: Place<'_>, plan: &RunPlan) -> Result<Self> {
         let output = Output::new(place.output);
-        let output = if part == Part::Train { output } else { output.validation() };
+        let output = if part == DatasetPart::Train { output } else { output.validation() };
         let found = Manifest::read(&output.manifest())?;
         let mut manifest = plan.manifest.clone();
         manifest.options.held_out = manifest.options.held_out.map(|held_out| HeldOut { part, ..held_out });

@@ -1,6 +1,6 @@
 //! Files that are cut as one stream, so that many small ones become few shards.
 
-use mashbill_records::{Container, Kind};
+use mashbill_records::{Container, FileKind};
 use mashbill_store::checksum::Checksum;
 
 use crate::split_input::Input;
@@ -32,7 +32,7 @@ impl Group {
 
     /// Whether many files, none of which is packed, are less than a stride together.
     pub(crate) fn is_one_shard(&self) -> bool {
-        let is_plain = |file: &Input| file.kind == Kind::Json(Container::Plain);
+        let is_plain = |file: &Input| file.kind == FileKind::Json(Container::Plain);
         self.files.len() > 1 && self.files.iter().all(is_plain)
     }
 }
@@ -57,7 +57,7 @@ pub(crate) fn groups(files: Vec<Input>, stride: u64) -> Vec<Group> {
 
 /// Rows and lines are counted in other ways, so they are never cut as one.
 fn is_rows(file: &Input) -> bool {
-    file.kind == Kind::Parquet
+    file.kind == FileKind::Parquet
 }
 
 /// How many of `files` are the first group, of at most `bytes` bytes.
@@ -91,7 +91,7 @@ mod tests {
     fn files(sizes: impl IntoIterator<Item = u64>) -> Vec<Input> {
         let each = sizes.into_iter().enumerate().map(|(number, size)| {
             let relative = format!("part-{number:05}.jsonl");
-            let kind = Kind::Json(Container::Plain);
+            let kind = FileKind::Json(Container::Plain);
             Input { path: PathBuf::from(&relative), relative, kind, size, modified_ns: 0, changed_ns: 0 }
         });
         each.collect()

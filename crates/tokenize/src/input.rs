@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use mashbill_format::find::{Found, Refused, Search, find, is_our_own};
+use mashbill_format::find::{FoundFiles, RefusedFile, Search, find, is_our_own};
 use mashbill_format::layout::{README, SPLIT_BYTES_MAX};
 use mashbill_format::name::{self, NAME_BYTES_MAX};
 use mashbill_records::{ReadError, escaped};
@@ -57,7 +57,7 @@ pub fn discover(input: &Path, output: &Path, recursive: bool, names: SplitNames)
         let deeper = if recursive { 0 } else { search(input, output, true)?.files.len() };
         return Err(Error::NoInput { path: input.to_owned(), deeper, left_out: found.left_out });
     }
-    let refused = |Refused { relative, why }: Refused| {
+    let refused = |RefusedFile { relative, why }: RefusedFile| {
         let error = Error::Content { path: escaped(input.join(&relative).as_os_str()), source: why };
         (relative, error)
     };
@@ -74,7 +74,7 @@ fn is_same(one: &Path, other: &Path) -> bool {
     matches!((fs::canonicalize(one), fs::canonicalize(other)), (Ok(one), Ok(other)) if one == other)
 }
 
-fn search(input: &Path, output: &Path, recursive: bool) -> Result<Found> {
+fn search(input: &Path, output: &Path, recursive: bool) -> Result<FoundFiles> {
     find(input, Search { recursive, output: Some(output) }).map_err(|error| match error {
         ReadError::Io(source) if source.kind() == io::ErrorKind::NotFound => {
             Error::InputMissing { path: input.to_owned() }

@@ -15,20 +15,20 @@ use std::time::{Duration, Instant};
 
 use mashbill_format::shard::RowLayout;
 use mashbill_format::task::{Reject, ShardRecord};
-use mashbill_records::pool::{Order, Outcome, Pool};
+use mashbill_records::pool::{Outcome, Pool, TaskOrder};
 use mashbill_tokenizer::{Engine, Sample};
 
 use crate::block::TokenizedBlock;
-use crate::context::{Context, Message};
+use crate::context::{Context, RunMessage};
 use crate::error::{Error, Result};
 use crate::event::Event;
-use crate::feeder::{Batch, Feeder, Recorded, Window};
-use crate::files::{Files, FinishedFiles, Kind, Place};
+use crate::feeder::{BlockWindow, Feeder, Recorded, StepBatch};
+use crate::files::{FinishedFiles, GrowingFiles, RowGroupKind, ShardPlace};
 use crate::ordered::Ordered;
 use crate::pack::Packer;
-use crate::read::{Cutting, Stretch, lines_before};
+use crate::read::{InputCutting, Stretch, lines_before};
 use crate::recorder::{MadeTask, Recorder};
-use crate::reply::{Reply, Step, Write, Written};
+use crate::reply::{LaneStep, Reply, Write, Written};
 use crate::shard::{OpenShard, Ready};
 use crate::task::{Task, Tasks};
 use crate::worker::Worker;
@@ -52,7 +52,7 @@ enum Unencoded {
     /// Rows or documents, and room for their bytes.
     Group {
         ordinal: usize,
-        place: Place,
+        place: ShardPlace,
         ready: Ready,
         bytes: Vec<u8>,
     },
@@ -108,7 +108,7 @@ pub(crate) fn run<'env>(
     let recorded = Mutex::new(Recorded::new());
     let mut again = VecDeque::new();
     loop {
-        let window = Window::new(context.window);
+        let window = BlockWindow::new(context.window);
         let (sender, replies) = mpsc::channel();
         let feeder = Feeder {
             context,
@@ -117,7 +117,7 @@ pub(crate) fn run<'env>(
             recorded: &recorded,
             sender: sender.clone(),
             sequence: 0,
-            batch: Batch::default(),
+            batch: StepBatch::default(),
             has_begun: false,
             is_finishing: false,
         };
@@ -146,17 +146,17 @@ struct Lane<'env, 'run> {
     pool: &'run Pool<'env, Worker>,
     recorder: &'run Recorder,
     recorded: &'run Mutex<Recorded>,
-    window: &'run Window,
+    window: &'run BlockWindow,
     sender: Sender<Outcome<Reply>>,
     replies: Receiver<Outcome<Reply>>,
-    steps: Ordered<Vec<Step>>,
+    steps: Ordered<Vec<LaneStep>>,
     /// What is not in a worker's hands yet, and its weight.
     unencoded: (Vec<Unencoded>, usize),
     writes: Ordered<Vec<Write>>,
     /// What waits for the files, in order.
     ready: Vec<Vec<Write>>,
     /// None while a worker writes to them, and where writing has failed.
-    files: Option<Files>,
+    files: Option<GrowingFiles>,
     is_writing: bool,
     /// Shards that are not written yet, in order, and how many there were before them.
     shards: VecDeque<OpenShard>,
@@ -180,7 +180,7 @@ impl<'env, 'run> Lane<'env, 'run> {
         context: &'env Context<'env>,
         (pool, recorder): (&'run Pool<'env, Worker>, &'run Recorder),
         recorded: &'run Mutex<Recorded>,
-        window: &'run Window,
+        window: &'run BlockWindow,
         (sender, replies): (Sender<Outcome<Reply>>, Receiver<Outcome<Reply>>),
     ) -> Self {
         Self {
@@ -195,7 +195,7 @@ impl<'env, 'run> Lane<'env, 'run> {
             unencoded: Default::default(),
             writes: Ordered::default(),
             ready: Vec::new(),
-            files: Some(Files::default()),
+            files: Some(GrowingFiles::default()),
             is_writing: false,
             shards: VecDeque::new(),
             shards_before: 0,
@@ -224,7 +224,7 @@ impl<'env, 'run> Lane<'env, 'run> {
                     let Written { files, batches, bytes, finished } = *written?;
                     self.pending -= batches;
                     self.files = Some(files);
-                    let rows = bytes.into_iter().filter(|(kind, _)| *kind == Kind::Rows);
+                    let rows = bytes.into_iter().filter(|(kind, _)| *kind == RowGroupKind::Rows);
                     rows.for_each(|(_, bytes)| self.context.written.give_back(bytes));
                     finished.into_iter().for_each(|(ordinal, files)| self.finished(ordinal, files));
                     self.send_ready();
@@ -268,38 +268,38 @@ impl<'env, 'run> Lane<'env, 'run> {
         }
     }
 
-    fn steps_of_batch(&mut self, steps: Vec<Step>) -> std::result::Result<(), Stop> {
-        self.held_back += usize::from(steps.iter().any(|step| matches!(step, Step::Block(_))));
+    fn steps_of_batch(&mut self, steps: Vec<LaneStep>) -> std::result::Result<(), Stop> {
+        self.held_back += usize::from(steps.iter().any(|step| matches!(step, LaneStep::Block(_))));
         steps.into_iter().try_for_each(|step| self.step(step))?;
         self.encode();
         Ok(())
     }
 
-    fn step(&mut self, step: Step) -> std::result::Result<(), Stop> {
+    fn step(&mut self, step: LaneStep) -> std::result::Result<(), Stop> {
         match step {
-            Step::Task { name, task } => self.tasks.push_back(OpenTask::new(name, task)),
-            Step::Shard { group, index } => self.begin_shard(group, index),
-            Step::Block(Ok(block)) => self.add_block(*block)?,
-            Step::Block(Err(error)) => {
+            LaneStep::Task { name, task } => self.tasks.push_back(OpenTask::new(name, task)),
+            LaneStep::Shard { group, index } => self.begin_shard(group, index),
+            LaneStep::Block(Ok(block)) => self.add_block(*block)?,
+            LaneStep::Block(Err(error)) => {
                 let group = self.shards.back().expect("its shard has begun").group;
                 self.fail(group, error)?;
             }
-            Step::End(stretch) => self.end_shard(Some(stretch)),
-            Step::Failed { group, error } => {
+            LaneStep::End(stretch) => self.end_shard(Some(stretch)),
+            LaneStep::Failed { group, error } => {
                 self.fail(group, error)?;
                 if self.shards.back().is_some_and(|shard| shard.group == group && !shard.has_ended()) {
                     self.end_shard(None);
                 }
             }
-            Step::TaskEnd => {
+            LaneStep::TaskEnd => {
                 self.check_samples();
                 self.tasks.back_mut().expect("it has begun").has_ended = true;
             }
-            Step::Interrupted => {
+            LaneStep::Interrupted => {
                 self.drop_unended();
                 self.ended = true;
             }
-            Step::Done => self.ended = true,
+            LaneStep::Done => self.ended = true,
         }
         Ok(())
     }
@@ -323,7 +323,7 @@ impl<'env, 'run> Lane<'env, 'run> {
         let making = context.split_of(group);
         if making.begun.set(Instant::now()).is_ok() {
             let split = making.plan.name.clone();
-            context.tell(Message::Event(Event::Started { split }));
+            context.tell(RunMessage::Event(Event::Started { split }));
         }
         let row_length = context.options.max_seq_length;
         let packer = || Packer::new(row_length, RowLayout::of(row_length).rows_per_group);
@@ -369,13 +369,16 @@ impl<'env, 'run> Lane<'env, 'run> {
             let shard = self.shards.back().expect("it has begun");
             let group = &self.context.work.groups[shard.group];
             let split = &self.context.work.splits[group.split].plan.name;
-            let place = Place {
+            let place = ShardPlace {
                 folder: self.context.made.made(ready.part(), split),
                 id: group.shard(shard.index),
                 compression: self.context.options.compression,
             };
-            let bytes =
-                if ready.kind() == Kind::Rows { self.context.written.take_back() } else { Vec::new() };
+            let bytes = if ready.kind() == RowGroupKind::Rows {
+                self.context.written.take_back()
+            } else {
+                Vec::new()
+            };
             self.unencoded.1 += ready.weight();
             self.unencoded.0.push(Unencoded::Group { ordinal, place, ready, bytes });
             if self.unencoded.1 >= WEIGHT_TOGETHER {
@@ -393,7 +396,7 @@ impl<'env, 'run> Lane<'env, 'run> {
         let sequence = self.writes_sent;
         self.writes_sent += 1;
         self.pending += 1;
-        self.pool.submit(Order::First, &self.sender, move |worker| {
+        self.pool.submit(TaskOrder::First, &self.sender, move |worker| {
             let writes = unencoded.into_iter().map(|unencoded| unencoded.encode(worker)).collect();
             Reply::Encoded { sequence, writes }
         });
@@ -415,7 +418,7 @@ impl<'env, 'run> Lane<'env, 'run> {
         let Some(mut files) = self.files.take() else { return };
         self.is_writing = true;
         let ready = std::mem::take(&mut self.ready);
-        self.pool.submit(Order::First, &self.sender, move |_| {
+        self.pool.submit(TaskOrder::First, &self.sender, move |_| {
             let (batches, mut bytes, mut finished) = (ready.len(), Vec::new(), Vec::new());
             for write in ready.into_iter().flatten() {
                 match write {
@@ -465,7 +468,7 @@ impl<'env, 'run> Lane<'env, 'run> {
         let task = self.tasks_before + self.tasks.len() - 1;
         self.tasks.back_mut().expect("it has begun").checks += 1;
         let tokenizer = Arc::clone(&self.context.tokenizer);
-        self.pool.submit(Order::First, &self.sender, move |_| {
+        self.pool.submit(TaskOrder::First, &self.sender, move |_| {
             let borrowed: Vec<_> = samples.iter().map(|(_, text, ids)| Sample { text, ids }).collect();
             let differing = tokenizer.check_samples(&borrowed);
             let of = |position: usize| (samples[position].0, samples[position].1.clone());
@@ -505,7 +508,7 @@ impl<'env, 'run> Lane<'env, 'run> {
             return Err(Stop::Failed(error));
         }
         if !self.context.split_of(group).failed.swap(true, Ordering::Relaxed) {
-            self.context.tell(Message::Failed(self.context.work.groups[group].split, error));
+            self.context.tell(RunMessage::Failed(self.context.work.groups[group].split, error));
         }
         Ok(())
     }
@@ -568,7 +571,7 @@ fn strict(context: &Context<'_>, shard: &OpenShard, file: usize, reject: &Reject
     let line = if group.files.len() > 1 {
         line - shard.lines_before(file)
     } else {
-        line + lines_before(group, Cutting::of(context.options), shard.index as u64)?
+        line + lines_before(group, InputCutting::of(context.options), shard.index as u64)?
     };
     Ok(Error::Strict {
         path: group.files[file].path.clone(),

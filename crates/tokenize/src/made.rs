@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-use mashbill_format::layout::State;
+use mashbill_format::layout::StateFolder;
 use mashbill_format::task::{RunPlan, ShardRecord, TaskRecord};
 use mashbill_store::checksum::Checksum;
 
@@ -16,7 +16,7 @@ use crate::folder::Folder;
 ///
 /// # Errors
 /// Errors of reading.
-pub(crate) fn recorded(state: &State) -> Result<HashMap<Checksum, Vec<ShardRecord>>> {
+pub(crate) fn recorded(state: &StateFolder) -> Result<HashMap<Checksum, Vec<ShardRecord>>> {
     let groups =
         RunPlan::read(state)?.into_iter().flat_map(|plan| plan.splits).flat_map(|split| split.groups);
     let kept = groups.flat_map(|group| group.kept);
@@ -32,7 +32,7 @@ pub(crate) fn recorded(state: &State) -> Result<HashMap<Checksum, Vec<ShardRecor
 pub(crate) fn whole(
     mut records: Vec<ShardRecord>,
     folders: &[Folder],
-    state: &State,
+    state: &StateFolder,
     split: &str,
 ) -> Vec<ShardRecord> {
     records.sort_by_key(|record| record.id);
@@ -42,7 +42,7 @@ pub(crate) fn whole(
 }
 
 /// Whether the files of a shard are what its record says; after a crash of the whole machine they may not be.
-fn is_whole(record: &ShardRecord, folder: &Folder, state: &State, split: &str) -> bool {
+fn is_whole(record: &ShardRecord, folder: &Folder, state: &StateFolder, split: &str) -> bool {
     let Some(part) = record.parts.iter().find(|part| part.part == folder.part) else { return false };
     let (Some(file), Some(table)) = (&part.file, &part.table) else { return true };
     // A run that was killed while it gave splits their places may have moved it.
@@ -55,7 +55,12 @@ fn is_whole(record: &ShardRecord, folder: &Folder, state: &State, split: &str) -
 
 /// Whether a run that was killed has given a split its place, with the shards of these groups: all of them, and in nobody's
 /// way.
-pub(crate) fn is_published(groups: &[Vec<ShardRecord>], folder: &Folder, state: &State, split: &str) -> bool {
+pub(crate) fn is_published(
+    groups: &[Vec<ShardRecord>],
+    folder: &Folder,
+    state: &StateFolder,
+    split: &str,
+) -> bool {
     let is_whole = |records: &Vec<ShardRecord>| {
         records.last().is_some_and(|record| record.last && record.id.index + 1 == records.len())
     };

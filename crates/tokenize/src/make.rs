@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use mashbill_format::documents::DocumentsEncoder;
-use mashbill_format::layout::{Output, State};
+use mashbill_format::layout::{Output, StateFolder};
 use mashbill_format::stats::Stats;
 use mashbill_format::task::{RunPlan, TaskRecord};
 use mashbill_records::pool::Pool;
@@ -21,7 +21,7 @@ use mashbill_tokenizer::{Scratch, Tokenizer};
 
 use crate::card::CardReport;
 use crate::commit::{Committed, Committer};
-use crate::context::{Context, Counters, Message, Work};
+use crate::context::{Context, RunCounters, RunMessage, RunWork};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::folder::Folder;
@@ -93,26 +93,26 @@ pub fn make(
     }
     let attempt = state.attempt(&format!("{:016x}", RandomState::new().hash_one(std::process::id())));
     atomic::create_own_folder(attempt.root())?;
-    let job = Job { plan, tokenizer, state: &state, made: &attempt, threads };
+    let job = MakeJob { plan, tokenizer, state: &state, made: &attempt, threads };
     let ended = job.work(&work, tasks, None, interrupted, on_event);
     atomic::remove_folder(attempt.root())?;
     ended.error.map_or(Ok(ended.failed), Err)
 }
 
 /// The work on a plan, of whose splits `splits` are.
-pub(crate) fn work_of<'a>(plan: &RunPlan, splits: &'a [SplitPlan]) -> Work<'a> {
-    Work::new(plan, splits, |planned, number, _| planned.groups[number].kept.clone())
+pub(crate) fn work_of<'a>(plan: &RunPlan, splits: &'a [SplitPlan]) -> RunWork<'a> {
+    RunWork::new(plan, splits, |planned, number, _| planned.groups[number].kept.clone())
 }
 
 /// Tasks of a plan and the threads that make them.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Job<'a> {
+pub(crate) struct MakeJob<'a> {
     pub(crate) plan: &'a RunPlan,
     pub(crate) tokenizer: &'a Arc<Tokenizer>,
     /// Where tasks are recorded.
-    pub(crate) state: &'a State,
+    pub(crate) state: &'a StateFolder,
     /// Where files are written: the same state, or that of an attempt at one task.
-    pub(crate) made: &'a State,
+    pub(crate) made: &'a StateFolder,
     pub(crate) threads: usize,
 }
 
@@ -129,11 +129,11 @@ pub(crate) struct Ended {
     pub(crate) error: Option<Error>,
 }
 
-impl Job<'_> {
+impl MakeJob<'_> {
     /// Makes `tasks`. With a `committer`, splits that are whole are put in their places meanwhile.
     pub(crate) fn work(
         &self,
-        work: &Work<'_>,
+        work: &RunWork<'_>,
         tasks: Vec<Task>,
         committer: Option<Committer<'_>>,
         interrupted: &AtomicBool,
@@ -148,7 +148,7 @@ impl Job<'_> {
             strict: self.plan.strict,
             task_bytes: self.plan.task_bytes,
             window: 2 * self.threads + SPARE_BLOCKS,
-            progress: Counters::new(work.size()),
+            progress: RunCounters::new(work.size()),
             vocabulary_size: self.tokenizer.identity().vocabulary_size as usize,
             pad_id: self.tokenizer.identity().pad.id,
             tokenizer: Arc::clone(self.tokenizer),
@@ -203,7 +203,7 @@ fn run_threads(
                 scope.spawn(|| {
                     let _end = LaneEnd { context };
                     if let Err(error) = lane::run(context, &pool, &tasks, &recorder) {
-                        context.tell(Message::Stopped(error));
+                        context.tell(RunMessage::Stopped(error));
                     }
                 })
             })
@@ -228,7 +228,7 @@ struct LaneEnd<'a> {
 
 impl Drop for LaneEnd<'_> {
     fn drop(&mut self) {
-        self.context.tell(Message::LaneEnded);
+        self.context.tell(RunMessage::LaneEnded);
     }
 }
 
@@ -237,7 +237,7 @@ struct Watch<'a, 'run> {
     context: &'a Context<'a>,
     /// Who puts splits in their places, if anybody does.
     committer: Option<Committer<'run>>,
-    told: Receiver<Message>,
+    told: Receiver<RunMessage>,
     /// The statistics of what was made, a part at a time.
     made: Vec<Vec<Stats>>,
     failed: Vec<(String, Error)>,
@@ -249,7 +249,7 @@ impl Watch<'_, '_> {
     fn until_ended(&mut self, mut lanes: usize, on_event: &mut dyn FnMut(Event)) {
         while lanes > 0 {
             match self.told.recv_timeout(TICK) {
-                Ok(Message::LaneEnded) => lanes -= 1,
+                Ok(RunMessage::LaneEnded) => lanes -= 1,
                 Ok(message) => self.hear(message, on_event),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                     on_event(Event::Progress(self.context.progress.now()));
@@ -272,21 +272,21 @@ impl Watch<'_, '_> {
         }
     }
 
-    fn hear(&mut self, message: Message, on_event: &mut dyn FnMut(Event)) {
+    fn hear(&mut self, message: RunMessage, on_event: &mut dyn FnMut(Event)) {
         match message {
-            Message::Event(event) => on_event(event),
-            Message::Made(records) => {
+            RunMessage::Event(event) => on_event(event),
+            RunMessage::Made(records) => {
                 if let Some(committer) = &mut self.committer {
                     records.into_iter().for_each(|(group, record)| committer.add(group, record));
                 }
             }
-            Message::Failed(split, error) => {
+            RunMessage::Failed(split, error) => {
                 let name = self.context.work.splits[split].plan.name.clone();
                 on_event(Event::Failed { split: name.clone() });
                 self.failed.push((name, error));
             }
-            Message::Stopped(error) => self.stop(error),
-            Message::LaneEnded => {}
+            RunMessage::Stopped(error) => self.stop(error),
+            RunMessage::LaneEnded => {}
         }
     }
 

@@ -21,9 +21,9 @@ pub struct Options {
     pub shard_size_gb: f64,
     /// What the bytes of the shards depend on. Where it says that documents are held out, both parts are made: the one
     /// to train on in `output`, the other in `_validation` below it.
-    pub bytes: manifest::Options,
+    pub bytes: manifest::ShardOptions,
     /// What becomes of finished splits.
-    pub finished: Finished,
+    pub finished: FinishedSplits,
     /// Whether inputs are read again although size and modification time are unchanged.
     pub rehash: bool,
     /// Whether splits whose input is gone are removed.
@@ -39,7 +39,7 @@ pub struct Options {
 
 /// What becomes of splits that are finished already.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Finished {
+pub enum FinishedSplits {
     /// Identical ones are kept, a different one is refused.
     #[default]
     Keep,

@@ -7,13 +7,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use mashbill_format::shard::{IGNORED, Piece, Rows};
+use mashbill_format::shard::{IGNORED, Piece, RowsToEncode};
 
 /// Rows that are ready to be encoded as one row group.
 #[derive(Debug)]
 pub(crate) struct PackedRows {
     count: usize,
-    tokens: Vec<Stretch>,
+    tokens: Vec<TokenStretch>,
     last_labels: Vec<i32>,
     pieces: Vec<Piece>,
     pieces_in_row: Vec<u32>,
@@ -21,16 +21,16 @@ pub(crate) struct PackedRows {
 
 /// Tokens where they are.
 #[derive(Debug, Clone)]
-struct Stretch {
+struct TokenStretch {
     ids: Arc<Vec<u32>>,
     range: Range<usize>,
 }
 
 impl PackedRows {
     /// Calls `encode` with the rows as the encoder takes them.
-    pub(crate) fn with_rows<T>(&self, encode: impl FnOnce(&Rows<'_>) -> T) -> T {
+    pub(crate) fn with_rows<T>(&self, encode: impl FnOnce(&RowsToEncode<'_>) -> T) -> T {
         let tokens: Vec<&[u32]> = self.tokens.iter().map(|s| &s.ids[s.range.clone()]).collect();
-        encode(&Rows {
+        encode(&RowsToEncode {
             count: self.count,
             tokens: &tokens,
             last_labels: &self.last_labels,
@@ -72,7 +72,7 @@ pub(crate) struct Packer {
     row_length: usize,
     rows_per_group: usize,
     /// Tokens that stand in no group that was handed out.
-    tokens: Vec<Stretch>,
+    tokens: Vec<TokenStretch>,
     last_labels: Vec<i32>,
     pieces: Vec<Piece>,
     pieces_in_row: Vec<u32>,
@@ -167,7 +167,7 @@ impl Packer {
             Some(last) if last.range.end == range.start && Arc::ptr_eq(&last.ids, ids) => {
                 last.range.end = range.end;
             }
-            _ => self.tokens.push(Stretch { ids: Arc::clone(ids), range }),
+            _ => self.tokens.push(TokenStretch { ids: Arc::clone(ids), range }),
         }
     }
 

@@ -19,8 +19,8 @@ use crate::error::{Error, Result};
 use crate::folder::{Folder, difference, missing};
 use crate::input::{Inputs, discover};
 use crate::license::licenses_of;
-pub use crate::options::{Finished, Options};
-use crate::read::{Cutting, Reader};
+pub use crate::options::{FinishedSplits, Options};
+use crate::read::{InputCutting, Reader};
 use crate::split_input::SplitInput;
 use crate::split_plan::touched;
 pub use crate::split_plan::{GroupPlan, SplitPlan, Why};
@@ -105,7 +105,7 @@ struct UnderWay {
 }
 
 impl UnderWay {
-    fn read(state: &layout::State, manifest: &Manifest) -> Result<Self> {
+    fn read(state: &layout::StateFolder, manifest: &Manifest) -> Result<Self> {
         let plan = RunPlan::read(state)?;
         let records = TaskRecord::read_all(state)?;
         let kept = plan
@@ -148,22 +148,22 @@ impl Planner<'_> {
                 Ok((self.look(folder, &split, difference.as_deref())?, folder.output.root().to_owned()))
             });
             // What needs the most is done to both parts; of equals the first is told.
-            let states: Vec<(State, PathBuf)> = states.collect::<Result<_>>()?;
+            let states: Vec<(SplitState, PathBuf)> = states.collect::<Result<_>>()?;
             let state = states.into_iter().rev().max_by(|a, b| a.0.cmp(&b.0));
             let (state, output) = state.expect("there is a folder");
             let why = match state {
-                State::Same => {
+                SplitState::Same => {
                     self.keep(&split)?;
                     kept.push(split.name);
                     continue;
                 }
-                State::Missing => Why::New,
-                State::Touched(what) => Why::InputChanged(what),
-                State::Different(why) if self.options.finished == Finished::Keep => {
+                SplitState::Missing => Why::New,
+                SplitState::Touched(what) => Why::InputChanged(what),
+                SplitState::Different(why) if self.options.finished == FinishedSplits::Keep => {
                     return Err(Error::SplitDiffers { split: split.name, output, why });
                 }
-                State::Different(why) => Why::Different(why),
-                State::Forced => Why::Forced,
+                SplitState::Different(why) => Why::Different(why),
+                SplitState::Forced => Why::Forced,
             };
             // What is finished has records as long as others of its run could not be made.
             let is_finished = differences.iter().all(Option::is_none) && self.is_made_of(&split)?;
@@ -197,7 +197,7 @@ impl Planner<'_> {
     /// Looks how many shards each group of a split has.
     fn count(&self, split: &mut SplitPlan) -> Result<()> {
         for plan in &mut split.groups {
-            let reader = Reader::open(&plan.group, Cutting::of(&self.options.bytes))?;
+            let reader = Reader::open(&plan.group, InputCutting::of(&self.options.bytes))?;
             (plan.count, plan.large_row_group) = (reader.count(), reader.large_row_group());
         }
         Ok(())
@@ -227,34 +227,34 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn look(&self, folder: &Folder, plan: &SplitPlan, difference: Option<&str>) -> Result<State> {
+    fn look(&self, folder: &Folder, plan: &SplitPlan, difference: Option<&str>) -> Result<SplitState> {
         let Some(split) = folder.finished(&plan.name) else { return self.look_at_folder(folder, plan) };
-        if self.options.finished == Finished::RedoAll {
-            return Ok(State::Forced);
+        if self.options.finished == FinishedSplits::RedoAll {
+            return Ok(SplitState::Forced);
         }
         if let Some(why) = difference {
             // A split without a document is no work that could be lost.
             let is_empty = split.samples == 0;
-            return Ok(if is_empty { State::Forced } else { State::Different(why.to_owned()) });
+            return Ok(if is_empty { SplitState::Forced } else { SplitState::Different(why.to_owned()) });
         }
         let Some(stats) = folder.stats(&plan.name)? else {
-            return Ok(State::Different("its files are not all there".into()));
+            return Ok(SplitState::Different("its files are not all there".into()));
         };
         let place = folder.output.split(&plan.name);
         if let Some(file) = missing(&place, split) {
-            return Ok(State::Different(format!("`{file}` is missing or has another size")));
+            return Ok(SplitState::Different(format!("`{file}` is missing or has another size")));
         }
         Ok(match touched(plan, &stats.inputs) {
-            Some(what) => State::Touched(what),
-            None if self.options.rehash => State::Touched("it is read again, as `--rehash` asks".into()),
-            None => State::Same,
+            Some(what) => SplitState::Touched(what),
+            None if self.options.rehash => SplitState::Touched("it is read again, as `--rehash` asks".into()),
+            None => SplitState::Same,
         })
     }
 
     /// Judges a split that is not in the manifest by the folder that has its name.
-    fn look_at_folder(&self, folder: &Folder, plan: &SplitPlan) -> Result<State> {
+    fn look_at_folder(&self, folder: &Folder, plan: &SplitPlan) -> Result<SplitState> {
         let path = folder.output.split(&plan.name);
-        let Ok(entries) = fs::read_dir(&path) else { return Ok(State::Missing) };
+        let Ok(entries) = fs::read_dir(&path) else { return Ok(SplitState::Missing) };
         // A split appears whole: other tools call shards the same, and have no statistics beside them.
         let is_ours = is_our_own(&path, &plan.name);
         let mut files = 0;
@@ -267,16 +267,16 @@ impl Planner<'_> {
             files += 1;
         }
         Ok(match self.options.finished {
-            _ if files == 0 || self.under_way.has(plan) => State::Missing,
-            Finished::RedoAll => State::Forced,
-            _ => State::Different("it is not in the manifest".into()),
+            _ if files == 0 || self.under_way.has(plan) => SplitState::Missing,
+            FinishedSplits::RedoAll => SplitState::Forced,
+            _ => SplitState::Different("it is not in the manifest".into()),
         })
     }
 }
 
 /// What is found of a split, from what needs the least to what needs the most.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum State {
+enum SplitState {
     Same,
     /// It is finished, and its input has another size or time.
     Touched(String),

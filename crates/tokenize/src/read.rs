@@ -9,8 +9,8 @@ use std::path::Path;
 
 use mashbill_format::manifest;
 use mashbill_records::{
-    Border, Kind, ReadError, RowBlock, RowBlocks, RowCutting, RowStretches, Strides, escaped, line_bytes_max,
-    open_regular, stamp,
+    Border, FileKind, ReadError, RowBlock, RowBlocks, RowCutting, RowStretches, Strides, escaped,
+    line_bytes_max, open_regular, stamp,
 };
 use mashbill_store::checksum::Checksum;
 
@@ -24,7 +24,7 @@ const BLOCK_BYTES: u64 = 1 << 20;
 
 /// A part of a stretch: whole records.
 #[derive(Debug)]
-pub(crate) struct Block {
+pub(crate) struct InputBlock {
     /// The key at which the stretch begins.
     pub(crate) stretch_start: u64,
     /// The place of its file in the group, and the key at which that begins.
@@ -34,24 +34,24 @@ pub(crate) struct Block {
     pub(crate) bytes: u64,
     /// Bytes of the file on the disk that were read for it: what progress is measured by.
     pub(crate) disk_bytes: u64,
-    pub(crate) content: Content,
+    pub(crate) content: BlockRecords,
 }
 
 /// The records of a block, or where they are.
 #[derive(Debug)]
-pub(crate) enum Content {
+pub(crate) enum BlockRecords {
     /// Lines.
     Lines(mashbill_records::Block),
     /// Rows of a Parquet file.
     Rows(RowBlock),
 }
 
-impl Block {
+impl InputBlock {
     /// Whether it is the first of its group.
     pub(crate) fn is_first(&self) -> bool {
         let start = match &self.content {
-            Content::Lines(lines) => lines.start,
-            Content::Rows(rows) => rows.start,
+            BlockRecords::Lines(lines) => lines.start,
+            BlockRecords::Rows(rows) => rows.start,
         };
         (self.file, start) == (0, 0)
     }
@@ -67,10 +67,10 @@ impl Block {
     /// [`Error::Read`], [`Error::Changed`].
     pub(crate) fn lines(&self, group: &Group) -> Result<u64> {
         match &self.content {
-            Content::Lines(lines) => {
+            BlockRecords::Lines(lines) => {
                 lines.lines().map_err(|error| read_failed(&self.input(group).path, error))
             }
-            Content::Rows(rows) => Ok(rows.end - rows.start),
+            BlockRecords::Rows(rows) => Ok(rows.end - rows.start),
         }
     }
 
@@ -80,10 +80,10 @@ impl Block {
     /// [`Error::Read`], [`Error::Changed`].
     pub(crate) fn checksum(&self, group: &Group) -> Result<Checksum> {
         match &self.content {
-            Content::Lines(lines) => {
+            BlockRecords::Lines(lines) => {
                 lines.checksum().map_err(|source| read_failed(&self.input(group).path, source))
             }
-            Content::Rows(rows) => Ok(rows.checksum),
+            BlockRecords::Rows(rows) => Ok(rows.checksum),
         }
     }
 }
@@ -103,7 +103,7 @@ pub(crate) struct Stretch {
 
 /// How input is cut.
 #[derive(Debug, Clone)]
-pub(crate) struct Cutting<'a> {
+pub(crate) struct InputCutting<'a> {
     strides: Strides,
     /// A line beyond this cannot hold a document that is small enough.
     line_bytes_max: u64,
@@ -113,9 +113,9 @@ pub(crate) struct Cutting<'a> {
     text_fields: Vec<&'a str>,
 }
 
-impl<'a> Cutting<'a> {
+impl<'a> InputCutting<'a> {
     /// How the options cut input.
-    pub(crate) fn of(options: &'a manifest::Options) -> Self {
+    pub(crate) fn of(options: &'a manifest::ShardOptions) -> Self {
         Self {
             strides: Strides { stride: options.stride_bytes, window: options.border_window_bytes() },
             line_bytes_max: line_bytes_max(options.max_document_bytes),
@@ -124,8 +124,8 @@ impl<'a> Cutting<'a> {
         }
     }
 
-    const fn of_lines(&self) -> mashbill_records::Cutting {
-        mashbill_records::Cutting { block_bytes: BLOCK_BYTES, line_bytes_max: self.line_bytes_max }
+    const fn of_lines(&self) -> mashbill_records::LineCutting {
+        mashbill_records::LineCutting { block_bytes: BLOCK_BYTES, line_bytes_max: self.line_bytes_max }
     }
 
     fn of_rows(&self) -> RowCutting<'_> {
@@ -141,14 +141,14 @@ impl<'a> Cutting<'a> {
 #[derive(Debug)]
 pub(crate) struct Reader<'a> {
     group: &'a Group,
-    cutting: Cutting<'a>,
+    cutting: InputCutting<'a>,
     /// The file that is read; of small ones none before the first and behind the last.
-    source: Option<Source>,
+    source: Option<OpenInput>,
     /// Its place in the group, and the key at which it begins.
     file: usize,
     file_start: u64,
     /// A block of the next stretch, where a file ended this one.
-    waiting: Option<Block>,
+    waiting: Option<InputBlock>,
     /// Bytes of the group's content so far, where it is small files.
     bytes: u64,
     ignored_bytes: u64,
@@ -162,7 +162,7 @@ pub(crate) struct Reader<'a> {
 }
 
 #[derive(Debug)]
-enum Source {
+enum OpenInput {
     /// Lines of which any can be read, up to the end of the stretch.
     Lines { lines: mashbill_records::Blocks, size: u64, end: u64 },
     /// Lines that are decoded from the file's beginning on, and the stretch's end where it is known.
@@ -171,20 +171,20 @@ enum Source {
     Rows { stretches: Vec<Range<u64>>, largest_row_group: u64, rows: Option<Box<RowBlocks>> },
 }
 
-impl Source {
-    fn open(input: &Input, cutting: &Cutting<'_>, stride: u64) -> Result<Self> {
+impl OpenInput {
+    fn open(input: &Input, cutting: &InputCutting<'_>, stride: u64) -> Result<Self> {
         let failed = |error| unread(&input.path, error);
         let (file, metadata) = open_regular(&input.path).map_err(failed)?;
         if stamp(&metadata) != (input.size, input.modified_ns) {
             return Err(changed(&input.path));
         }
         Ok(match input.kind {
-            Kind::Parquet => {
+            FileKind::Parquet => {
                 let stretches = RowBlocks::stretches(&input.path, file, &cutting.text_fields, stride);
                 let RowStretches { stretches, largest_row_group } = stretches.map_err(failed)?;
                 Self::Rows { stretches, largest_row_group, rows: None }
             }
-            Kind::Json(container) => {
+            FileKind::Json(container) => {
                 let lines = mashbill_records::Blocks::new(file, container, input.size, cutting.of_lines(), 0);
                 let lines = lines.map_err(failed)?;
                 match lines.addressable() {
@@ -196,7 +196,7 @@ impl Source {
     }
 
     /// The rows of stretch `index` of a Parquet file.
-    fn open_rows(input: &Input, cutting: &Cutting<'_>, range: Range<u64>) -> Result<Box<RowBlocks>> {
+    fn open_rows(input: &Input, cutting: &InputCutting<'_>, range: Range<u64>) -> Result<Box<RowBlocks>> {
         let failed = |error| unread(&input.path, error);
         let (file, _) = open_regular(&input.path).map_err(failed)?;
         let opened = RowBlocks::new(&input.path, file, input.size, cutting.of_rows(), range);
@@ -209,9 +209,9 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`Error::Read`], [`Error::InputDamaged`], [`Error::NoTextColumn`], [`Error::Content`], [`Error::Changed`].
-    pub(crate) fn open(group: &'a Group, cutting: Cutting<'a>) -> Result<Self> {
+    pub(crate) fn open(group: &'a Group, cutting: InputCutting<'a>) -> Result<Self> {
         let source = match &group.files[..] {
-            [input] => Some(Source::open(input, &cutting, cutting.strides.stride)?),
+            [input] => Some(OpenInput::open(input, &cutting, cutting.strides.stride)?),
             _ => None,
         };
         Ok(Self {
@@ -239,16 +239,16 @@ impl<'a> Reader<'a> {
     pub(crate) fn count(&self) -> Option<u64> {
         match &self.source {
             None => self.group.is_one_shard().then_some(1),
-            Some(Source::Lines { size, .. }) => Some(self.cutting.strides.count(*size)),
-            Some(Source::Chain { .. }) => None,
-            Some(Source::Rows { stretches, .. }) => Some(stretches.len() as u64),
+            Some(OpenInput::Lines { size, .. }) => Some(self.cutting.strides.count(*size)),
+            Some(OpenInput::Chain { .. }) => None,
+            Some(OpenInput::Rows { stretches, .. }) => Some(stretches.len() as u64),
         }
     }
 
     /// The bytes of texts in a row group that is larger than a stride, so that its shard is, too; none where none is.
     pub(crate) fn large_row_group(&self) -> Option<u64> {
         match self.source {
-            Some(Source::Rows { largest_row_group: bytes, .. }) if bytes > self.cutting.strides.stride => {
+            Some(OpenInput::Rows { largest_row_group: bytes, .. }) if bytes > self.cutting.strides.stride => {
                 Some(bytes)
             }
             _ => None,
@@ -268,7 +268,7 @@ impl<'a> Reader<'a> {
         let input = &self.group.files[0];
         let failed = |error| unread(&input.path, error);
         match self.source.as_mut().expect("the one file is open") {
-            Source::Lines { lines, size, end } => {
+            OpenInput::Lines { lines, size, end } => {
                 let strides = self.cutting.strides;
                 let mut border = |index| match lines.border(strides, index)? {
                     Border::At(place) => Ok(place),
@@ -279,14 +279,14 @@ impl<'a> Reader<'a> {
                 *end = if is_last { *size } else { border(index + 1).map_err(failed)? };
                 lines.seek(self.start).map_err(failed)
             }
-            Source::Chain { lines, end } => {
+            OpenInput::Chain { lines, end } => {
                 (self.start, *end) = (lines.at(), None);
                 Ok(())
             }
-            Source::Rows { stretches, rows, .. } => {
+            OpenInput::Rows { stretches, rows, .. } => {
                 let range = stretches[usize::try_from(index).expect("one of the stretches")].clone();
                 self.start = range.start;
-                *rows = Some(Source::open_rows(input, &self.cutting, range)?);
+                *rows = Some(OpenInput::open_rows(input, &self.cutting, range)?);
                 Ok(())
             }
         }
@@ -302,7 +302,7 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         match &mut self.source {
-            Some(Source::Chain { lines, .. }) => {
+            Some(OpenInput::Chain { lines, .. }) => {
                 lines.seek(end).map_err(|error| unread(&self.group.files[0].path, error))
             }
             _ => Ok(()),
@@ -313,7 +313,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`Error::Read`], [`Error::InputDamaged`], [`Error::Changed`].
-    pub(crate) fn next(&mut self) -> Result<Option<Block>> {
+    pub(crate) fn next(&mut self) -> Result<Option<InputBlock>> {
         if !self.is_of_many() {
             return self.next_of_file();
         }
@@ -328,19 +328,19 @@ impl<'a> Reader<'a> {
     }
 
     /// The next block of the small files, whatever the stretches are.
-    fn next_of_many(&mut self) -> Result<Option<Block>> {
+    fn next_of_many(&mut self) -> Result<Option<InputBlock>> {
         if let Some(block) = self.waiting.take() {
-            return Ok(Some(Block { stretch_start: self.start, ..block }));
+            return Ok(Some(InputBlock { stretch_start: self.start, ..block }));
         }
         loop {
             if self.source.is_none() {
                 let Some(input) = self.group.files.get(self.file) else { return Ok(None) };
-                let mut source = Source::open(input, &self.cutting, u64::MAX)?;
+                let mut source = OpenInput::open(input, &self.cutting, u64::MAX)?;
                 match &mut source {
-                    Source::Lines { size, end, .. } => *end = *size,
-                    Source::Chain { .. } => {}
-                    Source::Rows { stretches, rows, .. } => {
-                        *rows = Some(Source::open_rows(input, &self.cutting, stretches[0].clone())?);
+                    OpenInput::Lines { size, end, .. } => *end = *size,
+                    OpenInput::Chain { .. } => {}
+                    OpenInput::Rows { stretches, rows, .. } => {
+                        *rows = Some(OpenInput::open_rows(input, &self.cutting, stretches[0].clone())?);
                     }
                 }
                 (self.source, self.disk_bytes, self.row) = (Some(source), 0, 0);
@@ -361,25 +361,25 @@ impl<'a> Reader<'a> {
         }
         let in_file = match &self.source {
             None => 0,
-            Some(Source::Lines { lines, .. } | Source::Chain { lines, .. }) => lines.at(),
-            Some(Source::Rows { .. }) => self.row,
+            Some(OpenInput::Lines { lines, .. } | OpenInput::Chain { lines, .. }) => lines.at(),
+            Some(OpenInput::Rows { .. }) => self.row,
         };
         self.file_start + in_file
     }
 
-    fn next_of_file(&mut self) -> Result<Option<Block>> {
+    fn next_of_file(&mut self) -> Result<Option<InputBlock>> {
         let (is_of_many, path) = (self.is_of_many(), &self.group.files[self.file].path);
         let failed = |error| unread(path, error);
         let (bytes, disk_bytes, content) = match self.source.as_mut().expect("a file is open") {
-            Source::Lines { lines, end, .. } => {
+            OpenInput::Lines { lines, end, .. } => {
                 if lines.at() >= *end {
                     return Ok(None);
                 }
                 let Some(block) = lines.next_until(*end).map_err(failed)? else { return Ok(None) };
                 let bytes = block.end - block.start;
-                (bytes, bytes, Content::Lines(block))
+                (bytes, bytes, BlockRecords::Lines(block))
             }
-            Source::Chain { lines, end } => {
+            OpenInput::Chain { lines, end } => {
                 let block = match is_of_many {
                     true => lines.next(),
                     false => chain_block(lines, end, self.cutting.strides, self.index),
@@ -390,19 +390,19 @@ impl<'a> Reader<'a> {
                 };
                 let read = lines.disk_bytes();
                 let disk_bytes = read - std::mem::replace(&mut self.disk_bytes, read);
-                (block.end - block.start, disk_bytes, Content::Lines(block))
+                (block.end - block.start, disk_bytes, BlockRecords::Lines(block))
             }
-            Source::Rows { rows, .. } => {
+            OpenInput::Rows { rows, .. } => {
                 let rows = rows.as_mut().expect("a stretch was begun");
                 let before = rows.disk_bytes();
                 let Some(block) = rows.next().map_err(failed)? else { return Ok(None) };
                 self.row = block.end;
                 let bytes = block.rows().map(|row| row.text_bytes()).sum();
-                (bytes, rows.disk_bytes() - before, Content::Rows(block))
+                (bytes, rows.disk_bytes() - before, BlockRecords::Rows(block))
             }
         };
         let (file, file_start) = (self.file, self.file_start);
-        Ok(Some(Block { stretch_start: self.start, file, file_start, bytes, disk_bytes, content }))
+        Ok(Some(InputBlock { stretch_start: self.start, file, file_start, bytes, disk_bytes, content }))
     }
 
     /// About how many bytes of the files on the disk are left of the stretch that is cut.
@@ -412,13 +412,13 @@ impl<'a> Reader<'a> {
         match &self.source {
             _ if self.is_of_many() => self.group.files[self.file..].iter().map(|input| input.size).sum(),
             None => 0,
-            Some(Source::Lines { lines, end, .. }) => end.saturating_sub(lines.at()),
-            Some(Source::Chain { lines, .. }) => {
+            Some(OpenInput::Lines { lines, end, .. }) => end.saturating_sub(lines.at()),
+            Some(OpenInput::Chain { lines, .. }) => {
                 let (next, _) = self.cutting.strides.window_of(self.index + 1);
                 let left = part_of(self.disk_bytes, next.saturating_sub(lines.at()), lines.at());
                 left.min(size.saturating_sub(self.disk_bytes))
             }
-            Some(Source::Rows { stretches, .. }) => {
+            Some(OpenInput::Rows { stretches, .. }) => {
                 let end = stretches[usize::try_from(self.index).expect("one of the stretches")].end;
                 let all = stretches.last().map_or(0, |last| last.end);
                 part_of(size, end.saturating_sub(self.row), all)
@@ -434,13 +434,13 @@ impl<'a> Reader<'a> {
                 (self.at(), self.waiting.is_none(), std::mem::take(&mut self.ignored_bytes))
             }
             None => (start, true, 0),
-            Some(Source::Lines { size, end, .. }) => (*end, last(self.cutting.strides.count(*size)), 0),
-            Some(Source::Chain { lines, end }) => {
+            Some(OpenInput::Lines { size, end, .. }) => (*end, last(self.cutting.strides.count(*size)), 0),
+            Some(OpenInput::Chain { lines, end }) => {
                 // Where a border ended it, there is another one behind that.
                 let is_last = !is_at(lines, *end) && last(self.cutting.strides.count(lines.at()));
                 (lines.at(), is_last, lines.ignored_bytes())
             }
-            Some(Source::Rows { stretches, .. }) => {
+            Some(OpenInput::Rows { stretches, .. }) => {
                 (stretches[self.index as usize].end, last(stretches.len() as u64), 0)
             }
         };
@@ -449,11 +449,11 @@ impl<'a> Reader<'a> {
 }
 
 /// The key at which a block of small files begins.
-const fn block_start(block: &Block) -> u64 {
+const fn block_start(block: &InputBlock) -> u64 {
     block.file_start
         + match &block.content {
-            Content::Lines(lines) => lines.start,
-            Content::Rows(rows) => rows.start,
+            BlockRecords::Lines(lines) => lines.start,
+            BlockRecords::Rows(rows) => rows.start,
         }
 }
 
@@ -486,7 +486,7 @@ fn is_at(lines: &mashbill_records::Blocks, end: Option<Border>) -> bool {
 ///
 /// # Errors
 /// Errors of reading.
-pub(crate) fn lines_before(group: &Group, cutting: Cutting<'_>, index: u64) -> Result<u64> {
+pub(crate) fn lines_before(group: &Group, cutting: InputCutting<'_>, index: u64) -> Result<u64> {
     let mut reader = Reader::open(group, cutting)?;
     let mut lines = 0;
     for before in 0..index {

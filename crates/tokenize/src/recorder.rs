@@ -8,14 +8,14 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use mashbill_format::Error as FormatError;
-use mashbill_format::layout::State;
+use mashbill_format::layout::StateFolder;
 use mashbill_format::manifest::FORMAT_VERSION;
 use mashbill_format::task::{ShardRecord, TaskRecord};
 use mashbill_store::Error as StoreError;
 use mashbill_store::atomic::folder_of;
-use mashbill_store::atomic::{self, Batch};
+use mashbill_store::atomic::{self, SyncBatch};
 
-use crate::context::Message;
+use crate::context::RunMessage;
 use crate::error::Result;
 
 /// Tasks that may wait for the disk: where it is slow, the lanes wait for it, too.
@@ -42,7 +42,7 @@ pub(crate) struct Recorder {
 impl Recorder {
     /// A recorder into `state` of files in `made`, which is `state` or the state of an attempt. It tells `messages` what is
     /// recorded.
-    pub(crate) fn new(state: State, made: State, messages: Sender<Message>) -> Self {
+    pub(crate) fn new(state: StateFolder, made: StateFolder, messages: Sender<RunMessage>) -> Self {
         let (sender, tasks) = sync_channel(WAITING_MAX);
         let thread = thread::spawn(move || work((&state, &made), &tasks, &messages));
         Self { sender: Some(sender), thread: Some(thread) }
@@ -67,26 +67,30 @@ impl Drop for Recorder {
     }
 }
 
-fn work(states: (&State, &State), tasks: &Receiver<MadeTask>, messages: &Sender<Message>) {
+fn work(states: (&StateFolder, &StateFolder), tasks: &Receiver<MadeTask>, messages: &Sender<RunMessage>) {
     while let Ok(first) = tasks.recv() {
         let waiting: Vec<_> = std::iter::once(first).chain(tasks.try_iter()).collect();
         if let Err(error) = record(states, waiting, messages) {
-            drop(messages.send(Message::Stopped(error)));
+            drop(messages.send(RunMessage::Stopped(error)));
             return;
         }
     }
 }
 
-fn record((state, made): (&State, &State), tasks: Vec<MadeTask>, messages: &Sender<Message>) -> Result<()> {
+fn record(
+    (state, made): (&StateFolder, &StateFolder),
+    tasks: Vec<MadeTask>,
+    messages: &Sender<RunMessage>,
+) -> Result<()> {
     let paths = || tasks.iter().flat_map(|task| &task.paths);
-    let mut batch = Batch::default();
+    let mut batch = SyncBatch::default();
     paths().for_each(|path| batch.add(path));
     batch.sync()?;
     let attempt = (made.root() != state.root())
         .then(|| made.root().file_name().unwrap_or_default().to_string_lossy().into_owned());
     if attempt.is_some() {
         // Whoever else makes the task makes the same bytes.
-        let mut batch = Batch::default();
+        let mut batch = SyncBatch::default();
         for path in paths() {
             let place = state.root().join(path.strip_prefix(made.root()).expect("it was written there"));
             atomic::create_folder(folder_of(&place))?;
@@ -102,7 +106,7 @@ fn record((state, made): (&State, &State), tasks: Vec<MadeTask>, messages: &Send
             Err(FormatError::Store(StoreError::AlreadyExists { .. })) if attempt.is_some() => {}
             created => created?,
         }
-        drop(messages.send(Message::Made(splits.into_iter().zip(record.shards).collect())));
+        drop(messages.send(RunMessage::Made(splits.into_iter().zip(record.shards).collect())));
     }
     Ok(())
 }

@@ -1,18 +1,18 @@
 //! What the threads of a lane tell one another.
 
-use mashbill_format::held_out::Part;
+use mashbill_format::held_out::DatasetPart;
 use mashbill_parquet::row_group::EncodedRowGroup;
 
 use crate::block::TokenizedBlock;
 use crate::error::{Error, Result};
-use crate::files::{Files, FinishedFiles, Kind, Place};
+use crate::files::{FinishedFiles, GrowingFiles, RowGroupKind, ShardPlace};
 use crate::read::Stretch;
 use crate::task::Task;
 
 /// What workers and the feeder send.
 #[derive(Debug)]
 pub(crate) enum Reply {
-    Steps { sequence: u64, steps: Vec<Step> },
+    Steps { sequence: u64, steps: Vec<LaneStep> },
     Encoded { sequence: u64, writes: Vec<Write> },
     Written(Result<Box<Written>>),
     Checked { task: usize, outcome: Result<Option<(usize, String)>> },
@@ -20,7 +20,7 @@ pub(crate) enum Reply {
 
 /// Something that happens in the order of the work.
 #[derive(Debug)]
-pub(crate) enum Step {
+pub(crate) enum LaneStep {
     /// A task begins, whose record has this name.
     Task { name: String, task: Task },
     /// A shard of it begins.
@@ -42,17 +42,17 @@ pub(crate) enum Step {
 /// Something to be done with files, in order.
 #[derive(Debug)]
 pub(crate) enum Write {
-    Group { ordinal: usize, part: Part, place: Place, kind: Kind, group: EncodedRowGroup },
+    Group { ordinal: usize, part: DatasetPart, place: ShardPlace, kind: RowGroupKind, group: EncodedRowGroup },
     Finish { ordinal: usize },
 }
 
 /// What was written, and the files it was written to.
 #[derive(Debug)]
 pub(crate) struct Written {
-    pub(crate) files: Files,
+    pub(crate) files: GrowingFiles,
     /// Batches of writes that it was.
     pub(crate) batches: usize,
     /// Bytes of row groups, to be used again.
-    pub(crate) bytes: Vec<(Kind, Vec<u8>)>,
+    pub(crate) bytes: Vec<(RowGroupKind, Vec<u8>)>,
     pub(crate) finished: Vec<(usize, Vec<FinishedFiles>)>,
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use mashbill_format::held_out::Part;
-use mashbill_format::layout::{Output, STATS_SUFFIX, State, VALIDATION_FOLDER};
+use mashbill_format::held_out::DatasetPart;
+use mashbill_format::layout::{Output, STATS_SUFFIX, StateFolder, VALIDATION_FOLDER};
 use mashbill_format::manifest::{FORMAT_VERSION, Manifest};
 use mashbill_format::stats::Stats;
 use mashbill_format::task::{GroupIds, RunPlan, ShardRecord};
@@ -23,8 +23,8 @@ use crate::event::Event;
 use crate::folder::Folder;
 use crate::license::licenses_of;
 use crate::made::{is_published, recorded, whole};
-use crate::make::{Job, work_of};
-use crate::plan::{Finished, Plan, SplitPlan, Why};
+use crate::make::{MakeJob, work_of};
+use crate::plan::{FinishedSplits, Plan, SplitPlan, Why};
 use crate::report::Report;
 use crate::task;
 
@@ -109,7 +109,7 @@ struct Begun {
     known: Known,
     failed: Vec<(String, Error)>,
     pruned: Vec<String>,
-    state: State,
+    state: StateFolder,
     lock: FolderLock,
 }
 
@@ -161,7 +161,7 @@ impl Begun {
     }
 }
 
-fn prune(folders: &mut [Folder], state: &State) -> Result<Vec<String>> {
+fn prune(folders: &mut [Folder], state: &StateFolder) -> Result<Vec<String>> {
     let mut pruned = Vec::new();
     for folder in folders.iter_mut() {
         let vanished = std::mem::take(&mut folder.manifest.vanished);
@@ -177,7 +177,7 @@ fn prune(folders: &mut [Folder], state: &State) -> Result<Vec<String>> {
         for split in vanished.keys() {
             atomic::remove_folder(&folder.output.split(split))?;
         }
-        if folder.part == Part::Train {
+        if folder.part == DatasetPart::Train {
             pruned = vanished.into_keys().collect();
         }
     }
@@ -203,7 +203,7 @@ fn run_plan(plan: &Plan, known: &Known) -> RunPlan {
 }
 
 /// The shards of the plan's splits that an interrupted run has made.
-fn known(plan: &Plan, state: &State) -> Result<Known> {
+fn known(plan: &Plan, state: &StateFolder) -> Result<Known> {
     let mut recorded = recorded(state)?;
     let now = run_plan(plan, &Known::new());
     let ids = GroupIds::new(&now.manifest);
@@ -230,7 +230,7 @@ fn known(plan: &Plan, state: &State) -> Result<Known> {
 /// Compares the splits whose inputs may have changed with them; those that are the same need not be made.
 fn compare_all(
     plan: &mut Plan,
-    state: &State,
+    state: &StateFolder,
     known: &mut Known,
     failed: &mut Vec<(String, Error)>,
     interrupted: &AtomicBool,
@@ -252,7 +252,7 @@ fn compare_all(
                 on_event(Event::Unchanged { split: name });
             }
             Ok(Comparison::Changed { kept, all }) => {
-                if plan.options.finished == Finished::Keep {
+                if plan.options.finished == FinishedSplits::Keep {
                     let (output, why) = (plan.options.output.clone(), "its input has changed".to_owned());
                     return Err(Error::SplitDiffers { split: name, output, why });
                 }
@@ -276,7 +276,7 @@ fn compare_all(
 }
 
 /// Notes that the input of a finished split is what it was, and lists the split.
-fn confirm(split: &SplitPlan, parts: Vec<FinishedPart>, plan: &mut Plan, state: &State) -> Result<()> {
+fn confirm(split: &SplitPlan, parts: Vec<FinishedPart>, plan: &mut Plan, state: &StateFolder) -> Result<()> {
     let name = &split.name;
     for (FinishedPart { split: entry, mut stats, .. }, folder) in parts.into_iter().zip(&mut plan.folders) {
         stats.inputs = split.found_files();
@@ -292,7 +292,7 @@ fn confirm(split: &SplitPlan, parts: Vec<FinishedPart>, plan: &mut Plan, state: 
 }
 
 /// Writes down what is made, and what stays of what was: from then on records of earlier plans are not needed.
-fn write_plan(plan: &Plan, state: &State, known: &Known) -> Result<()> {
+fn write_plan(plan: &Plan, state: &StateFolder, known: &Known) -> Result<()> {
     run_plan(plan, known).write(state)?;
     atomic::remove_folder(&state.tasks())?;
     atomic::create_own_folder(&state.tasks())?;
@@ -327,7 +327,8 @@ fn make_all(
     }
     let state = Output::new(&plan.options.output).state();
     let tasks = task::tasks(&work, header.manifest.options.stride_bytes, header.task_bytes);
-    let job = Job { plan: &header, tokenizer, state: &state, made: &state, threads: plan.options.threads };
+    let job =
+        MakeJob { plan: &header, tokenizer, state: &state, made: &state, threads: plan.options.threads };
     let committer = Committer::new(&work, &state, folders, plan.options.threads);
     let ended = job.work(&work, tasks, Some(committer), interrupted, on_event);
     failed.extend(ended.failed);

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mashbill_format::documents::{Document, DocumentsEncoder};
-use mashbill_format::held_out::Part;
+use mashbill_format::held_out::DatasetPart;
 use mashbill_format::manifest::{InputRange, SourceFile};
-use mashbill_format::task::{Counts, MadePart, Reject, ShardRecord};
+use mashbill_format::task::{DocumentCounts, MadePart, Reject, ShardRecord};
 use mashbill_parquet::row_group::EncodedRowGroup;
 use mashbill_records::record::Reason;
 use mashbill_store::checksum::Hasher;
 
 use crate::block::{BlockDocuments, BlockPart, TokenizedBlock, first_of_each};
-use crate::context::MakingGroup;
-use crate::files::{FinishedFiles, Kind};
+use crate::context::GroupMaking;
+use crate::files::{FinishedFiles, RowGroupKind};
 use crate::pack::{PackedRows, Packer, Position};
 use crate::read::Stretch;
 
@@ -54,9 +54,9 @@ struct OpenFile {
 /// What belongs to one of the parts that documents are divided into.
 #[derive(Debug)]
 struct OpenPart {
-    part: Part,
+    part: DatasetPart,
     packer: Packer,
-    counts: Counts,
+    counts: DocumentCounts,
     rejects: Vec<Reject>,
     kept: BTreeMap<Reason, u64>,
     waiting: DocumentTable,
@@ -72,21 +72,21 @@ pub(crate) struct DocumentTable {
 /// Something of a shard that is ready to be encoded.
 #[derive(Debug)]
 pub(crate) enum Ready {
-    Rows(Part, PackedRows),
-    Documents(Part, DocumentTable),
+    Rows(DatasetPart, PackedRows),
+    Documents(DatasetPart, DocumentTable),
 }
 
 impl Ready {
-    pub(crate) const fn part(&self) -> Part {
+    pub(crate) const fn part(&self) -> DatasetPart {
         match self {
             Self::Rows(part, _) | Self::Documents(part, _) => *part,
         }
     }
 
-    pub(crate) const fn kind(&self) -> Kind {
+    pub(crate) const fn kind(&self) -> RowGroupKind {
         match self {
-            Self::Rows(..) => Kind::Rows,
-            Self::Documents(..) => Kind::Documents,
+            Self::Rows(..) => RowGroupKind::Rows,
+            Self::Documents(..) => RowGroupKind::Documents,
         }
     }
 
@@ -160,13 +160,13 @@ impl OpenShard {
         task: usize,
         group: usize,
         index: usize,
-        parts: &[Part],
+        parts: &[DatasetPart],
         packer: impl Fn() -> Packer,
     ) -> Self {
         let part = |&part| OpenPart {
             part,
             packer: packer(),
-            counts: Counts::default(),
+            counts: DocumentCounts::default(),
             rejects: Vec::new(),
             kept: BTreeMap::new(),
             waiting: DocumentTable::default(),
@@ -230,7 +230,7 @@ impl OpenShard {
     /// The record of a shard of `group` whose files are finished.
     pub(crate) fn into_record(
         self,
-        group: &MakingGroup<'_>,
+        group: &GroupMaking<'_>,
         engine: &str,
         mut files: Vec<FinishedFiles>,
         row_length: u64,

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use mashbill_format::find::InputFile;
-use mashbill_records::Kind;
+use mashbill_format::find::RecordFile;
+use mashbill_records::FileKind;
 
 /// An input file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct Input {
     /// Its path from the input folder on, with `/` between folders.
     pub relative: String,
     /// What is in it.
-    pub kind: Kind,
+    pub kind: FileKind,
     /// Size on the disk in bytes.
     pub size: u64,
     /// Modification time in nanoseconds since 1970.
@@ -36,14 +36,14 @@ pub struct SplitInput {
 impl Input {
     /// The file's name without its ending.
     pub(crate) fn stem(&self) -> Option<&str> {
-        Kind::of(self.path.file_name()?.to_str()?).map(|(stem, _)| stem)
+        FileKind::of(self.path.file_name()?.to_str()?).map(|(stem, _)| stem)
     }
 }
 
-impl From<InputFile> for Input {
-    fn from(file: InputFile) -> Self {
+impl From<RecordFile> for Input {
+    fn from(file: RecordFile) -> Self {
         let relative = file.relative();
-        let InputFile { path, kind, size, modified_ns, changed_ns, .. } = file;
+        let RecordFile { path, kind, size, modified_ns, changed_ns, .. } = file;
         Self { path, relative, kind, size, modified_ns, changed_ns }
     }
 }

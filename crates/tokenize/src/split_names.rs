@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use mashbill_format::find::InputFile;
+use mashbill_format::find::RecordFile;
 use mashbill_records::escaped;
 
 use crate::error::{Error, Result};
@@ -35,8 +35,8 @@ const HELD_OUT_WORDS: [&str; 6] = ["test", "validation", "valid", "val", "dev", 
 ///
 /// # Errors
 /// [`Error::MixedFolder`].
-pub(crate) fn splits(files: Vec<InputFile>, names: SplitNames, root: &Path) -> Result<Vec<SplitInput>> {
-    let mut families: BTreeMap<(Vec<String>, String), Vec<InputFile>> = BTreeMap::new();
+pub(crate) fn splits(files: Vec<RecordFile>, names: SplitNames, root: &Path) -> Result<Vec<SplitInput>> {
+    let mut families: BTreeMap<(Vec<String>, String), Vec<RecordFile>> = BTreeMap::new();
     for file in files {
         let family = match names {
             SplitNames::Stem | SplitNames::Path => file.relative(),
@@ -71,12 +71,12 @@ pub(crate) fn splits(files: Vec<InputFile>, names: SplitNames, root: &Path) -> R
 
 /// What files of one dataset have in common that become splits of their own, since nothing joins them: those that say how many
 /// parts there are.
-pub(crate) fn apart(files: &[InputFile], names: SplitNames) -> Vec<String> {
+pub(crate) fn apart(files: &[RecordFile], names: SplitNames) -> Vec<String> {
     match names {
         SplitNames::Parts | SplitNames::Folder => return Vec::new(),
         SplitNames::Stem | SplitNames::Path => {}
     }
-    let mut families: BTreeMap<(&[String], &str), Vec<InputFile>> = BTreeMap::new();
+    let mut families: BTreeMap<(&[String], &str), Vec<RecordFile>> = BTreeMap::new();
     for file in files.iter().filter(|file| file.stem.contains("-of-")) {
         if let Some(base) = base_of(&file.stem) {
             families.entry((&file.folders, base)).or_default().push(file.clone());
@@ -136,8 +136,8 @@ fn is_without_meaning(base: &str) -> bool {
 }
 
 /// Fails where files to train on stand beside files that are not to be.
-fn check_folder(files: &[InputFile]) -> Result<()> {
-    let first_word = |file: &InputFile| {
+fn check_folder(files: &[RecordFile]) -> Result<()> {
+    let first_word = |file: &RecordFile| {
         let end = file.stem.find(|c: char| !c.is_alphabetic()).unwrap_or(file.stem.len());
         file.stem[..end].to_lowercase()
     };
@@ -150,7 +150,7 @@ fn check_folder(files: &[InputFile]) -> Result<()> {
 }
 
 /// What the paths of files of one folder have in common, with `*` for the rest.
-fn common(files: &[InputFile]) -> String {
+fn common(files: &[RecordFile]) -> String {
     let first = files[0].relative();
     let folder = first.rfind('/').map_or(0, |slash| slash + 1);
     let names: Vec<String> = files.iter().map(|file| file.relative()[folder..].to_owned()).collect();

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use mashbill_format::stats::InputFile;
 use mashbill_format::task::{PlannedGroup, PlannedSplit, RunPlan, ShardRecord};
-use mashbill_records::Kind;
+use mashbill_records::FileKind;
 
 use crate::error::{Error, Result};
 use crate::group::{Group, groups};
@@ -115,7 +115,7 @@ impl SplitPlan {
         let groups = split.groups.iter().map(|group| {
             let files = group.inputs.iter().map(|file| {
                 let name = file.path.rsplit('/').next().unwrap_or_default();
-                let Some((_, kind)) = Kind::of(name) else {
+                let Some((_, kind)) = FileKind::of(name) else {
                     return Err(Error::PlanDamaged { input: file.path.clone() });
                 };
                 let path = if input.is_file() { input.to_owned() } else { input.join(&file.path) };

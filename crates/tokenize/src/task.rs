@@ -7,9 +7,9 @@
 use std::sync::{Mutex, PoisonError};
 use std::vec;
 
-use mashbill_records::Kind;
+use mashbill_records::FileKind;
 
-use crate::context::Work;
+use crate::context::RunWork;
 
 /// Bytes of input that small shards of a task have together, where nobody says otherwise.
 pub const TASK_BYTES: u64 = 32 << 20;
@@ -39,7 +39,7 @@ pub(crate) enum Member {
 
 impl Task {
     /// Whether it is one chain, which records each of its shards by itself.
-    pub(crate) fn is_long_chain(&self, work: &Work<'_>, task_bytes: u64) -> bool {
+    pub(crate) fn is_long_chain(&self, work: &RunWork<'_>, task_bytes: u64) -> bool {
         match self.members[..] {
             [Member::Chain { group }] => {
                 work.groups[group].files().size().saturating_mul(EXPANSION) >= task_bytes
@@ -60,10 +60,10 @@ impl Tasks {
 
     /// How many lanes there are work for: one, and one for each task that has its file decoded by one thread, up to
     /// `threads` in all.
-    pub(crate) fn lanes(&self, work: &Work<'_>, threads: usize) -> usize {
+    pub(crate) fn lanes(&self, work: &RunWork<'_>, threads: usize) -> usize {
         let tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_rows =
-            |group: usize| work.groups[group].files().files.iter().any(|file| file.kind == Kind::Parquet);
+            |group: usize| work.groups[group].files().files.iter().any(|file| file.kind == FileKind::Parquet);
         let is_decoded = |member: &Member| match *member {
             Member::Chain { .. } => true,
             Member::Shard { group, .. } => work.groups[group].files().files.len() > 1 || is_rows(group),
@@ -78,7 +78,7 @@ impl Tasks {
 }
 
 /// The tasks that are left to do, in the order of the splits, for shards of a `stride`.
-pub(crate) fn tasks(work: &Work<'_>, stride: u64, task_bytes: u64) -> Vec<Task> {
+pub(crate) fn tasks(work: &RunWork<'_>, stride: u64, task_bytes: u64) -> Vec<Task> {
     let mut grouped: Vec<Vec<Member>> = Vec::new();
     let mut open_bytes = task_bytes;
     let mut add = |member, bytes: u64| {

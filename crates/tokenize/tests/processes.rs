@@ -11,14 +11,14 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 
-use mashbill_format::held_out::{HeldOut, Part};
+use mashbill_format::held_out::{DatasetPart, HeldOut};
 use mashbill_format::layout::Output;
 use mashbill_format::manifest::{self, Packing};
 use mashbill_format::task::RunPlan;
 use mashbill_parquet::encode::Compression;
 use mashbill_records::DOCUMENT_BYTES_MAX;
 use mashbill_tokenize::input::SplitNames;
-use mashbill_tokenize::plan::{Finished, Why};
+use mashbill_tokenize::plan::{FinishedSplits, Why};
 use mashbill_tokenize::{Error, Event, Options, Place, begin, commit, make, plan, run, tasks};
 use mashbill_tokenizer::{FastRefused, SpecialTokensInText, Tokenizer, TokenizerOptions, embedded};
 
@@ -48,18 +48,18 @@ fn options(root: &Path, output: &str) -> Options {
         recursive: true,
         split_names: SplitNames::Stem,
         shard_size_gb: shard_bytes as f64 / 1e9,
-        bytes: manifest::Options {
+        bytes: manifest::ShardOptions {
             max_seq_length: 64,
             shard_bytes,
-            stride_bytes: manifest::Options::stride_of(shard_bytes, Compression::Snappy),
+            stride_bytes: manifest::ShardOptions::stride_of(shard_bytes, Compression::Snappy),
             packing: Packing::Concat,
             compression: Compression::Snappy,
             text_field: "text".into(),
             other_text_fields: Vec::new(),
             max_document_bytes: DOCUMENT_BYTES_MAX,
-            held_out: Some(HeldOut { fraction: 0.1, part: Part::Train }),
+            held_out: Some(HeldOut { fraction: 0.1, part: DatasetPart::Train }),
         },
-        finished: Finished::Keep,
+        finished: FinishedSplits::Keep,
         rehash: false,
         prune: false,
         strict: false,

@@ -8,7 +8,7 @@
 
 use std::path::{Path, PathBuf};
 
-use mashbill_bpe::Engine;
+use mashbill_bpe::BpeEngine;
 use mashbill_store::{atomic, open};
 
 use super::verdict::Verdict;
@@ -20,12 +20,12 @@ const VERDICT_BYTES_MAX: u64 = 1 << 20;
 const TABLES_BYTES_MAX: u64 = 1 << 30;
 
 /// The files of one tokenizer in a cache folder, if there is one.
-pub(super) struct Cache<'a> {
+pub(super) struct TokenizerCache<'a> {
     folder: Option<&'a Path>,
     sha256: &'a str,
 }
 
-impl<'a> Cache<'a> {
+impl<'a> TokenizerCache<'a> {
     pub(super) fn new(folder: Option<&'a Path>, tokenizer_sha256: &'a str) -> Self {
         Self { folder, sha256: tokenizer_sha256 }
     }
@@ -43,14 +43,14 @@ impl<'a> Cache<'a> {
     }
 
     /// The engine with its tables, where they are there and whole.
-    pub(super) fn tables(&self) -> Option<Engine> {
+    pub(super) fn tables(&self) -> Option<BpeEngine> {
         let file = open::read(&self.tables_path()?, TABLES_BYTES_MAX).ok()?;
         // A file that was renamed holds another tokenizer's tables.
         let tables = file.strip_prefix(self.sha256.as_bytes())?;
-        Engine::from_bytes(tables).ok()
+        BpeEngine::from_bytes(tables).ok()
     }
 
-    pub(super) fn keep_tables(&self, engine: &Engine) {
+    pub(super) fn keep_tables(&self, engine: &BpeEngine) {
         if self.folder.is_some() {
             self.keep(self.tables_path(), &[self.sha256.as_bytes(), &engine.to_bytes()].concat());
         }

@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 
 /// A `tokenizer.json`. Parts that are small are kept as they are.
 #[derive(Deserialize)]
-pub(super) struct Definition<'a> {
+pub(super) struct TokenizerJson<'a> {
     /// The whole text.
     #[serde(skip)]
     json: &'a str,
@@ -61,7 +61,7 @@ pub(super) struct ModelDefinition<'a> {
     merges: Option<&'a RawValue>,
     /// What `vocab` has.
     #[serde(skip)]
-    pub(super) vocab: Vocabulary<'a>,
+    pub(super) vocab: ModelVocabulary<'a>,
     #[serde(default)]
     pub(super) dropout: Option<f32>,
     #[serde(default)]
@@ -78,12 +78,12 @@ pub(super) struct ModelDefinition<'a> {
     pub(super) ignore_merges: Option<bool>,
 }
 
-impl<'a> Definition<'a> {
+impl<'a> TokenizerJson<'a> {
     /// Reads a definition from the text of a `tokenizer.json`.
     pub(super) fn parse(tokenizer_json: &'a str) -> Result<Self, serde_json::Error> {
         let mut definition = Self { json: tokenizer_json, ..serde_json::from_str(tokenizer_json)? };
         if let Some(entries) = definition.model.entries {
-            definition.model.vocab = Vocabulary::parse(entries.get())?;
+            definition.model.vocab = ModelVocabulary::parse(entries.get())?;
         }
         Ok(definition)
     }
@@ -101,7 +101,7 @@ impl<'a> Definition<'a> {
     ///
     /// # Errors
     /// There is no list of them, or one of them isn't a merge.
-    pub(super) fn each_merge(&self, each: impl FnMut(Merge<'a>)) -> Result<(), serde_json::Error> {
+    pub(super) fn each_merge(&self, each: impl FnMut(MergeRule<'a>)) -> Result<(), serde_json::Error> {
         let merges = self.model.merges.ok_or_else(|| serde_json::Error::custom("no list of merges"))?;
         each_merge(merges.get(), each)
     }
@@ -129,9 +129,9 @@ impl<'a> Definition<'a> {
 /// The entries of a vocabulary in the file's order: a map to ids, or, for Unigram, pieces with their
 /// scores, whose ids are their places.
 #[derive(Default)]
-pub(super) struct Vocabulary<'a>(pub(super) Vec<(Cow<'a, str>, u32)>);
+pub(super) struct ModelVocabulary<'a>(pub(super) Vec<(Cow<'a, str>, u32)>);
 
-impl<'a> Vocabulary<'a> {
+impl<'a> ModelVocabulary<'a> {
     fn parse(json: &'a str) -> Result<Self, serde_json::Error> {
         let mut entries = Vec::new();
         if json.starts_with('[') {
@@ -151,10 +151,10 @@ pub(super) struct Lists {
 }
 
 /// What a model is made of.
-pub(super) enum Part<'a> {
+pub(super) enum ModelPart<'a> {
     /// A token and its id.
     Entry(Cow<'a, str>, u32),
-    Merge(Merge<'a>),
+    Merge(MergeRule<'a>),
 }
 
 impl Lists {
@@ -165,10 +165,10 @@ impl Lists {
     pub(super) fn each_part<'a>(
         &self,
         tokenizer_json: &'a str,
-        mut each: impl FnMut(Part<'a>),
+        mut each: impl FnMut(ModelPart<'a>),
     ) -> Result<(), serde_json::Error> {
-        each_entry(&tokenizer_json[self.entries.clone()], |token, id| each(Part::Entry(token, id)))?;
-        each_merge(&tokenizer_json[self.merges.clone()], |merge| each(Part::Merge(merge)))
+        each_entry(&tokenizer_json[self.entries.clone()], |token, id| each(ModelPart::Entry(token, id)))?;
+        each_merge(&tokenizer_json[self.merges.clone()], |merge| each(ModelPart::Merge(merge)))
     }
 }
 
@@ -180,22 +180,22 @@ fn each_entry<'a>(json: &'a str, mut each: impl FnMut(Cow<'a, str>, u32)) -> Res
     Ok(())
 }
 
-fn each_merge<'a>(json: &'a str, mut each: impl FnMut(Merge<'a>)) -> Result<(), serde_json::Error> {
+fn each_merge<'a>(json: &'a str, mut each: impl FnMut(MergeRule<'a>)) -> Result<(), serde_json::Error> {
     let mut strings = Strings::of(json, '[')?;
     let in_pairs = strings.is_followed_by('[');
     while let Some(rule) = strings.next()? {
-        each(if in_pairs { strings.pair(rule)? } else { Merge::of(rule)? });
+        each(if in_pairs { strings.pair(rule)? } else { MergeRule::of(rule)? });
     }
     Ok(())
 }
 
 /// A merge rule: the two symbols that become one. Files hold `"a b"` or `["a", "b"]`.
-pub(super) struct Merge<'a> {
+pub(super) struct MergeRule<'a> {
     pub(super) left: Cow<'a, str>,
     pub(super) right: Cow<'a, str>,
 }
 
-impl<'a> Merge<'a> {
+impl<'a> MergeRule<'a> {
     fn of(rule: Cow<'a, str>) -> Result<Self, serde_json::Error> {
         // Byte by byte, which for symbols of a few letters is faster than a search made for long texts.
         let space = rule.bytes().position(|byte| byte == b' ');
@@ -268,12 +268,12 @@ impl<'a> Strings<'a> {
     }
 
     /// The merge of two strings, of which the first is the last one.
-    fn pair(&mut self, left: Cow<'a, str>) -> Result<Merge<'a>, serde_json::Error> {
+    fn pair(&mut self, left: Cow<'a, str>) -> Result<MergeRule<'a>, serde_json::Error> {
         if self.is_followed_by(',')
             && let Some(right) = self.next()?
             && self.is_followed_by(']')
         {
-            return Ok(Merge { left, right });
+            return Ok(MergeRule { left, right });
         }
         Err(serde_json::Error::custom("a merge is not of two symbols"))
     }
@@ -296,13 +296,13 @@ mod tests {
         for model in [format!("{vocab},{rules}"), format!("{pairs},\"x\":[{{}}],{vocab}")] {
             let json = format!("{{\"more\":{{\"merges\":1}},\"model\":{{{model}}}}}");
             let mut parts = Vec::new();
-            let take = |part: Part<'_>| {
+            let take = |part: ModelPart<'_>| {
                 parts.push(match part {
-                    Part::Entry(token, id) => format!("{token} {id}"),
-                    Part::Merge(Merge { left, right }) => format!("{left}+{right}"),
+                    ModelPart::Entry(token, id) => format!("{token} {id}"),
+                    ModelPart::Merge(MergeRule { left, right }) => format!("{left}+{right}"),
                 });
             };
-            let definition = Definition::parse(&json).expect("it is a tokenizer");
+            let definition = TokenizerJson::parse(&json).expect("it is a tokenizer");
             definition.lists().expect("it has both").each_part(&json, take).expect("they are lists");
             assert_eq!(parts, ["a 0", "\\ 1", "a\"b 2", "a+\\", "\\+a"]);
             assert_eq!(definition.model.vocab.0.len(), 3);
@@ -313,19 +313,19 @@ mod tests {
     fn lists_of_something_else_are_refused() {
         for broken in [r#"{"a":"1"}"#, r#"{"a":1.5}"#, r#"{"a":-1}"#, r#"{"a":[1]}"#, "1", r#""a""#] {
             let json = format!("{{\"model\":{{\"vocab\":{broken}}}}}");
-            assert!(Definition::parse(&json).is_err(), "{broken}");
+            assert!(TokenizerJson::parse(&json).is_err(), "{broken}");
         }
         for broken in [r#"["ab"]"#, r#"[["a"]]"#, r#"[["a","b","c"]]"#, r#"{"a":"b"}"#, "[1]", "1"] {
             let json = format!("{{\"model\":{{\"merges\":{broken}}}}}");
             assert!(
-                Definition::parse(&json).expect("it is a tokenizer").each_merge(|_| ()).is_err(),
+                TokenizerJson::parse(&json).expect("it is a tokenizer").each_merge(|_| ()).is_err(),
                 "{broken}"
             );
         }
         for without in
             [r#"{"model":{}}"#, r#"{"model":{"vocab":{}}}"#, r#"{"model":{"vocab":[],"merges":[]}}"#]
         {
-            assert!(Definition::parse(without).expect("it is a tokenizer").lists().is_none(), "{without}");
+            assert!(TokenizerJson::parse(without).expect("it is a tokenizer").lists().is_none(), "{without}");
         }
     }
 }

@@ -11,7 +11,7 @@ use std::hash::BuildHasherDefault;
 use tiktoken_rs::{CoreBPE, Rank};
 
 use super::files::TokenizerFiles;
-use super::vocabulary::WordHasher;
+use super::vocabulary::EntryHasher;
 
 /// The names that [`embedded`] knows.
 pub const EMBEDDED: &[&str] = &["gpt2", "cl100k_base", "o200k_base"];
@@ -116,7 +116,7 @@ fn build(encoding: &CoreBPE, ranks: Rank, pre_tokenizer: &str, special: &[(&str,
 /// merge makes it: what is left of it when all that has a lower rank was
 /// merged, lowest rank first.
 fn merges(entries: &[Vec<u8>]) -> Vec<(&[u8], &[u8])> {
-    let mut ranks: HashMap<&[u8], usize, BuildHasherDefault<WordHasher>> = HashMap::default();
+    let mut ranks: HashMap<&[u8], usize, BuildHasherDefault<EntryHasher>> = HashMap::default();
     ranks.extend(entries.iter().enumerate().map(|(rank, bytes)| (&**bytes, rank)));
     let mut merges = Vec::with_capacity(entries.len());
     let (mut ends, mut joins) = (Vec::new(), Vec::new());

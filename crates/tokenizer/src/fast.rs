@@ -12,8 +12,8 @@ use mashbill_bpe::{AddedTokens, Scratch};
 use mashbill_store::door;
 use tokenizers::AddedToken;
 
-use super::cache::Cache;
-use super::definition::Definition;
+use super::cache::TokenizerCache;
+use super::definition::TokenizerJson;
 use super::engine::Engine;
 use super::error::Error;
 use super::fast_refused::FastRefused;
@@ -23,7 +23,7 @@ use super::spell;
 
 /// A fast engine with a tokenizer loaded.
 pub(super) enum FastEngine {
-    Own(Box<mashbill_bpe::Engine>),
+    Own(Box<mashbill_bpe::BpeEngine>),
     Fastokens(Box<Fastokens>),
 }
 
@@ -32,10 +32,10 @@ impl FastEngine {
     ///
     /// `added_tokens` have the ids that the reference gives them.
     pub(super) fn new(
-        definition: &Definition<'_>,
+        definition: &TokenizerJson<'_>,
         tokenizer_json: &str,
         added_tokens: &[(u32, AddedToken)],
-        cache: &Cache<'_>,
+        cache: &TokenizerCache<'_>,
     ) -> Result<Self, FastRefused> {
         if definition.model.kind.as_deref() != Some("BPE") {
             return Err(FastRefused::Model);
@@ -43,7 +43,7 @@ impl FastEngine {
         if let Some(engine) = cache.tables() {
             return Ok(Self::Own(Box::new(engine)));
         }
-        match door::behind(|| mashbill_bpe::Engine::from_tokenizer_json(tokenizer_json)) {
+        match door::behind(|| mashbill_bpe::BpeEngine::from_tokenizer_json(tokenizer_json)) {
             Ok(Ok(engine)) => {
                 cache.keep_tables(&engine);
                 Ok(Self::Own(Box::new(engine)))

@@ -11,7 +11,7 @@ use mashbill_store::door;
 use serde_json::{Map, Value, json};
 use tokenizers::AddedToken;
 
-use super::definition::{Definition, Merge};
+use super::definition::{MergeRule, TokenizerJson};
 use super::doubt::{CLASSED_DIFFERENTLY, Doubt};
 use super::error::Error;
 use super::fast_refused::FastRefused;
@@ -40,7 +40,7 @@ impl Fastokens {
     ///
     /// `added_tokens` have the ids that the reference gives them.
     pub(super) fn new(
-        definition: &Definition<'_>,
+        definition: &TokenizerJson<'_>,
         added_tokens: &[(u32, AddedToken)],
     ) -> Result<Self, FastRefused> {
         let doubt = doubt(definition)?;
@@ -192,7 +192,7 @@ impl Fastokens {
 ///
 /// `ſ`, a case of `s`, is one of them for a reason of its own, too: `'ſ` is a contraction, which 0.3.5 does not always
 /// see where a pattern takes it for a part of the word.
-fn doubt(definition: &Definition<'_>) -> Result<Doubt, FastRefused> {
+fn doubt(definition: &TokenizerJson<'_>) -> Result<Doubt, FastRefused> {
     let mut doubt = Doubt { any_case: false };
     for step in [&definition.normalizer, &definition.pre_tokenizer].into_iter().flatten() {
         each_step(step, &mut |step| {
@@ -231,7 +231,7 @@ fn each_step(
 
 /// Where characters without an entry are spelled in bytes, each byte has to have one: what becomes of a character
 /// otherwise is each engine's own.
-fn lacks_no_byte(definition: &Definition<'_>) -> Result<(), FastRefused> {
+fn lacks_no_byte(definition: &TokenizerJson<'_>) -> Result<(), FastRefused> {
     if !definition.model.byte_fallback.unwrap_or(false) {
         return Ok(());
     }
@@ -250,7 +250,7 @@ const GIVEN_UP_BYTES: usize = 256;
 /// The definition as the engine reads it: without what it doesn't need, and with each
 /// merge in one string, which takes a third of the memory of two.
 fn typed(
-    definition: &Definition<'_>,
+    definition: &TokenizerJson<'_>,
     added_tokens: &[(u32, AddedToken)],
     unused_ids: &[u32],
 ) -> Result<Value, serde_json::Error> {
@@ -287,7 +287,7 @@ const NO_WORD: &str = "\u{10fffe}";
 
 /// The ids below the highest that no entry has. The engine wants there to be none, so
 /// entries are put there, which is harmless where words are spelled in byte letters.
-fn unused_ids(definition: &Definition<'_>) -> Result<Vec<u32>, FastRefused> {
+fn unused_ids(definition: &TokenizerJson<'_>) -> Result<Vec<u32>, FastRefused> {
     let entries = &definition.model.vocab.0;
     let size = entries.iter().map(|(_, id)| *id as usize + 1).max().unwrap_or(0);
     let few = size <= entries.len() + entries.len() / 8 + 1_000;
@@ -302,7 +302,7 @@ fn unused_ids(definition: &Definition<'_>) -> Result<Vec<u32>, FastRefused> {
     Ok(unused)
 }
 
-fn merge(merge: &Merge<'_>) -> Value {
+fn merge(merge: &MergeRule<'_>) -> Value {
     if merge.left.contains(' ') || merge.right.contains(' ') {
         json!([merge.left, merge.right])
     } else {
@@ -333,7 +333,7 @@ mod tests {
     /// Documents that are cut into tiny segments have the reference's ids.
     fn check_cuts(files: &TokenizerFiles, pieces: &[&str]) {
         let policy = SpecialTokensInText::Encode;
-        let definition = Definition::parse(&files.tokenizer_json).unwrap();
+        let definition = TokenizerJson::parse(&files.tokenizer_json).unwrap();
         let outline = Outline::new(&definition, &VocabularyIndex::new(&definition)).unwrap();
         let mut engine = Fastokens::new(&definition, &outline.added_tokens()).unwrap();
         assert!(engine.cutter.is_some());

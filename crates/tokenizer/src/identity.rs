@@ -4,7 +4,7 @@ use mashbill_format::manifest;
 use serde::{Deserialize, Serialize};
 
 use super::options::SpecialTokensInText;
-use super::special::SpecialToken;
+use super::special::RoleToken;
 
 /// What a tokenizer is and does, as far as it decides the ids of documents.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,11 +16,11 @@ pub struct Identity {
     /// The highest id and one.
     pub vocabulary_size: u32,
     /// The token that the template puts before a document, where it is a single one.
-    pub bos: Option<SpecialToken>,
+    pub bos: Option<RoleToken>,
     /// The token for the end of a document.
-    pub eos: Option<SpecialToken>,
+    pub eos: Option<RoleToken>,
     /// The token that fills rows up: the one asked for, else a pad token, else EOS, else BOS.
-    pub pad: SpecialToken,
+    pub pad: RoleToken,
     /// The ids put before each document.
     pub ids_before: Vec<u32>,
     /// The ids put after each document.
@@ -43,8 +43,7 @@ impl Identity {
     /// The same as a manifest has it: everything on which ids depend.
     #[must_use]
     pub fn in_manifest(&self) -> manifest::TokenizerIdentity {
-        let special =
-            |token: &SpecialToken| manifest::SpecialToken { id: token.id, token: token.token.clone() };
+        let special = |token: &RoleToken| manifest::SpecialToken { id: token.id, token: token.token.clone() };
         let cleared = [
             (self.truncation_cleared, "truncation"),
             (self.padding_cleared, "padding"),

@@ -55,7 +55,7 @@ pub use self::fast_refused::FastRefused;
 pub use self::files::{FILE_BYTES_MAX, TokenizerFiles, from_path};
 pub use self::identity::Identity;
 pub use self::options::{SpecialTokensInText, TokenizerOptions, VOCABULARY_MAX};
-pub use self::special::SpecialToken;
+pub use self::special::RoleToken;
 pub use mashbill_bpe::Scratch;
 
 use self::apart::{Apart, START_MAX};

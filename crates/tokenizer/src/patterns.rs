@@ -43,7 +43,7 @@ pub(super) fn read_alike(pattern: &str) -> Result<Alike, String> {
     if pattern == fastokens::tiktoken::KIMI_PATTERN {
         return Ok(Alike { any_case: true });
     }
-    let mut reader = Reader { rest: pattern.chars().peekable(), alike: Alike::default(), depth: 0 };
+    let mut reader = PatternReader { rest: pattern.chars().peekable(), alike: Alike::default(), depth: 0 };
     let matched = reader.alternatives(false)?;
     match reader.rest.next() {
         Some(_) => Err("`)` without its `(`".to_owned()),
@@ -59,13 +59,13 @@ struct Matched {
 }
 
 /// Goes through a pattern from its beginning to its end.
-struct Reader<'p> {
+struct PatternReader<'p> {
     rest: Peekable<Chars<'p>>,
     alike: Alike,
     depth: usize,
 }
 
-impl Reader<'_> {
+impl PatternReader<'_> {
     /// Alternatives up to the end of a group or of the pattern. `any_case`: inside of `(?i:…)`.
     fn alternatives(&mut self, any_case: bool) -> Result<Matched, String> {
         self.depth += 1;

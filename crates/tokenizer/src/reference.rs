@@ -27,7 +27,7 @@ use tokenizers::{
     TokenizerImpl,
 };
 
-use super::definition::{AddedTokenEntry, Definition, Lists, Merge, Part};
+use super::definition::{AddedTokenEntry, Lists, MergeRule, ModelPart, TokenizerJson};
 use super::error::Error;
 use super::options::SpecialTokensInText;
 use super::vocabulary::{Grams, VocabularyIndex};
@@ -90,7 +90,7 @@ pub(super) struct Outline {
 
 impl Outline {
     /// Builds the outline of a definition.
-    pub(super) fn new(definition: &Definition<'_>, index: &VocabularyIndex<'_>) -> Result<Self, Error> {
+    pub(super) fn new(definition: &TokenizerJson<'_>, index: &VocabularyIndex<'_>) -> Result<Self, Error> {
         let steps = Steps::of(definition);
         let pipeline = steps.pipeline(PartialModel::empty(definition, index))?;
         let is_divisible = definition.model.spells_characters_as_themselves() && index.ids_are_unique();
@@ -169,7 +169,7 @@ struct Steps {
 }
 
 impl Steps {
-    fn of(definition: &Definition<'_>) -> Self {
+    fn of(definition: &TokenizerJson<'_>) -> Self {
         Self {
             normalizer: definition.normalizer.clone(),
             pre_tokenizer: definition.pre_tokenizer.clone(),
@@ -225,7 +225,7 @@ pub(super) struct PartialModel {
 }
 
 impl PartialModel {
-    fn empty(definition: &Definition<'_>, index: &VocabularyIndex<'_>) -> Self {
+    fn empty(definition: &TokenizerJson<'_>, index: &VocabularyIndex<'_>) -> Self {
         let known = definition
             .added_tokens
             .iter()
@@ -239,15 +239,15 @@ impl PartialModel {
     fn with(&self, lists: &Lists, tokenizer_json: &str, grams: &Grams) -> Result<Self, Error> {
         let mut kept = tokenizers::models::bpe::Vocab::new();
         let (mut merges, mut joined) = (Vec::new(), String::new());
-        let keep = |part: Part<'_>| match part {
-            Part::Entry(token, id) => {
+        let keep = |part: ModelPart<'_>| match part {
+            ModelPart::Entry(token, id) => {
                 if grams.may_hold(&token) {
                     // Where the file has a spelling twice, the last one counts.
                     kept.insert(token.into_owned(), id);
                 }
             }
             // The cheap questions first: few merges are left to ask the last of.
-            Part::Merge(Merge { left, right }) if grams.may_meet(&left, &right) => {
+            ModelPart::Merge(MergeRule { left, right }) if grams.may_meet(&left, &right) => {
                 joined.clear();
                 joined.push_str(&left);
                 joined.push_str(&right);
@@ -257,7 +257,7 @@ impl PartialModel {
                     merges.push((left.into_owned(), right.into_owned()));
                 }
             }
-            Part::Merge(_) => {}
+            ModelPart::Merge(_) => {}
         };
         lists
             .each_part(tokenizer_json, keep)

@@ -65,7 +65,7 @@ use fastokens::tiktoken::{
 use serde_json::Value;
 use tokenizers::AddedToken;
 
-use super::definition::Definition;
+use super::definition::TokenizerJson;
 
 /// Texts up to this size stay whole: the fast engine starts its threads at 64 KiB.
 pub(super) const SEGMENT_BYTES: usize = 60 * 1024;
@@ -105,7 +105,7 @@ struct Content {
 impl Cutter {
     /// A cutter for a tokenizer with these added tokens, or `None` where no cut is
     /// proven to be harmless.
-    pub(super) fn new(definition: &Definition<'_>, added_tokens: &[(u32, AddedToken)]) -> Option<Self> {
+    pub(super) fn new(definition: &TokenizerJson<'_>, added_tokens: &[(u32, AddedToken)]) -> Option<Self> {
         let normalizer = definition.normalizer.as_ref().map(|normalizer| &normalizer["type"]);
         if normalizer.is_some_and(|kind| kind != "NFC") {
             return None;

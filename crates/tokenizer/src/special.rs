@@ -19,7 +19,7 @@ use super::vocabulary::VocabularyIndex;
 
 /// A token with a role.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SpecialToken {
+pub struct RoleToken {
     /// Its id.
     pub id: u32,
     /// Its spelling.
@@ -101,25 +101,25 @@ impl<'d> Tokens<'d> {
         self.added.iter().map(|(id, _)| *id).max().max(self.index.max_id())
     }
 
-    fn named(&self, token: &str, found_in: &str) -> Result<SpecialToken, Error> {
+    fn named(&self, token: &str, found_in: &str) -> Result<RoleToken, Error> {
         match self.id(token) {
-            Some(id) => Ok(SpecialToken { id, token: token.to_owned(), found_in: found_in.to_owned() }),
+            Some(id) => Ok(RoleToken { id, token: token.to_owned(), found_in: found_in.to_owned() }),
             None => Err(Error::NotInVocabulary { token: token.to_owned(), found_in: found_in.to_owned() }),
         }
     }
 
-    pub(super) fn numbered(&self, id: u32, found_in: &str) -> Result<SpecialToken, Error> {
+    pub(super) fn numbered(&self, id: u32, found_in: &str) -> Result<RoleToken, Error> {
         match self.token(id) {
-            Some(token) => Ok(SpecialToken { id, token: token.to_owned(), found_in: found_in.to_owned() }),
+            Some(token) => Ok(RoleToken { id, token: token.to_owned(), found_in: found_in.to_owned() }),
             None => Err(Error::NotInVocabulary { token: format!("id {id}"), found_in: found_in.to_owned() }),
         }
     }
 
     /// The first of some names that is an added token.
-    fn well_known(&self, names: &[&str]) -> Option<SpecialToken> {
+    fn well_known(&self, names: &[&str]) -> Option<RoleToken> {
         names.iter().find_map(|name| {
             let (id, token) = self.added.iter().find(|(_, content)| content == name)?;
-            Some(SpecialToken { id: *id, token: token.clone(), found_in: "well-known name".to_owned() })
+            Some(RoleToken { id: *id, token: token.clone(), found_in: "well-known name".to_owned() })
         })
     }
 }
@@ -190,7 +190,7 @@ impl<'d> SpecialTokens<'d> {
 
     /// The token that ends a document: what the option says, else the files, else a
     /// well-known name; `None` where nothing is found.
-    pub(super) fn eos(&self, option: Option<&str>) -> Result<Option<SpecialToken>, Error> {
+    pub(super) fn eos(&self, option: Option<&str>) -> Result<Option<RoleToken>, Error> {
         if let Some(token) = option {
             return self.tokens.named(token, "option").map(Some);
         }
@@ -204,7 +204,7 @@ impl<'d> SpecialTokens<'d> {
     ///
     /// # Errors
     /// The option names one that isn't in the vocabulary.
-    pub(super) fn pad(&self, option: Option<&str>) -> Result<Option<SpecialToken>, Error> {
+    pub(super) fn pad(&self, option: Option<&str>) -> Result<Option<RoleToken>, Error> {
         if let Some(token) = option {
             return self.tokens.named(token, "--pad-token").map(Some);
         }
@@ -214,7 +214,7 @@ impl<'d> SpecialTokens<'d> {
     }
 
     /// A remark where the token found ends a turn, and another would end a document.
-    pub(super) fn remark(&self, eos: &SpecialToken) -> Option<String> {
+    pub(super) fn remark(&self, eos: &RoleToken) -> Option<String> {
         let ends_turn = TURN_ENDS.contains(&&*eos.token);
         let other = self.document_end().filter(|other| ends_turn && other.id != eos.id)?;
         Some(format!(
@@ -223,12 +223,12 @@ impl<'d> SpecialTokens<'d> {
         ))
     }
 
-    fn document_end(&self) -> Option<SpecialToken> {
+    fn document_end(&self) -> Option<RoleToken> {
         self.tokens.well_known(DOCUMENT_ENDS)
     }
 
     /// The token that the files name for a role (`eos`, `pad`).
-    fn in_files(&self, role: &str) -> Result<Option<SpecialToken>, Error> {
+    fn in_files(&self, role: &str) -> Result<Option<RoleToken>, Error> {
         for (name, file) in &self.files {
             let file = match file {
                 Ok(file) => file,

@@ -6,9 +6,9 @@ use std::sync::{Arc, OnceLock};
 use sha2::{Digest, Sha256};
 
 use super::apart::{Apart, START_MAX};
-use super::cache::Cache;
+use super::cache::TokenizerCache;
 use super::charsmap;
-use super::definition::Definition;
+use super::definition::TokenizerJson;
 use super::engine::Engine;
 use super::error::Error;
 use super::fast::FastEngine;
@@ -19,7 +19,7 @@ use super::identity::Identity;
 use super::options::{TokenizerOptions, VOCABULARY_MAX};
 use super::reference::{Outline, Reference};
 use super::self_check::{self_check, try_out};
-use super::special::{SpecialToken, SpecialTokens, Tokens};
+use super::special::{RoleToken, SpecialTokens, Tokens};
 use super::verdict::Verdict;
 use super::vocabulary::VocabularyIndex;
 use super::{Encoder, SpecialIds, Tokenizer};
@@ -68,7 +68,7 @@ impl Start {
         let json = &Arc::clone(&self.tokenizer_json);
         let policy = self.options.special_tokens_in_text;
         let malformed = |source| Error::Json { file: "tokenizer.json", source };
-        let definition = Definition::parse(json).map_err(malformed)?;
+        let definition = TokenizerJson::parse(json).map_err(malformed)?;
         growth::check(definition.normalizer.as_ref())?;
         charsmap::check(definition.normalizer.as_ref())?;
         if definition.drops_merges() {
@@ -115,11 +115,11 @@ impl Start {
     /// The first time, the reference has to load the file, too: it defines the ids, so there are none without it.
     fn engine(
         &self,
-        definition: &Definition<'_>,
+        definition: &TokenizerJson<'_>,
         outline: &mut Outline,
     ) -> Result<(Result<FastEngine, FastRefused>, Option<Reference>), Error> {
         let json = &self.tokenizer_json;
-        let cache = Cache::new(self.cache_folder.as_deref(), &self.sha256);
+        let cache = TokenizerCache::new(self.cache_folder.as_deref(), &self.sha256);
         let make = |outline: &Outline| FastEngine::new(definition, json, &outline.added_tokens(), &cache);
         match cache.verdict() {
             Some(Verdict { refused: Some(why), .. }) => return Ok((Err(why), None)),
@@ -145,7 +145,7 @@ impl Start {
 impl Start {
     fn identify(
         &self,
-        definition: &Definition<'_>,
+        definition: &TokenizerJson<'_>,
         outline: &Outline,
         index: &VocabularyIndex<'_>,
     ) -> Result<Identity, Error> {
@@ -185,10 +185,8 @@ impl Start {
             Some(_) => {}
             None => return Err(Error::NoEos { tokenizer: files.name.clone() }),
         }
-        let instead = |token: &SpecialToken, found_in: &str| SpecialToken {
-            found_in: found_in.to_owned(),
-            ..token.clone()
-        };
+        let instead =
+            |token: &RoleToken, found_in: &str| RoleToken { found_in: found_in.to_owned(), ..token.clone() };
         let pad = special
             .pad(options.pad_token.as_deref())?
             .or_else(|| eos.as_ref().map(|eos| instead(eos, "eos")))

@@ -3,16 +3,16 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use super::definition::{Definition, ModelDefinition};
+use super::definition::{ModelDefinition, TokenizerJson};
 
 /// The entries of a vocabulary by their spelling. Where the file has a spelling
 /// twice, the last one counts, as in the reference.
 pub(super) struct VocabularyIndex<'d> {
-    ids: HashMap<&'d str, u32, BuildHasherDefault<WordHasher>>,
+    ids: HashMap<&'d str, u32, BuildHasherDefault<EntryHasher>>,
 }
 
 impl<'d> VocabularyIndex<'d> {
-    pub(super) fn new(definition: &'d Definition<'_>) -> Self {
+    pub(super) fn new(definition: &'d TokenizerJson<'_>) -> Self {
         let entries = &definition.model.vocab.0;
         let mut ids = HashMap::with_capacity_and_hasher(entries.len(), BuildHasherDefault::default());
         ids.extend(entries.iter().map(|(token, id)| (token.as_ref(), *id)));
@@ -121,9 +121,9 @@ impl Grams {
 /// A hasher for vocabulary entries, five times as fast as the standard one. Its
 /// weakness costs nothing: the keys are the tokenizer's own.
 #[derive(Default)]
-pub(super) struct WordHasher(u64);
+pub(super) struct EntryHasher(u64);
 
-impl Hasher for WordHasher {
+impl Hasher for EntryHasher {
     fn write(&mut self, bytes: &[u8]) {
         for chunk in bytes.chunks(8) {
             let mut word = [0; 8];

@@ -6,12 +6,12 @@ use std::io;
 use mashbill_format::layout::{Output, REJECTS_SUFFIX, STATS_SUFFIX};
 use mashbill_format::manifest::Split;
 use mashbill_format::stats::{LengthHistogram, REJECTS_BYTES_MAX, RejectedLine, Stats};
-use mashbill_format::task::Counts;
+use mashbill_format::task::DocumentCounts;
 use mashbill_records::record::Reason;
 use mashbill_store::open;
 
 use crate::findings::Findings;
-use crate::problem::{Kind, Place, Remedy};
+use crate::problem::{ProblemKind, ProblemPlace, Remedy};
 
 /// Refused lines of each reason that are kept, as the format says.
 const REJECTS_KEPT: u64 = 20;
@@ -19,14 +19,14 @@ const REJECTS_KEPT: u64 = 20;
 /// A split's statistics, where they can be read, to hold what the document tables give against them.
 #[derive(Debug)]
 pub(crate) struct Statistics {
-    place: Place,
+    place: ProblemPlace,
     stats: Stats,
 }
 
 impl Statistics {
     /// Reads a split's statistics and checks them against themselves and the manifest; none where they cannot be read.
     pub(crate) fn check(output: &Output, name: &str, split: &Split, findings: &Findings) -> Option<Self> {
-        let place = Place::file(format!("{name}/{name}{STATS_SUFFIX}"));
+        let place = ProblemPlace::file(format!("{name}/{name}{STATS_SUFFIX}"));
         let wrong = |detail: String| wrong_stats(&place, name, detail, findings);
         let stats = match Stats::read(&output.root().join(&place.file)) {
             Ok(Some(stats)) => stats,
@@ -53,7 +53,7 @@ impl Statistics {
         if stats.rejected != split.rejected {
             wrong("its counts of refused lines are not the manifest's".into());
         }
-        let mut sum = Counts::default();
+        let mut sum = DocumentCounts::default();
         stats.shards.iter().for_each(|counts| sum.add(counts));
         for what in different(&sum, &totals(&stats)) {
             wrong(format!("{what} is not the sum of the shards'"));
@@ -82,9 +82,9 @@ impl Statistics {
     }
 }
 
-fn wrong_stats(place: &Place, split: &str, detail: String, findings: &Findings) {
+fn wrong_stats(place: &ProblemPlace, split: &str, detail: String, findings: &Findings) {
     let remedy = Remedy::MakeSplitAgain { split: split.to_owned() };
-    findings.error(Kind::Stats, place.clone(), remedy, detail);
+    findings.error(ProblemKind::Stats, place.clone(), remedy, detail);
 }
 
 /// Pairs of numbers that are the same in all good statistics.
@@ -104,8 +104,8 @@ fn pairs(stats: &Stats, split: &Split) -> [(&'static str, u64, u64); 6] {
 }
 
 /// What was counted of the whole split.
-fn totals(stats: &Stats) -> Counts {
-    Counts {
+fn totals(stats: &Stats) -> DocumentCounts {
+    DocumentCounts {
         lines: stats.lines,
         blank_lines: stats.blank_lines,
         byte_order_marks: stats.byte_order_marks,
@@ -121,7 +121,7 @@ fn totals(stats: &Stats) -> Counts {
 
 /// The names that the statistics have for what is different in two counts. What lines without a text have instead is left
 /// out: it is there to give advice by, and not all names are kept.
-fn different(a: &Counts, b: &Counts) -> impl Iterator<Item = &'static str> {
+fn different(a: &DocumentCounts, b: &DocumentCounts) -> impl Iterator<Item = &'static str> {
     let each = [
         ("lines", a.lines == b.lines),
         ("blank_lines", a.blank_lines == b.blank_lines),
@@ -141,10 +141,10 @@ pub(crate) fn check_rejects(output: &Output, name: &str, split: &Split, findings
     let sources = split.shard_list.iter().flat_map(|shard| &shard.sources).map(|source| source.file.as_str());
     let sources: BTreeSet<&str> = sources.collect();
     let is_many = split.shard_list.iter().any(|shard| shard.group.is_some());
-    let place = Place::file(format!("{name}/{name}{REJECTS_SUFFIX}"));
-    let wrong = |place: Place, detail: String| {
+    let place = ProblemPlace::file(format!("{name}/{name}{REJECTS_SUFFIX}"));
+    let wrong = |place: ProblemPlace, detail: String| {
         let remedy = Remedy::MakeSplitAgain { split: name.to_owned() };
-        findings.error(Kind::Rejects, place, remedy, detail);
+        findings.error(ProblemKind::Rejects, place, remedy, detail);
     };
     let text = match open::read_text(&output.root().join(&place.file), REJECTS_BYTES_MAX) {
         Ok(text) => text,

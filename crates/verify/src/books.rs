@@ -3,65 +3,65 @@
 use mashbill_format::held_out::HeldOut;
 use mashbill_format::layout::{MANIFEST, ShardId};
 use mashbill_format::manifest::{
-    InputRange, Labels, Manifest, Options, Shard, Split, source_checksum, split_identity,
+    InputRange, Labels, Manifest, Shard, ShardOptions, Split, source_checksum, split_identity,
 };
 use mashbill_format::shard::RowLayout;
 
 use crate::findings::Findings;
-use crate::problem::{Kind, Place, Remedy};
+use crate::problem::{ProblemKind, ProblemPlace, Remedy};
 
 /// Checks what the manifest says of the whole folder.
 pub(crate) fn check_manifest(manifest: &Manifest, findings: &Findings) {
     let wrong = |kind, detail: String| {
-        findings.error(kind, Place::file(MANIFEST), Remedy::MakeAllAgain, detail);
+        findings.error(kind, ProblemPlace::file(MANIFEST), Remedy::MakeAllAgain, detail);
     };
     let options = &manifest.options;
     if manifest.max_seq_length != options.max_seq_length {
         let (outer, inner) = (manifest.max_seq_length, options.max_seq_length);
-        wrong(Kind::Sums, format!("max_seq_length is {outer}, and {inner} in options"));
+        wrong(ProblemKind::Sums, format!("max_seq_length is {outer}, and {inner} in options"));
     }
     if (manifest.shard_size_gb * 1e9) as u64 != options.shard_bytes {
         let (gb, bytes) = (manifest.shard_size_gb, options.shard_bytes);
-        wrong(Kind::Sums, format!("shard_size_gb is {gb}, and shard_bytes {bytes}"));
+        wrong(ProblemKind::Sums, format!("shard_size_gb is {gb}, and shard_bytes {bytes}"));
     }
-    let stride = Options::stride_of(options.shard_bytes, options.compression);
+    let stride = ShardOptions::stride_of(options.shard_bytes, options.compression);
     if options.stride_bytes != stride {
         let (found, shard) = (options.stride_bytes, options.shard_bytes);
         wrong(
-            Kind::Sums,
+            ProblemKind::Sums,
             format!("stride_bytes is {found}, and {stride} follows from a shard_bytes of {shard}"),
         );
     }
     if manifest.files_processed != manifest.splits.len() as u64 {
         let (files, splits) = (manifest.files_processed, manifest.splits.len());
-        wrong(Kind::Sums, format!("files_processed is {files}, and there are {splits} splits"));
+        wrong(ProblemKind::Sums, format!("files_processed is {files}, and there are {splits} splits"));
     }
     if manifest.labels != Labels::default() {
-        wrong(Kind::Identity, "the label convention is none of this format version".into());
+        wrong(ProblemKind::Identity, "the label convention is none of this format version".into());
     }
     if manifest.layout.rows_per_group == 0 || manifest.layout.rows_per_page == 0 {
-        wrong(Kind::Sums, "the layout has groups or pages without rows".into());
+        wrong(ProblemKind::Sums, "the layout has groups or pages without rows".into());
     } else if manifest.layout != RowLayout::of(options.max_seq_length) {
         let RowLayout { rows_per_group, rows_per_page } = manifest.layout;
         wrong(
-            Kind::Identity,
+            ProblemKind::Identity,
             format!(
                 "a layout of {rows_per_group} rows a group and {rows_per_page} a page is none of this format version"
             ),
         );
     }
     if let Some(held_out) = options.held_out.filter(|held_out| !HeldOut::is_fraction(held_out.fraction)) {
-        wrong(Kind::Sums, format!("a held-out fraction of {}", held_out.fraction));
+        wrong(ProblemKind::Sums, format!("a held-out fraction of {}", held_out.fraction));
     }
     let tokenizer = &manifest.tokenizer_identity;
     let around = tokenizer.ids_before.iter().chain(&tokenizer.ids_after).chain([&tokenizer.pad.id]);
     let named = tokenizer.bos.iter().chain(&tokenizer.eos).map(|token| &token.id);
     for id in around.chain(named).filter(|id| **id >= tokenizer.vocabulary_size) {
         let size = tokenizer.vocabulary_size;
-        wrong(Kind::Sums, format!("special id {id} is outside the vocabulary of {size}"));
+        wrong(ProblemKind::Sums, format!("special id {id} is outside the vocabulary of {size}"));
     }
     if tokenizer.sha256.len() != 64 || !tokenizer.sha256.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        wrong(Kind::Identity, "the tokenizer's sha256 is none".into());
+        wrong(ProblemKind::Identity, "the tokenizer's sha256 is none".into());
     }
 }
 
@@ -69,25 +69,26 @@ pub(crate) fn check_manifest(manifest: &Manifest, findings: &Findings) {
 pub(crate) fn check_split(name: &str, split: &Split, manifest: &Manifest, findings: &Findings) {
     let wrong = |kind, detail: String| {
         let remedy = Remedy::MakeSplitAgain { split: name.to_owned() };
-        findings.error(kind, Place::file(MANIFEST), remedy, format!("split {name}: {detail}"));
+        findings.error(kind, ProblemPlace::file(MANIFEST), remedy, format!("split {name}: {detail}"));
     };
     for (what, left, right) in sums(split, manifest) {
         if left != right {
-            wrong(Kind::Sums, format!("{what}: {left} and {right}"));
+            wrong(ProblemKind::Sums, format!("{what}: {left} and {right}"));
         }
     }
     if let Some(detail) = tokens_around(split, manifest) {
-        wrong(Kind::Sums, detail);
+        wrong(ProblemKind::Sums, detail);
     }
     for (index, (id, shard)) in split.shard_ids().zip(&split.shard_list).enumerate() {
         check_shard(id, shard, manifest.max_seq_length as u64, &wrong);
         let file = shard.sources.first().map_or(&split.source.file, |source| &source.file);
         let name = file.rsplit('/').next().unwrap_or_default();
-        let has_rows = matches!(mashbill_records::Kind::of(name), Some((_, mashbill_records::Kind::Parquet)));
+        let has_rows =
+            matches!(mashbill_records::FileKind::of(name), Some((_, mashbill_records::FileKind::Parquet)));
         let InputRange { start, end, bytes, .. } = shard.input;
         // Of Parquet input they are rows, and the bytes those of texts.
         if !has_rows && end.saturating_sub(start) != bytes {
-            wrong(Kind::Sums, format!("shard {index}: {bytes} bytes of input from {start} to {end}"));
+            wrong(ProblemKind::Sums, format!("shard {index}: {bytes} bytes of input from {start} to {end}"));
         }
     }
     check_identity(split, manifest, &wrong);
@@ -124,8 +125,8 @@ fn sums(split: &Split, manifest: &Manifest) -> Vec<(&'static str, u64, u64)> {
 }
 
 /// Checks what the manifest says of one stretch of the input. That the stretches follow one another is known.
-fn check_shard(id: ShardId, shard: &Shard, length: u64, wrong: &dyn Fn(Kind, String)) {
-    let wrong = |detail: String| wrong(Kind::Sums, format!("shard {id}: {detail}"));
+fn check_shard(id: ShardId, shard: &Shard, length: u64, wrong: &dyn Fn(ProblemKind, String)) {
+    let wrong = |detail: String| wrong(ProblemKind::Sums, format!("shard {id}: {detail}"));
     let (rows, name) = shard.file.as_ref().map_or((0, None), |file| (file.rows, Some(&file.name)));
     let (in_table, table) = shard.table.as_ref().map_or((0, None), |table| (table.rows, Some(&table.name)));
     let positions = shard.tokens.saturating_add(shard.padding);
@@ -169,14 +170,17 @@ fn tokens_around(split: &Split, manifest: &Manifest) -> Option<String> {
         .then(|| format!("{spelled} literal_special_tokens among {} text_tokens", split.ledger.text_tokens))
 }
 
-fn check_identity(split: &Split, manifest: &Manifest, wrong: &dyn Fn(Kind, String)) {
+fn check_identity(split: &Split, manifest: &Manifest, wrong: &dyn Fn(ProblemKind, String)) {
     if source_checksum(split.shard_list.iter().map(|shard| &shard.input)) != split.source.checksum {
-        wrong(Kind::Identity, "the checksums of the shards' stretches do not give the source's".into());
+        wrong(
+            ProblemKind::Identity,
+            "the checksums of the shards' stretches do not give the source's".into(),
+        );
     }
     let identity = split_identity(manifest.run_identity(), split.source.checksum);
     if identity != split.identity {
         wrong(
-            Kind::Identity,
+            ProblemKind::Identity,
             format!(
                 "options, tokenizer and source give the identity {identity}, not {}: one of them was changed",
                 split.identity

@@ -22,7 +22,7 @@ use mashbill_store::open;
 
 use crate::findings::Findings;
 use crate::folder::{entries, name_below};
-use crate::problem::{Kind, Place, Remedy};
+use crate::problem::{ProblemKind, ProblemPlace, Remedy};
 
 /// What is said of the files of records below a path, by file.
 pub(crate) type Claims = BTreeMap<PathBuf, Claim>;
@@ -32,7 +32,7 @@ pub(crate) type Claims = BTreeMap<PathBuf, Claim>;
 pub(crate) struct Claim {
     stats: DatasetStats,
     /// Where that is said.
-    place: Place,
+    place: ProblemPlace,
     remedy: Remedy,
 }
 
@@ -69,7 +69,7 @@ pub(crate) fn claims(root: &Path, files: &[PathBuf], findings: &Findings) -> Res
             if !root.is_dir() && records.is_none() {
                 continue;
             }
-            let place = Place::file(name_below(&folder.join(&name), root));
+            let place = ProblemPlace::file(name_below(&folder.join(&name), root));
             let records_name = records.map(|records| name_below(records, root)).unwrap_or_default();
             let remedy = Remedy::DownloadAgain { dataset: dataset.into(), records: records_name };
             let pin = lock.and_then(|lock| lock.datasets.get(dataset));
@@ -84,14 +84,14 @@ pub(crate) fn claims(root: &Path, files: &[PathBuf], findings: &Findings) -> Res
                 }
                 Ok(None) if pin.is_some() => {
                     let detail = "it is cut off, or has other fields than statistics of a download";
-                    findings.error(Kind::Stats, place, remedy, detail);
+                    findings.error(ProblemKind::Stats, place, remedy, detail);
                 }
                 Ok(None) => {
                     let detail = "it is no statistics of a download: nothing is known of the file beside it";
-                    findings.warning(Kind::Stats, place, remedy, detail);
+                    findings.warning(ProblemKind::Stats, place, remedy, detail);
                 }
                 Err(error @ Error::TooNew { .. }) => return Err(error),
-                Err(error) => findings.error(Kind::Unreadable, place, remedy, error.to_string()),
+                Err(error) => findings.error(ProblemKind::Unreadable, place, remedy, error.to_string()),
             }
         }
     }
@@ -132,8 +132,8 @@ impl Locks {
                 Err(error) => {
                     let what = if error.is_damage() { error.detail() } else { error.to_string() };
                     findings.error(
-                        Kind::Lock,
-                        Place::file(name_below(&path, root)),
+                        ProblemKind::Lock,
+                        ProblemPlace::file(name_below(&path, root)),
                         Remedy::RestoreLock,
                         what,
                     );
@@ -158,19 +158,24 @@ impl Locks {
                 let remedy = |records: String| Remedy::DownloadAgain { dataset: dataset.clone(), records };
                 if data.checkpoint(dataset).is_file() {
                     let detail = format!("the download of {dataset} is under way, or was interrupted");
-                    let place = Place::file(name_below(&data.making(dataset), root));
-                    findings.warning(Kind::Unfinished, place, remedy(String::new()), detail);
+                    let place = ProblemPlace::file(name_below(&data.making(dataset), root));
+                    findings.warning(ProblemKind::Unfinished, place, remedy(String::new()), detail);
                 } else if let Some(records) = records {
                     let stats = records.with_file_name(format!("{dataset}{DATASET_STATS_SUFFIX}"));
                     if !stats.is_file() {
-                        let place = Place::file(name_below(&stats, root));
+                        let place = ProblemPlace::file(name_below(&stats, root));
                         let detail = "it is not there, so nothing says what the records beside it should be";
-                        findings.error(Kind::Missing, place, remedy(name_below(records, root)), detail);
+                        findings.error(
+                            ProblemKind::Missing,
+                            place,
+                            remedy(name_below(records, root)),
+                            detail,
+                        );
                     }
                 } else if !has_stats(folder, dataset) {
-                    let place = Place::file(name_below(&folder.join(LOCK), root));
+                    let place = ProblemPlace::file(name_below(&folder.join(LOCK), root));
                     let detail = format!("it names {dataset}, of which there are no records");
-                    findings.error(Kind::Missing, place, remedy(String::new()), detail);
+                    findings.error(ProblemKind::Missing, place, remedy(String::new()), detail);
                 }
             }
         }
@@ -255,9 +260,9 @@ impl Claim {
     /// Checks the file of refused rows: the first are there, each of a reason that was counted.
     fn check_rejects(&self, path: &Path, findings: &Findings) {
         let file = self.place.file.strip_suffix(DATASET_STATS_SUFFIX).unwrap_or(&self.place.file);
-        let place = Place::file(format!("{file}{REJECTS_SUFFIX}"));
-        let wrong = |place: Place, detail: String| {
-            findings.error(Kind::Rejects, place, self.remedy.clone(), detail);
+        let place = ProblemPlace::file(format!("{file}{REJECTS_SUFFIX}"));
+        let wrong = |place: ProblemPlace, detail: String| {
+            findings.error(ProblemKind::Rejects, place, self.remedy.clone(), detail);
         };
         let rejected = &self.stats.counts.rejected;
         let text = match open::read_text(path, REJECTS_BYTES_MAX) {
@@ -284,17 +289,17 @@ impl Claim {
 
     fn no_records(&self, findings: &Findings) {
         let file = self.place.file.strip_suffix(DATASET_STATS_SUFFIX).unwrap_or(&self.place.file);
-        let place = Place::file(format!("{file}.jsonl"));
+        let place = ProblemPlace::file(format!("{file}.jsonl"));
         let detail =
             format!("it is not there, and the statistics speak of {} records", self.stats.counts.rows_out);
-        findings.error(Kind::Missing, place, self.remedy.clone(), detail);
+        findings.error(ProblemKind::Missing, place, self.remedy.clone(), detail);
     }
 
     /// Compares the records with what is said of them; `bytes` and `checksum` are those of their file, none where it
     /// was not read whole.
     pub(crate) fn check_records(
         &self,
-        place: &Place,
+        place: &ProblemPlace,
         counted: &Counted,
         whole: Option<(u64, Checksum)>,
         findings: &Findings,
@@ -305,10 +310,10 @@ impl Claim {
                 |kind, detail: String| findings.error(kind, place.clone(), self.remedy.clone(), detail);
             if bytes != counts.jsonl_bytes {
                 let said = counts.jsonl_bytes;
-                error(Kind::Size, format!("it has {bytes} bytes, and the statistics say {said}"));
+                error(ProblemKind::Size, format!("it has {bytes} bytes, and the statistics say {said}"));
             }
             if checksum != self.stats.jsonl_checksum {
-                error(Kind::Checksum, "its bytes are not those that were written".into());
+                error(ProblemKind::Checksum, "its bytes are not those that were written".into());
             }
         }
         self.same("rows_out and the records", counts.rows_out, counted.records, findings);
@@ -322,7 +327,7 @@ impl Claim {
                 "its source and category are not {} and {}, as the statistics say",
                 self.stats.dataset, self.stats.category
             );
-            findings.error(Kind::Stats, place.line(line), self.remedy.clone(), detail);
+            findings.error(ProblemKind::Stats, place.line(line), self.remedy.clone(), detail);
         }
     }
 
@@ -338,11 +343,11 @@ impl Claim {
     }
 
     fn wrong(&self, detail: String, findings: &Findings) {
-        findings.error(Kind::Stats, self.place.clone(), self.remedy.clone(), detail);
+        findings.error(ProblemKind::Stats, self.place.clone(), self.remedy.clone(), detail);
     }
 
     fn against_lock(&self, detail: String, findings: &Findings) {
-        findings.error(Kind::Lock, self.place.clone(), self.remedy.clone(), detail);
+        findings.error(ProblemKind::Lock, self.place.clone(), self.remedy.clone(), detail);
     }
 }
 
@@ -371,7 +376,7 @@ impl Counted {
 
 /// Whether a file in `folder` is that of the records of `dataset`.
 fn is_of(file: &Path, folder: &Path, dataset: &str) -> bool {
-    let found = file.file_name().and_then(OsStr::to_str).and_then(mashbill_records::Kind::of);
+    let found = file.file_name().and_then(OsStr::to_str).and_then(mashbill_records::FileKind::of);
     folder_of(file) == folder && found.is_some_and(|(stem, _)| stem == dataset)
 }
 

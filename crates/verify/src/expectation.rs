@@ -7,7 +7,7 @@ use mashbill_format::loss_spans::{Loss, LossSpans, SpansBuilder, SpansCursor};
 use mashbill_format::shard::{ExpectedRows, Piece};
 use mashbill_format::stats::LengthHistogram;
 
-use crate::table::{Entry, Table};
+use crate::table::{ShardTable, TableEntry};
 
 /// Gives the expectation of row after row of a shard.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub(crate) struct Expectations {
     row_length: u64,
     /// Rows that are left.
     rows: u64,
-    table: Table,
+    table: ShardTable,
     /// The document that is not used up.
     current: Option<Begun>,
     loss: Loss,
@@ -26,7 +26,7 @@ pub(crate) struct Expectations {
 /// A document of which not all tokens are used up.
 #[derive(Debug)]
 struct Begun {
-    document: Entry,
+    document: TableEntry,
     /// How many were, and how far its spans.
     used: u64,
     cursor: SpansCursor,
@@ -34,7 +34,7 @@ struct Begun {
 
 impl Expectations {
     /// The expectations of a shard of `rows` rows, of a folder with this loss.
-    pub(crate) fn new(row_length: usize, rows: u64, loss: Loss, table: Table) -> Self {
+    pub(crate) fn new(row_length: usize, rows: u64, loss: Loss, table: ShardTable) -> Self {
         let row_length = row_length.max(1) as u64;
         Self { row_length, rows, table, current: None, loss, spans: SpansBuilder::default() }
     }
@@ -111,7 +111,7 @@ impl Expectations {
     }
 }
 
-fn piece(document: &Entry, used: u64, tokens: u64) -> Piece {
+fn piece(document: &TableEntry, used: u64, tokens: u64) -> Piece {
     // A document of the table has fewer than 2^31 tokens.
     Piece { doc_id: document.doc_id, doc_offset: used as i32, len: tokens as i32 }
 }

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use crate::problem::{Kind, Place, Problem, Remedy, Severity};
+use crate::problem::{Problem, ProblemKind, ProblemPlace, Remedy, Severity};
 use crate::report::Report;
 
 /// The problems of one check.
 #[derive(Debug, Default)]
-pub(crate) struct Findings(Mutex<Found>);
+pub(crate) struct Findings(Mutex<FoundProblems>);
 
 #[derive(Debug, Default)]
-struct Found {
-    kept: BTreeMap<(Severity, String, Kind), Vec<Problem>>,
+struct FoundProblems {
+    kept: BTreeMap<(Severity, String, ProblemKind), Vec<Problem>>,
     errors: u64,
     warnings: u64,
 }
@@ -26,12 +26,24 @@ pub(crate) struct Summary {
 
 impl Findings {
     /// An error: data are not what they say they are.
-    pub(crate) fn error(&self, kind: Kind, place: Place, remedy: Remedy, detail: impl Into<String>) {
+    pub(crate) fn error(
+        &self,
+        kind: ProblemKind,
+        place: ProblemPlace,
+        remedy: Remedy,
+        detail: impl Into<String>,
+    ) {
         self.add(Problem { severity: Severity::Error, kind, place, detail: detail.into(), remedy });
     }
 
     /// A warning.
-    pub(crate) fn warning(&self, kind: Kind, place: Place, remedy: Remedy, detail: impl Into<String>) {
+    pub(crate) fn warning(
+        &self,
+        kind: ProblemKind,
+        place: ProblemPlace,
+        remedy: Remedy,
+        detail: impl Into<String>,
+    ) {
         self.add(Problem { severity: Severity::Warning, kind, place, detail: detail.into(), remedy });
     }
 

@@ -5,15 +5,15 @@ use std::fs;
 use std::path::Path;
 
 use mashbill_format::error::{Error, Result};
-use mashbill_format::find::{Found, Search, find, is_our_own, is_output};
+use mashbill_format::find::{FoundFiles, Search, find, is_our_own, is_output};
 use mashbill_format::layout::{self, Output, TABLES_FOLDER, is_split_file};
 use mashbill_format::lock::LOCK;
 use mashbill_format::manifest::{Manifest, Split};
-use mashbill_records::Kind;
+use mashbill_records::FileKind;
 use serde::Serialize;
 
 use crate::findings::Findings;
-use crate::problem::{Kind as Problem, Place, Remedy};
+use crate::problem::{ProblemKind, ProblemPlace, Remedy};
 
 /// What is in a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -48,11 +48,11 @@ pub fn folder_kind(path: &Path) -> Result<Option<FolderKind>> {
 ///
 /// # Errors
 /// [`Io`](mashbill_store::Error::Io), [`Error::Records`].
-pub fn records_below(path: &Path) -> Result<Found> {
+pub fn records_below(path: &Path) -> Result<FoundFiles> {
     let search = Search { recursive: true, output: None };
     let mut found = find(path, search).map_err(|error| Error::records(path, error))?;
     if is_our_own(path, &name_below(path, path)) {
-        found.files.retain(|file| !(file.kind == Kind::Parquet && file.folders.is_empty()));
+        found.files.retain(|file| !(file.kind == FileKind::Parquet && file.folders.is_empty()));
     }
     Ok(found)
 }
@@ -85,33 +85,33 @@ pub(crate) fn entries(path: &Path) -> Result<Vec<(String, bool)>> {
 /// Finds what stands beside the splits, and the traces of a run that has not ended.
 pub(crate) fn check_root(output: &Output, manifest: &Manifest, findings: &Findings) -> Result<()> {
     for (name, is_folder) in entries(output.root())? {
-        let place = Place::file(name.as_str());
+        let place = ProblemPlace::file(name.as_str());
         let is_split = manifest.splits.contains_key(&name) || manifest.vanished.contains_key(&name);
         if name == layout::STATE_FOLDER {
             let detail = "a run is under way, or was interrupted: what it makes is not in the manifest yet";
-            findings.warning(Problem::Unfinished, place, Remedy::RunAgain, detail);
+            findings.warning(ProblemKind::Unfinished, place, Remedy::RunAgain, detail);
         } else if is_folder && name == layout::VALIDATION_FOLDER {
             if manifest.options.held_out.is_none() {
                 let detail = "the manifest says that nothing is held out: what is in here is trained on, too";
-                findings.error(Problem::HeldOut, place, Remedy::MoveAway { file: name }, detail);
+                findings.error(ProblemKind::HeldOut, place, Remedy::MoveAway { file: name }, detail);
             }
         } else if is_folder && !is_split {
             let detail =
                 "this folder is no split of the manifest, but a reader that takes every shard would read it";
             if entries(&output.root().join(&name))?.iter().any(|(name, _)| name.ends_with(".parquet")) {
-                findings.error(Problem::Stray, place, Remedy::MoveAway { file: name }, detail);
+                findings.error(ProblemKind::Stray, place, Remedy::MoveAway { file: name }, detail);
             } else {
                 let detail = "this folder is no split of the manifest";
-                findings.warning(Problem::Stray, place, Remedy::MoveAway { file: name }, detail);
+                findings.warning(ProblemKind::Stray, place, Remedy::MoveAway { file: name }, detail);
             }
         } else if !is_folder && name.ends_with(".parquet") {
             let detail = "this file is in no split, but a reader that takes every shard would read it";
-            findings.error(Problem::Stray, place, Remedy::MoveAway { file: name }, detail);
+            findings.error(ProblemKind::Stray, place, Remedy::MoveAway { file: name }, detail);
         }
     }
     for split in manifest.vanished.keys() {
         let detail = "its input is gone: it counts for nothing, but its shards are still here";
-        findings.warning(Problem::Vanished, Place::file(split), Remedy::Prune, detail);
+        findings.warning(ProblemKind::Vanished, ProblemPlace::file(split), Remedy::Prune, detail);
     }
     Ok(())
 }
@@ -143,7 +143,12 @@ fn check_files(
         if !listed.contains(file.as_str()) && !is_known(&file, is_folder) {
             let path = format!("{folder}/{file}");
             let detail = "the manifest does not know it";
-            findings.error(Problem::Stray, Place::file(&path), Remedy::MoveAway { file: path }, detail);
+            findings.error(
+                ProblemKind::Stray,
+                ProblemPlace::file(&path),
+                Remedy::MoveAway { file: path },
+                detail,
+            );
         }
     }
     for file in listed {
@@ -151,7 +156,12 @@ fn check_files(
         if !path.is_file() {
             let remedy = Remedy::MakeSplitAgain { split: split.to_owned() };
             let detail = if path.exists() { "it is no file" } else { "it is not there" };
-            findings.error(Problem::Missing, Place::file(format!("{folder}/{file}")), remedy, detail);
+            findings.error(
+                ProblemKind::Missing,
+                ProblemPlace::file(format!("{folder}/{file}")),
+                remedy,
+                detail,
+            );
         }
     }
 }

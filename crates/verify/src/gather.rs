@@ -1,6 +1,6 @@
 //! Seeing what a check reads, so that nobody has to read it a second time.
 
-use mashbill_format::shard::Row;
+use mashbill_format::shard::ShardRow;
 use mashbill_records::record::{Reason, Record};
 use mashbill_store::checksum::Checksum;
 
@@ -44,7 +44,7 @@ pub trait Gather: Send {
     }
 
     /// A row that is wanted.
-    fn row(&mut self, split: &str, row: u64, content: Row<'_>) {
+    fn row(&mut self, split: &str, row: u64, content: ShardRow<'_>) {
         let _ = (split, row, content);
     }
 }

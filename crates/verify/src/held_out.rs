@@ -3,30 +3,30 @@
 //! That each part has only its own documents follows from the texts' checksums in its document tables; that none is
 //! missing from the counts of lines, which both parts keep. Both cost nothing beside the shards.
 
-use mashbill_format::held_out::Part;
+use mashbill_format::held_out::DatasetPart;
 use mashbill_format::layout::{MANIFEST, Output, STATS_SUFFIX, VALIDATION_FOLDER};
 use mashbill_format::manifest::{InputRange, Manifest, Split};
 use mashbill_format::stats::Stats;
 use mashbill_store::checksum::Checksum;
 
 use crate::findings::Findings;
-use crate::problem::{Kind, Place, Remedy};
+use crate::problem::{ProblemKind, ProblemPlace, Remedy};
 
 /// Checks that a document in row `row` of a document table is of the part that the manifest's folder has.
 pub(crate) fn check_document(
     manifest: &Manifest,
-    table: &Place,
+    table: &ProblemPlace,
     split: &str,
     row: u64,
     content_hash: Checksum,
     findings: &Findings,
 ) {
     let Some(here) = manifest.options.held_out.filter(|here| !here.has(content_hash)) else { return };
-    let place = Place { row: Some(row), ..table.clone() };
+    let place = ProblemPlace { row: Some(row), ..table.clone() };
     let (part, other) = (here.part.name(), here.other().part.name());
     let remedy = Remedy::MakeSplitAgain { split: split.to_owned() };
     findings.error(
-        Kind::HeldOut,
+        ProblemKind::HeldOut,
         place,
         remedy,
         format!("its text belongs to the {other} part, and this is the {part} part"),
@@ -36,9 +36,11 @@ pub(crate) fn check_document(
 /// Compares the folder of `manifest`, where documents are held out of it, with the folder that has them. What is wrong
 /// within that one is told where it is checked itself.
 pub(crate) fn check_parts(output: &Output, manifest: &Manifest, findings: &Findings) {
-    let Some(held_out) = manifest.options.held_out.filter(|here| here.part == Part::Train) else { return };
-    let place = || Place::file(format!("{VALIDATION_FOLDER}/{MANIFEST}"));
-    let wrong = |remedy, detail: String| findings.error(Kind::HeldOut, place(), remedy, detail);
+    let Some(held_out) = manifest.options.held_out.filter(|here| here.part == DatasetPart::Train) else {
+        return;
+    };
+    let place = || ProblemPlace::file(format!("{VALIDATION_FOLDER}/{MANIFEST}"));
+    let wrong = |remedy, detail: String| findings.error(ProblemKind::HeldOut, place(), remedy, detail);
     let validation = output.validation();
     let other = match Manifest::read(&validation.manifest()) {
         Ok(Some(other)) => other,
@@ -80,7 +82,7 @@ pub(crate) fn check_parts(output: &Output, manifest: &Manifest, findings: &Findi
     }
     for name in other.splits.keys().filter(|&name| !manifest.splits.contains_key(name)) {
         let detail = format!("the split {name} is not in the part to train on");
-        findings.warning(Kind::HeldOut, place(), Remedy::RunAgain, detail);
+        findings.warning(ProblemKind::HeldOut, place(), Remedy::RunAgain, detail);
     }
 }
 

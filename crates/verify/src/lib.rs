@@ -34,7 +34,7 @@ use mashbill_format::error::Result;
 
 pub use folder::{FolderKind, folder_kind, name_below, records_below};
 pub use gather::{DocumentSeen, Gather};
-pub use problem::{Kind, Place, Problem, Remedy, Severity};
+pub use problem::{Problem, ProblemKind, ProblemPlace, Remedy, Severity};
 pub use progress::{Event, Progress};
 pub use report::{Options, Report};
 

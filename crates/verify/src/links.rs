@@ -9,8 +9,8 @@ use std::sync::{Mutex, PoisonError};
 use mashbill_format::loss_spans::learns_first;
 use mashbill_format::shard::{ExpectedRows, IGNORED, RowEnds};
 
-use crate::problem::{Kind, Place, Remedy};
-use crate::values::Group;
+use crate::problem::{ProblemKind, ProblemPlace, Remedy};
+use crate::values::RowGroupCheck;
 
 /// Halves of the links between the row groups of one shard, by the row in the shard that begins with the token.
 #[derive(Debug, Default)]
@@ -18,13 +18,13 @@ pub(crate) struct Links(Mutex<HashMap<u64, Half>>);
 
 #[derive(Debug)]
 enum Half {
-    Label { label: i32, place: Place },
+    Label { label: i32, place: ProblemPlace },
     Token(i32),
 }
 
 impl Links {
     /// Checks the last labels of a group's rows.
-    pub(crate) fn check(&self, group: &Group<'_>, expected: &ExpectedRows, ends: &RowEnds) {
+    pub(crate) fn check(&self, group: &RowGroupCheck<'_>, expected: &ExpectedRows, ends: &RowEnds) {
         if expected.pieces.first().is_some_and(|piece| piece.doc_offset > 0) {
             self.put(group, group.first_row, Half::Token(target(expected, ends, 0)));
         }
@@ -45,7 +45,7 @@ impl Links {
         }
     }
 
-    fn put(&self, group: &Group<'_>, row: u64, half: Half) {
+    fn put(&self, group: &RowGroupCheck<'_>, row: u64, half: Half) {
         let mut halves = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match (halves.remove(&row), half) {
             (None, half) => drop(halves.insert(row, half)),
@@ -63,7 +63,7 @@ fn target(expected: &ExpectedRows, ends: &RowEnds, row: usize) -> i32 {
     if learns_first(expected.spans_of(row)) { ends.first_tokens[row] } else { IGNORED }
 }
 
-fn compare(group: &Group<'_>, place: impl FnOnce() -> Place, label: i32, token: i32) {
+fn compare(group: &RowGroupCheck<'_>, place: impl FnOnce() -> ProblemPlace, label: i32, token: i32) {
     if label == token {
         return;
     }
@@ -76,5 +76,5 @@ fn compare(group: &Group<'_>, place: impl FnOnce() -> Place, label: i32, token: 
         format!("the label {label} at the last position should be {token}, with which its document goes on")
     };
     let remedy = Remedy::MakeSplitAgain { split: group.split.to_owned() };
-    group.findings.error(Kind::Labels, place(), remedy, detail);
+    group.findings.error(ProblemKind::Labels, place(), remedy, detail);
 }

@@ -12,9 +12,9 @@ pub struct Problem {
     /// How bad it is.
     pub severity: Severity,
     /// What it is.
-    pub kind: Kind,
+    pub kind: ProblemKind,
     /// Where it is.
-    pub place: Place,
+    pub place: ProblemPlace,
     /// What was found and what should be there, as a fragment for people.
     pub detail: String,
     /// What mends it.
@@ -35,7 +35,7 @@ pub enum Severity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Kind {
+pub enum ProblemKind {
     /// The manifest cannot be read.
     Manifest,
     /// The manifest's numbers contradict one another.
@@ -106,7 +106,7 @@ pub enum Kind {
     Refused,
 }
 
-impl Kind {
+impl ProblemKind {
     /// The name in JSON and in output.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -151,7 +151,7 @@ impl Kind {
 
 /// Where a problem is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub struct Place {
+pub struct ProblemPlace {
     /// The file, relative to the folder, with `/` between folders; empty for the folder itself.
     pub file: String,
     /// The row group in the file, from 0.
@@ -165,7 +165,7 @@ pub struct Place {
     pub line: Option<u64>,
 }
 
-impl Place {
+impl ProblemPlace {
     /// A whole file.
     #[must_use]
     pub fn file(name: impl Into<String>) -> Self {
@@ -191,7 +191,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ProblemPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.file.is_empty() { "the folder" } else { &self.file })?;
         if let Some(row_group) = self.row_group {

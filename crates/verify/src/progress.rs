@@ -25,13 +25,13 @@ pub struct Progress {
 
 /// What threads count.
 #[derive(Debug, Default)]
-pub(crate) struct Counters {
+pub(crate) struct CheckCounters {
     pub(crate) files: AtomicU64,
     pub(crate) bytes: AtomicU64,
     pub(crate) rows: AtomicU64,
 }
 
-impl Counters {
+impl CheckCounters {
     pub(crate) fn add(counter: &AtomicU64, number: u64) {
         counter.fetch_add(number, Ordering::Relaxed);
     }

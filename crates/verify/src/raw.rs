@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mashbill_format::error::Result;
-use mashbill_format::find::{Found, InputFile};
+use mashbill_format::find::{FoundFiles, RecordFile};
 use mashbill_records::record::{Reason, Record, RecordParser, Refusal};
 use mashbill_records::{
-    BYTE_ORDER_MARK, Block, Blocks, Content, Cutting, DOCUMENT_BYTES_MAX, ReadError, RowBlock, RowBlocks,
-    RowCutting, line_bytes_max, read_range_into,
+    BYTE_ORDER_MARK, Block, BlockLines, Blocks, DOCUMENT_BYTES_MAX, LineCutting, ReadError, RowBlock,
+    RowBlocks, RowCutting, line_bytes_max, read_range_into,
 };
 use mashbill_store::checksum::{Checksum, Hasher};
 use memchr::{memchr, memchr_iter};
@@ -23,8 +23,8 @@ use crate::downloaded::{self, Claim, Claims, Counted};
 use crate::findings::Findings;
 use crate::folder::{FolderKind, name_below, records_below};
 use crate::gather::Gather;
-use crate::problem::{Kind, Place, Remedy};
-use crate::progress::{Counters, Event};
+use crate::problem::{ProblemKind, ProblemPlace, Remedy};
+use crate::progress::{CheckCounters, Event};
 use crate::report::Report;
 use crate::threads::on_all_threads;
 
@@ -45,19 +45,22 @@ pub(crate) fn verify(
     interrupted: &AtomicBool,
     on_event: &mut dyn FnMut(Event),
 ) -> Result<Report> {
-    let Found { files, left_out, refused, .. } = records_below(path)?;
+    let FoundFiles { files, left_out, refused, .. } = records_below(path)?;
     let bytes_total = files.iter().map(|file| file.size).sum();
-    let shared =
-        Shared { findings: Findings::default(), counters: Counters::default(), documents: AtomicU64::new(0) };
+    let shared = RawShared {
+        findings: Findings::default(),
+        counters: CheckCounters::default(),
+        documents: AtomicU64::new(0),
+    };
     for refused in refused {
-        unreadable(&Place::file(refused.relative), refused.why, &shared);
+        unreadable(&ProblemPlace::file(refused.relative), refused.why, &shared);
     }
     tell_left_out(&left_out, &shared.findings);
     // A download's records are JSON.
-    let is_json = |file: &&InputFile| matches!(file.kind, mashbill_records::Kind::Json(_));
+    let is_json = |file: &&RecordFile| matches!(file.kind, mashbill_records::FileKind::Json(_));
     let paths: Vec<_> = files.iter().filter(is_json).map(|file| file.path.clone()).collect();
     let claims = downloaded::claims(path, &paths, &shared.findings)?;
-    let work = Mutex::new(Work {
+    let work = Mutex::new(RawWork {
         root: path,
         text_fields,
         files: files.into_iter(),
@@ -94,26 +97,26 @@ pub(crate) fn verify(
 }
 
 #[derive(Debug)]
-struct Shared {
+struct RawShared {
     findings: Findings,
-    counters: Counters,
+    counters: CheckCounters,
     documents: AtomicU64,
 }
 
 /// The files that are left, and the one that is being read.
-struct Work<'a> {
+struct RawWork<'a> {
     root: &'a Path,
     text_fields: &'a [&'a str],
-    files: std::vec::IntoIter<InputFile>,
+    files: std::vec::IntoIter<RecordFile>,
     claims: Claims,
     current: Option<Reading>,
-    shared: &'a Shared,
+    shared: &'a RawShared,
 }
 
 /// A file that is being read.
 struct Reading {
     file: Arc<Records>,
-    source: Source,
+    source: RecordSource,
     /// Bytes of the file on the disk that are counted.
     disk_bytes: u64,
     next_line: u64,
@@ -123,20 +126,20 @@ struct Reading {
 }
 
 /// Where a file's records come from.
-enum Source {
+enum RecordSource {
     Lines(Blocks),
     Rows(Box<RowBlocks>),
 }
 
-impl Source {
-    fn open(file: &InputFile, text_fields: &[&str]) -> std::result::Result<Self, ReadError> {
+impl RecordSource {
+    fn open(file: &RecordFile, text_fields: &[&str]) -> std::result::Result<Self, ReadError> {
         Ok(match file.kind {
-            mashbill_records::Kind::Json(container) => {
+            mashbill_records::FileKind::Json(container) => {
                 let line_bytes_max = line_bytes_max(DOCUMENT_BYTES_MAX);
-                let cutting = Cutting { block_bytes: CHUNK_BYTES, line_bytes_max };
+                let cutting = LineCutting { block_bytes: CHUNK_BYTES, line_bytes_max };
                 Self::Lines(Blocks::open(&file.path, container, cutting)?)
             }
-            mashbill_records::Kind::Parquet => {
+            mashbill_records::FileKind::Parquet => {
                 let text_bytes_max = DOCUMENT_BYTES_MAX;
                 let cutting = RowCutting { block_bytes: CHUNK_BYTES, text_bytes_max, text_fields };
                 Self::Rows(Box::new(RowBlocks::open(&file.path, cutting)?))
@@ -162,14 +165,14 @@ impl Source {
 /// What is known of a file's records.
 #[derive(Debug)]
 struct Records {
-    place: Place,
+    place: ProblemPlace,
     /// What a download says of them.
     claim: Option<Claim>,
-    seen: Mutex<Seen>,
+    seen: Mutex<SeenRecords>,
 }
 
 #[derive(Debug, Default)]
-struct Seen {
+struct SeenRecords {
     ids: Vec<Id>,
     is_full: bool,
     counted: Counted,
@@ -201,7 +204,7 @@ enum Unparsed {
     Rows(RowBlock),
 }
 
-impl Work<'_> {
+impl RawWork<'_> {
     fn next(&mut self) -> Option<Chunk> {
         loop {
             if let Some(reading) = &mut self.current {
@@ -220,9 +223,9 @@ impl Work<'_> {
                 end_of(reading.end(&self.shared.findings), self.shared);
             }
             let file = self.files.next()?;
-            let place = Place::file(name_below(&file.path, self.root));
+            let place = ProblemPlace::file(name_below(&file.path, self.root));
             let claim = self.claims.remove(&file.path);
-            Counters::add(&self.shared.counters.files, 1);
+            CheckCounters::add(&self.shared.counters.files, 1);
             match Reading::open(&file, self.text_fields, place.clone(), claim) {
                 Ok(reading) => self.current = Some(reading),
                 Err(error) => unreadable(&place, error, self.shared),
@@ -233,12 +236,12 @@ impl Work<'_> {
 
 impl Reading {
     fn open(
-        file: &InputFile,
+        file: &RecordFile,
         text_fields: &[&str],
-        place: Place,
+        place: ProblemPlace,
         claim: Option<Claim>,
     ) -> std::result::Result<Self, ReadError> {
-        let source = Source::open(file, text_fields)?;
+        let source = RecordSource::open(file, text_fields)?;
         let hasher = claim.is_some().then(Hasher::new);
         let file = Records { place, claim, seen: Mutex::default() };
         Ok(Self { file: Arc::new(file), source, disk_bytes: 0, next_line: 1, hasher, bytes: 0 })
@@ -249,7 +252,7 @@ impl Reading {
         let ignored = self.source.ignored_bytes();
         if ignored > 0 {
             let detail = format!("{ignored} bytes behind the end of what it is packed in are none of it");
-            findings.warning(Kind::LeftOut, self.file.place.clone(), Remedy::CopyAgain, detail);
+            findings.warning(ProblemKind::LeftOut, self.file.place.clone(), Remedy::CopyAgain, detail);
         }
         let whole = self.hasher.map(|hasher| (self.bytes, hasher.finish()));
         self.file.seen().whole = whole;
@@ -257,41 +260,41 @@ impl Reading {
     }
 
     /// The next lines or rows; none at the end.
-    fn next(&mut self, shared: &Shared) -> std::result::Result<Option<Chunk>, ReadError> {
+    fn next(&mut self, shared: &RawShared) -> std::result::Result<Option<Chunk>, ReadError> {
         let first_line = self.next_line;
         let unparsed = match &mut self.source {
-            Source::Lines(blocks) => match blocks.next()? {
+            RecordSource::Lines(blocks) => match blocks.next()? {
                 Some(block) => Some(Unparsed::Lines(self.lines(block, shared)?)),
                 None => None,
             },
-            Source::Rows(rows) => rows.next()?.map(|block| {
+            RecordSource::Rows(rows) => rows.next()?.map(|block| {
                 self.next_line += block.end - block.start;
                 Unparsed::Rows(block)
             }),
         };
         let read = self.source.disk_bytes();
-        Counters::add(&shared.counters.bytes, read - std::mem::replace(&mut self.disk_bytes, read));
+        CheckCounters::add(&shared.counters.bytes, read - std::mem::replace(&mut self.disk_bytes, read));
         Ok(unparsed.map(|unparsed| Chunk { file: Arc::clone(&self.file), first_line, unparsed }))
     }
 
     /// The bytes of a block of lines; none of a line that is too long, which is told.
-    fn lines(&mut self, block: Block, shared: &Shared) -> std::result::Result<Vec<u8>, ReadError> {
+    fn lines(&mut self, block: Block, shared: &RawShared) -> std::result::Result<Vec<u8>, ReadError> {
         self.bytes += block.end - block.start;
         let bytes = match block.content {
-            Content::Range(file) => {
+            BlockLines::Range(file) => {
                 let mut bytes = Vec::new();
                 read_range_into(&file, block.start, block.end, &mut bytes)?;
                 bytes
             }
-            Content::Bytes(bytes) => bytes,
-            Content::TooLong { .. } => {
+            BlockLines::Bytes(bytes) => bytes,
+            BlockLines::TooLong { .. } => {
                 let place = self.file.place.line(self.next_line);
                 let detail =
                     format!("a line of {} bytes ({})", block.end - block.start, Reason::TooLarge.name());
-                shared.findings.error(Kind::Line, place, Remedy::CorrectLine, detail);
+                shared.findings.error(ProblemKind::Line, place, Remedy::CorrectLine, detail);
                 self.next_line += 1;
                 self.file.seen().found += 1;
-                Counters::add(&shared.counters.rows, 1);
+                CheckCounters::add(&shared.counters.rows, 1);
                 // What was read past has no checksum of its own.
                 self.hasher = None;
                 return Ok(Vec::new());
@@ -307,7 +310,7 @@ impl Reading {
 }
 
 impl Chunk {
-    fn check(self, parser: &mut RecordParser, gatherer: &mut dyn Gather, shared: &Shared) {
+    fn check(self, parser: &mut RecordParser, gatherer: &mut dyn Gather, shared: &RawShared) {
         let Self { file, first_line, unparsed } = self;
         let mut found = FoundRecords {
             file: &file,
@@ -326,7 +329,7 @@ impl Chunk {
             }
         };
         let FoundRecords { ids, counted, documents, found, .. } = found;
-        Counters::add(&shared.counters.rows, lines);
+        CheckCounters::add(&shared.counters.rows, lines);
         shared.documents.fetch_add(documents, Ordering::Relaxed);
         file.add(ids, counted, found);
         end_of(file, shared);
@@ -337,7 +340,7 @@ impl Chunk {
 struct FoundRecords<'a> {
     file: &'a Records,
     gatherer: &'a mut dyn Gather,
-    shared: &'a Shared,
+    shared: &'a RawShared,
     ids: Vec<Id>,
     counted: Counted,
     documents: u64,
@@ -386,7 +389,12 @@ impl FoundRecords<'_> {
             Err(Refusal { reason, detail }) => {
                 self.gatherer.refused(&place.file, reason);
                 let detail = format!("{detail} ({})", reason.name());
-                self.shared.findings.error(Kind::Line, place.line(number), Remedy::CorrectLine, detail);
+                self.shared.findings.error(
+                    ProblemKind::Line,
+                    place.line(number),
+                    Remedy::CorrectLine,
+                    detail,
+                );
             }
         }
     }
@@ -401,7 +409,7 @@ fn parse<'a>(line: &'a [u8], parser: &'a mut RecordParser) -> std::result::Resul
 }
 
 impl Records {
-    fn seen(&self) -> MutexGuard<'_, Seen> {
+    fn seen(&self) -> MutexGuard<'_, SeenRecords> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -418,11 +426,11 @@ impl Records {
     /// Compares the records with what a download says of them, and finds those that stand twice; the same record
     /// again is worse than another one of the same id.
     fn check_all(self, findings: &Findings) {
-        let Seen { mut ids, is_full, counted, found, is_broken, whole } =
+        let SeenRecords { mut ids, is_full, counted, found, is_broken, whole } =
             self.seen.into_inner().unwrap_or_else(PoisonError::into_inner);
         if found == 0 && !is_broken {
             let remedy = Remedy::MoveAway { file: self.place.file.clone() };
-            findings.warning(Kind::Empty, self.place.clone(), remedy, "it has no record".to_owned());
+            findings.warning(ProblemKind::Empty, self.place.clone(), remedy, "it has no record".to_owned());
         }
         if let Some(claim) = self.claim {
             claim.check_records(&self.place, &counted, whole, findings);
@@ -437,21 +445,21 @@ impl Records {
             let other = first.line.min(again.line);
             if first.text == again.text {
                 let detail = format!("the record of line {other} stands here again");
-                findings.error(Kind::Duplicate, place, Remedy::CorrectLine, detail);
+                findings.error(ProblemKind::Duplicate, place, Remedy::CorrectLine, detail);
             } else {
                 let detail = format!("it has the id of line {other} and another text");
-                findings.warning(Kind::Duplicate, place, Remedy::CorrectLine, detail);
+                findings.warning(ProblemKind::Duplicate, place, Remedy::CorrectLine, detail);
             }
         }
         if is_full {
             let detail = format!("only the ids of {IDS_MAX} records were compared");
-            findings.warning(Kind::Duplicate, self.place, Remedy::CorrectLine, detail);
+            findings.warning(ProblemKind::Duplicate, self.place, Remedy::CorrectLine, detail);
         }
     }
 }
 
 /// Whoever holds a file's records last checks them as a whole.
-fn end_of(file: Arc<Records>, shared: &Shared) {
+fn end_of(file: Arc<Records>, shared: &RawShared) {
     if let Some(records) = Arc::into_inner(file) {
         records.check_all(&shared.findings);
     }
@@ -469,10 +477,10 @@ fn tell_left_out(left_out: &[String], findings: &Findings) {
             format!("it, {} and {more} more are of kinds that are not read here", others.join(", "))
         }
     };
-    findings.warning(Kind::LeftOut, Place::file(first), Remedy::NotRead, detail);
+    findings.warning(ProblemKind::LeftOut, ProblemPlace::file(first), Remedy::NotRead, detail);
 }
 
-fn unreadable(place: &Place, error: ReadError, shared: &Shared) {
+fn unreadable(place: &ProblemPlace, error: ReadError, shared: &RawShared) {
     let detail = error.to_string();
     let remedy = match error {
         ReadError::Foreign(content) => Remedy::Convert { file: place.file.clone(), content },
@@ -482,5 +490,5 @@ fn unreadable(place: &Place, error: ReadError, shared: &Shared) {
         ReadError::NotRegular { .. } => Remedy::MoveAway { file: place.file.clone() },
         _ => Remedy::CopyAgain,
     };
-    shared.findings.error(Kind::Unreadable, place.clone(), remedy, detail);
+    shared.findings.error(ProblemKind::Unreadable, place.clone(), remedy, detail);
 }

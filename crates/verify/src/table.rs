@@ -31,20 +31,20 @@ const LOSS_SPANS: usize = 8;
 /// A document's key, counted from where its shard's stretch of the input begins, its length, and which of its tokens are
 /// learned, where the table says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(crate) struct TableEntry {
     pub(crate) doc_id: i64,
     pub(crate) tokens: u64,
     pub(crate) loss_spans: Vec<i32>,
 }
 
 /// The documents of a shard in order.
-pub(crate) struct Table {
+pub(crate) struct ShardTable {
     file: ParquetReader,
     loss: Loss,
     next_group: usize,
     rows_left: usize,
-    columns: Option<Columns>,
-    batch: VecDeque<Row>,
+    columns: Option<TableColumns>,
+    batch: VecDeque<TableRow>,
     row_length: u64,
     /// Every key is smaller.
     key_end: u64,
@@ -57,7 +57,7 @@ pub(crate) struct Table {
 }
 
 #[derive(Debug)]
-struct Row {
+struct TableRow {
     doc_id: i64,
     tokens: i64,
     row: i64,
@@ -65,7 +65,7 @@ struct Row {
     loss_spans: Vec<i32>,
 }
 
-struct Columns {
+struct TableColumns {
     doc_id: ColumnReaderImpl<Int64Type>,
     tokens: ColumnReaderImpl<Int64Type>,
     row: ColumnReaderImpl<Int64Type>,
@@ -73,7 +73,7 @@ struct Columns {
     loss_spans: Option<ColumnReaderImpl<Int32Type>>,
 }
 
-impl Table {
+impl ShardTable {
     /// Opens the table at `path` of a folder with this loss, of rows of `row_length` tokens, made of a stretch of which every
     /// key is below `key_end`.
     pub(crate) fn open(path: &Path, row_length: usize, loss: Loss, key_end: u64) -> Result<Self> {
@@ -107,7 +107,7 @@ impl Table {
     ///
     /// # Errors
     /// What is wrong with the table, as a fragment.
-    pub(crate) fn next(&mut self) -> std::result::Result<Option<Entry>, String> {
+    pub(crate) fn next(&mut self) -> std::result::Result<Option<TableEntry>, String> {
         if self.batch.is_empty() {
             self.batch = reading(|| self.read_batch()).map_err(|error| error.to_string())?;
         }
@@ -117,7 +117,7 @@ impl Table {
         self.document += 1;
         self.token += row.tokens as u64;
         self.lengths.count(row.tokens as u64);
-        Ok(Some(Entry { doc_id: row.doc_id, tokens: row.tokens as u64, loss_spans: row.loss_spans }))
+        Ok(Some(TableEntry { doc_id: row.doc_id, tokens: row.tokens as u64, loss_spans: row.loss_spans }))
     }
 
     /// Tokens a document, when all documents were given.
@@ -126,7 +126,7 @@ impl Table {
     }
 
     /// Whether a document stands where the ones before it leave off.
-    fn check(&self, row: &Row) -> std::result::Result<(), String> {
+    fn check(&self, row: &TableRow) -> std::result::Result<(), String> {
         let at = self.document;
         if row.doc_id <= self.last_id {
             return Err(format!("document {at} has the key {} after {}", row.doc_id, self.last_id));
@@ -155,12 +155,12 @@ impl Table {
         Ok(())
     }
 
-    fn read_batch(&mut self) -> ParquetResult<VecDeque<Row>> {
+    fn read_batch(&mut self) -> ParquetResult<VecDeque<TableRow>> {
         while self.rows_left == 0 && self.next_group < self.file.groups() {
             let group = self.file.group(self.next_group);
             self.next_group += 1;
             self.rows_left = group.rows();
-            self.columns = Some(Columns {
+            self.columns = Some(TableColumns {
                 doc_id: get_typed_column_reader(group.column(DOC_ID)?),
                 tokens: get_typed_column_reader(group.column(TOKENS)?),
                 row: get_typed_column_reader(group.column(ROW)?),
@@ -181,7 +181,7 @@ impl Table {
         let spans = columns.loss_spans.as_mut().map(|column| next_lists(column, rows)).transpose()?;
         let (lengths, in_row) = spans.unwrap_or_default();
         let mut lengths = lengths.into_iter();
-        let each = (0..rows).map(|at| Row {
+        let each = (0..rows).map(|at| TableRow {
             doc_id: doc_id[at],
             tokens: tokens[at],
             row: row[at],
@@ -208,8 +208,9 @@ pub(crate) fn check_texts(
         for index in 0..file.groups() {
             let group = file.group(index);
             let rows = group.rows();
-            let text =
-                |column| group.column(column).map(get_typed_column_reader::<ByteArrayType>).map(Texts::new);
+            let text = |column| {
+                group.column(column).map(get_typed_column_reader::<ByteArrayType>).map(OptionalTexts::new)
+            };
             let [mut ids, mut sources, mut categories] = [text(TEXTS[0])?, text(TEXTS[1])?, text(TEXTS[2])?];
             let mut hashes: ColumnReaderImpl<FixedLenByteArrayType> =
                 get_typed_column_reader(group.column(CONTENT_HASH)?);
@@ -242,7 +243,7 @@ pub(crate) fn check_texts(
 }
 
 /// An optional column of texts, read in batches.
-struct Texts {
+struct OptionalTexts {
     column: ColumnReaderImpl<ByteArrayType>,
     definitions: Vec<i16>,
     values: Vec<ByteArray>,
@@ -251,7 +252,7 @@ struct Texts {
     value: usize,
 }
 
-impl Texts {
+impl OptionalTexts {
     const fn new(column: ColumnReaderImpl<ByteArrayType>) -> Self {
         Self { column, definitions: Vec::new(), values: Vec::new(), row: 0, value: 0 }
     }
@@ -298,7 +299,7 @@ fn required<T: DataType>(column: &mut ColumnReaderImpl<T>, rows: usize) -> Parqu
     Ok(values)
 }
 
-impl std::fmt::Debug for Table {
+impl std::fmt::Debug for ShardTable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Table").field("document", &self.document).finish_non_exhaustive()
     }

@@ -8,17 +8,17 @@ use std::sync::{Mutex, PoisonError};
 use mashbill_format::error::Result;
 use mashbill_format::layout::{MANIFEST, Output};
 use mashbill_format::manifest::Manifest;
-use mashbill_format::shard::{GroupCheck, Row, RowForm, Wanted};
+use mashbill_format::shard::{GroupCheck, RowForm, ShardRow, WantedRowGroup};
 
 use crate::findings::Findings;
 use crate::folder::{self, FolderKind};
 use crate::gather::{DocumentSeen, Gather};
-use crate::problem::{Kind, Place, Remedy};
-use crate::progress::{Counters, Event};
+use crate::problem::{ProblemKind, ProblemPlace, Remedy};
+use crate::progress::{CheckCounters, Event};
 use crate::report::Report;
 use crate::threads::on_all_threads;
-use crate::values::Group;
-use crate::work::{GroupJob, Job, Shared, Work, unreadable};
+use crate::values::RowGroupCheck;
+use crate::work::{CheckJob, CheckShared, CheckWork, RowGroupJob, unreadable};
 use crate::{books, card, held_out, outcome, table};
 
 pub(crate) fn verify(
@@ -36,12 +36,12 @@ pub(crate) fn verify(
         Err(error) if error.is_damage() => return Ok(without_manifest(path, &error.detail())),
         Err(error) => return Err(error),
     };
-    let shared = Shared {
+    let shared = CheckShared {
         output: &output,
         manifest: &manifest,
         form: row_form(&manifest),
         findings: Findings::default(),
-        counters: Counters::default(),
+        counters: CheckCounters::default(),
     };
     folder::check_root(&output, &manifest, &shared.findings)?;
     books::check_manifest(&manifest, &shared.findings);
@@ -73,13 +73,13 @@ fn row_form(manifest: &Manifest) -> RowForm {
 
 /// Has the folder checked by all threads.
 fn check_all(
-    shared: &Shared<'_>,
+    shared: &CheckShared<'_>,
     gatherers: Vec<&mut dyn Gather>,
     interrupted: &AtomicBool,
     on_event: &mut dyn FnMut(Event),
 ) {
     let bytes_total = bytes_of(shared.manifest);
-    let work = Mutex::new(Work::new(shared));
+    let work = Mutex::new(CheckWork::new(shared));
     on_all_threads(
         gatherers,
         |gatherer| {
@@ -93,9 +93,9 @@ fn check_all(
     );
 }
 
-fn run(job: Job<'_>, exact: &mut GroupCheck<'_>, gatherer: &mut dyn Gather, shared: &Shared<'_>) {
+fn run(job: CheckJob<'_>, exact: &mut GroupCheck<'_>, gatherer: &mut dyn Gather, shared: &CheckShared<'_>) {
     match job {
-        Job::Texts { path, place, split } => {
+        CheckJob::Texts { path, place, split } => {
             let mut each = |row, document: &DocumentSeen<'_>| {
                 let content_hash = document.content_hash;
                 held_out::check_document(shared.manifest, &place, split, row, content_hash, &shared.findings);
@@ -105,18 +105,18 @@ fn run(job: Job<'_>, exact: &mut GroupCheck<'_>, gatherer: &mut dyn Gather, shar
                 unreadable(&place, split, &error, &shared.findings);
             }
         }
-        Job::Group(job) => check_group(&job, exact, gatherer, shared),
+        CheckJob::Group(job) => check_group(&job, exact, gatherer, shared),
     }
 }
 
 fn check_group(
-    job: &GroupJob<'_>,
+    job: &RowGroupJob<'_>,
     exact: &mut GroupCheck<'_>,
     gatherer: &mut dyn Gather,
-    shared: &Shared<'_>,
+    shared: &CheckShared<'_>,
 ) {
-    let GroupJob { shard, index, first_row, rows, bytes, expected } = job;
-    let group = Group {
+    let RowGroupJob { shard, index, first_row, rows, bytes, expected } = job;
+    let group = RowGroupCheck {
         split: shard.split,
         place: shard.place.clone(),
         index: *index,
@@ -128,7 +128,7 @@ fn check_group(
         findings: &shared.findings,
         is_wrong: Cell::new(false),
     };
-    let wanted = Wanted {
+    let wanted = WantedRowGroup {
         tokens: gatherer.wants_tokens(),
         rows: (0..*rows).filter(|&row| gatherer.wants_row(shard.split, group.row_in_split(row))).collect(),
     };
@@ -144,7 +144,7 @@ fn check_group(
             gatherer.pieces(group.split, &expected.pieces_in_row);
             exact.wanted_rows(expected, &ends, &wanted, |row, content| {
                 let pieces = &group.in_split(content.pieces);
-                gatherer.row(group.split, group.row_in_split(row), Row { pieces, ..content });
+                gatherer.row(group.split, group.row_in_split(row), ShardRow { pieces, ..content });
             });
             (Some(meta), Some(ends))
         }
@@ -153,7 +153,7 @@ fn check_group(
     if let (Some(ends), Some(expected)) = (ends, expected) {
         shard.links.check(&group, expected, &ends);
     }
-    Counters::add(&shared.counters.rows, *rows as u64);
+    CheckCounters::add(&shared.counters.rows, *rows as u64);
     shard.set_group(*index, meta, shared);
 }
 
@@ -165,11 +165,11 @@ fn bytes_of(manifest: &Manifest) -> u64 {
     each.fold(0, u64::saturating_add)
 }
 
-fn report(path: &Path, manifest: &Manifest, shared: Shared<'_>, interrupted: bool) -> Report {
+fn report(path: &Path, manifest: &Manifest, shared: CheckShared<'_>, interrupted: bool) -> Report {
     let count = |value: fn(&mashbill_format::manifest::Split) -> u64| {
         manifest.splits.values().map(value).fold(0, u64::saturating_add)
     };
-    let Shared { counters, findings, .. } = shared;
+    let CheckShared { counters, findings, .. } = shared;
     let summary = findings.into_summary();
     Report {
         path: path.to_owned(),
@@ -189,7 +189,7 @@ fn report(path: &Path, manifest: &Manifest, shared: Shared<'_>, interrupted: boo
 /// The report on a folder whose manifest says nothing.
 fn without_manifest(path: &Path, detail: &str) -> Report {
     let findings = Findings::default();
-    findings.error(Kind::Manifest, Place::file(MANIFEST), Remedy::MakeAllAgain, detail);
+    findings.error(ProblemKind::Manifest, ProblemPlace::file(MANIFEST), Remedy::MakeAllAgain, detail);
     let summary = findings.into_summary();
     Report {
         path: path.to_owned(),

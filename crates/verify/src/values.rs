@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::path::Path;
 
 use mashbill_format::loss_spans::{self, Loss, LossSpans, append_shifted};
-use mashbill_format::shard::{self, ExpectedRows, Piece, Row, RowEnds, RowForm, Wanted};
+use mashbill_format::shard::{self, ExpectedRows, Piece, RowEnds, RowForm, ShardRow, WantedRowGroup};
 use mashbill_parquet::reader::lists;
 use mashbill_parquet::reader::{FileGroup, reading};
 use parquet::data_type::{DataType, Int32Type, Int64Type};
@@ -15,13 +15,13 @@ use parquet::errors::ParquetError;
 
 use crate::findings::Findings;
 use crate::gather::Gather;
-use crate::problem::{Kind, Place, Remedy};
+use crate::problem::{ProblemKind, ProblemPlace, Remedy};
 
 /// A row group that is looked at.
 #[derive(Debug)]
-pub(crate) struct Group<'a> {
+pub(crate) struct RowGroupCheck<'a> {
     pub(crate) split: &'a str,
-    pub(crate) place: Place,
+    pub(crate) place: ProblemPlace,
     pub(crate) index: usize,
     /// Its first row, counted in the shard.
     pub(crate) first_row: u64,
@@ -37,7 +37,7 @@ pub(crate) struct Group<'a> {
 }
 
 /// The rows of a group as far as they could be read.
-struct Rows {
+struct ReadRows {
     ids: Vec<i32>,
     mask: Vec<i32>,
     labels: Vec<i32>,
@@ -46,13 +46,13 @@ struct Rows {
     loss_spans: Option<LossSpans>,
 }
 
-impl Rows {
+impl ReadRows {
     fn spans_of(&self, row: usize) -> &[i32] {
         self.loss_spans.as_ref().map_or(&[], |spans| spans.of(row))
     }
 }
 
-impl Group<'_> {
+impl RowGroupCheck<'_> {
     /// Finds what is wrong with the group of the shard at `path`; what others need of it, where its rows could be
     /// read. Without `expected` the rows are checked against themselves only. What is wanted of them is shown to
     /// `gatherer`.
@@ -60,7 +60,7 @@ impl Group<'_> {
         &self,
         path: &Path,
         expected: Option<&ExpectedRows>,
-        wanted: &Wanted,
+        wanted: &WantedRowGroup,
         gatherer: &mut dyn Gather,
     ) -> Option<RowEnds> {
         let rows = self.read(path)?;
@@ -74,7 +74,7 @@ impl Group<'_> {
         self.show(&rows, &real, wanted, gatherer);
         if !self.is_wrong.get() && expected.is_some() {
             let detail = "its values are right, but its bytes are not those that mashbill writes for them";
-            self.wrong(Kind::Encoding, None, detail.into());
+            self.wrong(ProblemKind::Encoding, None, detail.into());
         }
         let length = self.form.row_length;
         Some(RowEnds {
@@ -83,7 +83,7 @@ impl Group<'_> {
         })
     }
 
-    fn show(&self, rows: &Rows, real: &[usize], wanted: &Wanted, gatherer: &mut dyn Gather) {
+    fn show(&self, rows: &ReadRows, real: &[usize], wanted: &WantedRowGroup, gatherer: &mut dyn Gather) {
         let length = self.form.row_length;
         if wanted.tokens {
             let each = rows.ids.chunks(length).zip(real).flat_map(|(ids, &real)| &ids[..real]);
@@ -95,7 +95,7 @@ impl Group<'_> {
             let here = pieces.split_off(..count as usize).expect("lengths were compared with elements");
             if wanted.rows.binary_search(&row).is_ok() {
                 let positions = row * length..(row + 1) * length;
-                let content = Row {
+                let content = ShardRow {
                     input_ids: &rows.ids[positions.clone()],
                     attention_mask: &rows.mask[positions.clone()],
                     labels: &rows.labels[positions],
@@ -122,7 +122,7 @@ impl Group<'_> {
         piece.doc_id.wrapping_add_unsigned(self.shard_start)
     }
 
-    fn wrong(&self, kind: Kind, row: Option<usize>, detail: String) {
+    fn wrong(&self, kind: ProblemKind, row: Option<usize>, detail: String) {
         self.is_wrong.set(true);
         let place = match row {
             Some(row) => self.place.at(self.index, self.first_row + row as u64),
@@ -133,11 +133,11 @@ impl Group<'_> {
     }
 
     /// Reads the columns and checks that each row is as long as a row has to be.
-    fn read(&self, path: &Path) -> Option<Rows> {
+    fn read(&self, path: &Path) -> Option<ReadRows> {
         let file = match shard::open(path, self.form.loss) {
             Ok(file) => file,
             Err(error) => {
-                self.wrong(Kind::Unreadable, None, error.to_string());
+                self.wrong(ProblemKind::Unreadable, None, error.to_string());
                 return None;
             }
         };
@@ -158,12 +158,16 @@ impl Group<'_> {
             let differs =
                 |row: &usize| pieces_in_row[*row] != of_ids[*row] || pieces_in_row[*row] != of_offsets[*row];
             let row = (0..self.rows).find(differs);
-            self.wrong(Kind::Pieces, row, "seq_lens, doc_ids and doc_offsets have different lengths".into());
+            self.wrong(
+                ProblemKind::Pieces,
+                row,
+                "seq_lens, doc_ids and doc_offsets have different lengths".into(),
+            );
             return None;
         }
         let pieces = lens.into_iter().zip(doc_ids).zip(offsets);
         let pieces = pieces.map(|((len, doc_id), doc_offset)| Piece { doc_id, doc_offset, len }).collect();
-        Some(Rows { ids, mask, labels, pieces, pieces_in_row, loss_spans })
+        Some(ReadRows { ids, mask, labels, pieces, pieces_in_row, loss_spans })
     }
 
     /// The elements of a column and the lengths of its lists.
@@ -182,7 +186,7 @@ impl Group<'_> {
                 Err(ParquetError::General(format!("{} rows of {}", lengths.len(), self.rows)))
             }
         });
-        read.map_err(|error| self.wrong(Kind::Unreadable, None, format!("{name}: {error}"))).ok()
+        read.map_err(|error| self.wrong(ProblemKind::Unreadable, None, format!("{name}: {error}"))).ok()
     }
 
     fn whole(&self, (values, lengths): (Vec<i32>, Vec<u32>), column: usize) -> Option<Vec<i32>> {
@@ -190,11 +194,15 @@ impl Group<'_> {
         let wrong = lengths.iter().position(|&found| found as usize != length);
         let Some(row) = wrong else { return Some(values) };
         let name = ["input_ids", "attention_mask", "labels"][column];
-        self.wrong(Kind::RowLength, Some(row), format!("{name} has {} elements, not {length}", lengths[row]));
+        self.wrong(
+            ProblemKind::RowLength,
+            Some(row),
+            format!("{name} has {} elements, not {length}", lengths[row]),
+        );
         None
     }
 
-    fn check_ids(&self, rows: &Rows) {
+    fn check_ids(&self, rows: &ReadRows) {
         let length = self.form.row_length;
         let size = self.form.vocabulary_size;
         for (row, ids) in rows.ids.chunks(length).enumerate() {
@@ -202,13 +210,13 @@ impl Group<'_> {
             if let Some(at) = ids.iter().position(outside) {
                 let detail =
                     format!("the id {} at position {at} is outside the vocabulary of {size}", ids[at]);
-                self.wrong(Kind::Ids, Some(row), detail);
+                self.wrong(ProblemKind::Ids, Some(row), detail);
             }
         }
     }
 
     /// Checks the pieces and gives the real tokens of each row: what is expected, else what the pieces sum to.
-    fn check_pieces(&self, rows: &Rows, expected: Option<&ExpectedRows>) -> Vec<usize> {
+    fn check_pieces(&self, rows: &ReadRows, expected: Option<&ExpectedRows>) -> Vec<usize> {
         let length = self.form.row_length;
         let mut real = Vec::with_capacity(self.rows);
         let mut pieces = rows.pieces.as_slice();
@@ -223,56 +231,56 @@ impl Group<'_> {
                 tokens = should.iter().map(|piece| piece.len as usize).sum();
                 if here != should {
                     let (here, should) = (self.in_split(here), self.in_split(should));
-                    self.wrong(Kind::Pieces, Some(row), different_pieces(&here, &should, sum));
+                    self.wrong(ProblemKind::Pieces, Some(row), different_pieces(&here, &should, sum));
                 }
             } else if sum > length as i64 || here.iter().any(|piece| piece.len < 1 || piece.doc_offset < 0) {
-                self.wrong(Kind::Pieces, Some(row), format!("seq_lens sum to {sum} of {length}"));
+                self.wrong(ProblemKind::Pieces, Some(row), format!("seq_lens sum to {sum} of {length}"));
             }
             real.push(tokens);
         }
         real
     }
 
-    fn check_mask(&self, rows: &Rows, real: &[usize]) {
+    fn check_mask(&self, rows: &ReadRows, real: &[usize]) {
         for (row, (mask, &real)) in rows.mask.chunks(self.form.row_length).zip(real).enumerate() {
             let wrong = mask.iter().enumerate().find(|&(at, &value)| value != i32::from(at < real));
             if let Some((at, value)) = wrong {
                 let detail = format!("{value} at position {at} of a row with {real} tokens");
-                self.wrong(Kind::AttentionMask, Some(row), detail);
+                self.wrong(ProblemKind::AttentionMask, Some(row), detail);
             }
         }
     }
 
-    fn check_padding(&self, rows: &Rows, real: &[usize]) {
+    fn check_padding(&self, rows: &ReadRows, real: &[usize]) {
         let pad = self.form.pad;
         for (row, (ids, &real)) in rows.ids.chunks(self.form.row_length).zip(real).enumerate() {
             if let Some(at) = (real..ids.len()).find(|&at| ids[at] != pad) {
                 let detail = format!("the id {} at position {at}, where padding is {pad}", ids[at]);
-                self.wrong(Kind::Padding, Some(row), detail);
+                self.wrong(ProblemKind::Padding, Some(row), detail);
             }
         }
     }
 
     /// Checks the spans, where the folder has such.
-    fn check_spans(&self, rows: &Rows, real: &[usize], expected: Option<&ExpectedRows>) {
+    fn check_spans(&self, rows: &ReadRows, real: &[usize], expected: Option<&ExpectedRows>) {
         let Some(spans) = &rows.loss_spans else { return };
         for (row, (spans, &real)) in spans.iter().zip(real).enumerate() {
             if let Err(what) = loss_spans::check(spans, real as u64) {
-                self.wrong(Kind::LossSpans, Some(row), what);
+                self.wrong(ProblemKind::LossSpans, Some(row), what);
             } else if let Some(should) = expected.map(|expected| expected.spans_of(row))
                 && spans != should
             {
                 let at = spans.iter().zip(should).position(|(is, should)| is != should);
                 let at = at.unwrap_or(spans.len().min(should.len()));
                 let detail = format!("loss_spans are not those of its documents, from element {at} on");
-                self.wrong(Kind::LossSpans, Some(row), detail);
+                self.wrong(ProblemKind::LossSpans, Some(row), detail);
             }
         }
     }
 
     /// Checks all labels but that of the last position, which depends on other rows. The document table knows better than the
     /// row which tokens are learned.
-    fn check_labels(&self, rows: &Rows, real: &[usize], expected: Option<&ExpectedRows>) {
+    fn check_labels(&self, rows: &ReadRows, real: &[usize], expected: Option<&ExpectedRows>) {
         let length = self.form.row_length;
         let each = rows.ids.chunks(length).zip(rows.labels.chunks(length)).zip(real).enumerate();
         let mut should: Vec<i32> = Vec::with_capacity(length);
@@ -290,12 +298,12 @@ impl Group<'_> {
                     if count > 1 { format!(", and {} others are wrong", count - 1) } else { String::new() }
                 );
                 detail.push_str(shift_of(ids, labels, real));
-                self.wrong(Kind::Labels, Some(row), detail);
+                self.wrong(ProblemKind::Labels, Some(row), detail);
             }
         }
     }
 
-    fn check_around(&self, rows: &Rows, expected: Option<&ExpectedRows>) {
+    fn check_around(&self, rows: &ReadRows, expected: Option<&ExpectedRows>) {
         let Some(expected) = expected else { return };
         let RowForm { before, after, row_length, .. } = self.form;
         let mut pieces = expected.pieces.iter().zip(&expected.ends);
@@ -310,7 +318,7 @@ impl Group<'_> {
                 for (is, end) in [(begins, "begin"), (ends, "end")] {
                     if !is {
                         let detail = format!("document {} does not {end} as documents do", self.key(piece));
-                        self.wrong(Kind::SpecialTokens, Some(row), detail);
+                        self.wrong(ProblemKind::SpecialTokens, Some(row), detail);
                     }
                 }
             }

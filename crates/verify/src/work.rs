@@ -24,9 +24,9 @@ use crate::beside::{self, Statistics};
 use crate::expectation::Expectations;
 use crate::findings::Findings;
 use crate::links::Links;
-use crate::problem::{Kind, Place, Remedy};
-use crate::progress::Counters;
-use crate::table::Table;
+use crate::problem::{ProblemKind, ProblemPlace, Remedy};
+use crate::progress::CheckCounters;
+use crate::table::ShardTable;
 use crate::{books, folder};
 
 /// Bytes read at a time where they are only hashed.
@@ -40,27 +40,27 @@ const BYTES_PER_POSITION: u64 = 64;
 
 /// What all threads share.
 #[derive(Debug)]
-pub(crate) struct Shared<'a> {
+pub(crate) struct CheckShared<'a> {
     pub(crate) output: &'a Output,
     pub(crate) manifest: &'a Manifest,
     pub(crate) form: RowForm,
     pub(crate) findings: Findings,
-    pub(crate) counters: Counters,
+    pub(crate) counters: CheckCounters,
 }
 
 /// What a thread does next.
 #[derive(Debug)]
-pub(crate) enum Job<'a> {
+pub(crate) enum CheckJob<'a> {
     /// Look at the texts of a shard's document table.
-    Texts { path: PathBuf, place: Place, split: &'a str },
+    Texts { path: PathBuf, place: ProblemPlace, split: &'a str },
     /// Check a row group.
-    Group(Box<GroupJob<'a>>),
+    Group(Box<RowGroupJob<'a>>),
 }
 
 /// A row group to check.
 #[derive(Debug)]
-pub(crate) struct GroupJob<'a> {
-    pub(crate) shard: Arc<Shard<'a>>,
+pub(crate) struct RowGroupJob<'a> {
+    pub(crate) shard: Arc<CheckedShard<'a>>,
     pub(crate) index: usize,
     pub(crate) first_row: u64,
     pub(crate) rows: usize,
@@ -72,9 +72,9 @@ pub(crate) struct GroupJob<'a> {
 
 /// A shard whose row groups are being checked.
 #[derive(Debug)]
-pub(crate) struct Shard<'a> {
+pub(crate) struct CheckedShard<'a> {
     pub(crate) split: &'a str,
-    pub(crate) place: Place,
+    pub(crate) place: ProblemPlace,
     pub(crate) path: PathBuf,
     /// The split's row with which it begins.
     pub(crate) first_row: u64,
@@ -96,8 +96,8 @@ struct Parts {
 
 /// The work that is left, in order.
 #[derive(Debug)]
-pub(crate) struct Work<'a> {
-    shared: &'a Shared<'a>,
+pub(crate) struct CheckWork<'a> {
+    shared: &'a CheckShared<'a>,
     splits: Vec<(&'a str, &'a Split)>,
     next_split: usize,
     current: Option<SplitWork<'a>>,
@@ -121,7 +121,7 @@ struct ShardWork<'a> {
     name: &'a str,
     index: usize,
     shard: &'a manifest::Shard,
-    table: Place,
+    table: ProblemPlace,
     expectations: Option<Expectations>,
     reading: Option<Reading<'a>>,
 }
@@ -129,7 +129,7 @@ struct ShardWork<'a> {
 /// The rows that are being read.
 #[derive(Debug)]
 struct Reading<'a> {
-    shard: Arc<Shard<'a>>,
+    shard: Arc<CheckedShard<'a>>,
     recorded: &'a ShardFile,
     file: File,
     hasher: Hasher,
@@ -140,14 +140,14 @@ struct Reading<'a> {
     row: u64,
 }
 
-impl<'a> Work<'a> {
-    pub(crate) fn new(shared: &'a Shared<'a>) -> Self {
+impl<'a> CheckWork<'a> {
+    pub(crate) fn new(shared: &'a CheckShared<'a>) -> Self {
         let splits = shared.manifest.splits.iter().map(|(name, split)| (name.as_str(), split)).collect();
         Self { shared, splits, next_split: 0, current: None }
     }
 
     /// The next job; none when all is handed out.
-    pub(crate) fn next(&mut self) -> Option<Job<'a>> {
+    pub(crate) fn next(&mut self) -> Option<CheckJob<'a>> {
         loop {
             let job = self.current.as_mut().and_then(|split| split.next(self.shared));
             if job.is_some() {
@@ -162,8 +162,8 @@ impl<'a> Work<'a> {
 
 impl<'a> SplitWork<'a> {
     /// Checks what is small.
-    fn begin(name: &'a str, split: &'a Split, shared: &Shared<'a>) -> Self {
-        let Shared { output, manifest, findings, .. } = shared;
+    fn begin(name: &'a str, split: &'a Split, shared: &CheckShared<'a>) -> Self {
+        let CheckShared { output, manifest, findings, .. } = shared;
         books::check_split(name, split, manifest, findings);
         folder::check_split(output, name, split, findings);
         beside::check_rejects(output, name, split, findings);
@@ -171,7 +171,7 @@ impl<'a> SplitWork<'a> {
         Self { name, split, statistics, next_shard: 0, next_row: 0, current: None }
     }
 
-    fn next(&mut self, shared: &Shared<'a>) -> Option<Job<'a>> {
+    fn next(&mut self, shared: &CheckShared<'a>) -> Option<CheckJob<'a>> {
         loop {
             if let Some(shard) = &mut self.current {
                 if let Some(job) = shard.next(shared) {
@@ -202,7 +202,7 @@ impl<'a> SplitWork<'a> {
 }
 
 impl SplitWork<'_> {
-    fn check_lengths(&self, shard: usize, lengths: &LengthHistogram, shared: &Shared<'_>) {
+    fn check_lengths(&self, shard: usize, lengths: &LengthHistogram, shared: &CheckShared<'_>) {
         if let Some(statistics) = &self.statistics {
             statistics.check_lengths(self.name, shard, lengths, &shared.findings);
         }
@@ -216,10 +216,10 @@ impl<'a> ShardWork<'a> {
         index: usize,
         shard: &'a manifest::Shard,
         (file, table): (&'a ShardFile, &'a TableFile),
-        shared: &Shared<'a>,
-    ) -> (Self, Option<Job<'a>>) {
+        shared: &CheckShared<'a>,
+    ) -> (Self, Option<CheckJob<'a>>) {
         let path = shared.output.tables(name).join(&table.name);
-        let place = Place::file(format!("{name}/{TABLES_FOLDER}/{}", table.name));
+        let place = ProblemPlace::file(format!("{name}/{TABLES_FOLDER}/{}", table.name));
         let mut work = Self { name, index, shard, table: place.clone(), expectations: None, reading: None };
         // What is not there has been told.
         if !path.is_file() {
@@ -227,7 +227,7 @@ impl<'a> ShardWork<'a> {
         }
         check_file(&path, &place, (table.bytes, table.checksum), name, shared);
         let (row_length, range) = (shared.form.row_length, &shard.input);
-        match Table::open(&path, row_length, shared.form.loss, range.end.saturating_sub(range.start)) {
+        match ShardTable::open(&path, row_length, shared.form.loss, range.end.saturating_sub(range.start)) {
             Ok(opened) => {
                 work.check_rows(&place, table.rows, opened.rows(), shared);
                 // Rows that do not follow from the tokens have been told.
@@ -235,7 +235,7 @@ impl<'a> ShardWork<'a> {
                     work.expectations =
                         Some(Expectations::new(row_length, file.rows, shared.form.loss, opened));
                 }
-                (work, Some(Job::Texts { path, place, split: name }))
+                (work, Some(CheckJob::Texts { path, place, split: name }))
             }
             Err(error) => {
                 work.unreadable(&place, &error, shared);
@@ -245,7 +245,7 @@ impl<'a> ShardWork<'a> {
     }
 
     /// The next row group; none when all are handed out.
-    fn next(&mut self, shared: &Shared<'a>) -> Option<Job<'a>> {
+    fn next(&mut self, shared: &CheckShared<'a>) -> Option<CheckJob<'a>> {
         let mut reading = self.reading.take()?;
         if let Some(job) = self.next_group(&mut reading, shared) {
             self.reading = Some(reading);
@@ -256,13 +256,13 @@ impl<'a> ShardWork<'a> {
     }
 
     /// Opens the shard, which begins with the split's row `first_row`; none where it cannot be read.
-    fn open(&self, recorded: &'a ShardFile, first_row: u64, shared: &Shared<'a>) -> Option<Reading<'a>> {
+    fn open(&self, recorded: &'a ShardFile, first_row: u64, shared: &CheckShared<'a>) -> Option<Reading<'a>> {
         let path = shared.output.split(self.name).join(&recorded.name);
-        let place = Place::file(format!("{}/{}", self.name, recorded.name));
+        let place = ProblemPlace::file(format!("{}/{}", self.name, recorded.name));
         if !path.is_file() {
             return None;
         }
-        Counters::add(&shared.counters.files, 1);
+        CheckCounters::add(&shared.counters.files, 1);
         let open = || -> Result<_, Error> {
             let file = open::open(&path).map_err(|error| Error::io("open", &path, error))?;
             let bytes = file.metadata().map_err(|error| Error::io("read", &path, error))?.len();
@@ -284,16 +284,16 @@ impl<'a> ShardWork<'a> {
         let in_groups = groups.iter().map(|(rows, _)| *rows as u64).sum::<u64>();
         if in_groups != rows {
             let detail = format!("its row groups have {in_groups} rows, and its footer says {rows}");
-            shared.findings.error(Kind::Rows, place.clone(), self.remedy(), detail);
+            shared.findings.error(ProblemKind::Rows, place.clone(), self.remedy(), detail);
         }
         let (full, last) = (shared.form.layout.rows_per_group, groups.len().saturating_sub(1));
         if let Some(index) = groups[..last].iter().position(|(rows, _)| *rows != full) {
             let rows = groups[index].0;
             let detail = format!("it has {rows} rows, and all row groups but the last have {full}");
-            shared.findings.error(Kind::Encoding, place.group(index), self.remedy(), detail);
+            shared.findings.error(ProblemKind::Encoding, place.group(index), self.remedy(), detail);
         }
         let parts = Parts { groups: vec![None; groups.len()], pending: groups.len(), tail: None };
-        let shard = Shard {
+        let shard = CheckedShard {
             split: self.name,
             place,
             path,
@@ -315,7 +315,7 @@ impl<'a> ShardWork<'a> {
         })
     }
 
-    fn next_group(&mut self, reading: &mut Reading<'a>, shared: &Shared<'a>) -> Option<Job<'a>> {
+    fn next_group(&mut self, reading: &mut Reading<'a>, shared: &CheckShared<'a>) -> Option<CheckJob<'a>> {
         let index = reading.next_group;
         let (rows, range) = reading.groups.get(index)?.clone();
         reading.next_group += 1;
@@ -326,11 +326,11 @@ impl<'a> ShardWork<'a> {
         let known = reading.row <= reading.recorded.rows;
         let expected = if known { self.expect(rows, shared) } else { None };
         let shard = Arc::clone(&reading.shard);
-        Some(Job::Group(Box::new(GroupJob { shard, index, first_row, rows, bytes, expected })))
+        Some(CheckJob::Group(Box::new(RowGroupJob { shard, index, first_row, rows, bytes, expected })))
     }
 
     /// Reads what stands behind the row groups and compares the checksum.
-    fn end_rows(&self, mut reading: Reading<'a>, shared: &Shared<'a>) {
+    fn end_rows(&self, mut reading: Reading<'a>, shared: &CheckShared<'a>) {
         let tail = reading.rest(shared);
         let place = reading.shard.place.clone();
         match tail {
@@ -340,7 +340,7 @@ impl<'a> ShardWork<'a> {
                 }
                 if reading.is_in_order() && reading.recorded.tail != Tail::of(&tail) {
                     let detail = "the manifest says something else of its index and footer";
-                    shared.findings.error(Kind::Checksum, place, self.remedy(), detail);
+                    shared.findings.error(ProblemKind::Checksum, place, self.remedy(), detail);
                 }
                 reading.shard.set_tail(tail, shared);
             }
@@ -349,30 +349,30 @@ impl<'a> ShardWork<'a> {
     }
 
     /// The document table's word about rows; once it is wrong it is not asked again.
-    fn expect(&mut self, rows: usize, shared: &Shared<'_>) -> Option<ExpectedRows> {
+    fn expect(&mut self, rows: usize, shared: &CheckShared<'_>) -> Option<ExpectedRows> {
         let expected = self.expectations.as_mut()?.next(rows);
         expected.map_err(|detail| self.distrust_table(detail, shared)).ok()
     }
 
-    fn distrust_table(&mut self, detail: String, shared: &Shared<'_>) {
+    fn distrust_table(&mut self, detail: String, shared: &CheckShared<'_>) {
         self.expectations = None;
-        shared.findings.error(Kind::DocumentTable, self.table.clone(), self.remedy(), detail);
+        shared.findings.error(ProblemKind::DocumentTable, self.table.clone(), self.remedy(), detail);
     }
 
     /// Reads the document table to its end: how many tokens each document has, where the table is good.
-    fn end(mut self, shared: &Shared<'_>) -> Option<LengthHistogram> {
+    fn end(mut self, shared: &CheckShared<'_>) -> Option<LengthHistogram> {
         let lengths = self.expectations.take()?.end(self.shard.tokens);
         lengths.map_err(|detail| self.distrust_table(detail, shared)).ok()
     }
 
-    fn check_rows(&self, place: &Place, recorded: u64, rows: u64, shared: &Shared<'_>) {
+    fn check_rows(&self, place: &ProblemPlace, recorded: u64, rows: u64, shared: &CheckShared<'_>) {
         if rows != recorded {
             let detail = format!("it has {rows} rows, and the manifest says {recorded}");
-            shared.findings.error(Kind::Rows, place.clone(), self.remedy(), detail);
+            shared.findings.error(ProblemKind::Rows, place.clone(), self.remedy(), detail);
         }
     }
 
-    fn unreadable(&self, place: &Place, error: &Error, shared: &Shared<'_>) {
+    fn unreadable(&self, place: &ProblemPlace, error: &Error, shared: &CheckShared<'_>) {
         unreadable(place, self.name, error, &shared.findings);
     }
 
@@ -383,24 +383,24 @@ impl<'a> ShardWork<'a> {
 
 impl Reading<'_> {
     /// The bytes of a row group that begins where the last one ended.
-    fn group(&mut self, range: &Range<u64>, shared: &Shared<'_>) -> Option<Vec<u8>> {
+    fn group(&mut self, range: &Range<u64>, shared: &CheckShared<'_>) -> Option<Vec<u8>> {
         if self.bytes == 0 {
             let magic = self.read(MAGIC.len() as u64, shared).ok()?;
             if magic != MAGIC {
                 let remedy = Remedy::MakeSplitAgain { split: self.shard.split.to_owned() };
                 let detail = "it does not begin as a Parquet file does";
-                shared.findings.error(Kind::Encoding, self.shard.place.clone(), remedy, detail);
+                shared.findings.error(ProblemKind::Encoding, self.shard.place.clone(), remedy, detail);
             }
         }
         self.read(range.end - range.start, shared).ok()
     }
 
-    fn read(&mut self, bytes: u64, shared: &Shared<'_>) -> io::Result<Vec<u8>> {
+    fn read(&mut self, bytes: u64, shared: &CheckShared<'_>) -> io::Result<Vec<u8>> {
         let mut out = Vec::with_capacity(bytes as usize);
         let read = (&self.file).take(bytes).read_to_end(&mut out)? as u64;
         self.hasher.update(&out);
         self.bytes += read;
-        Counters::add(&shared.counters.bytes, read);
+        CheckCounters::add(&shared.counters.bytes, read);
         if read == bytes { Ok(out) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 
@@ -410,7 +410,7 @@ impl Reading<'_> {
     }
 
     /// What is left of the file; empty where its groups were not read one after another.
-    fn rest(&mut self, shared: &Shared<'_>) -> io::Result<Vec<u8>> {
+    fn rest(&mut self, shared: &CheckShared<'_>) -> io::Result<Vec<u8>> {
         let in_order = self.is_in_order();
         let mut rest = Vec::new();
         loop {
@@ -421,7 +421,7 @@ impl Reading<'_> {
             }
             self.hasher.update(&chunk);
             self.bytes += read as u64;
-            Counters::add(&shared.counters.bytes, read as u64);
+            CheckCounters::add(&shared.counters.bytes, read as u64);
             if in_order {
                 rest.append(&mut chunk);
             }
@@ -429,29 +429,29 @@ impl Reading<'_> {
     }
 }
 
-impl Shard<'_> {
+impl CheckedShard<'_> {
     /// A group has been checked; `meta` where it is as it should be.
-    pub(crate) fn set_group(&self, index: usize, meta: Option<RowGroup>, shared: &Shared<'_>) {
+    pub(crate) fn set_group(&self, index: usize, meta: Option<RowGroup>, shared: &CheckShared<'_>) {
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         parts.groups[index] = meta;
         parts.pending -= 1;
         self.check_tail(&mut parts, shared);
     }
 
-    fn set_tail(&self, tail: Vec<u8>, shared: &Shared<'_>) {
+    fn set_tail(&self, tail: Vec<u8>, shared: &CheckShared<'_>) {
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         parts.tail = Some(tail);
         self.check_tail(&mut parts, shared);
     }
 
     /// When everything else is known and good, the rest of the file follows from it.
-    fn check_tail(&self, parts: &mut Parts, shared: &Shared<'_>) {
+    fn check_tail(&self, parts: &mut Parts, shared: &CheckShared<'_>) {
         let Some(tail) = parts.tail.as_ref().filter(|_| parts.pending == 0) else { return };
         let Some(groups) = parts.groups.iter().cloned().collect::<Option<Vec<_>>>() else { return };
         if *tail != tail_of(&shard::schema(shared.form.compression, shared.form.loss), groups) {
             let remedy = Remedy::MakeSplitAgain { split: self.split.to_owned() };
             let detail = "its offset index or footer is not what mashbill writes behind these row groups";
-            shared.findings.error(Kind::Encoding, self.place.clone(), remedy, detail);
+            shared.findings.error(ProblemKind::Encoding, self.place.clone(), remedy, detail);
         }
     }
 }
@@ -486,8 +486,14 @@ fn groups_of(
 }
 
 /// Hashes a file of which size and checksum are recorded.
-fn check_file(path: &Path, place: &Place, recorded: (u64, Checksum), split: &str, shared: &Shared<'_>) {
-    Counters::add(&shared.counters.files, 1);
+fn check_file(
+    path: &Path,
+    place: &ProblemPlace,
+    recorded: (u64, Checksum),
+    split: &str,
+    shared: &CheckShared<'_>,
+) {
+    CheckCounters::add(&shared.counters.files, 1);
     let hash = || -> io::Result<_> {
         let mut file = open::open(path)?;
         // Most tables are small, and memory is cleared before it is read into.
@@ -501,7 +507,7 @@ fn check_file(path: &Path, place: &Place, recorded: (u64, Checksum), split: &str
             }
             hasher.update(&chunk[..read]);
             bytes += read as u64;
-            Counters::add(&shared.counters.bytes, read as u64);
+            CheckCounters::add(&shared.counters.bytes, read as u64);
         }
     };
     match hash() {
@@ -515,23 +521,24 @@ fn check_file(path: &Path, place: &Place, recorded: (u64, Checksum), split: &str
     }
 }
 
-fn check_size(place: &Place, recorded: u64, bytes: u64, split: &str, shared: &Shared<'_>) {
+fn check_size(place: &ProblemPlace, recorded: u64, bytes: u64, split: &str, shared: &CheckShared<'_>) {
     if bytes != recorded {
         let detail = format!("it has {bytes} bytes, and the manifest says {recorded}");
         let remedy = Remedy::MakeSplitAgain { split: split.to_owned() };
-        shared.findings.error(Kind::Size, place.clone(), remedy, detail);
+        shared.findings.error(ProblemKind::Size, place.clone(), remedy, detail);
     }
 }
 
-fn wrong_checksum(place: &Place, split: &str, shared: &Shared<'_>) {
+fn wrong_checksum(place: &ProblemPlace, split: &str, shared: &CheckShared<'_>) {
     let remedy = Remedy::MakeSplitAgain { split: split.to_owned() };
     let detail = "its bytes are not those that were written";
-    shared.findings.error(Kind::Checksum, place.clone(), remedy, detail);
+    shared.findings.error(ProblemKind::Checksum, place.clone(), remedy, detail);
 }
 
 /// A file that is no Parquet file, or one of other columns.
-pub(crate) fn unreadable(place: &Place, split: &str, error: &Error, findings: &Findings) {
-    let kind = if matches!(error, Error::Columns { .. }) { Kind::Columns } else { Kind::Unreadable };
+pub(crate) fn unreadable(place: &ProblemPlace, split: &str, error: &Error, findings: &Findings) {
+    let kind =
+        if matches!(error, Error::Columns { .. }) { ProblemKind::Columns } else { ProblemKind::Unreadable };
     let remedy = Remedy::MakeSplitAgain { split: split.to_owned() };
     findings.error(kind, place.clone(), remedy, error.detail());
 }

@@ -11,10 +11,10 @@ use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 
 use mashbill_format::manifest::Manifest;
-use mashbill_format::shard::{IGNORED, Row as SeenRow, ShardReader};
+use mashbill_format::shard::{IGNORED, ShardReader, ShardRow};
 use mashbill_format::stats::Stats;
 use mashbill_parquet::encode::Compression;
-use mashbill_verify::{Gather, Kind, Options, Report, gathering, verify};
+use mashbill_verify::{Gather, Options, ProblemKind, Report, gathering, verify};
 use proptest::prelude::*;
 
 use world::{Packed, Row, World};
@@ -37,7 +37,7 @@ impl Gather for Seen {
         true
     }
 
-    fn row(&mut self, split: &str, row: u64, content: SeenRow<'_>) {
+    fn row(&mut self, split: &str, row: u64, content: ShardRow<'_>) {
         let real: i32 = content.pieces.iter().map(|piece| piece.len).sum();
         assert_eq!(content.attention_mask.iter().sum::<i32>(), real);
         let seen = Row {
@@ -58,7 +58,8 @@ fn check_sound(world: &World, threads: usize) {
     let mut seen: Vec<Seen> = (0..threads).map(|_| Seen::default()).collect();
     let never = AtomicBool::new(false);
     let report = gathering(world.root(), &["text"], &mut seen, &never, &mut |_| {}).unwrap().unwrap();
-    let problems: Vec<_> = report.problems.iter().filter(|problem| problem.kind != Kind::Empty).collect();
+    let problems: Vec<_> =
+        report.problems.iter().filter(|problem| problem.kind != ProblemKind::Empty).collect();
     assert!(report.is_good() && problems.is_empty(), "{problems:#?}");
     let manifest = world.manifest();
     let sum = |value: fn(&mashbill_format::manifest::Split) -> u64| -> u64 {
@@ -109,20 +110,22 @@ fn row_groups_are_checked_by_all_threads_and_their_borders_too() {
 }
 
 /// What is done to the row groups of the first shard, and what it has to be called.
-type Injury = (&'static str, Kind, fn(&mut Vec<Packed>));
+type Injury = (&'static str, ProblemKind, fn(&mut Vec<Packed>));
 
 const INJURIES: &[Injury] = &[
-    ("the last label of a group is another token", Kind::Labels, |groups| groups[0].last_labels[0] ^= 1),
-    ("the last label of a group is ignored, and its document goes on", Kind::Labels, |groups| {
+    ("the last label of a group is another token", ProblemKind::Labels, |groups| {
+        groups[0].last_labels[0] ^= 1
+    }),
+    ("the last label of a group is ignored, and its document goes on", ProblemKind::Labels, |groups| {
         groups[1].last_labels[0] = IGNORED;
     }),
-    ("the last label of a group is a token, and its document ends", Kind::Labels, |groups| {
+    ("the last label of a group is a token, and its document ends", ProblemKind::Labels, |groups| {
         groups[2].last_labels[0] = 7;
     }),
-    ("the first token of a group is another one", Kind::Labels, |groups| groups[1].tokens[0] ^= 1),
-    ("a row group is gone", Kind::Rows, |groups| drop(groups.remove(1))),
-    ("a row group stands twice", Kind::Rows, |groups| groups.insert(1, groups[1].clone())),
-    ("two row groups are swapped", Kind::Pieces, |groups| groups.swap(0, 1)),
+    ("the first token of a group is another one", ProblemKind::Labels, |groups| groups[1].tokens[0] ^= 1),
+    ("a row group is gone", ProblemKind::Rows, |groups| drop(groups.remove(1))),
+    ("a row group stands twice", ProblemKind::Rows, |groups| groups.insert(1, groups[1].clone())),
+    ("two row groups are swapped", ProblemKind::Pieces, |groups| groups.swap(0, 1)),
 ];
 
 #[test]
@@ -143,7 +146,9 @@ fn what_row_groups_can_suffer_is_found_where_all_checksums_fit() {
         for threads in [1, 3] {
             let found = check(&world, threads).problems;
             assert!(found.iter().any(|problem| problem.kind == *kind), "{name}: {found:#?}");
-            let other = found.iter().find(|problem| matches!(problem.kind, Kind::Checksum | Kind::Size));
+            let other = found
+                .iter()
+                .find(|problem| matches!(problem.kind, ProblemKind::Checksum | ProblemKind::Size));
             assert_eq!(other, None, "{name}: it was not sealed");
         }
     }
@@ -167,9 +172,9 @@ fn a_damaged_table_leaves_the_other_shards_checked() {
     let found = check(&world, 2).problems;
     let places: Vec<_> = found.iter().map(|problem| (problem.place.file.as_str(), problem.kind)).collect();
     for expected in [
-        ("a/_documents/shard_0000.documents", Kind::Checksum),
-        ("a/_documents/shard_0000.documents", Kind::Unreadable),
-        ("a/shard_0002.parquet", Kind::Pieces),
+        ("a/_documents/shard_0000.documents", ProblemKind::Checksum),
+        ("a/_documents/shard_0000.documents", ProblemKind::Unreadable),
+        ("a/shard_0002.parquet", ProblemKind::Pieces),
     ] {
         assert!(places.contains(&expected), "{expected:?} is not in {found:#?}");
     }
@@ -188,10 +193,10 @@ fn rows_in_other_row_groups_are_found() {
     world.write_json("manifest.json", &manifest);
     let problems = check(&world, 2).problems;
     // The statistics know the file's size, and so does the card.
-    let others = problems.iter().filter(|problem| problem.kind != Kind::Card);
-    let (stats, told): (Vec<_>, Vec<_>) = others.partition(|problem| problem.kind == Kind::Stats);
+    let others = problems.iter().filter(|problem| problem.kind != ProblemKind::Card);
+    let (stats, told): (Vec<_>, Vec<_>) = others.partition(|problem| problem.kind == ProblemKind::Stats);
     let [regrouped] = told[..] else { panic!("{problems:#?}") };
-    assert_eq!((regrouped.kind, regrouped.place.row_group), (Kind::Encoding, Some(0)));
+    assert_eq!((regrouped.kind, regrouped.place.row_group), (ProblemKind::Encoding, Some(0)));
     assert_eq!(regrouped.detail, "it has 10 rows, and all row groups but the last have 65536");
     assert!(stats.len() == 1 && stats[0].detail.starts_with("shard_bytes and the manifest's: "));
 }
@@ -207,7 +212,7 @@ fn lengths_of_documents_that_are_in_no_table_are_found() {
         stats.document_tokens.count(6);
         world.write_json("a/a_stats.json", &stats);
         let [problem] = &check(&world, 1).problems[..] else { panic!("one problem") };
-        assert_eq!(problem.kind, Kind::Stats);
+        assert_eq!(problem.kind, ProblemKind::Stats);
         let told = format!("document_tokens of shard {shard} is not what its document table gives");
         assert_eq!(problem.detail, told);
     }

@@ -67,7 +67,7 @@ pub(crate) struct DoctorArgs {
 /// How something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum State {
+enum Health {
     Ok,
     Warning,
     Problem,
@@ -77,7 +77,7 @@ enum State {
 #[derive(Debug, Serialize)]
 struct Finding {
     what: &'static str,
-    state: State,
+    state: Health,
     text: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
@@ -85,15 +85,15 @@ struct Finding {
 
 impl Finding {
     fn ok(what: &'static str, text: impl Into<String>) -> Self {
-        Self { what, state: State::Ok, text: text.into(), hint: None }
+        Self { what, state: Health::Ok, text: text.into(), hint: None }
     }
 
     fn warning(what: &'static str, text: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { what, state: State::Warning, text: text.into(), hint: Some(hint.into()) }
+        Self { what, state: Health::Warning, text: text.into(), hint: Some(hint.into()) }
     }
 
     fn problem(what: &'static str, text: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { what, state: State::Problem, text: text.into(), hint: Some(hint.into()) }
+        Self { what, state: Health::Problem, text: text.into(), hint: Some(hint.into()) }
     }
 }
 
@@ -122,7 +122,7 @@ pub(crate) fn run(args: &DoctorArgs, interpreter: Option<&Path>, printer: &Print
     } else {
         findings.iter().for_each(|finding| say(finding, printer));
     }
-    let problems = findings.iter().filter(|finding| finding.state == State::Problem).count();
+    let problems = findings.iter().filter(|finding| finding.state == Health::Problem).count();
     if problems > 0 {
         printer.line(format_args!("{} to solve", counted(problems as u64, "problem")));
     }
@@ -132,9 +132,9 @@ pub(crate) fn run(args: &DoctorArgs, interpreter: Option<&Path>, printer: &Print
 fn say(finding: &Finding, printer: &Printer) {
     let text = format!("{}: {}", finding.what, finding.text);
     match finding.state {
-        State::Ok => printer.good("ok", text),
-        State::Warning => printer.warning(text),
-        State::Problem => printer.problem(text),
+        Health::Ok => printer.good("ok", text),
+        Health::Warning => printer.warning(text),
+        Health::Problem => printer.problem(text),
     }
     if let Some(hint) = &finding.hint {
         printer.hint(hint);
@@ -183,7 +183,7 @@ fn endpoint(settings: &Settings) -> Finding {
 /// What a kill costs at the most.
 fn a_shard_takes(engine: Engine) -> String {
     let threads = threads::threads(None).unwrap_or(1);
-    let bytes = manifest::Options::stride_of(SHARD_BYTES, Compression::Snappy) as f64;
+    let bytes = manifest::ShardOptions::stride_of(SHARD_BYTES, Compression::Snappy) as f64;
     let seconds = bytes / (engine.bytes_per_cpu_second() * threads as f64);
     format!("a shard of {} takes about {}", size(SHARD_BYTES), duration(seconds))
 }

@@ -9,11 +9,11 @@ use anyhow::{Context, Result};
 use clap::Args;
 use mashbill_download::catalog::LeftOut;
 use mashbill_download::plan::BudgetPlan;
-use mashbill_download::status::{CategoryStatus, DatasetStatus, OwnFile, State};
+use mashbill_download::status::{CategoryStatus, DatasetState, DatasetStatus, OwnFile};
 use mashbill_download::{
     Budget, Catalog, Error as DownloadError, Event, Options, Plan, Report, Selection, Status,
 };
-use mashbill_format::catalog::{Dataset, LicenseKind, SchemaStanding};
+use mashbill_format::catalog::{CatalogDataset, LicenseKind, SchemaStanding};
 use mashbill_format::dataset_stats::DatasetStats;
 use mashbill_format::figures::{count, counted, duration, size};
 use mashbill_format::layout::{Data, Output};
@@ -167,7 +167,7 @@ pub(crate) fn run_with(args: &DownloadArgs, settings: Settings, printer: &Printe
         keep_raw: args.keep_raw,
         exact_tokens,
     };
-    let is_own = |dataset: &&Dataset| own.contains(&dataset.repo);
+    let is_own = |dataset: &&CatalogDataset| own.contains(&dataset.repo);
     tell_of_token(&settings, selected.datasets.iter().filter(is_own), printer);
     let interrupted = interrupt::flag(printer)?;
     let wait = |wait: Wait<'_>| {
@@ -204,7 +204,7 @@ fn tell_of_unknown_licenses(licenses: &[String], printer: &Printer) {
 }
 
 /// Says that the token is sent along for repositories that a file names, which may be a stranger's.
-fn tell_of_token<'a>(settings: &Settings, own: impl Iterator<Item = &'a Dataset>, printer: &Printer) {
+fn tell_of_token<'a>(settings: &Settings, own: impl Iterator<Item = &'a CatalogDataset>, printer: &Printer) {
     let repos: Vec<&str> = own.map(|dataset| dataset.repo.as_str()).collect();
     if let Some(token) = settings.token.as_ref().filter(|_| !repos.is_empty() && !settings.offline) {
         let (source, endpoint) = (token.source(), &settings.endpoint);
@@ -299,14 +299,14 @@ fn dataset_line(dataset: &DatasetStatus) -> String {
         if parts.is_empty() { "size unknown".to_owned() } else { parts.join(", ") }
     };
     let (word, what) = match &dataset.state {
-        State::Complete => ("complete", there()),
-        State::Outdated(why) => ("outdated", format!("{}: {why}", there())),
-        State::Partial => ("partial", missing()),
-        State::Missing => ("missing", missing()),
-        State::Foreign => ("foreign", "a file of that name is your own, and left alone".to_owned()),
+        DatasetState::Complete => ("complete", there()),
+        DatasetState::Outdated(why) => ("outdated", format!("{}: {why}", there())),
+        DatasetState::Partial => ("partial", missing()),
+        DatasetState::Missing => ("missing", missing()),
+        DatasetState::Foreign => ("foreign", "a file of that name is your own, and left alone".to_owned()),
     };
     let mut notes = Vec::new();
-    if dataset.state != State::Complete {
+    if dataset.state != DatasetState::Complete {
         if dataset.gated {
             notes.push("gated".to_owned());
         }
@@ -347,8 +347,8 @@ fn plan_lines(plan: &Plan) -> Vec<String> {
             rows => format!(", {:.1} % of the rows", f64::from(rows) / 1e4),
         };
         let why = match &dataset.why {
-            State::Outdated(why) => format!("; made again: {why}"),
-            State::Partial => "; goes on".to_owned(),
+            DatasetState::Outdated(why) => format!("; made again: {why}"),
+            DatasetState::Partial => "; goes on".to_owned(),
             _ => String::new(),
         };
         lines.push(format!(

@@ -10,15 +10,15 @@ use anyhow::Result;
 use clap::builder::{NonEmptyStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use mashbill_format::figures::{count, counted, duration, size};
-use mashbill_format::held_out::{HeldOut, Part};
+use mashbill_format::held_out::{DatasetPart, HeldOut};
 use mashbill_format::layout::{Output, ShardId};
 use mashbill_format::manifest::{self, Packing, ShardFile};
-use mashbill_format::shard::{Scratch, ShardPages};
+use mashbill_format::shard::{PageScratch, ShardPages};
 use mashbill_format::stats::Stats;
 use mashbill_parquet::encode::Compression;
-use mashbill_records::{DOCUMENT_BYTES_MAX, Kind};
+use mashbill_records::{DOCUMENT_BYTES_MAX, FileKind};
 use mashbill_tokenize::input::SplitNames;
-use mashbill_tokenize::plan::{Finished, SplitPlan, TASK_BYTES, Why};
+use mashbill_tokenize::plan::{FinishedSplits, SplitPlan, TASK_BYTES, Why};
 use mashbill_tokenize::{Event, Options, PartReport, Plan, Report, plan};
 use mashbill_tokenizer::{SpecialTokensInText, Tokenizer, TokenizerOptions};
 
@@ -293,21 +293,21 @@ fn options(args: &TokenizeArgs) -> Result<Options> {
             SplitNamesArg::Folder => SplitNames::Folder,
         },
         shard_size_gb: args.shard_size,
-        bytes: manifest::Options {
+        bytes: manifest::ShardOptions {
             max_seq_length: args.max_seq_length,
             shard_bytes,
-            stride_bytes: manifest::Options::stride_of(shard_bytes, compression),
+            stride_bytes: manifest::ShardOptions::stride_of(shard_bytes, compression),
             packing: Packing::Concat,
             compression,
             text_field,
             other_text_fields,
             max_document_bytes: args.max_document,
-            held_out: args.val_fraction.map(|fraction| HeldOut { fraction, part: Part::Train }),
+            held_out: args.val_fraction.map(|fraction| HeldOut { fraction, part: DatasetPart::Train }),
         },
         finished: match (args.force, args.skip_existing) {
-            (true, _) => Finished::RedoAll,
-            (false, true) => Finished::RedoDifferent,
-            (false, false) => Finished::Keep,
+            (true, _) => FinishedSplits::RedoAll,
+            (false, true) => FinishedSplits::RedoDifferent,
+            (false, false) => FinishedSplits::Keep,
         },
         rehash: args.rehash,
         prune: args.prune,
@@ -335,7 +335,7 @@ pub(crate) fn default_output(input: &Path) -> PathBuf {
         if input.file_name().is_some() { input.to_owned() } else { crate::environment::absolute(input) };
     let mut name = named.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if named.is_file()
-        && let Some((stem, _)) = Kind::of(&name)
+        && let Some((stem, _)) = FileKind::of(&name)
     {
         name = stem.to_owned();
     }
@@ -621,7 +621,7 @@ fn first_document(
     };
     let path = output.split(&stats.split).join(name);
     let shard = ShardPages::open(&path, manifest.max_seq_length, manifest.layout, manifest.loss(), *tail)?;
-    let scratch = &mut Scratch::default();
+    let scratch = &mut PageScratch::default();
     let group = shard.token_group(0, scratch)?;
     let pieces = shard.piece_page(&group, 0, scratch)?.pieces;
     let tokens = shard.token_page(&group, 0, scratch)?.input_ids;

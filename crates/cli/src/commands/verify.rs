@@ -15,7 +15,7 @@ use mashbill_format::manifest::Manifest;
 use mashbill_format::training_run::{CONFIG, is_run};
 use mashbill_store::atomic::folder_of;
 use mashbill_tokenize::audit;
-use mashbill_verify::{Event, FolderKind, Kind, Problem, Remedy, Report, Severity, records_below};
+use mashbill_verify::{Event, FolderKind, Problem, ProblemKind, Remedy, Report, Severity, records_below};
 use serde::Serialize;
 
 use crate::exit::Exit;
@@ -187,7 +187,7 @@ fn is_part(path: &Path) -> bool {
 /// Whether nothing is wrong but that a source is not there.
 fn is_only_gone(report: &Report) -> bool {
     let mut errors = report.problems.iter().filter(|problem| problem.severity == Severity::Error);
-    errors.all(|problem| problem.kind == Kind::SourceGone)
+    errors.all(|problem| problem.kind == ProblemKind::SourceGone)
 }
 
 /// Compares a tokenized folder with its sources.
@@ -202,7 +202,7 @@ fn deep(
     // Without a manifest that has been told.
     let Ok(Some(manifest)) = Manifest::read(&output.manifest()) else { return Ok(()) };
     let tokenizer = tokenizer_of(output.root(), &manifest, args.tokenizer.as_deref(), printer)?;
-    let options = audit::Options { source: args.source.clone(), sample: args.sample, threads };
+    let options = audit::AuditOptions { source: args.source.clone(), sample: args.sample, threads };
     let audited = audit::audit(&output, &manifest, &tokenizer, &options, interrupted)?;
     let documents = counted(audited.documents, "document");
     printer.line(format_args!(

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use mashbill_records::parquet_rows::Column;
 use mashbill_records::record::{FieldCounts, Shape};
-use mashbill_records::{Container, Foreign, Kind, ReadError};
+use mashbill_records::{Container, FileKind, Foreign, ReadError};
 
 /// Which files are read, by their endings.
 pub(crate) const ENDINGS: &str = "read are .jsonl, .ndjson and .json, also with .gz, .bz2, .xz, .zst or .zstd behind it, \
@@ -112,8 +112,8 @@ pub(crate) fn hint_for_columns(columns: &[Column]) -> String {
 
 /// The command that gives each record of a file of JSON the text whose parts `program` lists; none for other files.
 fn with_jq(program: &str, file: &Path) -> Option<String> {
-    let (stem, kind) = Kind::of(file.file_name()?.to_str()?)?;
-    let Kind::Json(container) = kind else { return None };
+    let (stem, kind) = FileKind::of(file.file_name()?.to_str()?)?;
+    let FileKind::Json(container) = kind else { return None };
     let (path, made) = (file.display(), format!("{stem}_text.jsonl"));
     let filter = format!(r#"jq -c '(arrays[], objects) | .text = ({program} | join("\n\n"))'"#);
     let unpack = match container {

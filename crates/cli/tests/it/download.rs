@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use mashbill_download::Catalog;
-use mashbill_stand_in::{Access, Content, Fault, Kind, Origin, Repo, Rule, Seen, Site, StandIn, User};
+use mashbill_stand_in::{
+    Access, Content, Fault, OriginName, Repo, RepoType, Rule, SeenRequest, Site, StandIn, User,
+};
 
 use crate::project::{Project, Ran};
 
@@ -24,7 +26,7 @@ pub(crate) fn hub() -> StandIn {
     let users = vec![User { name: "trusted".into(), token: TOKEN.into(), trusted: true }];
     let stand_in = StandIn::start(Site { users, page_size: 3, ..Site::default() }).expect("a free port");
     for dataset in Catalog::embedded().datasets.iter().filter(|dataset| dataset.refused.is_none()) {
-        let mut repo = Repo::new(Kind::Dataset, &dataset.repo);
+        let mut repo = Repo::new(RepoType::Dataset, &dataset.repo);
         let branch = if dataset.revision == "main" { "main" } else { &dataset.revision };
         repo.put_folder(branch, &samples().join(&dataset.name).join("files")).expect("a sample");
         repo.license = dataset.license.id.clone();
@@ -96,7 +98,7 @@ fn the_whole_catalog_is_fetched_once_and_tokenized() {
     let second = run(&project, &hub, ALL_LICENSES, Some(TOKEN)).with_code(0);
     assert_eq!(records(&project).len(), 16);
     // Addresses in the store do not name the dataset.
-    let is_other = |seen: &Seen| seen.origin == Origin::Hub && !seen.target.contains("bigcode");
+    let is_other = |seen: &SeenRequest| seen.origin == OriginName::Hub && !seen.target.contains("bigcode");
     let others = hub.log().into_iter().filter(is_other).count();
     assert_eq!(others, 0, "what is there was asked for again");
 
@@ -384,7 +386,7 @@ fn mistakes_are_answered_with_what_was_meant() {
 #[test]
 fn any_dataset_of_the_hub_can_be_named() {
     let (project, hub) = (Project::new(), hub());
-    let mut repo = Repo::new(Kind::Dataset, "some/set");
+    let mut repo = Repo::new(RepoType::Dataset, "some/set");
     let put = |repo: &mut Repo, path: &str, text: &str| {
         repo.put("main", path, Content::from(text.as_bytes().to_vec()))
     };
@@ -437,7 +439,7 @@ fn damaged_bytes_are_never_converted() {
 fn what_changes_upstream_is_taken_when_asked_for() {
     let (project, hub) = (Project::new(), hub());
     let put = |output: &str| {
-        let mut repo = Repo::new(Kind::Dataset, "sahil2801/CodeAlpaca-20k");
+        let mut repo = Repo::new(RepoType::Dataset, "sahil2801/CodeAlpaca-20k");
         let rows = serde_json::json!([{"instruction": "i", "input": "", "output": output}]).to_string();
         repo.put("main", "code_alpaca_20k.json", Content::from(rows.into_bytes()));
         hub.put(repo);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use mashbill_stand_in::{Content, Fault, Kind, Repo, Rule, StandIn};
+use mashbill_stand_in::{Content, Fault, Repo, RepoType, Rule, StandIn};
 use serde_json::json;
 
 use crate::download::{TOKEN, download, hub, run};
@@ -17,7 +17,7 @@ fn download_to(project: &Project, hub: &StandIn, output: &str, arguments: &str) 
 
 /// A dataset with these files on the Hub.
 fn put(hub: &StandIn, id: &str, files: &[(&str, &[u8])]) {
-    let mut repo = Repo::new(Kind::Dataset, id);
+    let mut repo = Repo::new(RepoType::Dataset, id);
     for (path, bytes) in files {
         repo.put("main", path, Content::from(bytes.to_vec()));
     }
@@ -227,7 +227,7 @@ fn a_hostile_hub_is_given_up_with_a_line() {
 
 /// A dataset whose card has these configurations.
 fn put_with_card(hub: &StandIn, id: &str, configs: serde_json::Value, files: &[&str]) {
-    let mut repo = Repo::new(Kind::Dataset, id);
+    let mut repo = Repo::new(RepoType::Dataset, id);
     for path in files {
         repo.put("main", path, Content::from(format!("{{\"text\": \"{path}\"}}\n").into_bytes()));
     }

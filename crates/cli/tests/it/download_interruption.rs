@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use mashbill_stand_in::{Access, Content, Kind, Repo, Site, StandIn, User};
+use mashbill_stand_in::{Access, Content, Repo, RepoType, Site, StandIn, User};
 use parquet::data_type::{ByteArray, ByteArrayType};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
@@ -120,7 +120,7 @@ fn hub() -> (StandIn, u64) {
         StandIn::start(Site { users, bytes_per_second: 10_000_000, ..Site::default() }).expect("a free port");
     let mut size = 0;
     let mut put = |id: &str, files: Vec<(&str, Vec<u8>)>| {
-        let mut repo = Repo::new(Kind::Dataset, id);
+        let mut repo = Repo::new(RepoType::Dataset, id);
         repo.access = Access::Private;
         for (path, bytes) in files {
             size += bytes.len() as u64;

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 
 use mashbill_store::checksum::Checksum;
-use mashbill_verify::{Kind, Options, Report, Severity, verify};
+use mashbill_verify::{Options, ProblemKind, Report, Severity, verify};
 use serde_json::{Value, json};
 
 use crate::download::{ALL_LICENSES, TOKEN, download, hub, run};
@@ -22,120 +22,136 @@ const LOCK: &str = "curriculum.lock";
 
 /// What is done, and what `verify` has to call it: as it is, and with the statistics' size and checksum made those
 /// of the injured file. Nothing stands there where size and checksum are all that can tell.
-type Injury = (&'static str, Kind, Option<Kind>, fn(&Folder));
+type Injury = (&'static str, ProblemKind, Option<ProblemKind>, fn(&Folder));
 
 const INJURIES: &[Injury] = &[
     // The records.
-    ("a letter is another one", Kind::Checksum, None, |f| f.replace("Weng", "Wong")),
-    ("a text is longer", Kind::Size, Some(Kind::Stats), |f| f.replace("Weng", "Wengg")),
-    ("a character is another one of more bytes", Kind::Size, Some(Kind::Stats), |f| {
+    ("a letter is another one", ProblemKind::Checksum, None, |f| f.replace("Weng", "Wong")),
+    ("a text is longer", ProblemKind::Size, Some(ProblemKind::Stats), |f| f.replace("Weng", "Wengg")),
+    ("a character is another one of more bytes", ProblemKind::Size, Some(ProblemKind::Stats), |f| {
         f.replace("Weng", "Wéng")
     }),
-    ("a letter has moved from a text to another", Kind::Checksum, Some(Kind::Stats), |f| f.move_letters()),
-    ("two records are swapped", Kind::Checksum, None, |f| f.lines(|lines| lines.swap(0, 1))),
-    ("a record is gone", Kind::Size, Some(Kind::Stats), |f| f.lines(|lines| drop(lines.remove(1)))),
-    ("a record stands twice", Kind::Duplicate, Some(Kind::Duplicate), |f| {
+    ("a letter has moved from a text to another", ProblemKind::Checksum, Some(ProblemKind::Stats), |f| {
+        f.move_letters()
+    }),
+    ("two records are swapped", ProblemKind::Checksum, None, |f| f.lines(|lines| lines.swap(0, 1))),
+    ("a record is gone", ProblemKind::Size, Some(ProblemKind::Stats), |f| {
+        f.lines(|lines| drop(lines.remove(1)))
+    }),
+    ("a record stands twice", ProblemKind::Duplicate, Some(ProblemKind::Duplicate), |f| {
         f.lines(|lines| lines.push(lines[0].clone()));
     }),
-    ("a record is added", Kind::Size, Some(Kind::Stats), |f| {
+    ("a record is added", ProblemKind::Size, Some(ProblemKind::Stats), |f| {
         f.lines(|lines| lines.push(lines[0].replace("gsm8k/0", "gsm8k/9")));
     }),
-    ("a blank line is added", Kind::Size, None, |f| f.lines(|lines| lines.push(String::new()))),
-    ("a line is no JSON", Kind::Line, Some(Kind::Line), |f| f.lines(|lines| lines[1].insert(0, 'x'))),
-    ("the file is cut off", Kind::Line, Some(Kind::Line), |f| f.bytes(RECORDS, |b| b.truncate(b.len() - 20))),
-    ("the file is empty", Kind::Size, Some(Kind::Stats), |f| f.bytes(RECORDS, Vec::clear)),
-    ("the file is gone", Kind::Missing, Some(Kind::Missing), |f| f.remove(RECORDS)),
-    ("the file is another dataset's", Kind::Size, Some(Kind::Stats), |f| f.copy("code/apps.jsonl", RECORDS)),
-    ("a record is of another category", Kind::Size, Some(Kind::Stats), |f| {
+    ("a blank line is added", ProblemKind::Size, None, |f| f.lines(|lines| lines.push(String::new()))),
+    ("a line is no JSON", ProblemKind::Line, Some(ProblemKind::Line), |f| {
+        f.lines(|lines| lines[1].insert(0, 'x'))
+    }),
+    ("the file is cut off", ProblemKind::Line, Some(ProblemKind::Line), |f| {
+        f.bytes(RECORDS, |b| b.truncate(b.len() - 20))
+    }),
+    ("the file is empty", ProblemKind::Size, Some(ProblemKind::Stats), |f| f.bytes(RECORDS, Vec::clear)),
+    ("the file is gone", ProblemKind::Missing, Some(ProblemKind::Missing), |f| f.remove(RECORDS)),
+    ("the file is another dataset's", ProblemKind::Size, Some(ProblemKind::Stats), |f| {
+        f.copy("code/apps.jsonl", RECORDS)
+    }),
+    ("a record is of another category", ProblemKind::Size, Some(ProblemKind::Stats), |f| {
         f.replace("\"math_reasoning\"", "\"code\"");
     }),
-    ("a record is of another dataset", Kind::Size, Some(Kind::Stats), |f| f.replace("\"gsm8k\"", "\"apps\"")),
+    ("a record is of another dataset", ProblemKind::Size, Some(ProblemKind::Stats), |f| {
+        f.replace("\"gsm8k\"", "\"apps\"")
+    }),
     // The statistics.
-    ("the statistics are gone", Kind::Missing, Some(Kind::Missing), |f| f.remove(STATS)),
-    ("the statistics are cut off", Kind::Stats, Some(Kind::Stats), |f| {
+    ("the statistics are gone", ProblemKind::Missing, Some(ProblemKind::Missing), |f| f.remove(STATS)),
+    ("the statistics are cut off", ProblemKind::Stats, Some(ProblemKind::Stats), |f| {
         f.bytes(STATS, |bytes| bytes.truncate(bytes.len() / 2));
     }),
-    ("the statistics are another dataset's", Kind::Stats, Some(Kind::Stats), |f| {
+    ("the statistics are another dataset's", ProblemKind::Stats, Some(ProblemKind::Stats), |f| {
         f.copy("code/apps.stats.json", STATS);
     }),
-    ("the statistics are not complete", Kind::Stats, Some(Kind::Stats), |f| {
+    ("the statistics are not complete", ProblemKind::Stats, Some(ProblemKind::Stats), |f| {
         f.stats(|s| s["complete"] = json!(false));
     }),
-    ("they are of another category", Kind::Stats, Some(Kind::Stats), |f| {
+    ("they are of another category", ProblemKind::Stats, Some(ProblemKind::Stats), |f| {
         f.stats(|s| s["category"] = json!("code"))
     }),
-    ("rows_out is off by one", Kind::Stats, Some(Kind::Stats), |f| {
+    ("rows_out is off by one", ProblemKind::Stats, Some(ProblemKind::Stats), |f| {
         f.stats(|s| add(&mut s["counts"]["rows_out"]))
     }),
-    ("rows_in is off by one", Kind::Stats, Some(Kind::Stats), |f| {
+    ("rows_in is off by one", ProblemKind::Stats, Some(ProblemKind::Stats), |f| {
         f.stats(|s| add(&mut s["counts"]["rows_in"]))
     }),
-    ("rows are called not sampled", Kind::Stats, Some(Kind::Stats), |f| {
+    ("rows are called not sampled", ProblemKind::Stats, Some(ProblemKind::Stats), |f| {
         f.stats(|s| add(&mut s["counts"]["rows_not_sampled"]));
     }),
-    ("jsonl_bytes is off by one", Kind::Size, None, |f| f.stats(|s| add(&mut s["counts"]["jsonl_bytes"]))),
-    ("the checksum is another one", Kind::Checksum, None, |f| {
+    ("jsonl_bytes is off by one", ProblemKind::Size, None, |f| {
+        f.stats(|s| add(&mut s["counts"]["jsonl_bytes"]))
+    }),
+    ("the checksum is another one", ProblemKind::Checksum, None, |f| {
         f.stats(|s| s["jsonl_checksum"] = json!("0".repeat(32)));
     }),
-    ("text_bytes is off by one", Kind::Stats, Some(Kind::Stats), |f| {
+    ("text_bytes is off by one", ProblemKind::Stats, Some(ProblemKind::Stats), |f| {
         f.stats(|s| add(&mut s["counts"]["text_bytes"]));
     }),
-    ("chars is off by one", Kind::Stats, Some(Kind::Stats), |f| f.stats(|s| add(&mut s["counts"]["chars"]))),
-    ("the longest text is longer", Kind::Stats, Some(Kind::Stats), |f| {
+    ("chars is off by one", ProblemKind::Stats, Some(ProblemKind::Stats), |f| {
+        f.stats(|s| add(&mut s["counts"]["chars"]))
+    }),
+    ("the longest text is longer", ProblemKind::Stats, Some(ProblemKind::Stats), |f| {
         f.stats(|s| add(&mut s["text_len"]["max"]))
     }),
-    ("a refused row is not counted", Kind::Stats, Some(Kind::Stats), |f| {
+    ("a refused row is not counted", ProblemKind::Stats, Some(ProblemKind::Stats), |f| {
         f.json("code/apps.stats.json", |s| s["counts"]["rejected"] = json!({}));
     }),
-    ("more records than were to be taken", Kind::Stats, Some(Kind::Stats), |f| {
+    ("more records than were to be taken", ProblemKind::Stats, Some(ProblemKind::Stats), |f| {
         f.stats(|s| s["take"]["max_rows"] = json!(1));
     }),
-    ("more bytes than were to be taken", Kind::Stats, Some(Kind::Stats), |f| {
+    ("more bytes than were to be taken", ProblemKind::Stats, Some(ProblemKind::Stats), |f| {
         f.stats(|s| s["take"]["max_bytes"] = json!(10));
     }),
     // The refused rows.
-    ("the refused rows are gone", Kind::Rejects, Some(Kind::Rejects), |f| f.remove(REJECTS)),
-    ("a refused row is cut off", Kind::Rejects, Some(Kind::Rejects), |f| {
+    ("the refused rows are gone", ProblemKind::Rejects, Some(ProblemKind::Rejects), |f| f.remove(REJECTS)),
+    ("a refused row is cut off", ProblemKind::Rejects, Some(ProblemKind::Rejects), |f| {
         f.bytes(REJECTS, |b| b.truncate(20))
     }),
-    ("a refused row more", Kind::Rejects, Some(Kind::Rejects), |f| {
+    ("a refused row more", ProblemKind::Rejects, Some(ProblemKind::Rejects), |f| {
         f.bytes(REJECTS, |b| b.extend_from_within(..))
     }),
-    ("a row is refused for another reason", Kind::Rejects, Some(Kind::Rejects), |f| {
+    ("a row is refused for another reason", ProblemKind::Rejects, Some(ProblemKind::Rejects), |f| {
         f.json(REJECTS, |row| row["reason"] = json!("mood"));
     }),
     // The lock.
-    ("the lock is cut off", Kind::Lock, Some(Kind::Lock), |f| {
+    ("the lock is cut off", ProblemKind::Lock, Some(ProblemKind::Lock), |f| {
         f.bytes(LOCK, |bytes| bytes.truncate(bytes.len() / 2))
     }),
-    ("the lock names a dataset more", Kind::Missing, Some(Kind::Missing), |f| {
+    ("the lock names a dataset more", ProblemKind::Missing, Some(ProblemKind::Missing), |f| {
         f.lock(|lock| lock["squad"] = lock["gsm8k"].clone());
     }),
-    ("the lock does not name the dataset", Kind::Lock, Some(Kind::Lock), |f| {
+    ("the lock does not name the dataset", ProblemKind::Lock, Some(ProblemKind::Lock), |f| {
         f.lock(|lock| drop(lock.as_object_mut().expect("datasets").remove("gsm8k")));
     }),
-    ("another commit is locked", Kind::Lock, Some(Kind::Lock), |f| {
+    ("another commit is locked", ProblemKind::Lock, Some(ProblemKind::Lock), |f| {
         f.lock(|lock| lock["gsm8k"]["commit"] = json!("0".repeat(40)));
     }),
-    ("another commit was downloaded", Kind::Lock, Some(Kind::Lock), |f| {
+    ("another commit was downloaded", ProblemKind::Lock, Some(ProblemKind::Lock), |f| {
         f.stats(|s| s["source"]["commit"] = json!("0".repeat(40)));
     }),
-    ("another repository is locked", Kind::Lock, Some(Kind::Lock), |f| {
+    ("another repository is locked", ProblemKind::Lock, Some(ProblemKind::Lock), |f| {
         f.lock(|lock| lock["gsm8k"]["repo"] = json!("some/other"));
     }),
-    ("another hash is locked", Kind::Lock, Some(Kind::Lock), |f| {
+    ("another hash is locked", ProblemKind::Lock, Some(ProblemKind::Lock), |f| {
         f.lock(|lock| lock["gsm8k"]["files"][0]["hash"] = json!(format!("sha256:{}", "0".repeat(64))));
     }),
-    ("another size is locked", Kind::Lock, Some(Kind::Lock), |f| {
+    ("another size is locked", ProblemKind::Lock, Some(ProblemKind::Lock), |f| {
         f.lock(|lock| add(&mut lock["gsm8k"]["files"][0]["size"]));
     }),
-    ("a file is locked no more", Kind::Lock, Some(Kind::Lock), |f| {
+    ("a file is locked no more", ProblemKind::Lock, Some(ProblemKind::Lock), |f| {
         f.lock(|lock| lock["gsm8k"]["files"] = json!([]))
     }),
-    ("another license is locked", Kind::Lock, Some(Kind::Lock), |f| {
+    ("another license is locked", ProblemKind::Lock, Some(ProblemKind::Lock), |f| {
         f.lock(|lock| lock["gsm8k"]["license"] = json!("unknown"));
     }),
-    ("whether it is gated is locked otherwise", Kind::Lock, Some(Kind::Lock), |f| {
+    ("whether it is gated is locked otherwise", ProblemKind::Lock, Some(ProblemKind::Lock), |f| {
         f.lock(|lock| lock["gsm8k"]["gated"] = json!(true));
     }),
 ];
@@ -153,7 +169,7 @@ fn each_is_found_as_it_is_and_sealed_again() {
     for (name, kind, sealed, injure) in INJURIES {
         let folder = Folder::of_good();
         injure(&folder);
-        let is_found = |found: &Report, kind: Kind| {
+        let is_found = |found: &Report, kind: ProblemKind| {
             !found.is_good() && found.problems.iter().any(|problem| problem.kind == kind)
         };
         let found = folder.verify();
@@ -171,7 +187,11 @@ fn each_is_found_as_it_is_and_sealed_again() {
             }
             _ => {}
         }
-        if found.problems.iter().any(|problem| matches!(problem.kind, Kind::Checksum | Kind::Size)) {
+        if found
+            .problems
+            .iter()
+            .any(|problem| matches!(problem.kind, ProblemKind::Checksum | ProblemKind::Size))
+        {
             missed.push(format!("{name}: it was not sealed"));
         }
     }
@@ -226,7 +246,7 @@ fn a_download_that_has_not_ended_is_a_warning() {
     let found = folder.verify();
     assert!(found.is_good());
     let problem = &found.problems[0];
-    assert_eq!((problem.severity, problem.kind), (Severity::Warning, Kind::Unfinished));
+    assert_eq!((problem.severity, problem.kind), (Severity::Warning, ProblemKind::Unfinished));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 
 use mashbill_format::documents::Document;
-use mashbill_verify::{Kind, Options, verify};
+use mashbill_verify::{Options, ProblemKind, verify};
 use serde_json::{Value, json};
 
 use crate::project::Project;
@@ -21,252 +21,302 @@ use folder::{Folder, Group, Lists, groups_of};
 /// The injuries: what is done, and what `verify` has to call it even when all checksums fit.
 const INJURIES: &[Injury] = &[
     // Ids, masks and labels.
-    ("an id is another one", Kind::Labels, |f| f.rows(FIRST, |g| g.ids().values[5] += 1)),
-    ("an id and its label are another one's", Kind::Encoding, |f| f.rows(FIRST, |g| g.set_token(5, 11))),
-    ("an id is outside the vocabulary", Kind::Ids, |f| f.rows(FIRST, |g| g.set_token(5, 50_257))),
-    ("an id is negative", Kind::Ids, |f| f.rows(FIRST, |g| g.set_token(5, -1))),
-    ("an id is the ignored label", Kind::Ids, |f| f.rows(FIRST, |g| g.set_token(5, -100))),
-    ("the end of a document is another token", Kind::SpecialTokens, |f| f.rows(FIRST, |g| g.replace_end(11))),
-    ("a label is another one", Kind::Labels, |f| f.rows(FIRST, |g| g.labels().values[3] = 7)),
-    ("a label is ignored", Kind::Labels, |f| f.rows(FIRST, |g| g.labels().values[3] = -100)),
-    ("labels are the ids", Kind::Labels, |f| f.rows(FIRST, |g| g.shift_labels(0))),
-    ("labels are shifted twice", Kind::Labels, |f| f.rows(FIRST, |g| g.shift_labels(2))),
-    ("labels are shifted the other way", Kind::Labels, |f| {
+    ("an id is another one", ProblemKind::Labels, |f| f.rows(FIRST, |g| g.ids().values[5] += 1)),
+    ("an id and its label are another one's", ProblemKind::Encoding, |f| {
+        f.rows(FIRST, |g| g.set_token(5, 11))
+    }),
+    ("an id is outside the vocabulary", ProblemKind::Ids, |f| f.rows(FIRST, |g| g.set_token(5, 50_257))),
+    ("an id is negative", ProblemKind::Ids, |f| f.rows(FIRST, |g| g.set_token(5, -1))),
+    ("an id is the ignored label", ProblemKind::Ids, |f| f.rows(FIRST, |g| g.set_token(5, -100))),
+    ("the end of a document is another token", ProblemKind::SpecialTokens, |f| {
+        f.rows(FIRST, |g| g.replace_end(11))
+    }),
+    ("a label is another one", ProblemKind::Labels, |f| f.rows(FIRST, |g| g.labels().values[3] = 7)),
+    ("a label is ignored", ProblemKind::Labels, |f| f.rows(FIRST, |g| g.labels().values[3] = -100)),
+    ("labels are the ids", ProblemKind::Labels, |f| f.rows(FIRST, |g| g.shift_labels(0))),
+    ("labels are shifted twice", ProblemKind::Labels, |f| f.rows(FIRST, |g| g.shift_labels(2))),
+    ("labels are shifted the other way", ProblemKind::Labels, |f| {
         f.rows(FIRST, |g| g.labels().values.rotate_right(2))
     }),
-    ("a row's last label is another token", Kind::Labels, |f| f.rows(FIRST, |g| g.last_label(true, 7))),
-    ("a row's last label is ignored, and its document goes on", Kind::Labels, |f| {
+    ("a row's last label is another token", ProblemKind::Labels, |f| {
+        f.rows(FIRST, |g| g.last_label(true, 7))
+    }),
+    ("a row's last label is ignored, and its document goes on", ProblemKind::Labels, |f| {
         f.rows(FIRST, |g| g.last_label(true, -100));
     }),
-    ("a row's last label is a token, and its document ends", Kind::Labels, |f| {
+    ("a row's last label is a token, and its document ends", ProblemKind::Labels, |f| {
         f.rows(ENDING, |g| g.end_label(7))
     }),
-    ("a label of padding is a token", Kind::Labels, |f| {
+    ("a label of padding is a token", ProblemKind::Labels, |f| {
         f.last_rows(|g| *g.labels().values.last_mut().unwrap() = 7)
     }),
-    ("the mask has a hole", Kind::AttentionMask, |f| f.rows(FIRST, |g| g.mask().values[4] = 0)),
-    ("the mask has a 2", Kind::AttentionMask, |f| f.rows(FIRST, |g| g.mask().values[4] = 2)),
-    ("the mask covers padding", Kind::AttentionMask, |f| {
+    ("the mask has a hole", ProblemKind::AttentionMask, |f| f.rows(FIRST, |g| g.mask().values[4] = 0)),
+    ("the mask has a 2", ProblemKind::AttentionMask, |f| f.rows(FIRST, |g| g.mask().values[4] = 2)),
+    ("the mask covers padding", ProblemKind::AttentionMask, |f| {
         f.last_rows(|g| *g.mask().values.last_mut().unwrap() = 1)
     }),
-    ("the mask ends early", Kind::AttentionMask, |f| f.rows(FIRST, |g| g.mask().values[15] = 0)),
-    ("padding is another token", Kind::Padding, |f| f.last_rows(|g| *g.ids().values.last_mut().unwrap() = 7)),
+    ("the mask ends early", ProblemKind::AttentionMask, |f| f.rows(FIRST, |g| g.mask().values[15] = 0)),
+    ("padding is another token", ProblemKind::Padding, |f| {
+        f.last_rows(|g| *g.ids().values.last_mut().unwrap() = 7)
+    }),
     // Lengths and pieces.
-    ("a row is too short", Kind::RowLength, |f| f.rows(FIRST, |g| (0..3).for_each(|c| g.0[c].remove(3)))),
-    ("a row is too long", Kind::RowLength, |f| f.rows(FIRST, |g| (0..3).for_each(|c| g.0[c].insert(3, 7)))),
-    ("a row's labels are too short", Kind::RowLength, |f| f.rows(FIRST, |g| g.labels().remove(3))),
-    ("a row's mask is too long", Kind::RowLength, |f| f.rows(FIRST, |g| g.mask().insert(3, 1))),
-    ("a border of documents is off by one", Kind::Pieces, |f| f.rows(ENDING, Group::move_border)),
-    ("seq_lens sum to less", Kind::Pieces, |f| f.rows(FIRST, |g| g.0[3].values[0] -= 1)),
-    ("seq_lens sum to more", Kind::Pieces, |f| f.rows(FIRST, |g| g.0[3].values[0] += 1)),
-    ("a length is negative", Kind::Pieces, |f| f.rows(FIRST, |g| g.0[3].values[0] = -1)),
-    ("a key is another document's", Kind::Pieces, |f| f.rows(FIRST, |g| g.0[4].values[0] += 1)),
-    ("a key is nobody's", Kind::Pieces, |f| f.rows(FIRST, |g| g.0[4].values[0] = -5)),
-    ("an offset is off by one", Kind::Pieces, |f| f.rows(FIRST, |g| *g.0[5].values.last_mut().unwrap() += 1)),
-    ("a row has a key too many", Kind::Pieces, |f| f.rows(FIRST, |g| g.0[4].insert(0, 5))),
-    ("two pieces are one", Kind::Pieces, |f| f.rows(ENDING, Group::join_pieces)),
+    ("a row is too short", ProblemKind::RowLength, |f| {
+        f.rows(FIRST, |g| (0..3).for_each(|c| g.0[c].remove(3)))
+    }),
+    ("a row is too long", ProblemKind::RowLength, |f| {
+        f.rows(FIRST, |g| (0..3).for_each(|c| g.0[c].insert(3, 7)))
+    }),
+    ("a row's labels are too short", ProblemKind::RowLength, |f| f.rows(FIRST, |g| g.labels().remove(3))),
+    ("a row's mask is too long", ProblemKind::RowLength, |f| f.rows(FIRST, |g| g.mask().insert(3, 1))),
+    ("a border of documents is off by one", ProblemKind::Pieces, |f| f.rows(ENDING, Group::move_border)),
+    ("seq_lens sum to less", ProblemKind::Pieces, |f| f.rows(FIRST, |g| g.0[3].values[0] -= 1)),
+    ("seq_lens sum to more", ProblemKind::Pieces, |f| f.rows(FIRST, |g| g.0[3].values[0] += 1)),
+    ("a length is negative", ProblemKind::Pieces, |f| f.rows(FIRST, |g| g.0[3].values[0] = -1)),
+    ("a key is another document's", ProblemKind::Pieces, |f| f.rows(FIRST, |g| g.0[4].values[0] += 1)),
+    ("a key is nobody's", ProblemKind::Pieces, |f| f.rows(FIRST, |g| g.0[4].values[0] = -5)),
+    ("an offset is off by one", ProblemKind::Pieces, |f| {
+        f.rows(FIRST, |g| *g.0[5].values.last_mut().unwrap() += 1)
+    }),
+    ("a row has a key too many", ProblemKind::Pieces, |f| f.rows(FIRST, |g| g.0[4].insert(0, 5))),
+    ("two pieces are one", ProblemKind::Pieces, |f| f.rows(ENDING, Group::join_pieces)),
     // Rows and shards; what shards of several row groups can suffer is in the tests of `mashbill-format`.
-    ("two rows are swapped", Kind::Pieces, |f| f.rows(FIRST, |g| g.swap_rows(0, 1))),
-    ("a row stands twice", Kind::Pieces, |f| f.rows(FIRST, |g| g.copy_row(0, 1))),
-    ("a row is gone", Kind::Rows, |f| f.rows(FIRST, |g| g.0.iter_mut().for_each(Lists::pop_row))),
-    ("a row group stands twice", Kind::Rows, |f| f.groups(FIRST, |groups| groups.push(groups[0].clone()))),
-    ("the same values are encoded otherwise", Kind::Encoding, |f| f.groups(FIRST, |_| ())),
-    ("two shards are swapped", Kind::Pieces, |f| f.swap(FIRST, "a/shard_0001.parquet")),
-    ("a shard is that of another split", Kind::Pieces, |f| f.copy("b/shard_0000.parquet", FIRST)),
-    ("a shard is gone", Kind::Missing, |f| f.remove(FIRST)),
-    ("a shard is empty", Kind::Unreadable, |f| f.bytes(FIRST, Vec::clear)),
-    ("a shard is cut off", Kind::Unreadable, |f| f.bytes(FIRST, |b| b.truncate(b.len() / 2))),
-    ("a shard's beginning is gone", Kind::Encoding, |f| f.bytes(FIRST, |b| b[..4].fill(0))),
-    ("a shard goes on after its end", Kind::Unreadable, |f| f.bytes(FIRST, |b| b.extend([0; 8]))),
-    ("a shard is called otherwise", Kind::Sums, |f| f.rename_shard("shard_0007.parquet")),
-    ("a column is called otherwise", Kind::Columns, |f| f.columns("labels", "targets", "int32")),
-    ("a column has another type", Kind::Columns, |f| f.columns("labels", "labels", "int64")),
-    ("a column is optional", Kind::Columns, |f| {
+    ("two rows are swapped", ProblemKind::Pieces, |f| f.rows(FIRST, |g| g.swap_rows(0, 1))),
+    ("a row stands twice", ProblemKind::Pieces, |f| f.rows(FIRST, |g| g.copy_row(0, 1))),
+    ("a row is gone", ProblemKind::Rows, |f| f.rows(FIRST, |g| g.0.iter_mut().for_each(Lists::pop_row))),
+    ("a row group stands twice", ProblemKind::Rows, |f| {
+        f.groups(FIRST, |groups| groups.push(groups[0].clone()))
+    }),
+    ("the same values are encoded otherwise", ProblemKind::Encoding, |f| f.groups(FIRST, |_| ())),
+    ("two shards are swapped", ProblemKind::Pieces, |f| f.swap(FIRST, "a/shard_0001.parquet")),
+    ("a shard is that of another split", ProblemKind::Pieces, |f| f.copy("b/shard_0000.parquet", FIRST)),
+    ("a shard is gone", ProblemKind::Missing, |f| f.remove(FIRST)),
+    ("a shard is empty", ProblemKind::Unreadable, |f| f.bytes(FIRST, Vec::clear)),
+    ("a shard is cut off", ProblemKind::Unreadable, |f| f.bytes(FIRST, |b| b.truncate(b.len() / 2))),
+    ("a shard's beginning is gone", ProblemKind::Encoding, |f| f.bytes(FIRST, |b| b[..4].fill(0))),
+    ("a shard goes on after its end", ProblemKind::Unreadable, |f| f.bytes(FIRST, |b| b.extend([0; 8]))),
+    ("a shard is called otherwise", ProblemKind::Sums, |f| f.rename_shard("shard_0007.parquet")),
+    ("a column is called otherwise", ProblemKind::Columns, |f| f.columns("labels", "targets", "int32")),
+    ("a column has another type", ProblemKind::Columns, |f| f.columns("labels", "labels", "int64")),
+    ("a column is optional", ProblemKind::Columns, |f| {
         f.columns("required group labels", "optional group labels", "int32")
     }),
-    ("there are spans of learned tokens, which the manifest does not require", Kind::Columns, |f| {
+    ("there are spans of learned tokens, which the manifest does not require", ProblemKind::Columns, |f| {
         f.rows(FIRST, |g| {
             let rows = vec![vec![0, ROW_LENGTH as i64]; g.0[0].lengths.len()];
             g.0.push(Lists::of(&rows));
         });
     }),
     // The document tables.
-    ("a document table is gone", Kind::Missing, |f| f.remove(TABLE)),
-    ("a document table is cut off", Kind::Unreadable, |f| f.bytes(TABLE, |b| b.truncate(b.len() / 2))),
-    ("a document is longer", Kind::DocumentTable, |f| f.documents(|d| d[1].tokens += 1)),
-    ("a document has no tokens", Kind::DocumentTable, |f| f.documents(|d| d[1].tokens = 0)),
-    ("the last document is longer", Kind::DocumentTable, |f| {
+    ("a document table is gone", ProblemKind::Missing, |f| f.remove(TABLE)),
+    ("a document table is cut off", ProblemKind::Unreadable, |f| f.bytes(TABLE, |b| b.truncate(b.len() / 2))),
+    ("a document is longer", ProblemKind::DocumentTable, |f| f.documents(|d| d[1].tokens += 1)),
+    ("a document has no tokens", ProblemKind::DocumentTable, |f| f.documents(|d| d[1].tokens = 0)),
+    ("the last document is longer", ProblemKind::DocumentTable, |f| {
         f.documents(|d| d.last_mut().unwrap().tokens += 1)
     }),
-    ("a document stands a position later", Kind::DocumentTable, |f| f.documents(|d| d[1].position += 1)),
-    ("a document stands a row later", Kind::DocumentTable, |f| f.documents(|d| d[1].row += 1)),
-    ("a document begins behind its shard's stretch", Kind::DocumentTable, |f| {
+    ("a document stands a position later", ProblemKind::DocumentTable, |f| {
+        f.documents(|d| d[1].position += 1)
+    }),
+    ("a document stands a row later", ProblemKind::DocumentTable, |f| f.documents(|d| d[1].row += 1)),
+    ("a document begins behind its shard's stretch", ProblemKind::DocumentTable, |f| {
         f.documents(|d| d.last_mut().unwrap().doc_id += 1_000_000);
     }),
-    ("two document tables are swapped", Kind::DocumentTable, |f| {
+    ("two document tables are swapped", ProblemKind::DocumentTable, |f| {
         f.swap(TABLE, "a/_documents/shard_0001.documents");
     }),
-    ("the document tables are gone", Kind::Missing, |f| fs::remove_dir_all(f.path("a/_documents")).unwrap()),
-    ("a document table is there that nobody lists", Kind::Stray, |f| {
+    ("the document tables are gone", ProblemKind::Missing, |f| {
+        fs::remove_dir_all(f.path("a/_documents")).unwrap()
+    }),
+    ("a document table is there that nobody lists", ProblemKind::Stray, |f| {
         f.copy(TABLE, "a/_documents/shard_0099.documents");
     }),
-    ("a shard lies among the document tables", Kind::Stray, |f| {
+    ("a shard lies among the document tables", ProblemKind::Stray, |f| {
         f.copy(FIRST, "a/_documents/shard_0000.parquet");
     }),
-    ("a document table is called otherwise", Kind::Sums, |f| {
+    ("a document table is called otherwise", ProblemKind::Sums, |f| {
         fs::rename(f.path(TABLE), f.path("a/_documents/shard_0007.documents")).unwrap();
         f.shards(|shards| shards[0]["table"]["name"] = json!("shard_0007.documents"));
     }),
-    ("two documents have the same key", Kind::DocumentTable, |f| f.documents(|d| d[1].doc_id = d[0].doc_id)),
-    ("a document has another key", Kind::Pieces, |f| f.documents(|d| d[1].doc_id += 1)),
-    ("a document is gone", Kind::Sums, |f| f.documents(|d| drop(d.remove(1)))),
-    ("a document stands twice", Kind::Sums, |f| f.documents(|d| d.insert(1, d[1].clone()))),
-    ("two documents have changed their lengths", Kind::Pieces, |f| f.documents(|d| move_token(&mut d[..2]))),
+    ("two documents have the same key", ProblemKind::DocumentTable, |f| {
+        f.documents(|d| d[1].doc_id = d[0].doc_id)
+    }),
+    ("a document has another key", ProblemKind::Pieces, |f| f.documents(|d| d[1].doc_id += 1)),
+    ("a document is gone", ProblemKind::Sums, |f| f.documents(|d| drop(d.remove(1)))),
+    ("a document stands twice", ProblemKind::Sums, |f| f.documents(|d| d.insert(1, d[1].clone()))),
+    ("two documents have changed their lengths", ProblemKind::Pieces, |f| {
+        f.documents(|d| move_token(&mut d[..2]))
+    }),
     // The manifest.
-    ("the manifest is gone", Kind::Manifest, |f| {
+    ("the manifest is gone", ProblemKind::Manifest, |f| {
         f.remove("manifest.json");
         fs::create_dir(f.path(".mashbill")).unwrap();
     }),
-    ("the manifest is cut off", Kind::Manifest, |f| f.bytes("manifest.json", |b| b.truncate(b.len() / 2))),
-    ("the manifest lacks a field", Kind::Manifest, |f| {
+    ("the manifest is cut off", ProblemKind::Manifest, |f| {
+        f.bytes("manifest.json", |b| b.truncate(b.len() / 2))
+    }),
+    ("the manifest lacks a field", ProblemKind::Manifest, |f| {
         f.manifest(|m| drop(m.as_object_mut().unwrap().remove("layout")))
     }),
-    ("a number is a text", Kind::Manifest, |f| f.split(|s| s["tokens"] = json!("many"))),
-    ("text_tokens is off by one", Kind::Sums, |f| f.split(|s| add(&mut s["ledger"]["text_tokens"], 1))),
-    ("special_tokens is off by one", Kind::Sums, |f| f.split(|s| add(&mut s["ledger"]["special_tokens"], 1))),
-    ("a special token is called text", Kind::Sums, |f| {
+    ("a number is a text", ProblemKind::Manifest, |f| f.split(|s| s["tokens"] = json!("many"))),
+    ("text_tokens is off by one", ProblemKind::Sums, |f| {
+        f.split(|s| add(&mut s["ledger"]["text_tokens"], 1))
+    }),
+    ("special_tokens is off by one", ProblemKind::Sums, |f| {
+        f.split(|s| add(&mut s["ledger"]["special_tokens"], 1))
+    }),
+    ("a special token is called text", ProblemKind::Sums, |f| {
         f.split(|s| {
             add(&mut s["ledger"]["special_tokens"], -1);
             add(&mut s["ledger"]["text_tokens"], 1);
         })
     }),
-    ("padding is off by one", Kind::Sums, |f| f.split(|s| add(&mut s["ledger"]["padding"], 1))),
-    ("literal_special_tokens is more than there are", Kind::Stats, |f| {
+    ("padding is off by one", ProblemKind::Sums, |f| f.split(|s| add(&mut s["ledger"]["padding"], 1))),
+    ("literal_special_tokens is more than there are", ProblemKind::Stats, |f| {
         f.split(|s| add(&mut s["ledger"]["literal_special_tokens"], 1));
     }),
-    ("tokens is off by one", Kind::Sums, |f| f.split(|s| add(&mut s["tokens"], 1))),
-    ("sequences is off by one", Kind::Sums, |f| f.split(|s| add(&mut s["sequences"], 1))),
-    ("samples is off by one", Kind::Sums, |f| f.split(|s| add(&mut s["samples"], 1))),
-    ("shards is off by one", Kind::Sums, |f| f.split(|s| add(&mut s["shards"], 1))),
-    ("files_processed is off by one", Kind::Sums, |f| f.manifest(|m| add(&mut m["files_processed"], 1))),
-    ("a shard's rows are off by one", Kind::Rows, |f| f.shards(|s| add(&mut s[0]["file"]["rows"], 1))),
-    ("rows have moved between shards", Kind::Rows, |f| {
+    ("tokens is off by one", ProblemKind::Sums, |f| f.split(|s| add(&mut s["tokens"], 1))),
+    ("sequences is off by one", ProblemKind::Sums, |f| f.split(|s| add(&mut s["sequences"], 1))),
+    ("samples is off by one", ProblemKind::Sums, |f| f.split(|s| add(&mut s["samples"], 1))),
+    ("shards is off by one", ProblemKind::Sums, |f| f.split(|s| add(&mut s["shards"], 1))),
+    ("files_processed is off by one", ProblemKind::Sums, |f| {
+        f.manifest(|m| add(&mut m["files_processed"], 1))
+    }),
+    ("a shard's rows are off by one", ProblemKind::Rows, |f| f.shards(|s| add(&mut s[0]["file"]["rows"], 1))),
+    ("rows have moved between shards", ProblemKind::Rows, |f| {
         f.shards(|s| {
             add(&mut s[0]["file"]["rows"], 1);
             add(&mut s[1]["file"]["rows"], -1);
         })
     }),
-    ("a shard is not listed", Kind::Stray, |f| f.shards(|s| drop(s.pop()))),
-    ("a shard with documents has no file", Kind::Manifest, |f| {
+    ("a shard is not listed", ProblemKind::Stray, |f| f.shards(|s| drop(s.pop()))),
+    ("a shard with documents has no file", ProblemKind::Manifest, |f| {
         f.shards(|s| {
             s[1].as_object_mut().unwrap().remove("file");
             s[1].as_object_mut().unwrap().remove("table");
         })
     }),
-    ("a split is not listed", Kind::Stray, |f| {
+    ("a split is not listed", ProblemKind::Stray, |f| {
         f.manifest(|m| drop(m["splits"].as_object_mut().unwrap().remove("b")))
     }),
-    ("a document has moved between shards", Kind::Sums, |f| {
+    ("a document has moved between shards", ProblemKind::Sums, |f| {
         f.shards(|s| {
             add(&mut s[0]["documents"], 1);
             add(&mut s[1]["documents"], -1);
         })
     }),
-    ("a token has moved between shards", Kind::DocumentTable, |f| f.shards(|s| token_of_another_shard(s))),
-    ("a shard's tokens are off by one", Kind::Sums, |f| f.shards(|s| add(&mut s[0]["tokens"], 1))),
-    ("a shard's padding is off by one", Kind::Sums, |f| f.shards(|s| add(&mut s[0]["padding"], 1))),
-    ("a shard's padding fills a row", Kind::Sums, |f| {
+    ("a token has moved between shards", ProblemKind::DocumentTable, |f| {
+        f.shards(|s| token_of_another_shard(s))
+    }),
+    ("a shard's tokens are off by one", ProblemKind::Sums, |f| f.shards(|s| add(&mut s[0]["tokens"], 1))),
+    ("a shard's padding is off by one", ProblemKind::Sums, |f| f.shards(|s| add(&mut s[0]["padding"], 1))),
+    ("a shard's padding fills a row", ProblemKind::Sums, |f| {
         f.shards(|s| {
             add(&mut s[0]["padding"], ROW_LENGTH as i64);
             add(&mut s[0]["file"]["rows"], 1);
         });
     }),
-    ("a stretch begins elsewhere", Kind::Manifest, |f| f.shards(|s| add(&mut s[1]["input"]["start"], 1))),
-    ("a stretch ends before its documents", Kind::DocumentTable, |f| {
+    ("a stretch begins elsewhere", ProblemKind::Manifest, |f| {
+        f.shards(|s| add(&mut s[1]["input"]["start"], 1))
+    }),
+    ("a stretch ends before its documents", ProblemKind::DocumentTable, |f| {
         f.shards(|s| {
             s[0]["input"]["end"] = json!(1);
             s[1]["input"]["start"] = json!(1);
         })
     }),
-    ("a border of stretches has moved", Kind::Sums, |f| {
+    ("a border of stretches has moved", ProblemKind::Sums, |f| {
         f.shards(|s| {
             add(&mut s[0]["input"]["end"], 1);
             add(&mut s[1]["input"]["start"], 1);
         })
     }),
-    ("a stretch has another number of bytes", Kind::Sums, |f| {
+    ("a stretch has another number of bytes", ProblemKind::Sums, |f| {
         f.shards(|s| add(&mut s[0]["input"]["bytes"], 1))
     }),
-    ("the source's bytes are other ones", Kind::Sums, |f| f.split(|s| add(&mut s["source"]["bytes"], 1))),
-    ("a stretch is another one", Kind::Identity, |f| {
+    ("the source's bytes are other ones", ProblemKind::Sums, |f| {
+        f.split(|s| add(&mut s["source"]["bytes"], 1))
+    }),
+    ("a stretch is another one", ProblemKind::Identity, |f| {
         f.shards(|s| s[0]["input"]["checksum"] = json!("0".repeat(32)))
     }),
-    ("the source is another one", Kind::Identity, |f| {
+    ("the source is another one", ProblemKind::Identity, |f| {
         f.split(|s| s["source"]["checksum"] = json!("0".repeat(32)))
     }),
-    ("the identity is another one", Kind::Identity, |f| f.split(|s| s["identity"] = json!("0".repeat(32)))),
-    ("the tokenizer is another one", Kind::Identity, |f| {
+    ("the identity is another one", ProblemKind::Identity, |f| {
+        f.split(|s| s["identity"] = json!("0".repeat(32)))
+    }),
+    ("the tokenizer is another one", ProblemKind::Identity, |f| {
         f.tokenizer(|t| t["sha256"] = json!("0".repeat(64)))
     }),
-    ("the vocabulary is smaller", Kind::Ids, |f| f.tokenizer(|t| t["vocabulary_size"] = json!(300))),
-    ("documents should begin with a token", Kind::SpecialTokens, |f| {
+    ("the vocabulary is smaller", ProblemKind::Ids, |f| f.tokenizer(|t| t["vocabulary_size"] = json!(300))),
+    ("documents should begin with a token", ProblemKind::SpecialTokens, |f| {
         f.tokenizer(|t| t["ids_before"] = json!([1]))
     }),
-    ("the pad token is another one", Kind::Padding, |f| f.tokenizer(|t| t["pad"]["id"] = json!(7))),
-    ("an option is another one", Kind::Identity, |f| {
+    ("the pad token is another one", ProblemKind::Padding, |f| f.tokenizer(|t| t["pad"]["id"] = json!(7))),
+    ("an option is another one", ProblemKind::Identity, |f| {
         f.manifest(|m| m["options"]["text_field"] = json!("body"))
     }),
-    ("the row length is another one", Kind::RowLength, |f| {
+    ("the row length is another one", ProblemKind::RowLength, |f| {
         f.manifest(|m| {
             m["max_seq_length"] = json!(8);
             m["options"]["max_seq_length"] = json!(8);
         })
     }),
-    ("the row length is two", Kind::Sums, |f| f.manifest(|m| m["max_seq_length"] = json!(8))),
-    ("there is no row length", Kind::Manifest, |f| f.manifest(|m| m["options"]["max_seq_length"] = json!(0))),
-    ("the label convention is another one", Kind::Manifest, |f| {
+    ("the row length is two", ProblemKind::Sums, |f| f.manifest(|m| m["max_seq_length"] = json!(8))),
+    ("there is no row length", ProblemKind::Manifest, |f| {
+        f.manifest(|m| m["options"]["max_seq_length"] = json!(0))
+    }),
+    ("the label convention is another one", ProblemKind::Manifest, |f| {
         f.manifest(|m| m["labels"]["convention"] = json!("unshifted"));
     }),
-    ("another label is ignored", Kind::Identity, |f| f.manifest(|m| m["labels"]["ignore_index"] = json!(-1))),
-    ("special tokens are spelled in a way that nobody knows", Kind::Manifest, |f| {
+    ("another label is ignored", ProblemKind::Identity, |f| {
+        f.manifest(|m| m["labels"]["ignore_index"] = json!(-1))
+    }),
+    ("special tokens are spelled in a way that nobody knows", ProblemKind::Manifest, |f| {
         f.manifest(|m| m["tokenizer_identity"]["special_tokens_in_text"] = json!("magic"))
     }),
-    ("the packing is another one", Kind::Manifest, |f| {
+    ("the packing is another one", ProblemKind::Manifest, |f| {
         f.manifest(|m| m["options"]["packing"] = json!("magic"))
     }),
-    ("the stride is another one", Kind::Sums, |f| f.manifest(|m| add(&mut m["options"]["stride_bytes"], 1))),
-    ("the layout is another one", Kind::Identity, |f| {
+    ("the stride is another one", ProblemKind::Sums, |f| {
+        f.manifest(|m| add(&mut m["options"]["stride_bytes"], 1))
+    }),
+    ("the layout is another one", ProblemKind::Identity, |f| {
         f.manifest(|m| m["layout"]["rows_per_page"] = json!(1))
     }),
-    ("the compression is another one", Kind::Encoding, |f| {
+    ("the compression is another one", ProblemKind::Encoding, |f| {
         f.manifest(|m| m["options"]["compression"] = json!("zstd"))
     }),
-    ("refused lines are counted otherwise", Kind::Rejects, |f| {
+    ("refused lines are counted otherwise", ProblemKind::Rejects, |f| {
         f.split(|s| s["rejected"] = json!({"invalid_json": 2}))
     }),
     // What stands beside.
-    ("the statistics are gone", Kind::Stats, |f| f.remove("a/a_stats.json")),
-    ("the statistics are stale", Kind::Stats, |f| f.json("a/a_stats.json", |s| add(&mut s["tokens"], 1))),
-    ("the statistics' lines are off by one", Kind::Stats, |f| {
+    ("the statistics are gone", ProblemKind::Stats, |f| f.remove("a/a_stats.json")),
+    ("the statistics are stale", ProblemKind::Stats, |f| {
+        f.json("a/a_stats.json", |s| add(&mut s["tokens"], 1))
+    }),
+    ("the statistics' lines are off by one", ProblemKind::Stats, |f| {
         f.json("a/a_stats.json", |s| add(&mut s["lines"], 1))
     }),
-    ("the statistics are another split's", Kind::Stats, |f| f.copy("b/b_stats.json", "a/a_stats.json")),
-    ("the statistics' lengths are other ones", Kind::Stats, |f| {
+    ("the statistics are another split's", ProblemKind::Stats, |f| {
+        f.copy("b/b_stats.json", "a/a_stats.json")
+    }),
+    ("the statistics' lengths are other ones", ProblemKind::Stats, |f| {
         f.json("a/a_stats.json", |s| add(&mut s["document_tokens"]["max"], 1));
     }),
-    ("the statistics' lengths of a shard are other ones", Kind::Stats, |f| {
+    ("the statistics' lengths of a shard are other ones", ProblemKind::Stats, |f| {
         f.json("a/a_stats.json", |s| {
             s["document_tokens"]["max"] = json!(1000);
             s["shards"][0]["document_tokens"]["max"] = json!(1000);
         });
     }),
-    ("the statistics of two shards are swapped", Kind::Stats, |f| {
+    ("the statistics of two shards are swapped", ProblemKind::Stats, |f| {
         f.json("a/a_stats.json", |s| s["shards"].as_array_mut().unwrap().swap(0, 1));
     }),
-    ("the statistics lack a shard", Kind::Stats, |f| {
+    ("the statistics lack a shard", ProblemKind::Stats, |f| {
         f.json("a/a_stats.json", |s| drop(s["shards"].as_array_mut().unwrap().pop()));
     }),
-    ("the statistics count more than there can be", Kind::Stats, |f| {
+    ("the statistics count more than there can be", ProblemKind::Stats, |f| {
         f.json("a/a_stats.json", |s| {
             for shard in s["shards"].as_array_mut().unwrap() {
                 shard["lines"] = json!(u64::MAX);
@@ -274,23 +324,23 @@ const INJURIES: &[Injury] = &[
             }
         });
     }),
-    ("a refused line is gone", Kind::Rejects, |f| f.bytes("a/a_rejects.jsonl", Vec::clear)),
-    ("the refused lines are gone", Kind::Rejects, |f| f.remove("a/a_rejects.jsonl")),
-    ("a refused line is no JSON", Kind::Rejects, |f| f.bytes("a/a_rejects.jsonl", |b| b.truncate(20))),
-    ("a refused line is of another file", Kind::Rejects, |f| {
+    ("a refused line is gone", ProblemKind::Rejects, |f| f.bytes("a/a_rejects.jsonl", Vec::clear)),
+    ("the refused lines are gone", ProblemKind::Rejects, |f| f.remove("a/a_rejects.jsonl")),
+    ("a refused line is no JSON", ProblemKind::Rejects, |f| f.bytes("a/a_rejects.jsonl", |b| b.truncate(20))),
+    ("a refused line is of another file", ProblemKind::Rejects, |f| {
         f.json("a/a_rejects.jsonl", |r| r["file"] = json!("c.jsonl"))
     }),
-    ("a shard is there that nobody lists", Kind::Stray, |f| f.copy(FIRST, "a/shard_0099.parquet")),
-    ("a file is there that nobody knows", Kind::Stray, |f| f.bytes("a/notes.txt", |b| b.push(b'x'))),
-    ("a shard lies beside the splits", Kind::Stray, |f| f.copy(FIRST, "shard_0000.parquet")),
-    ("a folder with shards is no split", Kind::Stray, |f| {
+    ("a shard is there that nobody lists", ProblemKind::Stray, |f| f.copy(FIRST, "a/shard_0099.parquet")),
+    ("a file is there that nobody knows", ProblemKind::Stray, |f| f.bytes("a/notes.txt", |b| b.push(b'x'))),
+    ("a shard lies beside the splits", ProblemKind::Stray, |f| f.copy(FIRST, "shard_0000.parquet")),
+    ("a folder with shards is no split", ProblemKind::Stray, |f| {
         fs::create_dir(f.path("old")).unwrap();
         f.copy(FIRST, "old/shard_0000.parquet");
     }),
 ];
 
 /// What is done in words, what it has to be called, and how it is done.
-type Injury = (&'static str, Kind, fn(&Folder));
+type Injury = (&'static str, ProblemKind, fn(&Folder));
 
 const FIRST: &str = "a/shard_0000.parquet";
 /// A shard in which documents end.
@@ -348,7 +398,11 @@ fn missed(injuries: &[Injury], good: &Path, look: fn(&Folder)) -> Vec<String> {
                 found.problems
             ));
         }
-        if found.problems.iter().any(|problem| matches!(problem.kind, Kind::Checksum | Kind::Size)) {
+        if found
+            .problems
+            .iter()
+            .any(|problem| matches!(problem.kind, ProblemKind::Checksum | ProblemKind::Size))
+        {
             missed.push(format!("{name}: it was not sealed"));
         }
         look(&folder);
@@ -416,7 +470,7 @@ fn clean_datasets_have_no_problem() {
             // Of numbers as texts one split has nothing left.
             .with_code(if arguments == "--text-field id" { 3 } else { 0 });
         let found = Folder::copy_of(&project.path("out")).verify();
-        let told = |kind| matches!(kind, Kind::Empty | Kind::Refused);
+        let told = |kind| matches!(kind, ProblemKind::Empty | ProblemKind::Refused);
         assert!(
             found.problems.iter().all(|problem| told(problem.kind)),
             "{arguments}: {:#?}",
@@ -426,7 +480,7 @@ fn clean_datasets_have_no_problem() {
     }
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/golden/v2/output");
     let found = Folder::copy_of(&golden).verify();
-    assert!(found.problems.iter().all(|problem| problem.kind == Kind::Empty), "{:#?}", found.problems);
+    assert!(found.problems.iter().all(|problem| problem.kind == ProblemKind::Empty), "{:#?}", found.problems);
 }
 
 /// The same without the ids that stand in no label.

@@ -1,9 +1,10 @@
-//! What may only get better: sizes, what is forbidden, and which files of a crate need one another.
+//! What may only get better: sizes, what is forbidden, which files of a crate need one another, and what names mean.
 //!
 //! All Rust sources of the workspace are looked at. Tests are held to the same sizes, but counted apart, so that neither hides
 //! the other; they alone may `unwrap`, and circles are not looked for in them.
 
 mod circles;
+mod nouns;
 mod scan;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use circles::{Need, in_circles, needs};
+use nouns::ambiguous;
 use scan::{Function, Source, functions};
 
 /// Lines of the largest file.
@@ -56,6 +58,19 @@ const BACKWARD: &[(&str, &str, &str)] = &[
     ("records/src/plain", "records/src/blocks", "one of the two ways to the blocks of a file"),
     ("records/src/streamed", "records/src/blocks", "one of the two ways to the blocks of a file"),
     ("verify/src/folder", "verify/src/findings", "what a folder is may itself be a finding"),
+];
+
+/// Names of what each stage has in the same sense, with that sense: the crate's name says whose it is. Any other type that more
+/// than one file sees has a name of its own in the workspace.
+const ROLES: &[(&str, &str)] = &[
+    ("Options", "what the caller decides"),
+    ("Plan", "what a run would do"),
+    ("Event", "what happens while it is under way"),
+    ("Progress", "how far it is"),
+    ("Report", "what a finished run tells"),
+    ("Audit", "what came of making a finished folder again, or of a part of it"),
+    ("Error", "why it failed"),
+    ("Result", "what comes back, or that error"),
 ];
 
 /// What is too long.
@@ -181,6 +196,11 @@ fn nothing_is_forbidden_or_left_for_later() {
 #[test]
 fn files_need_one_another_in_no_circle_but_those_that_are_defended() {
     none(&circles(&workspace(), BACKWARD));
+}
+
+#[test]
+fn a_public_types_name_has_one_meaning() {
+    none(&ambiguous(&workspace(), ROLES));
 }
 
 /// A function of `lines` lines.

@@ -3,30 +3,30 @@
 use std::io::Write;
 use std::sync::atomic::AtomicBool;
 
-use mashbill_verify::{Kind, Options, Report, Severity, verify};
+use mashbill_verify::{Options, ProblemKind, Report, Severity, verify};
 
 use crate::project::Project;
 
 /// What a file is, and what has to be found at which line.
-const INJURIES: &[(&str, &[u8], Kind, u64)] = &[
-    ("the last line is cut off", b"{\"text\":\"a\"}\n{\"text\":\"b", Kind::Line, 2),
-    ("a line is no JSON", b"{\"text\":\"a\"}\nnot json\n", Kind::Line, 2),
-    ("a line is a list", b"{\"text\":\"b\"}\n[{\"text\":\"a\"}]\n", Kind::Line, 2),
-    ("a line is a number", b"\n\n7\n", Kind::Line, 3),
-    ("there is no text", b"{\"id\":\"a\"}\n", Kind::Line, 1),
-    ("the text is a number", b"{\"text\":7}\n", Kind::Line, 1),
-    ("the text is half a character", b"{\"text\":\"\\ud800\"}\n", Kind::Line, 1),
-    ("a line is not UTF-8", b"{\"text\":\"\xff\"}\n", Kind::Line, 1),
+const INJURIES: &[(&str, &[u8], ProblemKind, u64)] = &[
+    ("the last line is cut off", b"{\"text\":\"a\"}\n{\"text\":\"b", ProblemKind::Line, 2),
+    ("a line is no JSON", b"{\"text\":\"a\"}\nnot json\n", ProblemKind::Line, 2),
+    ("a line is a list", b"{\"text\":\"b\"}\n[{\"text\":\"a\"}]\n", ProblemKind::Line, 2),
+    ("a line is a number", b"\n\n7\n", ProblemKind::Line, 3),
+    ("there is no text", b"{\"id\":\"a\"}\n", ProblemKind::Line, 1),
+    ("the text is a number", b"{\"text\":7}\n", ProblemKind::Line, 1),
+    ("the text is half a character", b"{\"text\":\"\\ud800\"}\n", ProblemKind::Line, 1),
+    ("a line is not UTF-8", b"{\"text\":\"\xff\"}\n", ProblemKind::Line, 1),
     (
         "a record stands twice",
         b"{\"id\":\"a\",\"text\":\"x\"}\n{\"text\":\"y\"}\n{\"id\":\"a\",\"text\":\"x\"}\n",
-        Kind::Duplicate,
+        ProblemKind::Duplicate,
         3,
     ),
     (
         "an id stands twice",
         b"{\"id\":\"a\",\"text\":\"x\"}\n{\"id\":\"a\",\"text\":\"y\"}\n",
-        Kind::Duplicate,
+        ProblemKind::Duplicate,
         2,
     ),
 ];
@@ -78,7 +78,7 @@ fn clean_records_have_no_problem() {
     project.write("data/.mashbill/half.jsonl", "{\"te");
     let found = report(&project, "data");
     let told: Vec<_> = found.problems.iter().map(|found| (found.kind, found.place.file.as_str())).collect();
-    assert_eq!((found.errors, told), (0, vec![(Kind::Empty, "empty.jsonl")]));
+    assert_eq!((found.errors, told), (0, vec![(ProblemKind::Empty, "empty.jsonl")]));
     assert_eq!((found.files, found.documents, found.rows), (5, 120_003, 120_004));
     assert_eq!(report(&project, "data/many.jsonl").documents, 40_000);
 }
@@ -89,7 +89,7 @@ fn a_file_that_cannot_be_decompressed_is_found() {
     let mut packed = zstd_of("{\"text\":\"x\"}\n".repeat(1000).as_bytes());
     packed.truncate(packed.len() / 2);
     project.write("data/a.jsonl.zst", packed);
-    assert_eq!(report(&project, "data").problems[0].kind, Kind::Unreadable);
+    assert_eq!(report(&project, "data").problems[0].kind, ProblemKind::Unreadable);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use mashbill_format::lock::Lock;
 use mashbill_format::manifest::Manifest;
 use mashbill_format::recipe::Recipe;
 use mashbill_format::stats::Stats;
-use mashbill_format::training_run::Record;
+use mashbill_format::training_run::MetricsRecord;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, schema_for};
 
@@ -59,6 +59,6 @@ fn of_a_download_are_current() {
 
 #[test]
 fn of_a_training_run_is_current() {
-    check_written::<Record>("metrics.schema.json");
+    check_written::<MetricsRecord>("metrics.schema.json");
     check_written::<Recipe>("loader.schema.json");
 }

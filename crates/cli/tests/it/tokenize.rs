@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use mashbill_format::manifest;
 use mashbill_parquet::encode::Compression;
 use mashbill_tokenize::input::SplitNames;
-use mashbill_tokenize::plan::{Finished, TASK_BYTES};
+use mashbill_tokenize::plan::{FinishedSplits, TASK_BYTES};
 use mashbill_tokenize::{Error, Options, plan};
 use mashbill_tokenizer::{SpecialTokensInText, Tokenizer, TokenizerOptions, embedded};
 use serde_json::{Value, json};
@@ -351,10 +351,10 @@ fn a_plan_that_is_out_of_date_is_refused() {
         recursive: false,
         split_names: SplitNames::Stem,
         shard_size_gb: 2.0,
-        bytes: manifest::Options {
+        bytes: manifest::ShardOptions {
             max_seq_length: 16,
             shard_bytes: 2_000_000_000,
-            stride_bytes: manifest::Options::stride_of(2_000_000_000, Compression::Snappy),
+            stride_bytes: manifest::ShardOptions::stride_of(2_000_000_000, Compression::Snappy),
             packing: manifest::Packing::Concat,
             compression: Compression::Snappy,
             text_field: "text".into(),
@@ -362,7 +362,7 @@ fn a_plan_that_is_out_of_date_is_refused() {
             max_document_bytes: 1 << 20,
             held_out: None,
         },
-        finished: Finished::Keep,
+        finished: FinishedSplits::Keep,
         rehash: false,
         prune: false,
         strict: false,

@@ -10,7 +10,7 @@ use std::io;
 
 use mashbill_records::ValueEnd;
 
-use super::window::Window;
+use super::window::ContentWindow;
 
 /// What was cut out.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl From<io::Error> for Broken {
 /// An array that is being cut.
 #[derive(Debug)]
 pub(crate) struct Array {
-    window: Window,
+    window: ContentWindow,
     /// Whether the array is the value of a key, so that more may follow it.
     under_key: bool,
     /// Bytes of the row that was handed out last.
@@ -51,7 +51,11 @@ pub(crate) struct Array {
 
 impl Array {
     /// The array that `window`'s content is, or, with `key`, that stands under this key of the object it is.
-    pub(crate) fn open(mut window: Window, key: Option<&str>, row_bytes_max: usize) -> Result<Self, Broken> {
+    pub(crate) fn open(
+        mut window: ContentWindow,
+        key: Option<&str>,
+        row_bytes_max: usize,
+    ) -> Result<Self, Broken> {
         byte_order_mark(&mut window)?;
         if let Some(key) = key {
             find_key(&mut window, key, row_bytes_max)?;
@@ -62,7 +66,7 @@ impl Array {
     }
 
     /// The array whose content goes on in `window` behind a row.
-    pub(crate) const fn behind_a_row(window: Window, under_key: bool, row_bytes_max: usize) -> Self {
+    pub(crate) const fn behind_a_row(window: ContentWindow, under_key: bool, row_bytes_max: usize) -> Self {
         Self { window, under_key, handed_out: 0, first: false, ended: false, row_bytes_max }
     }
 
@@ -127,7 +131,7 @@ impl Array {
 }
 
 /// Goes behind a byte order mark.
-pub(crate) fn byte_order_mark(window: &mut Window) -> io::Result<()> {
+pub(crate) fn byte_order_mark(window: &mut ContentWindow) -> io::Result<()> {
     window.fill_to(3)?;
     if window.bytes().starts_with(b"\xEF\xBB\xBF") {
         window.consume(3);
@@ -136,7 +140,7 @@ pub(crate) fn byte_order_mark(window: &mut Window) -> io::Result<()> {
 }
 
 /// Goes behind white space, and says which byte follows.
-pub(crate) fn peek(window: &mut Window) -> io::Result<Option<u8>> {
+pub(crate) fn peek(window: &mut ContentWindow) -> io::Result<Option<u8>> {
     loop {
         let blank = |b: &u8| matches!(b, b' ' | b'\n' | b'\r' | b'\t');
         let found = window.bytes().iter().position(|b| !blank(b));
@@ -151,7 +155,7 @@ pub(crate) fn peek(window: &mut Window) -> io::Result<Option<u8>> {
 }
 
 /// Goes into an object up to the value of `wanted`.
-fn find_key(window: &mut Window, wanted: &str, row_bytes_max: usize) -> Result<(), Broken> {
+fn find_key(window: &mut ContentWindow, wanted: &str, row_bytes_max: usize) -> Result<(), Broken> {
     expect(window, b'{', "an object expected")?;
     if peek(window)? == Some(b'}') {
         return Err(content(window, "the key of the rows is not there"));
@@ -169,7 +173,7 @@ fn find_key(window: &mut Window, wanted: &str, row_bytes_max: usize) -> Result<(
 }
 
 /// Goes behind a key and its colon. The key is returned as it is spelled.
-fn key(window: &mut Window, row_bytes_max: usize) -> Result<String, Broken> {
+fn key(window: &mut ContentWindow, row_bytes_max: usize) -> Result<String, Broken> {
     if peek(window)? != Some(b'"') {
         return Err(content(window, "a name in quotes expected"));
     }
@@ -183,7 +187,7 @@ fn key(window: &mut Window, row_bytes_max: usize) -> Result<String, Broken> {
 }
 
 /// Goes behind a value that nobody wants.
-fn pass_over(window: &mut Window, row_bytes_max: usize) -> Result<(), Broken> {
+fn pass_over(window: &mut ContentWindow, row_bytes_max: usize) -> Result<(), Broken> {
     if matches!(peek(window)?, None | Some(b',' | b']' | b'}' | b':')) {
         return Err(content(window, "a value expected"));
     }
@@ -193,7 +197,7 @@ fn pass_over(window: &mut Window, row_bytes_max: usize) -> Result<(), Broken> {
     Ok(())
 }
 
-fn expect(window: &mut Window, byte: u8, what: &'static str) -> Result<(), Broken> {
+fn expect(window: &mut ContentWindow, byte: u8, what: &'static str) -> Result<(), Broken> {
     if peek(window)? != Some(byte) {
         return Err(content(window, what));
     }
@@ -201,13 +205,13 @@ fn expect(window: &mut Window, byte: u8, what: &'static str) -> Result<(), Broke
     Ok(())
 }
 
-const fn content(window: &Window, what: &'static str) -> Broken {
+const fn content(window: &ContentWindow, what: &'static str) -> Broken {
     Broken::Content { what, at: window.offset() }
 }
 
 /// The length of the value with which the bytes at hand begin. One that is longer than `row_bytes_max` is
 /// passed over, and there is no length.
-fn element(window: &mut Window, row_bytes_max: usize) -> Result<Option<usize>, Broken> {
+fn element(window: &mut ContentWindow, row_bytes_max: usize) -> Result<Option<usize>, Broken> {
     let mut walk = ValueEnd::default();
     let mut passed_over = false;
     loop {
@@ -251,9 +255,9 @@ mod tests {
         }
     }
 
-    fn window(content: &str, piece: usize, offset: u64) -> Window {
+    fn window(content: &str, piece: usize, offset: u64) -> ContentWindow {
         let rest = content.as_bytes()[offset as usize..].to_vec();
-        Window::over(Box::new(Pieces(io::Cursor::new(rest), piece)), offset)
+        ContentWindow::over(Box::new(Pieces(io::Cursor::new(rest), piece)), offset)
     }
 
     /// The rows of an array, each with where it ends; the error's text.

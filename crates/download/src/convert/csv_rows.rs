@@ -10,8 +10,8 @@ use csv_core::{ReadRecordResult, Reader};
 use mashbill_records::value::{Text, Value};
 
 use super::array::byte_order_mark;
-use super::refused::Refused;
-use super::window::Window;
+use super::refused::RefusedRow;
+use super::window::ContentWindow;
 
 /// Values in a row, at the most: empty ones take no bytes, but each takes a place in memory.
 const VALUES_MAX: usize = 1 << 16;
@@ -19,7 +19,7 @@ const VALUES_MAX: usize = 1 << 16;
 /// The rows of a file.
 #[derive(Debug)]
 pub(crate) struct CsvRows {
-    window: Window,
+    window: ContentWindow,
     reader: Reader,
     names: Vec<String>,
     /// The values of the row that was advanced to, one behind the other, and where each ends.
@@ -32,7 +32,7 @@ pub(crate) struct CsvRows {
 
 impl CsvRows {
     /// The rows of `window`'s content, which stands at its beginning, behind the first `position` ones.
-    pub(crate) fn open(mut window: Window, position: u64, row_bytes_max: usize) -> io::Result<Self> {
+    pub(crate) fn open(mut window: ContentWindow, position: u64, row_bytes_max: usize) -> io::Result<Self> {
         byte_order_mark(&mut window)?;
         let mut rows = Self {
             window,
@@ -95,16 +95,16 @@ impl CsvRows {
     }
 
     /// The row that was advanced to.
-    pub(crate) fn row(&self, wanted: &dyn Fn(&str) -> bool) -> Result<Value<'_>, Refused> {
+    pub(crate) fn row(&self, wanted: &dyn Fn(&str) -> bool) -> Result<Value<'_>, RefusedRow> {
         if self.count != self.names.len() {
             let detail = format!("{} values under {} names", self.count, self.names.len());
-            return Err(Refused::new("invalid_csv", detail));
+            return Err(RefusedRow::new("invalid_csv", detail));
         }
         let mut fields = Vec::new();
         for (name, value) in self.names.iter().zip(self.values()) {
             if wanted(name) {
                 let value =
-                    std::str::from_utf8(value).map_err(|_| Refused::new("invalid_utf8", name.as_str()))?;
+                    std::str::from_utf8(value).map_err(|_| RefusedRow::new("invalid_utf8", name.as_str()))?;
                 fields.push((Cow::Borrowed(name.as_str()), Value::Text(Text::Plain(Cow::Borrowed(value)))));
             }
         }
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     fn rows(content: &str, from: u64) -> Vec<String> {
-        let window = Window::over(Box::new(io::Cursor::new(content.as_bytes().to_vec())), 0);
+        let window = ContentWindow::over(Box::new(io::Cursor::new(content.as_bytes().to_vec())), 0);
         let mut rows = CsvRows::open(window, from, 10_000).expect("content");
         let mut found = Vec::new();
         while rows.advance().expect("content") {
@@ -154,14 +154,14 @@ mod tests {
     #[test]
     fn a_quote_that_is_not_closed_is_found_out() {
         let content = format!("a\n\"{}", "x\n".repeat(20_000));
-        let window = Window::over(Box::new(io::Cursor::new(content.into_bytes())), 0);
+        let window = ContentWindow::over(Box::new(io::Cursor::new(content.into_bytes())), 0);
         let mut rows = CsvRows::open(window, 0, 10_000).expect("a line of names");
         assert_eq!(rows.advance().expect_err("too long").kind(), io::ErrorKind::InvalidData);
     }
     #[test]
     fn a_row_of_nothing_but_commas_takes_no_memory() {
         let content = format!("a\n{}", ",".repeat(VALUES_MAX + 1));
-        let window = Window::over(Box::new(io::Cursor::new(content.into_bytes())), 0);
+        let window = ContentWindow::over(Box::new(io::Cursor::new(content.into_bytes())), 0);
         let mut rows = CsvRows::open(window, 0, 10_000_000).expect("a line of names");
         assert_eq!(rows.advance().expect_err("too many").to_string(), "a row has too many values");
     }

@@ -5,13 +5,13 @@ use std::io::Cursor;
 use super::array::{Array, Cut};
 use super::csv_rows::CsvRows;
 use super::json;
-use super::lines::Lines;
-use super::window::Window;
+use super::lines::CutLines;
+use super::window::ContentWindow;
 
 const ROW_BYTES_MAX: usize = 1000;
 
-fn window(content: Cursor<Vec<u8>>) -> Window {
-    Window::over(Box::new(content), 0)
+fn window(content: Cursor<Vec<u8>>) -> ContentWindow {
+    ContentWindow::over(Box::new(content), 0)
 }
 
 fn parse(row: &[u8]) {
@@ -32,7 +32,7 @@ pub(crate) fn array(content: Cursor<Vec<u8>>, key: Option<&str>) {
 }
 
 pub(crate) fn lines(content: Cursor<Vec<u8>>) {
-    let Ok(mut lines) = Lines::open(window(content), ROW_BYTES_MAX) else { return };
+    let Ok(mut lines) = CutLines::open(window(content), ROW_BYTES_MAX) else { return };
     while let Ok(Some(cut)) = lines.next() {
         if let Cut::Row(length) = cut {
             parse(&lines.bytes()[..length]);

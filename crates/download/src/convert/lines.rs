@@ -5,20 +5,20 @@
 use std::io;
 
 use super::array::{Cut, byte_order_mark};
-use super::window::Window;
+use super::window::ContentWindow;
 
 /// Content that is being cut at its line ends.
 #[derive(Debug)]
-pub(crate) struct Lines {
-    window: Window,
+pub(crate) struct CutLines {
+    window: ContentWindow,
     /// Bytes of the line that was handed out last, its end included.
     handed_out: usize,
     row_bytes_max: usize,
 }
 
-impl Lines {
+impl CutLines {
     /// The lines of `window`'s content.
-    pub(crate) fn open(mut window: Window, row_bytes_max: usize) -> io::Result<Self> {
+    pub(crate) fn open(mut window: ContentWindow, row_bytes_max: usize) -> io::Result<Self> {
         if window.offset() == 0 {
             byte_order_mark(&mut window)?;
         }
@@ -80,8 +80,8 @@ mod tests {
     use super::*;
 
     fn rows(content: &str) -> Vec<String> {
-        let window = Window::over(Box::new(io::Cursor::new(content.as_bytes().to_vec())), 0);
-        let mut lines = Lines::open(window, 10).expect("content");
+        let window = ContentWindow::over(Box::new(io::Cursor::new(content.as_bytes().to_vec())), 0);
+        let mut lines = CutLines::open(window, 10).expect("content");
         let mut rows = Vec::new();
         while let Some(cut) = lines.next().expect("content") {
             rows.push(match cut {

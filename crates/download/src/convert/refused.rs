@@ -4,14 +4,14 @@
 
 /// A row that is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refused {
+pub(crate) struct RefusedRow {
     /// A word in snake case, by which rows are counted.
     pub(crate) reason: &'static str,
     /// What was found.
     pub(crate) detail: String,
 }
 
-impl Refused {
+impl RefusedRow {
     /// A row that is refused for `reason`.
     pub(crate) fn new(reason: &'static str, detail: impl Into<String>) -> Self {
         Self { reason, detail: detail.into() }

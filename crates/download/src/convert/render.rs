@@ -13,9 +13,9 @@ use mashbill_format::untaken::UntakenColumns;
 use mashbill_records::value::{Text, Value};
 
 use super::json;
-use super::refused::Refused;
+use super::refused::RefusedRow;
 
-type Result<T> = std::result::Result<T, Refused>;
+type Result<T> = std::result::Result<T, RefusedRow>;
 
 /// What a row becomes. Both buffers are the caller's, who uses them again for the next one.
 #[derive(Debug)]
@@ -57,7 +57,11 @@ impl<'o> Rendered<'o> {
         let mut rendered =
             Self { text, messages, chars: 0, bytes: 0, turns: 0, rule: None, untaken, blank: true };
         rendered.by(render, row)?;
-        if rendered.blank { Err(Refused::new("empty_text", "there is no text in it")) } else { Ok(rendered) }
+        if rendered.blank {
+            Err(RefusedRow::new("empty_text", "there is no text in it"))
+        } else {
+            Ok(rendered)
+        }
     }
 
     fn by(&mut self, render: &Render, row: &Value<'_>) -> Result<()> {
@@ -65,7 +69,7 @@ impl<'o> Rendered<'o> {
             Render::Auto => {
                 let is_of = |usual: &&Usual| required(&usual.render).iter().all(|path| is_there(row, path));
                 let Some(found) = USUAL.iter().find(is_of) else {
-                    return Err(Refused::new("no_usual_columns", names(row)));
+                    return Err(RefusedRow::new("no_usual_columns", names(row)));
                 };
                 self.rule = Some(found);
                 self.by(&found.render, row)
@@ -99,7 +103,7 @@ impl<'o> Rendered<'o> {
             self.note_untaken(turn, dialogue);
             let speaker = text_at(turn, &dialogue.role)?;
             let role = Role::of(&speaker.plain())
-                .ok_or_else(|| Refused::new("unknown_role", speaker.plain().into_owned()))?;
+                .ok_or_else(|| RefusedRow::new("unknown_role", speaker.plain().into_owned()))?;
             match turn.at(&dialogue.content).as_deref() {
                 // A turn that only calls a function says nothing.
                 Some(Value::Null) => {}
@@ -142,7 +146,7 @@ impl<'o> Rendered<'o> {
                 answer.text().ok_or_else(|| wrong(&exchange.assistant, &answer, "JSON in a string"))?;
             let plain = text.plain();
             let inner = json::parse(&plain, &|_| true).map_err(|invalid| {
-                Refused::new("no_answer", format!("{} in `{}`", invalid.what, exchange.assistant))
+                RefusedRow::new("no_answer", format!("{} in `{}`", invalid.what, exchange.assistant))
             })?;
             let answer = first_text(&inner).ok_or_else(|| no_answer(&exchange.assistant))?;
             return self.user_and_assistant(&parts, &answer);
@@ -153,7 +157,7 @@ impl<'o> Rendered<'o> {
 
     fn user_and_assistant(&mut self, user: &[Text<'_>], assistant: &Text<'_>) -> Result<()> {
         let user = match user {
-            [] => return Err(Refused::new("empty_text", "there is nothing that the user says")),
+            [] => return Err(RefusedRow::new("empty_text", "there is nothing that the user says")),
             [one] => one.clone(),
             parts => {
                 let parts: Vec<_> = parts.iter().map(Text::plain).collect();
@@ -168,7 +172,7 @@ impl<'o> Rendered<'o> {
     fn question(&mut self, question: &Question, row: &Value<'_>) -> Result<()> {
         let asked = text_at(row, &question.question)?;
         if asked.is_blank() {
-            return Err(Refused::new("empty_text", format!("`{}` is empty", question.question)));
+            return Err(RefusedRow::new("empty_text", format!("`{}` is empty", question.question)));
         }
         let answers = row.at(&question.answer).ok_or_else(|| missing(&question.answer, row))?;
         let answer = match first_text(&answers) {
@@ -426,16 +430,16 @@ fn text_at<'a>(row: &Value<'a>, path: &str) -> Result<Text<'a>> {
     value.text().ok_or_else(|| wrong(path, &value, "a string"))
 }
 
-fn missing(path: &str, row: &Value<'_>) -> Refused {
-    Refused::new("no_field", format!("no `{path}` among {}", names(row)))
+fn missing(path: &str, row: &Value<'_>) -> RefusedRow {
+    RefusedRow::new("no_field", format!("no `{path}` among {}", names(row)))
 }
 
-fn wrong(path: &str, found: &Value<'_>, expected: &str) -> Refused {
-    Refused::new("wrong_type", format!("`{path}` is {}, not {expected}", found.kind()))
+fn wrong(path: &str, found: &Value<'_>, expected: &str) -> RefusedRow {
+    RefusedRow::new("wrong_type", format!("`{path}` is {}, not {expected}", found.kind()))
 }
 
-fn no_answer(path: &str) -> Refused {
-    Refused::new("no_answer", format!("`{path}` holds none"))
+fn no_answer(path: &str) -> RefusedRow {
+    RefusedRow::new("no_answer", format!("`{path}` holds none"))
 }
 
 /// The names of a row's fields, as far as they were kept.

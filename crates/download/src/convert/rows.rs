@@ -3,16 +3,16 @@
 use std::io::{self, Read};
 use std::path::Path;
 
-use mashbill_format::catalog::{Dataset, FileFormat};
+use mashbill_format::catalog::{CatalogDataset, FileFormat};
 use mashbill_records::parquet_rows::ParquetRows;
 use mashbill_records::value::Value;
 
 use super::array::{Array, Broken, Cut};
 use super::csv_rows::CsvRows;
 use super::json;
-use super::lines::Lines;
-use super::refused::Refused;
-use super::window::{Window, content};
+use super::lines::CutLines;
+use super::refused::RefusedRow;
+use super::window::{ContentWindow, content};
 use crate::error::{Error, Result};
 
 /// The longest row in bytes of its format; longer ones are passed over without being held in memory.
@@ -20,8 +20,8 @@ const ROW_BYTES_MAX: usize = 64 << 20;
 
 /// The rows of a file.
 #[derive(Debug)]
-pub(crate) struct Rows<'a> {
-    kind: Kind,
+pub(crate) struct FileRows<'a> {
+    kind: RowsKind,
     path: &'a Path,
     file: &'a str,
     /// What was cut out last, for formats that are cut before they are parsed.
@@ -30,20 +30,20 @@ pub(crate) struct Rows<'a> {
 
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is one of them at a time")]
-enum Kind {
+enum RowsKind {
     Array(Array),
-    Lines(Lines),
+    Lines(CutLines),
     Parquet(ParquetRows),
     Csv(CsvRows),
 }
 
-impl<'a> Rows<'a> {
+impl<'a> FileRows<'a> {
     /// The rows of the file at `path`, called `file` in the dataset's repository, from `position` on: what
     /// [`Self::position`] said behind a row, or 0.
     pub(crate) fn open(
         path: &'a Path,
         file: &'a str,
-        dataset: &Dataset,
+        dataset: &CatalogDataset,
         wanted: &dyn Fn(&str) -> bool,
         position: u64,
     ) -> Result<Self> {
@@ -65,37 +65,40 @@ impl<'a> Rows<'a> {
                         format!("two of its columns are called `{name}`, and nothing says which one counts");
                     return Err(broken_file(path, file, &what));
                 }
-                return Ok(rows(Kind::Parquet(parquet)));
+                return Ok(rows(RowsKind::Parquet(parquet)));
             }
             FileFormat::Csv => {
-                let window = Window::open(path, file, 0).map_err(|error| unreadable(path, file, error))?;
+                let window =
+                    ContentWindow::open(path, file, 0).map_err(|error| unreadable(path, file, error))?;
                 let csv = CsvRows::open(window, position, ROW_BYTES_MAX);
-                return Ok(rows(Kind::Csv(csv.map_err(|e| unreadable(path, file, e))?)));
+                return Ok(rows(RowsKind::Csv(csv.map_err(|e| unreadable(path, file, e))?)));
             }
         };
-        let window = Window::open(path, file, position).map_err(|error| unreadable(path, file, error))?;
+        let window =
+            ContentWindow::open(path, file, position).map_err(|error| unreadable(path, file, error))?;
         if lines {
-            let lines = Lines::open(window, ROW_BYTES_MAX).map_err(|error| unreadable(path, file, error))?;
-            return Ok(rows(Kind::Lines(lines)));
+            let lines =
+                CutLines::open(window, ROW_BYTES_MAX).map_err(|error| unreadable(path, file, error))?;
+            return Ok(rows(RowsKind::Lines(lines)));
         }
         let array = if position == 0 {
             Array::open(window, key, ROW_BYTES_MAX).map_err(|broken| no_array(path, file, broken))?
         } else {
             Array::behind_a_row(window, key.is_some(), ROW_BYTES_MAX)
         };
-        Ok(rows(Kind::Array(array)))
+        Ok(rows(RowsKind::Array(array)))
     }
 
     /// Goes to the next row; false at the end.
     pub(crate) fn advance(&mut self) -> Result<bool> {
         let (path, file) = (self.path, self.file);
         self.cut = match &mut self.kind {
-            Kind::Array(array) => array.next().map_err(|broken| no_array(path, file, broken))?,
-            Kind::Lines(lines) => lines.next().map_err(|error| unreadable(path, file, error))?,
-            Kind::Parquet(rows) => {
+            RowsKind::Array(array) => array.next().map_err(|broken| no_array(path, file, broken))?,
+            RowsKind::Lines(lines) => lines.next().map_err(|error| unreadable(path, file, error))?,
+            RowsKind::Parquet(rows) => {
                 return rows.advance().map_err(|error| no_parquet(path, file, error));
             }
-            Kind::Csv(rows) => return rows.advance().map_err(|error| unreadable(path, file, error)),
+            RowsKind::Csv(rows) => return rows.advance().map_err(|error| unreadable(path, file, error)),
         };
         Ok(self.cut.is_some())
     }
@@ -103,30 +106,30 @@ impl<'a> Rows<'a> {
     /// Where the row ends that was advanced to: a byte of the decompressed content, or a number of rows.
     pub(crate) const fn position(&self) -> u64 {
         match &self.kind {
-            Kind::Array(array) => array.position(),
-            Kind::Lines(lines) => lines.position(),
-            Kind::Parquet(rows) => rows.position(),
-            Kind::Csv(rows) => rows.position(),
+            RowsKind::Array(array) => array.position(),
+            RowsKind::Lines(lines) => lines.position(),
+            RowsKind::Parquet(rows) => rows.position(),
+            RowsKind::Csv(rows) => rows.position(),
         }
     }
 
     /// The row that was advanced to, as far as it is wanted.
-    pub(crate) fn row(&self, wanted: &dyn Fn(&str) -> bool) -> std::result::Result<Value<'_>, Refused> {
+    pub(crate) fn row(&self, wanted: &dyn Fn(&str) -> bool) -> std::result::Result<Value<'_>, RefusedRow> {
         let bytes = match &self.kind {
-            Kind::Parquet(rows) => return Ok(rows.value_of_all()),
-            Kind::Csv(rows) => return rows.row(wanted),
-            Kind::Array(_) | Kind::Lines(_) => self.bytes(),
+            RowsKind::Parquet(rows) => return Ok(rows.value_of_all()),
+            RowsKind::Csv(rows) => return rows.row(wanted),
+            RowsKind::Array(_) | RowsKind::Lines(_) => self.bytes(),
         };
         let Some(bytes) = bytes else {
-            return Err(Refused::new("too_long", format!("longer than {ROW_BYTES_MAX} bytes")));
+            return Err(RefusedRow::new("too_long", format!("longer than {ROW_BYTES_MAX} bytes")));
         };
         let text = simdutf8::basic::from_utf8(bytes)
-            .map_err(|_| Refused::new("invalid_utf8", "the row is not UTF-8"))?;
+            .map_err(|_| RefusedRow::new("invalid_utf8", "the row is not UTF-8"))?;
         match json::parse(text, wanted) {
             Ok(value @ Value::Map(_)) => Ok(value),
-            Ok(other) => Err(Refused::new("not_an_object", format!("the row is {}", other.kind()))),
+            Ok(other) => Err(RefusedRow::new("not_an_object", format!("the row is {}", other.kind()))),
             Err(invalid) => {
-                Err(Refused::new("invalid_json", format!("{} at byte {}", invalid.what, invalid.at)))
+                Err(RefusedRow::new("invalid_json", format!("{} at byte {}", invalid.what, invalid.at)))
             }
         }
     }
@@ -134,13 +137,13 @@ impl<'a> Rows<'a> {
     /// The beginning of the row that was advanced to, for people.
     pub(crate) fn start(&self) -> String {
         let start = match &self.kind {
-            Kind::Parquet(rows) => {
+            RowsKind::Parquet(rows) => {
                 let mut text = Vec::new();
                 rows.value_of_all().write(&mut text);
                 String::from_utf8_lossy(&text).into_owned()
             }
-            Kind::Csv(rows) => rows.start(),
-            Kind::Array(_) | Kind::Lines(_) => {
+            RowsKind::Csv(rows) => rows.start(),
+            RowsKind::Array(_) | RowsKind::Lines(_) => {
                 let bytes = self.bytes().unwrap_or_default();
                 String::from_utf8_lossy(&bytes[..bytes.len().min(4 * START_CHARS)]).into_owned()
             }
@@ -152,9 +155,9 @@ impl<'a> Rows<'a> {
     fn bytes(&self) -> Option<&[u8]> {
         let Some(Cut::Row(length)) = self.cut else { return None };
         match &self.kind {
-            Kind::Array(array) => Some(&array.bytes()[..length]),
-            Kind::Lines(lines) => Some(&lines.bytes()[..length]),
-            Kind::Parquet(_) | Kind::Csv(_) => None,
+            RowsKind::Array(array) => Some(&array.bytes()[..length]),
+            RowsKind::Lines(lines) => Some(&lines.bytes()[..length]),
+            RowsKind::Parquet(_) | RowsKind::Csv(_) => None,
         }
     }
 }

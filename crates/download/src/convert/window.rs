@@ -5,7 +5,7 @@
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use mashbill_records::{Container, Kind, unpacked};
+use mashbill_records::{Container, FileKind, unpacked};
 use mashbill_store::open;
 
 /// Bytes that are read at a time.
@@ -15,7 +15,7 @@ const READ_BYTES: usize = 1 << 20;
 const PASSED_OVER_MAX: u64 = 4 << 30;
 
 /// A stretch of a file's decompressed content.
-pub(crate) struct Window {
+pub(crate) struct ContentWindow {
     reader: Box<dyn Read + Send>,
     buffer: Vec<u8>,
     start: usize,
@@ -27,13 +27,13 @@ pub(crate) struct Window {
     passed_over_max: u64,
 }
 
-impl std::fmt::Debug for Window {
+impl std::fmt::Debug for ContentWindow {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Window").field("offset", &self.offset).field("length", &self.bytes().len()).finish()
     }
 }
 
-impl Window {
+impl ContentWindow {
     /// The content of the file at `path` from byte `offset` on. What `name` ends with says how it is compressed.
     pub(crate) fn open(path: &Path, name: &str, offset: u64) -> io::Result<Self> {
         Ok(Self::over(content(path, name, offset)?, offset))
@@ -113,8 +113,8 @@ pub(crate) fn content(path: &Path, name: &str, offset: u64) -> io::Result<Box<dy
     let mut file = open::open(path)?;
     let mut skip = offset;
     let ends_with = |end: &str| name.to_ascii_lowercase().ends_with(end);
-    let container = match Kind::of(name) {
-        Some((_, Kind::Json(container))) => container,
+    let container = match FileKind::of(name) {
+        Some((_, FileKind::Json(container))) => container,
         _ if ends_with(".gz") => Container::Gzip,
         _ if ends_with(".zst") => Container::Zstd,
         _ => Container::Plain,
@@ -137,8 +137,8 @@ mod tests {
 
     #[test]
     fn content_without_a_row_is_given_up() {
-        let blanks = || Window::over(Box::new(io::repeat(b' ')), 0);
-        let mut window = Window { passed_over_max: 10 << 20, ..blanks() };
+        let blanks = || ContentWindow::over(Box::new(io::repeat(b' ')), 0);
+        let mut window = ContentWindow { passed_over_max: 10 << 20, ..blanks() };
         let failed = loop {
             match window.fill() {
                 Ok(_) => window.consume(window.bytes().len()),

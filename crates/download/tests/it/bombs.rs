@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use mashbill_download::Error;
-use mashbill_format::catalog::Dataset;
+use mashbill_format::catalog::CatalogDataset;
 use mashbill_format::dataset_stats::Take;
 
 use crate::samples::convert;
@@ -15,8 +15,8 @@ const MEMORY_MAX_KB: u64 = 700_000;
 
 const GOOD: &str = "{\"text\": \"good\"}\n";
 
-fn dataset() -> Dataset {
-    Dataset { name: "d".into(), ..Dataset::of_repo("org/d") }
+fn dataset() -> CatalogDataset {
+    CatalogDataset { name: "d".into(), ..CatalogDataset::of_repo("org/d") }
 }
 
 /// Writes a file in Zstandard: `before`, a piece again and again, `after`.

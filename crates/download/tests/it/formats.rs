@@ -6,13 +6,13 @@ use std::io::Write;
 use std::path::Path;
 
 use mashbill_download::Error;
-use mashbill_format::catalog::Dataset;
+use mashbill_format::catalog::CatalogDataset;
 use mashbill_format::dataset_stats::Take;
 
 use crate::samples::convert;
 
-fn dataset() -> Dataset {
-    Dataset { name: "d".into(), ..Dataset::of_repo("org/d") }
+fn dataset() -> CatalogDataset {
+    CatalogDataset { name: "d".into(), ..CatalogDataset::of_repo("org/d") }
 }
 
 fn texts(records: &str) -> Vec<String> {
@@ -32,7 +32,7 @@ fn check(
     key: Option<&str>,
 ) -> Result<Vec<String>, Error> {
     fs::write(folder.join(file), content).expect("written");
-    let dataset = Dataset { rows_key: key.map(str::to_owned), ..dataset() };
+    let dataset = CatalogDataset { rows_key: key.map(str::to_owned), ..dataset() };
     Ok(texts(&convert(&dataset, folder, &[file], Take::ALL)?.0))
 }
 

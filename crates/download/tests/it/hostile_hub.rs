@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 
 use mashbill_download::{Catalog, Options, Selection};
 use mashbill_hub::{
-    Hub, Proxies, Revision, Settings, Token, TokenSource, Transfer, Wait, Waiting, tokenizer_files,
+    AccessToken, Hub, Proxies, Revision, Settings, TokenSource, Transfer, Wait, Waiting, tokenizer_files,
 };
-use mashbill_stand_in::{Content, Fault, Kind, Origin, Repo, Rule, Site, StandIn, User};
+use mashbill_stand_in::{Content, Fault, OriginName, Repo, RepoType, Rule, Site, StandIn, User};
 
 const TOKEN: &str = "hf_TokenThatNobodyElseMaySee";
 
@@ -262,11 +262,11 @@ impl Place {
     fn new(behaviour: &Behaviour) -> Self {
         let users = vec![User { name: "somebody".into(), token: TOKEN.into(), trusted: true }];
         let stand_in = StandIn::start(Site { users, ..Site::default() }).expect("a free port");
-        let mut data = Repo::new(Kind::Dataset, "org/data");
+        let mut data = Repo::new(RepoType::Dataset, "org/data");
         data.put("main", "data/a.jsonl", Content::from(SMALL));
         data.put("main", "data/b.jsonl.zst", Content::from(compressed(SMALL)));
         stand_in.put(data);
-        let mut model = Repo::new(Kind::Model, "org/model");
+        let mut model = Repo::new(RepoType::Model, "org/model");
         model.put("main", "tokenizer.json", Content::from(tokenizer()));
         model.put("main", "config.json", Content::from("{}"));
         stand_in.put(model);
@@ -276,7 +276,7 @@ impl Place {
         fs::create_dir(folder.path().join("out")).expect("a folder");
         let settings = Settings {
             endpoint: stand_in.endpoint().parse().expect("an endpoint"),
-            token: Token::new(TOKEN, TokenSource::Variable("HF_TOKEN")).expect("a token"),
+            token: AccessToken::new(TOKEN, TokenSource::Variable("HF_TOKEN")).expect("a token"),
             cache: folder.path().join("out/hub"),
             offline: false,
             proxies: Proxies::default(),
@@ -356,7 +356,7 @@ impl Place {
             assert!(!text.contains(moves), "control characters: {text:?}");
         }
         for seen in self.stand_in.log() {
-            assert!(seen.origin == Origin::Hub || seen.header("authorization").is_none(), "{seen:?}");
+            assert!(seen.origin == OriginName::Hub || seen.header("authorization").is_none(), "{seen:?}");
         }
         let noted = elsewhere.seen.lock().expect("no panic");
         assert!(!String::from_utf8_lossy(&noted).contains(TOKEN), "the token went elsewhere");

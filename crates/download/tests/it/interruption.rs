@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use mashbill_download::Error;
 use mashbill_download::convert::Conversion;
-use mashbill_format::catalog::Dataset;
+use mashbill_format::catalog::CatalogDataset;
 use mashbill_format::dataset_stats::Take;
 use mashbill_format::layout::Data;
 
@@ -32,14 +32,14 @@ fn write_files(folder: &Path) -> Vec<&'static str> {
     vec!["a.json", "b.jsonl", "c.jsonl.zst", "d.csv"]
 }
 
-fn dataset() -> Dataset {
-    Dataset { name: "mixed".into(), ..Dataset::of_repo("org/mixed") }
+fn dataset() -> CatalogDataset {
+    CatalogDataset { name: "mixed".into(), ..CatalogDataset::of_repo("org/mixed") }
 }
 
 /// Runs until `dies` says so at some call, as a process would that is killed: nothing is saved on the way out.
 fn run_until(
     data: &Data,
-    dataset: &Dataset,
+    dataset: &CatalogDataset,
     folder: &Path,
     files: &[&str],
     dies: &mut dyn FnMut() -> bool,

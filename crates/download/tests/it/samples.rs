@@ -7,14 +7,14 @@ use std::sync::atomic::AtomicBool;
 
 use mashbill_download::Catalog;
 use mashbill_download::convert::{Conversion, Converted};
-use mashbill_format::catalog::Dataset;
-use mashbill_format::dataset_stats::{Making, Source, Take};
+use mashbill_format::catalog::CatalogDataset;
+use mashbill_format::dataset_stats::{DatasetSource, Making, Take};
 use mashbill_format::layout::Data;
 use mashbill_format::lock::PinnedFile;
 
 /// Converts files that lie in `folder`, to a place of their own.
 pub(crate) fn convert(
-    dataset: &Dataset,
+    dataset: &CatalogDataset,
     folder: &Path,
     files: &[&str],
     take: Take,
@@ -32,11 +32,11 @@ pub(crate) fn convert(
     Ok((String::from_utf8(records).expect("UTF-8"), converted))
 }
 
-pub(crate) fn making(dataset: &Dataset, folder: &Path, files: &[&str], take: Take) -> Making {
+pub(crate) fn making(dataset: &CatalogDataset, folder: &Path, files: &[&str], take: Take) -> Making {
     let size = |file: &str| fs::metadata(folder.join(file)).expect("it is there").len();
     let files =
         files.iter().map(|&path| PinnedFile { path: path.into(), size: size(path), hash: String::new() });
-    let source = Source { repo: dataset.repo.clone(), commit: "c".into(), files: files.collect() };
+    let source = DatasetSource { repo: dataset.repo.clone(), commit: "c".into(), files: files.collect() };
     Making { catalog_checksum: dataset.checksum(), source, take }
 }
 
@@ -45,7 +45,7 @@ fn samples() -> PathBuf {
 }
 
 /// The files of a sample that the dataset's globs choose, by the same rule as a download.
-fn chosen(dataset: &Dataset, folder: &Path) -> Vec<String> {
+fn chosen(dataset: &CatalogDataset, folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {

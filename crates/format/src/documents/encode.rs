@@ -7,7 +7,7 @@ use mashbill_parquet::encode::{index_width, levels_of_options};
 use mashbill_parquet::row_group::EncodedRowGroup;
 
 use super::Document;
-use super::texts::{Texts, plain_text};
+use super::texts::{DistinctTexts, plain_text};
 use crate::loss_spans;
 use crate::shard::spans_body;
 
@@ -38,7 +38,7 @@ pub struct DocumentsEncoder {
     body: Vec<u8>,
     /// One column of a page.
     values: Vec<i64>,
-    texts: Texts,
+    texts: DistinctTexts,
     /// The index in `texts` of each document that has a text.
     indices: Vec<u32>,
 }
@@ -55,7 +55,7 @@ impl DocumentsEncoder {
             chunks: Default::default(),
             body: Vec::new(),
             values: Vec::new(),
-            texts: Texts::default(),
+            texts: DistinctTexts::default(),
             indices: Vec::new(),
         }
     }

@@ -20,7 +20,7 @@ use crate::loss_spans::Loss;
 const BATCH_ROWS: usize = 4096;
 
 /// The documents of a table in order.
-pub struct Documents {
+pub struct DocumentReader {
     path: PathBuf,
     file: ParquetReader,
     loss: Loss,
@@ -35,10 +35,10 @@ pub struct Documents {
 /// # Errors
 /// [`Io`](mashbill_store::Error::Io) where it cannot be opened, [`Damaged`](mashbill_store::Error::Damaged) where it
 /// is no complete table; the iterator gives the latter where a page is damaged, and ends.
-pub fn read(path: &Path) -> Result<Documents> {
+pub fn read(path: &Path) -> Result<DocumentReader> {
     let file = ParquetReader::open(path)?;
     let loss = Loss::of(path, file.metadata(), |loss| super::schema(Compression::None, loss))?;
-    Ok(Documents {
+    Ok(DocumentReader {
         path: path.to_owned(),
         file,
         loss,
@@ -49,7 +49,7 @@ pub fn read(path: &Path) -> Result<Documents> {
     })
 }
 
-impl Documents {
+impl DocumentReader {
     /// Documents in the table.
     #[must_use]
     pub fn count_all(&self) -> u64 {
@@ -70,7 +70,7 @@ impl Documents {
     }
 }
 
-impl Iterator for Documents {
+impl Iterator for DocumentReader {
     type Item = Result<Document<String>>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -191,7 +191,7 @@ pub fn content_hash(bytes: &FixedLenByteArray) -> Checksum {
     Checksum(u128::from_be_bytes(bytes))
 }
 
-impl std::fmt::Debug for Documents {
+impl std::fmt::Debug for DocumentReader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Documents").field("path", &self.path).finish_non_exhaustive()
     }

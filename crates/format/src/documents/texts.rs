@@ -4,7 +4,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// The distinct texts of a column in order of first appearance.
 #[derive(Debug, Default)]
-pub(super) struct Texts {
+pub(super) struct DistinctTexts {
     /// The texts as a dictionary page has them: each behind its length (u32, little endian).
     plain: Vec<u8>,
     /// Where each text's length stands in `plain`.
@@ -14,7 +14,7 @@ pub(super) struct Texts {
     last: usize,
 }
 
-impl Texts {
+impl DistinctTexts {
     pub(super) fn clear(&mut self) {
         self.plain.clear();
         self.starts.clear();

@@ -12,7 +12,7 @@ const STATE_BYTES_MAX: usize = 1 << 20;
 
 /// The place before the next batch. It is the same on every rank.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct State {
+pub struct LoaderState {
     /// The version of the algorithms that decide on the order.
     pub version: u32,
     /// The identity of the dataset.
@@ -55,14 +55,14 @@ pub struct Anchor {
 #[error("{0}")]
 pub struct NoState(pub String);
 
-impl State {
+impl LoaderState {
     /// The state as JSON, on one line.
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("a state has string keys and integers")
     }
 
-    /// Reads what [`State::to_json`] wrote.
+    /// Reads what [`LoaderState::to_json`] wrote.
     ///
     /// # Errors
     /// [`NoState`], which says why.

@@ -25,7 +25,7 @@ use crate::loss_spans::{self, Loss, LossSpans};
 
 /// Rows to encode, borrowed from where they are.
 #[derive(Debug, Clone, Copy)]
-pub struct Rows<'a> {
+pub struct RowsToEncode<'a> {
     /// How many rows.
     pub count: usize,
     /// Slices whose concatenation is the rows' real tokens in order: `count * row_length` of them, fewer
@@ -94,7 +94,7 @@ impl RowGroupEncoder {
     /// # Panics
     /// Panics where `rows` contradicts itself (another number of tokens, labels or pieces than its rows need)
     /// or has an id outside the vocabulary.
-    pub fn encode(&mut self, rows: &Rows<'_>) -> EncodedRowGroup {
+    pub fn encode(&mut self, rows: &RowsToEncode<'_>) -> EncodedRowGroup {
         self.encode_into(rows, Vec::new())
     }
 
@@ -102,7 +102,7 @@ impl RowGroupEncoder {
     ///
     /// # Panics
     /// As there.
-    pub fn encode_into(&mut self, rows: &Rows<'_>, bytes: Vec<u8>) -> EncodedRowGroup {
+    pub fn encode_into(&mut self, rows: &RowsToEncode<'_>, bytes: Vec<u8>) -> EncodedRowGroup {
         let real_tokens = check(rows, self.row_length);
         self.dictionary.clear();
         let mut tokens = Tokens { slices: rows.tokens.iter(), rest: &[] };
@@ -125,7 +125,13 @@ impl RowGroupEncoder {
 
     /// Appends a page to `input_ids`, `attention_mask` and `labels`: the rows `page`, the first `real` of whose positions are
     /// tokens.
-    fn token_pages(&mut self, tokens: &mut Tokens<'_>, real: usize, rows: &Rows<'_>, page: Range<usize>) {
+    fn token_pages(
+        &mut self,
+        tokens: &mut Tokens<'_>,
+        real: usize,
+        rows: &RowsToEncode<'_>,
+        page: Range<usize>,
+    ) {
         let last_labels = &rows.last_labels[page.clone()];
         let values = last_labels.len() * self.row_length;
         let real = real.min(values);
@@ -272,7 +278,7 @@ pub(crate) fn spans_body<'a>(
 }
 
 /// Real tokens in `rows`, after a look whether its parts agree.
-fn check(rows: &Rows<'_>, row_length: usize) -> usize {
+fn check(rows: &RowsToEncode<'_>, row_length: usize) -> usize {
     let tokens = rows.tokens.iter().map(|slice| slice.len()).sum();
     assert_eq!(rows.last_labels.len(), rows.count, "a last label for each row");
     assert_eq!(rows.pieces_in_row.len(), rows.count, "a number of pieces for each row");

@@ -23,7 +23,7 @@ use super::column::{
 };
 use super::encode::spans_body;
 use super::labels::follow;
-use super::{IGNORED, Piece, Row, RowLayout};
+use super::{IGNORED, Piece, RowLayout, ShardRow};
 use crate::loss_spans::{Loss, LossSpans, append_shifted};
 
 /// What the rows of one dataset have in common.
@@ -90,7 +90,7 @@ pub struct RowEnds {
 
 /// What somebody wants to see of a row group.
 #[derive(Debug, Default)]
-pub struct Wanted {
+pub struct WantedRowGroup {
     /// How often each id stands there.
     pub tokens: bool,
     /// Rows, counted in the group, ascending.
@@ -152,7 +152,7 @@ impl<'a> GroupCheck<'a> {
         &mut self,
         bytes: &[u8],
         expected: &ExpectedRows,
-        wanted: &Wanted,
+        wanted: &WantedRowGroup,
     ) -> Option<(RowGroup, RowEnds)> {
         let length = self.form.row_length;
         let mut pages_of = Vec::with_capacity(COLUMNS_MAX);
@@ -191,8 +191,8 @@ impl<'a> GroupCheck<'a> {
         &self,
         expected: &ExpectedRows,
         ends: &RowEnds,
-        wanted: &Wanted,
-        mut each: impl FnMut(usize, Row<'_>),
+        wanted: &WantedRowGroup,
+        mut each: impl FnMut(usize, ShardRow<'_>),
     ) {
         let length = self.form.row_length;
         let mut pieces = expected.pieces.as_slice();
@@ -211,7 +211,13 @@ impl<'a> GroupCheck<'a> {
             let attention_mask: Vec<i32> = (0..length).map(|at| i32::from(at < real)).collect();
             each(
                 row,
-                Row { input_ids, attention_mask: &attention_mask, labels: &labels, pieces: here, loss_spans },
+                ShardRow {
+                    input_ids,
+                    attention_mask: &attention_mask,
+                    labels: &labels,
+                    pieces: here,
+                    loss_spans,
+                },
             );
         }
     }
@@ -296,7 +302,7 @@ impl<'a> GroupCheck<'a> {
         bytes: &[u8],
         pages: &[Vec<Page>],
         expected: &ExpectedRows,
-        wanted: &Wanted,
+        wanted: &WantedRowGroup,
     ) -> Option<RowEnds> {
         let (length, rows_per_page) = (self.form.row_length, self.form.layout.rows_per_page);
         let mut found = RowEnds::default();

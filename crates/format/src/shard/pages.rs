@@ -40,13 +40,13 @@ pub struct ShardPages {
     rows_per_page: usize,
     loss: Loss,
     codec: CompressionCodec,
-    groups: Vec<Group>,
+    groups: Vec<RowGroupPages>,
     rows: u64,
 }
 
 /// What is needed of a row group's metadata.
 #[derive(Debug)]
-struct Group {
+struct RowGroupPages {
     first_row: u64,
     rows: usize,
     columns: [Chunk; COLUMNS_MAX],
@@ -120,7 +120,7 @@ impl PiecePage {
 
 /// The memory a thread reads pages in.
 #[derive(Debug, Default)]
-pub struct Scratch {
+pub struct PageScratch {
     bytes: Vec<u8>,
     first: Page,
     second: Page,
@@ -182,7 +182,7 @@ impl ShardPages {
                 shard.codec = column.compression_codec();
                 *chunk = Chunk::of(column).ok_or_else(|| shard.damaged("it has no offset index"))?;
             }
-            shard.groups.push(Group { first_row: shard.rows, rows, columns, checksums: 0 });
+            shard.groups.push(RowGroupPages { first_row: shard.rows, rows, columns, checksums: 0 });
             shard.rows += rows as u64;
         }
         shard.place_checksums(footer_start)?;
@@ -225,10 +225,10 @@ impl ShardPages {
     ///
     /// # Errors
     /// [`Io`](mashbill_store::Error::Io), [`Damaged`](mashbill_store::Error::Damaged).
-    pub fn token_group(&self, group: usize, scratch: &mut Scratch) -> Result<TokenGroup> {
+    pub fn token_group(&self, group: usize, scratch: &mut PageScratch) -> Result<TokenGroup> {
         let (dictionaries, pages) = self.places(group, &mut scratch.bytes)?;
         let rows = self.groups[group].rows;
-        let Scratch { bytes, first, second, .. } = scratch;
+        let PageScratch { bytes, first, second, .. } = scratch;
         for (column, page) in [(INPUT_IDS, &mut *first), (LABELS, &mut *second)] {
             let place = dictionaries[column];
             self.bytes(place.offset, place.bytes as u64, bytes)?;
@@ -255,14 +255,19 @@ impl ShardPages {
     ///
     /// # Errors
     /// [`Io`](mashbill_store::Error::Io), [`Damaged`](mashbill_store::Error::Damaged).
-    pub fn token_page(&self, group: &TokenGroup, page: usize, scratch: &mut Scratch) -> Result<TokenPage> {
+    pub fn token_page(
+        &self,
+        group: &TokenGroup,
+        page: usize,
+        scratch: &mut PageScratch,
+    ) -> Result<TokenPage> {
         let rows = self.rows_of(group.group, page);
         let values = rows * self.row_length;
         let spans = match self.loss {
             Loss::All => None,
             Loss::Spans => Some(self.spans_page(group, page, scratch)?),
         };
-        let Scratch { bytes, first, second, levels } = scratch;
+        let PageScratch { bytes, first, second, levels } = scratch;
         levels.clear();
         levels_of_equal_lists(levels, rows, self.row_length);
         let raw_bytes_max = levels.len() + 16 + 4 * values.next_multiple_of(8);
@@ -287,7 +292,12 @@ impl ShardPages {
     ///
     /// # Errors
     /// [`Io`](mashbill_store::Error::Io), [`Damaged`](mashbill_store::Error::Damaged).
-    pub fn piece_page(&self, group: &TokenGroup, page: usize, scratch: &mut Scratch) -> Result<PiecePage> {
+    pub fn piece_page(
+        &self,
+        group: &TokenGroup,
+        page: usize,
+        scratch: &mut PageScratch,
+    ) -> Result<PiecePage> {
         let rows = self.rows_of(group.group, page);
         let (mut columns, mut lengths) = ([const { Vec::new() }; 3], [const { Vec::new() }; 3]);
         // A piece has a token.
@@ -320,7 +330,7 @@ impl ShardPages {
     }
 
     /// Reads which tokens in the rows of a page are learned.
-    fn spans_page(&self, group: &TokenGroup, page: usize, scratch: &mut Scratch) -> Result<LossSpans> {
+    fn spans_page(&self, group: &TokenGroup, page: usize, scratch: &mut PageScratch) -> Result<LossSpans> {
         let rows = self.rows_of(group.group, page);
         // A span has a token, but for the first.
         let values_max = rows * (self.row_length + 1);
@@ -344,9 +354,9 @@ impl ShardPages {
         place: PagePlace,
         rows: usize,
         values_max: usize,
-        scratch: &mut Scratch,
+        scratch: &mut PageScratch,
     ) -> Result<(Vec<i64>, Vec<u32>)> {
-        let Scratch { bytes, first, .. } = scratch;
+        let PageScratch { bytes, first, .. } = scratch;
         self.bytes(place.offset, place.bytes as u64, bytes)?;
         // A value takes less than 10 bytes and a bit.
         let raw_bytes_max = 1024 + 12 * values_max;
@@ -369,7 +379,7 @@ impl ShardPages {
         bytes: &mut Vec<u8>,
     ) -> Result<([PagePlace; COLUMNS_MAX], [Vec<PagePlace>; COLUMNS_MAX])> {
         let here = column_count(self.loss);
-        let Group { columns, rows, checksums, .. } = &self.groups[group];
+        let RowGroupPages { columns, rows, checksums, .. } = &self.groups[group];
         let pages = rows.div_ceil(self.rows_per_page);
         self.bytes(*checksums, CHECKSUM_BYTES * (here * pages + DICTIONARIES.len()) as u64, bytes)?;
         let checksums: Vec<u32> =

@@ -40,7 +40,7 @@ pub struct ShardRows {
 
 /// One row, borrowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Row<'a> {
+pub struct ShardRow<'a> {
     /// Token ids.
     pub input_ids: &'a [i32],
     /// 1 for a token, 0 for padding.
@@ -99,13 +99,13 @@ impl ShardReader {
 
 impl ShardRows {
     /// The rows one after another.
-    pub fn iter(&self) -> impl Iterator<Item = Row<'_>> {
+    pub fn iter(&self) -> impl Iterator<Item = ShardRow<'_>> {
         let mut pieces = self.pieces.as_slice();
         self.pieces_in_row.iter().enumerate().map(move |(row, &count)| {
             let range = row * self.row_length..(row + 1) * self.row_length;
             let (here, later) = pieces.split_at(count as usize);
             pieces = later;
-            Row {
+            ShardRow {
                 input_ids: &self.input_ids[range.clone()],
                 attention_mask: &self.attention_mask[range.clone()],
                 labels: &self.labels[range],

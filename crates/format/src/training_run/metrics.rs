@@ -24,9 +24,9 @@ const NOT_FINITE: [&str; 3] = [": NaN", ": -Infinity", ": Infinity"];
 /// A line of `metrics.jsonl`. A value that is not there, or not finite, is null.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
-pub enum Record {
+pub enum MetricsRecord {
     /// What a step came to.
-    Step(Step),
+    Step(StepMetrics),
     /// What was measured after a step.
     Measurement(Measurement),
 }
@@ -34,7 +34,7 @@ pub enum Record {
 /// What a step came to.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-pub struct Step {
+pub struct StepMetrics {
     /// The step, from 0.
     pub step: u64,
     /// The mean over the tokens that bear loss; null where none does.
@@ -72,7 +72,7 @@ pub struct Measurement {
     pub validation: BTreeMap<String, Option<f64>>,
 }
 
-impl Step {
+impl StepMetrics {
     /// Real tokens seen since the run began, by split; nothing where the record does not say it.
     #[must_use]
     pub fn tokens_by_split(&self) -> BTreeMap<String, u64> {
@@ -81,7 +81,7 @@ impl Step {
     }
 }
 
-impl Record {
+impl MetricsRecord {
     fn of(line: &str) -> Option<Self> {
         let step = serde_json::from_str(line).ok().map(Self::Step);
         step.or_else(|| serde_json::from_str(line).ok().map(Self::Measurement))
@@ -93,7 +93,7 @@ impl Record {
 ///
 /// # Errors
 /// Where the file cannot be read.
-pub fn records(folder: &Path, mut take: impl FnMut(Option<Record>)) -> Result<()> {
+pub fn records(folder: &Path, mut take: impl FnMut(Option<MetricsRecord>)) -> Result<()> {
     let path = folder.join(METRICS);
     let failed = |error| Error::io("read", &path, error);
     let mut lines = BufReader::with_capacity(1 << 20, open::open(&path).map_err(failed)?);
@@ -103,9 +103,9 @@ pub fn records(folder: &Path, mut take: impl FnMut(Option<Record>)) -> Result<()
         if line.trim().is_empty() {
             continue;
         }
-        match Record::of(line) {
+        match MetricsRecord::of(line) {
             Some(record) => take(Some(record)),
-            None => take(Record::of(&without_infinities(line))),
+            None => take(MetricsRecord::of(&without_infinities(line))),
         }
     }
     Ok(())
@@ -147,7 +147,7 @@ mod tests {
         mashbill_store::atomic::replace(&folder.path().join(METRICS), &temporary, &lines.join(&b'\n'))
             .expect("a file");
         let mut found = Vec::new();
-        let take = |record: Option<Record>| {
+        let take = |record: Option<MetricsRecord>| {
             found.push(record.map(|record| serde_json::to_string(&record).expect("it is JSON")));
         };
         records(folder.path(), take).expect("it is there");

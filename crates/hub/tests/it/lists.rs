@@ -1,7 +1,7 @@
 //! What the Hub says of datasets and their files.
 
-use mashbill_hub::{Digest, Error, Gated, Revision, Token, TokenSource};
-use mashbill_stand_in::{Access, Content, Fault, Kind, Repo, Rule, Site};
+use mashbill_hub::{AccessToken, Digest, Error, Gated, Revision, TokenSource};
+use mashbill_stand_in::{Access, Content, Fault, Repo, RepoType, Rule, Site};
 
 use crate::site::{DATASET, Place, dataset};
 
@@ -32,7 +32,7 @@ fn a_list_of_many_pages_stays_on_the_endpoint() {
 #[test]
 fn a_folder_of_a_converted_branch_is_listed_alone() {
     let place = Place::new();
-    let mut repo = Repo::new(Kind::Dataset, DATASET);
+    let mut repo = Repo::new(RepoType::Dataset, DATASET);
     repo.put("main", "README.md", Content::from("hello"));
     for path in ["default/train/0000.parquet", "default/test/0000.parquet"] {
         repo.put("refs/convert/parquet", path, Content::from("PAR1"));
@@ -67,7 +67,7 @@ fn refusals_have_names() {
     assert!(matches!(ask("main"), Error::Disabled { .. }));
     let mut place = Place::new();
     place.settings.token =
-        Token::new("hf_UnknownSecret", TokenSource::Variable("HF_TOKEN")).expect("a token");
+        AccessToken::new("hf_UnknownSecret", TokenSource::Variable("HF_TOKEN")).expect("a token");
     let error = place.files().expect_err("a refusal");
     let source = TokenSource::Variable("HF_TOKEN");
     assert!(matches!(error, Error::BadToken { source_of_token, .. } if source_of_token == source));

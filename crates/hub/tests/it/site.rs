@@ -7,9 +7,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use mashbill_hub::{
-    Fetched, Hub, Proxies, RemoteFile, RepoId, Result, Revision, Settings, Token, TokenSource, Transfer, Wait,
+    AccessToken, Fetched, Hub, Proxies, RemoteFile, RepoId, Result, Revision, Settings, TokenSource,
+    Transfer, Wait,
 };
-use mashbill_stand_in::{Access, Content, Fault, Kind, Repo, Rule, Site, StandIn, User};
+use mashbill_stand_in::{Access, Content, Fault, Repo, RepoType, Rule, Site, StandIn, User};
 use tempfile::TempDir;
 
 use crate::world::assert_silent;
@@ -76,13 +77,13 @@ impl Place {
     pub(crate) fn with_token() -> Self {
         let mut place = Self::new();
         place.settings.token =
-            Token::new(SETTINGS_TOKEN, TokenSource::Variable("HF_TOKEN")).expect("a token");
+            AccessToken::new(SETTINGS_TOKEN, TokenSource::Variable("HF_TOKEN")).expect("a token");
         place
     }
 
     /// Puts the dataset with these files on the stand-in.
     pub(crate) fn put(&self, files: &[(&str, &[u8])], access: Access) {
-        let mut repo = Repo::new(Kind::Dataset, DATASET);
+        let mut repo = Repo::new(RepoType::Dataset, DATASET);
         repo.access = access;
         repo.license = Some("mit".into());
         for (path, contents) in files {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mashbill_hub::{Digest, Error, RemoteFile, partial};
-use mashbill_stand_in::{Access, Content, Fault, Kind, Origin, Repo, Rule, Site};
+use mashbill_stand_in::{Access, Content, Fault, OriginName, Repo, RepoType, Rule, Site};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -62,10 +62,10 @@ fn a_large_file_comes_in_parts_over_one_signed_address() {
     place.assert_whole(&contents);
     assert_eq!((fetched.moved_bytes, fetched.retries), (file.size, 0));
     let log = place.stand_in.log();
-    assert_eq!(log.iter().filter(|seen| seen.origin == Origin::Hub).count(), 1);
+    assert_eq!(log.iter().filter(|seen| seen.origin == OriginName::Hub).count(), 1);
     let mut ranges: Vec<_> = log.iter().filter_map(|seen| seen.header("range")).collect();
     ranges.sort_unstable();
-    assert_eq!(log.iter().filter(|seen| seen.origin == Origin::Store).count(), 10);
+    assert_eq!(log.iter().filter(|seen| seen.origin == OriginName::Store).count(), 10);
     assert!(ranges.contains(&"bytes=0-1048575") && ranges.contains(&"bytes=9437184-9437188"), "{ranges:?}");
 }
 
@@ -107,7 +107,7 @@ fn a_server_that_fails_is_asked_again() {
 fn an_expired_address_is_replaced_at_once() {
     let (place, fetched) = mends(vec![Fault::CutAfter(MIB as u64), status(403, &[])]);
     assert_eq!(fetched.retries, 2);
-    let hub = place.stand_in.log().iter().filter(|seen| seen.origin == Origin::Hub).count();
+    let hub = place.stand_in.log().iter().filter(|seen| seen.origin == OriginName::Hub).count();
     assert_eq!((hub, place.pauses().len()), (2, 1));
     // The store's own clock decides, and all parts.
     let contents = noise(9 * MIB, 3);
@@ -327,7 +327,7 @@ fn the_token_goes_to_the_hub_alone_and_stands_in_no_file() {
     place.fetch(&file).expect("it is fetched");
     place.assert_whole(&contents);
     for seen in place.stand_in.log() {
-        assert_eq!(seen.header("authorization").is_some(), seen.origin == Origin::Hub, "{}", seen.target);
+        assert_eq!(seen.header("authorization").is_some(), seen.origin == OriginName::Hub, "{}", seen.target);
     }
 }
 
@@ -394,7 +394,7 @@ fn a_file_that_is_gated_says_where_to_ask() {
 fn a_renamed_dataset_is_followed_with_the_token() {
     let place = Place::with_token();
     place.put(&[("a.json", b"{}")], Access::Private);
-    let mut old = Repo::new(Kind::Dataset, "org/old");
+    let mut old = Repo::new(RepoType::Dataset, "org/old");
     old.put("main", "a.json", Content::from("{}"));
     old.moved_to = Some(DATASET.to_owned());
     place.stand_in.put(old);

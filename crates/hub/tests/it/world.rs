@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mashbill_hub::{
-    Commit, Error, Proxies, Result, Settings, Token, TokenSource, TokenizerFiles, Waiting, tokenizer_files,
+    AccessToken, Commit, Error, HubTokenizerFiles, Proxies, Result, Settings, TokenSource, Waiting,
+    tokenizer_files,
 };
 use tempfile::TempDir;
 
@@ -38,7 +39,7 @@ impl World {
 
     pub(crate) fn with_token(token: &str) -> Self {
         let mut world = Self::new();
-        world.settings.token = Token::new(token, TokenSource::Variable("HF_TOKEN")).expect("a token");
+        world.settings.token = AccessToken::new(token, TokenSource::Variable("HF_TOKEN")).expect("a token");
         world
     }
 
@@ -47,12 +48,12 @@ impl World {
         self.folder.path().join("kept")
     }
 
-    pub(crate) fn fetch(&self, repo: &str) -> Result<TokenizerFiles> {
+    pub(crate) fn fetch(&self, repo: &str) -> Result<HubTokenizerFiles> {
         self.fetch_at(repo, "main")
     }
 
     /// Fetches without sleeping; no error may give a secret away.
-    pub(crate) fn fetch_at(&self, repo: &str, revision: &str) -> Result<TokenizerFiles> {
+    pub(crate) fn fetch_at(&self, repo: &str, revision: &str) -> Result<HubTokenizerFiles> {
         let result = tokenizer_files(
             &repo.parse()?,
             &revision.parse()?,

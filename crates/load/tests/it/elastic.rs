@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use mashbill_load::{LastBatch, Loader, Shuffle, State, Stream};
+use mashbill_load::{LastBatch, Loader, LoaderState, Shuffle, Stream};
 use proptest::prelude::*;
 
 use crate::world::{World, options, stream_options, take};
@@ -53,8 +53,14 @@ fn all_world_sizes_and_thread_counts_have_the_same_order() {
 }
 
 /// Goes on from a state that went through JSON with other numbers, as after a crash.
-fn resume(world: &World, state: &State, world_size: usize, batch_size: usize, threads: usize) -> Vec<Loader> {
-    let state = State::from_json(&state.to_json()).unwrap();
+fn resume(
+    world: &World,
+    state: &LoaderState,
+    world_size: usize,
+    batch_size: usize,
+    threads: usize,
+) -> Vec<Loader> {
+    let state = LoaderState::from_json(&state.to_json()).unwrap();
     let ranks = (0..world_size).map(|rank| {
         let mut options = options(stream_options(batch_size, world_size, rank));
         options.threads = threads;

@@ -1,12 +1,12 @@
 //! What a batch holds, against the rows as they were packed.
 
-use mashbill_load::{Batch, Dataset, LabelConvention, Loader, Shuffle, build_cache};
+use mashbill_load::{Batch, Dataset, LabelAlignment, Loader, Shuffle, build_cache};
 use proptest::prelude::*;
 
 use crate::world::{Row, World, options, stream_options};
 
 /// The labels a batch should have, by their definition.
-fn labels(row: &Row, convention: LabelConvention, mask_borders: bool) -> Vec<i64> {
+fn labels(row: &Row, convention: LabelAlignment, mask_borders: bool) -> Vec<i64> {
     let mut starts = vec![false; row.labels.len() + 1];
     let mut at = 0;
     for piece in &row.pieces {
@@ -14,16 +14,16 @@ fn labels(row: &Row, convention: LabelConvention, mask_borders: bool) -> Vec<i64
         at += piece.len as usize;
     }
     let each = row.labels.iter().enumerate().map(|(at, &label)| match convention {
-        LabelConvention::Shifted if mask_borders && at + 1 < row.labels.len() && starts[at + 1] => -100,
-        LabelConvention::Shifted => i64::from(label),
-        LabelConvention::Aligned if row.attention_mask[at] == 0 => -100,
-        LabelConvention::Aligned if mask_borders && at > 0 && starts[at] => -100,
-        LabelConvention::Aligned => i64::from(row.input_ids[at]),
+        LabelAlignment::Shifted if mask_borders && at + 1 < row.labels.len() && starts[at + 1] => -100,
+        LabelAlignment::Shifted => i64::from(label),
+        LabelAlignment::Aligned if row.attention_mask[at] == 0 => -100,
+        LabelAlignment::Aligned if mask_borders && at > 0 && starts[at] => -100,
+        LabelAlignment::Aligned => i64::from(row.input_ids[at]),
     });
     each.collect()
 }
 
-fn check(batch: &Batch, world: &World, convention: LabelConvention, mask_borders: bool) {
+fn check(batch: &Batch, world: &World, convention: LabelAlignment, mask_borders: bool) {
     let documents = batch.documents.as_ref().unwrap();
     let (mut cu_seqlens, mut longest) = (vec![0], 0);
     let mut pieces = documents.pieces.iter();
@@ -56,7 +56,7 @@ proptest! {
     fn batches_hold_the_rows_in_both_conventions(
         row_length in prop_oneof![2..40usize, Just(4096usize)],
         shards in prop::collection::vec(prop::collection::vec(1..60usize, 1..30), 1..5),
-        convention in prop::sample::select(vec![LabelConvention::Shifted, LabelConvention::Aligned]),
+        convention in prop::sample::select(vec![LabelAlignment::Shifted, LabelAlignment::Aligned]),
         (mask_borders, cached) in any::<(bool, bool)>(),
         shuffle in prop::sample::select(vec![Shuffle::Full, Shuffle::Blocks]),
     ) {

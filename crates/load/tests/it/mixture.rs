@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use mashbill_load::{Dataset, Error, Mixture, Stage, State, Stream, StreamOptions};
+use mashbill_load::{Dataset, Error, LoaderState, Mixture, Stage, Stream, StreamOptions};
 
 use crate::world::{World, stream_options};
 
@@ -69,7 +69,7 @@ fn weights_that_change_in_the_middle_repeat_and_lose_nothing() {
     let first = with(vec![stage(0, &[("code", 1.0), ("math", 1.0)])]);
     let mut stream = Stream::new(&dataset, first, None).unwrap();
     count(&mut stream, &dataset, 8, &mut seen);
-    let state = State::from_json(&stream.state().to_json()).unwrap();
+    let state = LoaderState::from_json(&stream.state().to_json()).unwrap();
 
     let second = with(vec![stage(0, &[("code", 9.0), ("math", 1.0)])]);
     let mut stream = Stream::new(&dataset, second, Some(&state)).unwrap();
@@ -105,7 +105,8 @@ fn a_resumed_mixture_goes_on_exactly() {
         let json = state.to_json();
         assert!(json.len() < 1024, "{json}");
         let mut resumed =
-            Stream::new(&dataset, with(stages.clone()), Some(&State::from_json(&json).unwrap())).unwrap();
+            Stream::new(&dataset, with(stages.clone()), Some(&LoaderState::from_json(&json).unwrap()))
+                .unwrap();
         for expected in &steps[step..(step + 3).min(45)] {
             assert_eq!(&resumed.next_step().unwrap().unwrap(), expected);
         }
@@ -138,7 +139,7 @@ fn a_state_of_as_many_sources_as_the_curriculum_has_datasets_is_small() {
     }
     let json = state.to_json();
     assert!(json.len() < 1024, "{} bytes: {json}", json.len());
-    assert_eq!(State::from_json(&json).unwrap(), state);
+    assert_eq!(LoaderState::from_json(&json).unwrap(), state);
 }
 
 #[test]

@@ -9,15 +9,15 @@ use mashbill_format::documents::{self, Document, DocumentsEncoder};
 use mashbill_format::layout::{MANIFEST, Output, ShardId};
 use mashbill_format::loss_spans::Loss;
 use mashbill_format::manifest::{
-    FORMAT_VERSION, InputRange, Labels, Ledger, Manifest, Options, Packing, Shard, ShardFile, Source,
-    SpecialToken, Split, TableFile, TokenizerIdentity,
+    FORMAT_VERSION, InputRange, Labels, Ledger, Manifest, Packing, Shard, ShardFile, ShardOptions,
+    SpecialToken, Split, SplitSource, TableFile, TokenizerIdentity,
 };
-use mashbill_format::shard::{self, Piece, RowGroupEncoder, RowLayout, Rows};
+use mashbill_format::shard::{self, Piece, RowGroupEncoder, RowLayout, RowsToEncode};
 use mashbill_load::{
-    Columns, Dataset, LabelConvention, LastBatch, Loader, LoaderOptions, OnError, Shuffle, StreamOptions,
+    Columns, Dataset, LabelAlignment, LastBatch, Loader, LoaderOptions, OnError, Shuffle, StreamOptions,
 };
 use mashbill_parquet::encode::Compression;
-use mashbill_parquet::file::{Finished, ParquetAppender};
+use mashbill_parquet::file::{FinishedFile, ParquetAppender};
 use mashbill_store::checksum::Checksum;
 use tempfile::TempDir;
 
@@ -132,10 +132,10 @@ impl World {
             input_path: "input".into(),
             output_path: "output".into(),
             files_processed: splits.len() as u64,
-            options: Options {
+            options: ShardOptions {
                 max_seq_length: self.row_length,
                 shard_bytes: 1_000_000_000,
-                stride_bytes: Options::stride_of(1_000_000_000, Compression::Snappy),
+                stride_bytes: ShardOptions::stride_of(1_000_000_000, Compression::Snappy),
                 packing: Packing::Concat,
                 compression: Compression::Snappy,
                 text_field: "text".into(),
@@ -200,7 +200,7 @@ impl World {
             samples: sum(&|shard| shard.documents),
             tokens,
             identity: Checksum(u128::from(seed(0)) + 1),
-            source: Source { file: input, bytes: start, checksum: Checksum(0) },
+            source: SplitSource { file: input, bytes: start, checksum: Checksum(0) },
             license: Vec::new(),
             ledger: Ledger { text_tokens: tokens, padding: sum(&|shard| shard.padding), ..Ledger::default() },
             shard_list,
@@ -298,7 +298,7 @@ fn write_shard(place: &Path, index: usize, rows: &[Row], row_length: usize) -> S
         let last_labels: Vec<i32> = rows.iter().map(|row| row.labels[row_length - 1]).collect();
         let pieces: Vec<Piece> = rows.iter().flat_map(|row| row.pieces.clone()).collect();
         let pieces_in_row: Vec<u32> = rows.iter().map(|row| row.pieces.len() as u32).collect();
-        let rows = Rows {
+        let rows = RowsToEncode {
             count: rows.len(),
             tokens: &[&tokens],
             last_labels: &last_labels,
@@ -308,7 +308,7 @@ fn write_shard(place: &Path, index: usize, rows: &[Row], row_length: usize) -> S
         };
         file.append(&encoder.encode(&rows)).unwrap();
     }
-    let Finished { rows, bytes, checksum, tail, .. } = file.finish().unwrap();
+    let FinishedFile { rows, bytes, checksum, tail, .. } = file.finish().unwrap();
     ShardFile { name, rows, bytes, checksum, tail }
 }
 
@@ -318,7 +318,7 @@ fn write_documents(place: &Path, index: usize, documents: &[Document<&str>]) -> 
     let schema = documents::schema(Compression::Snappy, Loss::All);
     let mut file = ParquetAppender::create(&place.join(&name), schema).unwrap();
     file.append(&DocumentsEncoder::new(Compression::Snappy).encode(documents)).unwrap();
-    let Finished { rows, bytes, checksum, .. } = file.finish().unwrap();
+    let FinishedFile { rows, bytes, checksum, .. } = file.finish().unwrap();
     TableFile { name, rows, bytes, checksum }
 }
 
@@ -358,7 +358,7 @@ pub(crate) fn options(stream: StreamOptions) -> LoaderOptions {
     LoaderOptions {
         stream,
         columns: Columns {
-            labels: LabelConvention::Shifted,
+            labels: LabelAlignment::Shifted,
             attention_mask: true,
             documents: true,
             mask_borders: false,

@@ -6,12 +6,12 @@ use super::unescaped::{Unescaped, plain_run};
 /// The wanted fields of one object, by where they stand in the line.
 #[derive(Default)]
 pub(super) struct Fields {
-    pub(super) text: Option<Value>,
+    pub(super) text: Option<RawValue>,
     /// Which of the fields that are looked for it is from.
     pub(super) rank: usize,
-    pub(super) id: Option<Value>,
-    pub(super) source: Option<Value>,
-    pub(super) category: Option<Value>,
+    pub(super) id: Option<RawValue>,
+    pub(super) source: Option<RawValue>,
+    pub(super) category: Option<RawValue>,
     /// Which fields were met.
     met: u64,
 }
@@ -36,12 +36,12 @@ impl Fields {
 }
 
 #[derive(Clone, Copy)]
-pub(super) enum Value {
+pub(super) enum RawValue {
     String(Span),
     Other { start: usize, end: usize },
 }
 
-impl Value {
+impl RawValue {
     pub(super) fn kind(self, line: &str) -> &'static str {
         match self {
             Self::String(_) => "a string",
@@ -170,7 +170,7 @@ impl Cursor<'_> {
         }
         fields.rank = if is_null { count } else { rank };
         fields.text = Some(match self.peek() {
-            Some(b'"') => Value::String(self.string_into(out)?),
+            Some(b'"') => RawValue::String(self.string_into(out)?),
             _ => self.value()?,
         });
         Ok(())
@@ -212,15 +212,15 @@ impl Cursor<'_> {
     }
 
     /// Skips one value, checking its grammar; nested values are walked without recursion.
-    pub(super) fn value(&mut self) -> Result<Value, Refusal> {
+    pub(super) fn value(&mut self) -> Result<RawValue, Refusal> {
         let start = self.at;
         match self.peek() {
-            Some(b'"') => return self.string().map(Value::String),
+            Some(b'"') => return self.string().map(RawValue::String),
             Some(b'{' | b'[') => self.nested()?,
             Some(_) => self.scalar()?,
             None => return Err(self.invalid("a value expected")),
         }
-        Ok(Value::Other { start, end: self.at })
+        Ok(RawValue::Other { start, end: self.at })
     }
 
     fn nested(&mut self) -> Result<(), Refusal> {

@@ -4,13 +4,13 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use mashbill_stand_in::{Access, Content, Fault, Kind, Origin, Repo, Rule, Site, StandIn, User};
+use mashbill_stand_in::{Access, Content, Fault, OriginName, Repo, RepoType, Rule, Site, StandIn, User};
 
 const LINES: &str = "{\"text\": \"one\"}\n";
 
 fn stand_in(site: Site) -> StandIn {
     let stand_in = StandIn::start(site).expect("a free port");
-    let mut repo = Repo::new(Kind::Dataset, "org/name");
+    let mut repo = Repo::new(RepoType::Dataset, "org/name");
     repo.put("main", "data.jsonl", Content::from(LINES));
     repo.put("main", "large.parquet", Content::from("0123456789"));
     stand_in.put(repo);
@@ -153,7 +153,7 @@ fn a_token_opens_what_is_closed() {
         stand_in(Site { users: vec![user("friend", true), user("stranger", false)], ..Site::default() });
     let target = "GET /datasets/org/name/resolve/main/data.jsonl";
     let check = |access, expected: [(u16, Option<&str>); 4]| {
-        let mut repo = Repo::new(Kind::Dataset, "org/name");
+        let mut repo = Repo::new(RepoType::Dataset, "org/name");
         repo.put("main", "data.jsonl", Content::from(LINES));
         repo.access = access;
         stand_in.put(repo);
@@ -182,5 +182,5 @@ fn a_rule_befalls_so_many_requests_and_the_log_tells_them() {
     assert_eq!(statuses, [503, 503, 200]);
     let log = stand_in.log();
     assert_eq!(log.iter().map(|seen| seen.status).collect::<Vec<_>>(), [503, 503, 200]);
-    assert!(log.iter().all(|seen| seen.origin == Origin::Hub && seen.header("host") == Some("hub")));
+    assert!(log.iter().all(|seen| seen.origin == OriginName::Hub && seen.header("host") == Some("hub")));
 }

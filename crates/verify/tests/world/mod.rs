@@ -9,12 +9,12 @@ use mashbill_format::documents::{self, Document, DocumentsEncoder};
 use mashbill_format::layout::{Output, ShardId};
 use mashbill_format::loss_spans::Loss;
 use mashbill_format::manifest::{
-    FORMAT_VERSION, InputRange, Labels, Ledger, Manifest, Options, Packing, Shard, ShardFile, Source,
-    SpecialToken, Split, TableFile, TokenizerIdentity, source_checksum, split_identity,
+    FORMAT_VERSION, InputRange, Labels, Ledger, Manifest, Packing, Shard, ShardFile, ShardOptions,
+    SpecialToken, Split, SplitSource, TableFile, TokenizerIdentity, source_checksum, split_identity,
 };
-use mashbill_format::shard::{self, IGNORED, Piece, RowGroupEncoder, RowLayout, Rows};
+use mashbill_format::shard::{self, IGNORED, Piece, RowGroupEncoder, RowLayout, RowsToEncode};
 use mashbill_format::stats::{InputFile, Stats};
-use mashbill_format::task::Counts;
+use mashbill_format::task::DocumentCounts;
 use mashbill_parquet::encode::Compression;
 use mashbill_parquet::file::ParquetAppender;
 use mashbill_store::checksum::Checksum;
@@ -108,7 +108,7 @@ impl World {
         let mut file = ParquetAppender::create(&path, shard::schema(self.compression, Loss::All)).unwrap();
         let mut encoder = RowGroupEncoder::new(self.row_length, VOCABULARY as usize, EOS, self.compression);
         for group in groups {
-            let rows = Rows {
+            let rows = RowsToEncode {
                 count: group.pieces_in_row.len(),
                 tokens: &[&group.tokens],
                 last_labels: &group.last_labels,
@@ -136,7 +136,7 @@ impl World {
     }
 
     fn split(&mut self, name: &str, shards: &[Vec<usize>], manifest: &Manifest) -> (Split, Stats) {
-        let (mut list, mut counts, mut sum) = (Vec::new(), Vec::new(), Counts::default());
+        let (mut list, mut counts, mut sum) = (Vec::new(), Vec::new(), DocumentCounts::default());
         let mut start = 0;
         self.rows.insert(name.to_owned(), Vec::new());
         for (index, lengths) in shards.iter().enumerate() {
@@ -157,7 +157,7 @@ impl World {
             samples: sum.documents,
             tokens: sum.ledger.tokens(),
             identity: split_identity(manifest.run_identity(), checksum),
-            source: Source { file: format!("{name}.jsonl"), bytes: start, checksum },
+            source: SplitSource { file: format!("{name}.jsonl"), bytes: start, checksum },
             license: Vec::new(),
             ledger: sum.ledger.clone(),
             shard_list: list,
@@ -191,7 +191,7 @@ impl World {
         (split, stats)
     }
 
-    fn shard(&mut self, split: &str, index: usize, lengths: &[usize], start: u64) -> (Shard, Counts) {
+    fn shard(&mut self, split: &str, index: usize, lengths: &[usize], start: u64) -> (Shard, DocumentCounts) {
         let packed = Packed::of(lengths, self.row_length, (index * 31 + split.len()) as u64);
         let end = start + RECORD_BYTES * (lengths.len() as u64 + 1);
         let checksum = Checksum::of(format!("{split} {index} {lengths:?}").as_bytes());
@@ -211,7 +211,7 @@ impl World {
             table: is_there.then(|| self.write_table(split, index, &packed.documents)),
         };
         let special_tokens = lengths.len() as u64;
-        let mut counts = Counts {
+        let mut counts = DocumentCounts {
             lines: lengths.len() as u64,
             documents: lengths.len() as u64,
             text_bytes: tokens,
@@ -221,7 +221,7 @@ impl World {
                 padding,
                 literal_special_tokens: 0,
             },
-            ..Counts::default()
+            ..DocumentCounts::default()
         };
         lengths.iter().for_each(|&length| counts.document_tokens.count(length as u64));
         (shard, counts)
@@ -238,10 +238,10 @@ impl World {
             input_path: "input".into(),
             output_path: "output".into(),
             files_processed: 0,
-            options: Options {
+            options: ShardOptions {
                 max_seq_length: self.row_length,
                 shard_bytes: SHARD_BYTES,
-                stride_bytes: Options::stride_of(SHARD_BYTES, self.compression),
+                stride_bytes: ShardOptions::stride_of(SHARD_BYTES, self.compression),
                 packing: Packing::Concat,
                 compression: self.compression,
                 text_field: "text".into(),

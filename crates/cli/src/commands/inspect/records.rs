@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use mashbill_format::figures::counted;
-use mashbill_format::find::InputFile;
+use mashbill_format::find::RecordFile;
 use mashbill_records::record::{Record, RecordParser};
-use mashbill_records::{Container, DOCUMENT_BYTES_MAX, Kind, Lines, ReadError, RowBlocks, RowCutting};
+use mashbill_records::{Container, DOCUMENT_BYTES_MAX, FileKind, Lines, ReadError, RowBlocks, RowCutting};
 use mashbill_verify::{name_below, records_below};
 use serde::Serialize;
 
@@ -25,7 +25,7 @@ const BLOCK_BYTES: u64 = 1 << 20;
 
 /// A record.
 #[derive(Debug, Serialize)]
-struct Shown {
+struct RecordView {
     file: PathBuf,
     /// The line, or row, from 1.
     line: u64,
@@ -84,7 +84,7 @@ pub(super) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
     Ok(if reading.unread.is_empty() { Exit::Done } else { Exit::Incomplete })
 }
 
-fn is_called(file: &InputFile, name: &str) -> bool {
+fn is_called(file: &RecordFile, name: &str) -> bool {
     file.stem == name || file.path.file_name().is_some_and(|file| file == name)
 }
 
@@ -102,14 +102,18 @@ struct Reading<'a> {
 impl Reading<'_> {
     /// The first record, by its number among all of them, that is wanted. Lines that are none are passed over, and
     /// files that cannot be read are told.
-    fn find(&mut self, files: &[InputFile], mut is_wanted: impl FnMut(u64, &Shown) -> bool) -> Option<Shown> {
+    fn find(
+        &mut self,
+        files: &[RecordFile],
+        mut is_wanted: impl FnMut(u64, &RecordView) -> bool,
+    ) -> Option<RecordView> {
         let mut number = 0;
         for file in files {
             let found = match file.kind {
-                Kind::Json(container) => {
+                FileKind::Json(container) => {
                     find_line(&file.path, container, self.text_fields, &mut number, &mut is_wanted)
                 }
-                Kind::Parquet => find_row(&file.path, self.text_fields, &mut number, &mut is_wanted)
+                FileKind::Parquet => find_row(&file.path, self.text_fields, &mut number, &mut is_wanted)
                     .map(|record| (record, 0)),
             };
             match found {
@@ -141,7 +145,7 @@ impl Reading<'_> {
     }
 }
 
-impl Shown {
+impl RecordView {
     fn new(path: &Path, line: u64, record: &Record<'_>) -> Self {
         let owned = |text: Option<&str>| text.map(str::to_owned);
         Self {
@@ -161,14 +165,14 @@ fn find_line(
     container: Container,
     text_fields: &[String],
     number: &mut u64,
-    is_wanted: &mut impl FnMut(u64, &Shown) -> bool,
-) -> Result<(Option<Shown>, u64), ReadError> {
+    is_wanted: &mut impl FnMut(u64, &RecordView) -> bool,
+) -> Result<(Option<RecordView>, u64), ReadError> {
     let mut parser = RecordParser::new(text_fields);
     let mut lines = Lines::open(path, container)?;
     while let Some(line) = lines.read()? {
         let text = line.bytes.and_then(|bytes| std::str::from_utf8(bytes).ok());
         let Some(record) = text.and_then(|text| parser.parse(text).ok()) else { continue };
-        let shown = Shown::new(path, line.number, &record);
+        let shown = RecordView::new(path, line.number, &record);
         if is_wanted(*number, &shown) {
             return Ok((Some(shown), 0));
         }
@@ -182,15 +186,15 @@ fn find_row(
     path: &Path,
     text_fields: &[String],
     number: &mut u64,
-    is_wanted: &mut impl FnMut(u64, &Shown) -> bool,
-) -> Result<Option<Shown>, ReadError> {
+    is_wanted: &mut impl FnMut(u64, &RecordView) -> bool,
+) -> Result<Option<RecordView>, ReadError> {
     let text_fields = &names(text_fields);
     let cutting = RowCutting { block_bytes: BLOCK_BYTES, text_bytes_max: DOCUMENT_BYTES_MAX, text_fields };
     let mut blocks = RowBlocks::open(path, cutting)?;
     while let Some(block) = blocks.next()? {
         for (row, line) in block.rows().zip(block.start + 1..) {
             let Ok(record) = row.record() else { continue };
-            let shown = Shown::new(path, line, &record);
+            let shown = RecordView::new(path, line, &record);
             if is_wanted(*number, &shown) {
                 return Ok(Some(shown));
             }
@@ -200,7 +204,7 @@ fn find_row(
     Ok(None)
 }
 
-fn write(record: &Shown) -> Result<()> {
+fn write(record: &RecordView) -> Result<()> {
     let mut out = Out::new();
     out.line(format_args!("{}, line {}", record.file.display(), record.line))?;
     for (name, value) in [("id", &record.id), ("source", &record.source), ("category", &record.category)] {

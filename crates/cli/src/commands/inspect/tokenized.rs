@@ -7,12 +7,12 @@ use mashbill_format::Error as FormatError;
 use mashbill_format::documents::{self, Document, DocumentKey};
 use mashbill_format::layout::Output;
 use mashbill_format::manifest::{self, Manifest, Shard, Split};
-use mashbill_format::shard::Row;
+use mashbill_format::shard::ShardRow;
 use mashbill_format::split_rows::{RowPlace, SplitRows};
 use mashbill_tokenizer::Tokenizer;
 
 use super::asked::{InspectArgs, pick};
-use super::view::{Shown, ShownPiece, ShownToken, write};
+use super::view::{RowView, ShownPiece, ShownToken, write};
 use crate::exit::Exit;
 use crate::found_again::tokenizer_of;
 use crate::hints::hint;
@@ -127,7 +127,7 @@ struct Looking<'a> {
 }
 
 impl Looking<'_> {
-    fn row(mut self, number: u64) -> Result<Option<Vec<Shown>>> {
+    fn row(mut self, number: u64) -> Result<Option<Vec<RowView>>> {
         let Some((place, row)) = self.rows.row(number)? else { return Ok(None) };
         let shard = shard_of(self.split, &place)?;
         let shown = shown(self.name, number, &place, &row, shard, self.tokenizer);
@@ -136,7 +136,7 @@ impl Looking<'_> {
 
     /// The rows of the document with this key, if there is one: it stands in the shard whose stretch of the input has
     /// it.
-    fn with_key(self, key: DocumentKey) -> Result<Option<Vec<Shown>>> {
+    fn with_key(self, key: DocumentKey) -> Result<Option<Vec<RowView>>> {
         self.document(
             |shard| shard.group == key.group && (shard.input.start..shard.input.end).contains(&key.offset),
             |document| u64::try_from(document.doc_id) == Ok(key.offset),
@@ -144,7 +144,7 @@ impl Looking<'_> {
     }
 
     /// The rows of the first document whose record has this `id`: the tables of all shards may have it.
-    fn with_id(self, id: &str) -> Result<Option<Vec<Shown>>> {
+    fn with_id(self, id: &str) -> Result<Option<Vec<RowView>>> {
         self.document(|_| true, |document| document.id.as_deref() == Some(id))
     }
 
@@ -154,7 +154,7 @@ impl Looking<'_> {
         mut self,
         may_have: impl Fn(&Shard) -> bool,
         is_wanted: impl Fn(&Document<String>) -> bool,
-    ) -> Result<Option<Vec<Shown>>> {
+    ) -> Result<Option<Vec<RowView>>> {
         let mut first_row = 0;
         for (shard, file) in self.split.shards_with_rows() {
             if may_have(shard) {
@@ -172,7 +172,12 @@ impl Looking<'_> {
     }
 
     /// The rows of a document of `shard`, which begins with the split's row `first_row`.
-    fn rows_of(&mut self, document: &Document<String>, shard: &Shard, first_row: u64) -> Result<Vec<Shown>> {
+    fn rows_of(
+        &mut self,
+        document: &Document<String>,
+        shard: &Shard,
+        first_row: u64,
+    ) -> Result<Vec<RowView>> {
         let mut rows = Vec::new();
         let mut left = document.tokens;
         let mut number = u64::try_from(document.row).context("a row's number")?.saturating_add(first_row);
@@ -209,7 +214,7 @@ impl Looking<'_> {
     }
 
     /// Fills in what the document table says of the pieces of rows of `shard`.
-    fn with_documents(&self, mut rows: Vec<Shown>, shard: &Shard) -> Result<Vec<Shown>> {
+    fn with_documents(&self, mut rows: Vec<RowView>, shard: &Shard) -> Result<Vec<RowView>> {
         let mut pieces: BTreeMap<i64, Vec<&mut ShownPiece>> = BTreeMap::new();
         for piece in rows.iter_mut().flat_map(|row| &mut row.pieces) {
             pieces.entry(piece.doc_id).or_default().push(piece);
@@ -230,7 +235,7 @@ impl Looking<'_> {
     }
 
     /// The first row whose tokens, spelled one by one, have `text`: a character that two tokens share is not seen.
-    fn find(mut self, text: &str) -> Result<Option<Vec<Shown>>> {
+    fn find(mut self, text: &str) -> Result<Option<Vec<RowView>>> {
         let Some(tokenizer) = self.tokenizer else { return Ok(None) };
         for number in 0..self.split.sequences {
             let Some((place, row)) = self.rows.row(number)? else { break };
@@ -244,7 +249,7 @@ impl Looking<'_> {
                 });
                 let shard = shard_of(self.split, &place)?;
                 let shown = shown(self.name, number, &place, &row, shard, Some(tokenizer));
-                return Ok(Some(self.with_documents(vec![Shown { found, ..shown }], shard)?));
+                return Ok(Some(self.with_documents(vec![RowView { found, ..shown }], shard)?));
             }
         }
         Ok(None)
@@ -267,10 +272,10 @@ fn shown(
     split: &str,
     number: u64,
     place: &RowPlace,
-    row: &Row<'_>,
+    row: &ShardRow<'_>,
     shard: &Shard,
     tokenizer: Option<&Tokenizer>,
-) -> Shown {
+) -> RowView {
     let ids: Vec<u32> = row.input_ids.iter().map(|&id| id as u32).collect();
     let mut texts = tokenizer.map(|tokenizer| tokenizer.spell(&ids).into_iter());
     let mut positions = row.input_ids.iter().zip(row.labels).map(|(&id, &label)| ShownToken {
@@ -294,7 +299,7 @@ fn shown(
         })
         .collect();
     let padding = positions.count();
-    Shown {
+    RowView {
         split: split.to_owned(),
         row: number,
         shard: place.shard.clone(),

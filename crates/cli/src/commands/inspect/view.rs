@@ -20,7 +20,7 @@ const STRETCHES_SHOWN: usize = 8;
 
 /// A row, or the rows of a document.
 #[derive(Debug, Serialize)]
-pub(super) struct Shown {
+pub(super) struct RowView {
     pub(super) split: String,
     /// The row in the split.
     pub(super) row: u64,
@@ -66,11 +66,11 @@ pub(super) struct ShownToken {
 }
 
 /// Writes rows to stdout; `most` tokens of them, all where it is 0. What was found stands in their middle.
-pub(super) fn write(rows: &[Shown], most: usize) -> Result<()> {
+pub(super) fn write(rows: &[RowView], most: usize) -> Result<()> {
     let mut out = Out::new();
     let mut left = if most == 0 { usize::MAX } else { most };
     for row in rows {
-        let Shown { split, row: number, shard, row_group, row_in_shard, padding, .. } = row;
+        let RowView { split, row: number, shard, row_group, row_in_shard, padding, .. } = row;
         out.line(format_args!("{split}, row {number} ({shard}, row group {row_group}, row {row_in_shard})"))?;
         if let Some(spans) = &row.loss_spans {
             out.styled(BORDER, learned(spans))?;

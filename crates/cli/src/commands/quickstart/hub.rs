@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use mashbill_format::figures::counted;
 use mashbill_hub::{Proxies, Settings};
-use mashbill_stand_in::{Content, Kind, Repo, Site, StandIn};
+use mashbill_stand_in::{Content, Repo, RepoType, Site, StandIn};
 use mashbill_store::{atomic, open};
 
 use super::folders::Folders;
@@ -52,7 +52,7 @@ pub(super) fn download(folders: &Folders, printer: &Printer) -> Result<Exit> {
     }
     let stand_in = StandIn::start(Site::default()).context("serve a stand-in of the Hub on 127.0.0.1")?;
     for (id, files) in REPOS {
-        let mut repo = Repo::new(Kind::Dataset, id);
+        let mut repo = Repo::new(RepoType::Dataset, id);
         for &(path, bytes) in files {
             repo.put("main", path, Content::from(bytes));
         }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use mashbill_format::layout::Output as Tokenized;
 use mashbill_format::manifest::Manifest;
 use mashbill_format::shard::ShardReader;
-use mashbill_format::training_run::{METRICS, Record, last_checkpoint, records};
+use mashbill_format::training_run::{METRICS, MetricsRecord, last_checkpoint, records};
 use mashbill_store::atomic;
 
 use super::folders::Folders;
@@ -100,8 +100,8 @@ fn unigram_entropy(folder: &Path) -> Result<f64> {
 fn losses(run: &Path) -> Result<(f64, f64)> {
     let mut losses = Vec::new();
     records(run, |record| match record {
-        Some(Record::Step(step)) => losses.extend(step.loss),
-        Some(Record::Measurement(_)) | None => {}
+        Some(MetricsRecord::Step(step)) => losses.extend(step.loss),
+        Some(MetricsRecord::Measurement(_)) | None => {}
     })?;
     let Some(first) = losses.first() else {
         bail!("no step in `{}` has a loss", run.join(METRICS).display())

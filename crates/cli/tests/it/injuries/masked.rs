@@ -9,96 +9,100 @@ use mashbill_format::documents::{self, Document, DocumentsEncoder};
 use mashbill_format::layout::Output;
 use mashbill_format::loss_spans::{Loss, LossSpans, SpansBuilder};
 use mashbill_format::manifest::{self, Feature, Manifest, split_identity};
-use mashbill_format::shard::{self, RowGroupEncoder, Rows, ShardReader, ShardRows};
+use mashbill_format::shard::{self, RowGroupEncoder, RowsToEncode, ShardReader, ShardRows};
 use mashbill_load::{
-    Columns, Dataset, LabelConvention, LastBatch, Loader, LoaderOptions, OnError, Shuffle, StreamOptions,
+    Columns, Dataset, LabelAlignment, LastBatch, Loader, LoaderOptions, OnError, Shuffle, StreamOptions,
     build_cache,
 };
 use mashbill_parquet::encode::Compression;
-use mashbill_parquet::file::{Finished, ParquetAppender, Schema};
+use mashbill_parquet::file::{FinishedFile, ParquetAppender, Schema};
 use mashbill_parquet::row_group::EncodedRowGroup;
-use mashbill_verify::Kind;
+use mashbill_verify::ProblemKind;
 
 use super::folder::{Folder, Lists, borrowed};
 use super::{ENDING, FIRST, GOOD, Injury, LAST, ROW_LENGTH, TABLE, missed};
 
 const INJURIES: &[Injury] = &[
-    ("a span is moved by one", Kind::LossSpans, |f| {
+    ("a span is moved by one", ProblemKind::LossSpans, |f| {
         f.rows(FIRST, |g| {
             let at = row_with_spans(&g.0[6], 3);
             g.0[6].values[at + 1] -= 1;
             g.0[6].values[at + 2] += 1;
         });
     }),
-    ("spans are too short", Kind::LossSpans, |f| f.rows(FIRST, |g| *last_of_first_row(&mut g.0[6]) -= 1)),
-    ("spans are too long", Kind::LossSpans, |f| f.rows(FIRST, |g| *last_of_first_row(&mut g.0[6]) += 1)),
-    ("spans have an empty one in their middle", Kind::LossSpans, |f| {
+    ("spans are too short", ProblemKind::LossSpans, |f| {
+        f.rows(FIRST, |g| *last_of_first_row(&mut g.0[6]) -= 1)
+    }),
+    ("spans are too long", ProblemKind::LossSpans, |f| {
+        f.rows(FIRST, |g| *last_of_first_row(&mut g.0[6]) += 1)
+    }),
+    ("spans have an empty one in their middle", ProblemKind::LossSpans, |f| {
         f.rows(FIRST, |g| {
             let at = row_with_spans(&g.0[6], 3);
             let length = std::mem::take(&mut g.0[6].values[at + 1]);
             g.0[6].values[at + 2] += length;
         });
     }),
-    ("a span is negative", Kind::LossSpans, |f| {
+    ("a span is negative", ProblemKind::LossSpans, |f| {
         f.rows(FIRST, |g| {
             let at = row_with_spans(&g.0[6], 2);
             g.0[6].values[at] -= 1000;
             g.0[6].values[at + 1] += 1000;
         });
     }),
-    ("spans are as long as a number can be", Kind::LossSpans, |f| {
+    ("spans are as long as a number can be", ProblemKind::LossSpans, |f| {
         f.rows(FIRST, |g| g.0[6].values.fill(i64::from(i32::MAX)));
     }),
-    ("all tokens are said to be learned", Kind::LossSpans, |f| {
+    ("all tokens are said to be learned", ProblemKind::LossSpans, |f| {
         f.rows(FIRST, |g| g.0[6] = Lists::of(&vec![vec![0, ROW_LENGTH as i64]; g.0[6].lengths.len()]));
     }),
-    ("a row has no spans", Kind::Unreadable, |f| {
+    ("a row has no spans", ProblemKind::Unreadable, |f| {
         f.rows(FIRST, |g| {
             let mut rows = g.0[6].rows();
             rows[0].clear();
             g.0[6] = Lists::of(&rows);
         });
     }),
-    ("a label is a token that is not learned", Kind::Labels, |f| {
+    ("a label is a token that is not learned", ProblemKind::Labels, |f| {
         f.rows(FIRST, |g| {
             let (at, next) = label(&g.0, |label| label < 0);
             g.labels().values[at] = next;
         });
     }),
-    ("a label within a learned span is ignored", Kind::Labels, |f| {
+    ("a label within a learned span is ignored", ProblemKind::Labels, |f| {
         f.rows(FIRST, |g| {
             let (at, _) = label(&g.0, |label| label >= 0);
             g.labels().values[at] = -100;
         });
     }),
-    ("labels are those of a plain folder", Kind::Labels, |f| f.rows(FIRST, |g| g.shift_labels(1))),
-    ("labels of the row with padding are those of a plain folder", Kind::Labels, |f| {
+    ("labels are those of a plain folder", ProblemKind::Labels, |f| f.rows(FIRST, |g| g.shift_labels(1))),
+    ("labels of the row with padding are those of a plain folder", ProblemKind::Labels, |f| {
         f.last_rows(|g| g.shift_labels(1));
     }),
-    ("a row's last label is a token, which is not learned", Kind::Labels, |f| {
+    ("a row's last label is a token, which is not learned", ProblemKind::Labels, |f| {
         f.rows(FIRST, |g| g.last_label(false, 7));
     }),
-    ("a row's last label is ignored, and its token is learned", Kind::Labels, |f| {
+    ("a row's last label is ignored, and its token is learned", ProblemKind::Labels, |f| {
         f.rows(FIRST, |g| g.last_label(true, -100));
     }),
-    ("the same values are encoded otherwise", Kind::Encoding, |f| f.groups(ENDING, |_| ())),
-    ("there are no spans, and the manifest requires them", Kind::Columns, |f| {
+    ("the same values are encoded otherwise", ProblemKind::Encoding, |f| f.groups(ENDING, |_| ())),
+    ("there are no spans, and the manifest requires them", ProblemKind::Columns, |f| {
         f.rows(FIRST, |g| g.0.truncate(6));
     }),
-    ("the manifest does not require the spans that are there", Kind::Columns, |f| {
+    ("the manifest does not require the spans that are there", ProblemKind::Columns, |f| {
         f.manifest(|m| drop(m.as_object_mut().unwrap().remove("requires")));
     }),
-    ("a document table has no spans", Kind::Columns, |f| {
+    ("a document table has no spans", ProblemKind::Columns, |f| {
         f.documents(|d| d.iter_mut().for_each(|document| document.loss_spans.clear()));
     }),
-    ("a document is said to be learned as a whole", Kind::LossSpans, |f| {
+    ("a document is said to be learned as a whole", ProblemKind::LossSpans, |f| {
         f.documents(|d| {
             let whole = |document: &Document<String>| vec![0, document.tokens as i32];
             let document = d.iter_mut().find(|d| d.loss_spans != whole(d)).expect("a masked document");
             document.loss_spans = whole(document);
         });
     }),
-    ("a shard is that of the plain folder", Kind::Columns, |f| {
+    ("a shard is that of the plain folder", ProblemKind::Columns, |f| {
         fs::copy(GOOD.path("out").join(FIRST), f.path(FIRST)).unwrap();
     }),
 ];
@@ -174,7 +178,7 @@ fn rows_of(shard: &Path) -> Vec<ShardRows> {
     ShardReader::open(shard).unwrap().row_groups().collect::<Result<_, _>>().unwrap()
 }
 
-fn write(path: &Path, schema: Schema, group: &EncodedRowGroup) -> Finished {
+fn write(path: &Path, schema: Schema, group: &EncodedRowGroup) -> FinishedFile {
     let mut file = ParquetAppender::create(path, schema).unwrap();
     file.append(group).unwrap();
     file.finish().unwrap()
@@ -196,14 +200,16 @@ fn encoded(rows: &ShardRows, learned: &[bool], manifest: &Manifest) -> EncodedRo
     let last_labels: Vec<i32> = last_labels.collect();
     let identity = &manifest.tokenizer_identity;
     let vocabulary = identity.vocabulary_size as usize;
-    RowGroupEncoder::new(rows.row_length, vocabulary, identity.pad.id, Compression::Snappy).encode(&Rows {
-        count: spans.rows(),
-        tokens: &[&tokens],
-        last_labels: &last_labels,
-        pieces: &rows.pieces,
-        pieces_in_row: &rows.pieces_in_row,
-        loss_spans: Some(&spans),
-    })
+    RowGroupEncoder::new(rows.row_length, vocabulary, identity.pad.id, Compression::Snappy).encode(
+        &RowsToEncode {
+            count: spans.rows(),
+            tokens: &[&tokens],
+            last_labels: &last_labels,
+            pieces: &rows.pieces,
+            pieces_in_row: &rows.pieces_in_row,
+            loss_spans: Some(&spans),
+        },
+    )
 }
 
 /// Spans of a document, which its key decides.
@@ -264,12 +270,12 @@ fn tokens() -> Vec<Vec<Token>> {
 }
 
 /// The labels of each row of the dataset, by their definition.
-fn labels(convention: LabelConvention) -> Vec<Vec<i64>> {
+fn labels(convention: LabelAlignment) -> Vec<Vec<i64>> {
     let of_shard = |tokens: Vec<Token>| {
         let learned = |at: usize| tokens.get(at).filter(|token| token.is_learned).map(|token| token.id);
         let label = |at: usize| match convention {
-            LabelConvention::Aligned => learned(at),
-            LabelConvention::Shifted => {
+            LabelAlignment::Aligned => learned(at),
+            LabelAlignment::Shifted => {
                 let is_last = (at + 1).is_multiple_of(ROW_LENGTH);
                 let has_next = tokens.get(at).is_some_and(|token| token.goes_on || !is_last);
                 learned(at + 1).filter(|_| has_next)
@@ -286,7 +292,7 @@ fn labels(convention: LabelConvention) -> Vec<Vec<i64>> {
 /// nothing else.
 fn read_all(
     root: &Path,
-    labels: LabelConvention,
+    labels: LabelAlignment,
     cache: Option<&Path>,
 ) -> mashbill_load::Result<Vec<Vec<i64>>> {
     let dataset = Arc::new(Dataset::open(root, None)?);
@@ -321,7 +327,7 @@ fn read_all(
 fn a_masked_folder_has_no_problem_and_its_labels_are_those_that_are_learned() {
     let report = MASKED.verify();
     assert!(report.is_good() && report.problems.is_empty(), "{:#?}", report.problems);
-    for convention in [LabelConvention::Shifted, LabelConvention::Aligned] {
+    for convention in [LabelAlignment::Shifted, LabelAlignment::Aligned] {
         let expected = labels(convention);
         let ignored = expected.iter().flatten().filter(|&&label| label == -100).count();
         let all = expected.len() * ROW_LENGTH;
@@ -334,7 +340,7 @@ fn a_masked_folder_has_no_problem_and_its_labels_are_those_that_are_learned() {
     }
     // What is stored is what is handed out.
     let stored: Vec<i64> = rows_of(&MASKED.path(FIRST))[0].labels.iter().map(|&label| label.into()).collect();
-    assert_eq!(stored, labels(LabelConvention::Shifted).concat()[..stored.len()]);
+    assert_eq!(stored, labels(LabelAlignment::Shifted).concat()[..stored.len()]);
 }
 
 /// The files that other readers are held to (`tests/python/test_masked.py`).
@@ -357,7 +363,7 @@ fn each_injury_of_spans_is_found_and_read_without_a_panic() {
         let cache = tempfile::tempdir().unwrap();
         for cache in [None, Some(cache.path())] {
             // Rows are read or refused; what a reader can't know `verify` finds.
-            drop(read_all(&folder.root, LabelConvention::Shifted, cache));
+            drop(read_all(&folder.root, LabelAlignment::Shifted, cache));
         }
         for shard in [FIRST, LAST] {
             drop(ShardReader::open(&folder.path(shard)).map(|reader| reader.row_groups().count()));
