@@ -1,4 +1,4 @@
-"""Downloads under faults and on slow lines: mashbill's client beside the official one, on the same stand-in of the Hub.
+"""Downloads under faults and on slow lines: mashbill's client beside the official one, on the same stand-in for the Hub.
 
     python3 -m venv .venv && .venv/bin/pip install --require-hashes -r requirements-hub.lock
     .venv/bin/python hub.py faults --markdown faults.md

@@ -40,7 +40,7 @@ class Split(NamedTuple):
 
 
 class Appearance(NamedTuple):
-    """A step in which a part of a document stands, the rank that gets it, and its place in that rank's batch."""
+    """A step that contains a part of a document, the rank that gets it, and its place in that rank's batch."""
 
     step: int
     rank: int
@@ -49,9 +49,9 @@ class Appearance(NamedTuple):
 
 
 class Batch(dict[str, Any]):
-    """What a model takes, by name; what else is known of the rows stands in attributes.
+    """What a model takes, by name; attributes say more about the rows.
 
-    `input_ids` (int32), `labels` (int64) and, where asked for, `attention_mask` and `position_ids` (int32) have the
+    `input_ids` (int32), `labels` (int64) and, if asked for, `attention_mask` and `position_ids` (int32) have the
     shape (rows, row length).
     """
 
@@ -77,11 +77,11 @@ class Batch(dict[str, Any]):
 
     def piece_ids(self) -> npt.NDArray[np.int64]:
         """With `documents`: for each position, the index of its piece in `doc_ids`; -1 at padding. Positions with the
-        same number may attend to each other, which is what block masks are made of."""
+        same number may attend to each other: make block masks from it."""
         import numpy as np
 
         if self.seq_lens is None or self.pieces_in_row is None:
-            raise ValueError("batches know their pieces where the loader is made with documents=True")
+            raise ValueError("batches know their pieces if the loader is made with documents=True")
         pieces = np.arange(len(self.seq_lens))
         in_row = np.repeat(np.arange(len(self.rows)), self.pieces_in_row)
         real = np.bincount(in_row, weights=self.seq_lens, minlength=len(self.rows))
@@ -103,11 +103,11 @@ class Dataset:
 
     folder: the folder with `manifest.json`; a folder that was moved is read where it is. `~` is the home folder, here
         and in `cache`.
-    splits: the splits to read; all of them where none are named.
-    part: "train": what is trained on; all documents where none are held out. "validation": the documents that
+    splits: the splits to read; by default all of them.
+    part: "train": the documents to train on; all of them if none are held out. "validation": the documents that
         `mashbill tokenize --val-fraction` held out.
     cache: a folder on a fast local disk for decoded rows (4 bytes a token), made once and shared by all processes:
-        full shuffles then cost what a shuffled array costs. Without it rows are decoded when they are wanted.
+        full shuffles then cost what a shuffled array costs. Without it rows are decoded when they are needed.
     progress: called with the number of shards whose rows are in the cache, and of all shards.
     """
 
@@ -167,11 +167,11 @@ class Dataset:
 
     def sources(self, batch: Batch) -> list[str]:
         """The source of each piece of a document in a batch of a loader with `documents`: the `source` that the
-        record names, or the split where it names none. The first call for a split reads its document tables."""
+        record names, or the split if it names none. The first call for a split reads its document tables."""
         import numpy as np
 
         if batch.doc_ids is None or batch.pieces_in_row is None:
-            raise ValueError("batches know their documents where the loader is made with documents=True")
+            raise ValueError("batches know their documents if the loader is made with documents=True")
         splits = self.splits
         ends = np.cumsum([split.rows for split in splits])
         in_split = np.repeat(np.searchsorted(ends, batch.rows, side="right"), batch.pieces_in_row)
@@ -187,7 +187,7 @@ class Dataset:
             is_there[is_there] = doc_ids[places[is_there]] == batch.doc_ids[at][is_there]
             if not is_there.all():
                 missing = batch.doc_ids[at][~is_there][0]
-                said = f"the document tables of split `{name}` have no document {missing}, of which a row has a part"
+                said = f"the document tables of split `{name}` have no document {missing}, but a row has a part of it"
                 hint = f"`mashbill verify {self.folder}` says what is wrong with the dataset"
                 raise _mashbill.ShardError(f"{_mashbill.shown(said)}\nhint: {_mashbill.shown(hint)}")
             for piece, index in zip(at, indices[places], strict=True):
@@ -207,28 +207,28 @@ class DataLoader:
 
     label_convention: "shifted": `labels[i]` is the token after `input_ids[i]`, for a loss of your own. "aligned":
         `labels[i]` is `input_ids[i]`, for Hugging Face's models, which shift by themselves.
-    batch_size: rows a rank takes a step.
+    batch_size: rows per rank and step.
     shuffle: "full": any row anywhere. "blocks": blocks of rows, then rows within 16 of them; every page is decoded
-        once, for slow disks. "off": as the shards have them.
-    last: what becomes of the rows that fill no step at an epoch's end. "drop": they are left out. "wrap": the next
-        epoch's first rows fill the step. "short": the step has fewer rows, on some ranks perhaps none.
+        once, for slow disks. "off": in the shards' order.
+    last: what to do with the rows at an epoch's end that do not fill a step. "drop": they are left out. "wrap": the
+        next epoch's first rows fill the step. "short": the step has fewer rows, on some ranks perhaps none.
     weights: proportions of splits or categories by name, or stages `(from_step, weights)`, or
         `(from_step, weights, "ramp")` for weights that change linearly until the next stage; "curriculum": the target
         shares of the curriculum's categories, of those that the dataset has. Every source has its own epochs. None:
         all rows once an epoch.
-    steps: how many steps the run has; needed to see beforehand how often each source comes (`epochs()`), which rank 0
-        says on stderr where there are weights.
+    steps: how many steps the run has; needed to know beforehand how often each source is seen (`epochs()`), which
+        rank 0 says on stderr if there are weights.
     max_epochs: with weights, how many times a source may be seen.
-    documents: `position_ids` that begin anew with each document, and `seq_lens`, `cu_seqlens`, `doc_ids`. There is no
+    documents: `position_ids` that restart with each document, and `seq_lens`, `cu_seqlens`, `doc_ids`. There is no
         `attention_mask` then: beside `position_ids` it turns packed attention off in transformers.
-    mask_borders: whether a document's first token is nobody's target; by default where `documents` are on.
+    mask_borders: whether a document's first token is no target; by default if `documents` is on.
     format: "numpy", or "torch": tensors that share the arrays' memory.
     pin_memory: with torch, whether tensors are copied to pinned memory.
-    threads: how many threads read ahead; 0: batches are made when they are asked for.
-    prefetch: batches that are ready or under way at most.
+    threads: how many threads read ahead; 0: batches are made when you ask for them.
+    prefetch: how many batches may be ready or under way.
     on_error: "raise", or "skip": a row that cannot be read becomes padding without targets and is counted.
-    quiet: whether nothing is said on stderr.
-    rank, world_size: by default those of `torch.distributed` where it is initialized, else 0 and 1.
+    quiet: whether to print nothing on stderr.
+    rank, world_size: by default those of `torch.distributed` if it is initialized, else 0 and 1.
     """
 
     def __init__(
@@ -327,7 +327,7 @@ class DataLoader:
                 return
 
     def __len__(self) -> int:
-        """Steps of a whole epoch, or of the run where `steps` are given."""
+        """Steps of a whole epoch, or of the run if `steps` is given."""
         if self._steps is not None:
             return self._steps
         steps = self._questions.steps_per_epoch
@@ -367,10 +367,10 @@ class DataLoader:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on at a state, also in an iteration that has begun.
+        """Resumes at a state, even during an iteration.
 
-        World size, batch size, threads and weights may be other ones than before; the weights hold from here on. What
-        is no state of this dataset and order is a `StateError`, and the loader stays where it is.
+        World size, batch size, threads and weights may differ from before; the weights apply from here on. Anything
+        but a state of this dataset and order is a `StateError`, and the loader stays where it is.
         """
         place, lane, is_over, iterations = _parsed(state)
         taking_turns = self._worker()
@@ -507,7 +507,7 @@ class DataLoader:
     def _begin_loaded(self, taking_turns: Turns) -> None:
         """Goes on from a state, as all workers do: at the place to which the furthest of them came."""
         if self._relay.is_private:
-            raise _private("a state of one of several workers says nothing of the others")
+            raise _private("a state of one of several workers says nothing about the others")
         together = self._relay.together(taking_turns.worker.num_workers)
         if together is None:
             raise _mashbill.StateError(
@@ -554,16 +554,17 @@ def _parsed(state: Mapping[str, Any]) -> tuple[str, Lane | None, bool, int]:
     if not isinstance(state, Mapping):
         raise refused(f"a state is a dictionary, and this is {type(state).__name__}\n{hint}")
     if "mashbill" not in state:
-        raise refused(f"this is no state of a mashbill.DataLoader: it has no `mashbill`, but {_names(state)}\n{hint}")
+        said = f"this is not a state of a mashbill.DataLoader: it has no `mashbill`, but {_names(state)}"
+        raise refused(f"{said}\n{hint}")
     if unknown := set(state) - {"mashbill", "lane"}:
-        raise refused(f"this is no state of this version: it also has {_names(unknown)}\n{hint}")
+        raise refused(f"this is not a state of this version: it also has {_names(unknown)}\n{hint}")
     place, lane = state["mashbill"], state.get("lane")
     if not isinstance(place, str):
-        raise refused(f"this is no state: `mashbill` in it is {type(place).__name__} and no text\n{hint}")
+        raise refused(f"this is not a state: `mashbill` in it is {type(place).__name__} and no text\n{hint}")
     if lane is None:
         return place, None, False, 0
     if not (isinstance(lane, list | tuple) and len(lane) == 5 and all(type(number) is int for number in lane)):
-        raise refused(f"this is no state: its `lane` is no worker's\n{hint}")
+        raise refused(f"this is not a state: its `lane` is not a worker's\n{hint}")
     index, count, start, over, iterations = lane
     if not (
         0 <= index < count <= turns.WORKERS_MAX
@@ -571,7 +572,7 @@ def _parsed(state: Mapping[str, Any]) -> tuple[str, Lane | None, bool, int]:
         and over in (0, 1)
         and 0 <= iterations < 1 << 31
     ):
-        raise refused(f"this is no state: its `lane` is no worker's\n{hint}")
+        raise refused(f"this is not a state: its `lane` is not a worker's\n{hint}")
     return place, Lane(index, count, start), bool(over), iterations
 
 

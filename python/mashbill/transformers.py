@@ -4,7 +4,7 @@
     trainer.train(resume_from_checkpoint=True)
 
 The loader makes whole batches of its own rank, so nothing samples, collates or distributes them again. Its place is in
-each checkpoint's `trainer_state.json`: a run that goes on opens the loader there and decodes nothing of what was seen.
+each checkpoint's `trainer_state.json`: a run that resumes opens the loader there and decodes nothing that was seen.
 
 What would train on wrong targets or across documents without a word is refused: by what is known when the trainer is
 made, and by a look at the model's own loss and attention before the first step.

@@ -429,7 +429,7 @@ fn raise(error: Error) -> PyErr {
 /// How the folder of a manifest that cannot be read is made anew.
 fn tokenize_again(folder: &Path) -> String {
     format!(
-        "mv {} somewhere else, then give the `mashbill tokenize` command that made it: it makes the folder again",
+        "mv {} somewhere else, then run the `mashbill tokenize` command that made it: it makes the folder again",
         folder.display()
     )
 }
@@ -439,7 +439,7 @@ fn damage_hint(path: &Path, depth: usize) -> String {
     let folder = path.ancestors().nth(depth).unwrap_or(path);
     format!(
         "`mashbill verify {}` says what is wrong with the dataset, and the `mashbill tokenize` command that made it \
-         mends it",
+         fixes it",
         folder.display()
     )
 }
@@ -457,10 +457,10 @@ fn hint(error: &Error) -> Option<String> {
         }
         Error::File(FormatError::TooNew { .. } | FormatError::Requires { .. }) => "update mashbill".into(),
         Error::File(FormatError::Store(StoreError::Damaged { path, .. })) if path.ends_with(MANIFEST) => format!(
-            "where a newer mashbill made the folder, update mashbill; else copy it again from where it is good, or {}",
+            "where a newer mashbill made the folder, update mashbill; else copy it again from a good copy, or {}",
             tokenize_again(folder_of(path))
         ),
-        Error::IgnoreIndex { .. } => "update mashbill, or tokenize again what the folder was made of".into(),
+        Error::IgnoreIndex { .. } => "update mashbill, or tokenize the folder's input again".into(),
         error if error.is_disk_full() => {
             "make room, or name a cache folder on another disk; without a cache rows come straight from the shards".into()
         }
@@ -471,7 +471,7 @@ fn hint(error: &Error) -> Option<String> {
         Error::TooFewRows { .. } => "use a smaller batch_size, or last=\"wrap\" or \"short\"".into(),
         Error::TooManyEpochs { .. } => "use fewer steps, other weights, or a larger max_epochs".into(),
         Error::State { .. } => {
-            "load what `state_dict()` of a loader of the same dataset, seed and shuffling returned; for others begin anew".into()
+            "load what `state_dict()` of a loader of the same dataset, seed and shuffling returned; for others start afresh".into()
         }
         Error::UnknownDocument { .. } => "`mashbill inspect FOLDER --find TEXT` lists documents".into(),
         _ => return None,

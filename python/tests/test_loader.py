@@ -213,11 +213,11 @@ def test_a_folder_of_another_format_says_what_to_do(folder: Path, tmp_path: Path
     path = copy / "manifest.json"
     good = json.loads(path.read_text())
     again = (
-        f"mv {copy} somewhere else, then give the `mashbill tokenize` command that made it: it makes the folder again"
+        f"mv {copy} somewhere else, then run the `mashbill tokenize` command that made it: it makes the folder again"
     )
     older = f"has format_version 1, this mashbill reads 2\nhint: tokenize again: {again}"
     newer = "has format_version 3, this mashbill reads 2\nhint: update mashbill"
-    unknown = f"update mashbill; else copy it again from where it is good, or {again}"
+    unknown = f"update mashbill; else copy it again from a good copy, or {again}"
     for changes, said in (
         ({"format_version": 1}, older),
         ({"format_version": 3}, newer),
@@ -226,7 +226,7 @@ def test_a_folder_of_another_format_says_what_to_do(folder: Path, tmp_path: Path
         ({"requires": ["more"]}, "which this mashbill does not know\nhint: update mashbill"),
         (
             {"labels": good["labels"] | {"ignore_index": -1}},
-            "hint: update mashbill, or tokenize again what the folder was made of",
+            "hint: update mashbill, or tokenize the folder's input again",
         ),
     ):
         path.write_text(json.dumps(good | changes))

@@ -308,7 +308,7 @@ def test_loaders_made_in_workers_cannot_go_on_together(dataset: Dataset) -> None
             next(iter(alone))
         alone = loader(dataset)
         alone.load_state_dict(one.snapshots[0])
-        with pytest.raises(mashbill.StateError, match="says nothing of the others"):
+        with pytest.raises(mashbill.StateError, match="says nothing about the others"):
             next(iter(alone))
         # A state of the main process is one for all.
         alone.load_state_dict(main)
@@ -433,12 +433,12 @@ def test_real_epochs_follow_one_another(dataset: Dataset, workers: int, persiste
         ({"mashbill": ""}, "the state does not fit: EOF"),
         ({"mashbill": "null"}, "the state does not fit: invalid type: null"),
         ({"mashbill": "{}"}, "the state does not fit: missing field"),
-        ({"mashbill": "x" * (2 << 20)}, "none has a megabyte"),
+        ({"mashbill": "x" * (2 << 20)}, "no state has a megabyte"),
         ({"mashbill": "{}", "epoch": 3}, "it also has `epoch`"),
-        ({"mashbill": "{}", "lane": [0, 2, 0]}, "its `lane` is no worker's"),
-        ({"mashbill": "{}", "lane": [2, 2, 0, 0, 1]}, "its `lane` is no worker's"),
-        ({"mashbill": "{}", "lane": [0, 2, -1, 0, 1]}, "its `lane` is no worker's"),
-        ({"mashbill": "{}", "lane": "ab"}, "its `lane` is no worker's"),
+        ({"mashbill": "{}", "lane": [0, 2, 0]}, "its `lane` is not a worker's"),
+        ({"mashbill": "{}", "lane": [2, 2, 0, 0, 1]}, "its `lane` is not a worker's"),
+        ({"mashbill": "{}", "lane": [0, 2, -1, 0, 1]}, "its `lane` is not a worker's"),
+        ({"mashbill": "{}", "lane": "ab"}, "its `lane` is not a worker's"),
     ],
 )
 def test_what_is_no_state_is_refused(dataset: Dataset, state: object, message: str) -> None:

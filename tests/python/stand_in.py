@@ -1,4 +1,4 @@
-"""The stand-in of the Hub as a process, and the official clients run against it."""
+"""The stand-in for the Hub as a process, and the official clients run against it."""
 
 import json
 import os

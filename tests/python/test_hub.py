@@ -1,4 +1,4 @@
-"""The stand-in of the Hub is faithful: the official clients find on it what they find on the Hub."""
+"""The stand-in for the Hub is faithful: the official clients find on it what they find on the Hub."""
 
 import hashlib
 import json

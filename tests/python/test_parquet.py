@@ -241,7 +241,7 @@ def test_a_name_of_two_columns_is_no_silent_choice(workshop: Workshop) -> None:
     for name in ["text", "id", "source"]:
         assert f"{name}.parquet`: two of its columns are called `{name}`" in done.stderr
         assert f"error: {name}.parquet: two of its columns are called `{name}`" in verified.stderr
-        assert f"hint: write the file again with another name for one of the columns `{name}`" in done.stderr
+        assert f"hint: rewrite the file with another name for one of the columns `{name}`" in done.stderr
     assert json.loads((output / "manifest.json").read_text())["splits"].keys() == {"unread"}
 
 

@@ -157,7 +157,7 @@ def test_copies_are_counted_where_they_stand_again(page: tuple[str, Path], chrom
     chromium.open(html)
     # The second file has the texts of the first one, and more.
     shown = chromium.value("document.getElementById('duplicates').innerText")
-    assert "120 of 420 documents have a text that stands in an earlier one" in shown
+    assert "120 of 420 documents repeat the text of an earlier one" in shown
     assert "40.0 %" in shown
 
 

@@ -26,7 +26,7 @@ const AMOUNT_MAX: f64 = 1e18;
 
 /// A number of bytes, such as `20GB`, `1.5 MiB` or `7B`.
 pub(crate) fn bytes(text: &str) -> Result<u64, String> {
-    let wrong = || format!("`{}` is no size such as 20GB, 500MB, 4GiB or 7B", text.escape_debug());
+    let wrong = || format!("`{}` is not a size such as 20GB, 500MB, 4GiB or 7B", text.escape_debug());
     let (number, unit) = split(text).ok_or_else(wrong)?;
     let factor = if unit.eq_ignore_ascii_case("B") { Some(1.0) } else { factor_of(unit, &BYTE_UNITS) };
     factor.and_then(|factor| amount(number, factor)).ok_or_else(wrong)

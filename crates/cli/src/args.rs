@@ -1,4 +1,4 @@
-//! The command line: commands in the order of the data's way.
+//! The command line: commands in the order in which the data flows.
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -13,11 +13,11 @@ use crate::commands::verify::VerifyArgs;
 
 /// The data pipeline for language-model training and distillation.
 ///
-/// Datasets go in, exact, packed, resumable training batches come out.
+/// Datasets go in; exact, packed, resumable training batches come out.
 #[derive(Debug, Parser)]
 #[command(name = "mashbill", version, propagate_version = true, max_term_width = 100)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 unexpected error, 2 usage, 3 incomplete (it says what; the same command goes on), \
+    after_help = "Exit codes: 0 done, 1 unexpected error, 2 usage, 3 incomplete (it says what; run the same command again to resume), \
     4 verify or doctor found problems, 130 interrupted (state saved)."
 )]
 pub(crate) struct Args {
@@ -40,7 +40,7 @@ pub(crate) enum Command {
     Doctor(DoctorArgs),
 }
 
-/// What is said of a command where it cannot say it itself.
+/// The help of a command that cannot give it itself.
 pub(crate) fn help_of(command: &str) -> String {
     let mut all = Args::command();
     all.find_subcommand_mut(command).map_or_else(String::new, |found| found.render_long_help().to_string())

@@ -54,11 +54,7 @@ fn from_hub(name: &str, printer: &Printer) -> Result<TokenizerFiles> {
         settings.cache = kept.clone().unwrap_or_default();
     }
     let wait = |wait: Wait<'_>| {
-        printer.line(format_args!(
-            "{}; trying again in {:.0} s",
-            wait.why,
-            wait.duration.as_secs_f64().ceil()
-        ));
+        printer.line(format_args!("{}; retrying in {:.0} s", wait.why, wait.duration.as_secs_f64().ceil()));
         thread::sleep(wait.duration);
     };
     let repo = name.parse().with_context(|| format!("tokenizer `{name}` not found"))?;
@@ -111,7 +107,7 @@ pub(crate) fn tell_of_token(name: &str, printer: &Printer) -> Result<()> {
     let settings = hub_settings()?;
     if let Some(token) = settings.token.as_ref().filter(|_| !settings.offline) {
         printer.line(format_args!(
-            "the manifest names the tokenizer `{}`: where it is not in the cache, it is asked for at {} with the token \
+            "the manifest names the tokenizer `{}`: if it is not in the cache, it is requested from {} with the token \
              from {}",
             name.escape_debug(),
             settings.endpoint,

@@ -23,11 +23,11 @@ pub(crate) enum Exit {
     Unexpected,
     /// The command cannot be done as it was given.
     Usage,
-    /// Part is done; the same command goes on.
+    /// Part is done; run the same command again to resume.
     Incomplete,
     /// `verify` or `doctor` found problems.
     Problems,
-    /// Interrupted by the user; the same command goes on.
+    /// Interrupted by the user; run the same command again to resume.
     Interrupted,
     /// As another program did whose part it was.
     Of(u8),

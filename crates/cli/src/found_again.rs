@@ -1,4 +1,4 @@
-//! The tokenizer that a folder was made with, found again from wherever somebody looks.
+//! The tokenizer that a folder was made with, found again from wherever the command runs.
 //!
 //! The manifest has its name as it was typed, which may be a path from another working folder, of a folder that was
 //! moved since, or of another machine; and it has the hash of its `tokenizer.json`, which says for sure. So whatever

@@ -68,7 +68,7 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
             return WrongKind::is_behind(error).then(|| FILE_HINT.into());
         }
         if let Some(Unwritten::Failed(_)) = cause.downcast_ref::<Unwritten>() {
-            return Some("make space where the output goes to, then give the command again".into());
+            return Some("make space where the output goes to, then run the command again".into());
         }
         cause.downcast_ref::<Usage>().map(usage_hint)
     })

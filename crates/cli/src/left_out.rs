@@ -12,7 +12,7 @@ const SHOWN: usize = 8;
 pub(crate) fn tell_left_out(files: &[String], printer: &Printer) {
     if !files.is_empty() {
         let count = counted(files.len() as u64, "file");
-        printer.warning(format_args!("left out: {count} of kinds that are not read: {}", some(files)));
+        printer.warning(format_args!("left out: {count} of unsupported kinds: {}", some(files)));
         printer.hint(ENDINGS);
     }
 }

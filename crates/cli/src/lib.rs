@@ -64,8 +64,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, interpreter: Option<&P
     ended(outcome, &printer).into()
 }
 
-/// Makes the rows that a training reads of the text in `input`, as `mashbill tokenize` does: finished splits that are the same
-/// stay, others are made again. Gives the exit code. `val_fraction` is the share of the documents that are held out.
+/// Makes rows for a training from the text in `input`, as `mashbill tokenize` does: finished splits that are unchanged
+/// stay, others are redone. Gives the exit code. `val_fraction` is the share of the documents that are held out.
 pub fn tokenize_to_train(
     input: PathBuf,
     output: PathBuf,

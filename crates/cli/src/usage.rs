@@ -5,17 +5,17 @@ use std::path::PathBuf;
 /// A value that no flag takes.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Usage {
-    #[error("--max-seq-length {given} makes no rows: 2 to 16777216 are possible")]
+    #[error("--max-seq-length {given} is out of range: 2 to 16777216 are possible")]
     MaxSeqLength { given: usize },
-    #[error("--shard-size {given} makes no shards: it is a size in GB, at least 0.000001")]
+    #[error("--shard-size {given} is out of range: it is a size in GB, at least 0.000001")]
     ShardSize { given: f64 },
     #[error("--max-document {given} is out of range: 1 to 1073741823 bytes are possible")]
     MaxDocument { given: u64 },
-    #[error("--val-fraction {given} is no share: it is more than 0 and less than 1")]
+    #[error("--val-fraction {given} is not a share: it has to be more than 0 and less than 1")]
     ValFraction { given: f64 },
-    #[error("--sample {given} is no share: 0 to 1 are possible")]
+    #[error("--sample {given} is not a share: 0 to 1 are possible")]
     Sample { given: f64 },
-    #[error("--warn-rejected {given} is no share: 0 to 1 are possible")]
+    #[error("--warn-rejected {given} is not a share: 0 to 1 are possible")]
     WarnRejected { given: f64 },
     #[error("--threads {given} is out of range: 1 to {max} are possible")]
     Threads { given: usize, max: usize },
@@ -23,7 +23,7 @@ pub(crate) enum Usage {
     NothingToVerify { path: PathBuf },
     #[error("`{}` holds nothing to look at: no manifest.json, no JSON Lines, no Parquet", path.display())]
     NothingToInspect { path: PathBuf },
-    #[error("a text is looked for in the tokens' texts, for which the tokenizer is needed")]
+    #[error("to find a text in tokens, the tokenizer is needed")]
     FindNeedsTokenizer,
     #[error("{what} was not found in `{}`", path.display())]
     NothingFound { what: String, path: PathBuf },
@@ -41,20 +41,20 @@ pub(crate) enum Usage {
     NoStep { path: PathBuf },
     #[error("rank {rank} is not one of the run's {world_size}, counted from 0")]
     Rank { rank: usize, world_size: usize },
-    #[error("the run has no end that is known")]
+    #[error("the end of the run is not known")]
     NoEnd,
     #[error("`{}` does not exist", path.display())]
     NotThere { path: PathBuf },
     #[error("`{name}` is not the tokenizer that the folder was made with")]
     OtherTokenizer { name: String, sha256: String },
     #[error(
-        "the tokenizer `{name}`, with which the folder was made, was not found; looked at {}",
+        "the tokenizer `{name}` that the folder was made with was not found; looked at {}",
         looked_at(looked)
     )]
     TokenizerNotFoundAgain { name: String, sha256: String, looked: Vec<String> },
     #[error("no tokenizer at `{}`", path.display())]
     NoTokenizerFile { path: PathBuf },
-    #[error("`{}` holds something else already", path.display())]
+    #[error("`{}` already holds something else", path.display())]
     NotOurFolder { path: PathBuf },
     #[error("training needs mashbill's Python package, which `python3` does not have")]
     NoPythonPackage,

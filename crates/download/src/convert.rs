@@ -156,7 +156,7 @@ impl<'a> Conversion<'a> {
         self
     }
 
-    /// The index of the file that is to be converted next; none when no more is needed.
+    /// The index of the file to convert next; none when no more is needed.
     #[must_use]
     pub fn next_file(&self) -> Option<usize> {
         let next = self.state.files_done;
@@ -391,7 +391,7 @@ pub(crate) fn files_done(data: &Data, dataset: &CatalogDataset, making: &Making)
     Ok(found.map_or(0, |found| if is_full(&found) { making.source.files.len() } else { found.files_done }))
 }
 
-/// The checkpoint of `making` that a run goes on from: none where its records are not all there.
+/// The checkpoint of `making` that a run resumes from: none if its records are not all there.
 fn resumable(data: &Data, dataset: &CatalogDataset, making: &Making) -> Result<Option<Checkpoint>> {
     let (category, name) = (&dataset.category, &dataset.name);
     let length = |path: &Path| fs::metadata(path).map(|metadata| metadata.len()).ok();

@@ -18,7 +18,7 @@ pub enum Error {
         mistake: mashbill_format::catalog::Mistake,
     },
     /// A user's catalogue names a dataset that is there already.
-    #[error("`{}` names the dataset `{name}`, which is in the catalog already", path.display())]
+    #[error("`{}` names the dataset `{name}`, which is already in the catalog", path.display())]
     DatasetTwice {
         /// The file.
         path: PathBuf,
@@ -76,7 +76,7 @@ pub enum Error {
         repo: String,
     },
     /// A file has the dataset's name that no download made.
-    #[error("`{}` is there already, and no download made it", path.display())]
+    #[error("`{}` already exists, and no download made it", path.display())]
     NotOurs {
         /// The file.
         path: PathBuf,
@@ -98,7 +98,7 @@ pub enum Error {
         file: String,
     },
     /// More would be fetched than is allowed.
-    #[error("{needed} bytes would be fetched, and --max-download is {limit}")]
+    #[error("{needed} bytes would be fetched, but --max-download is {limit}")]
     TooMuch {
         /// Bytes to be fetched.
         needed: u64,
@@ -116,7 +116,7 @@ pub enum Error {
         free: u64,
     },
     /// A file's format is not told by its name, and the catalogue does not name one.
-    #[error("`{}` of `{dataset}` has a name that tells no format", file.escape_debug())]
+    #[error("`{}` of `{dataset}` has a name that does not show its format", file.escape_debug())]
     UnknownFormat {
         /// The dataset.
         dataset: String,
@@ -134,7 +134,7 @@ pub enum Error {
         what: String,
     },
     /// Not one row became a record.
-    #[error("not one of {rows} rows became a record, most because of `{reason}`: {detail}")]
+    #[error("none of {rows} rows became a record, most because of `{reason}`: {detail}")]
     NoRecords {
         /// Rows read.
         rows: u64,
@@ -169,7 +169,7 @@ impl From<mashbill_store::Error> for Error {
 }
 
 impl Error {
-    /// What it means for whoever gave the command.
+    /// What it means for the caller of the command.
     #[must_use]
     pub fn class(&self) -> Class {
         match self {

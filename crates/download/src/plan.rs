@@ -27,7 +27,7 @@ use crate::status::{DatasetState, own_files, state};
 /// Files that may lie on the disk before they are converted.
 pub(crate) const FILES_AHEAD: usize = 8;
 
-/// What is to be fetched, and where to.
+/// What to fetch, and where to.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The folder for categories.
@@ -237,7 +237,7 @@ fn pin_of(dataset: &CatalogDataset, lock: &Lock, update: bool, hub: &Hub<'_>) ->
     }
 }
 
-/// Whether an error concerns one dataset, so that the others go on.
+/// Whether an error concerns only one dataset, so that the run continues with the others.
 pub(crate) fn is_of_one_dataset(error: &Error) -> bool {
     match error {
         Error::Hub(error) => matches!(

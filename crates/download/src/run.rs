@@ -79,7 +79,7 @@ pub struct Report {
 ///
 /// # Errors
 /// Those of [`Plan::check`], [`Error::Interrupted`], [`Error::Format`] where the output cannot be written, and errors of the Hub that
-/// concern more than one dataset. What is complete stays; the same command goes on.
+/// concern more than one dataset. What is complete stays; the same command resumes.
 pub fn run(
     plan: &Plan,
     hub: &Hub<'_>,

@@ -192,7 +192,7 @@ pub(crate) fn state(
         return Ok((DatasetState::Outdated("its file was changed".into()), None));
     }
     let why = if stats.catalog_checksum != dataset.checksum() {
-        "the catalog speaks of it in another way"
+        "its catalog entry has changed"
     } else if pin.is_some_and(|pin| pin.commit != stats.source.commit) {
         "another commit is pinned"
     } else if pin.is_some_and(|pin| !pin.files.starts_with(&stats.source.files)) {

@@ -65,10 +65,10 @@ pub enum Unfit {
     #[error("it is not UTF-8")]
     NotUtf8,
     /// A mark that hides the front matter from readers.
-    #[error("it begins with a byte order mark, behind which nobody looks for front matter")]
+    #[error("it begins with a byte order mark, which hides its front matter")]
     ByteOrderMark,
     /// A mark of ours stands alone, twice or in the wrong order.
-    #[error("its lines `{begin}` and `{end}` are not one of each, in this order")]
+    #[error("it does not have the lines `{begin}` and `{end}` once each, in this order")]
     Marks {
         /// The first mark.
         begin: &'static str,
@@ -76,7 +76,7 @@ pub enum Unfit {
         end: &'static str,
     },
     /// The front matter cannot take further keys.
-    #[error("its front matter is no YAML mapping with a line for each key, each key once")]
+    #[error("its front matter is not a YAML mapping with a line for each key, each key once")]
     FrontMatter,
     /// With the card it would be too large.
     #[error("with the card it would have more than {CARD_BYTES_MAX} bytes")]

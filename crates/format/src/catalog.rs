@@ -384,7 +384,9 @@ impl CatalogDataset {
         for (key, name) in [("name", &self.name), ("category", &self.category)] {
             let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
             if name.is_empty() || name.starts_with('.') || !name.bytes().all(plain) {
-                return Err(format!("`{key} = {name:?}` makes no file name: letters, digits, `_`, `-`, `.`"));
+                return Err(format!(
+                    "`{key} = {name:?}` is not a file name: it may have letters, digits, `_`, `-`, `.`"
+                ));
             }
         }
         Ok(self)
@@ -433,7 +435,7 @@ pub fn parse_curriculum(text: &str) -> Result<Curriculum, Mistake> {
     let total: f64 = curriculum.category.iter().map(|category| category.target_percent).sum();
     let sane = |c: &Category| c.target_percent >= 0.0 && c.bytes_per_token > 0.0;
     if total > 100.0 + 1e-9 || !curriculum.category.iter().all(sane) {
-        let what = format!("targets are 0 or more and 100 % in all, not {total} %");
+        let what = format!("targets have to be 0 or more and sum to 100 %, not {total} %");
         return Err(Mistake { line: 1, what });
     }
     Ok(curriculum)
@@ -525,7 +527,7 @@ mod tests {
         );
         check(
             "[[dataset]]\nrepo = \"a/b\"\nname = \"../x\"\n",
-            "line 1: `name = \"../x\"` makes no file name: letters, digits, `_`, `-`, `.`",
+            "line 1: `name = \"../x\"` is not a file name: it may have letters, digits, `_`, `-`, `.`",
         );
     }
 

@@ -66,6 +66,24 @@ pub struct Document<Text> {
     pub loss_spans: Vec<i32>,
 }
 
+impl Document<String> {
+    /// The same document as it is written, its texts borrowed.
+    #[must_use]
+    pub fn as_deref(&self) -> Document<&str> {
+        Document {
+            doc_id: self.doc_id,
+            id: self.id.as_deref(),
+            source: self.source.as_deref(),
+            category: self.category.as_deref(),
+            content_hash: self.content_hash,
+            tokens: self.tokens,
+            row: self.row,
+            position: self.position,
+            loss_spans: self.loss_spans.clone(),
+        }
+    }
+}
+
 /// The schema of a document table whose pages are compressed with `compression`.
 #[must_use]
 pub fn schema(compression: Compression, loss: Loss) -> Schema {

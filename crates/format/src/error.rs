@@ -14,7 +14,7 @@ pub enum Error {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A shard or a document table has other columns than such files of its folder.
-    #[error("`{}` is damaged: its columns are other ones{more}", path.display())]
+    #[error("`{}` is damaged: it has other columns{more}", path.display())]
     Columns {
         /// The file.
         path: PathBuf,
@@ -68,7 +68,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What it means for whoever gave the command.
+    /// What it means for the caller of the command.
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
@@ -114,7 +114,7 @@ impl Error {
     pub fn detail(&self) -> String {
         match self {
             Self::Store(error) => error.detail(),
-            Self::Columns { more, .. } => format!("its columns are other ones{more}"),
+            Self::Columns { more, .. } => format!("it has other columns{more}"),
             Self::Records { .. }
             | Self::TooNew { .. }
             | Self::TooOld { .. }

@@ -116,7 +116,7 @@ where
             while let Some(key) = map.next_key::<K>()? {
                 if values.contains_key(&key) {
                     let shown: String = format!("{key:?}").chars().take(80).collect();
-                    return Err(A::Error::custom(format_args!("the key {shown} stands twice")));
+                    return Err(A::Error::custom(format_args!("the key {shown} appears twice")));
                 }
                 values.insert(key, map.next_value()?);
             }
@@ -188,7 +188,7 @@ mod tests {
         let wrong = parse(r#"{"splits": {"../x": 1}}"#).expect_err("it leads out");
         assert!(wrong.starts_with(r#"the name "../x" is refused: it leads to another folder"#), "{wrong}");
         let twice = parse(r#"{"splits": {"a": 1, "a": 2}}"#).expect_err("it stands twice");
-        assert!(twice.starts_with(r#"the key "a" stands twice"#), "{twice}");
+        assert!(twice.starts_with(r#"the key "a" appears twice"#), "{twice}");
         let long =
             parse(&format!(r#"{{"splits": {{"{}": 1}}}}"#, "x".repeat(1 << 20))).expect_err("too long");
         assert!(long.len() < 300, "{}", long.len());

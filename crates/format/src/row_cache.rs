@@ -104,7 +104,7 @@ impl RowCache {
         let mut header = [0; HEADER_BYTES as usize];
         cache.read(0, &mut header)?;
         if header != self::header(shard, row_length, rows, loss) {
-            let what = "it was made of another shard".to_owned();
+            let what = "it was made from another shard".to_owned();
             return Err(Error::damaged(path, what));
         }
         // The last row's end says how many pieces there are.
@@ -179,7 +179,7 @@ impl RowCache {
     }
 
     fn cut_off(&self) -> Error {
-        Error::damaged(&self.path, "it has another size than its rows")
+        Error::damaged(&self.path, "its size does not match its rows")
     }
 
     fn damaged(&self, row: u64) -> Error {

@@ -9,20 +9,6 @@ use mashbill_parquet::file::ParquetAppender;
 use mashbill_store::checksum::Checksum;
 use proptest::prelude::*;
 
-fn borrowed(document: &Document<String>) -> Document<&str> {
-    Document {
-        doc_id: document.doc_id,
-        id: document.id.as_deref(),
-        source: document.source.as_deref(),
-        category: document.category.as_deref(),
-        content_hash: document.content_hash,
-        tokens: document.tokens,
-        row: document.row,
-        position: document.position,
-        loss_spans: document.loss_spans.clone(),
-    }
-}
-
 fn round_trip(
     groups: &[Vec<Document<String>>],
     compression: Compression,
@@ -33,7 +19,7 @@ fn round_trip(
     let mut file = ParquetAppender::create(&path, documents::schema(compression, loss)).unwrap();
     let mut encoder = DocumentsEncoder::new(compression);
     for group in groups {
-        let group: Vec<_> = group.iter().map(borrowed).collect();
+        let group: Vec<_> = group.iter().map(Document::as_deref).collect();
         file.append(&encoder.encode(&group)).unwrap();
     }
     assert_eq!(file.finish().unwrap().bytes, std::fs::metadata(&path).unwrap().len());
@@ -113,7 +99,7 @@ fn a_table_of_many_pages_and_few_sources_is_small() {
     let whole = round_trip(std::slice::from_ref(&documents), Compression::Snappy, Loss::All);
     assert_eq!(whole, documents);
 
-    let borrowed: Vec<_> = documents.iter().map(borrowed).collect();
+    let borrowed: Vec<_> = documents.iter().map(Document::as_deref).collect();
     let group = DocumentsEncoder::new(Compression::Snappy).encode(&borrowed);
     let bytes_beside_hashes = group.bytes.len() / documents.len() - 16;
     assert!(bytes_beside_hashes < 16, "{bytes_beside_hashes} bytes a document");

@@ -135,7 +135,7 @@ fn check_blob_name(path: &Path, contents: &[u8]) -> Result<()> {
     if found == expected {
         return Ok(());
     }
-    let what = format!("by its name it has {expected}, its content has {found}");
+    let what = format!("its name says {expected}, its content has {found}");
     let path = path.parent().map_or_else(|| path.to_owned(), |folder| folder.join(&blob));
     Err(Error::DamagedCache { path, what })
 }

@@ -160,7 +160,7 @@ impl Client {
                 let status = parts.status;
                 let encoding = headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
                 if encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case(b"identity")) {
-                    let why = "it sends compressed content, for which it was not asked".to_owned();
+                    let why = "it sends compressed content, which was not requested".to_owned();
                     let source = Unreachable::Broken(why);
                     return Err(Error::Unreachable { origin, proxy, source });
                 }
@@ -188,9 +188,9 @@ impl Client {
     /// Where a redirect of `from` leads, if it may be followed.
     fn checked_target(&self, target: Option<Uri>, from: Origin) -> Result<Uri> {
         let refused = |why: &str| Err(Error::NotAHub { origin: from.clone(), why: why.to_owned() });
-        let Some(target) = target else { return refused("it redirects to no valid address") };
+        let Some(target) = target else { return refused("it redirects to an invalid address") };
         if from.is_https() && Origin::of(&target).is_none_or(|origin| !origin.is_https()) {
-            return refused("it redirects from https to http, where anybody could change what comes");
+            return refused("it redirects from https to http, where anyone could change the content");
         }
         // Whoever keeps a log of addresses must not have it.
         if self.settings.token.as_ref().is_some_and(|token| token.occurs_in(&target.to_string())) {

@@ -123,7 +123,7 @@ fn parse<T: for<'de> Deserialize<'de>>(answer: crate::client::FinalAnswer, setti
     };
     // What is wrong may quote what was sent.
     parse_bytes(&contents)
-        .map_err(|why| not_a_hub(settings.shown(&format!("its answer has another form: {why}"))))
+        .map_err(|why| not_a_hub(settings.shown(&format!("its answer has an unexpected form: {why}"))))
 }
 
 /// The value that is spelled in JSON. What is nested too deep for the parser's stack is refused by it.

@@ -163,7 +163,7 @@ pub enum Error {
         why: String,
     },
     /// The Hub's list of a repository's files cannot be one.
-    #[error("the list of files of `{repo}` is none that can be used: {why}")]
+    #[error("the list of files of `{repo}` cannot be used: {why}")]
     Listing {
         /// The repository.
         repo: RepoId,
@@ -183,7 +183,7 @@ pub enum Error {
         received: Digest,
     },
     /// The Hub announces another file than the one that was asked for by size and hash.
-    #[error("`{}` of `{repo}` is another now: {announced} is announced, not {expected}", escaped(file))]
+    #[error("`{}` of `{repo}` has changed: {announced} is announced, not {expected}", escaped(file))]
     Changed {
         /// The repository.
         repo: RepoId,
@@ -202,12 +202,12 @@ pub enum Error {
         /// The other process, if its journal could be read.
         pid: Option<u32>,
     },
-    /// The disk would not hold what is to be fetched.
+    /// The disk has no room for what would be fetched.
     #[error("{needed} bytes are needed in `{}`, {free} are free", path.display())]
     TooLittleSpace {
         /// The folder.
         path: PathBuf,
-        /// The bytes that are to be written.
+        /// The bytes to write.
         needed: u64,
         /// The bytes that are free.
         free: u64,
@@ -239,7 +239,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What it means for whoever gave the command.
+    /// What it means for the caller of the command.
     #[must_use]
     pub fn class(&self) -> Class {
         match self {

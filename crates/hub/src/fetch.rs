@@ -59,7 +59,7 @@ pub(crate) struct FetchJob<'j> {
 pub(crate) struct FetchState {
     /// The bytes that are written.
     pub(crate) done: Ranges,
-    /// The stretches that nobody works on yet.
+    /// The stretches that no connection works on yet.
     pub(crate) queue: VecDeque<(u64, u64)>,
     /// Whether the server gives only whole files, and one worker reads it.
     pub(crate) whole: bool,

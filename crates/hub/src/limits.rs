@@ -32,7 +32,7 @@ struct Pace {
     next: Instant,
     /// The time between two.
     interval: Duration,
-    /// When requests are counted anew, and nobody has to wait any more.
+    /// When the count of requests restarts, and no request has to wait any more.
     end: Instant,
 }
 

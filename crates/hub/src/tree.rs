@@ -99,8 +99,9 @@ impl Hub<'_> {
             })?;
             list.add(&contents, self.settings())?;
             let Some(link) = next else { return list.finish() };
-            page =
-                endpoint.next_page(&link).ok_or_else(|| list.unusable("it goes on at no valid address"))?;
+            page = endpoint
+                .next_page(&link)
+                .ok_or_else(|| list.unusable("its next page has an invalid address"))?;
             if read.contains(&page) {
                 return Err(list.unusable("it leads back to a page that was read"));
             }
@@ -158,7 +159,7 @@ impl<'a> List<'a> {
             return Err(self.unusable(format!("it has more than {LIST_BYTES_MAX} bytes")));
         }
         let entries: Vec<TreeEntry> = parse_bytes(contents)
-            .map_err(|why| self.unusable(settings.shown(&format!("a page has another form: {why}"))))?;
+            .map_err(|why| self.unusable(settings.shown(&format!("a page has an unexpected form: {why}"))))?;
         for entry in entries.into_iter().filter(|entry| entry.kind == "file") {
             if self.files.len() == FILES_MAX {
                 return Err(self.unusable(format!("it has more than {FILES_MAX} files")));
@@ -207,7 +208,7 @@ fn remote_file(
         None => (&entry.oid, entry.size),
     };
     let why = match Digest::parse(oid) {
-        _ if !is_inside(&entry.path) => "that is no path within a folder",
+        _ if !is_inside(&entry.path) => "that is not a path within a folder",
         _ if entry.path.len() > PATH_BYTES_MAX => "its path is too long",
         _ if size > FILE_BYTES_MAX => "no file is as large as that",
         None => "its hash is none",

@@ -29,7 +29,7 @@ pub struct Columns {
     pub attention_mask: bool,
     /// Whether there are `position_ids`, `seq_lens`, `cu_seqlens` and pieces.
     pub documents: bool,
-    /// Whether the first token of a document is nobody's target.
+    /// Whether the first token of a document is no target.
     pub mask_borders: bool,
 }
 

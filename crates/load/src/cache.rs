@@ -82,7 +82,7 @@ pub(crate) fn make_again(dataset: &Dataset, shard: &DatasetShard, cache: &Path) 
     make(dataset, shard, cache, is_whole, &|| false)
 }
 
-/// Creates the folder, for its user alone to write to, and looks whether it is in nobody else's hands.
+/// Creates the folder, writable by its user alone, and checks that nobody else can write to it.
 fn create_folder(cache: &Path) -> Result<()> {
     let mut folder = fs::DirBuilder::new();
     folder.recursive(true);

@@ -87,7 +87,7 @@ impl DocumentEntry {
             format!("it has a document {doc_id} of a stretch of {}", shard.input.end - shard.input.start)
         })?;
         let rows = rows(shard, row_length as u64, tokens, row, position)
-            .ok_or_else(|| format!("its document {doc_id} stands in no row of the shard"))?;
+            .ok_or_else(|| format!("its document {doc_id} is in no row of the shard"))?;
         Ok(Self { key, tokens, rows, id, source, category })
     }
 }

@@ -14,7 +14,7 @@ pub enum Error {
     #[error(transparent)]
     File(#[from] mashbill_format::Error),
     /// The folder holds no manifest.
-    #[error("`{}` is no tokenized dataset: it has no manifest.json", folder.display())]
+    #[error("`{}` is not a tokenized dataset: it has no manifest.json", folder.display())]
     NoManifest {
         /// The folder.
         folder: PathBuf,
@@ -36,7 +36,7 @@ pub enum Error {
         available: Vec<String>,
     },
     /// There is nothing to load.
-    #[error("the splits that were chosen have no rows")]
+    #[error("the chosen splits have no rows")]
     NoRows,
     /// A shard that the manifest lists is not there, or has another size.
     #[error("shard `{}` of split `{split}` {what}", path.display())]
@@ -73,7 +73,7 @@ pub enum Error {
     #[error(transparent)]
     Again(Arc<Self>),
     /// Positions without a target are labelled with another number.
-    #[error("the manifest's labels have the ignore_index {found}, and only {IGNORED} can be read")]
+    #[error("the manifest's labels have the ignore_index {found}, but only {IGNORED} can be read")]
     IgnoreIndex {
         /// The number that the manifest names.
         found: i32,
@@ -102,7 +102,7 @@ pub enum Error {
     },
     /// A source would be seen more often than was asked for.
     #[error(
-        "`{source_name}` would be seen {epochs:.1} times by step {step}, and at most {max} epochs of a source are allowed"
+        "`{source_name}` would be seen {epochs:.1} times by step {step}, but at most {max} epochs of a source are allowed"
     )]
     TooManyEpochs {
         /// The source.
@@ -159,7 +159,7 @@ impl From<mashbill_store::Error> for Error {
 }
 
 impl Error {
-    /// What it means for whoever gave the command.
+    /// What it means for the caller of the command.
     #[must_use]
     pub fn class(&self) -> Class {
         match self {

@@ -215,7 +215,7 @@ impl Locator {
             }
         }
         let Some(missing) = wanted.first() else { return Ok(found) };
-        let what = format!("has no document {missing}, of which a row has a part");
+        let what = format!("has no document {missing}, but a row has a part of it");
         Err(self.dataset.table_error(&self.dataset.shards[shard], what))
     }
 
@@ -233,7 +233,7 @@ impl Locator {
             let entry = &entries[&piece.doc_id];
             let end = i64::from(piece.doc_offset) + i64::from(piece.len);
             if end > entry.tokens || !entry.rows.contains(&row) {
-                let what = format!("says that document {} stands elsewhere than in row {row}", piece.doc_id);
+                let what = format!("says that document {} is not in row {row}", piece.doc_id);
                 return Err(self.dataset.table_error(&self.dataset.shards[shard], what));
             }
             let of_many = manifest::source_of(sources, piece.doc_id.unsigned_abs());

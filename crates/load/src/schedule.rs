@@ -295,7 +295,7 @@ impl Schedule {
             return differs("it belongs to another dataset or other splits");
         }
         if state.order != self.order {
-            return differs("its seed, shuffling or sources are other ones");
+            return differs("its seed, shuffling or sources are different");
         }
         let sources = self.sources.len();
         let anchor = &state.anchor;

@@ -26,7 +26,7 @@ impl Stream {
     /// # Errors
     /// [`crate::Error::Option`], [`crate::Error::TooFewRows`], [`crate::Error::UnknownSource`], [`crate::Error::SplitWeight`], [`crate::Error::Weights`],
     /// [`crate::Error::TooManyEpochs`], and [`crate::Error::State`] where the state is of another dataset, order or set of
-    /// sources. Another batch size, world size or other weights are no error: the stream goes on with them.
+    /// sources. Another batch size, world size or other weights are not an error: the stream continues with them.
     pub fn new(dataset: &Dataset, options: StreamOptions, state: Option<&LoaderState>) -> Result<Self> {
         let (schedule, cursor) = Schedule::begin(dataset, options, state)?;
         Ok(Self { schedule: Arc::new(schedule), cursor })

@@ -57,7 +57,7 @@ impl<R: BufRead> Read for Zstd<R> {
             } else if text.contains("Unknown frame descriptor") {
                 io::Error::new(
                     io::ErrorKind::InvalidData,
-                    "something that is no zstd stands where a frame should begin",
+                    "something that is not zstd is where a frame should begin",
                 )
             } else {
                 error
@@ -125,7 +125,7 @@ impl<R: BufRead> Members<R> {
     fn next(&mut self, mut source: R) -> io::Result<UnpackState<R>> {
         let zeros = if self.first { 0 } else { pass_zeros(&mut source)? };
         if self.container == Container::Xz && !zeros.is_multiple_of(4) {
-            return Err(invalid("the padding behind xz is no multiple of 4 bytes"));
+            return Err(invalid("the padding after xz is not a multiple of 4 bytes"));
         }
         let magic: &[u8] = match self.container {
             Container::Bzip2 => b"BZh",
@@ -149,7 +149,7 @@ impl<R: BufRead> Members<R> {
                 Ok(UnpackState::Ended)
             }
             _ => {
-                let what = format!("something that is no {} stands behind it", self.container.name());
+                let what = format!("something that is not {} follows it", self.container.name());
                 Err(invalid(&what))
             }
         }

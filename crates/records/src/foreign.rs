@@ -9,7 +9,7 @@ use crate::kind::Container;
 #[serde(rename_all = "snake_case")]
 pub enum Foreign {
     /// Another container, or another format, than the name says.
-    #[error("it is {found}, and its name says {}", named.name())]
+    #[error("it is {found}, but its name says {}", named.name())]
     OtherThanNamed {
         /// What it is.
         found: &'static str,
@@ -49,10 +49,10 @@ pub enum Foreign {
         elements: &'static str,
     },
     /// What Git keeps in the place of a large file.
-    #[error("it is a pointer of Git LFS, which stands for a file that was not fetched")]
+    #[error("it is a Git LFS pointer to a file that was not fetched")]
     LfsPointer,
     /// A page of the web.
-    #[error("it is a page of HTML")]
+    #[error("it is an HTML page")]
     Html,
 }
 

@@ -36,7 +36,7 @@
   const note = (text) => element("p", { class: "note" }, text);
   const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
-  // A chart is made anew where its colors change, and only resized where its width does.
+  // A chart is made anew if its colors change, and only resized if its width does.
   const chart = (id, title, label, options, wide) => {
     const holder = element("div", { class: "chart", id: `${id}-chart`, role: "img", "aria-label": label });
     const made = section(id, title, wide, holder);
@@ -132,7 +132,7 @@
     const [grade, verdict] = !good
       ? ["bad", `✗ ${number(verify.errors)} errors: these data should not be used`]
       : verify.warnings
-        ? ["warned", `! Verified, with ${warned}: look at what stands below`]
+        ? ["warned", `! Verified, with ${warned}: see below`]
         : ["good", "✓ Verified: nothing is wrong"];
     const problems = element("ul", { class: "problems" });
     for (const problem of verify.problems) {
@@ -175,12 +175,12 @@
     const use = data.vocabulary;
     if (!use) return;
     if (use.ranks.length > 1) {
-      chart("ranks", "Vocabulary use", "How often tokens stand in the rows, by their rank", () => ({
+      chart("ranks", "Vocabulary use", "How often tokens occur in the rows, by their rank", () => ({
         data: [use.ranks.map(([rank]) => rank), use.ranks.map(([, count]) => count)],
         scales: { x: { time: false, distr: 3 }, y: { distr: 3 } },
         axes: [{ grid: { show: false }, values: (_, splits) => splits.map((v) => (v === null ? "" : short(v))) }, { grid: { show: false }, values: (_, splits) => splits.map((v) => (v === null ? "" : short(v))), size: 54 }],
         series: [{ label: "rank" }, { label: "times", stroke: color("bar"), width: 2, points: { show: false } }],
-      })).append(note(`${number(use.used)} of ${number(use.size)} ids stand in the rows; ${number(use.size - use.used)} never do.`));
+      })).append(note(`${number(use.used)} of ${number(use.size)} ids occur in the rows; ${number(use.size - use.used)} never do.`));
     }
     const whole = use.tokens;
     barTable("tokens", "Most frequent tokens", false, use.top.map((token) => ({
@@ -198,9 +198,9 @@
     if (!found) return;
     const columns = ["Name", "Copies", "Of its documents"];
     const about = found.is_about ? "About " : "";
-    const said = `${about}${number(found.copies)} of ${number(found.documents)} documents have a text that stands in an earlier one, too.`;
+    const said = `${about}${number(found.copies)} of ${number(found.documents)} documents repeat the text of an earlier one.`;
     if (found.by.length) parts("duplicates", "Duplicates", found.by, columns, said);
-    else section("duplicates", "Duplicates", false, element("p", { class: "none" }, "✓ No text stands twice."));
+    else section("duplicates", "Duplicates", false, element("p", { class: "none" }, "✓ No text appears twice."));
   };
 
   const measured = () => barTable("measured", "Validation by split", false, data.measured.map((one) => ({
@@ -213,12 +213,12 @@
     shares("categories", "By category", data.categories);
     shares("datasets", raw ? "By file" : "By split", data.datasets);
     shares("sources", "By source", data.sources);
-    histogram("lengths", raw ? "Length of texts" : "Length of documents", `How many documents have how many ${unit}`, data.lengths, raw ? ["bytes up to", "texts"] : ["tokens up to", "documents"]);
+    histogram("lengths", raw ? "Length of texts" : "Length of documents", `Number of documents by their number of ${unit}`, data.lengths, raw ? ["bytes up to", "texts"] : ["tokens up to", "documents"]);
     barTable("lengths-by", raw ? "Length by file" : "Length by split", false, data.lengths_by.map((one) => ({
       name: one.name, value: one.mean, cells: [short(one.mean), short(one.longest), number(one.documents)],
     })), ["Name", `Mean ${unit}`, "Longest", raw ? "Records" : "Documents"]);
-    histogram("packing", "Documents in a row", "How many rows have pieces of how many documents", data.pieces, ["pieces", "rows"]);
-    parts("padding", "Padding", data.padding, ["Name", "Positions", "Share"], "Positions without a token: only a split's last row has any.");
+    histogram("packing", "Documents in a row", "Number of rows by the number of documents in them", data.pieces, ["pieces", "rows"]);
+    parts("padding", "Padding", data.padding, ["Name", "Positions", "Share"], "Positions without a token: only a shard's last row has any.");
     barTable("density", "Bytes per token", false, data.density.map((one) => ({ name: one.name, value: one.value, cells: [one.value.toFixed(2)] })), ["Name", "Bytes"], "Bytes of text for each token. Little means that the tokenizer does not know the language well.");
     barTable("scripts", "Scripts", false, data.scripts.map((one) => ({ name: one.name, value: one.share, cells: [`${one.share.toFixed(2)} %`] })), ["Script", "Letters"], raw ? "Share of the letters in the texts." : "Share of the letters that stand whole in a token; scripts whose letters are cut have more.");
     const refused = (list) => list.map((one) => ({ name: one.name, value: one.amount, cells: [number(one.amount)] }));
@@ -237,7 +237,7 @@
     measured();
     curves("rate", "Learning rate", "Learning rate over the steps", steps, data.learning_rate, false);
     curves("norm", "Gradient norm", "Norm of the gradient over the steps", steps, data.gradient_norm, false);
-    curves("speed", "Tokens a second", "Tokens a second over the steps", steps, data.tokens_per_second, false);
+    curves("speed", "Tokens per second", "Tokens per second over the steps", steps, data.tokens_per_second, false);
     curves("wait", "Waiting for data", "Share of a step's time spent waiting for data, in percent", steps, data.loader_wait, false, "Percent of a step's time.");
     shares("seen", "Tokens seen by split", data.seen);
     curves("seen-over-time", "Mix over the steps", "Each split's share of the tokens, in percent, over the steps", steps, data.seen_over_time, false, "Percent of the tokens of each point.");

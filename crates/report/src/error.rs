@@ -25,7 +25,7 @@ impl From<mashbill_store::Error> for Error {
 }
 
 impl Error {
-    /// What it means for whoever gave the command.
+    /// What it means for the caller of the command.
     #[must_use]
     pub fn class(&self) -> Class {
         match self {

@@ -78,7 +78,7 @@ pub fn of_records(path: &Path, pass: &Pass<'_>, on_event: &mut dyn FnMut(Event))
         ("Files", json!(report.files)),
         ("Size", json!(size(report.bytes))),
         ("Bytes of text", json!(size(text_bytes))),
-        ("Texts that stand again", json!(copies.label())),
+        ("Repeated texts", json!(copies.label())),
         ("Refused lines", json!(rejects.values().sum::<u64>())),
     ];
     if !stats.is_empty() {

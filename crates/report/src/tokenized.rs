@@ -300,7 +300,7 @@ fn page(
             ),
             ("Padding", json!(share(padding, positions))),
             ("BOS and EOS", json!(share(sum(|split| split.ledger.special_tokens), tokens))),
-            ("Texts that stand again", json!(copies.label())),
+            ("Repeated texts", json!(copies.label())),
             ("Refused lines", json!(rejects.values().sum::<u64>())),
             ("Bytes per token", json!(format!("{:.2}", text_bytes as f64 / tokens.max(1) as f64))),
         ]

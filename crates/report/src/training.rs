@@ -270,14 +270,13 @@ fn page(path: &Path, run: RunSoFar, config_text: &str) -> RunPage {
     let config = yaml::parse(config_text).and_then(|config| serde_json::from_value::<Config>(config).ok());
     let mut notes = Vec::new();
     if config.is_none() {
-        notes.push(
-            "config.yaml is not there, or is not that of a run: what the mix should be is not known.".into(),
-        );
+        notes
+            .push("config.yaml is not there, or is not that of a run: the intended mix is not known.".into());
     }
     let is_configured = config.is_some();
     let config = config.unwrap_or_default();
     if run.unreadable > 0 {
-        notes.push(format!("Lines of {METRICS} that are no records: {}.", count(run.unreadable)));
+        notes.push(format!("Lines of {METRICS} that are not records: {}.", count(run.unreadable)));
     }
     let done = run.last.as_ref().map_or(0, |last| last.step + 1);
     let of_last = |last| so_far(last, &mut run.splits.clone());

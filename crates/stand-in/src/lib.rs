@@ -10,9 +10,9 @@
 //! What it leaves out: writing, Xet's own protocol, pages for people.
 //!
 //! ```
-//! use mashbill_stand_in::{Content, Kind, Repo, Site, StandIn};
+//! use mashbill_stand_in::{Content, Repo, RepoType, Site, StandIn};
 //!
-//! let mut repo = Repo::new(Kind::Dataset, "org/name");
+//! let mut repo = Repo::new(RepoType::Dataset, "org/name");
 //! repo.put("main", "data.jsonl", Content::from(b"{\"text\": \"hello\"}\n".to_vec()));
 //! let stand_in = StandIn::start(Site::default()).expect("a free port");
 //! stand_in.put(repo);

@@ -89,7 +89,7 @@ impl FromStr for Checksum {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if text.len() != 32 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return Err(format!("`{text}` is no checksum of 32 hexadecimal digits"));
+            return Err(format!("`{text}` is not a checksum of 32 hexadecimal digits"));
         }
         u128::from_str_radix(text, 16).map(Self).map_err(|error| error.to_string())
     }

@@ -5,7 +5,7 @@
 pub enum Class {
     /// It cannot be done as it was asked for.
     Usage,
-    /// Part may be done; the same command goes on, as soon as what is in its way is gone.
+    /// Part may be done; the same command resumes once what is in its way is gone.
     Incomplete,
     /// Somebody interrupted it.
     Interrupted,

@@ -52,7 +52,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What it means for whoever gave the command.
+    /// What it means for the caller of the command.
     #[must_use]
     pub fn class(&self) -> Class {
         match self {

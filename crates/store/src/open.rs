@@ -12,7 +12,7 @@ use std::path::Path;
 
 /// Something else stands where a file or a folder should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it is {found}, where {needed} is needed")]
+#[error("it is {found}, but {needed} is needed")]
 pub struct WrongKind {
     /// With its article: `a folder`, `a pipe`.
     found: &'static str,

@@ -298,7 +298,7 @@ impl Comparing<'_> {
         self.shard = index;
         self.packer = Packer::new(self.row_length as usize, usize::MAX);
         let Some(shard) = self.split.shard_list.get(index) else {
-            self.wrong("the source goes on behind its last shard".into());
+            self.wrong("the source continues after its last shard".into());
             return false;
         };
         // What is wrong with a table that cannot be read `verify` tells.
@@ -408,18 +408,18 @@ fn difference(made: &Document<&str>, found: &Document<String>) -> Option<String>
         return Some(format!("the table has the document {} in its place", found.doc_id));
     }
     if made.content_hash != found.content_hash {
-        return Some("its text is another one".into());
+        return Some("its text is different".into());
     }
     if made.tokens != found.tokens {
         return Some(format!("it has {} tokens and its source gives {}", found.tokens, made.tokens));
     }
     if (made.row, made.position) != (found.row, found.position) {
-        return Some("the table says that it stands elsewhere".into());
+        return Some("the table gives it another place".into());
     }
     texts
         .iter()
         .find(|(_, made, found)| *made != found.as_deref())
-        .map(|(name, ..)| format!("its {name} is another one"))
+        .map(|(name, ..)| format!("its {name} is different"))
 }
 
 fn source_problem(split: &str, detail: String) -> Problem {

@@ -18,7 +18,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// The input is a file of a kind that is not read.
-    #[error("`{}` is no input: .jsonl, .ndjson and .json, also in .gz, .bz2, .xz and .zst, and .parquet are read", path.display())]
+    #[error("`{}` is not a supported input: those are .jsonl, .ndjson and .json, also in .gz, .bz2, .xz and .zst, and .parquet", path.display())]
     InputUnknown {
         /// The file.
         path: PathBuf,
@@ -32,13 +32,13 @@ pub enum Error {
         source: ReadError,
     },
     /// The input folder is the output of an earlier run.
-    #[error("`{}` is tokenized already", path.display())]
+    #[error("`{}` is already tokenized", path.display())]
     InputIsOutput {
         /// The folder.
         path: PathBuf,
     },
     /// The output is a file.
-    #[error("`{}` is a file, and an output is a folder", path.display())]
+    #[error("`{}` is a file, but an output is a folder", path.display())]
     OutputIsFile {
         /// The file.
         path: PathBuf,
@@ -70,7 +70,7 @@ pub enum Error {
         second: PathBuf,
     },
     /// A folder that is to become one split holds files that are not to be trained on together.
-    #[error("`{}` stands beside `{}`: they are not to be trained on together", first.display(), second.display())]
+    #[error("`{}` is beside `{}`: they must not be trained on together", first.display(), second.display())]
     MixedFolder {
         /// A file to train on.
         first: PathBuf,
@@ -88,7 +88,7 @@ pub enum Error {
         why: &'static str,
     },
     /// A name is longer than file systems allow, for itself or for what is named after it.
-    #[error("the name `{name}` of `{}` has {} bytes, and {max} at the most are possible", path.display(), name.len())]
+    #[error("the name `{name}` of `{}` has {} bytes, but at most {max} are possible", path.display(), name.len())]
     NameTooLong {
         /// The split's name, or the output folder's.
         name: String,
@@ -97,7 +97,7 @@ pub enum Error {
         /// The longest name that is possible, in bytes.
         max: usize,
     },
-    /// A finished split differs from what was asked for, and nobody asked to replace it.
+    /// A finished split differs from what was asked for, and was not to be replaced.
     #[error("the finished split `{split}` in `{}` is different: {why}", output.display())]
     SplitDiffers {
         /// The split.
@@ -192,13 +192,13 @@ pub enum Error {
         name: String,
     },
     /// A plan that was written down names an input of no kind that is read.
-    #[error("the plan names `{input}`, which is no input")]
+    #[error("the plan names `{input}`, which is not an input")]
     PlanDamaged {
         /// The input's path.
         input: String,
     },
     /// A task was to be made with another tokenizer than its plan says.
-    #[error("the plan says `{planned}`, and `{given}` is another tokenizer")]
+    #[error("the plan was made with `{planned}`, but `{given}` is another tokenizer")]
     OtherTokenizer {
         /// The plan's tokenizer.
         planned: String,
@@ -231,7 +231,7 @@ impl From<mashbill_store::Error> for Error {
 }
 
 impl Error {
-    /// What it means for whoever gave the command.
+    /// What it means for the caller of the command.
     #[must_use]
     pub fn class(&self) -> Class {
         match self {

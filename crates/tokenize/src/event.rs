@@ -70,7 +70,7 @@ pub enum Event {
         /// How much longer it would have taken; none where too little was done to tell.
         time: Option<Duration>,
     },
-    /// A split cannot be made; the others go on.
+    /// A split cannot be made; the run continues with the others.
     Failed {
         /// The split.
         split: String,
@@ -92,7 +92,7 @@ impl Event {
 pub struct Progress {
     /// Bytes of input files that were worked through in this run.
     pub bytes: u64,
-    /// Bytes of all input files that are to be worked through.
+    /// Bytes of all input files to read.
     pub bytes_total: u64,
     /// Documents kept.
     pub documents: u64,

@@ -16,7 +16,7 @@ const OVER_AFTER: Duration = Duration::from_secs(10);
 /// Whether work is to end, and how soon.
 #[derive(Debug)]
 pub(crate) struct Interruption<'a> {
-    /// Raised by whoever waits for the run.
+    /// Raised by the caller that waits for the run.
     asked: &'a AtomicBool,
     /// Set where an error ends the run.
     stopped: AtomicBool,
@@ -29,12 +29,12 @@ impl<'a> Interruption<'a> {
         Self { asked, stopped: AtomicBool::new(false), since: OnceLock::new(), begun: Instant::now() }
     }
 
-    /// Whether nothing is to be begun any more.
+    /// Whether to begin nothing more.
     pub(crate) fn has_come(&self) -> bool {
         self.asked.load(Ordering::Relaxed) || self.stopped.load(Ordering::Relaxed)
     }
 
-    /// Whether what is under way is to be dropped, too.
+    /// Whether to drop what is under way, too.
     pub(crate) fn is_over(&self) -> bool {
         let waited = || self.since.get_or_init(Instant::now).elapsed() >= OVER_AFTER;
         self.stopped.load(Ordering::Relaxed) || (self.asked.load(Ordering::Relaxed) && waited())

@@ -502,7 +502,7 @@ impl<'env, 'run> Lane<'env, 'run> {
         }
     }
 
-    /// Gives the split of a group up; the others go on.
+    /// Gives the split of a group up; the others continue.
     fn fail(&self, group: usize, error: Error) -> std::result::Result<(), Stop> {
         if error.ends_run() {
             return Err(Stop::Failed(error));

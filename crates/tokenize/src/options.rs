@@ -6,7 +6,7 @@ use mashbill_format::manifest;
 
 use crate::split_names::SplitNames;
 
-/// What is to be tokenized, and how.
+/// What to tokenize, and how.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// A file or a folder.

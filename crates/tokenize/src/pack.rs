@@ -135,7 +135,7 @@ impl Packer {
         self.stretch(ids, stretch_start..at);
     }
 
-    /// Forgets the rows so far: for whoever wants to know where tokens stand, and no more.
+    /// Forgets the rows so far: for a caller that only wants to know where tokens are.
     pub(crate) fn forget_rows(&mut self) {
         self.tokens.clear();
         drop(self.take_rows());

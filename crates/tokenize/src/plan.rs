@@ -32,7 +32,7 @@ use mashbill_tokenizer::{self as tokenizer, Engine};
 pub struct Plan {
     /// The options it was made for.
     pub options: Options,
-    /// The splits that are to be made, or compared with their inputs, by name.
+    /// The splits to make, or to compare with their inputs, by name.
     pub splits: Vec<SplitPlan>,
     /// Splits that are finished and stay, by name.
     pub kept: Vec<String>,

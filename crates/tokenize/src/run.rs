@@ -92,7 +92,7 @@ pub fn begin(
 /// A run that has begun.
 #[derive(Debug)]
 pub struct Planned {
-    /// What is to be made.
+    /// What to make.
     pub plan: RunPlan,
     /// Splits that cannot be made, and why.
     pub failed: Vec<(String, Error)>,

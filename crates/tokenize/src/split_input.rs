@@ -18,7 +18,7 @@ pub struct Input {
     pub size: u64,
     /// Modification time in nanoseconds since 1970.
     pub modified_ns: u64,
-    /// When it last changed, in nanoseconds since 1970; 0 where nobody knows.
+    /// When it last changed, in nanoseconds since 1970; 0 if unknown.
     pub changed_ns: u64,
 }
 

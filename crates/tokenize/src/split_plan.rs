@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::group::{Group, groups};
 use crate::split_input::{Input, SplitInput};
 
-/// A split that is to be made.
+/// A split to make.
 #[derive(Debug, Clone)]
 pub struct SplitPlan {
     /// Its name.
@@ -32,7 +32,7 @@ pub struct GroupPlan {
     pub group: Group,
     /// How many shards they have; none where only reading to the end will tell.
     pub(crate) count: Option<u64>,
-    /// Bytes of texts in a row group that is larger than a shard is to be, so that its shard is larger, too.
+    /// Bytes of texts in a row group that is larger than a shard should be, so that its shard is larger, too.
     pub large_row_group: Option<u64>,
 }
 

@@ -11,7 +11,7 @@ use mashbill_records::FileKind;
 
 use crate::context::RunWork;
 
-/// Bytes of input that small shards of a task have together, where nobody says otherwise.
+/// Bytes of input that the small shards of a task have together, by default.
 pub const TASK_BYTES: u64 = 32 << 20;
 
 /// The most shards in a task: what a kill costs where files are tiny.

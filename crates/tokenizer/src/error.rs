@@ -39,7 +39,7 @@ pub enum Error {
         limit: u64,
     },
     /// The normalizer's table of replacements is shorter than it says.
-    #[error("the tokenizer's `precompiled_charsmap` announces a trie of {announced} bytes and has {there}")]
+    #[error("the tokenizer's `precompiled_charsmap` announces a trie of {announced} bytes, but has {there}")]
     Charsmap {
         /// What it says, in bytes.
         announced: u64,
@@ -47,7 +47,7 @@ pub enum Error {
         there: u64,
     },
     /// A token has an id beyond the largest vocabulary.
-    #[error("the tokenizer has the id {id}, and ids are less than {limit}")]
+    #[error("the tokenizer has the id {id}, but ids have to be less than {limit}")]
     IdTooLarge {
         /// The largest id.
         id: u32,
@@ -55,7 +55,9 @@ pub enum Error {
         limit: u32,
     },
     /// The normalizer may make texts that don't fit into memory of short ones.
-    #[error("the tokenizer's normalizer may make a text {factor} times as long, and {limit} is the most")]
+    #[error(
+        "the tokenizer's normalizer may make a text {factor} times as long, but at most {limit} is possible"
+    )]
     Grows {
         /// How many times as long.
         factor: u64,
@@ -71,7 +73,7 @@ pub enum Error {
         seconds: u64,
     },
     /// An engine panics over the tokenizer.
-    #[error("`tokenizers` breaks down over the tokenizer: something in `tokenizer.json` contradicts itself")]
+    #[error("`tokenizers` fails on the tokenizer: something in `tokenizer.json` contradicts itself")]
     BreaksLibrary,
     /// There is no thread to load the tokenizer on.
     #[error("start a thread")]
@@ -109,7 +111,7 @@ pub enum Error {
         found_in: String,
     },
     /// A file stands for another that Git LFS did not fetch.
-    #[error("`{}` is a pointer of Git LFS, which stands for a file that was not fetched", path.display())]
+    #[error("`{}` is a Git LFS pointer to a file that was not fetched", path.display())]
     LfsPointer {
         /// The file.
         path: PathBuf,
@@ -137,7 +139,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What it means for whoever gave the command.
+    /// What it means for the caller of the command.
     #[must_use]
     pub const fn class(&self) -> Class {
         match self {

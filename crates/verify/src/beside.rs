@@ -31,7 +31,7 @@ impl Statistics {
         let stats = match Stats::read(&output.root().join(&place.file)) {
             Ok(Some(stats)) => stats,
             Ok(None) => {
-                wrong("it is missing, or no statistics".into());
+                wrong("it is missing, or not statistics".into());
                 return None;
             }
             Err(error) => {

@@ -37,7 +37,7 @@ pub(crate) fn check_manifest(manifest: &Manifest, findings: &Findings) {
         wrong(ProblemKind::Sums, format!("files_processed is {files}, and there are {splits} splits"));
     }
     if manifest.labels != Labels::default() {
-        wrong(ProblemKind::Identity, "the label convention is none of this format version".into());
+        wrong(ProblemKind::Identity, "this format version does not have the label convention".into());
     }
     if manifest.layout.rows_per_group == 0 || manifest.layout.rows_per_page == 0 {
         wrong(ProblemKind::Sums, "the layout has groups or pages without rows".into());
@@ -61,7 +61,7 @@ pub(crate) fn check_manifest(manifest: &Manifest, findings: &Findings) {
         wrong(ProblemKind::Sums, format!("special id {id} is outside the vocabulary of {size}"));
     }
     if tokenizer.sha256.len() != 64 || !tokenizer.sha256.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        wrong(ProblemKind::Identity, "the tokenizer's sha256 is none".into());
+        wrong(ProblemKind::Identity, "the tokenizer's sha256 is not a SHA-256".into());
     }
 }
 

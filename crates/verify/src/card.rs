@@ -27,15 +27,17 @@ pub(crate) fn check(output: &Output, manifest: &Manifest, findings: &Findings) {
             return stale(Remedy::WriteCard, detail.into());
         }
         Err(unfit) => {
-            return stale(Remedy::MoveAway { file: README.into() }, format!("it is no card: {unfit}"));
+            return stale(Remedy::MoveAway { file: README.into() }, format!("it is not a card: {unfit}"));
         }
     };
     match Card::of(manifest, validation.as_ref()).merge(Some(&found)) {
         Ok(merged) if merged.text.as_bytes() == found => {}
         Ok(_) => stale(
             Remedy::WriteCard,
-            "it does not list the splits as the manifest has them: `datasets` and the Hub go by it".into(),
+            "it does not list the splits as the manifest has them: `datasets` and the Hub read it".into(),
         ),
-        Err(unfit) => stale(Remedy::MoveAway { file: README.into() }, format!("it takes no card: {unfit}")),
+        Err(unfit) => {
+            stale(Remedy::MoveAway { file: README.into() }, format!("it cannot hold a card: {unfit}"))
+        }
     }
 }

@@ -87,7 +87,7 @@ pub(crate) fn claims(root: &Path, files: &[PathBuf], findings: &Findings) -> Res
                     findings.error(ProblemKind::Stats, place, remedy, detail);
                 }
                 Ok(None) => {
-                    let detail = "it is no statistics of a download: nothing is known of the file beside it";
+                    let detail = "it does not hold the statistics of a download: nothing is known about the file beside it";
                     findings.warning(ProblemKind::Stats, place, remedy, detail);
                 }
                 Err(error @ Error::TooNew { .. }) => return Err(error),
@@ -174,7 +174,7 @@ impl Locks {
                     }
                 } else if !has_stats(folder, dataset) {
                     let place = ProblemPlace::file(name_below(&folder.join(LOCK), root));
-                    let detail = format!("it names {dataset}, of which there are no records");
+                    let detail = format!("it names {dataset}, but there are no records of it");
                     findings.error(ProblemKind::Missing, place, remedy(String::new()), detail);
                 }
             }
@@ -245,11 +245,11 @@ impl Claim {
             }
         }
         if stats.gated != pin.gated {
-            self.against_lock(format!("whether it is gated is said otherwise in {LOCK}"), findings);
+            self.against_lock(format!("{LOCK} differs on whether it is gated"), findings);
         }
         let files = &stats.source.files;
         if let Some((file, _)) = files.iter().zip(&pin.files).find(|(file, locked)| file != locked) {
-            let detail = format!("the size or hash of {} is another one in {LOCK}, or its place", file.path);
+            let detail = format!("the size, the hash or the place of {} is different in {LOCK}", file.path);
             self.against_lock(detail, findings);
         } else if files.len() > pin.files.len() {
             let (found, locked) = (files.len(), pin.files.len());
@@ -291,7 +291,7 @@ impl Claim {
         let file = self.place.file.strip_suffix(DATASET_STATS_SUFFIX).unwrap_or(&self.place.file);
         let place = ProblemPlace::file(format!("{file}.jsonl"));
         let detail =
-            format!("it is not there, and the statistics speak of {} records", self.stats.counts.rows_out);
+            format!("it is not there, but the statistics count {} records", self.stats.counts.rows_out);
         findings.error(ProblemKind::Missing, place, self.remedy.clone(), detail);
     }
 

@@ -96,12 +96,11 @@ pub(crate) fn check_root(output: &Output, manifest: &Manifest, findings: &Findin
                 findings.error(ProblemKind::HeldOut, place, Remedy::MoveAway { file: name }, detail);
             }
         } else if is_folder && !is_split {
-            let detail =
-                "this folder is no split of the manifest, but a reader that takes every shard would read it";
+            let detail = "this folder is not a split of the manifest, but a reader that takes every shard would read it";
             if entries(&output.root().join(&name))?.iter().any(|(name, _)| name.ends_with(".parquet")) {
                 findings.error(ProblemKind::Stray, place, Remedy::MoveAway { file: name }, detail);
             } else {
-                let detail = "this folder is no split of the manifest";
+                let detail = "this folder is not a split of the manifest";
                 findings.warning(ProblemKind::Stray, place, Remedy::MoveAway { file: name }, detail);
             }
         } else if !is_folder && name.ends_with(".parquet") {
@@ -110,7 +109,7 @@ pub(crate) fn check_root(output: &Output, manifest: &Manifest, findings: &Findin
         }
     }
     for split in manifest.vanished.keys() {
-        let detail = "its input is gone: it counts for nothing, but its shards are still here";
+        let detail = "its input is gone: it no longer counts, but its shards are still here";
         findings.warning(ProblemKind::Vanished, ProblemPlace::file(split), Remedy::Prune, detail);
     }
     Ok(())

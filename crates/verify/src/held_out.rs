@@ -73,7 +73,7 @@ pub(crate) fn check_parts(output: &Output, manifest: &Manifest, findings: &Findi
         }
         if !stretches(part).eq(stretches(split)) {
             let remedy = Remedy::MakeSplitAgain { split: format!("{VALIDATION_FOLDER}/{name}") };
-            wrong(remedy, format!("the split {name} cuts its input otherwise than the part to train on"));
+            wrong(remedy, format!("the split {name} cuts its input differently from the part to train on"));
             continue;
         }
         if let Some(detail) = lines_in_parts(output, &validation, name) {

@@ -73,7 +73,7 @@ fn compare(group: &RowGroupCheck<'_>, place: impl FnOnce() -> ProblemPlace, labe
              should be there"
         )
     } else {
-        format!("the label {label} at the last position should be {token}, with which its document goes on")
+        format!("the label {label} at the last position should be {token}, with which its document continues")
     };
     let remedy = Remedy::MakeSplitAgain { split: group.split.to_owned() };
     group.findings.error(ProblemKind::Labels, place(), remedy, detail);

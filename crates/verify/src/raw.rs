@@ -251,7 +251,7 @@ impl Reading {
     fn end(self, findings: &Findings) -> Arc<Records> {
         let ignored = self.source.ignored_bytes();
         if ignored > 0 {
-            let detail = format!("{ignored} bytes behind the end of what it is packed in are none of it");
+            let detail = format!("ignored {ignored} bytes after the end of the compressed data");
             findings.warning(ProblemKind::LeftOut, self.file.place.clone(), Remedy::CopyAgain, detail);
         }
         let whole = self.hasher.map(|hasher| (self.bytes, hasher.finish()));
@@ -444,7 +444,7 @@ impl Records {
             let place = self.place.line(again.line.max(first.line));
             let other = first.line.min(again.line);
             if first.text == again.text {
-                let detail = format!("the record of line {other} stands here again");
+                let detail = format!("the record of line {other} appears here again");
                 findings.error(ProblemKind::Duplicate, place, Remedy::CorrectLine, detail);
             } else {
                 let detail = format!("it has the id of line {other} and another text");

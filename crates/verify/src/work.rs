@@ -339,7 +339,7 @@ impl<'a> ShardWork<'a> {
                     wrong_checksum(&place, self.name, shared);
                 }
                 if reading.is_in_order() && reading.recorded.tail != Tail::of(&tail) {
-                    let detail = "the manifest says something else of its index and footer";
+                    let detail = "its index and footer do not match the manifest";
                     shared.findings.error(ProblemKind::Checksum, place, self.remedy(), detail);
                 }
                 reading.shard.set_tail(tail, shared);
@@ -450,7 +450,7 @@ impl CheckedShard<'_> {
         let Some(groups) = parts.groups.iter().cloned().collect::<Option<Vec<_>>>() else { return };
         if *tail != tail_of(&shard::schema(shared.form.compression, shared.form.loss), groups) {
             let remedy = Remedy::MakeSplitAgain { split: self.split.to_owned() };
-            let detail = "its offset index or footer is not what mashbill writes behind these row groups";
+            let detail = "its offset index or footer is not what mashbill writes after these row groups";
             shared.findings.error(ProblemKind::Encoding, self.place.clone(), remedy, detail);
         }
     }

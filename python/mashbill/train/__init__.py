@@ -1,4 +1,4 @@
-"""Trains a model from what `mashbill tokenize` wrote, as a YAML file says.
+"""Trains a model on what `mashbill tokenize` wrote, as a YAML file describes.
 
 The reference consumer of the loader, to be read in one sitting: `strict_yaml`, `config`, `config_file` and
 `contradictions` (the file), `resume` (what was changed since), `data` (batches), `checks` and `vocabulary` (what has to

@@ -27,7 +27,7 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and gives its exit code: 0 done, 1 unexpected, 2 usage, 3 run it again, 130 interrupted."""
     parser = _Parser(
-        prog="mashbill train", description="Trains a model from what `mashbill tokenize` wrote.", allow_abbrev=False
+        prog="mashbill train", description="Trains a model on what `mashbill tokenize` wrote.", allow_abbrev=False
     )
     parser.add_argument("--config", type=Path, action="append", default=[], help="the YAML file of the run")
     parser.add_argument(
@@ -35,10 +35,10 @@ def main(arguments: list[str] | None = None) -> int:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="put over a key of the file, e.g. optimizer.clip=0.5",
+        help="override a key of the file, e.g. optimizer.clip=0.5",
     )
     parser.add_argument("--quiet", "-q", action="store_true", help="print nothing but warnings and errors")
-    parser.add_argument("--schema", action="store_true", help="print the JSON schema of the file and end")
+    parser.add_argument("--schema", action="store_true", help="print the JSON schema of the file and exit")
     try:
         return _run(parser.parse_args(arguments))
     except TrainError as error:
@@ -61,7 +61,7 @@ def _run(given: argparse.Namespace) -> int:
     if not given.config and not given.schema:
         raise TrainError("`--config FILE` is missing", "mashbill train --config configs/train_direct.yaml")
     if len(given.config) > 1:
-        raise TrainError("`--config` is given more than once", "give one file; `--set key=value` goes over it")
+        raise TrainError("`--config` is given more than once", "give one file; `--set key=value` overrides it")
     from mashbill.train import config, config_file
 
     if given.schema:

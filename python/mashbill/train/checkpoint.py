@@ -1,4 +1,4 @@
-"""Checkpoints: folders that `transformers` loads and that a run goes on from.
+"""Checkpoints: folders that `transformers` loads and that a run resumes from.
 
 A checkpoint is written under a name of its own, synced, and renamed when it is whole; older ones go after that. A kill
 or a full disk at any moment leaves the one before. It lists the checksums of its files, so one that was damaged later
@@ -92,7 +92,7 @@ def newest(folder: Path) -> tuple[Checkpoint | None, list[Damaged]]:
     for step in reversed(steps(folder)):
         path = folder / name(step)
         if not any(os.path.lexists(path / each) for each in (STATE, RECORD, CHECKSUMS)):
-            printer.say(f"warning: `{path}` is passed over: it is no checkpoint of `mashbill train`")
+            printer.say(f"warning: `{path}` is skipped: it is not a checkpoint of `mashbill train`")
             continue
         try:
             record = _checked(path)
@@ -103,7 +103,7 @@ def newest(folder: Path) -> tuple[Checkpoint | None, list[Damaged]]:
             continue
         if record["step"] == step:
             return Checkpoint(path, record), damaged
-        printer.say(f"warning: `{path}` is passed over: it is a copy of step {record['step']}")
+        printer.say(f"warning: `{path}` is skipped: it is a copy of step {record['step']}")
     return None, damaged
 
 
@@ -156,7 +156,7 @@ def save(folder: Path, step: int, write: Callable[[Path], None], record: dict[st
         stands = f"; `{folder / name(before[-1])}` is whole" if before else ""
         raise TrainError(
             f"the checkpoint of step {step} could not be written to `{folder}`: {printer.reason(error)}{stands}",
-            "make space, then give the same command again: it goes on from the last checkpoint",
+            "make space, then run the same command again: it resumes from the last checkpoint",
             code=3,
         ) from error
     return in_the_way
@@ -199,14 +199,14 @@ def _record(path: Path) -> dict[str, Any]:
     defaults: dict[str, Any] = {"tokens_by_split": {}, "history": []}
     for key, kind in _KINDS.items():
         if type(record.get(key, defaults.get(key))) is not kind:
-            raise _DamageError(f"{path.name} is no record of `mashbill train`: its `{key}`")
+            raise _DamageError(f"{path.name} is not a record of `mashbill train`: its `{key}`")
     if any(not isinstance(each, dict) or set(each) != {"from_step", "changed"} for each in record.get("history", [])):
-        raise _DamageError(f"{path.name} is no record of `mashbill train`: its `history`")
+        raise _DamageError(f"{path.name} is not a record of `mashbill train`: its `history`")
     return record
 
 
 def _weights_are_finite(path: Path) -> None:
-    """Fails at a NaN or an infinity: a run that goes on from one learns nothing."""
+    """Fails at a NaN or an infinity: a run that resumes from one learns nothing."""
     with safe_open(path, framework="pt") as weights:
         for each in weights.keys():  # noqa: SIM118, it is no dict
             if not torch.isfinite(weights.get_tensor(each)).all():

@@ -19,7 +19,7 @@ def rows_per_process(config: Config, row_length: int, world_size: int) -> int:
     if rows == 0 or rest:
         near = max(1, round(config.batch_tokens / unit)) * unit
         rows_of = f"rows of {row_length:,} tokens on {world_size} process{'es' if world_size > 1 else ''}"
-        said = f"`batch_tokens: {config.batch_tokens}` is no multiple of {rows_of}"
+        said = f"`batch_tokens: {config.batch_tokens}` is not a multiple of {rows_of}"
         raise TrainError(f"{config.place('batch_tokens')}: {said}", f"use `--set batch_tokens={near}`")
     return rows
 

@@ -2,7 +2,7 @@
 
 The classes are the definition; errors with line numbers, the resolved copy that a run keeps and the JSON schema for
 editors follow from them. Unknown keys are errors: a mistyped `learning_rte` that is ignored costs a run. Each key says
-what becomes of another value when a run goes on ([`Resume`]), so none can be forgotten.
+what happens to another value when a run resumes ([`Resume`]), so none can be forgotten.
 """
 
 import unicodedata
@@ -51,7 +51,7 @@ def _at_home(path: str) -> str:
     try:
         return str(Path(path).expanduser())
     except RuntimeError:
-        said = f"nobody here has the home folder `{path.split('/')[0]}`; a folder of that name is `./{path}`"
+        said = f"no user here has the home folder `{path.split('/')[0]}`; a folder of that name is `./{path}`"
         raise ValueError(said) from None
 
 
@@ -229,7 +229,7 @@ class Source:
 
 
 def rules(section: type[BaseModel] = Config, prefix: str = "") -> dict[str, Resume]:
-    """Every key that has a value, with dots between, and what becomes of another value when a run goes on."""
+    """Every key that has a value, with dots between, and what happens to another value when a run resumes."""
     found: dict[str, Resume] = {}
     for name, about in section.model_fields.items():
         section_of = inner(about.annotation)

@@ -51,7 +51,7 @@ def _put(source: Source, setting: str) -> None:
     if not separator:
         raise TrainError(f"`{place}` has no `=`", example)
     if not all(names):
-        raise TrainError(f"{place}: `{key}` is no key", example)
+        raise TrainError(f"{place}: `{key}` is not a key", example)
     value = _setting_value(place, text)
     section: Any = source.document.values
     path: KeyPath = ()
@@ -87,7 +87,7 @@ def _step(section: Any, name: str, place: str, parent: str) -> str | int:
     if isinstance(section, dict):
         return name
     if not isinstance(section, list):
-        said = f"{place}: `{parent}` has the value `{section}` and is no section"
+        said = f"{place}: `{parent}` has the value `{section}` and is not a section"
         raise TrainError(said, f"set the whole of it: `--set '{parent}={{…}}'`")
     if not (name.isascii() and name.isdigit() and len(name) < 9 and int(name) < len(section)):
         said = f"{place}: `{parent}` is a list of {len(section)}, without `{name}`"

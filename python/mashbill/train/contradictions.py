@@ -40,11 +40,11 @@ def _of_the_shape(llama: Llama) -> Iterator[Contradiction]:
         return [("model", "llama", name) for name in sorted(names, key=lambda name: name not in llama.model_fields_set)]
 
     if width % (2 * heads):
-        said = f"`hidden_size: {width}` is no even multiple of `num_attention_heads: {heads}`"
+        said = f"`hidden_size: {width}` is not an even multiple of `num_attention_heads: {heads}`"
         near = max(1, round(width / (2 * heads))) * 2 * heads
         yield given("num_attention_heads", "hidden_size"), said, f"use `hidden_size: {near}`"
     if heads % of_keys:
-        said = f"`num_attention_heads: {heads}` is no multiple of `num_key_value_heads: {of_keys}`"
+        said = f"`num_attention_heads: {heads}` is not a multiple of `num_key_value_heads: {of_keys}`"
         near = max(each for each in range(1, min(heads, of_keys) + 1) if heads % each == 0)
         yield given("num_key_value_heads", "num_attention_heads"), said, f"use `num_key_value_heads: {near}`"
 
@@ -137,5 +137,5 @@ def _of_the_data(config: Config) -> Iterator[Contradiction]:
     for folder in (output, *output.parents):
         if _is(folder.exists):
             if not _is(folder.is_dir):
-                yield [("output_path",)], f"`{folder}` is no folder", "correct `output_path`"
+                yield [("output_path",)], f"`{folder}` is not a folder", "correct `output_path`"
             return

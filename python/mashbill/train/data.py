@@ -53,7 +53,7 @@ class Data:
     """How many of a split's first rows training does not see, where not documents are held out but rows."""
 
     def identity(self) -> dict[str, Any]:
-        """What has to stay the same while a run goes on."""
+        """What has to stay the same when a run resumes."""
         return {"identity": self.dataset.identity, "held_out": self.held_out}
 
 
@@ -95,7 +95,7 @@ class Batches:
             if state is not None:
                 self.loader.load_state_dict(state)
         except (MashbillError, ValueError, OverflowError) as error:
-            hint = "see `mix`, `steps`, `max_epochs` and `batch_tokens`, or begin anew with another `output_path`"
+            hint = "see `mix`, `steps`, `max_epochs` and `batch_tokens`, or start afresh with another `output_path`"
             place = config.blamed([("mix",), ("steps",), ("max_epochs",), ("batch_tokens",)])
             raise TrainError(f"{place}: {without_hint(error)}", hint) from error
         self.rows_a_step = rows * world_size
@@ -112,7 +112,7 @@ class Batches:
         try:
             taken = next(self.endless)
         except MashbillError as error:
-            hint = "`mashbill verify` says what else is damaged; then give the same command again"
+            hint = "`mashbill verify` says what else is damaged; then run the same command again"
             raise TrainError(without_hint(error), hint, 3) from error
         rows = taken.rows.astype(np.int64)
         split = np.searchsorted(self.first_rows, rows, side="right") - 1
@@ -212,7 +212,7 @@ def _folder(path: Path, name: str, fraction: float | None, config: Config, rank:
         assert config.tokenizer is not None and config.max_seq_length is not None, "text needs both"
         code = _mashbill.tokenize_to_train(path, output, config.tokenizer, config.max_seq_length, fraction, quiet)
         if code:
-            raise TrainError(f"`{path}` could not be tokenized", "see above; then give the same command again", code)
+            raise TrainError(f"`{path}` could not be tokenized", "see above; then run the same command again", code)
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
     return output

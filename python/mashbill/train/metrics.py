@@ -26,7 +26,7 @@ RECORD_BYTES_MAX = 64 << 20
 
 
 class Metrics:
-    """The records of a run, one a step. A run that goes on drops those after its checkpoint."""
+    """The records of a run, one per step. A run that resumes drops those after its checkpoint."""
 
     def __init__(self, folder: Path, steps: int, first_step: int, quiet: bool) -> None:
         self.steps = steps
@@ -40,10 +40,10 @@ class Metrics:
         except OSError as error:
             raise self._failure(error) from error
         if unreadable:
-            printer.say(f"warning: `{self.path}` has {unreadable} lines that are no records; they are left there")
+            printer.say(f"warning: `{self.path}` has {unreadable} lines that are not records; they are left there")
         if dropped and not quiet:
             dropping = f"from step {first_step:,} on, {dropped:,} lines of `{self.path}` are dropped"
-            printer.say(f"note: {dropping}: those steps are made again")
+            printer.say(f"note: {dropping}: those steps are redone")
         self.live = sys.stderr.isatty()
         self.started = self.spoken = time.monotonic()
 
@@ -109,7 +109,7 @@ class Metrics:
 
     def _failure(self, error: OSError) -> TrainError:
         said = f"the metrics cannot be written to `{self.path.parent}`: {error.strerror or printer.reason(error)}"
-        return TrainError(said, "make space, then give the same command again: it goes on from the last checkpoint", 3)
+        return TrainError(said, "make space, then run the same command again: it resumes from the last checkpoint", 3)
 
     def _say(self, record: dict[str, Any], now: float) -> None:
         done = record["step"] + 1
@@ -141,7 +141,7 @@ def _cut(path: Path, first_step: int) -> tuple[int, int]:
     if not path.exists():
         return 0, 0
     if not path.is_file():
-        raise OSError(0, f"{path.name} is no file")
+        raise OSError(0, f"{path.name} is not a file")
     unreadable = end = dropped = 0
     with path.open("r+b") as file:
         for line, length in _lines(file):

@@ -164,7 +164,7 @@ def _check_head(model: Any) -> None:
     if not torch.isfinite(whole).all():
         raise TrainError(
             f"`{type(model).__name__}` gives logits that are not finite: its weights are out of bounds",
-            "take another model; a run's own: go on from a checkpoint before, or begin anew with a smaller rate",
+            "take another model; a run's own: resume from an earlier checkpoint, or start afresh with a smaller rate",
         )
     if not torch.allclose(whole, ours, rtol=1e-4, atol=1e-5):
         raise TrainError(

@@ -24,7 +24,7 @@ def whole(path: Path, text: str) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
-        hint = "make space or set its rights right, then give the same command again"
+        hint = "make space or set its rights right, then run the same command again"
         raise TrainError(f"`{path}` cannot be written: {error.strerror}", hint, code=3) from error
 
 

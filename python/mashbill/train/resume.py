@@ -15,7 +15,7 @@ from mashbill.train.config import Config, Resume
 from mashbill.train.error import TrainError
 from mashbill.train.strict_yaml import KeyPath
 
-ANEW = "put it back, or begin anew with another `output_path`"
+ANEW = "put it back, or start afresh with another `output_path`"
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def changes(config: Config, record: dict[str, Any]) -> list[Change]:
     if config.steps is not None and config.steps < record["step"]:
         place = config.place("steps")
         said = f"{place}: `steps: {config.steps}`: the run has {record['step']} steps behind it"
-        raise TrainError(said, f"use at least {record['step']}, or begin anew with another `output_path`")
+        raise TrainError(said, f"use at least {record['step']}, or start afresh with another `output_path`")
     return found
 
 
@@ -59,12 +59,12 @@ def rows_are_the_same(config: Config, record: dict[str, Any], found: list[Change
         if suspects:
             raise refused(config, suspects[0], f", since {what} would be others")
         said = f"{config.place('train_data_path')}: {what} are others than those that the run began with"
-        raise TrainError(said, "put the data back, or begin anew with another `output_path`")
+        raise TrainError(said, "put the data back, or start afresh with another `output_path`")
 
 
 def refused(config: Config, change: Change, why: str) -> TrainError:
     """The error that names a key, its place, and both values."""
-    said = f"`{change.key}` cannot change while a run goes on{why}: {_short(change.before)} → {_short(change.now)}"
+    said = f"`{change.key}` cannot change when a run resumes{why}: {_short(change.before)} → {_short(change.now)}"
     return TrainError(f"{config.place(*change.path)}: {said}", ANEW)
 
 

@@ -69,7 +69,7 @@ def read(path: Path) -> str:
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     try:
         if not stat.S_ISREG(mode := os.fstat(descriptor).st_mode) and not stat.S_ISDIR(mode):
-            raise OSError(0, "it is no file but a device or a pipe")
+            raise OSError(0, "it is not a file but a device or a pipe")
         data = b""
         while len(data) <= BYTES_MAX and (more := os.read(descriptor, BYTES_MAX + 1 - len(data))):
             data += more
@@ -191,7 +191,7 @@ def plain(text: str, line: int) -> Any:
         said = f"`{text}` is a text to some readers of YAML and {meant} to others"
         raise YamlError(said, line, f'write {meant}, or "{text}" where a text is meant')
     if _NOT_FINITE.fullmatch(text):
-        raise YamlError(f"`{text}` is no number that can be used", line, "write a finite number")
+        raise YamlError(f"`{text}` is not a number that can be used", line, "write a finite number")
     if _INTEGER.fullmatch(text):
         # Python itself refuses to read thousands of digits.
         if len(text) > 21 or abs(int(text)) > INTEGER_MAX:

@@ -48,7 +48,7 @@ class Processes:
             try:
                 distributed.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
             except (ValueError, RuntimeError) as error:
-                said = f"the {self.world_size} processes do not find one another: {printer.reason(error)}"
+                said = f"the {self.world_size} processes cannot reach one another: {printer.reason(error)}"
                 raise TrainError(said, TORCHRUN) from error
 
     def sum(self, values: list[float]) -> list[float]:
@@ -88,10 +88,10 @@ def _place() -> tuple[int, int, int]:
     given |= {name: os.environ[name] for name in given if name in os.environ}
     for name, text in given.items():
         if not (text.isascii() and text.isdigit() and len(text) < 10):
-            raise TrainError(f"`{name}={text}` in the environment is no number of a process", TORCHRUN)
+            raise TrainError(f"`{name}={text}` in the environment is not a process number", TORCHRUN)
     rank, world_size, local = map(int, given.values())
     if rank >= world_size:
-        said = f"`RANK={rank}` and `WORLD_SIZE={world_size}` in the environment are no process of those"
+        said = f"`RANK={rank}` and `WORLD_SIZE={world_size}` in the environment contradict each other"
         raise TrainError(said, TORCHRUN)
     return rank, world_size, local
 
@@ -163,14 +163,14 @@ class Run:
             self._say_what_begins(before, changes)
 
     def _look(self) -> Checkpoint | None:
-        """Takes the folder, and finds what this run goes on from. Done by the first process, for all."""
+        """Takes the folder, and finds what this run resumes from. The first process does it for all."""
         publish.fail_if_in_the_way(self.folder)
         self.lock = Lock(self.folder)
         checkpoint.clear(self.checkpoints)
         before, damaged = checkpoint.newest(self.checkpoints)
         if damaged and before is None:
             said = "; ".join(f"`{each.folder.name}`: {each.why}" for each in damaged)
-            hint = f"put a whole one there; or move `{self.checkpoints}` away, and the run begins anew"
+            hint = f"put a whole one there; or move `{self.checkpoints}` away, and the run starts afresh"
             raise TrainError(f"no checkpoint in `{self.checkpoints}` is whole: {said}", hint)
         if before:
             # Refused before anything is touched.
@@ -179,7 +179,7 @@ class Run:
             aside = checkpoint.set_aside(each)
             printer.say(f"warning: the checkpoint `{each.folder}` is damaged: {each.why}; it is now `{aside.name}`")
         if damaged and before:
-            printer.say(f"warning: going on from the one before it, `{before.folder}`")
+            printer.say(f"warning: resuming from the one before it, `{before.folder}`")
         return before
 
     def _load(self, before: Checkpoint | None) -> None:
@@ -308,7 +308,7 @@ class Run:
 
     def _diverged(self, loss: float, norm: float) -> TrainError:
         """The error of a step whose loss or gradient is not finite: nothing can be learned from it."""
-        said = f"step {self.step:,} is not made: its loss is {loss:g}, its gradient's norm {norm:g}"
+        said = f"step {self.step:,} is not applied: its loss is {loss:g}, its gradient's norm {norm:g}"
         return self._not_finite(said)
 
     def _not_finite(self, said: str) -> TrainError:
@@ -317,8 +317,8 @@ class Run:
         tries = f"`--set optimizer.learning_rate={rate / 10:g}`"
         tries += "" if 0 < clip <= 1 else ", `--set optimizer.clip=1`"
         stands = checkpoint.steps(self.checkpoints)
-        goes_on = f"goes on from step {stands[-1]:,}" if stands else "begins anew, since there is no checkpoint yet"
-        hint = f"give the same command with {tries} or a longer `schedule.warmup_steps`: it {goes_on}"
+        goes_on = f"resumes from step {stands[-1]:,}" if stands else "starts afresh, since there is no checkpoint yet"
+        hint = f"run the same command with {tries} or a longer `schedule.warmup_steps`: it {goes_on}"
         return TrainError(said, hint, code=3, told=self.processes.rank != 0)
 
     @torch.no_grad()
@@ -393,15 +393,15 @@ class Run:
             before_us = len(state["random"])
             if before_us != self.processes.world_size and self.processes.rank == 0:
                 said = f"{before_us} {'process' if before_us == 1 else 'processes'} made the steps before"
-                now = f"{self.processes.world_size} from step {self.step:,} on: the same rows, other sums of rounding"
+                now = f"{self.processes.world_size} from step {self.step:,} on: the same rows, with other rounding"
                 printer.say(f"note: {said}, {now}")
             if self.processes.rank < before_us:
                 restore_generators(state["random"][self.processes.rank])
         # What was written is what is there, so another version of torch or of mashbill wrote it.
         except Exception as error:
-            said = f"`{before.folder / checkpoint.STATE}` cannot be taken up: {printer.reason(error)}"
+            said = f"`{before.folder / checkpoint.STATE}` cannot be restored: {printer.reason(error)}"
             raise TrainError(
-                said, "go on with the versions that wrote it, or begin anew with another `output_path`"
+                said, "continue with the versions that wrote it, or start afresh with another `output_path`"
             ) from error
 
     def _keep_config(self, recipe: str) -> None:
@@ -418,7 +418,7 @@ class Run:
         elif changes:
             printer.say(f"warning: no step is left, so what was changed is not used: {said}")
         parameters = sum(each.numel() for each in self.trained.parameters())
-        begins = f"going on at step {self.step:,} from {before.folder}" if before else f"training into {self.folder}"
+        begins = f"resuming at step {self.step:,} from {before.folder}" if before else f"training into {self.folder}"
         about = f"{parameters / 1e6:.1f} M parameters, {self.steps:,} steps, {self.processes.device}"
         self.metrics.line(f"{begins}: {about}")
         times = self.loader.loader.epochs(self.steps)

@@ -63,7 +63,7 @@ def read(data: bytes) -> Vocabulary:
             tokens = {id: str(each[0]) for id, each in enumerate(listed)}
         added = {int(each["id"]): str(each["content"]) for each in definition.get("added_tokens") or []}
     except (KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
-        raise ValueError("it is no tokenizer.json") from error
+        raise ValueError("it is not a tokenizer.json") from error
     kept = {key: value for key, value in definition.items() if key not in _OF_A_CALL}
     model_kept = {f"model.{key}": value for key, value in kept.pop("model").items()}
     return Vocabulary(tokens, added, kept | model_kept)

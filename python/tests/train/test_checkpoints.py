@@ -85,7 +85,7 @@ def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(four: Run, tmp_p
     assert ran.returncode == 0, ran.stderr
     assert f"the checkpoint `{damaged}` is damaged: model.safetensors is not what was written" in ran.stderr
     assert "it is now `step_00000004.damaged`" in ran.stderr
-    assert "going on from the one before it" in ran.stderr and "step_00000002`" in ran.stderr
+    assert "resuming from the one before it" in ran.stderr and "step_00000002`" in ran.stderr
     names = sorted(path.name for path in damaged.parent.iterdir())
     assert names == ["step_00000004", "step_00000004.damaged", "step_00000006"]
     assert (damaged.parent / "step_00000004.damaged" / "model.safetensors").read_bytes() == half
@@ -129,8 +129,8 @@ def test_only_names_of_ours_are_used_and_removed(four: Run, tmp_path: Path) -> N
     ran = run.start("--set", "steps=12", "--set", "checkpoints={every: 1, keep: 1}")
     assert ran.returncode == 0, ran.stderr
     assert f"`{folder / 'step_00000002'}` is kept: it holds `scores.json`" in ran.stderr
-    assert f"`{folder / 'step_00000099'}` is passed over: it is no checkpoint of" in ran.stderr
-    assert f"`{folder / 'step_00000050'}` is passed over: it is a copy of step 4" in ran.stderr
+    assert f"`{folder / 'step_00000099'}` is skipped: it is not a checkpoint of" in ran.stderr
+    assert f"`{folder / 'step_00000050'}` is skipped: it is a copy of step 4" in ran.stderr
     assert f"`{folder / 'step_00000003'}` is kept: it is a copy of step 4" in ran.stderr
     assert ran.stderr.count("is kept: it holds `scores.json`") == 1
     for number in (10, 11):
@@ -174,7 +174,7 @@ def test_a_record_that_is_none_is_damage(four: Run, tmp_path: Path, change: dict
     sums.write_text(json.dumps({**json.loads(sums.read_text()), path.name: _mashbill.checksum(path)}))
     found, damaged = checkpoint.newest(folder)
     assert found is not None and found.record["step"] == 2
-    assert "training_state.json is no record of `mashbill train`: its `" in damaged[0].why
+    assert "training_state.json is not a record of `mashbill train`: its `" in damaged[0].why
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "loader.json", "metrics.jsonl", ".mashbill/lock"])
@@ -255,8 +255,8 @@ def test_a_line_that_a_kill_cut_off_is_met(four: Run, tmp_path: Path) -> None:
     path.write_bytes(b"not a record\n" + whole + b'{"step": 4, "loss": 1.0}\n{"step": 5, "lo')
     ran = run.start("--set", "steps=6")
     assert ran.returncode == 0, ran.stderr
-    assert "has 1 lines that are no records; they are left there" in ran.stderr
-    assert f"note: from step 4 on, 1 lines of `{path}` are dropped: those steps are made again\n" in ran.stderr
+    assert "has 1 lines that are not records; they are left there" in ran.stderr
+    assert f"note: from step 4 on, 1 lines of `{path}` are dropped: those steps are redone\n" in ran.stderr
     lines = path.read_bytes().splitlines(keepends=True)
     assert b"".join(lines[:5]) == b"not a record\n" + whole
     assert [json.loads(line)["step"] for line in lines[1:]] == list(range(6))

@@ -67,17 +67,17 @@ def test_a_second_file_is_not_taken_silently(tokenized: Path, tmp_path: Path) ->
 
 def test_a_batch_that_is_no_multiple_of_rows(tokenized: Path, tmp_path: Path) -> None:
     error, hint = refused(direct(tmp_path, tokenized), "--set", "batch_tokens=200")
-    assert error == "--set batch_tokens=200: `batch_tokens: 200` is no multiple of rows of 64 tokens on 1 process"
+    assert error == "--set batch_tokens=200: `batch_tokens: 200` is not a multiple of rows of 64 tokens on 1 process"
     assert hint == "use `--set batch_tokens=192`"
 
 
 @pytest.mark.parametrize(
     ("environment", "message"),
     [
-        ({"WORLD_SIZE": "x"}, "`WORLD_SIZE=x` in the environment is no number of a process"),
-        ({"RANK": "-1"}, "`RANK=-1` in the environment is no number of a process"),
-        ({"RANK": "2", "WORLD_SIZE": "2"}, "`RANK=2` and `WORLD_SIZE=2` in the environment are no process of those"),
-        ({"WORLD_SIZE": "2"}, "the 2 processes do not find one another: "),
+        ({"WORLD_SIZE": "x"}, "`WORLD_SIZE=x` in the environment is not a process number"),
+        ({"RANK": "-1"}, "`RANK=-1` in the environment is not a process number"),
+        ({"RANK": "2", "WORLD_SIZE": "2"}, "`RANK=2` and `WORLD_SIZE=2` in the environment contradict each other"),
+        ({"WORLD_SIZE": "2"}, "the 2 processes cannot reach one another: "),
     ],
     ids=str,
 )
@@ -163,7 +163,7 @@ def test_a_full_disk_at_checkpoint_time(tokenized: Path, tmp_path: Path) -> None
         ran = run.start()
         assert ran.returncode == 3, ran.stderr
         assert "the checkpoint of step 8 could not be written" in ran.stderr
-        assert "hint: make space, then give the same command again" in ran.stderr
+        assert "hint: make space, then run the same command again" in ran.stderr
         assert [path.name for path in checkpoints.iterdir()] == ["step_00000004"]
         subprocess.run(["mount", "-o", "remount,size=32m", checkpoints], check=True)
         run.finish()
@@ -184,6 +184,6 @@ def test_the_command_is_the_module(tokenized: Path, tmp_path: Path) -> None:
         env=ENVIRONMENT,
     )
     assert ran.returncode == 2
-    assert "`batch_tokens: 200` is no multiple" in ran.stderr
+    assert "`batch_tokens: 200` is not a multiple" in ran.stderr
     helped = subprocess.run([program, "train", "--help"], capture_output=True, text=True, timeout=240, check=False)
     assert "usage: mashbill train" in helped.stdout

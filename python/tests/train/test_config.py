@@ -128,9 +128,9 @@ UNCLEAR = r"""
 4 | steps: 1_000 | `1_000` is one number to some readers of YAML and another, or a text, to others | plain digits
 4 | steps: 0x10 | `0x10` is one number to some readers of YAML and another, or a text, to others | plain digits
 4 | steps: 0o17 | `0o17` is one number to some readers of YAML and another, or a text, to others | plain digits
-4 | optimizer: {clip: .inf} | `.inf` is no number that can be used | finite
-4 | optimizer: {clip: -.INF} | `-.INF` is no number that can be used | finite
-4 | optimizer: {clip: .NaN} | `.NaN` is no number that can be used | finite
+4 | optimizer: {clip: .inf} | `.inf` is not a number that can be used | finite
+4 | optimizer: {clip: -.INF} | `-.INF` is not a number that can be used | finite
+4 | optimizer: {clip: .NaN} | `.NaN` is not a number that can be used | finite
 4 | optimizer: {clip: 1e999} | `1e999` is out of range | 64 bits
 4 | optimizer: {epsilon: 1e-999} | `1e-999` is out of range | 64 bits
 4 | seed: 18446744073709551616 | `18446744073709551616` is out of range | 64 bits
@@ -193,7 +193,7 @@ def test_a_mark_of_utf_8_is_passed_over(tmp_path: Path) -> None:
 
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
-    for name, why in (("fifo", "no file but a device or a pipe"), (".", "Is a directory"), ("gone", "No such file")):
+    for name, why in (("fifo", "not a file but a device or a pipe"), (".", "Is a directory"), ("gone", "No such file")):
         with pytest.raises(TrainError, match=why):
             config_file.read(tmp_path / name, [])
 
@@ -220,7 +220,7 @@ IMPOSSIBLE = r"""
 4 | precision: fp8 | `precision`: input should be 'auto', 'fp32' or 'bf16', not `fp8`
 4 | output_path: "" | `output_path`: it is empty
 4 | output_path: "a\0b" | `output_path`: it holds control characters: a\u{0}b
-4 | output_path: run.yaml/x | `run.yaml` is no folder
+4 | output_path: run.yaml/x | `run.yaml` is not a folder
 4 | output_path: ./data/ | `output_path` is `train_data_path`: the run would write among its data
 5 | val_data_path: data\noutput_path: data | `output_path` is `train_data_path`: the run would write among its data
 4 | tokenizer: hf_abcdefghijklmnopqrstuv | `tokenizer`: it holds a token of the Hub
@@ -250,10 +250,10 @@ def test_values_that_cannot_work_are_refused_with_their_line(tmp_path: Path, cas
 
 
 SHAPES = r"""
-{hidden_size: 100} | 2 | `hidden_size: 100` is no even multiple of `num_attention_heads: 8` | `hidden_size: 96`
-{num_attention_heads: 3} | 2 | `hidden_size: 256` is no even multiple of `num_attention_heads: 3` | `hidden_size: 258`
-{hidden_size: 24, num_attention_heads: 8} | 2 | `hidden_size: 24` is no even multiple | `hidden_size: 32`
-{num_key_value_heads: 3} | 2 | `num_attention_heads: 8` is no multiple of `num_key_value_heads: 3` | heads: 2`
+{hidden_size: 100} | 2 | `hidden_size: 100` is not an even multiple of `num_attention_heads: 8` | `hidden_size: 96`
+{num_attention_heads: 3} | 2 | `hidden_size: 256` is not an even multiple of `num_attention_heads: 3` | size: 258`
+{hidden_size: 24, num_attention_heads: 8} | 2 | `hidden_size: 24` is not an even multiple | `hidden_size: 32`
+{num_key_value_heads: 3} | 2 | `num_attention_heads: 8` is not a multiple of `num_key_value_heads: 3` | heads: 2`
 {num_hidden_layers: 0} | 2 | `model.llama.num_hidden_layers`: input should be greater than or equal to 1 | correct it
 """
 
@@ -294,8 +294,8 @@ def test_the_command_line_goes_over_the_file(tmp_path: Path) -> None:
 SETTINGS = r"""
 stps=7 | --set stps=7: `stps` is not a key
 steps | `--set steps` has no `=`
-=5 | --set =5: `` is no key
-optimizer..clip=5 | --set optimizer..clip=5: `optimizer..clip` is no key
+=5 | --set =5: `` is not a key
+optimizer..clip=5 | --set optimizer..clip=5: `optimizer..clip` is not a key
 steps=0100 | --set steps=0100: `0100` is one number to some readers of YAML and another, or a text, to others
 steps=[1 | --set steps=[1: it is not YAML: while parsing a flow sequence, expected ',' or ']', but got '<stream end>'
 steps=*a | --set steps=*a: there is an alias, `*a`
@@ -303,12 +303,12 @@ model={llama: {}, llama: {}} | --set model={llama: {}, llama: {}}: the key `llam
 output_path=#x | --set output_path=#x: `#` begins a comment
 steps=1 steps=2 | --set steps=2: it replaces `--set steps=1`, which was given before it
 optimizer.clip=1 optimizer={} | --set optimizer={}: it replaces `--set optimizer.clip=1`, which was given before it
-steps.x=1 | --set steps.x=1: `steps` has the value `5` and is no section
+steps.x=1 | --set steps.x=1: `steps` has the value `5` and is not a section
 mix.7.from_step=1 | --set mix.7.from_step=1: `mix` is a list of 1, without `7`
 mix.0.from_step=1 | --set mix.0.from_step=1: the first stage begins at step 1, not 0
 teacher.temperature=1 | --set teacher.temperature=1: `teacher.model` is missing
 seed=-1 | --set seed=-1: `seed`: input should be greater than or equal to 0, not `-1`
-model.llama.hidden_size=9 | --set model.llama.hidden_size=9: `hidden_size: 9` is no even multiple of
+model.llama.hidden_size=9 | --set model.llama.hidden_size=9: `hidden_size: 9` is not an even multiple of
 optimizer.betas=[1,2] | --set optimizer.betas=[1,2]: `optimizer.betas.0`: input should be less than 1, not `1`
 steps=2 schedule.warmup_steps=3 | --set schedule.warmup_steps=3: `warmup_steps: 3` are more than the run's 2 steps
 mix.0.weights.a=0 | --set mix.0.weights.a=0: all weights are 0

@@ -41,7 +41,7 @@ def test_the_quickstart_trains_and_the_checkpoint_generates(tmp_path: Path) -> N
     if FULL:
         print(ran.stderr)
         assert float(fell[2]) < entropy - 0.7
-    assert "goes on with a text:\nQuestion: how many" in ran.stderr
+    assert "continues a text:\nQuestion: how many" in ran.stderr
 
 
 def test_without_torch_the_quickstart_says_what_to_install(tmp_path: Path) -> None:

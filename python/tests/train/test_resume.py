@@ -68,10 +68,10 @@ def test_a_shape_is_refused_and_nothing_is_touched(four: Run, tmp_path: Path) ->
     run = four.copied(tmp_path)
     before = run.written()
     for given, message in {
-        "model.llama.hidden_size=16": "`model.llama.hidden_size` cannot change while a run goes on: 32 → 16",
-        "seed=7": "`seed` cannot change while a run goes on: 0 → 7",
+        "model.llama.hidden_size=16": "`model.llama.hidden_size` cannot change when a run resumes: 32 → 16",
+        "seed=7": "`seed` cannot change when a run resumes: 0 → 7",
         "steps=3": "`steps: 3`: the run has 4 steps behind it",
-        "mix=[{weights: {gsm8k: 1, nq_open: 1}}]": "`mix` cannot change while a run goes on, since it names",
+        "mix=[{weights: {gsm8k: 1, nq_open: 1}}]": "`mix` cannot change when a run resumes, since it names",
     }.items():
         ran = run.start("--set", "steps=8", "--set", given) if given != "steps=3" else run.start("--set", given)
         assert ran.returncode == 2, ran.stderr
@@ -168,7 +168,7 @@ def test_keys_that_are_refused_are_named(four: Run, tmp_path: Path) -> None:
         given = [f"{key}={json.dumps(OTHER[key])}", *(["model.llama=null"] if key == "model.start_from" else [])]
         with pytest.raises(TrainError) as raised:
             Trainer(config_file.read(run.folder / "run.yaml", given), quiet=True)
-        assert str(raised.value).startswith(f"--set {given[0]}: `{key}` cannot change while a run goes on: ")
+        assert str(raised.value).startswith(f"--set {given[0]}: `{key}` cannot change when a run resumes: ")
 
 
 def test_keys_that_hold_are_what_the_next_steps_are_made_with(four: Run, tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_data_may_move_and_may_not_become_other_rows(
             "train_data_path",
         ),
     ):
-        with pytest.raises(TrainError, match=f"`{key}` cannot change while a run goes on, since the rows that are"):
+        with pytest.raises(TrainError, match=f"`{key}` cannot change when a run resumes, since the rows that are"):
             opened(run, *settings(**change)).close()
         assert {name: text for name, text in run.written().items() if not name.startswith("tokenized/")} == before
 

@@ -41,21 +41,21 @@ Examples:
   mashbill doctor
   mashbill doctor --tokenizer gpt2 --output data/distillation_preprocessed";
 
-/// Look whether everything that a command needs is there: token, Hub, proxy, disk, tokenizer, Python
+/// Check that everything a command needs is there: token, Hub, proxy, disk, tokenizer, Python
 ///
 /// Each line is ok, a warning or a problem, and says what to type. The token itself is never shown.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct DoctorArgs {
-    /// The tokenizer that is to be used
+    /// The tokenizer to check
     #[arg(long, value_name = "NAME", default_value = "meta-llama/Llama-3.2-1B")]
     tokenizer: String,
 
-    /// The folder that is to be written to
+    /// The folder to write to
     #[arg(long, value_name = "DIR", default_value = ".")]
     output: PathBuf,
 
-    /// The Python that trains [default: the one that this command came with, else python3]
+    /// The Python to train with [default: the one that this command came with, else python3]
     #[arg(long, value_name = "PROGRAM")]
     python: Option<PathBuf>,
 
@@ -210,7 +210,7 @@ fn tokenizer(args: &DoctorArgs) -> Finding {
                 "tokenizer",
                 format!("`{name}` found; the fast engine is not used: {why}"),
                 format!(
-                    "its ids are right, at some 3 MB of text in a CPU-second; {}, which a smaller `--shard-size` makes less",
+                    "its ids are right, at about 3 MB of text per CPU-second; {}, less with a smaller `--shard-size`",
                     a_shard_takes(tokenizer.engine())
                 ),
             ),
@@ -240,7 +240,7 @@ fn disk(args: &DoctorArgs) -> Finding {
         Some(free) => Finding::ok("disk", format!("{} free for {folder}", size(free))),
         None => {
             let fix = "give another folder with `--output`";
-            Finding::warning("disk", format!("nothing is known of {folder}"), fix)
+            Finding::warning("disk", format!("the free space for {folder} is unknown"), fix)
         }
     }
 }

@@ -49,17 +49,17 @@ Examples:
 
 /// Fetch the curriculum from the Hugging Face Hub: only what is missing, as JSON Lines
 ///
-/// Each dataset becomes <output>/<category>/<name>.jsonl with <name>.stats.json beside it. What the datasets were made
-/// of stands in <output>/curriculum.lock: commit it, and everybody gets the same bytes. An interrupted run goes on
-/// where it was when the same command is given again; a run with nothing to do asks nobody.
+/// Each dataset becomes <output>/<category>/<name>.jsonl with <name>.stats.json beside it. <output>/curriculum.lock
+/// records what the datasets were made of: commit it, and everyone gets the same bytes. To resume an interrupted run,
+/// run the same command again; a run with nothing to do makes no request.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct DownloadArgs {
-    /// Say what is there and what is missing, and do nothing
+    /// Only show what is there and what is missing
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) status_only: bool,
 
-    /// Say what would be fetched, and do nothing
+    /// Only show what would be fetched
     #[arg(long)]
     pub(crate) dry_run: bool,
 
@@ -75,7 +75,7 @@ pub(crate) struct DownloadArgs {
     #[arg(long, value_name = "DIR", default_value = "data/distillation")]
     pub(crate) output: PathBuf,
 
-    /// How much to take in all, shares met: 5B or 300M tokens, or as text 20GB
+    /// How much to take in total, in the curriculum's shares: 5B or 300M tokens, or 20GB of text
     #[arg(long, value_name = "AMOUNT", value_parser = budget)]
     pub(crate) budget: Option<Budget>,
 
@@ -83,7 +83,7 @@ pub(crate) struct DownloadArgs {
     #[arg(long, value_name = "SIZE", default_value = "100GB", value_parser = bytes)]
     pub(crate) max_download: u64,
 
-    /// The most records of each dataset
+    /// Take at most this many records of each dataset
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_rows: Option<u64>,
 
@@ -95,11 +95,11 @@ pub(crate) struct DownloadArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) catalog: Vec<PathBuf>,
 
-    /// Take what the datasets are now, not what the lock says they were
+    /// Take the datasets as they are now, not as the lock records them
     #[arg(long)]
     pub(crate) update: bool,
 
-    /// Keep the fetched files after they are converted, in <output>/.mashbill/download
+    /// Keep the fetched files after conversion, in <output>/.mashbill/download
     #[arg(long)]
     pub(crate) keep_raw: bool,
 
@@ -172,7 +172,7 @@ pub(crate) fn run_with(args: &DownloadArgs, settings: Settings, printer: &Printe
     let interrupted = interrupt::flag(printer)?;
     let wait = |wait: Wait<'_>| {
         let seconds = wait.duration.as_secs_f64().ceil();
-        printer.line(format_args!("{}; going on in {seconds:.0} s", wait.why));
+        printer.line(format_args!("{}; retrying in {seconds:.0} s", wait.why));
         sleep(wait.duration, &interrupted);
     };
     let hub = Hub::new(settings, Transfer::default(), &interrupted, &wait);
@@ -195,7 +195,7 @@ fn tell_of_unknown_licenses(licenses: &[String], printer: &Printer) {
     for license in licenses {
         let kinds = LicenseKind::ALL.map(LicenseKind::name).join(", ");
         printer.warning(format_args!(
-            "no dataset has the license `{}` of --license-allow",
+            "no dataset has the license `{}` given with --license-allow",
             license.escape_debug()
         ));
         printer
@@ -209,7 +209,7 @@ fn tell_of_token<'a>(settings: &Settings, own: impl Iterator<Item = &'a CatalogD
     if let Some(token) = settings.token.as_ref().filter(|_| !repos.is_empty() && !settings.offline) {
         let (source, endpoint) = (token.source(), &settings.endpoint);
         printer.line(format_args!(
-            "the token from {source} goes to {endpoint} for what `--catalog` names, too: {}",
+            "the token from {source} is also sent to {endpoint} for what `--catalog` names: {}",
             repos.join(", ")
         ));
     }
@@ -303,7 +303,9 @@ fn dataset_line(dataset: &DatasetStatus) -> String {
         DatasetState::Outdated(why) => ("outdated", format!("{}: {why}", there())),
         DatasetState::Partial => ("partial", missing()),
         DatasetState::Missing => ("missing", missing()),
-        DatasetState::Foreign => ("foreign", "a file of that name is your own, and left alone".to_owned()),
+        DatasetState::Foreign => {
+            ("foreign", "a file of your own has that name, and is left alone".to_owned())
+        }
     };
     let mut notes = Vec::new();
     if dataset.state != DatasetState::Complete {
@@ -347,8 +349,8 @@ fn plan_lines(plan: &Plan) -> Vec<String> {
             rows => format!(", {:.1} % of the rows", f64::from(rows) / 1e4),
         };
         let why = match &dataset.why {
-            DatasetState::Outdated(why) => format!("; made again: {why}"),
-            DatasetState::Partial => "; goes on".to_owned(),
+            DatasetState::Outdated(why) => format!("; redone: {why}"),
+            DatasetState::Partial => "; resumes".to_owned(),
             _ => String::new(),
         };
         lines.push(format!(
@@ -365,7 +367,7 @@ fn plan_lines(plan: &Plan) -> Vec<String> {
     }
     if !plan.kept.is_empty() {
         lines.push(format!(
-            "{} there already: {}",
+            "{} already there: {}",
             counted(plan.kept.len() as u64, "dataset"),
             plan.kept.join(", ")
         ));
@@ -402,7 +404,7 @@ fn budget_lines(budget: &BudgetPlan) -> Vec<String> {
         ));
     }
     if !budget.empty.is_empty() {
-        lines.push(format!("without data, so the others share it: {}", budget.empty.join(", ")));
+        lines.push(format!("no data, so the others take their share: {}", budget.empty.join(", ")));
     }
     if let Some(binding) = &budget.binding {
         lines.push(format!(
@@ -423,9 +425,12 @@ fn tell_of_others(plan: &Plan, printer: &Printer) {
         let names = plan.left_out.iter().map(|LeftOut { dataset, license: id, license_kind }| {
             format!("{dataset} (license {})", license(id, *license_kind))
         });
-        printer.warning(format_args!("left out for their license: {}", names.collect::<Vec<_>>().join(", ")));
+        printer.warning(format_args!(
+            "left out because of their license: {}",
+            names.collect::<Vec<_>>().join(", ")
+        ));
         let flags = plan.left_out.iter().map(|left| format!("--dataset {}", left.dataset));
-        printer.hint(format_args!("who may use them names them: {}", flags.collect::<Vec<_>>().join(" ")));
+        printer.hint(format_args!("if you may use them, name them: {}", flags.collect::<Vec<_>>().join(" ")));
     }
     for (warning, hint) in plan.datasets.iter().flat_map(untaken::choices) {
         printer.warning(warning);
@@ -530,10 +535,10 @@ fn summarize(plan: &Plan, report: &Report, output: &Path, printer: &Printer) {
             failed().filter(|(_, error)| may_pass(error)).map(|(name, _)| name.as_str()).collect();
         let again = match again.len() {
             0 => String::new(),
-            some if some == missing.len() => "; the same command tries again".into(),
-            _ => format!("; the same command tries again: {}", again.join(", ")),
+            some if some == missing.len() => "; run the same command again to retry".into(),
+            _ => format!("; run the same command again to retry: {}", again.join(", ")),
         };
         let count = counted(missing.len() as u64, "dataset");
-        printer.warning(format_args!("{count} not there: {}{again}", missing.join(", ")));
+        printer.warning(format_args!("{count} missing: {}{again}", missing.join(", ")));
     }
 }

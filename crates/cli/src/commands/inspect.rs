@@ -1,4 +1,4 @@
-//! `mashbill inspect`: rows, documents and records, as one wants to see them once before training on them.
+//! `mashbill inspect`: rows, documents and records, to look at before training on them.
 
 mod asked;
 mod tokenized;

@@ -1,7 +1,7 @@
-//! `mashbill quickstart`: the whole way, offline, in seconds.
+//! `mashbill quickstart`: the whole pipeline, offline, in seconds.
 //!
-//! It runs the commands that a user would, from option values, and says what could be typed for each, so that nothing happens
-//! here which they could not repeat. Only the Hub is a stand-in, which the command serves to itself.
+//! It runs the commands that a user would, from option values, and prints each as it could be typed, so that a user can
+//! repeat everything. Only the Hub is a stand-in, which the command serves to itself.
 
 mod folders;
 mod typed;
@@ -19,10 +19,10 @@ use crate::printer::Printer;
 use folders::Folders;
 use typed::say;
 
-/// Go the whole way on a few hundred real records that ship with mashbill: offline, in seconds
+/// Run the whole pipeline on a few hundred real records that ship with mashbill: offline, in seconds
 ///
-/// Downloads the records from a stand-in of the Hub on this machine, converts them to JSON Lines, tokenizes them with
-/// the embedded gpt2 tokenizer, verifies both folders, and says each command. A second run finds everything done.
+/// Downloads the records from a stand-in for the Hub on this machine, converts them to JSON Lines, tokenizes them with
+/// the embedded gpt2 tokenizer, verifies both folders, and prints each command. A second run finds everything done.
 #[derive(Debug, Args)]
 pub(crate) struct QuickstartArgs {
     /// The folder to put everything in

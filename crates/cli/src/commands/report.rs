@@ -32,30 +32,30 @@ Examples:
 
 /// Put a whole dataset on one HTML page: shares, lengths, vocabulary, refusals, rows to look at
 ///
-/// The folder is verified in the same pass, and the verdict stands on top. Of the folder of a training run the page
+/// The folder is verified in the same pass, and the verdict is at the top. For the folder of a training run, the page
 /// shows losses, learning rate, speed, and the tokens seen by split. The page needs no network and no other file, and
 /// stays under 3 MB however large the dataset or the run is.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct ReportArgs {
-    /// A tokenized folder, one with JSON Lines or Parquet, or that of a training run
+    /// A tokenized folder, a folder with JSON Lines or Parquet, or the folder of a training run
     #[arg(value_name = "PATH")]
     path: PathBuf,
 
-    /// The page
+    /// The file to write the page to
     #[arg(long, short, value_name = "FILE", default_value = "report.html")]
     output: PathBuf,
 
-    /// The tokenizer, where the one that the manifest names is elsewhere now
+    /// The tokenizer, if the one that the manifest names has moved
     #[arg(long, value_name = "NAME")]
     tokenizer: Option<String>,
 
-    /// The field, or Parquet column, that holds the text of a record; given several times, the first that a record has. Of tokenized
-    /// folders the manifest knows it
+    /// The field or Parquet column that holds a record's text. May be given several times: the first that a record has
+    /// counts. For tokenized folders the manifest names it
     #[arg(long, value_name = "NAME", default_value = "text", value_parser = NonEmptyStringValueParser::new())]
     text_field: Vec<String>,
 
-    /// Threads that compute [default: what this machine or container has]
+    /// Worker threads [default: the cores of this machine or container]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
 }
@@ -75,12 +75,12 @@ pub(crate) fn run(args: &ReportArgs, printer: &Printer) -> Result<Exit> {
     }
     write(&args.output, &page.html(), printer)?;
     if page.verify.errors > 0 {
-        printer.warning("verify found errors: they stand on top of the page");
+        printer.warning("verify found errors: see the top of the page");
         return Ok(Exit::Problems);
     }
     if page.verify.warnings > 0 {
         let warnings = counted(page.verify.warnings, "warning");
-        printer.warning(format_args!("verify has {warnings}: see the top of the page"));
+        printer.warning(format_args!("verify found {warnings}: see the top of the page"));
     }
     Ok(Exit::Done)
 }
@@ -122,7 +122,7 @@ fn tokenizer(args: &ReportArgs, manifest: &Manifest, printer: &Printer) -> Optio
 }
 
 fn write(output: &Path, html: &str, printer: &Printer) -> Result<()> {
-    let instead = if output.exists() { ", in place of the page that was there" } else { "" };
+    let instead = if output.exists() { ", overwriting the page that was there" } else { "" };
     let temporary = output.with_extension(format!("tmp{}", std::process::id()));
     atomic::replace(output, &temporary, html.as_bytes())?;
     printer.good("wrote", format_args!("{} ({}){instead}", output.display(), size(html.len() as u64)));

@@ -53,13 +53,13 @@ Examples:
 /// Turn JSONL into packed rows of token ids: Snappy Parquet shards and a manifest.json
 ///
 /// Reads .jsonl, .ndjson and .json (an object a line, or one array of objects), plain or in .gz, .bz2, .xz or .zst,
-/// and .parquet; each file becomes a split that is named after it.
-/// Finished splits whose content, options and tokenizer are the same are left alone; an interrupted run
-/// goes on where it was when the same command is given again.
+/// and .parquet. Each file becomes a split named after it.
+/// Finished splits whose content, options and tokenizer are unchanged are skipped. To resume an interrupted run,
+/// run the same command again.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct TokenizeArgs {
-    /// A file, or a folder with files, to tokenize
+    /// The file or folder to tokenize
     #[arg(long, value_name = "PATH")]
     pub(crate) input: PathBuf,
 
@@ -67,7 +67,7 @@ pub(crate) struct TokenizeArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) output: Option<PathBuf>,
 
-    /// Enter the folders below the input folder, too
+    /// Also read the folders below the input folder
     #[arg(long)]
     pub(crate) recursive: bool,
 
@@ -75,40 +75,40 @@ pub(crate) struct TokenizeArgs {
     #[arg(long, value_name = "NAME", default_value = "meta-llama/Llama-3.2-1B")]
     pub(crate) tokenizer: String,
 
-    /// Tokens in every row
+    /// Tokens per row
     #[arg(long, value_name = "TOKENS", default_value = "8192")]
     pub(crate) max_seq_length: usize,
 
-    /// The size that finished shards are to have on average, in GB (10^9 bytes): a target; decimals are fine
+    /// Target for the average size of finished shards, in GB (10^9 bytes); decimals are fine
     #[arg(long, value_name = "GB", default_value = "2", allow_negative_numbers = true)]
     pub(crate) shard_size: f64,
 
-    /// Hold this share of the documents out of training, in <OUTPUT>/_validation: chosen by their texts alone, so the
-    /// same ones whatever else changes, and a larger share holds out the same and more
+    /// Hold this share of the documents out of training, in <OUTPUT>/_validation. Only a document's text decides, so
+    /// the choice stays the same whatever else changes, and a larger share adds to it
     #[arg(long, value_name = "FRACTION", allow_negative_numbers = true)]
     pub(crate) val_fraction: Option<f64>,
 
-    /// Keep finished splits that are the same, and make those again that differ, saying why
+    /// Skip finished splits that are unchanged, and redo those that differ, saying why
     #[arg(long, conflicts_with = "force")]
     pub(crate) skip_existing: bool,
 
-    /// Make every split again
+    /// Redo every split
     #[arg(long)]
     pub(crate) force: bool,
 
-    /// Threads that compute [default: what this machine or container has]
+    /// Worker threads [default: the cores of this machine or container]
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,
 
-    /// The field, or Parquet column, that holds the text; given several times, the first that a record has
+    /// The field or Parquet column that holds the text. May be given several times: the first that a record has counts
     #[arg(long, value_name = "NAME", default_value = "text", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) text_field: Vec<String>,
 
-    /// The token that ends a document, where the tokenizer's files name none or another is wanted
+    /// The token that ends a document, if the tokenizer's files name none or you want another
     #[arg(long, value_name = "TOKEN", conflicts_with = "no_eos")]
     pub(crate) eos_token: Option<String>,
 
-    /// The token that fills the last rows, where the tokenizer's files name none or another is wanted
+    /// The token that pads the last rows, if the tokenizer's files name none or you want another
     #[arg(long, value_name = "TOKEN")]
     pub(crate) pad_token: Option<String>,
 
@@ -120,11 +120,11 @@ pub(crate) struct TokenizeArgs {
     #[arg(long)]
     pub(crate) no_bos: bool,
 
-    /// What becomes of special tokens that a text spells out
+    /// What to do with special tokens that a text spells out
     #[arg(long, value_name = "HOW", value_parser = special_tokens(), default_value = "encode")]
     pub(crate) special_tokens_in_text: SpecialTokensInText,
 
-    /// Which files are one split, and how splits are named
+    /// Which files form a split, and how splits are named
     #[arg(long, value_name = "HOW", value_enum, default_value = "stem")]
     pub(crate) split_names: SplitNamesArg,
 
@@ -136,7 +136,7 @@ pub(crate) struct TokenizeArgs {
     #[arg(long, value_name = "BYTES", default_value_t = DOCUMENT_BYTES_MAX)]
     pub(crate) max_document: u64,
 
-    /// Warn of splits of which more than this share of the lines was refused
+    /// Warn about splits with more than this share of their lines refused
     #[arg(long, value_name = "SHARE", default_value = "0.05", allow_negative_numbers = true)]
     pub(crate) warn_rejected: f64,
 
@@ -198,9 +198,9 @@ impl Default for TokenizeArgs {
 fn special_tokens() -> impl TypedValueParser<Value = SpecialTokensInText> {
     let choices = SpecialTokensInText::ALL.map(|choice| {
         PossibleValue::new(choice.name()).help(match choice {
-            SpecialTokensInText::Encode => "They become their ids, as in Hugging Face tokenizers",
-            SpecialTokensInText::Split => "They are text like any other",
-            SpecialTokensInText::Reject => "Documents that have one are refused",
+            SpecialTokensInText::Encode => "Encode them as their ids, as Hugging Face tokenizers do",
+            SpecialTokensInText::Split => "Treat them as text like any other",
+            SpecialTokensInText::Reject => "Refuse documents that contain one",
         })
     });
     PossibleValuesParser::new(choices)
@@ -213,15 +213,15 @@ pub(crate) enum SplitNamesArg {
     Stem,
     /// After the folders, too: code/apps.jsonl is code__apps
     Path,
-    /// As path, but files whose names differ only in a part number are one: code/apps-0*-of-02.jsonl are code__apps
+    /// As path, but files whose names differ only in a part number form one split: code/apps-0*-of-02.jsonl are code__apps
     Parts,
-    /// All files of a folder are one, which is named after it: code/*.jsonl are code
+    /// All files of a folder form one split, named after the folder: code/*.jsonl are code
     Folder,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum CompressionArg {
-    /// Fast, read by everybody
+    /// Fast, and every Parquet reader supports it
     Snappy,
     /// Smaller, slower to write
     Zstd,
@@ -361,24 +361,25 @@ fn announce(plan: &Plan, printer: &Printer) {
             more => format!(", and {} more,", counted(more as u64, "group")),
         };
         printer.line(format_args!(
-            "{first}{more} look like parts of one dataset, and each file is a split of its own"
+            "{first}{more} look like parts of one dataset, but each file is a split of its own"
         ));
         printer.hint("`--split-names parts` makes one split of them");
     }
     if plan.nothing_held_out {
         let folder = Output::new(&plan.options.output).validation();
-        printer.line(format_args!("nothing is held out any more: {} goes", folder.root().display()));
+        printer
+            .line(format_args!("nothing is held out any more: {} will be removed", folder.root().display()));
     }
     plan.splits.iter().for_each(|split| announce_split(split, printer));
     for split in &plan.vanished {
-        printer.warning(format_args!("the input of the split `{split}` is gone: it does not count any more"));
+        printer.warning(format_args!("the input of the split `{split}` is gone: the split no longer counts"));
     }
     if !plan.vanished.is_empty() && !plan.options.prune {
         printer.hint("`--prune` removes such splits");
     }
     if !plan.kept.is_empty() {
         let kept = counted(plan.kept.len() as u64, "finished split");
-        printer.line(format_args!("{kept} unchanged, left alone: {}", plan.kept.join(", ")));
+        printer.line(format_args!("{kept} unchanged, skipped: {}", plan.kept.join(", ")));
     }
 }
 
@@ -386,7 +387,7 @@ fn announce(plan: &Plan, printer: &Printer) {
 fn announce_shards(seconds: f64, printer: &Printer) {
     if seconds >= SHARD_SECONDS_TOLD {
         printer.line(format_args!(
-            "a shard takes about {}, which is what a kill costs at the most: a smaller `--shard-size` makes it less",
+            "a shard takes about {}, the most that a kill can cost; a smaller `--shard-size` makes it less",
             duration(seconds)
         ));
     }
@@ -409,11 +410,11 @@ fn announce_split(split: &SplitPlan, printer: &Printer) {
     }
     match why {
         Why::New | Why::Forced => {}
-        Why::Interrupted => printer.line(format_args!("{name}: goes on")),
+        Why::Interrupted => printer.line(format_args!("{name}: resuming")),
         Why::InputChanged(what) => {
             printer.line(format_args!("{name}: compared with its input, because {what}"));
         }
-        Why::Different(why) => printer.line(format_args!("{name}: made again, because {why}")),
+        Why::Different(why) => printer.line(format_args!("{name}: redone, because {why}")),
     }
 }
 
@@ -435,18 +436,18 @@ fn tell(event: Event, printer: &Printer) {
         Event::Resumed { split, shards, of } => {
             let of = of.map_or_else(String::new, |of| format!(" of {}", count(of)));
             let shards = counted(shards as u64, "shard");
-            printer.line(format_args!("{split}: {shards}{of} finished before, going on"));
+            printer.line(format_args!("{split}: {shards}{of} already finished, resuming"));
         }
         Event::Compared { split, made, of } => {
             let (of, made) = (counted(of as u64, "shard"), numbers(&made));
-            printer.line(format_args!("{split}: of {of} these are made again: {made}"));
+            printer.line(format_args!("{split}: {of} compared, to redo: {made}"));
         }
-        Event::Unchanged { split } => printer.line(format_args!("{split}: unchanged, left alone")),
+        Event::Unchanged { split } => printer.line(format_args!("{split}: unchanged, skipped")),
         Event::EngineMismatch { split, text } => {
             let start: String = text.chars().take(60).collect();
             printer.warning(format_args!(
                 "{split}: the fast engine disagrees with the reference about {start:?}; \
-                 the reference makes what is left of this split, and again what was under way"
+                 the reference encodes the rest of this split, and redoes what was under way"
             ));
         }
         Event::Finished { split, stats, held_out } => {
@@ -460,13 +461,13 @@ fn tell(event: Event, printer: &Printer) {
             printer.good("done", rows(&stats));
         }
         Event::Finishing { split, shard } => {
-            printer.line(format_args!("{split}: shard {shard} needs a few seconds more and is finished"));
+            printer.line(format_args!("{split}: finishing shard {shard}, which needs a few more seconds"));
         }
         Event::Dropped { split, shard, time } => {
             let time = time.map_or_else(String::new, |time| {
                 format!(", which needs about {} more,", duration(time.as_secs_f64()))
             });
-            printer.line(format_args!("{split}: shard {shard}{time} is dropped and made by the next run"));
+            printer.line(format_args!("{split}: shard {shard}{time} is dropped; the next run makes it"));
         }
         // The bar shows the first two, and the end of the run the last.
         Event::Started { .. } | Event::Progress(_) | Event::Failed { .. } => {}

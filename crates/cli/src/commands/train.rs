@@ -16,7 +16,7 @@ use crate::hints::INSTALL_TRAINER;
 use crate::out::Out;
 use crate::usage::Usage;
 
-/// Train a model from what `tokenize` wrote, as a YAML file says (in Python, with PyTorch)
+/// Train a model on what `tokenize` wrote, as a YAML file describes (in Python, with PyTorch)
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct TrainArgs {
@@ -44,12 +44,12 @@ pub(crate) fn run(
     become_it(&mut command).with_context(|| format!("`{}` could not be started", python.display()))
 }
 
-/// What can be said of training where there is nobody to train.
+/// The help for training where there is no trainer.
 fn without_trainer(help: &str) -> Result<Exit> {
     let mut out = Out::new();
     out.lines(help.trim_end())?;
     out.line("")?;
-    out.line("The Python package does the work, and has more to say; `python3` does not have it.")?;
+    out.line("The Python package does the work and has more help; `python3` does not have it.")?;
     out.line(format_args!("To install it: {INSTALL_TRAINER}."))?;
     out.finish()?;
     Ok(Exit::Done)

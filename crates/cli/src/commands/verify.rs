@@ -36,9 +36,10 @@ Examples:
 
 /// Check that folders hold what they should: records in JSON and Parquet, every byte of tokenized shards
 ///
-/// Records: every line or row is one, none stands twice; a download's records are what its statistics and
-/// curriculum.lock say. Tokenized folders: recomputes the manifest's sums and identities, and compares every shard with it and with the document table:
-/// checksum, rows, lengths, ids, masks, labels, documents. Each problem says where, what, and what mends it.
+/// Records: every line or row is a record, none appears twice, and a download's records match its statistics and
+/// curriculum.lock. Tokenized folders: the manifest's sums and identities are recomputed, and every shard is compared
+/// with it and with the document table: checksum, rows, lengths, ids, masks, labels, documents. Each problem says
+/// where it is, what is wrong, and how to fix it.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct VerifyArgs {
@@ -46,8 +47,8 @@ pub(crate) struct VerifyArgs {
     #[arg(value_name = "PATH", required = true)]
     pub(crate) paths: Vec<PathBuf>,
 
-    /// Read the sources again, too: compare every document of tokenized folders with its own, id by id, and the
-    /// fetched files of a download with the lock, where they were kept
+    /// Also read the sources again: compare every document of tokenized folders with its source, id by id, and the
+    /// fetched files of a download, if they were kept, with the lock
     #[arg(long)]
     pub(crate) deep: bool,
 
@@ -59,16 +60,16 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "PATH", requires = "deep")]
     pub(crate) source: Option<PathBuf>,
 
-    /// The tokenizer of a deep check, where the one that the manifest names is elsewhere now
+    /// The tokenizer for a deep check, if the one that the manifest names has moved
     #[arg(long, value_name = "NAME", requires = "deep")]
     pub(crate) tokenizer: Option<String>,
 
-    /// The field, or Parquet column, that holds the text of a record; given several times, the first that a record has. Of tokenized
-    /// folders the manifest knows it
+    /// The field or Parquet column that holds a record's text. May be given several times: the first that a record has
+    /// counts. For tokenized folders the manifest names it
     #[arg(long, value_name = "NAME", default_value = "text", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) text_field: Vec<String>,
 
-    /// Threads that compute [default: what this machine or container has]
+    /// Worker threads [default: the cores of this machine or container]
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,
 
@@ -206,12 +207,12 @@ fn deep(
     let audited = audit::audit(&output, &manifest, &tokenizer, &options, interrupted)?;
     let documents = counted(audited.documents, "document");
     printer.line(format_args!(
-        "{documents} made again from the source, {} of them by the reference",
+        "{documents} encoded again from the source, {} of them by the reference",
         count(audited.by_reference)
     ));
     if audited.given_up > 0 {
         printer.warning(format_args!(
-            "{} more than the reference can encode: made again by the engine in use only",
+            "{} more than the reference can encode: encoded again by the engine in use only",
             if audited.given_up == 1 {
                 "1 document is".into()
             } else {
@@ -288,9 +289,7 @@ fn say(report: &Report, seconds: f64, printer: &Printer) {
     if report.interrupted {
         printer.line(format_args!("{path}: interrupted before everything was checked"));
     } else if report.errors > 0 && is_only_gone(report) {
-        printer.line(format_args!(
-            "{path} is good by itself, and its source is not there to compare it with: {what}"
-        ));
+        printer.line(format_args!("{path} is good, but its source is not there to compare it with: {what}"));
     } else if report.errors > 0 {
         printer.line(format_args!("{path} is damaged: {} ({what})", counted(report.errors, "error")));
     } else if report.warnings > 0 {

@@ -35,7 +35,7 @@ pub(crate) fn download_hint(error: &Error) -> Option<String> {
         Error::CardTooLong { repo } => files_hint(repo, "**.parquet"),
         Error::UnknownFormat { .. } => "name the `format` in a file for `--catalog`".into(),
         Error::NoRecords { .. } => {
-            "if its rows look otherwise than the catalog says, describe it in a file for `--catalog`".into()
+            "if its rows differ from what the catalog says, describe it in a file for `--catalog`".into()
         }
         // Its hash is right: fetched again it would be the same.
         Error::BrokenFile { .. } => "it is like that on the Hub: describe it (`format`, `rows_key`) in a file for \
@@ -47,20 +47,20 @@ pub(crate) fn download_hint(error: &Error) -> Option<String> {
             needed.div_ceil(1_000_000_000)
         ),
         Error::TooLittleSpace { needed, free, .. } => format!(
-            "{} are free of {}: make space, or take less with `--budget`, `--category` or `--dataset`",
+            "{} of the {} needed are free: make space, or take less with `--budget`, `--category` or `--dataset`",
             size(*free),
             size(*needed)
         ),
         Error::NotOurs { .. } => {
-            "give that file another name, where it goes on counting as your own, or take another `--output`".into()
+            "rename that file, which then still counts as your own, or give another `--output`".into()
         }
-        Error::Pin { .. } => "give the command with `--update` to write the entry again".into(),
-        Error::Interrupted => "the same command goes on".into(),
+        Error::Pin { .. } => "run the command with `--update` to rewrite the entry".into(),
+        Error::Interrupted => "run the same command again to resume".into(),
         Error::Format(error) => return format_hint(error),
         Error::Hub(error) => return hub_hint(error),
         Error::Read { source, .. } if WrongKind::is_behind(source) => FILE_HINT.into(),
         Error::Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-            "make the file readable (chmod u+r), then give the same command again".into()
+            "make the file readable (chmod u+r), then run the same command again".into()
         }
         // Why it was refused says what to do, and of a disk that fails nobody knows.
         Error::Refused { .. } | Error::Read { .. } => return None,
@@ -164,31 +164,31 @@ fn hub_hint(error: &HubError) -> Option<String> {
         }
         HubError::Offline { .. } | HubError::NotCached { .. } => "unset HF_HUB_OFFLINE to fetch it".into(),
         HubError::Unreachable { .. } | HubError::NotAHub { .. } => {
-            "check the network, HTTPS_PROXY and HF_ENDPOINT; the same command goes on".into()
+            "check the network, HTTPS_PROXY and HF_ENDPOINT; run the same command again to resume".into()
         }
         HubError::RateLimited { .. } => {
-            "wait a little, or send a token with HF_TOKEN; the same command goes on".into()
+            "wait a little, or send a token with HF_TOKEN; run the same command again to resume".into()
         }
         HubError::Status { status: 408 | 429 | 500..=599, .. } => {
-            "wait a little; the same command goes on".into()
+            "wait a little; run the same command again to resume".into()
         }
         HubError::Status { .. } => "check HF_ENDPOINT, the proxy and the token: it was refused for good".into(),
         HubError::Checksum { .. } => {
-            "something between here and the Hub changes it, or keeps an older one: the same command fetches it again"
+            "something between here and the Hub changes it, or keeps an older one: run the same command to fetch it again"
                 .into()
         }
         HubError::Listing { .. } => {
             "name another `revision` in a file for `--catalog`, or check HF_ENDPOINT: the list is the server's".into()
         }
         HubError::EntryNotFound { .. } | HubError::RevisionNotFound { .. } => {
-            "give the command with `--update` to take what it is now, or another `revision` in a file for `--catalog`"
+            "run the command with `--update` to take the current version, or name another `revision` in a file for `--catalog`"
                 .into()
         }
-        HubError::Changed { .. } => "give the command with `--update` to take what it is now".into(),
+        HubError::Changed { .. } => "run the command with `--update` to take the current version".into(),
         HubError::TooLittleSpace { .. } => {
-            "make space, then give the same command again: it goes on where it was".into()
+            "make space, then run the same command again to resume".into()
         }
-        HubError::Interrupted => "the same command goes on".into(),
+        HubError::Interrupted => "run the same command again to resume".into(),
         HubError::InvalidRepoId { .. } => "name it as organization/name, as its page on the Hub does".into(),
         HubError::InvalidRevision { .. } => {
             "give a branch, a tag or a commit as `revision` in the file for `--catalog`".into()
@@ -207,7 +207,7 @@ fn hub_hint(error: &HubError) -> Option<String> {
 /// What to do while another process fetches the same file.
 pub(super) fn wait_hint(pid: Option<u32>) -> String {
     match pid {
-        Some(pid) => format!("wait for process {pid}, then give the same command again"),
-        None => "wait until it is done, then give the same command again".into(),
+        Some(pid) => format!("wait for process {pid}, then run the same command again"),
+        None => "wait until it is done, then run the same command again".into(),
     }
 }

@@ -14,22 +14,22 @@ use mashbill_store::open::WrongKind;
 use super::records::content_hint;
 
 /// What helps where a file of a folder is missing or damaged.
-const DAMAGE_HINT: &str = "`mashbill verify` of its folder says what else is wrong, and what mends it";
+const DAMAGE_HINT: &str = "run `mashbill verify` on its folder to see what else is wrong, and how to fix it";
 
 pub(crate) fn format_hint(error: &Error) -> Option<String> {
     Some(match error {
         Error::Store(error) => return store_hint(error),
         Error::Columns { .. } => DAMAGE_HINT.into(),
         Error::Records { path, source } => content_hint(Path::new(path), source),
-        Error::Recipe { .. } => "give a file with what `DataLoader.recipe()` gives".into(),
+        Error::Recipe { .. } => "give a file with the output of `DataLoader.recipe()`".into(),
         Error::TooNew { .. } | Error::Requires { .. } => "update mashbill".into(),
         Error::TooOld { path, .. } if path.ends_with(MANIFEST) => format!(
-            "mv {} somewhere else, then give the `mashbill tokenize` command that made it: it makes the folder again",
+            "mv {} somewhere else, then run the `mashbill tokenize` command that made it: it makes the folder again",
             folder_of(path).display()
         ),
         Error::TooOld { path, .. } => {
             format!(
-                "mv {} somewhere else, then give the command that made it: it makes it again",
+                "mv {} somewhere else, then run the command that made it to make it again",
                 path.display()
             )
         }
@@ -38,34 +38,31 @@ pub(crate) fn format_hint(error: &Error) -> Option<String> {
 
 pub(crate) fn store_hint(error: &StoreError) -> Option<String> {
     Some(match error {
-        StoreError::DiskFull { .. } => {
-            "make space, then give the same command again: it goes on where it was".into()
-        }
+        StoreError::DiskFull { .. } => "make space, then run the same command again to resume".into(),
         StoreError::InUse { pid, host, .. } => {
             format!("wait for process {pid} on {host}, or give another `--output`")
         }
         StoreError::Io { action: "read" | "open", path, source }
             if source.kind() == io::ErrorKind::PermissionDenied =>
         {
-            format!("make `{}` readable (chmod u+r), then give the same command again", path.display())
+            format!("make `{}` readable (chmod u+r), then run the same command again", path.display())
         }
         StoreError::Io { path, source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-            format!("choose an `--output` that you may write to; `{}` is not", path.display())
+            format!("choose an `--output` that you can write to; `{}` is not one", path.display())
         }
         StoreError::Io { source, .. } if is_file_in_the_way(source) => {
             "a file is in the way: choose a folder with `--output`".into()
         }
         StoreError::Io { path, source, .. } if WrongKind::is_behind(source) => {
-            format!("remove `{}`, or put there what is needed", path.display())
+            format!("remove `{}`, or replace it with what is needed", path.display())
         }
         StoreError::Damaged { path, .. } if path.ends_with(MANIFEST) => format!(
-            "copy the folder again from where it is good; or move `{}` away and give the `mashbill tokenize` command that \
+            "copy the folder again from a good copy; or move `{}` away and run the `mashbill tokenize` command that \
              made it with `--force`",
             path.display()
         ),
         StoreError::Damaged { path, .. } if path.ends_with(LOCK) => {
-            "take the lock from where it was committed, or remove it: `mashbill download` makes a new one"
-                .into()
+            "restore the committed lock, or remove it: `mashbill download` makes a new one".into()
         }
         StoreError::Damaged { .. } => DAMAGE_HINT.into(),
         StoreError::Io { action: "read" | "open", source, .. }

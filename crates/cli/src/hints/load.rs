@@ -7,27 +7,28 @@ use super::format::format_hint;
 pub(crate) fn load_hint(error: &Error) -> Option<String> {
     Some(match error {
         Error::NoManifest { .. } => {
-            "give the folder that `mashbill tokenize` wrote; where it was moved, correct `folder` in loader.json".into()
+            "give the folder that `mashbill tokenize` wrote; if it was moved, correct `folder` in loader.json"
+                .into()
         }
         Error::State { .. } => {
-            "the folder was tokenized anew since: its rows are not those that were trained on".into()
+            "the folder was tokenized again since: its rows are not the ones that were trained on".into()
         }
         Error::TooFewRows { .. } => "give the loader's own `--batch-size`".into(),
-        Error::Shard { .. } | Error::Table { .. } => "`mashbill verify` says what else is damaged, and what mends it".into(),
-        Error::File(error) => return format_hint(error),
-        Error::NoRows => "`mashbill report` of the folder shows what became of its lines".into(),
-        Error::IgnoreIndex { .. } => {
-            "update mashbill, or tokenize again what the folder was made of".into()
+        Error::Shard { .. } | Error::Table { .. } => {
+            "run `mashbill verify` to see what else is damaged, and how to fix it".into()
         }
+        Error::File(error) => return format_hint(error),
+        Error::NoRows => "`mashbill report` of the folder shows what happened to its lines".into(),
+        Error::IgnoreIndex { .. } => "update mashbill, or tokenize the folder's input again".into(),
         Error::Again(error) => return load_hint(error),
         Error::NoValidation { .. } => {
-            "`mashbill tokenize … --val-fraction 0.01` holds one document in a hundred out".into()
+            "`mashbill tokenize … --val-fraction 0.01` holds out one document in a hundred".into()
         }
         Error::UnknownSplit { .. } => "name one of them with `--split`, or none to look at all".into(),
         Error::Distrusted { path, .. } => {
             format!("chmod go-w {}, or name a cache folder that is yours alone", path.display())
         }
-        Error::Interrupted => "give the same command again".into(),
+        Error::Interrupted => "run the same command again".into(),
         Error::UnknownSource { .. } | Error::SplitWeight { .. } => {
             "correct `weights`: each split once, by its name or its category's".into()
         }

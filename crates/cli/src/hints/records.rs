@@ -8,12 +8,11 @@ use mashbill_records::record::{FieldCounts, Shape};
 use mashbill_records::{Container, FileKind, Foreign, ReadError};
 
 /// Which files are read, by their endings.
-pub(crate) const ENDINGS: &str = "read are .jsonl, .ndjson and .json, also with .gz, .bz2, .xz, .zst or .zstd behind it, \
+pub(crate) const ENDINGS: &str = "supported are .jsonl, .ndjson and .json, also with .gz, .bz2, .xz, .zst or .zstd added, \
                                   and (by tokenize) .parquet";
 
 /// What helps where something else stands in the place of a file.
-pub(crate) const FILE_HINT: &str =
-    "give a file: what comes out of a pipe or a device can be written into one first";
+pub(crate) const FILE_HINT: &str = "give a file: write the output of a pipe or device to one first";
 
 /// What mends a name that is not UTF-8.
 pub(crate) const RENAME: &str = "give it a name in UTF-8: `mv`, or `convmv` for many";
@@ -26,12 +25,12 @@ pub(crate) fn content_hint(path: &Path, error: &ReadError) -> String {
         ReadError::NotRegular { .. } => FILE_HINT.into(),
         ReadError::NoTextColumn { columns, .. } => hint_for_columns(columns),
         ReadError::ColumnTwice { column } => column_twice(column),
-        ReadError::Changed => "when nobody writes to it any more, give the same command again".into(),
+        ReadError::Changed => "when nothing writes to it any more, run the same command again".into(),
         ReadError::Io(source) if source.kind() == io::ErrorKind::PermissionDenied => {
-            "make the file readable (chmod u+r), then give the same command again".into()
+            "make the file readable (chmod u+r), then run the same command again".into()
         }
         ReadError::Io(_) | ReadError::Damaged { .. } => {
-            "get the file again where it came from, then give the same command again".into()
+            "get the file again from its source, then run the same command again".into()
         }
     }
 }
@@ -46,14 +45,16 @@ pub(crate) fn foreign_hint(path: &Path, content: &Foreign) -> String {
             "bzip2" => format!("mv {file} {file}.bz2"),
             "Parquet" => format!("mv {file} {}", path.with_extension("parquet").display()),
             "plain text" => format!("mv {file} {}", path.with_extension("").display()),
-            _ => "unpack or convert it; one JSON object a line is read".into(),
+            _ => "unpack or convert it to one JSON object a line".into(),
         },
-        Foreign::Packed { .. } => "unpack it; one JSON object a line is read".into(),
+        Foreign::Packed { .. } => "unpack it to one JSON object a line".into(),
         Foreign::Encoding { iconv: Some(name), .. } => {
-            format!("iconv -f {name} -t UTF-8 {file} > FILE.jsonl makes UTF-8 of it, if that is what it is")
+            format!(
+                "iconv -f {name} -t UTF-8 {file} > FILE.jsonl converts it to UTF-8, if that is its encoding"
+            )
         }
         Foreign::Encoding { iconv: None, .. } => {
-            format!("iconv -f ENCODING -t UTF-8 {file} > FILE.jsonl makes UTF-8 of it")
+            format!("iconv -f ENCODING -t UTF-8 {file} > FILE.jsonl converts it to UTF-8")
         }
         Foreign::CarriageReturns => format!("tr '\\r' '\\n' < {file} > FILE.jsonl"),
         Foreign::OverManyLines { rows: Some(key) } => format!("jq -c '.[{key:?}][]' {file} > FILE.jsonl"),
@@ -64,7 +65,7 @@ pub(crate) fn foreign_hint(path: &Path, content: &Foreign) -> String {
             format!("jq -c '.[] | {{text: .}}' {file} > FILE.jsonl, if they are the texts")
         }
         Foreign::LfsPointer => "git lfs pull".into(),
-        Foreign::Html => "get the file again where it came from".into(),
+        Foreign::Html => "get the file again from its source".into(),
     }
 }
 
@@ -100,7 +101,7 @@ pub(crate) fn hint_for_shape(fields: &FieldCounts, lines: u64, file: &Path) -> O
 }
 
 pub(crate) fn column_twice(column: &str) -> String {
-    format!("write the file again with another name for one of the columns `{column}`")
+    format!("rewrite the file with another name for one of the columns `{column}`")
 }
 
 /// What to do with a Parquet file that has no text column, by the columns that it has.

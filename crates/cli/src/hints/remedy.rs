@@ -15,20 +15,20 @@ pub(crate) fn remedy_hint(remedy: &Remedy, path: &Path) -> String {
     let folder = if path.is_file() { folder_of(path) } else { path }.display();
     match remedy {
         Remedy::MakeSplitAgain { split } => format!(
-            "copy {folder}/{split} again from where it is good, or make it again: remove it and give the \
+            "copy {folder}/{split} again from a good copy, or make it again: remove it and run the \
              `mashbill tokenize` command that made it with `--skip-existing`"
         ),
         Remedy::MakeAllAgain => format!(
-            "copy the folder again from where it is good; or move {folder}/{MANIFEST} away and give the \
+            "copy the folder again from a good copy; or move {folder}/{MANIFEST} away and run the \
              `mashbill tokenize` command that made it with `--force`"
         ),
-        Remedy::FillInput => "put records into that file, or remove it and give the `mashbill tokenize` command with `--prune`".into(),
+        Remedy::FillInput => "put records into that file, or remove it and run the `mashbill tokenize` command with `--prune`".into(),
         Remedy::NameSource => "say where it is now: `mashbill verify … --deep --source PATH`".into(),
         Remedy::CopyAgain => "copy the folder again".into(),
-        Remedy::MoveAway { file } => format!("if nobody needs it: mv {folder}/{file} somewhere else"),
-        Remedy::RunAgain => "give the `mashbill tokenize` command that made it again: it goes on".into(),
+        Remedy::MoveAway { file } => format!("if you do not need it: mv {folder}/{file} somewhere else"),
+        Remedy::RunAgain => "rerun the `mashbill tokenize` command that made it: it resumes".into(),
         Remedy::WriteCard => {
-            "give the `mashbill tokenize` command that made the folder again: it makes nothing again but the card".into()
+            "rerun the `mashbill tokenize` command that made the folder: it rewrites only the card".into()
         }
         Remedy::Convert { file, content } => {
             let path = if path.is_file() { path.to_owned() } else { path.join(file) };
@@ -40,7 +40,7 @@ pub(crate) fn remedy_hint(remedy: &Remedy, path: &Path) -> String {
         Remedy::NameTextField { columns } => hint_for_columns(columns),
         Remedy::Prune => "`mashbill tokenize … --prune` removes such splits".into(),
         Remedy::CorrectLine => {
-            "correct or remove the line; `mashbill tokenize` sets lines aside that are no records".into()
+            "correct or remove the line; `mashbill tokenize` sets aside lines that are not records".into()
         }
         Remedy::DownloadAgain { dataset, records } if records.is_empty() => {
             format!("mashbill download --output {} --dataset {dataset}", data_folder(path).display())
@@ -57,7 +57,7 @@ pub(crate) fn remedy_hint(remedy: &Remedy, path: &Path) -> String {
             )
         }
         Remedy::RestoreLock => {
-            "take the lock from where it was committed, or remove it: `mashbill download` makes a new one"
+            "restore the committed lock, or remove it: `mashbill download` makes a new one"
                 .into()
         }
         Remedy::CorrectInput { split } if split.is_empty() => {
@@ -65,7 +65,7 @@ pub(crate) fn remedy_hint(remedy: &Remedy, path: &Path) -> String {
                 .into()
         }
         Remedy::CorrectInput { split } => format!(
-            "{folder}/{split}/{split}_rejects.jsonl has the first of them; `--text-field` says where texts are"
+            "{folder}/{split}/{split}_rejects.jsonl lists the first of them; `--text-field` names the field of the text"
         ),
     }
 }

@@ -16,11 +16,11 @@ pub(crate) fn tokenize_hint(error: &Error) -> Option<String> {
         Error::InputMissing { .. } => "`--input` takes a file or a folder that exists".into(),
         Error::InputUnknown { .. } => ENDINGS.into(),
         Error::Content { path, source } => content_hint(Path::new(path), source),
-        Error::OutputIsFile { .. } | Error::OutputIsInput { .. } => "give another folder as `--output`".into(),
-        Error::InputIsOutput { .. } => "give the folder with the JSONL files as `--input`".into(),
-        Error::NoInput { deeper: 0, .. } => {
-            ENDINGS.into()
+        Error::OutputIsFile { .. } | Error::OutputIsInput { .. } => {
+            "give another folder as `--output`".into()
         }
+        Error::InputIsOutput { .. } => "give the folder with the JSONL files as `--input`".into(),
+        Error::NoInput { deeper: 0, .. } => ENDINGS.into(),
         Error::NoInput { deeper, .. } => {
             let files = if *deeper == 1 { "1 file" } else { &format!("{deeper} files") };
             format!("`--recursive` finds {files} in the folders below")
@@ -35,7 +35,7 @@ pub(crate) fn tokenize_hint(error: &Error) -> Option<String> {
             "give the file a shorter name (mv), or the output folder with `--output`".into()
         }
         Error::SplitDiffers { .. } => {
-            "`--skip-existing` makes those again that differ, `--force` makes all again, another `--output` keeps both"
+            "`--skip-existing` redoes those that differ, `--force` redoes all, another `--output` keeps both"
                 .into()
         }
         Error::OthersDiffer { gone: true, .. } => "`--prune` removes splits whose input is gone".into(),
@@ -48,19 +48,19 @@ pub(crate) fn tokenize_hint(error: &Error) -> Option<String> {
         }
         Error::Read { source, .. } if WrongKind::is_behind(source) => FILE_HINT.into(),
         Error::Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-            "make the file readable (chmod u+r), then give the same command again".into()
+            "make the file readable (chmod u+r), then run the same command again".into()
         }
         Error::Read { .. } | Error::InputDamaged { .. } => {
-            "get the file again where it came from, then give the same command again".into()
+            "get the file again from its source, then run the same command again".into()
         }
         Error::NoTextColumn { columns, .. } => hint_for_columns(columns),
-        Error::OtherTokenizer { planned, .. } => format!("`--tokenizer {planned}` is the plan's"),
+        Error::OtherTokenizer { planned, .. } => format!("the plan was made with `--tokenizer {planned}`"),
         Error::NoTask { .. } | Error::PlanDamaged { .. } => "make the plan again".into(),
-        Error::ShardsMissing { .. } => "make the tasks that are left, then give the same command again".into(),
-        Error::OutputChanged { .. } => "give the same command again".into(),
-        Error::Changed { .. } => "when nobody writes to it any more, give the same command again".into(),
-        Error::Strict { .. } => "without `--strict` bad lines are set aside and the rest goes on".into(),
-        Error::Interrupted => "the same command goes on".into(),
+        Error::ShardsMissing { .. } => "make the tasks that are left, then run the same command again".into(),
+        Error::OutputChanged { .. } => "run the same command again".into(),
+        Error::Changed { .. } => "when nothing writes to it any more, run the same command again".into(),
+        Error::Strict { .. } => "without `--strict`, bad lines are set aside and the run continues".into(),
+        Error::Interrupted => "run the same command again to resume".into(),
         Error::Tokenizer(error) => return tokenizer_hint(error),
         Error::Format(error) => return format_hint(error),
     })

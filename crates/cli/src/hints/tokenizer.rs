@@ -21,7 +21,7 @@ pub(crate) fn tokenizer_hint(error: &Error) -> Option<String> {
             "name it with `--eos-token TOKEN`, or put none after documents with `--no-eos`".into()
         }
         Error::NoPad { .. } => {
-            "name any token of the vocabulary with `--pad-token TOKEN`: it stands where rows are not full".into()
+            "name any token of the vocabulary with `--pad-token TOKEN`: it fills rows that are not full".into()
         }
         Error::NotInVocabulary { found_in, .. } if found_in == "--pad-token" => {
             "`--pad-token` takes a token of the vocabulary as it is spelled".into()
@@ -33,10 +33,10 @@ pub(crate) fn tokenizer_hint(error: &Error) -> Option<String> {
         | Error::Grows { .. }
         | Error::Charsmap { .. }
         | Error::Template => {
-            "get the tokenizer's files again, from whom you trust; if they are as published, say so in an issue".into()
+            "get the tokenizer's files again from a source you trust; if they are as published, open an issue".into()
         }
         Error::Json { file, .. } if *file != "tokenizer.json" => {
-            format!("correct `{file}`, or say what it says with `--eos-token TOKEN` or `--no-eos`")
+            format!("correct `{file}`, or override it with `--eos-token TOKEN` or `--no-eos`")
         }
         Error::LfsPointer { .. } => "git lfs pull".into(),
         Error::NotAdded { .. } => {
@@ -49,7 +49,7 @@ pub(crate) fn tokenizer_hint(error: &Error) -> Option<String> {
         }
         Error::Read { source, .. } if WrongKind::is_behind(source) => FILE_HINT.into(),
         Error::Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-            "make the file readable (chmod u+r), then give the same command again".into()
+            "make the file readable (chmod u+r), then run the same command again".into()
         }
         Error::Read { .. } => "get the tokenizer's files again; they are JSON in UTF-8".into(),
         Error::Json { .. } | Error::Refused { .. } => {
@@ -93,17 +93,17 @@ pub(crate) fn hub_hint(error: &HubError) -> String {
             format!("look at the page of `{repo}` on the Hub, or give a tokenizer.json; {embedded}")
         }
         HubError::Status { status: 408 | 429 | 500..=599, .. } => {
-            format!("wait a little, then give the same command again; {embedded}")
+            format!("wait a little, then run the same command again; {embedded}")
         }
         HubError::Status { .. } => format!("check HF_ENDPOINT, the proxy and the token; {embedded}"),
         HubError::Checksum { .. } | HubError::Changed { .. } => {
-            format!("give the same command again: it fetches the file again; {embedded}")
+            format!("run the same command again to fetch the file again; {embedded}")
         }
         HubError::InUse { pid, .. } => wait_hint(*pid),
         HubError::Store(StoreError::DiskFull { .. }) | HubError::TooLittleSpace { .. } => {
-            "make space, then give the same command again".into()
+            "make space, then run the same command again".into()
         }
-        HubError::Interrupted => "give the same command again".into(),
+        HubError::Interrupted => "run the same command again".into(),
         HubError::InvalidRepoId { .. }
         | HubError::InvalidRevision { .. }
         | HubError::Listing { .. }

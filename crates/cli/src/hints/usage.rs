@@ -14,17 +14,17 @@ pub(crate) const INSTALL_TRAINER: &str =
 
 pub(crate) fn usage_hint(usage: &Usage) -> String {
     match usage {
-        Usage::MaxSeqLength { .. } => "the guide's rows have --max-seq-length 8192".into(),
-        Usage::ShardSize { .. } => "the guide's shards have --shard-size 2".into(),
+        Usage::MaxSeqLength { .. } => "the guide uses --max-seq-length 8192".into(),
+        Usage::ShardSize { .. } => "the guide uses --shard-size 2".into(),
         Usage::MaxDocument { .. } => "the default is --max-document 256000000".into(),
         Usage::ValFraction { .. } => {
-            "`--val-fraction 0.01` holds one document in a hundred out; without it none is".into()
+            "`--val-fraction 0.01` holds out one document in a hundred; without it, none".into()
         }
         Usage::Sample { .. } => "`--sample 1` encodes all of it with the reference".into(),
         Usage::WarnRejected { .. } => {
             "`--warn-rejected 0.05` warns where more than one line in twenty was refused".into()
         }
-        Usage::Threads { .. } => "leave --threads out to use what the machine has".into(),
+        Usage::Threads { .. } => "leave out --threads to use all cores".into(),
         Usage::OtherTokenizer { sha256, .. } | Usage::TokenizerNotFoundAgain { sha256, .. } => {
             format!("name it with `--tokenizer PATH`: its tokenizer.json has the SHA-256 {sha256}")
         }
@@ -49,8 +49,8 @@ pub(crate) fn usage_hint(usage: &Usage) -> String {
             path.display()
         ),
         Usage::NoLoader { .. } => {
-            "`--batch-size ROWS` (and `--seed`, `--world-size`) say it; with weights give a file with what \
-             `DataLoader.recipe()` gives as PATH"
+            "give `--batch-size ROWS` (and `--seed`, `--world-size`), or for a loader with weights a file with the output of \
+             `DataLoader.recipe()` as PATH"
                 .into()
         }
         Usage::NoStep { .. } => "`--step 0` lists the documents of its first batch".into(),
@@ -59,7 +59,7 @@ pub(crate) fn usage_hint(usage: &Usage) -> String {
         Usage::NotThere { .. } => "check the path".into(),
         Usage::NotOurFolder { .. } => "choose an empty or new folder with --output".into(),
         Usage::NoPythonPackage => {
-            format!("{INSTALL_TRAINER}; then give the command again")
+            format!("{INSTALL_TRAINER}; then run the command again")
         }
     }
 }

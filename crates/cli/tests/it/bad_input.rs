@@ -66,7 +66,7 @@ fn each_kind_is_counted_with_its_line() {
     tokenized 2 documents into 4 tokens in [TIME] ([SPEED])
     1 row, 12 positions of padding (75.00 %), [SIZE] of shards ([RATIO] bytes a token)
     warning: a: 9 lines refused (invalid_json 2, json_array 1, not_an_object 1, no_text 1, text_not_string 2, invalid_utf8 1, lone_surrogate 1), see out/a/a_rejects.jsonl
-    hint: a line that is an array is no record; where arrays hold records: jq -c '.[]' [PROJECT]/data/a.jsonl > a.lines.jsonl
+    hint: a line that is an array is not a record; if the arrays hold records: jq -c '.[]' [PROJECT]/data/a.jsonl > a.lines.jsonl
     a begins with "good" "<|endoftext|>"
     1 split with 1 row of 16 tokens in out
     labels are shifted already: labels[i] is the token after input_ids[i]. Hugging Face models shift once more by themselves: give them input_ids as labels, not this column
@@ -195,9 +195,9 @@ fn a_damaged_file_fails_its_split_alone() {
     2 splits with 2 rows of 16 tokens in out
     labels are shifted already: labels[i] is the token after input_ids[i]. Hugging Face models shift once more by themselves: give them input_ids as labels, not this column
     warning: cut was not made: read `data/cut.jsonl.gz`: incomplete deflate stream
-    warning: junk was not made: read `data/junk.jsonl.zst`: it is plain text, and its name says zstd
+    warning: junk was not made: read `data/junk.jsonl.zst`: it is plain text, but its name says zstd
     warning: junk2 was not made: `data/junk2.parquet` is damaged: it does not end as a Parquet file does
-    hint: get the file again where it came from, then give the same command again
+    hint: get the file again from its source, then run the same command again
     hint: mv data/junk.jsonl.zst data/junk.jsonl
     manifest: out/manifest.json
     hint: load it with mashbill.Dataset("out") or datasets.load_dataset("out")
@@ -262,8 +262,8 @@ fn files_that_cannot_be_read_fail_their_splits_alone() {
     labels are shifted already: labels[i] is the token after input_ids[i]. Hugging Face models shift once more by themselves: give them input_ids as labels, not this column
     warning: dangling was not made: read `data/dangling.jsonl`: No such file or directory (os error 2)
     warning: pipe.jsonl was not made: read `data/pipe.jsonl`: it is a pipe, not a regular file
-    hint: get the file again where it came from, then give the same command again
-    hint: give a file: what comes out of a pipe or a device can be written into one first
+    hint: get the file again from its source, then run the same command again
+    hint: give a file: write the output of a pipe or device to one first
     manifest: out/manifest.json
     hint: load it with mashbill.Dataset("out") or datasets.load_dataset("out")
     "#);

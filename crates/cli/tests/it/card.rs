@@ -36,7 +36,7 @@ fn a_card_is_written_with_the_manifest_and_put_right_by_the_next_run() {
         }
         let verified = project.run("verify out").with_code(0);
         assert!(verified.stderr.contains("README.md"), "{verified}");
-        assert!(verified.stderr.contains("it makes nothing again but the card"), "{verified}");
+        assert!(verified.stderr.contains("it rewrites only the card"), "{verified}");
         let ran = project.tokenize("").with_code(0);
         assert!(ran.stderr.contains("2 finished splits unchanged"), "{ran}");
         assert_eq!(project.read("out/README.md"), card);
@@ -75,7 +75,7 @@ fn what_the_user_wrote_stays() {
     let project = project();
     project.write("out/README.md", "---\r\nlicense: mit\r\nconfigs: []\r\n---\r\n# Mine\r\nno end");
     let ran = project.tokenize("").with_code(0);
-    assert!(ran.stderr.contains("out/README.md keeps what it says of its own"), "{ran}");
+    assert!(ran.stderr.contains("out/README.md keeps its own values"), "{ran}");
     assert!(ran.stderr.contains("configs, dataset_info"), "{ran}");
     let card = project.read("out/README.md");
     assert!(card.starts_with("---\r\nlicense: mit\r\nconfigs: []\r\n# mashbill: begin\r\n"), "{card}");
@@ -94,8 +94,8 @@ fn what_the_user_wrote_stays() {
 fn what_stands_in_its_place_is_never_lost() {
     for (contents, why) in [
         (&b"\xff\xfe"[..], "it is not UTF-8"),
-        (b"---\n[a]\n---\n", "its front matter is no YAML mapping"),
-        (b"<!-- mashbill: begin -->\n", "are not one of each"),
+        (b"---\n[a]\n---\n", "its front matter is not a YAML mapping"),
+        (b"<!-- mashbill: begin -->\n", "once each, in this order"),
     ] {
         let project = project();
         project.write("out/README.md", contents);

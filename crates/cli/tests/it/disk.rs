@@ -82,7 +82,7 @@ fn a_disk_that_becomes_full_loses_nothing() {
     project.run(&format!("{arguments} --output reference")).with_code(0);
     let ran = project.run(&format!("{arguments} --output disk/out")).with_code(3);
     assert!(ran.stderr.contains("error: no space left on the disk while writing `disk/out/"), "{ran}");
-    assert!(ran.stderr.contains("hint: make space, then give the same command again"), "{ran}");
+    assert!(ran.stderr.contains("hint: make space, then run the same command again"), "{ran}");
     // With the disk still full the run is not begun, and the state stays what it is.
     let ran = project.run(&format!("{arguments} --output disk/out")).with_code(3);
     assert!(ran.stderr.contains("hint: 16.8 MB are missing: make space"), "{ran}");

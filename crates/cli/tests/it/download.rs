@@ -1,4 +1,4 @@
-//! Downloads from a stand-in of the Hub that holds a sample of every dataset.
+//! Downloads from a stand-in for the Hub that holds a sample of every dataset.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -249,8 +249,8 @@ fn a_dry_run_says_what_a_run_does_and_does_nothing() {
     mathinstruct       1 file from TIGER-Lab/MathInstruct at [COMMIT]: 130 B to fetch, 35 tokens expected
     7 datasets to fetch: 9.2 kB, about 38.9 kB of disk, 13 requests besides the 18 for this plan
     --- stderr
-    warning: left out for their license: codealpaca (license cc-by-4.0, non-commercial)
-    hint: who may use them names them: --dataset codealpaca
+    warning: left out because of their license: codealpaca (license cc-by-4.0, non-commercial)
+    hint: if you may use them, name them: --dataset codealpaca
     ");
     assert!(!project.path("data").exists());
 }
@@ -266,7 +266,7 @@ fn a_budget_meets_the_shares_and_says_what_binds() {
       instruction_chat    53.8 % (target 35 %), 323 tokens
       math_reasoning      30.8 % (target 20 %), 185 tokens
       factual_qa          15.3 % (target 10 %), 92 tokens
-    without data, so the others share it: code, custom
+    no data, so the others take their share: code, custom
     ultrachat          1 file from HuggingFaceH4/ultrachat_200k at [COMMIT]: 1.8 kB to fetch, 13.1 % of the rows, 107 tokens expected
       not taken: 1 file not chosen by `files` (data/train_gen-00000-of-00003.parquet); 1 file for testing (data/test_sft-00000-of-00001.parquet); 1 file about the dataset (README.md)
     openorca           1 file from Open-Orca/OpenOrca at [COMMIT]: 1.4 kB to fetch, 16.7 % of the rows, 107 tokens expected
@@ -287,8 +287,8 @@ fn a_budget_meets_the_shares_and_says_what_binds() {
       not taken: 1 file for testing (plain_text/validation-00000-of-00001.parquet)
     10 datasets to fetch: 16.6 kB, about 22.1 kB of disk, 17 requests besides the 25 for this plan
     --- stderr
-    warning: left out for their license: openhermes (license not stated), triviaqa (license not stated)
-    hint: who may use them names them: --dataset openhermes --dataset triviaqa
+    warning: left out because of their license: openhermes (license not stated), triviaqa (license not stated)
+    hint: if you may use them, name them: --dataset openhermes --dataset triviaqa
     ");
     check!(shown(&download(&project, &hub, &format!("{all} --budget 1Btokens --dry-run"))), @r"
     exit: 0
@@ -297,7 +297,7 @@ fn a_budget_meets_the_shares_and_says_what_binds() {
       instruction_chat    53.9 % (target 35 %), 1,586 tokens
       math_reasoning      30.8 % (target 20 %), 906 tokens
       factual_qa          15.4 % (target 10 %), 453 tokens
-    without data, so the others share it: code, custom
+    no data, so the others take their share: code, custom
     instruction_chat binds: all of it is taken, and more of the others would miss the shares
     ultrachat          1 file from HuggingFaceH4/ultrachat_200k at [COMMIT]: 1.8 kB to fetch, 826 tokens expected
       not taken: 1 file not chosen by `files` (data/train_gen-00000-of-00003.parquet); 1 file for testing (data/test_sft-00000-of-00001.parquet); 1 file about the dataset (README.md)
@@ -319,8 +319,8 @@ fn a_budget_meets_the_shares_and_says_what_binds() {
       not taken: 1 file for testing (plain_text/validation-00000-of-00001.parquet)
     10 datasets to fetch: 16.6 kB, about 43.6 kB of disk, 17 requests besides the 25 for this plan
     --- stderr
-    warning: left out for their license: openhermes (license not stated), triviaqa (license not stated)
-    hint: who may use them names them: --dataset openhermes --dataset triviaqa
+    warning: left out because of their license: openhermes (license not stated), triviaqa (license not stated)
+    hint: if you may use them, name them: --dataset openhermes --dataset triviaqa
     ");
 }
 
@@ -338,9 +338,9 @@ fn more_than_is_allowed_is_refused_with_the_total() {
     squad              1 file from rajpurkar/squad at [COMMIT]: 3.4 kB to fetch, 1,587 tokens expected
       not taken: 1 file for testing (plain_text/validation-00000-of-00001.parquet)
     3 datasets to fetch: 7.9 kB, about 44.2 kB of disk, 6 requests besides the 8 for this plan
-    warning: left out for their license: triviaqa (license not stated)
-    hint: who may use them names them: --dataset triviaqa
-    error: 7898 bytes would be fetched, and --max-download is 5000
+    warning: left out because of their license: triviaqa (license not stated)
+    hint: if you may use them, name them: --dataset triviaqa
+    error: 7898 bytes would be fetched, but --max-download is 5000
     hint: allow it with `--max-download 1GB`, or take less with `--budget`, `--category` or `--dataset`
     ");
     assert!(!project.path("data").exists());
@@ -533,15 +533,15 @@ fn a_users_own_file_is_left_alone() {
     exit: 3
     --- stderr
     nothing to fetch
-    warning: gsm8k is skipped: `data/math_reasoning/gsm8k.jsonl` is there already, and no download made it
-    hint: give that file another name, where it goes on counting as your own, or take another `--output`
-    warning: 1 dataset not there: gsm8k
+    warning: gsm8k is skipped: `data/math_reasoning/gsm8k.jsonl` already exists, and no download made it
+    hint: rename that file, which then still counts as your own, or give another `--output`
+    warning: 1 dataset missing: gsm8k
     ");
     assert!(project.read("data/math_reasoning/gsm8k.jsonl").contains("another program"));
     let status = download(&project, &hub, "--status-only --category math_reasoning").with_code(0);
     let lines: Vec<&str> = status.stdout.lines().map(str::trim).collect();
     assert!(
-        lines.contains(&"gsm8k              foreign   a file of that name is your own, and left alone"),
+        lines.contains(&"gsm8k              foreign   a file of your own has that name, and is left alone"),
         "{status}"
     );
     assert!(lines.iter().any(|line| line.starts_with("gsm8k              your own")), "{status}");

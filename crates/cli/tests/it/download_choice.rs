@@ -40,7 +40,7 @@ fn one_of_two_formats_is_taken_with_a_word_and_the_other_when_it_is_asked_for() 
         "not taken: 1 file in another format (data/train.jsonl)",
         "warning: org__two has rows in several formats: its 1 file of .parquet is taken, 1 file in another format is not \
          (data/train.jsonl)",
-        "hint: `files` chooses: give `--catalog own.toml` with `[[dataset]]`, `repo = \"org/two\"` and \
+        "hint: choose with `files`: give `--catalog own.toml` with `[[dataset]]`, `repo = \"org/two\"` and \
          `files = [\"**.jsonl\"]`",
     ] {
         assert!(ran.stderr.contains(said), "{said}: {ran}");
@@ -170,14 +170,14 @@ fn what_would_fail_again_is_not_said_to_be_tried_again() {
     put(&hub, "org/other", &[("train.jsonl", b"{\"a\": 1}\n")]);
     let datasets = "--dataset org/broken --dataset org/empty --dataset org/other";
     let ran = download(&project, &hub, &format!("{datasets} --dataset gsm8k")).with_code(3);
-    assert!(ran.stderr.contains("3 datasets not there: "), "{ran}");
-    assert!(!ran.stderr.contains("tries again") && !ran.stderr.contains("again\n"), "{ran}");
+    assert!(ran.stderr.contains("3 datasets missing: "), "{ran}");
+    assert!(!ran.stderr.contains("to retry") && !ran.stderr.contains("again\n"), "{ran}");
     assert!(ran.stderr.contains("hint: it is like that on the Hub"), "{ran}");
     assert!(project.path("data/math_reasoning/gsm8k.jsonl").exists(), "the others go on");
     // What may be mended by itself is tried again.
     hub.fail(Rule { on: "MathInstruct.json".into(), times: 1000, fault: Fault::FlipByte(20) });
     let ran = download(&project, &hub, "--dataset org/other --dataset mathinstruct").with_code(3);
-    assert!(ran.stderr.contains("; the same command tries again: mathinstruct"), "{ran}");
+    assert!(ran.stderr.contains("; run the same command again to retry: mathinstruct"), "{ran}");
 }
 
 #[test]
@@ -187,11 +187,8 @@ fn where_the_token_goes_for_a_catalogue_of_somebodys_is_said() {
     project.write("own.toml", "[[dataset]]\nrepo = \"org/two\"\n");
     let arguments = "--catalog own.toml --dataset org__two";
     let ran = run(&project, &hub, arguments, Some(TOKEN)).with_code(0);
-    let said = "the token from HF_TOKEN goes to http://127.0.0.1:";
-    assert!(
-        ran.stderr.contains(said) && ran.stderr.contains("for what `--catalog` names, too: org/two"),
-        "{ran}"
-    );
+    let said = "the token from HF_TOKEN is also sent to http://127.0.0.1:";
+    assert!(ran.stderr.contains(said) && ran.stderr.contains("for what `--catalog` names: org/two"), "{ran}");
     let ran = download_to(&project, &hub, "other", arguments).with_code(0);
     assert!(!ran.stderr.contains("the token"), "{ran}");
 }
@@ -209,8 +206,8 @@ fn a_hostile_hub_is_given_up_with_a_line() {
     let link = vec![("Link".to_owned(), "</api/again>; rel=\"next\"".to_owned())];
     let circle = Fault::Answer { status: 200, headers: link, body: "[]".to_owned() };
     for (fault, said) in [
-        (listed("../../evil.jsonl", "1"), "that is no path within a folder"),
-        (listed("a\u{1b}[2J.jsonl", "1"), "that is no path within a folder"),
+        (listed("../../evil.jsonl", "1"), "that is not a path within a folder"),
+        (listed("a\u{1b}[2J.jsonl", "1"), "that is not a path within a folder"),
         (listed("a.jsonl", "9223372036854775808"), "no file is as large as that"),
         (circle, "it leads back to a page that was read"),
     ] {
@@ -262,7 +259,7 @@ fn configurations_of_a_card_are_not_mixed_and_its_splits_are_not_trained_on() {
     for said in [
         "not taken: 2 files of another configuration (loose.jsonl, socratic/train-0.jsonl); 1 file for testing \
          (main/test-0.jsonl)",
-        "warning: org__default has several configurations: of its default one 1 file is taken, 2 files of others are not \
+        "warning: org__default has several configurations: 1 file is taken from its default one, 2 files of others are not \
          (loose.jsonl)",
         "`repo = \"org/default\"` and `files = [\"loose.jsonl\"]`",
     ] {
@@ -291,7 +288,7 @@ fn configurations_of_a_card_are_not_mixed_and_its_splits_are_not_trained_on() {
         &["data/train_sft-0.jsonl", "data/train_gen-0.jsonl", "data/other-0.jsonl"],
     );
     let ran = download(&project, &hub, "--dataset org/splits").with_code(0);
-    let said = "not taken: 1 file of another split than `train` (data/other-0.jsonl)";
+    let said = "not taken: 1 file of a split other than `train` (data/other-0.jsonl)";
     assert!(ran.stderr.contains(said) && !ran.stderr.contains("several configurations"), "{ran}");
     let mut found = texts(&project, "org__splits");
     found.sort();

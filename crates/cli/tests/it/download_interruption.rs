@@ -364,7 +364,7 @@ fn ctrl_c_keeps_what_is_there() {
     let status = child.wait_with_output().expect("it is our child").status;
     let said = project.read("stderr");
     assert_eq!(status.code(), Some(130), "{said}");
-    assert!(said.contains("error: interrupted\nhint: the same command goes on"), "{said}");
+    assert!(said.contains("error: interrupted\nhint: run the same command again to resume"), "{said}");
     let before = Finished::at(&project.path("out"));
     hub.clear_log();
     finish(&project, &hub, "out");

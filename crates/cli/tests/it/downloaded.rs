@@ -269,7 +269,7 @@ fn the_command_says_what_to_type_and_that_mends_it() {
     check!(timeless(project.run("verify data").with_code(4)), @r"
     exit: 4
     --- stderr
-    error: curriculum.lock: it names squad, of which there are no records (missing)
+    error: curriculum.lock: it names squad, but there are no records of it (missing)
     error: math_reasoning/gsm8k.jsonl: its bytes are not those that were written (checksum)
     hint: mashbill download --output data --dataset squad
     hint: rm data/math_reasoning/gsm8k.jsonl; then `mashbill download --output data --dataset gsm8k` makes it again

@@ -47,7 +47,7 @@ fn a_folder_without_input() {
     exit: 2
     --- stderr
     error: no input files found in `data`, only `notes.txt`, which is not read
-    hint: read are .jsonl, .ndjson and .json, also with .gz, .bz2, .xz, .zst or .zstd behind it, and (by tokenize) .parquet
+    hint: supported are .jsonl, .ndjson and .json, also with .gz, .bz2, .xz, .zst or .zstd added, and (by tokenize) .parquet
     ");
 }
 
@@ -68,8 +68,8 @@ fn a_file_of_another_kind() {
     check!(project.run("tokenize --input a.csv --tokenizer gpt2"), @r"
     exit: 2
     --- stderr
-    error: `a.csv` is no input: .jsonl, .ndjson and .json, also in .gz, .bz2, .xz and .zst, and .parquet are read
-    hint: read are .jsonl, .ndjson and .json, also with .gz, .bz2, .xz, .zst or .zstd behind it, and (by tokenize) .parquet
+    error: `a.csv` is not a supported input: those are .jsonl, .ndjson and .json, also in .gz, .bz2, .xz and .zst, and .parquet
+    hint: supported are .jsonl, .ndjson and .json, also with .gz, .bz2, .xz, .zst or .zstd added, and (by tokenize) .parquet
     ");
 }
 
@@ -98,7 +98,7 @@ fn an_output_given_as_input() {
     check!(project.run("tokenize --input out --tokenizer gpt2"), @r"
     exit: 2
     --- stderr
-    error: `out` is tokenized already
+    error: `out` is already tokenized
     hint: give the folder with the JSONL files as `--input`
     ");
 }
@@ -152,8 +152,8 @@ fn a_hub_that_cannot_be_reached() {
     check!(from_hub("http://127.0.0.1:9", Some(SECRET)), @r"
     exit: 2
     --- stderr
-    cannot reach http://[HUB]; trying again in 1 s
-    cannot reach http://[HUB]; trying again in 1 s
+    cannot reach http://[HUB]; retrying in 1 s
+    cannot reach http://[HUB]; retrying in 1 s
     error: tokenizer `meta-llama/Llama-3.2-1B` not found: cannot reach http://[HUB]: the connection was refused
     hint: check the network, HTTPS_PROXY and HF_ENDPOINT, or give a tokenizer.json; these tokenizers need no file and no network: gpt2, cl100k_base, o200k_base (`--tokenizer gpt2`)
     ");
@@ -250,8 +250,8 @@ fn values_that_make_no_sense() {
     check!(run("--max-seq-length 1"), @r"
     exit: 2
     --- stderr
-    error: --max-seq-length 1 makes no rows: 2 to 16777216 are possible
-    hint: the guide's rows have --max-seq-length 8192
+    error: --max-seq-length 1 is out of range: 2 to 16777216 are possible
+    hint: the guide uses --max-seq-length 8192
     ");
     check!(run("--max-seq-length 8k"), @r"
     exit: 2
@@ -263,26 +263,26 @@ fn values_that_make_no_sense() {
     check!(run("--shard-size 0"), @r"
     exit: 2
     --- stderr
-    error: --shard-size 0 makes no shards: it is a size in GB, at least 0.000001
-    hint: the guide's shards have --shard-size 2
+    error: --shard-size 0 is out of range: it is a size in GB, at least 0.000001
+    hint: the guide uses --shard-size 2
     ");
     check!(run("--shard-size -1"), @r"
     exit: 2
     --- stderr
-    error: --shard-size -1 makes no shards: it is a size in GB, at least 0.000001
-    hint: the guide's shards have --shard-size 2
+    error: --shard-size -1 is out of range: it is a size in GB, at least 0.000001
+    hint: the guide uses --shard-size 2
     ");
     check!(run("--threads 0"), @r"
     exit: 2
     --- stderr
     error: --threads 0 is out of range: 1 to 1024 are possible
-    hint: leave --threads out to use what the machine has
+    hint: leave out --threads to use all cores
     ");
     check!(run("--threads 20000"), @r"
     exit: 2
     --- stderr
     error: --threads 20000 is out of range: 1 to 1024 are possible
-    hint: leave --threads out to use what the machine has
+    hint: leave out --threads to use all cores
     ");
     check!(run("--max-document 0"), @r"
     exit: 2
@@ -319,7 +319,7 @@ fn an_output_that_is_a_file() {
     check!(project.tokenize(""), @r"
     exit: 2
     --- stderr
-    error: `out` is a file, and an output is a folder
+    error: `out` is a file, but an output is a folder
     hint: give another folder as `--output`
     ");
     assert_eq!(project.read("out"), "mine");
@@ -341,7 +341,7 @@ fn an_output_that_may_not_be_written_to() {
     exit: 2
     --- stderr
     error: create the folder `locked/out/.mashbill`: Permission denied (os error 13)
-    hint: choose an `--output` that you may write to; `locked/out/.mashbill` is not
+    hint: choose an `--output` that you can write to; `locked/out/.mashbill` is not one
     ");
 }
 
@@ -369,7 +369,7 @@ fn a_finished_split_that_is_different() {
     exit: 2
     --- stderr
     error: the finished split `a` in `out` is different: max_seq_length was 16 and is 32
-    hint: `--skip-existing` makes those again that differ, `--force` makes all again, another `--output` keeps both
+    hint: `--skip-existing` redoes those that differ, `--force` redoes all, another `--output` keeps both
     ");
     project.write("data/a.jsonl", "{\"text\":\"something else\"}\n");
     check!(project.tokenize(""), @r"
@@ -377,7 +377,7 @@ fn a_finished_split_that_is_different() {
     --- stderr
     a: compared with its input, because its input had 23 bytes and has 26
     error: the finished split `a` in `out` is different: its input has changed
-    hint: `--skip-existing` makes those again that differ, `--force` makes all again, another `--output` keeps both
+    hint: `--skip-existing` redoes those that differ, `--force` redoes all, another `--output` keeps both
     ");
     assert!(project.files("out") == before, "nothing was touched");
 }
@@ -438,7 +438,7 @@ fn a_manifest_that_is_damaged() {
     exit: 1
     --- stderr
     error: `out/manifest.json` is damaged: EOF while parsing an object at line 1 column 1
-    hint: copy the folder again from where it is good; or move `out/manifest.json` away and give the `mashbill tokenize` command that made it with `--force`
+    hint: copy the folder again from a good copy; or move `out/manifest.json` away and run the `mashbill tokenize` command that made it with `--force`
     ");
     fs::remove_file(project.path("out/manifest.json")).expect("it was there");
     project.tokenize("--force").with_code(0);
@@ -451,7 +451,7 @@ fn the_first_bad_line_with_strict() {
     exit: 2
     --- stderr
     error: `data/a.jsonl`, line 3: no field `text` (no_text)
-    hint: without `--strict` bad lines are set aside and the rest goes on
+    hint: without `--strict`, bad lines are set aside and the run continues
     ");
     assert!(!project.path("out/a").exists(), "an unfinished split has no final name");
 }
@@ -463,7 +463,7 @@ fn a_quickstart_that_trains_without_the_python_package() {
     exit: 2
     --- stderr
     error: training needs mashbill's Python package, which `python3` does not have
-    hint: pip install './python[train]' in mashbill's source tree, with the Python environment active; then give the command again
+    hint: pip install './python[train]' in mashbill's source tree, with the Python environment active; then run the command again
     ");
     assert!(!project.path("mashbill-quickstart").exists());
 }
@@ -475,7 +475,7 @@ fn data_of_a_quickstart_that_was_changed() {
     let ran = project.run("quickstart").with_code(3);
     let path = "`mashbill-quickstart/data/code/human_eval.jsonl`";
     let said = format!(
-        "warning: human_eval is skipped: {path} is there already, and no download made it\nhint: give that"
+        "warning: human_eval is skipped: {path} already exists, and no download made it\nhint: rename that"
     );
     assert!(ran.stderr.contains(&said) && !project.path("mashbill-quickstart/tokenized").exists(), "{ran}");
     assert_eq!(project.read("mashbill-quickstart/data/code/human_eval.jsonl"), "mine");

@@ -146,7 +146,10 @@ fn an_output_that_is_the_input_and_a_part_that_is_not_the_whole_are_told() {
 fn a_license_that_no_dataset_has_is_told() {
     let project = Project::new();
     let ran = project.run("download --status-only --license-allow opne,mit").with_code(0);
-    assert!(ran.stderr.contains("warning: no dataset has the license `opne` of --license-allow"), "{ran}");
+    assert!(
+        ran.stderr.contains("warning: no dataset has the license `opne` given with --license-allow"),
+        "{ran}"
+    );
     assert!(!ran.stderr.contains("`mit`"), "{ran}");
     project.run("download --status-only --max-rows 0").with_code(2);
 }
@@ -157,6 +160,6 @@ fn a_tokenizer_that_git_lfs_did_not_fetch_is_named() {
     let project = Project::with(&[("data/a.jsonl", ROW), ("tok/tokenizer.json", pointer)]);
     let ran =
         project.run("tokenize --input data --output out --tokenizer tok --max-seq-length 8").with_code(2);
-    assert!(ran.stderr.contains("`tok/tokenizer.json` is a pointer of Git LFS"), "{ran}");
+    assert!(ran.stderr.contains("`tok/tokenizer.json` is a Git LFS pointer"), "{ran}");
     assert!(ran.stderr.contains("hint: git lfs pull"), "{ran}");
 }

@@ -189,7 +189,7 @@ fn a_run_tells_what_is_held_out_and_where() {
     check!(project.tokenize("--val-fraction 0.5"), @r#"
     exit: 0
     --- stderr
-    1 finished split unchanged, left alone: a
+    1 finished split unchanged, skipped: a
     1 split with 1 row of 16 tokens in out
     held out: 1 document, 3 tokens, 1 row in out/_validation
     manifest: out/manifest.json
@@ -207,9 +207,9 @@ fn fractions_that_are_none_are_refused() {
     let project = Project::with(&[("data/a.jsonl", "{\"text\":\"hello\"}\n")]);
     for fraction in ["0", "1", "-0.1", "1.5", "nan", "inf"] {
         let ran = project.tokenize(&format!("--val-fraction {fraction}")).with_code(2);
-        assert!(ran.stderr.contains("is no share: it is more than 0 and less than 1"), "{ran}");
+        assert!(ran.stderr.contains("is not a share: it has to be more than 0 and less than 1"), "{ran}");
         assert!(
-            ran.stderr.contains("hint: `--val-fraction 0.01` holds one document in a hundred out"),
+            ran.stderr.contains("hint: `--val-fraction 0.01` holds out one document in a hundred"),
             "{ran}"
         );
     }
@@ -238,20 +238,20 @@ fn another_fraction_is_another_option() {
     exit: 2
     --- stderr
     error: the finished split `a` in `out` is different: held_out was not given and is 0.1
-    hint: `--skip-existing` makes those again that differ, `--force` makes all again, another `--output` keeps both
+    hint: `--skip-existing` redoes those that differ, `--force` redoes all, another `--output` keeps both
     ");
     let ran = project.tokenize("--val-fraction 0.1 --skip-existing").with_code(0);
-    assert!(ran.stderr.contains("a: made again, because held_out was not given and is 0.1"), "{ran}");
+    assert!(ran.stderr.contains("a: redone, because held_out was not given and is 0.1"), "{ran}");
     check!(project.tokenize("--val-fraction 0.2"), @r"
     exit: 2
     --- stderr
     error: the finished split `a` in `out` is different: fraction was 0.1 and is 0.2
-    hint: `--skip-existing` makes those again that differ, `--force` makes all again, another `--output` keeps both
+    hint: `--skip-existing` redoes those that differ, `--force` redoes all, another `--output` keeps both
     ");
     project.tokenize("--val-fraction 0.2 --skip-existing").with_code(0);
     project.run("verify out --deep --quiet").with_code(0);
     let ran = project.tokenize("--skip-existing").with_code(0);
-    assert!(ran.stderr.contains("nothing is held out any more: out/_validation goes"), "{ran}");
+    assert!(ran.stderr.contains("nothing is held out any more: out/_validation will be removed"), "{ran}");
     assert!(!project.path("out/_validation").exists());
     let files = project.files("out");
     assert_eq!(files.keys().collect::<Vec<_>>(), whole.keys().collect::<Vec<_>>());
@@ -293,7 +293,7 @@ fn an_input_that_grows_or_goes_does_so_in_both_parts() {
         project.read("data/b.jsonl") + "{\"text\":\"one\"}\n{\"text\":\"two\"}\n{\"text\":\"three\"}\n";
     project.write("data/b.jsonl", grown);
     let ran = project.tokenize(&format!("{arguments} --skip-existing")).with_code(0);
-    assert!(ran.stderr.contains("\nb: of ") && ran.stderr.contains(" these are made again: "), "{ran}");
+    assert!(ran.stderr.contains("\nb: 1 shard compared, to redo: 0"), "{ran}");
     fs::remove_file(project.path("data/a.jsonl")).expect("it was there");
     project.tokenize(&format!("{arguments} --prune")).with_code(0);
     assert!(!project.path("out/a").exists() && !project.path("out/_validation/a").exists());
@@ -316,9 +316,9 @@ fn the_folder_of_what_is_held_out_is_no_split_and_no_input() {
     // Shards are Parquet files with columns of no text; nobody takes them for input.
     let tokenized_again = "tokenize --output again --recursive --tokenizer gpt2 --input";
     let ran = project.run(&format!("{tokenized_again} out")).with_code(2);
-    assert!(ran.stderr.contains("`out` is tokenized already"), "{ran}");
+    assert!(ran.stderr.contains("`out` is already tokenized"), "{ran}");
     let ran = project.run(&format!("{tokenized_again} out/_validation")).with_code(2);
-    assert!(ran.stderr.contains("`out/_validation` is tokenized already"), "{ran}");
+    assert!(ran.stderr.contains("`out/_validation` is already tokenized"), "{ran}");
     project.write("more/c.jsonl", "{\"text\":\"hello\"}\n");
     fs::rename(project.path("out/_validation"), project.path("more/_validation")).expect("it is there");
     project.run(&format!("{tokenized_again} more")).with_code(0);
@@ -395,7 +395,7 @@ fn a_part_of_something_else_is_found() {
     fs::rename(project.path("held_out"), project.path("out/_validation")).expect("it is there");
     let ran = project.run("verify out").with_code(4);
     assert!(ran.stderr.contains("error: _validation: the manifest says that nothing is held out"), "{ran}");
-    assert!(ran.stderr.contains("hint: if nobody needs it: mv out/_validation somewhere else"), "{ran}");
+    assert!(ran.stderr.contains("hint: if you do not need it: mv out/_validation somewhere else"), "{ran}");
 }
 
 /// What is refused for its tokens has a text, and with it a part.

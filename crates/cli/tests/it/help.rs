@@ -9,7 +9,7 @@ fn of_the_command() {
     --- stdout
     The data pipeline for language-model training and distillation.
 
-    Datasets go in, exact, packed, resumable training batches come out.
+    Datasets go in; exact, packed, resumable training batches come out.
 
     Usage: mashbill [OPTIONS] <COMMAND>
 
@@ -22,12 +22,12 @@ fn of_the_command() {
                   labels
       report      Put a whole dataset on one HTML page: shares, lengths, vocabulary, refusals, rows to
                   look at
-      train       Train a model from what `tokenize` wrote, as a YAML file says (in Python, with
+      train       Train a model on what `tokenize` wrote, as a YAML file describes (in Python, with
                   PyTorch)
-      quickstart  Go the whole way on a few hundred real records that ship with mashbill: offline, in
-                  seconds
-      doctor      Look whether everything that a command needs is there: token, Hub, proxy, disk,
-                  tokenizer, Python
+      quickstart  Run the whole pipeline on a few hundred real records that ship with mashbill: offline,
+                  in seconds
+      doctor      Check that everything a command needs is there: token, Hub, proxy, disk, tokenizer,
+                  Python
       help        Print this message or the help of the given subcommand(s)
 
     Options:
@@ -40,8 +40,8 @@ fn of_the_command() {
       -V, --version
               Print version
 
-    Exit codes: 0 done, 1 unexpected error, 2 usage, 3 incomplete (it says what; the same command goes
-    on), 4 verify or doctor found problems, 130 interrupted (state saved).
+    Exit codes: 0 done, 1 unexpected error, 2 usage, 3 incomplete (it says what; run the same command
+    again to resume), 4 verify or doctor found problems, 130 interrupted (state saved).
     ");
 }
 
@@ -52,19 +52,19 @@ fn of_download() {
     --- stdout
     Fetch the curriculum from the Hugging Face Hub: only what is missing, as JSON Lines
 
-    Each dataset becomes <output>/<category>/<name>.jsonl with <name>.stats.json beside it. What the
-    datasets were made of stands in <output>/curriculum.lock: commit it, and everybody gets the same
-    bytes. An interrupted run goes on where it was when the same command is given again; a run with
-    nothing to do asks nobody.
+    Each dataset becomes <output>/<category>/<name>.jsonl with <name>.stats.json beside it.
+    <output>/curriculum.lock records what the datasets were made of: commit it, and everyone gets the
+    same bytes. To resume an interrupted run, run the same command again; a run with nothing to do makes
+    no request.
 
     Usage: mashbill download [OPTIONS]
 
     Options:
           --status-only
-              Say what is there and what is missing, and do nothing
+              Only show what is there and what is missing
 
           --dry-run
-              Say what would be fetched, and do nothing
+              Only show what would be fetched
 
           --category <NAME>
               Only this category; may be given several times
@@ -78,7 +78,7 @@ fn of_download() {
               [default: data/distillation]
 
           --budget <AMOUNT>
-              How much to take in all, shares met: 5B or 300M tokens, or as text 20GB
+              How much to take in total, in the curriculum's shares: 5B or 300M tokens, or 20GB of text
 
           --max-download <SIZE>
               Refuse to fetch more than this
@@ -86,7 +86,7 @@ fn of_download() {
               [default: 100GB]
 
           --max-rows <ROWS>
-              The most records of each dataset
+              Take at most this many records of each dataset
 
           --license-allow <LICENSE>
               Only these licenses, by id (mit) or kind (open, terms, non-commercial, unknown)
@@ -95,10 +95,10 @@ fn of_download() {
               A file with datasets of your own; may be given several times
 
           --update
-              Take what the datasets are now, not what the lock says they were
+              Take the datasets as they are now, not as the lock records them
 
           --keep-raw
-              Keep the fetched files after they are converted, in <output>/.mashbill/download
+              Keep the fetched files after conversion, in <output>/.mashbill/download
 
           --json
               Print the result as JSON on stdout
@@ -128,21 +128,21 @@ fn of_tokenize() {
     Turn JSONL into packed rows of token ids: Snappy Parquet shards and a manifest.json
 
     Reads .jsonl, .ndjson and .json (an object a line, or one array of objects), plain or in .gz, .bz2,
-    .xz or .zst, and .parquet; each file becomes a split that is named after it. Finished splits whose
-    content, options and tokenizer are the same are left alone; an interrupted run goes on where it was
-    when the same command is given again.
+    .xz or .zst, and .parquet. Each file becomes a split named after it. Finished splits whose content,
+    options and tokenizer are unchanged are skipped. To resume an interrupted run, run the same command
+    again.
 
     Usage: mashbill tokenize [OPTIONS] --input <PATH>
 
     Options:
           --input <PATH>
-              A file, or a folder with files, to tokenize
+              The file or folder to tokenize
 
           --output <DIR>
               The folder for the splits and manifest.json [default: <INPUT>_preprocessed]
 
           --recursive
-              Enter the folders below the input folder, too
+              Also read the folders below the input folder
 
           --tokenizer <NAME>
               An embedded tokenizer (gpt2, cl100k_base, o200k_base), a tokenizer.json, its folder, or a
@@ -151,42 +151,40 @@ fn of_tokenize() {
               [default: meta-llama/Llama-3.2-1B]
 
           --max-seq-length <TOKENS>
-              Tokens in every row
+              Tokens per row
 
               [default: 8192]
 
           --shard-size <GB>
-              The size that finished shards are to have on average, in GB (10^9 bytes): a target;
-              decimals are fine
+              Target for the average size of finished shards, in GB (10^9 bytes); decimals are fine
 
               [default: 2]
 
           --val-fraction <FRACTION>
-              Hold this share of the documents out of training, in <OUTPUT>/_validation: chosen by their
-              texts alone, so the same ones whatever else changes, and a larger share holds out the same
-              and more
+              Hold this share of the documents out of training, in <OUTPUT>/_validation. Only a
+              document's text decides, so the choice stays the same whatever else changes, and a larger
+              share adds to it
 
           --skip-existing
-              Keep finished splits that are the same, and make those again that differ, saying why
+              Skip finished splits that are unchanged, and redo those that differ, saying why
 
           --force
-              Make every split again
+              Redo every split
 
           --threads <N>
-              Threads that compute [default: what this machine or container has]
+              Worker threads [default: the cores of this machine or container]
 
           --text-field <NAME>
-              The field, or Parquet column, that holds the text; given several times, the first that a
-              record has
+              The field or Parquet column that holds the text. May be given several times: the first
+              that a record has counts
 
               [default: text]
 
           --eos-token <TOKEN>
-              The token that ends a document, where the tokenizer's files name none or another is wanted
+              The token that ends a document, if the tokenizer's files name none or you want another
 
           --pad-token <TOKEN>
-              The token that fills the last rows, where the tokenizer's files name none or another is
-              wanted
+              The token that pads the last rows, if the tokenizer's files name none or you want another
 
           --no-eos
               Put no EOS after documents
@@ -195,24 +193,25 @@ fn of_tokenize() {
               Put no BOS before documents, even where the tokenizer's template does
 
           --special-tokens-in-text <HOW>
-              What becomes of special tokens that a text spells out
+              What to do with special tokens that a text spells out
 
               Possible values:
-              - encode: They become their ids, as in Hugging Face tokenizers
-              - split:  They are text like any other
-              - reject: Documents that have one are refused
+              - encode: Encode them as their ids, as Hugging Face tokenizers do
+              - split:  Treat them as text like any other
+              - reject: Refuse documents that contain one
 
               [default: encode]
 
           --split-names <HOW>
-              Which files are one split, and how splits are named
+              Which files form a split, and how splits are named
 
               Possible values:
               - stem:   After the file: code/apps.jsonl is apps
               - path:   After the folders, too: code/apps.jsonl is code__apps
-              - parts:  As path, but files whose names differ only in a part number are one:
+              - parts:  As path, but files whose names differ only in a part number form one split:
                 code/apps-0*-of-02.jsonl are code__apps
-              - folder: All files of a folder are one, which is named after it: code/*.jsonl are code
+              - folder: All files of a folder form one split, named after the folder: code/*.jsonl are
+                code
 
               [default: stem]
 
@@ -220,7 +219,7 @@ fn of_tokenize() {
               How the shards' pages are compressed
 
               Possible values:
-              - snappy: Fast, read by everybody
+              - snappy: Fast, and every Parquet reader supports it
               - zstd:   Smaller, slower to write
               - none:   No compression
 
@@ -233,7 +232,7 @@ fn of_tokenize() {
               [default: 256000000]
 
           --warn-rejected <SHARE>
-              Warn of splits of which more than this share of the lines was refused
+              Warn about splits with more than this share of their lines refused
 
               [default: 0.05]
 
@@ -269,10 +268,10 @@ fn of_quickstart() {
     check!(Project::new().run("quickstart --help"), @r"
     exit: 0
     --- stdout
-    Go the whole way on a few hundred real records that ship with mashbill: offline, in seconds
+    Run the whole pipeline on a few hundred real records that ship with mashbill: offline, in seconds
 
-    Downloads the records from a stand-in of the Hub on this machine, converts them to JSON Lines,
-    tokenizes them with the embedded gpt2 tokenizer, verifies both folders, and says each command. A
+    Downloads the records from a stand-in for the Hub on this machine, converts them to JSON Lines,
+    tokenizes them with the embedded gpt2 tokenizer, verifies both folders, and prints each command. A
     second run finds everything done.
 
     Usage: mashbill quickstart [OPTIONS]

@@ -153,9 +153,9 @@ fn data_of_kinds_that_are_not_read_are_named_by_every_command() {
     let ran = project.tokenize("").with_code(0);
     has(
         &ran,
-        "warning: left out: 7 files of kinds that are not read: b.csv, c.TSV, d.arrow, e.txt, f.zip, g.tar.gz",
+        "warning: left out: 7 files of unsupported kinds: b.csv, c.TSV, d.arrow, e.txt, f.zip, g.tar.gz",
     );
-    has(&ran, "hint: read are .jsonl");
+    has(&ran, "hint: supported are .jsonl");
     has(&project.run("inspect data").with_code(0), "b.csv, c.TSV");
     has(
         &project.run("verify data").with_code(0),
@@ -167,7 +167,7 @@ fn data_of_kinds_that_are_not_read_are_named_by_every_command() {
     has(&project.tokenize("--skip-existing").with_code(2), "only `b.csv` and 6 more");
     has(
         &project.run("tokenize --input data/b.csv --tokenizer gpt2").with_code(2),
-        "`data/b.csv` is no input",
+        "`data/b.csv` is not a supported input",
     );
     has(&project.run("verify data/b.csv").with_code(2), "data/b.csv");
 }
@@ -179,10 +179,7 @@ fn what_describes_data_is_not_taken_for_data() {
         ("data/dataset_infos.json", "{\n  \"default\": {}\n}\n"),
         ("data/state.json", "{\"_data_files\": []}"),
     ]);
-    has(
-        &project.tokenize("").with_code(0),
-        "2 files of kinds that are not read: dataset_infos.json, state.json",
-    );
+    has(&project.tokenize("").with_code(0), "2 files of unsupported kinds: dataset_infos.json, state.json");
     project.run("verify data").with_code(0);
     // By its own name it is taken, and refused for what it holds.
     let ran = project.run("tokenize --input data/dataset_infos.json --tokenizer gpt2 --max-seq-length 16");
@@ -307,21 +304,21 @@ fn other_content_is_recognised_named_and_refused_as_a_whole() {
             "commas between them",
         ),
         ("a.json", b"[\"one\",\n \"two\"]", "a JSON array of strings, not of objects"),
-        ("a.jsonl", &gzip(lines.as_bytes()), "it is gzip, and its name says plain text"),
-        ("a.jsonl", &zstd(lines.as_bytes()), "it is zstd, and its name says plain text"),
-        ("a.jsonl", &bzip2(lines.as_bytes()), "it is bzip2, and its name says plain text"),
-        ("a.ndjson", XZ, "it is xz, and its name says plain text"),
+        ("a.jsonl", &gzip(lines.as_bytes()), "it is gzip, but its name says plain text"),
+        ("a.jsonl", &zstd(lines.as_bytes()), "it is zstd, but its name says plain text"),
+        ("a.jsonl", &bzip2(lines.as_bytes()), "it is bzip2, but its name says plain text"),
+        ("a.ndjson", XZ, "it is xz, but its name says plain text"),
         ("a.jsonl", b"PK\x03\x04abc", "it is a zip archive"),
-        ("a.jsonl", b"PAR1abcPAR1", "it is Parquet, and its name says plain text"),
-        ("a.jsonl.gz", lines.as_bytes(), "it is plain text, and its name says gzip"),
-        ("a.jsonl.xz", &gzip(lines.as_bytes()), "it is gzip, and its name says xz"),
+        ("a.jsonl", b"PAR1abcPAR1", "it is Parquet, but its name says plain text"),
+        ("a.jsonl.gz", lines.as_bytes(), "it is plain text, but its name says gzip"),
+        ("a.jsonl.xz", &gzip(lines.as_bytes()), "it is gzip, but its name says xz"),
         ("a.jsonl.gz", &gzip(&gzip(lines.as_bytes())), "there is gzip in it"),
         (
             "a.jsonl",
             b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 5\n",
-            "a pointer of Git LFS",
+            "a Git LFS pointer",
         ),
-        ("a.jsonl", b"<!DOCTYPE html>\n<html></html>\n", "a page of HTML"),
+        ("a.jsonl", b"<!DOCTYPE html>\n<html></html>\n", "an HTML page"),
     ] {
         files.push((name, content.to_vec(), what));
     }
@@ -366,18 +363,15 @@ fn containers_are_read_as_the_standard_tools_read_them() {
     ]);
     for (name, whole) in [("a.jsonl.gz", gzip(first)), ("a.jsonl.bz2", bzip2(first))] {
         let project = beside_a_good_one(name, &join(&[&whole, b"garbage"]));
-        has(
-            &project.tokenize("").with_code(0),
-            "a: 7 bytes behind the end of what it is packed in were left out",
-        );
+        has(&project.tokenize("").with_code(0), "a: left out 7 bytes after the end of the compressed data");
         assert_eq!(samples(&project)[0], ("a".to_owned(), 1), "{name}");
-        has(&project.run("verify data").with_code(0), "7 bytes behind the end");
-        has(&project.run("inspect data --find nothing").with_code(2), "7 bytes behind the end");
+        has(&project.run("verify data").with_code(0), "7 bytes after the end");
+        has(&project.run("inspect data --find nothing").with_code(2), "7 bytes after the end");
     }
     let mut files = vec![
-        ("a.jsonl.xz", join(&[XZ, b"garbage"]), "something that is no xz stands behind it"),
-        ("a.jsonl.xz", join(&[XZ, &[0; 3]]), "no multiple of 4 bytes"),
-        ("a.jsonl.zst", join(&[&zstd(first), b"garbage"]), "no zstd stands where a frame should begin"),
+        ("a.jsonl.xz", join(&[XZ, b"garbage"]), "something that is not xz follows it"),
+        ("a.jsonl.xz", join(&[XZ, &[0; 3]]), "not a multiple of 4 bytes"),
+        ("a.jsonl.zst", join(&[&zstd(first), b"garbage"]), "not zstd is where a frame should begin"),
     ];
     for (name, whole) in [
         ("a.jsonl.gz", gzip(first)),
@@ -396,7 +390,7 @@ fn names_that_could_not_be_given_are_met_before_anything_is_made() {
     let long = "\u{9577}".repeat(81);
     let project = Project::with(&[("data/short.jsonl", RECORD), (&format!("data/{long}.jsonl"), RECORD)]);
     let ran = project.tokenize("").with_code(2);
-    has(&ran, "has 243 bytes, and 241 at the most are possible");
+    has(&ran, "has 243 bytes, but at most 241 are possible");
     has(&ran, "hint: give the file a shorter name");
     assert!(!project.path("out").exists());
     // Of folders and file together, too.
@@ -411,7 +405,7 @@ fn names_that_could_not_be_given_are_met_before_anything_is_made() {
     project.run(&format!("{named} --max-seq-length 16 --output {}", "o".repeat(256))).with_code(2);
     project.write(&format!("data/{}.jsonl", "g".repeat(245)), RECORD);
     let named = format!("tokenize --input data/{}.jsonl --tokenizer gpt2", "g".repeat(245));
-    has(&project.run(&named).with_code(2), "has 258 bytes, and 255 at the most are possible");
+    has(&project.run(&named).with_code(2), "has 258 bytes, but at most 255 are possible");
     for (name, taken) in [
         ("manifest.json.jsonl", "a meaning of its own"),
         ("README.md.jsonl", "a meaning of its own"),

@@ -60,7 +60,7 @@ fn a_document_is_found_by_its_id_its_key_and_its_text() {
     … 11 tokens before (`--tokens 0` shows all)
     ── document 62, id y: tokens 0 to 10 of 13
      six| seven| eight| nine
-    … and 1 tokens more (`--tokens 0` shows all)
+    … and 1 more tokens (`--tokens 0` shows all)
     ");
     // Without a split all of them are looked through.
     let in_b = project.run("inspect out --find b --split b").with_code(0);
@@ -212,7 +212,7 @@ fn a_step_shows_its_documents_and_a_document_its_steps() {
     exit: 2
     --- stderr
     error: `out` does not say what its loader was made with
-    hint: `--batch-size ROWS` (and `--seed`, `--world-size`) say it; with weights give a file with what `DataLoader.recipe()` gives as PATH
+    hint: give `--batch-size ROWS` (and `--seed`, `--world-size`), or for a loader with weights a file with the output of `DataLoader.recipe()` as PATH
     ");
     check!(project.run("inspect out --step 1 --batch-size 1 --rank 1"), @r"
     exit: 2
@@ -237,6 +237,6 @@ fn a_step_shows_its_documents_and_a_document_its_steps() {
     exit: 2
     --- stderr
     error: `run/loader.json` does not describe a loader: missing field `batch_size` at line 1 column 20
-    hint: give a file with what `DataLoader.recipe()` gives
+    hint: give a file with the output of `DataLoader.recipe()`
     ");
 }

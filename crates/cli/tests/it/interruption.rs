@@ -1,4 +1,4 @@
-//! Kill it any time: the same command goes on and the bytes are those of a run that nobody disturbed.
+//! Kill it any time: the same command resumes, and the bytes are those of a run that nothing disturbed.
 //!
 //! Runs are killed when a moment is reached, told by the files in the output folder,
 //! and a little later by a seeded draw: so the kills land all over a run, its commit
@@ -297,12 +297,12 @@ fn ctrl_c_once_keeps_what_is_finished() {
         status.code() == Some(130) && !output.join("many").exists()
     });
     let stderr = project.read("stderr");
-    assert!(stderr.contains("error: interrupted\nhint: the same command goes on"), "{stderr}");
+    assert!(stderr.contains("error: interrupted\nhint: run the same command again to resume"), "{stderr}");
     let before = records(&output);
     assert!(before.len() >= 3);
     let ran = project.run(&format!("{} --output out", ARGUMENTS.replace("--quiet", ""))).with_code(0);
     let many = before.keys().filter(|path| path.iter().any(|part| part == "many")).count();
-    let resumed = format!("many: {many} shards of {} finished before, going on", shards[0]);
+    let resumed = format!("many: {many} shards of {} already finished, resuming", shards[0]);
     assert!(ran.stderr.contains(&resumed), "{ran}");
     assert_same_output(&project.path("reference"), &output);
 }
@@ -375,7 +375,7 @@ fn an_input_that_has_grown_gives_the_bytes_of_the_whole() {
     let grown = project.read("data/many.jsonl") + "{\"text\":\"one more\"}\n";
     project.write("data/many.jsonl", grown);
     let ran = project.run(&format!("{} --output out --skip-existing", ARGUMENTS.replace("--quiet", "")));
-    assert!(ran.code == Some(0) && ran.stderr.contains(" these are made again: "), "{ran}");
+    assert!(ran.code == Some(0) && ran.stderr.contains(" compared, to redo: "), "{ran}");
     project.run(&format!("{ARGUMENTS} --output afresh")).with_code(0);
     assert_same_output(&project.path("afresh"), &project.path("out"));
 }

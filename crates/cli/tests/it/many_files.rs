@@ -93,7 +93,7 @@ fn the_smallest_case_has_three_rows_and_not_four() {
     assert_eq!(names.len(), 4);
     let told = project.run(&format!("{ARGUMENTS} --input books --output stem --split-names stem")).stderr;
     assert!(
-        told.contains("part-0000*-of-00004.jsonl look like parts of one dataset, and each file is a split of its own\nhint: `--split-names parts`"),
+        told.contains("part-0000*-of-00004.jsonl look like parts of one dataset, but each file is a split of its own\nhint: `--split-names parts`"),
         "{told}"
     );
     for how in ["parts", "folder"] {
@@ -214,7 +214,7 @@ fn an_edit_of_a_part_makes_its_group_again_and_says_which_part_it_was() {
     for (why, edit) in edits {
         edit();
         let ran = project.run(&format!("{arguments} --output out --skip-existing")).with_code(0);
-        assert!(ran.stderr.contains(why) && ran.stderr.contains(" these are made again: "), "{why}: {ran}");
+        assert!(ran.stderr.contains(why) && ran.stderr.contains(" compared, to redo: "), "{why}: {ran}");
         drop(fs::remove_dir_all(project.path("afresh")));
         project.run(&format!("{arguments} --output afresh")).with_code(0);
         assert_same_output(&project.path("afresh"), &project.path("out"));
@@ -238,7 +238,7 @@ fn a_folder_with_data_to_train_on_beside_data_that_is_not_is_refused() {
     }
     let ran =
         project.run(&format!("{ARGUMENTS} --input data --output out --split-names folder")).with_code(2);
-    let told = "stands beside `data/squad/test-00000-of-00001.jsonl`: they are not to be trained on together\n\
+    let told = "is beside `data/squad/test-00000-of-00001.jsonl`: they must not be trained on together\n\
                 hint: `--split-names parts` makes them splits of their own";
     assert!(ran.stderr.contains(told), "{ran}");
     assert!(!project.path("out").exists());

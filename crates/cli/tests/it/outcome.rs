@@ -48,7 +48,7 @@ const SHAPES: &[(&str, &str, &str)] = &[
     ),
     (
         r#"{"text":["a","b"]}"#,
-        "what stands in `text` is null or no string",
+        "the value of `text` is null or not a string",
         "warning: there is no document to train on",
     ),
     (r#"{"a":1,"b":2}"#, "they have `a`, `b`", "warning: there is no document to train on"),
@@ -155,7 +155,7 @@ fn one_split_of_refused_lines_is_no_success_and_an_empty_file_is_told_apart() {
         assert!(ran.stderr.contains(told), "{told}: {ran}");
     }
     let ran = project.run("report out").with_code(0);
-    assert!(ran.stderr.contains("warning: verify has 3 warnings"), "{ran}");
+    assert!(ran.stderr.contains("warning: verify found 3 warnings"), "{ran}");
     project.write("data/b.jsonl", GOOD);
     project.tokenize("--skip-existing").with_code(0);
 }
@@ -192,7 +192,7 @@ fn a_warning_comes_above_the_share_that_is_asked_for() {
     check!(project.tokenize("--warn-rejected 2"), @r"
     exit: 2
     --- stderr
-    error: --warn-rejected 2 is no share: 0 to 1 are possible
+    error: --warn-rejected 2 is not a share: 0 to 1 are possible
     hint: `--warn-rejected 0.05` warns where more than one line in twenty was refused
     ");
 }

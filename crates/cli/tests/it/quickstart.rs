@@ -19,7 +19,7 @@ fn goes_the_whole_way_and_the_second_time_finds_all_done() {
     let project = Project::new();
     let ran = quickstart(&project).with_code(0);
     for said in [
-        "a stand-in of the Hub is at http://127.0.0.1:",
+        "a stand-in for the Hub is at http://127.0.0.1:",
         "running: mashbill download --dataset gsm8k --dataset human_eval --dataset nq_open --catalog",
         "3 datasets with 664 records in mashbill-quickstart/data: 141.9 kB fetched in ",
         "5 requests besides the 6 for this plan",
@@ -48,7 +48,7 @@ fn goes_the_whole_way_and_the_second_time_finds_all_done() {
 
     let again = quickstart(&project).with_code(0);
     for said in
-        ["3 datasets there already", "the stand-in answered 0 requests", "3 finished splits unchanged"]
+        ["3 datasets already there", "the stand-in answered 0 requests", "3 finished splits unchanged"]
     {
         assert!(again.stderr.contains(said), "{said}: {again}");
     }
@@ -63,8 +63,8 @@ fn goes_on_where_something_is_missing() {
         .expect("it was there");
     fs::remove_file(project.path("mashbill-quickstart/data/code/human_eval.jsonl")).expect("it was there");
     let again = quickstart(&project).with_code(0);
-    assert!(again.stderr.contains("2 datasets there already: gsm8k, nq_open"), "{again}");
-    assert!(again.stderr.contains("human_eval: unchanged, left alone"), "{again}");
+    assert!(again.stderr.contains("2 datasets already there: gsm8k, nq_open"), "{again}");
+    assert!(again.stderr.contains("human_eval: unchanged, skipped"), "{again}");
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_folder_of_somebody_elses_is_left_alone() {
     check!(quickstart(&project), @r"
     exit: 2
     --- stderr
-    error: `mashbill-quickstart/catalog.toml` holds something else already
+    error: `mashbill-quickstart/catalog.toml` already holds something else
     hint: choose an empty or new folder with --output
     ");
     assert_eq!(project.files("mashbill-quickstart").len(), 1);

@@ -111,7 +111,7 @@ fn an_edit_makes_the_shards_again_that_it_touches() {
         }
         let ran = project
             .run(&format!("{} --input data --output out --skip-existing", arguments.replace("--quiet", "")));
-        assert!(ran.code == Some(0) && ran.stderr.contains(" these are made again: "), "{ran}");
+        assert!(ran.code == Some(0) && ran.stderr.contains(" compared, to redo: "), "{ran}");
         project.run(&format!("{arguments} --input data --output afresh")).with_code(0);
         assert_same_output(&project.path("afresh"), &project.path("out"));
         let after = shards(&project, "out");

@@ -62,7 +62,7 @@ fn an_unchanged_run_leaves_everything_alone() {
     check!(project.tokenize(""), @r#"
     exit: 0
     --- stderr
-    2 finished splits unchanged, left alone: a, b
+    2 finished splits unchanged, skipped: a, b
     2 splits with 2 rows of 16 tokens in out
     manifest: out/manifest.json
     hint: load it with mashbill.Dataset("out") or datasets.load_dataset("out")
@@ -88,7 +88,7 @@ fn a_new_file_only_adds_its_split() {
     check!(project.tokenize(""), @r#"
     exit: 0
     --- stderr
-    2 finished splits unchanged, left alone: a, b
+    2 finished splits unchanged, skipped: a, b
     done c: 1 document, 3 tokens, 1 row
     tokenized 1 document into 3 tokens in [TIME] ([SPEED])
     1 row, 13 positions of padding (81.25 %), [SIZE] of shards ([RATIO] bytes a token)
@@ -116,8 +116,8 @@ fn a_touched_file_is_recognized_by_its_content() {
     exit: 0
     --- stderr
     a: compared with its input, because its input was written again
-    1 finished split unchanged, left alone: b
-    a: unchanged, left alone
+    1 finished split unchanged, skipped: b
+    a: unchanged, skipped
     2 splits with 2 rows of 16 tokens in out
     manifest: out/manifest.json
     hint: load it with mashbill.Dataset("out") or datasets.load_dataset("out")
@@ -137,8 +137,8 @@ fn changed_content_is_made_again_where_that_is_asked_for() {
     exit: 0
     --- stderr
     a: compared with its input, because its input had 23 bytes and has 46
-    1 finished split unchanged, left alone: b
-    a: of 1 shard these are made again: 0
+    1 finished split unchanged, skipped: b
+    a: 1 shard compared, to redo: 0
     done a: 2 documents, 6 tokens, 1 row
     tokenized 2 documents into 6 tokens in [TIME] ([SPEED])
     1 row, 10 positions of padding (62.50 %), [SIZE] of shards ([RATIO] bytes a token)
@@ -168,9 +168,9 @@ fn a_change_that_hides_is_found() {
     exit: 2
     --- stderr
     a: compared with its input, because its input was written again
-    1 finished split unchanged, left alone: b
+    1 finished split unchanged, skipped: b
     error: the finished split `a` in `out` is different: its input has changed
-    hint: `--skip-existing` makes those again that differ, `--force` makes all again, another `--output` keeps both
+    hint: `--skip-existing` redoes those that differ, `--force` redoes all, another `--output` keeps both
     ");
     project.tokenize("--rehash").with_code(2);
     project.tokenize("--rehash --skip-existing").with_code(0);
@@ -186,7 +186,7 @@ fn a_missing_shard_is_noticed() {
     exit: 2
     --- stderr
     error: the finished split `b` in `out` is different: `shard_0000.parquet` is missing or has another size
-    hint: `--skip-existing` makes those again that differ, `--force` makes all again, another `--output` keeps both
+    hint: `--skip-existing` redoes those that differ, `--force` redoes all, another `--output` keeps both
     ");
     project.tokenize("--skip-existing").with_code(0);
     assert_eq!(before["b/shard_0000.parquet"], project.files("out")["b/shard_0000.parquet"]);
@@ -216,9 +216,9 @@ fn a_vanished_input_counts_no_more_and_goes_when_that_is_asked_for() {
     check!(project.tokenize(""), @r#"
     exit: 0
     --- stderr
-    warning: the input of the split `b` is gone: it does not count any more
+    warning: the input of the split `b` is gone: the split no longer counts
     hint: `--prune` removes such splits
-    1 finished split unchanged, left alone: a
+    1 finished split unchanged, skipped: a
     1 split with 1 row of 16 tokens in out
     manifest: out/manifest.json
     hint: load it with mashbill.Dataset("out") or datasets.load_dataset("out")
@@ -235,8 +235,8 @@ fn a_vanished_input_counts_no_more_and_goes_when_that_is_asked_for() {
     check!(project.tokenize("--prune"), @r#"
     exit: 0
     --- stderr
-    warning: the input of the split `b` is gone: it does not count any more
-    1 finished split unchanged, left alone: a
+    warning: the input of the split `b` is gone: the split no longer counts
+    1 finished split unchanged, skipped: a
     removed out/b
     1 split with 1 row of 16 tokens in out
     manifest: out/manifest.json

@@ -127,7 +127,7 @@ fn a_malformed_file_beside_the_tokenizer_stops_only_what_needs_it() {
     let ran = tokenize(&project, "").with_code(2);
     assert!(ran.stderr.contains("error: `config.json` of the tokenizer is malformed: EOF"), "{ran}");
     assert!(
-        ran.stderr.contains("hint: correct `config.json`, or say what it says with `--eos-token TOKEN`"),
+        ran.stderr.contains("hint: correct `config.json`, or override it with `--eos-token TOKEN`"),
         "{ran}"
     );
     for instead in ["--eos-token <over>", "--no-eos --pad-token a"] {
@@ -209,7 +209,7 @@ fn the_tokenizer_is_found_again_from_anywhere() {
     fs::remove_file(project.path("far/moved/tokenizer.json")).expect("it is there");
     let ran = in_folder(&project, "verify far/moved --deep", "", "no-cache-3").with_code(2);
     assert!(
-        ran.stderr.contains("the tokenizer `tok`, with which the folder was made, was not found; looked at ")
+        ran.stderr.contains("the tokenizer `tok` that the folder was made with was not found; looked at ")
     );
     assert!(ran.stderr.contains("tok (another one)"), "{ran}");
     let sha256 = project.json("far/moved/manifest.json")["tokenizer_identity"]["sha256"].to_string();
@@ -234,7 +234,7 @@ fn a_text_that_the_reference_gives_up_is_checked_by_the_engine_only() {
     tokenize(&project, "").with_code(0);
     let ran = own_cache(&project, "verify out --deep --sample 1").with_code(0);
     assert!(
-        ran.stderr.contains("2 documents made again from the source, 1 of them by the reference"),
+        ran.stderr.contains("2 documents encoded again from the source, 1 of them by the reference"),
         "{ran}"
     );
     assert!(ran.stderr.contains("1 document is more than the reference can encode"), "{ran}");

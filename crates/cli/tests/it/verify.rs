@@ -63,7 +63,7 @@ fn a_damaged_shard_is_found_and_mended() {
         "{ran}"
     );
     assert!(
-        ran.stderr.contains("hint: copy out/a again from where it is good, or make it again: remove it and"),
+        ran.stderr.contains("hint: copy out/a again from a good copy, or make it again: remove it and"),
         "{ran}"
     );
     // What the hint says works.
@@ -84,7 +84,7 @@ fn json_is_the_only_thing_on_stdout() {
     let problem = &folder["problems"][0];
     assert_eq!(problem["kind"], "stray");
     assert_eq!(problem["place"]["file"], "a/notes.txt");
-    assert_eq!(folder["hints"][0], "if nobody needs it: mv out/a/notes.txt somewhere else");
+    assert_eq!(folder["hints"][0], "if you do not need it: mv out/a/notes.txt somewhere else");
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn an_older_folder_is_refused_and_what_to_type_is_said() {
     exit: 2
     --- stderr
     error: `out/manifest.json` has format_version 1, this mashbill reads 2
-    hint: mv out somewhere else, then give the `mashbill tokenize` command that made it: it makes the folder again
+    hint: mv out somewhere else, then run the `mashbill tokenize` command that made it: it makes the folder again
     ");
     let told = project.run("verify out").stderr;
     for other in ["inspect out", "inspect out --doc x", "inspect out --step 0 --batch-size 1", "report out"] {
@@ -191,7 +191,7 @@ fn parts_that_do_not_fit_together_are_found() {
         }
     });
     let ran = project.run("verify out").with_code(4);
-    let told = "_validation/manifest.json: the split a cuts its input otherwise than the part to train on (held_out)";
+    let told = "_validation/manifest.json: the split a cuts its input differently from the part to train on (held_out)";
     assert!(ran.stderr.contains(told), "{ran}");
 
     let project = tokenized();

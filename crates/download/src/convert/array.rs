@@ -186,7 +186,7 @@ fn key(window: &mut ContentWindow, row_bytes_max: usize) -> Result<String, Broke
     Ok(name)
 }
 
-/// Goes behind a value that nobody wants.
+/// Skips a value that is not needed.
 fn pass_over(window: &mut ContentWindow, row_bytes_max: usize) -> Result<(), Broken> {
     if matches!(peek(window)?, None | Some(b',' | b']' | b'}' | b':')) {
         return Err(content(window, "a value expected"));

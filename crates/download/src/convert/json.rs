@@ -113,7 +113,7 @@ impl<'a> Cursor<'a> {
         Ok(Value::List(items))
     }
 
-    /// Checks a value that nobody wants.
+    /// Checks a value that is not needed.
     fn skip(&mut self) -> Result<()> {
         match self.peek() {
             Some(b'"') => {

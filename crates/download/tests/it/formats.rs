@@ -152,10 +152,10 @@ fn a_file_that_is_no_dataset_says_why() {
         fails("e.jsonl.gz", b"\x1f\x8b\x08 not really", None)
             .starts_with("`e.jsonl.gz` cannot be converted: ")
     );
-    assert_eq!(fails("f.txt", b"text", None), "`f.txt` of `d` has a name that tells no format");
+    assert_eq!(fails("f.txt", b"text", None), "`f.txt` of `d` has a name that does not show its format");
     assert_eq!(
         fails("g.jsonl", b"{\"a\": 1}\n{\"b\": 2}", None),
-        "not one of 2 rows became a record, most because of `no_usual_columns`: no field that is looked for"
+        "none of 2 rows became a record, most because of `no_usual_columns`: no field that is looked for"
     );
 }
 

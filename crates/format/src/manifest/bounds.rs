@@ -119,7 +119,7 @@ impl Split {
                 (group, end) = (shard.group, 0);
             }
             if start != end || next < start {
-                return Err(format!("shard {index} is of {start} to {next} of the input, behind {end}"));
+                return Err(format!("shard {index} covers {start} to {next} of the input, after {end}"));
             }
             let is_without = shard.sources.is_empty();
             let is_sorted = shard.sources.is_sorted_by_key(|source| source.start);
@@ -128,7 +128,7 @@ impl Split {
                 || !is_sorted
                 || is_behind
             {
-                return Err(format!("shard {index} does not say rightly of which files it is"));
+                return Err(format!("shard {index} names the wrong files"));
             }
             end = next;
             if shard.file.is_none() && (shard.documents > 0 || shard.tokens > 0) {
@@ -138,7 +138,7 @@ impl Split {
                 return Err(format!("shard {index} has either rows or a document table, not both"));
             }
             if shard.file.as_ref().is_some_and(|file| !names.insert(&file.name)) {
-                return Err(format!("shard {index} has a file that another one has, too"));
+                return Err(format!("shard {index} shares a file with another one"));
             }
         }
         if self.shard_list.is_empty() && (self.sequences > 0 || self.samples > 0) {

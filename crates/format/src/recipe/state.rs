@@ -68,7 +68,7 @@ impl LoaderState {
     /// [`NoState`], which says why.
     pub fn from_json(text: &str) -> Result<Self, NoState> {
         if text.len() > STATE_BYTES_MAX {
-            return Err(NoState(format!("it has {} bytes, and none has a megabyte", text.len())));
+            return Err(NoState(format!("it has {} bytes, and no state has a megabyte", text.len())));
         }
         serde_json::from_str(text).map_err(|error| NoState(error.to_string()))
     }
@@ -137,7 +137,7 @@ mod compact {
         match Written::deserialize(deserializer)? {
             Written::List(numbers) => Ok(numbers),
             Written::Text(text) => parse(&text)
-                .ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no list of numbers"))),
+                .ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not a list of numbers"))),
         }
     }
 

@@ -25,7 +25,7 @@ pub(super) fn tokens_of_spans(ids: &[u8], labels: &[u8], width: usize, spans: &[
     let tokens = u32::try_from(sum).ok().filter(|&tokens| tokens > 0 && tokens as usize <= ids.len() / width);
     let tokens = tokens.ok_or("its loss_spans and its rows contradict each other")?;
     if check(spans, tokens.into()).is_err() {
-        return Err("its loss_spans are none");
+        return Err("its loss_spans are not valid");
     }
     if follow(labels, ids, width, tokens as usize, spans) {
         Ok(tokens)

@@ -391,7 +391,7 @@ impl ShardPages {
         for (column, chunk) in columns.iter().take(here).enumerate() {
             if DICTIONARIES.contains(&column) {
                 let length = chunk.pages.checked_sub(chunk.start).and_then(|length| length.try_into().ok());
-                let length = length.ok_or_else(|| self.damaged("its pages stand in another order"))?;
+                let length = length.ok_or_else(|| self.damaged("its pages are in another order"))?;
                 dictionaries[column] = PagePlace { offset: chunk.start, bytes: length, checksum: next() };
             }
             self.bytes(chunk.index, chunk.index_bytes.into(), bytes)?;
@@ -432,7 +432,7 @@ impl ShardPages {
     /// Replaces `out` by `length` bytes from `offset` on.
     fn bytes(&self, offset: u64, length: u64, out: &mut Vec<u8>) -> Result<()> {
         if offset.checked_add(length).is_none_or(|end| end > self.size) {
-            return Err(self.damaged("a part of it would lie behind its end"));
+            return Err(self.damaged("a part of it would lie after its end"));
         }
         out.resize(length as usize, 0);
         self.file.read_at(offset, out).map_err(|error| Error::io("read", &self.path, error))

@@ -206,7 +206,7 @@ fn a_damaged_cache_is_named_and_not_used() {
     let error = world.fetch(REPO).expect_err("a flipped byte");
     let Error::DamagedCache { path, .. } = &error else { panic!("{error:?}") };
     assert_eq!(path.canonicalize().expect("it exists"), blob.canonicalize().expect("it exists"));
-    assert!(error.to_string().contains("is damaged: by its name it has git sha1 "), "{error}");
+    assert!(error.to_string().contains("is damaged: its name says git sha1 "), "{error}");
 
     cache.reference("main", "");
     assert!(

@@ -1,4 +1,4 @@
-//! The crate against a stand-in of the Hub on the loopback address.
+//! The crate against a stand-in for the Hub on the loopback address.
 
 #![expect(clippy::disallowed_methods, reason = "tests make and change files as they like")]
 #![expect(clippy::print_stdout, reason = "a test that is skipped says so")]

@@ -77,9 +77,9 @@ fn an_answer_that_no_hub_gives() {
     );
     for location in ["ftp://127.0.0.1/x", "http://", "http://a b/"] {
         let reply = Reply::new(302).header("Location", location);
-        check_reply(reply, &format!("{not_a_hub}it redirects to no valid address"));
+        check_reply(reply, &format!("{not_a_hub}it redirects to an invalid address"));
     }
-    check_reply(Reply::new(302), &format!("{not_a_hub}it redirects to no valid address"));
+    check_reply(Reply::new(302), &format!("{not_a_hub}it redirects to an invalid address"));
     check_reply(
         Reply::new(451).header("X-Error-Message", "Not here").header("X-Request-Id", "Root=1-2"),
         "HUB answered with status 451: Not here (request Root=1-2)",

@@ -1,4 +1,4 @@
-//! A small stand-in of the Hub: two origins, one for the Hub and one for its store.
+//! A small stand-in for the Hub: two origins, one for the Hub and one for its store.
 //!
 //! It speaks as much of `resolve` as the official Python client needs to download a
 //! file from it. Repositories behave by their names, see [`hub_reply`]; faults are

@@ -233,14 +233,14 @@ fn a_pipe_in_the_place_of_a_file_keeps_nobody_waiting() {
     let batch = Loader::new(world.dataset(), options, None).unwrap().next_batch().unwrap().unwrap();
     assert_eq!(batch.skipped as usize, world.rows.len() / 2);
     let error = world.dataset().sources("b").unwrap_err();
-    assert!(error.to_string().contains("cannot be opened: it is a pipe, where a file is needed"), "{error}");
+    assert!(error.to_string().contains("cannot be opened: it is a pipe, but a file is needed"), "{error}");
 }
 
 #[test]
 fn a_folder_without_a_manifest_and_labels_of_another_kind_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let error = Dataset::open(folder.path(), None).unwrap_err();
-    assert!(error.to_string().ends_with("is no tokenized dataset: it has no manifest.json"), "{error}");
+    assert!(error.to_string().ends_with("is not a tokenized dataset: it has no manifest.json"), "{error}");
 
     let world = world();
     let path = world.folder.path().join("manifest.json");
@@ -263,7 +263,7 @@ fn a_folder_without_a_manifest_and_labels_of_another_kind_are_refused() {
     let error = Dataset::open(world.folder.path(), None).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the manifest's labels have the ignore_index -1, and only -100 can be read"
+        "the manifest's labels have the ignore_index -1, but only -100 can be read"
     );
 }
 

@@ -193,7 +193,7 @@ fn a_state_of_something_else_is_refused() {
     let mut options = stream_options(4, 1, 0);
     options.seed = 43;
     let refused = Stream::new(&dataset, options, Some(&state)).unwrap_err();
-    assert_eq!(refused.to_string(), "the state does not fit: its seed, shuffling or sources are other ones");
+    assert_eq!(refused.to_string(), "the state does not fit: its seed, shuffling or sources are different");
     let mut newer = state;
     newer.version += 1;
     let refused = Stream::new(&dataset, stream_options(4, 1, 0), Some(&newer)).unwrap_err();

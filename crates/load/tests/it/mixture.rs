@@ -150,7 +150,7 @@ fn a_source_is_not_seen_more_than_four_times_unasked() {
     options.steps = Some(100);
     assert_eq!(
         refused(&dataset, options.clone()),
-        "`math` would be seen 5.0 times by step 100, and at most 4 epochs of a source are allowed"
+        "`math` would be seen 5.0 times by step 100, but at most 4 epochs of a source are allowed"
     );
     options.steps = None;
     let mut stream = Stream::new(&dataset, options.clone(), None).unwrap();

@@ -187,14 +187,14 @@ fn a_table_that_contradicts_its_shard_is_damaged_whatever_its_checksum() {
         ([first, (i64::MAX, 4, 2, 0)], "it has a document 9223372036854775807 of a stretch of 270"),
         ([second, first], "its documents are not in order"),
         ([first, first], "its documents are not in order"),
-        ([(first.0, -1, 0, 0), second], "its document 35 stands in no row of the shard"),
-        ([(first.0, 16, -1, 0), second], "its document 35 stands in no row of the shard"),
-        ([(first.0, 16, 0, -1), second], "its document 35 stands in no row of the shard"),
-        ([(first.0, 16, 0, 8), second], "its document 35 stands in no row of the shard"),
-        ([(first.0, 25, 0, 0), second], "its document 35 stands in no row of the shard"),
-        ([(first.0, i64::MAX, 0, 7), second], "its document 35 stands in no row of the shard"),
-        ([(first.0, 16, i64::MAX, 7), second], "its document 35 stands in no row of the shard"),
-        ([(first.0, 16, 0, 0), (second.0, 4, 3, 0)], "its document 135 stands in no row of the shard"),
+        ([(first.0, -1, 0, 0), second], "its document 35 is in no row of the shard"),
+        ([(first.0, 16, -1, 0), second], "its document 35 is in no row of the shard"),
+        ([(first.0, 16, 0, -1), second], "its document 35 is in no row of the shard"),
+        ([(first.0, 16, 0, 8), second], "its document 35 is in no row of the shard"),
+        ([(first.0, 25, 0, 0), second], "its document 35 is in no row of the shard"),
+        ([(first.0, i64::MAX, 0, 7), second], "its document 35 is in no row of the shard"),
+        ([(first.0, 16, i64::MAX, 7), second], "its document 35 is in no row of the shard"),
+        ([(first.0, 16, 0, 0), (second.0, 4, 3, 0)], "its document 135 is in no row of the shard"),
     ];
     for (documents, expected) in cases {
         let documents = documents.map(|(doc_id, tokens, row, position)| Document {

@@ -155,7 +155,7 @@ impl Claims {
                 *left -= 1;
                 *above
             }
-            None if self.elements > 1 => return Err("its schema goes on behind its end"),
+            None if self.elements > 1 => return Err("its schema continues after its end"),
             None => 0,
         };
         let names = above.saturating_add(name).saturating_add(NAME_OVERHEAD);

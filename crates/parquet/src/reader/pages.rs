@@ -105,7 +105,7 @@ impl Pages {
             column: chunk.column_descr_ptr(),
             codec: chunk.compression_codec(),
             at,
-            end: end.ok_or_else(|| error("a column chunk would end behind the file"))?,
+            end: end.ok_or_else(|| error("a column chunk would end after the file"))?,
             values_left: u64::try_from(chunk.num_values()).unwrap_or(0),
             peeked: None,
             dictionary: None,
@@ -126,7 +126,7 @@ impl Pages {
             let header = self.read_header()?;
             let left = self.end - self.at;
             if header.compressed_bytes as u64 > left {
-                return Err(error("a page would end behind its column chunk"));
+                return Err(error("a page would end after its column chunk"));
             }
             if header.kind == DICTIONARY_PAGE || DATA_PAGES.contains(&header.kind) {
                 self.check(&header).map_err(error)?;

@@ -129,7 +129,7 @@ impl World {
         let path = self.output().tables(split).join(&name);
         let mut file =
             ParquetAppender::create(&path, documents::schema(self.compression, Loss::All)).unwrap();
-        let borrowed: Vec<_> = documents.iter().map(borrowed).collect();
+        let borrowed: Vec<_> = documents.iter().map(Document::as_deref).collect();
         file.append(&DocumentsEncoder::new(self.compression).encode(&borrowed)).unwrap();
         let finished = file.finish().unwrap();
         TableFile { name, rows: finished.rows, bytes: finished.bytes, checksum: finished.checksum }
@@ -362,20 +362,5 @@ impl Packed {
             Row { input_ids, labels, pieces: pieces.by_ref().take(count as usize).collect() }
         })
         .collect()
-    }
-}
-
-/// A document as it is written.
-pub(crate) fn borrowed(document: &Document<String>) -> Document<&str> {
-    Document {
-        doc_id: document.doc_id,
-        id: document.id.as_deref(),
-        source: document.source.as_deref(),
-        category: document.category.as_deref(),
-        content_hash: document.content_hash,
-        tokens: document.tokens,
-        row: document.row,
-        position: document.position,
-        loss_spans: document.loss_spans.clone(),
     }
 }

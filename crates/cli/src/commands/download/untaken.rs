@@ -60,7 +60,7 @@ const fn reason(why: WhyUntaken) -> &'static str {
         WhyUntaken::BeyondLimit => "beyond the limit or budget",
         WhyUntaken::NotChosen => "not chosen by `files`",
         WhyUntaken::OtherConfig => "of another configuration",
-        WhyUntaken::OtherSplit => "of another split than `train`",
+        WhyUntaken::OtherSplit => "of a split other than `train`",
         WhyUntaken::ForTesting => "for testing",
         WhyUntaken::UnreadEnding => "with an ending that is not read",
         WhyUntaken::Script => "of code",
@@ -96,7 +96,7 @@ fn other_config(dataset: &DatasetPlan) -> Option<(String, String)> {
     let others = dataset.untaken.iter().find(|untaken| untaken.why == WhyUntaken::OtherConfig)?;
     let example = others.examples.first().map_or("", String::as_str);
     let warning = format!(
-        "{} has several configurations: of its default one {} taken, {} of others {} not ({})",
+        "{} has several configurations: {} taken from its default one, {} of others {} not ({})",
         dataset.name,
         match dataset.files.len() {
             1 => "1 file is".to_owned(),
@@ -112,7 +112,7 @@ fn other_config(dataset: &DatasetPlan) -> Option<(String, String)> {
 /// What to type to have other files of a repository.
 pub(crate) fn files_hint(repo: &str, glob: &str) -> String {
     format!(
-        "`files` chooses: give `--catalog own.toml` with `[[dataset]]`, `repo = {repo:?}` and \
+        "choose with `files`: give `--catalog own.toml` with `[[dataset]]`, `repo = {repo:?}` and \
          `files = [\"{}\"]`, each on a line of its own",
         glob.escape_debug(),
     )

@@ -1,4 +1,4 @@
-//! What is to be looked at.
+//! What to look at.
 
 use std::path::PathBuf;
 
@@ -17,16 +17,16 @@ Examples:
 
 /// Look at rows, documents and records: token borders, ids, document borders, masked labels
 ///
-/// On a terminal tokens are colored by turns and their ids stand behind them; elsewhere a `|` stands between
-/// tokens. A position whose label is masked is marked with `*`.
+/// On a terminal, tokens alternate in color, each followed by its id; elsewhere `|` separates tokens. A position whose
+/// label is masked is marked with `*`.
 ///
-/// Of a training run, `--step` lists the documents in a batch and `--doc` the steps that have seen or will see a document.
-/// PATH is then the folder of the run, or a file with what `DataLoader.recipe()` gives; or a tokenized folder, with
-/// `--batch-size` and the loader's other options where it has no weights.
+/// For a training run, `--step` lists the documents in a batch and `--doc` the steps that have seen or will see a
+/// document. PATH is then the folder of the run, or a file with the output of `DataLoader.recipe()`; for a loader without
+/// weights it may be a tokenized folder, with `--batch-size` and the loader's other options.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct InspectArgs {
-    /// A tokenized folder, a folder with JSON Lines or Parquet, such a file, or the folder of a training run
+    /// A tokenized folder, a folder or file with JSON Lines or Parquet, or the folder of a training run
     #[arg(value_name = "PATH")]
     pub(super) path: PathBuf,
 
@@ -34,19 +34,19 @@ pub(crate) struct InspectArgs {
     #[arg(long, value_name = "NAME")]
     pub(super) split: Option<String>,
 
-    /// The row of the split, or the line of the file's records, counted from 0
+    /// The row of the split, or the record of the file, counted from 0
     #[arg(long, value_name = "N", group = "what")]
     pub(super) row: Option<u64>,
 
-    /// The document with this key or id; of a training run, the steps it stands in
+    /// The document with this key or id; for a training run, the steps that contain it
     #[arg(long, value_name = "ID", group = "what")]
     pub(super) doc: Option<String>,
 
-    /// The first row, or record, whose text has this (in a row, characters that tokens share are not seen)
+    /// The first row or record whose text contains this (in a row, characters split between tokens are not found)
     #[arg(long, value_name = "TEXT", group = "what")]
     pub(super) find: Option<String>,
 
-    /// Any row, or record
+    /// A random row or record
     #[arg(long, group = "what")]
     pub(super) random: bool,
 
@@ -58,31 +58,32 @@ pub(crate) struct InspectArgs {
     #[arg(long, value_name = "R", requires = "step")]
     pub(super) rank: Option<usize>,
 
-    /// The step before which `--doc` looks [default: the run's end, or an epoch's]
+    /// Let `--doc` look at the steps before this one [default: the end of the run, or of an epoch]
     #[arg(long, value_name = "STEP", requires = "doc")]
     pub(super) until: Option<u64>,
 
-    /// Rows a rank takes a step, for a loader over a tokenized folder
+    /// Rows per rank and step, for a loader over a tokenized folder
     #[arg(long, value_name = "ROWS")]
     pub(super) batch_size: Option<usize>,
 
-    /// Ranks of that loader
+    /// Number of ranks of that loader
     #[arg(long, value_name = "W", default_value = "1", requires = "batch_size")]
     pub(super) world_size: usize,
 
-    /// Which one `--random` takes, or the seed of that loader
+    /// The seed of `--random`, or of that loader
     #[arg(long, value_name = "N", default_value = "0")]
     pub(super) seed: u64,
 
-    /// Tokens that are shown; 0 shows all
+    /// Tokens to show; 0 shows all
     #[arg(long, value_name = "N", default_value = "256")]
     pub(super) tokens: usize,
 
-    /// The tokenizer, where the one that the manifest names is elsewhere now
+    /// The tokenizer, if the one that the manifest names has moved
     #[arg(long, value_name = "NAME")]
     pub(super) tokenizer: Option<String>,
 
-    /// The field, or Parquet column, that holds the text of a record; given several times, the first that a record has
+    /// The field or Parquet column that holds a record's text. May be given several times: the first that a record has
+    /// counts
     #[arg(long, value_name = "NAME", default_value = "text", value_parser = NonEmptyStringValueParser::new())]
     pub(super) text_field: Vec<String>,
 

@@ -131,9 +131,8 @@ impl Reading<'_> {
     fn tell_ignored(&mut self, name: &str, bytes: u64) {
         if self.told.insert(name.to_owned()) {
             let bytes = counted(bytes, "byte");
-            self.printer.warning(format_args!(
-                "{name}: {bytes} behind the end of what it is packed in are none of it"
-            ));
+            self.printer
+                .warning(format_args!("{name}: ignored {bytes} after the end of the compressed data"));
         }
     }
 

@@ -99,7 +99,7 @@ pub(super) fn write(rows: &[RowView], most: usize) -> Result<()> {
             write_tokens(&piece.tokens[passed..passed + shown], &mut out)?;
             let hidden = piece.tokens.len() - passed - shown;
             if hidden > 0 {
-                out.line(format_args!("… and {hidden} tokens more (`--tokens 0` shows all)"))?;
+                out.line(format_args!("… and {hidden} more tokens (`--tokens 0` shows all)"))?;
             }
         }
         if *padding > 0 {
@@ -121,7 +121,7 @@ fn learned(spans: &[i32]) -> String {
         let _ = write!(text, "{} {} to {}", if at == 0 { ":" } else { "," }, stretch.start, stretch.end);
     }
     if stretches.len() > STRETCHES_SHOWN {
-        let _ = write!(text, " and {} stretches more", stretches.len() - STRETCHES_SHOWN);
+        let _ = write!(text, " and {} more stretches", stretches.len() - STRETCHES_SHOWN);
     }
     text
 }

@@ -1,4 +1,4 @@
-//! The quickstart's first step: a real download from a stand-in of the Hub.
+//! The quickstart's first step: a real download from a stand-in for the Hub.
 //!
 //! The stand-in is the one that the tests let fail in every way. Here it serves what ships with the command, on
 //! the loopback address, until the step ends; the download is the same as from the Hub, redirects, hashes and
@@ -50,7 +50,7 @@ pub(super) fn download(folders: &Folders, printer: &Printer) -> Result<Exit> {
     for catalog in &args.catalog {
         write_catalog(catalog, &folders.all)?;
     }
-    let stand_in = StandIn::start(Site::default()).context("serve a stand-in of the Hub on 127.0.0.1")?;
+    let stand_in = StandIn::start(Site::default()).context("serve a stand-in for the Hub on 127.0.0.1")?;
     for (id, files) in REPOS {
         let mut repo = Repo::new(RepoType::Dataset, id);
         for &(path, bytes) in files {
@@ -67,7 +67,7 @@ pub(super) fn download(folders: &Folders, printer: &Printer) -> Result<Exit> {
         answer_timeout: PATIENCE,
         stall_timeout: PATIENCE,
     };
-    printer.line(format_args!("a stand-in of the Hub is at {}", stand_in.endpoint()));
+    printer.line(format_args!("a stand-in for the Hub is at {}", stand_in.endpoint()));
     say(&typed::download(&args), printer);
     let exit = run_with(&args, settings, printer)?;
     printer.line(format_args!("the stand-in answered {}", counted(stand_in.log().len() as u64, "request")));

@@ -1,7 +1,7 @@
 //! The quickstart's last step: a small model learns the records, on a CPU, in minutes.
 //!
-//! What it reaches is held against the entropy of the tokens' frequencies, since a loss alone says nothing to
-//! somebody who sees his first one: a model under it has learned more than which tokens are common.
+//! Its loss is compared with the entropy of the tokens' frequencies, since a loss alone says nothing to
+//! somebody who sees one for the first time: a model under it has learned more than which tokens are common.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -23,7 +23,7 @@ use crate::printer::Printer;
 /// The configuration of the run; `FOLDER` stands for the quickstart's folder.
 const CONFIG: &str = include_str!("../../../assets/quickstart/train.yaml");
 
-/// Loads a checkpoint in `transformers` and goes on with a text.
+/// Loads a checkpoint in `transformers` and continues a text.
 const GENERATE: &str = include_str!("../../../assets/quickstart/generate.py");
 
 const BEGINNING: &str = "Question: how many";
@@ -65,7 +65,7 @@ pub(super) fn run(folders: &Folders, python: &Path, printer: &Printer) -> Result
     }
     let last = last_checkpoint(&run);
     let (_, checkpoint) = last.with_context(|| format!("no checkpoint in `{}`", run.display()))?;
-    printer.line(format_args!("{} goes on with a text:", checkpoint.display()));
+    printer.line(format_args!("{} continues a text:", checkpoint.display()));
     printer.lines(&generate(python, &checkpoint)?);
     Ok(Exit::Done)
 }

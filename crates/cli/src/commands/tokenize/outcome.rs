@@ -21,8 +21,7 @@ const NAMES_TOLD: usize = 6;
 pub(super) fn refusals(report: &PartReport, output: &Output, share: f64, printer: &Printer) {
     for stats in report.made.iter().filter(|stats| stats.ignored_bytes > 0) {
         let (split, bytes) = (&stats.split, counted(stats.ignored_bytes, "byte"));
-        printer
-            .warning(format_args!("{split}: {bytes} behind the end of what it is packed in were left out"));
+        printer.warning(format_args!("{split}: left out {bytes} after the end of the compressed data"));
     }
     for (name, split) in &report.manifest.splits {
         let refused: u64 = split.rejected.values().sum();
@@ -42,7 +41,7 @@ pub(super) fn refusals(report: &PartReport, output: &Output, share: f64, printer
         if let Some(stats) = made.filter(|_| split.rejected.contains_key(&Reason::JsonArray)) {
             let path = stats.inputs.first().map_or("", |file| &file.path);
             printer.hint(format_args!(
-                "a line that is an array is no record; where arrays hold records: jq -c '.[]' {path} > {name}.lines.jsonl"
+                "a line that is an array is not a record; if the arrays hold records: jq -c '.[]' {path} > {name}.lines.jsonl"
             ));
         }
     }
@@ -126,7 +125,7 @@ fn all_refused(rejected: &BTreeMap<Reason, u64>, fields: &FieldCounts, text_fiel
     if !others.is_empty() {
         told.push_str(&format!("; they have {}", quoted(&others[..others.len().min(NAMES_TOLD)], ", ")));
     } else if !own.is_empty() {
-        told.push_str(&format!("; what stands in {} is null or no string", quoted(&own, " and ")));
+        told.push_str(&format!("; the value of {} is null or not a string", quoted(&own, " and ")));
     }
     told
 }
@@ -143,15 +142,14 @@ pub(super) fn card(report: &CardReport, output: &Output, printer: &Printer) {
         printer.warning(format_args!("no dataset card was written: {}: {unfit}", readme.display()));
         let other = output.root().join("NOTES.md");
         printer.hint(format_args!(
-            "mv {} {} and give the same command again; what it says can stand in the new one, too, outside of the lines with `mashbill:`",
+            "mv {} {} and run the same command again; you can then copy its text into the new one, outside the lines with `mashbill:`",
             readme.display(),
             other.display()
         ));
     }
     if !report.theirs.is_empty() {
         let (readme, keys) = (readme.display(), report.theirs.join(", "));
-        printer
-            .line(format_args!("{readme} keeps what it says of its own, in the place of mashbill's: {keys}"));
+        printer.line(format_args!("{readme} keeps its own values instead of mashbill's: {keys}"));
     }
     if !report.unloadable.is_empty() {
         let names: Vec<_> =

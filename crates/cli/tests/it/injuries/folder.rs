@@ -186,7 +186,7 @@ impl Folder {
         let path = self.path(TABLE);
         let mut rows = documents::read(&path).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
         change(&mut rows);
-        let rows: Vec<Document<&str>> = rows.iter().map(borrowed).collect();
+        let rows: Vec<Document<&str>> = rows.iter().map(Document::as_deref).collect();
         let has_spans = rows.iter().any(|row| !row.loss_spans.is_empty());
         let loss = if has_spans { Loss::Spans } else { Loss::All };
         let mut file = ParquetAppender::create(&path, documents::schema(Compression::Snappy, loss)).unwrap();
@@ -195,20 +195,6 @@ impl Folder {
         let rows = rows.len();
         // A table of another length that says so is told by the shard's number of documents.
         self.shards(|shards| shards[0]["table"]["rows"] = json!(rows));
-    }
-}
-
-pub(super) fn borrowed(document: &Document<String>) -> Document<&str> {
-    Document {
-        doc_id: document.doc_id,
-        id: document.id.as_deref(),
-        source: document.source.as_deref(),
-        category: document.category.as_deref(),
-        content_hash: document.content_hash,
-        tokens: document.tokens,
-        row: document.row,
-        position: document.position,
-        loss_spans: document.loss_spans.clone(),
     }
 }
 

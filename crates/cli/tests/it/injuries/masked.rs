@@ -19,7 +19,7 @@ use mashbill_parquet::file::{FinishedFile, ParquetAppender, Schema};
 use mashbill_parquet::row_group::EncodedRowGroup;
 use mashbill_verify::ProblemKind;
 
-use super::folder::{Folder, Lists, borrowed};
+use super::folder::{Folder, Lists};
 use super::{ENDING, FIRST, GOOD, Injury, LAST, ROW_LENGTH, TABLE, missed};
 
 const INJURIES: &[Injury] = &[
@@ -160,7 +160,7 @@ fn mask_shard(output: &Output, split: &str, shard: &mut manifest::Shard, manifes
     let mut documents: Vec<Document<String>> =
         documents::read(&path).unwrap().collect::<Result<_, _>>().unwrap();
     documents.iter_mut().for_each(|document| document.loss_spans = random_spans(document));
-    let all: Vec<_> = documents.iter().map(borrowed).collect();
+    let all: Vec<_> = documents.iter().map(Document::as_deref).collect();
     let group = DocumentsEncoder::new(Compression::Snappy).encode(&all);
     let finished = write(&path, documents::schema(Compression::Snappy, Loss::Spans), &group);
     (table.bytes, table.checksum) = (finished.bytes, finished.checksum);
