@@ -6,7 +6,6 @@ mod patience;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::Read;
 use std::path::PathBuf;
 
 use mashbill_store::checksum::Hasher;
@@ -77,12 +76,8 @@ const READ_BYTES: usize = 1 << 20;
 fn checksum(python: Python<'_>, path: PathBuf) -> PyResult<String> {
     python.detach(|| {
         let (mut file, mut hasher, mut buffer) = (open::open(&path)?, Hasher::new(), vec![0; READ_BYTES]);
-        loop {
-            match file.read(&mut buffer)? {
-                0 => return Ok(hasher.finish().to_string()),
-                read => hasher.update(&buffer[..read]),
-            }
-        }
+        hasher.update_from(&mut file, &mut buffer, |_| {})?;
+        Ok(hasher.finish().to_string())
     })
 }
 

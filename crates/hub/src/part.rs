@@ -200,27 +200,10 @@ fn open_locked(path: &Path, journal: &Path) -> Result<File> {
             Err(fs::TryLockError::Error(_)) => return Ok(file),
         }
         // Between the opening and the locking another process may have published or removed it.
-        if is_at(&file, path).map_err(failed)? {
+        if open::is_at(&file, path).map_err(failed)? {
             return Ok(file);
         }
     }
-}
-
-#[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> io::Result<bool> {
-    use std::os::unix::fs::MetadataExt as _;
-    let opened = file.metadata()?;
-    match fs::metadata(path) {
-        Ok(found) => Ok((opened.dev(), opened.ino()) == (found.dev(), found.ino())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-/// An open file cannot be renamed or removed there.
-#[cfg(not(unix))]
-fn is_at(_file: &File, path: &Path) -> io::Result<bool> {
-    path.try_exists()
 }
 
 /// Makes room on the disk where the file system can, so that a full disk shows now and not in the middle.

@@ -136,6 +136,10 @@ fn make(
     whole::check(&shard.path, shard.checksum).map_err(|error| of_shard(error.into()))?;
     let pages = ShardPages::open(&shard.path, dataset.row_length, dataset.layout, dataset.loss, shard.tail);
     let pages = pages.map_err(of_shard)?;
+    if pages.rows() != shard.rows {
+        let what = format!("it has {} rows where the manifest says {}", pages.rows(), shard.rows);
+        return Err(of_shard(mashbill_format::Error::damaged(&shard.path, what)));
+    }
     let temporary = path.with_extension("temporary");
     let (row_length, rows) = (dataset.row_length, shard.rows);
     let mut writer = RowCacheWriter::create(&temporary, shard.checksum, row_length, rows, dataset.loss)?;
@@ -148,6 +152,10 @@ fn make(
             }
             let rows = pages.token_page(&tokens, page, &mut scratch).map_err(of_shard)?;
             let pieces = pages.piece_page(&tokens, page, &mut scratch).map_err(of_shard)?;
+            if !pieces.fill(&rows) {
+                let what = "its pieces and its tokens contradict each other";
+                return Err(of_shard(mashbill_format::Error::damaged(&shard.path, what)));
+            }
             writer.append(&rows, &pieces)?;
         }
     }
@@ -172,7 +180,7 @@ impl CacheLock {
             let file = file.map_err(|error| mashbill_format::Error::io("create", &path, error))?;
             file.lock().map_err(|error| mashbill_format::Error::io("lock", &path, error))?;
             // Its last holder has removed the file: then others lock another one of the same name.
-            if is_at(&file, &path) {
+            if open::is_at(&file, &path).map_err(|error| mashbill_format::Error::io("lock", &path, error))? {
                 return Ok(Self { path, file });
             }
         }
@@ -185,19 +193,4 @@ impl Drop for CacheLock {
         drop(fs::remove_file(&self.path));
         drop(self.file.unlock());
     }
-}
-
-/// Whether an open file is the one that has the name `path`.
-#[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-
-    let same = |one: fs::Metadata, other: fs::Metadata| (one.dev(), one.ino()) == (other.dev(), other.ino());
-    file.metadata().is_ok_and(|open| fs::metadata(path).is_ok_and(|named| same(open, named)))
-}
-
-/// Whether an open file is the one that has the name `path`: elsewhere an open one keeps its name.
-#[cfg(not(unix))]
-const fn is_at(_: &File, _: &Path) -> bool {
-    true
 }

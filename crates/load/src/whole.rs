@@ -1,6 +1,5 @@
 //! Files that are read as a whole, after a look whether they are what the manifest says.
 
-use std::io::Read;
 use std::path::Path;
 
 use mashbill_store::checksum::{Checksum, Hasher};
@@ -15,14 +14,8 @@ pub(crate) fn check(path: &Path, expected: Checksum) -> mashbill_store::error::R
     let file = open::open(path);
     let mut file = file.map_err(|error| mashbill_store::Error::io("open", path, error))?;
     let (mut hasher, mut buffer) = (Hasher::new(), vec![0; CHUNK_BYTES]);
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => hasher.update(&buffer[..read]),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(mashbill_store::Error::io("read", path, error)),
-        }
-    }
+    let read = hasher.update_from(&mut file, &mut buffer, |_| {});
+    read.map_err(|error| mashbill_store::Error::io("read", path, error))?;
     let found = hasher.finish();
     if found == expected {
         return Ok(());

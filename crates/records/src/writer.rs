@@ -1,7 +1,7 @@
 //! A file of records that grows, and is gone on with where a checkpoint says.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use mashbill_store::checksum::{Checksum, Hasher};
@@ -26,7 +26,8 @@ impl RecordsWriter {
     /// Opens the file at `path` and cuts it behind its first `bytes`; one that is not there is made.
     ///
     /// # Errors
-    /// [`Error::Io`], also where something else than a file of mashbill's own stands there; [`Error::DiskFull`].
+    /// [`Error::Io`], also where something else than a file of mashbill's own stands there; [`Error::Damaged`] where it has
+    /// fewer bytes; [`Error::DiskFull`].
     pub fn open(path: &Path, bytes: u64) -> Result<Self> {
         open::check_own(path).map_err(|source| Error::io("open", path, source))?;
         let mut file = OpenOptions::new()
@@ -36,6 +37,10 @@ impl RecordsWriter {
             .truncate(false)
             .open(path)
             .map_err(|source| Error::io("create", path, source))?;
+        let found = file.metadata().map_err(|source| Error::io("read", path, source))?.len();
+        if found < bytes {
+            return Err(Error::damaged(path, format!("it has {found} bytes, and {bytes} were written")));
+        }
         file.set_len(bytes).map_err(|source| Error::io("cut", path, source))?;
         let hasher = hash(&mut file).map_err(|source| Error::io("read", path, source))?;
         let unwritten = Vec::with_capacity(WRITE_BYTES + (WRITE_BYTES >> 2));
@@ -86,14 +91,9 @@ impl RecordsWriter {
 /// The checksum of a file's content so far; the file stands at its end then.
 fn hash(file: &mut File) -> io::Result<Hasher> {
     let mut hasher = Hasher::new();
-    let mut buffer = vec![0; WRITE_BYTES];
     file.seek(SeekFrom::Start(0))?;
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hasher),
-            count => hasher.update(&buffer[..count]),
-        }
-    }
+    hasher.update_from(file, &mut vec![0; WRITE_BYTES], |_| {})?;
+    Ok(hasher)
 }
 
 #[cfg(test)]
@@ -123,6 +123,8 @@ mod tests {
         let mut writer = RecordsWriter::open(&stopped, sure).expect("it is there");
         write(&mut writer, &records[40..]);
         assert_eq!(writer.finish().expect("it is written"), checksum);
+        let longer = RecordsWriter::open(&stopped, 1 << 20).expect_err("it is shorter");
+        assert!(matches!(longer, Error::Damaged { .. }), "{longer}");
         let read = |path: &Path| open::read(path, 1 << 20).expect("it is there");
         assert_eq!(read(&stopped), read(&whole));
         assert_eq!(Checksum::of(&read(&whole)), checksum);

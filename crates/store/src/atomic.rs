@@ -22,17 +22,33 @@ use crate::open;
 /// # Errors
 /// [`Error::AlreadyExists`] where `path` is taken (it stays as it is), [`Error::DiskFull`], [`Error::Io`].
 pub fn create(path: &Path, temporary: &Path, bytes: &[u8]) -> Result<()> {
+    create_by(|from, to| fs::hard_link(from, to), path, temporary, bytes)
+}
+
+fn create_by(
+    link: impl Fn(&Path, &Path) -> io::Result<()>,
+    path: &Path,
+    temporary: &Path,
+    bytes: &[u8],
+) -> Result<()> {
     write_synced(temporary, bytes)?;
     // A hard link fails where the name is taken; a rename would replace it.
-    let linked = fs::hard_link(temporary, path);
+    let is_taken = |error: &io::Error| error.kind() == io::ErrorKind::AlreadyExists;
+    let taken = match link(temporary, path) {
+        Err(error) if !is_taken(&error) => match File::create_new(path) {
+            // The file system has no second names (exFAT): the name is taken by an empty file, which the whole one
+            // replaces. Where a kill comes between, an empty file stays, which readers of records take for none.
+            Ok(_) => return publish(temporary, path),
+            Err(error) if is_taken(&error) => true,
+            Err(source) => return Err(Error::io("create", path, source)),
+        },
+        linked => linked.is_err(),
+    };
     fs::remove_file(temporary).map_err(|source| Error::io("remove", temporary, source))?;
-    match linked {
-        Ok(()) => sync_folder_of(path),
-        Err(source) if source.kind() == io::ErrorKind::AlreadyExists => {
-            Err(Error::AlreadyExists { path: path.to_owned() })
-        }
-        Err(source) => Err(Error::io("create", path, source)),
+    if taken {
+        return Err(Error::AlreadyExists { path: path.to_owned() });
     }
+    sync_folder_of(path)
 }
 
 /// Puts `bytes` at `path`, whole, in the place of what was there, going through `temporary`.
@@ -246,6 +262,17 @@ mod tests {
         assert_eq!(fs::read(&path).expect("it is there"), b"one");
         replace(&path, &temporary, b"three").expect("replacing works");
         assert_eq!(fs::read(&path).expect("it is there"), b"three");
+        assert!(!temporary.exists());
+    }
+
+    #[test]
+    fn where_files_have_one_name_create_never_replaces_either() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, temporary) = (folder.path().join("a"), folder.path().join("a.tmp"));
+        let link = |_: &Path, _: &Path| Err(io::ErrorKind::Unsupported.into());
+        create_by(link, &path, &temporary, b"one").expect("the name is free");
+        assert!(matches!(create_by(link, &path, &temporary, b"two"), Err(Error::AlreadyExists { .. })));
+        assert_eq!(fs::read(&path).expect("it is there"), b"one");
         assert!(!temporary.exists());
     }
 

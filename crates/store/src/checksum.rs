@@ -8,6 +8,7 @@
 //! Python gives the same digits.
 
 use std::fmt;
+use std::io::{self, Read};
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -57,6 +58,29 @@ impl Hasher {
     /// Takes in the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
+    }
+
+    /// Takes in what `reader` has, as much at a time as `chunk` holds, and tells `on_read` how much each time.
+    ///
+    /// # Errors
+    /// What the reader says.
+    pub fn update_from(
+        &mut self,
+        reader: &mut impl Read,
+        chunk: &mut [u8],
+        mut on_read: impl FnMut(usize),
+    ) -> io::Result<()> {
+        loop {
+            match reader.read(chunk) {
+                Ok(0) => return Ok(()),
+                Ok(read) => {
+                    self.update(&chunk[..read]);
+                    on_read(read);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// The checksum of all bytes so far.

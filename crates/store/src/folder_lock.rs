@@ -1,9 +1,10 @@
 //! Who may write into a folder.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
+use std::io::{Read, Seek, Write};
 use std::path::Path;
 
+use crate::atomic;
 use crate::error::{Error, Result};
 use crate::open;
 
@@ -39,37 +40,35 @@ impl FolderLock {
         lock: fn(&File) -> std::result::Result<(), fs::TryLockError>,
     ) -> Result<Self> {
         let failed = |source| Error::io("lock", path, source);
-        open::check_own(path).map_err(failed)?;
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(failed)?;
-        match lock(&file) {
-            Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => {
-                let mut text = String::new();
-                file.read_to_string(&mut text).map_err(failed)?;
-                let (pid, host) = text.trim().split_once(' ').unwrap_or(("0", "an unknown host"));
-                let folder = path.parent().and_then(Path::parent).unwrap_or(path);
-                return Err(Error::InUse {
-                    path: folder.to_owned(),
-                    pid: pid.parse().unwrap_or(0),
-                    host: host.to_owned(),
-                });
+        loop {
+            open::check_own(path).map_err(failed)?;
+            let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+            let mut file = file.map_err(failed)?;
+            match lock(&file) {
+                Ok(()) => {}
+                Err(fs::TryLockError::WouldBlock) => return Err(Self::in_use(path, &mut file)),
+                Err(fs::TryLockError::Error(source)) => return Err(failed(source)),
             }
-            Err(fs::TryLockError::Error(source)) => return Err(failed(source)),
+            // Its last holder may have removed the file, and its folder: then others lock another one of the same name.
+            if open::is_at(&file, path).map_err(failed)? {
+                let holder = format!("{} {host}\n", std::process::id());
+                file.set_len(0).and_then(|()| file.rewind()).map_err(failed)?;
+                file.write_all(holder.as_bytes()).map_err(failed)?;
+                return Ok(Self { file });
+            }
+            atomic::create_own_folder(atomic::folder_of(path))?;
         }
-        let holder = format!("{} {host}\n", std::process::id());
-        let write = |file: &mut File| -> io::Result<()> {
-            file.set_len(0)?;
-            file.rewind()?;
-            file.write_all(holder.as_bytes())
-        };
-        write(&mut file).map_err(failed)?;
-        Ok(Self { file })
+    }
+
+    /// The error that names who holds the lock at `path`.
+    fn in_use(path: &Path, file: &mut File) -> Error {
+        let mut text = String::new();
+        if let Err(source) = file.read_to_string(&mut text) {
+            return Error::io("lock", path, source);
+        }
+        let (pid, host) = text.trim().split_once(' ').unwrap_or(("0", "an unknown host"));
+        let folder = path.parent().and_then(Path::parent).unwrap_or(path);
+        Error::InUse { path: folder.to_owned(), pid: pid.parse().unwrap_or(0), host: host.to_owned() }
     }
 }
 
@@ -82,6 +81,8 @@ impl Drop for FolderLock {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     #[test]
@@ -97,6 +98,32 @@ mod tests {
         }
         drop(first);
         FolderLock::take(&path, "elsewhere").expect("it is free again");
+    }
+
+    #[test]
+    fn of_those_who_come_while_a_holder_goes_one_has_the_lock() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let state = folder.path().join("state");
+        let path = state.join("lock");
+        let held = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..500 {
+                        // Another one may be removing it.
+                        if atomic::create_own_folder(&state).is_err() {
+                            continue;
+                        }
+                        let Ok(lock) = FolderLock::take(&path, "still-house") else { continue };
+                        assert_eq!(held.fetch_add(1, Ordering::SeqCst), 0, "one at a time");
+                        held.fetch_sub(1, Ordering::SeqCst);
+                        // The last act of a run: the lock's file goes before the lock.
+                        drop(atomic::remove_folder(&state));
+                        drop(lock);
+                    }
+                });
+            }
+        });
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! All that touches a disk.
+//! What touches a disk.
 //!
 //! ```text
 //! open         a path looked at, then opened or read whole, up to a limit

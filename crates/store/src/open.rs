@@ -84,6 +84,31 @@ pub fn check_own_folder(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Whether an open file is the one that has the name `path`: it may have been removed since, and another one made.
+///
+/// # Errors
+/// What the system says.
+#[cfg(unix)]
+pub fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let open = file.metadata()?;
+    match fs::metadata(path) {
+        Ok(named) => Ok((open.dev(), open.ino()) == (named.dev(), named.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether an open file is the one that has the name `path`: elsewhere an open one keeps its name.
+///
+/// # Errors
+/// What the system says.
+#[cfg(not(unix))]
+pub fn is_at(_: &File, path: &Path) -> io::Result<bool> {
+    path.try_exists()
+}
+
 /// Reads the file at `path`, which may have up to `most` bytes.
 ///
 /// # Errors

@@ -409,7 +409,8 @@ impl Reading<'_> {
         self.groups.iter().all(|(_, range)| range.is_some())
     }
 
-    /// What is left of the file; empty where its groups were not read one after another.
+    /// What is left of the file; empty where its groups were not read one after another. Of more than the tail that is
+    /// recorded no more than the beginning is kept: it is wrong, whatever it is.
     fn rest(&mut self, shared: &CheckShared<'_>) -> io::Result<Vec<u8>> {
         let in_order = self.is_in_order();
         let mut rest = Vec::new();
@@ -422,7 +423,7 @@ impl Reading<'_> {
             self.hasher.update(&chunk);
             self.bytes += read as u64;
             CheckCounters::add(&shared.counters.bytes, read as u64);
-            if in_order {
+            if in_order && rest.len() as u64 <= self.recorded.tail.bytes {
                 rest.append(&mut chunk);
             }
         }
@@ -500,15 +501,11 @@ fn check_file(
         let chunk_bytes = usize::try_from(recorded.0).map_or(CHUNK_BYTES, |bytes| bytes.saturating_add(1));
         let mut chunk = vec![0; chunk_bytes.clamp(CHUNK_BYTES_MIN, CHUNK_BYTES)];
         let (mut hasher, mut bytes) = (Hasher::new(), 0);
-        loop {
-            let read = file.read(&mut chunk)?;
-            if read == 0 {
-                return Ok((bytes, hasher.finish()));
-            }
-            hasher.update(&chunk[..read]);
+        hasher.update_from(&mut file, &mut chunk, |read| {
             bytes += read as u64;
             CheckCounters::add(&shared.counters.bytes, read as u64);
-        }
+        })?;
+        Ok((bytes, hasher.finish()))
     };
     match hash() {
         Ok((bytes, checksum)) => {
