@@ -67,7 +67,7 @@ class Batch(dict[str, Any]):
     """With `documents`: the length of each piece of a document, row after row, without padding."""
     doc_ids: npt.NDArray[np.int64] | None
     """With `documents`: the key of each piece's document in its split: where its record begins in the decompressed
-    input file, or its row in a Parquet file."""
+    input file, or its row in a Parquet file; where the split is many files, in those of its group one after another."""
     pieces_in_row: npt.NDArray[np.uint32] | None
     """With `documents`: how many pieces each row has."""
     cu_seqlens: npt.NDArray[np.int32] | None
@@ -127,7 +127,6 @@ class Dataset:
         home = Path(folder).expanduser() if os.fspath(folder).startswith("~") else folder
         self._arguments = (os.fspath(home), None if splits is None else list(splits), part)
         self._rows = _mashbill.Rows(*self._arguments)
-        self._sources: dict[str, Any] = {}
         self.cache = None if cache is None else Path(cache).expanduser()
         if self.cache is not None:
             self._rows.cache(os.fspath(self.cache), os.cpu_count() or 1, progress)
@@ -167,39 +166,17 @@ class Dataset:
 
     def sources(self, batch: Batch) -> list[str]:
         """The source of each piece of a document in a batch of a loader with `documents`: the `source` that the
-        record names, or the split if it names none. The first call for a split reads its document tables."""
-        import numpy as np
-
+        record names, or the split if it names none. A shard's document table is read when its first row comes."""
         if batch.doc_ids is None or batch.pieces_in_row is None:
             raise ValueError("batches know their documents if the loader is made with documents=True")
-        splits = self.splits
-        ends = np.cumsum([split.rows for split in splits])
-        in_split = np.repeat(np.searchsorted(ends, batch.rows, side="right"), batch.pieces_in_row)
-        found = [""] * len(batch.doc_ids)
-        for number in np.unique(in_split):
-            name = splits[number].name
-            if name not in self._sources:
-                self._sources[name] = self._rows.sources(name)
-            doc_ids, indices, names = self._sources[name]
-            at = np.flatnonzero(in_split == number)
-            places = np.searchsorted(doc_ids, batch.doc_ids[at])
-            is_there = places < len(doc_ids)
-            is_there[is_there] = doc_ids[places[is_there]] == batch.doc_ids[at][is_there]
-            if not is_there.all():
-                missing = batch.doc_ids[at][~is_there][0]
-                said = f"the document tables of split `{name}` have no document {missing}, but a row has a part of it"
-                hint = f"`mashbill verify {self.folder}` says what is wrong with the dataset"
-                raise _mashbill.ShardError(f"{_mashbill.shown(said)}\nhint: {_mashbill.shown(hint)}")
-            for piece, index in zip(at, indices[places], strict=True):
-                found[piece] = names[index] or name
-        return found
+        return self._rows.sources(batch.rows, batch.pieces_in_row, batch.doc_ids)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"arguments": self._arguments, "cache": self.cache}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._arguments, self.cache = state["arguments"], state["cache"]
-        self._rows, self._sources = _mashbill.Rows(*self._arguments), {}
+        self._rows = _mashbill.Rows(*self._arguments)
 
 
 class DataLoader:
@@ -427,15 +404,19 @@ class DataLoader:
         its `group` one after another), `id`, `source`, `category`, `doc_offset`, `len`."""
         return self._questions.locate(step, rank)
 
-    def steps_of(self, split: str, document: str | int, until: int | None = None) -> list[Appearance]:
+    def steps_of(
+        self, split: str, document: str | int, until: int | None = None, *, group: int | None = None
+    ) -> list[Appearance]:
         """Every step before `until` (by default, the end of the run or of this epoch) that has seen or will see a part
-        of a document. `document` is its `doc_id`, an integer, for which one document table is read; or the record's
-        `id`, a text, for which the split's are read up to the one that has it. Digits that are no `id` are a `doc_id`;
-        where a split is many files, `group/doc_id`.
+        of a document. `document` is its `doc_id`, an integer, for which one document table is read; where the split is
+        many files, with the `group` that `locate` has beside it. Or it is the record's `id`, a text, for which the
+        split's tables are read up to the one that has it; digits that are no `id` are a `doc_id`, or `group/doc_id`.
         """
+        if group is not None and isinstance(document, str):
+            raise ValueError("group goes with a doc_id, an integer")
         if until is None:
             until = self._steps if self._steps is not None else self.step + len(self)
-        return [Appearance(*found) for found in self._questions.steps_of(split, document, until)]
+        return [Appearance(*found) for found in self._questions.steps_of(split, document, until, group)]
 
     def __getstate__(self) -> dict[str, Any]:
         left = ["_batches", "_questions", "_turns"] + ([] if turns.is_spawning() else ["_relay"])

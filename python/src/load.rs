@@ -4,6 +4,7 @@
 //! the package's own Python.
 
 use std::collections::BTreeMap;
+use std::iter::repeat_n;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,11 +15,11 @@ use mashbill_format::layout::MANIFEST;
 use mashbill_load::{
     Appearance, Batch, Columns, Dataset as RowDataset, Error, LabelAlignment, LastBatch,
     Loader as BatchLoader, LoaderOptions, LoaderState, LocatedDocument, LocatedRow, Locator, Mixture,
-    OnError, Shuffle, Stage, Stream, StreamOptions, build_cache,
+    OnError, Shuffle, Sources, Stage, Stream, StreamOptions, build_cache,
 };
 use mashbill_store::Error as StoreError;
 use mashbill_store::atomic::folder_of;
-use numpy::{IntoPyArray, PyArray1, PyArrayMethods};
+use numpy::{IntoPyArray, PyArrayMethods, PyReadonlyArray1};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyKeyboardInterrupt, PyValueError};
 use pyo3::prelude::*;
@@ -38,13 +39,11 @@ create_exception!(mashbill, StateError, MashbillError, "A state belongs to anoth
 /// A stage of a mixture: first step, weights, whether it is a ramp.
 type StageTuple = (u64, BTreeMap<String, f64>, bool);
 
-/// Keys of documents, the number of each one's source, and the sources.
-type SourceArrays<'py> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<u32>>, Vec<Option<String>>);
-
 /// The rows of a tokenized folder.
 #[pyclass(frozen, module = "mashbill._mashbill")]
 pub(crate) struct Rows {
     dataset: Arc<RowDataset>,
+    sources: Arc<Mutex<Sources>>,
 }
 
 #[pymethods]
@@ -56,7 +55,8 @@ impl Rows {
             [("train", RowDataset::open), ("validation", RowDataset::open_validation)];
         let open = choose("part", part, &parts)?;
         let dataset = patiently(python, move || open(&folder, splits.as_deref()))?.map_err(raise)?;
-        Ok(Self { dataset: Arc::new(dataset) })
+        let dataset = Arc::new(dataset);
+        Ok(Self { sources: Arc::new(Mutex::new(Sources::new(Arc::clone(&dataset)))), dataset })
     }
 
     #[getter]
@@ -96,11 +96,26 @@ impl Rows {
         splits.map(|split| (split.name.clone(), split.category.clone(), split.rows)).collect()
     }
 
-    /// The documents of a split by key, and where each came from.
-    fn sources<'py>(&self, python: Python<'py>, split: &str) -> PyResult<SourceArrays<'py>> {
-        let (dataset, split) = (Arc::clone(&self.dataset), split.to_owned());
-        let found = patiently(python, move || dataset.sources(&split))?.map_err(raise)?;
-        Ok((found.doc_ids.into_pyarray(python), found.indices.into_pyarray(python), found.names))
+    /// The source of each piece: `rows` have `pieces_in_row` each, and `doc_ids` are the keys of their documents.
+    fn sources(
+        &self,
+        python: Python<'_>,
+        rows: PyReadonlyArray1<'_, u64>,
+        pieces_in_row: PyReadonlyArray1<'_, u32>,
+        doc_ids: PyReadonlyArray1<'_, i64>,
+    ) -> PyResult<Vec<String>> {
+        let (rows, pieces_in_row, doc_ids) = (rows.to_vec()?, pieces_in_row.to_vec()?, doc_ids.to_vec()?);
+        let sources = Arc::clone(&self.sources);
+        let find = move || {
+            let mut sources = lock(&sources);
+            let counted = rows.into_iter().zip(pieces_in_row);
+            let row_of_piece = counted.flat_map(|(row, pieces)| repeat_n(row, pieces as usize));
+            let pieces = row_of_piece.zip(doc_ids);
+            pieces
+                .map(|(row, doc_id)| sources.of(row, doc_id).map(str::to_owned))
+                .collect::<Result<_, Error>>()
+        };
+        patiently(python, find)?.map_err(raise)
     }
 
     /// Puts the decoded rows into `folder`; `progress` is called with the shards done and all.
@@ -299,16 +314,18 @@ impl Batches {
         PyList::new(python, rows.into_iter().map(|row| located(python, row)).collect::<PyResult<Vec<_>>>()?)
     }
 
-    /// The steps of a document: of an integer, the one with that key; of a text, the one with that `id`.
+    /// The steps of a document: of an integer, the one with that key, in a split of many files that of the group; of a
+    /// text, the one with that `id`.
     fn steps_of(
         &self,
         python: Python<'_>,
         split: &str,
         document: &Bound<'_, PyAny>,
         until: u64,
+        group: Option<usize>,
     ) -> PyResult<Vec<(u64, usize, usize, u64)>> {
         let (stream, locator) = (self.stream.clone(), Arc::clone(&self.locator));
-        let key = document.extract().ok().map(|offset| DocumentKey { group: None, offset });
+        let key = document.extract().ok().map(|offset| DocumentKey { group, offset });
         let split = split.to_owned();
         let document = document.str()?.to_string_lossy().into_owned();
         let work = move || match key {
@@ -421,7 +438,8 @@ fn raise(error: Error) -> PyErr {
         | Error::Weights { .. }
         | Error::UnknownSplit { .. }
         | Error::UnknownSource { .. }
-        | Error::SplitWeight { .. } => PyValueError::new_err(text),
+        | Error::SplitWeight { .. }
+        | Error::NoGroup { .. } => PyValueError::new_err(text),
         _ => MashbillError::new_err(text),
     }
 }
@@ -473,6 +491,7 @@ fn hint(error: &Error) -> Option<String> {
         Error::State { .. } => {
             "load what `state_dict()` of a loader of the same dataset, seed and shuffling returned; for others start afresh".into()
         }
+        Error::NoGroup { .. } => "give its group, too: `locate` has it beside `doc_id`".into(),
         Error::UnknownDocument { .. } => "`mashbill inspect FOLDER --find TEXT` lists documents".into(),
         _ => return None,
     })

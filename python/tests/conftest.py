@@ -47,6 +47,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def grouped(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same documents with those of `grain` in one split, whose files are groups of their own."""
+    return tokenized(folder.parent / "input", tmp_path_factory.mktemp("grouped") / "output", "--split-names", "folder")
+
+
+@pytest.fixture(scope="session")
 def parted(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same documents with a fifth of them held out."""
     return tokenized(folder.parent / "input", tmp_path_factory.mktemp("parted") / "output", "--val-fraction", "0.2")

@@ -203,5 +203,5 @@ def test_a_table_that_does_not_fit_is_said(folder: Path, tmp_path: Path) -> None
     whole = Dataset(folder, ["water"])
     batch = next(iter(DataLoader(whole, 4, label_convention="shifted", documents=True)))
     batch.doc_ids[0] += 1
-    with pytest.raises(mashbill.ShardError, match=r"have no document \d+, but a row has a part of it"):
+    with pytest.raises(mashbill.ShardError, match=r"has no document \d+, but a row has a part of it"):
         whole.sources(batch)

@@ -311,6 +311,37 @@ def test_the_loss_of_each_source_takes_a_few_lines(folder: Path) -> None:
         dataset.sources(next(iter(loader(folder))))
 
 
+def test_documents_of_a_split_of_many_files_are_told_apart(folder: Path, grouped: Path) -> None:
+    records = {}
+    for path in (folder.parent / "input").rglob("*.jsonl"):
+        for line in path.read_text().splitlines():
+            record = json.loads(line)
+            records[record["id"]] = record
+    dataset = Dataset(grouped)
+    one = DataLoader(dataset, 4, label_convention="shifted", documents=True, last="short")
+    seen = set()
+    for step, batch in enumerate(one):
+        sources, appearances = dataset.sources(batch), {}
+        for row in one.locate(step):
+            for document in row["documents"]:
+                expected = records[document["id"]].get("source", row["split"])
+                assert sources.pop(0) == expected
+                appearances.setdefault((row["split"], document["id"]), document)
+        for (split, name), document in appearances.items():
+            group, key = document.get("group"), document["doc_id"]
+            by_name = one.steps_of(split, name, until=step + 1)
+            assert by_name == one.steps_of(split, key, until=step + 1, group=group)
+            assert step in [found.step for found in by_name]
+            seen.add((split, group, key))
+    assert len(seen) == len(records) > len({(split, key) for split, _, key in seen}), "keys begin again"
+    with pytest.raises(ValueError, match=r"is many files: .*\nhint: give its group, too"):
+        one.steps_of("grain", 0)
+    with pytest.raises(ValueError, match="group goes with a doc_id"):
+        one.steps_of("grain", "rye-1", group=0)
+    with pytest.raises(mashbill.MashbillError, match="has no document `7/0`"):
+        one.steps_of("grain", 0, group=7)
+
+
 def test_the_curriculum_is_a_name_for_its_shares(
     folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

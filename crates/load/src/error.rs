@@ -150,6 +150,12 @@ pub enum Error {
         /// The document's key or id.
         document: String,
     },
+    /// A document of a split of many files was asked for by a key alone, which begins again with each group of files.
+    #[error("split `{split}` is many files: a document of it is known by the group of its file and its key")]
+    NoGroup {
+        /// The split.
+        split: String,
+    },
 }
 
 impl From<mashbill_store::Error> for Error {
@@ -180,7 +186,8 @@ impl Error {
             | Self::Option { .. }
             | Self::TooFewRows { .. }
             | Self::State { .. }
-            | Self::UnknownDocument { .. } => Class::Usage,
+            | Self::UnknownDocument { .. }
+            | Self::NoGroup { .. } => Class::Usage,
         }
     }
 }

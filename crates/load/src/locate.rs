@@ -161,7 +161,7 @@ impl Locator {
     /// holds the key is read.
     ///
     /// # Errors
-    /// As [`Locator::steps_of`].
+    /// As [`Locator::steps_of`], and [`Error::NoGroup`].
     pub fn steps_of_key(
         &self,
         stream: &Stream,
@@ -170,6 +170,10 @@ impl Locator {
         until: u64,
     ) -> Result<Vec<Appearance>> {
         let index = self.dataset.split(split)?;
+        let shards = &self.dataset.shards[self.dataset.splits[index].shards.clone()];
+        if key.group.is_none() && shards.iter().any(|shard| shard.group.is_some()) {
+            return Err(Error::NoGroup { split: split.to_owned() });
+        }
         let unknown = || unknown(split, &key.to_string());
         let shard = self.dataset.shard_with_key(index, key).ok_or_else(unknown)?;
         for entry in self.dataset.entries(shard)? {

@@ -36,6 +36,9 @@ pub(crate) fn load_hint(error: &Error) -> Option<String> {
         Error::UnknownDocument { .. } => {
             "`mashbill inspect FOLDER --random` shows documents with their keys".into()
         }
+        Error::NoGroup { .. } => {
+            "give it as `--doc GROUP/KEY`, as `mashbill inspect FOLDER` shows documents".into()
+        }
         // What is wrong with the value is what to correct; a thread that panics is a fault of mashbill's.
         Error::Weights { .. } | Error::Option { .. } | Error::Thread { .. } => return None,
     })

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use mashbill_format::manifest::COUNT_MAX;
-use mashbill_load::{CachedShard, Dataset, Error, Loader, OnError, Shuffle, build_cache};
+use mashbill_load::{CachedShard, Dataset, Error, Loader, OnError, Shuffle, Sources, build_cache};
 
 use crate::world::{PAD, Row, World, options, stream_options};
 
@@ -232,7 +233,7 @@ fn a_pipe_in_the_place_of_a_file_keeps_nobody_waiting() {
     options.on_error = OnError::Skip;
     let batch = Loader::new(world.dataset(), options, None).unwrap().next_batch().unwrap().unwrap();
     assert_eq!(batch.skipped as usize, world.rows.len() / 2);
-    let error = world.dataset().sources("b").unwrap_err();
+    let error = Sources::new(world.dataset()).of(world.rows.len() as u64 - 1, 0).map(drop).unwrap_err();
     assert!(error.to_string().contains("cannot be opened: it is a pipe, but a file is needed"), "{error}");
 }
 
@@ -370,9 +371,11 @@ fn a_shard_may_stand_anywhere_up_to_the_largest_count() {
     let start = COUNT_MAX - length - (1 << 20);
     let dataset = place(start).unwrap();
     let keys: Vec<i64> = world.keys["a"].iter().map(|key| start as i64 + key).collect();
-    assert_eq!(dataset.sources("a").unwrap().doc_ids, keys);
+    let dataset = Arc::new(dataset);
+    let mut sources = Sources::new(Arc::clone(&dataset));
+    assert!(keys.iter().all(|&key| sources.of(0, key).is_ok()));
     let stream = stream_options(dataset.rows as usize, 1, 0);
-    let mut loader = Loader::new(dataset.into(), options(stream), None).unwrap();
+    let mut loader = Loader::new(dataset, options(stream), None).unwrap();
     let pieces = loader.next_batch().unwrap().unwrap().documents.unwrap().pieces;
     assert!(pieces.iter().all(|piece| keys.contains(&piece.doc_id)), "{pieces:?}");
     let error = place(COUNT_MAX).unwrap_err();

@@ -4,7 +4,6 @@
 //! places, an end that is missing. Rows that cannot be read are skipped here, so that all others are looked at, too.
 //! `MASHBILL_LONG=1` makes fifty times as many injuries.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -62,9 +61,9 @@ fn injure(bytes: &mut Vec<u8>, chance: &mut Chance) -> String {
     }
 }
 
-/// What is right: the sources of a split and the documents of all rows.
+/// What is right: the sources and the documents of all rows.
 struct Right {
-    sources: BTreeMap<String, Sources>,
+    sources: Vec<String>,
     located: Vec<LocatedRow>,
 }
 
@@ -74,10 +73,12 @@ fn ask(world: &World) -> Result<Right, mashbill_load::Error> {
     stream.shuffle = Shuffle::Off;
     stream.last_batch = LastBatch::Short;
     let stream = mashbill_load::Stream::new(&dataset, stream, None)?;
-    let names: Vec<String> = dataset.splits.iter().map(|split| split.name.clone()).collect();
-    let sources = names.into_iter().map(|name| Ok((name.clone(), dataset.sources(&name)?)));
-    let sources = sources.collect::<Result<_, mashbill_load::Error>>()?;
-    Ok(Right { sources, located: Locator::new(Arc::clone(&dataset)).locate(&stream, 0, None)? })
+    let located = Locator::new(Arc::clone(&dataset)).locate(&stream, 0, None)?;
+    let (mut of, mut sources) = (Sources::new(dataset), Vec::new());
+    for (row, part) in located.iter().flat_map(|row| row.documents.iter().map(move |part| (row.row, part))) {
+        sources.push(of.of(row, part.doc_id)?.to_owned());
+    }
+    Ok(Right { sources, located })
 }
 
 /// Looks at every row that the loader hands out; rows that it skips.

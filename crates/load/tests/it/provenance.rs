@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mashbill_format::documents::{Document, DocumentKey};
-use mashbill_load::{Appearance, Error, LastBatch, Locator, Mixture, Shuffle, Stage, Stream};
+use mashbill_load::{Appearance, Error, LastBatch, Locator, Mixture, Shuffle, Sources, Stage, Stream};
 use mashbill_store::checksum::Checksum;
 use proptest::prelude::*;
 
@@ -31,9 +31,12 @@ proptest! {
         (a, b) in (any_shards(), any_shards()),
         (batch_size, world_size) in (1..4usize, 1..4usize),
         last_batch in prop::sample::select(vec![LastBatch::Drop, LastBatch::Wrap, LastBatch::Short]),
-        mixed in any::<bool>(),
+        (mixed, grouped) in (any::<bool>(), any::<bool>()),
     ) {
-        let world = World::new(16, &[("a", a), ("b", b)]);
+        let mut world = World::new(16, &[("a", a), ("b", b)]);
+        if grouped {
+            world.cut_as_groups("b");
+        }
         let dataset = world.dataset();
         prop_assume!(dataset.rows >= (batch_size * world_size) as u64);
         let mut options = stream_options(batch_size, world_size, 0);
@@ -44,7 +47,7 @@ proptest! {
             options.mixture = Some(Mixture { stages, max_epochs: 1000 });
         }
         let stream = Stream::new(&dataset, options.clone(), None).unwrap();
-        let locator = Locator::new(world.dataset());
+        let (locator, mut sources) = (Locator::new(world.dataset()), Sources::new(world.dataset()));
         let mut ranks: Vec<Stream> = (0..world_size).map(|rank| {
             let mut options = options.clone();
             options.rank = rank;
@@ -64,25 +67,24 @@ proptest! {
                 let expected: Vec<_> = expected.pieces.iter().map(|piece| (piece.doc_id, piece.doc_offset, piece.len)).collect();
                 prop_assert_eq!(pieces, expected);
                 for part in row.documents {
-                    prop_assert_eq!(part.file, format!("{}.jsonl", row.split));
-                    prop_assert_eq!(part.source.as_deref(), Some("source"));
+                    let number = part.group.map_or_else(String::new, |group| format!("-{group}"));
+                    prop_assert_eq!(part.file, format!("{}{number}.jsonl", row.split));
+                    prop_assert_eq!(&part.source, &part.id);
+                    prop_assert_eq!(sources.of(row.row, part.doc_id).unwrap(), part.id.as_deref().unwrap());
                     let key = (row.split.clone(), part.id.unwrap());
                     appearances.entry(key).or_default().insert((step, row.rank, row.index, row.row));
                 }
             }
         }
         for split in &dataset.splits {
-            for key in &world.keys[&split.name] {
-                let id = format!("id-{key}");
+            for (id, key) in world.documents(&split.name) {
                 let by_id = locator.steps_of(&stream, &split.name, &id, UNTIL).unwrap();
                 prop_assert_eq!(&by_id, &locator.steps_of(&stream, &split.name, &key.to_string(), UNTIL).unwrap());
-                prop_assert_eq!(&by_id, &locator.steps_of_key(&stream, &split.name, of_file(*key), UNTIL).unwrap());
+                prop_assert_eq!(&by_id, &locator.steps_of_key(&stream, &split.name, key, UNTIL).unwrap());
                 let found: BTreeSet<_> = by_id.iter().map(|at| (at.step, at.rank, at.index, at.row)).collect();
                 let expected = appearances.remove(&(split.name.clone(), id)).unwrap_or_default();
                 prop_assert_eq!(found, expected);
             }
-            let sources = dataset.sources(&split.name).unwrap();
-            prop_assert_eq!(&sources.doc_ids, &world.keys[&split.name]);
         }
         prop_assert!(appearances.is_empty(), "documents that no table has: {appearances:?}");
     }
@@ -215,7 +217,7 @@ fn a_table_that_contradicts_its_shard_is_damaged_whatever_its_checksum() {
         let stream = Stream::new(&dataset, options, None).unwrap();
         let locator = Locator::new(Arc::clone(&dataset));
         for error in [
-            dataset.sources("a").unwrap_err(),
+            Sources::new(Arc::clone(&dataset)).of(1, first.0).map(drop).unwrap_err(),
             locator.locate(&stream, 0, None).unwrap_err(),
             locator.steps_of(&stream, "a", "nobody", 1).unwrap_err(),
         ] {

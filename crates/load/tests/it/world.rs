@@ -5,12 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use mashbill_format::documents::{self, Document, DocumentsEncoder};
+use mashbill_format::documents::{self, Document, DocumentKey, DocumentsEncoder};
 use mashbill_format::layout::{MANIFEST, Output, ShardId};
 use mashbill_format::loss_spans::Loss;
 use mashbill_format::manifest::{
     FORMAT_VERSION, InputRange, Labels, Ledger, Manifest, Packing, Shard, ShardFile, ShardOptions,
-    SpecialToken, Split, SplitSource, TableFile, TokenizerIdentity,
+    SourceFile, SpecialToken, Split, SplitSource, TableFile, TokenizerIdentity,
 };
 use mashbill_format::shard::{self, Piece, RowGroupEncoder, RowLayout, RowsToEncode};
 use mashbill_load::{
@@ -108,6 +108,46 @@ impl World {
     pub(crate) fn replace_table(&self, split: &str, index: usize, documents: &[Document<&str>]) {
         let table = write_documents(&Output::new(self.folder.path()).tables(split), index, documents);
         self.change(|manifest| manifest.splits.get_mut(split).unwrap().shard_list[index].table = Some(table));
+    }
+
+    /// The documents of a split: their ids, and their keys.
+    pub(crate) fn documents(&self, split: &str) -> Vec<(String, DocumentKey)> {
+        let manifest = Manifest::read(&self.folder.path().join(MANIFEST)).unwrap().unwrap();
+        let (mut documents, mut begins, mut keys) = (Vec::new(), 0, self.keys[split].iter());
+        for Shard { group, input, documents: count, .. } in &manifest.splits[split].shard_list {
+            for &key in keys.by_ref().take(*count as usize) {
+                let of_split = key as u64 - input.start + begins;
+                documents.push((format!("id-{of_split}"), DocumentKey { group: *group, offset: key as u64 }));
+            }
+            begins += input.end - input.start;
+        }
+        documents
+    }
+
+    /// Makes each shard of a split a group of files of its own, as one large file: keys begin again with each.
+    pub(crate) fn cut_as_groups(&mut self, split: &str) {
+        let dataset = self.dataset();
+        let index = dataset.split(split).unwrap();
+        for shard in &dataset.shards[dataset.splits[index].shards.clone()] {
+            let rows = &mut self.rows[shard.first_row as usize..(shard.first_row + shard.rows) as usize];
+            let pieces = rows.iter_mut().flat_map(|row| &mut row.pieces);
+            pieces.for_each(|piece| piece.doc_id -= shard.input.start as i64);
+        }
+        let keys = std::mem::take(self.keys.get_mut(split).unwrap());
+        let mut keys = keys.into_iter();
+        let mut own = Vec::new();
+        self.change(|manifest| {
+            let shards = manifest.splits.get_mut(split).unwrap().shard_list.iter_mut();
+            for (group, shard) in shards.enumerate() {
+                let start = std::mem::take(&mut shard.input.start);
+                shard.input.end -= start;
+                shard.group = Some(group);
+                shard.sources =
+                    vec![SourceFile { file: format!("{split}-{group}.jsonl"), start: 0, line: 0 }];
+                own.extend(keys.by_ref().take(shard.documents as usize).map(|key| key - start as i64));
+            }
+        });
+        self.keys.insert(split.to_owned(), own);
     }
 
     /// Writes a shard anew, whose rows have keys counted from where its stretch of the input begins.
@@ -322,12 +362,12 @@ fn write_documents(place: &Path, index: usize, documents: &[Document<&str>]) -> 
     TableFile { name, rows, bytes, checksum }
 }
 
-/// Documents of these keys, ids, tokens, rows and positions.
+/// Documents of these keys, ids, tokens, rows and positions, each with its id as its source.
 fn documents(table: &[(i64, String, i64, i64, i32)]) -> Vec<Document<&str>> {
     let rows = table.iter().map(|&(doc_id, ref id, tokens, row, position)| Document {
         doc_id,
         id: Some(id.as_str()),
-        source: Some("source"),
+        source: Some(id.as_str()),
         category: None,
         content_hash: Checksum(0),
         tokens,
