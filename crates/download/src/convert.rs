@@ -26,7 +26,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use mashbill_format::catalog::CatalogDataset;
 use mashbill_format::dataset_stats::{
-    Checkpoint, LengthBuckets, Making, REJECTS_KEPT, RejectedRow, RowCounts, TextLengths, write_rejected_rows,
+    Checkpoint, LengthBuckets, Making, REJECTED_ROWS_KEPT, RejectedRow, RowCounts, TextLengths,
+    write_rejected_rows,
 };
 use mashbill_format::layout::Data;
 use mashbill_format::lock::DATA_FORMAT_VERSION;
@@ -305,7 +306,7 @@ impl<'a> Conversion<'a> {
 
     fn refuse(&mut self, rows: &FileRows<'_>, file: &str, refused: RefusedRow) {
         let reason = refused.reason.to_owned();
-        if self.state.rejects.len() < REJECTS_KEPT {
+        if self.state.rejects.len() < REJECTED_ROWS_KEPT {
             self.state.rejects.push(RejectedRow {
                 file: file.to_owned(),
                 row: self.state.rows_in_file,

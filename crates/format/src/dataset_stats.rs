@@ -22,8 +22,8 @@ use crate::name;
 use crate::stats::STATS_BYTES_MAX;
 use crate::untaken::{UntakenColumns, UntakenFiles};
 
-/// Rejected rows that are kept, in order.
-pub const REJECTS_KEPT: usize = 20;
+/// Rejected rows that are kept, in order, whatever their reasons.
+pub const REJECTED_ROWS_KEPT: usize = 20;
 
 /// The contents of `<name>.stats.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

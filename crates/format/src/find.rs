@@ -19,10 +19,7 @@ use crate::dataset_stats::DatasetStats;
 use crate::error::Error;
 use crate::layout::{DATASET_STATS_SUFFIX, Output, REJECTS_SUFFIX, STATS_SUFFIX};
 use crate::manifest::{MANIFEST_BYTES_MAX, read_whole};
-use crate::stats::Stats;
-
-/// Statistics of mashbill's are smaller than this many bytes: a larger file is somebody's data.
-const STATISTICS_BYTES_MAX: u64 = 16 << 20;
+use crate::stats::{STATS_BYTES_MAX, Stats};
 
 /// A file with records.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -231,7 +228,8 @@ fn has_splits(folder: &Path) -> bool {
 
 /// Whether a file holds statistics of a split or of a dataset, as its name says.
 fn is_statistics(path: &Path) -> bool {
-    let small = |metadata: Metadata| metadata.is_file() && metadata.len() <= STATISTICS_BYTES_MAX;
+    // A larger file is somebody's data.
+    let small = |metadata: Metadata| metadata.is_file() && metadata.len() <= STATS_BYTES_MAX;
     let is_of_dataset = path.as_os_str().as_encoded_bytes().ends_with(DATASET_STATS_SUFFIX.as_bytes());
     fs::metadata(path).is_ok_and(small)
         && if is_of_dataset {

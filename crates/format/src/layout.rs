@@ -129,12 +129,6 @@ pub fn is_split_file(split: &str, name: &str) -> bool {
         || name.strip_prefix(split).is_some_and(|rest| [STATS_SUFFIX, REJECTS_SUFFIX].contains(&rest))
 }
 
-/// Whether a file in the folder of document tables has a name that mashbill gives.
-#[must_use]
-pub fn is_table(name: &str) -> bool {
-    is_numbered(name, ".documents")
-}
-
 fn is_numbered(name: &str, ending: &str) -> bool {
     let Some(stem) = name.strip_prefix("shard_").and_then(|rest| rest.strip_suffix(ending)) else {
         return false;

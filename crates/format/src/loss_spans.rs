@@ -53,15 +53,16 @@ impl Loss {
         metadata: &ParquetMetaData,
         schema: impl Fn(Self) -> Schema,
     ) -> Result<()> {
-        match (self, Self::of(path, metadata, schema)?) {
-            (Self::All, Self::All) | (Self::Spans, Self::Spans) => Ok(()),
-            (Self::All, Self::Spans) => {
-                Err(other_columns(path, ": it has loss_spans, which the manifest does not require"))
-            }
-            (Self::Spans, Self::All) => {
-                Err(other_columns(path, ": it has no loss_spans, which the manifest requires"))
-            }
+        if Self::of(path, metadata, schema)? == self {
+            return Ok(());
         }
+        Err(other_columns(
+            path,
+            match self {
+                Self::All => ": it has loss_spans, which the manifest does not require",
+                Self::Spans => ": it has no loss_spans, which the manifest requires",
+            },
+        ))
     }
 }
 
@@ -78,6 +79,20 @@ pub struct LossSpans {
 }
 
 impl LossSpans {
+    /// The spans `lengths` of rows that have so many `in_row` each; none where these are not as many.
+    #[must_use]
+    pub fn from_parts(lengths: Vec<i32>, in_row: &[u32]) -> Option<Self> {
+        let mut end = 0usize;
+        let ends: Vec<usize> = in_row
+            .iter()
+            .map(|&count| {
+                end += count as usize;
+                end
+            })
+            .collect();
+        (end == lengths.len()).then_some(Self { lengths, ends })
+    }
+
     /// Appends the spans of a row.
     pub fn push(&mut self, spans: &[i32]) {
         self.lengths.extend_from_slice(spans);
@@ -168,17 +183,24 @@ impl SpansBuilder {
 /// # Errors
 /// What is wrong with them, as a fragment.
 pub fn check(spans: &[i32], tokens: u64) -> std::result::Result<(), String> {
+    match sum(spans)? {
+        sum if sum == tokens => Ok(()),
+        sum => Err(format!("loss_spans sum to {sum}, and there are {tokens} tokens")),
+    }
+}
+
+/// How many tokens there are by these spans, 1 or more.
+///
+/// # Errors
+/// What is wrong with their form, as a fragment.
+pub(crate) fn sum(spans: &[i32]) -> std::result::Result<u64, String> {
     if spans.is_empty() {
         return Err("loss_spans have no element".into());
     }
     if let Some((at, length)) = spans.iter().enumerate().find(|&(at, &length)| length < i32::from(at > 0)) {
         return Err(format!("loss_spans have {length} at element {at}"));
     }
-    let sum: u64 = spans.iter().map(|&length| length as u64).sum();
-    if sum != tokens {
-        return Err(format!("loss_spans sum to {sum}, and there are {tokens} tokens"));
-    }
-    Ok(())
+    Ok(spans.iter().map(|&length| length as u64).sum())
 }
 
 /// Whether the first token is learned.

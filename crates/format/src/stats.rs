@@ -10,15 +10,18 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::manifest::{self, FORMAT_VERSION, Ledger};
+use crate::manifest::{self, FORMAT_VERSION, Ledger, MANIFEST_BYTES_MAX};
 use crate::name;
 use crate::task::{DocumentCounts, Reject};
 
-/// The largest file of statistics in bytes.
-pub const STATS_BYTES_MAX: u64 = 16 << 20;
+/// The largest file of statistics in bytes: it has each file and each shard of a split, as the manifest does.
+pub const STATS_BYTES_MAX: u64 = MANIFEST_BYTES_MAX;
 
 /// The largest file of refused lines, or rows, in bytes: twenty of each reason are kept, and the beginning of each.
 pub const REJECTS_BYTES_MAX: u64 = 16 << 20;
+
+/// Refused lines that are kept of each reason in a split; the others are only counted.
+pub const REJECTS_KEPT: u64 = 20;
 
 /// The contents of `<split>_stats.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -206,6 +209,46 @@ pub fn rejects_text(rejects: &[RejectedLine]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn statistics_of_very_many_files_are_read_again() {
+        let file = |number: usize| InputFile {
+            path: format!("/{}/part-{number:05}", "far/away/".repeat(200)),
+            size: 1,
+            modified_ns: 2,
+            changed_ns: 3,
+        };
+        let stats = Stats {
+            format_version: FORMAT_VERSION,
+            split: "all".into(),
+            inputs: (0..10_000).map(file).collect(),
+            lines: 0,
+            blank_lines: 0,
+            byte_order_marks: 0,
+            ignored_bytes: 0,
+            other_part: 0,
+            samples: 0,
+            sequences: 0,
+            tokens: 0,
+            text_bytes: 0,
+            ledger: Ledger::default(),
+            rejected: BTreeMap::new(),
+            without_text: FieldCounts::default(),
+            document_tokens: LengthHistogram::default(),
+            shard_bytes: 0,
+            shards: Vec::new(),
+            engine: "fast".into(),
+            seconds: 0.0,
+            threads: 1,
+            completed_unix_s: 0,
+            mashbill_version: "0".into(),
+        };
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("all_stats.json");
+        stats.write(&path, &folder.path().join("temporary")).expect("it is written");
+        assert!(std::fs::metadata(&path).expect("it is there").len() > 16 << 20);
+        assert_eq!(Stats::read(&path).expect("it is read"), Some(stats));
+    }
 
     #[test]
     fn a_histogram_of_parts_equals_that_of_the_whole() {

@@ -21,9 +21,10 @@ use crate::value::Value;
 /// The columns besides the text that a record has.
 const LABELS: [&str; 3] = ["id", "source", "category"];
 
-/// Bytes of a row's labels that are not counted to its block: labels are short, and where blocks end must not depend on
-/// them. What is longer counts, so that a block's memory has a bound.
-const LABEL_BYTES_FREE: u64 = 64 << 10;
+/// Bytes of a row's labels, and of all labels in a block, that are not counted to the block: labels are short, and where
+/// blocks end must not depend on them. What is longer, or more, counts, so that a block's memory has a bound.
+const ROW_LABEL_BYTES_FREE: u64 = 64 << 10;
+const BLOCK_LABEL_BYTES_FREE: u64 = 16 << 20;
 
 /// How rows are read and cut.
 #[derive(Debug, Clone, Copy)]
@@ -325,6 +326,8 @@ struct Copying {
     rows: Vec<Kept>,
     bytes: Vec<u8>,
     text_bytes_max: u64,
+    /// Bytes of labels so far that do not count.
+    label_bytes_free: u64,
 }
 
 impl Copying {
@@ -358,7 +361,9 @@ impl Copying {
         let before = self.bytes.len();
         let labels = LABELS.map(|name| self.label(&from.value(name)));
         let label_bytes = (self.bytes.len() - before) as u64;
-        size += label_bytes.saturating_sub(LABEL_BYTES_FREE);
+        let free = label_bytes.min(ROW_LABEL_BYTES_FREE).min(BLOCK_LABEL_BYTES_FREE - self.label_bytes_free);
+        self.label_bytes_free += free;
+        size += label_bytes - free;
         self.rows.push(Kept { text, labels });
         size
     }

@@ -72,12 +72,9 @@ impl StreamedLines {
 
     /// Where the stretch begins whose window is `begin..end`.
     pub(crate) fn border(&mut self, begin: u64, end: u64) -> Result<Border> {
-        if let Some(line) = &self.too_long {
-            // The line that is handed out next was read past, so the buffer is what follows it.
-            if line.start >= begin {
-                return Ok(if line.start < end { Border::At(line.start) } else { Border::Behind(end) });
-            }
-        }
+        // One that is handed out next was read past, so the buffer is what follows it; a border is looked for before a block
+        // may go beyond `begin`.
+        debug_assert!(self.too_long.as_ref().is_none_or(|line| line.start < begin));
         let upto = end.saturating_add(HASHED_BYTES as u64);
         while !self.ended && self.at + (self.buffer.len() as u64) < upto {
             self.fill()?;

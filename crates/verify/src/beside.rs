@@ -5,16 +5,13 @@ use std::io;
 
 use mashbill_format::layout::{Output, REJECTS_SUFFIX, STATS_SUFFIX};
 use mashbill_format::manifest::Split;
-use mashbill_format::stats::{LengthHistogram, REJECTS_BYTES_MAX, RejectedLine, Stats};
+use mashbill_format::stats::{LengthHistogram, REJECTS_BYTES_MAX, REJECTS_KEPT, RejectedLine, Stats};
 use mashbill_format::task::DocumentCounts;
 use mashbill_records::record::Reason;
 use mashbill_store::open;
 
 use crate::findings::Findings;
 use crate::problem::{ProblemKind, ProblemPlace, Remedy};
-
-/// Refused lines of each reason that are kept, as the format says.
-const REJECTS_KEPT: u64 = 20;
 
 /// A split's statistics, where they can be read, to hold what the document tables give against them.
 #[derive(Debug)]

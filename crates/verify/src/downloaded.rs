@@ -10,7 +10,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use mashbill_format::dataset_stats::{DatasetStats, LengthBuckets, REJECTS_KEPT, RejectedRow, Take};
+use mashbill_format::dataset_stats::{DatasetStats, LengthBuckets, REJECTED_ROWS_KEPT, RejectedRow, Take};
 use mashbill_format::error::{Error, Result};
 use mashbill_format::layout::{DATASET_STATS_SUFFIX, Data, REJECTS_SUFFIX};
 use mashbill_format::lock::{LOCK, Lock, Pin};
@@ -281,7 +281,7 @@ impl Claim {
             }
         }
         let all = rejected.values().copied().fold(0, u64::saturating_add);
-        let expected = all.min(REJECTS_KEPT as u64);
+        let expected = all.min(REJECTED_ROWS_KEPT as u64);
         if found != expected {
             wrong(place, format!("{found} refused rows where {expected} should be"));
         }

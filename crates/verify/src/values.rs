@@ -328,11 +328,7 @@ impl RowGroupCheck<'_> {
 
 /// The lists of a column, whose lengths were compared with its elements.
 fn spans_of((lengths, in_row): (Vec<i32>, Vec<u32>)) -> LossSpans {
-    let (mut lengths, mut spans) = (lengths.as_slice(), LossSpans::default());
-    for count in in_row {
-        spans.push(lengths.split_off(..count as usize).expect("lengths were compared with elements"));
-    }
-    spans
+    LossSpans::from_parts(lengths, &in_row).expect("lengths were compared with elements")
 }
 
 /// What is different between a row's pieces and those it should have.

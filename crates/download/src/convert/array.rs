@@ -8,7 +8,7 @@
 
 use std::io;
 
-use mashbill_records::ValueEnd;
+use mashbill_records::{BYTE_ORDER_MARK, ValueEnd};
 
 use super::window::ContentWindow;
 
@@ -132,9 +132,9 @@ impl Array {
 
 /// Goes behind a byte order mark.
 pub(crate) fn byte_order_mark(window: &mut ContentWindow) -> io::Result<()> {
-    window.fill_to(3)?;
-    if window.bytes().starts_with(b"\xEF\xBB\xBF") {
-        window.consume(3);
+    window.fill_to(BYTE_ORDER_MARK.len())?;
+    if window.bytes().starts_with(BYTE_ORDER_MARK) {
+        window.consume(BYTE_ORDER_MARK.len());
     }
     Ok(())
 }

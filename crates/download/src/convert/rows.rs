@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use mashbill_format::catalog::{CatalogDataset, FileFormat};
+use mashbill_records::BYTE_ORDER_MARK;
 use mashbill_records::parquet_rows::ParquetRows;
 use mashbill_records::value::Value;
 
@@ -169,7 +170,7 @@ const START_CHARS: usize = 300;
 fn begins_with_a_bracket(path: &Path, file: &str) -> io::Result<bool> {
     let mut start = Vec::new();
     content(path, file, 0)?.take(1 << 16).read_to_end(&mut start)?;
-    let start = start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&start);
+    let start = start.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&start);
     Ok(start.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'['))
 }
 

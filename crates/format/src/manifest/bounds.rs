@@ -1,6 +1,6 @@
 //! Whether a manifest's numbers are of a size that anything can be done with.
 //!
-//! Whether they are right is for [`crate::verify`] to find out, which tells all that is wrong. Here they are only kept from
+//! Whether they are right is for `mashbill_verify` to find out, which tells all that is wrong. Here they are only kept from
 //! taking a reader's memory and from wrapping: behind this check every sum over the splits, and rows × row length, fits
 //! into 64 bits.
 

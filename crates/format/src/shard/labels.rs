@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use mashbill_parquet::decode::Decoded;
 
-use crate::loss_spans::{check, labels_of_runs};
+use crate::loss_spans::{labels_of_runs, sum};
 
 /// Whether the labels of a row are the next ids where those are learned, and ignored elsewhere: all but that of the last
 /// position, if that is no padding. `labels` and `ids` are the indices of the row's positions, of `width` bytes each, and
@@ -21,12 +21,9 @@ pub(super) fn follow(labels: &[u8], ids: &[u8], width: usize, tokens: usize, spa
 
 /// The tokens before the padding in a row of whose tokens those are learned that `spans` say: as many as they sum to.
 pub(super) fn tokens_of_spans(ids: &[u8], labels: &[u8], width: usize, spans: &[i32]) -> Decoded<u32> {
-    let sum: i64 = spans.iter().map(|&length| i64::from(length)).sum();
+    let sum = sum(spans).map_err(|_| "its loss_spans are not valid")?;
     let tokens = u32::try_from(sum).ok().filter(|&tokens| tokens > 0 && tokens as usize <= ids.len() / width);
     let tokens = tokens.ok_or("its loss_spans and its rows contradict each other")?;
-    if check(spans, tokens.into()).is_err() {
-        return Err("its loss_spans are not valid");
-    }
     if follow(labels, ids, width, tokens as usize, spans) {
         Ok(tokens)
     } else {
@@ -39,6 +36,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::loss_spans::check;
 
     const IDS: [u8; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
 

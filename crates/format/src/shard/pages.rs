@@ -339,13 +339,8 @@ impl ShardPages {
         let lengths: Option<Vec<i32>> =
             lengths.into_iter().map(|length| i32::try_from(length).ok()).collect();
         let lengths = lengths.ok_or_else(|| self.damaged("it has a span of impossible size"))?;
-        let (mut spans, mut start) = (LossSpans::default(), 0);
-        for count in in_row {
-            let row = &lengths[start..start + count as usize];
-            start += count as usize;
-            spans.push(row);
-        }
-        Ok(spans)
+        let spans = LossSpans::from_parts(lengths, &in_row);
+        spans.ok_or_else(|| self.damaged("its spans are not as many as its rows have"))
     }
 
     /// Reads a page of `rows` lists that have `values_max` elements at the most: the elements and the lists' lengths.
