@@ -195,6 +195,11 @@ fn make(
         queue.used(index, file);
     }
     queue.drop_dataset(index);
+    if plan.options.keep_raw {
+        // What had begun to arrive behind the last file that was needed is no file to keep.
+        let paths = planned.files.iter().map(|file| data.raw(&dataset.name).join(&file.path));
+        paths.into_iter().try_for_each(|path| mashbill_hub::discard(&path))?;
+    }
     let converted = conversion.finish()?;
     let stats = stats_of(planned, source, converted, started.elapsed().as_secs_f64());
     stats.write(&data.stats(&dataset.category, &dataset.name), &data.temporary())?;
@@ -244,6 +249,10 @@ fn clean(plan: &Plan, name: &str, data: &Data) -> Result<()> {
         drop(fs::remove_file(data.checkpoint(name)));
     } else {
         atomic::remove_folder(&data.raw(name))?;
+        let checkpoint = data.checkpoint(name);
+        if data.making(name).exists() {
+            atomic::remove_files_but(&data.making(name), |file| checkpoint.ends_with(file))?;
+        }
         atomic::remove_folder(&data.making(name))?;
     }
     Ok(())
@@ -264,6 +273,8 @@ struct Queue<'a> {
     plan: &'a Plan,
     data: &'a Data,
     jobs: Vec<FileJob>,
+    /// The datasets of which no more files are needed.
+    dropped: Vec<AtomicBool>,
     state: Mutex<QueueState>,
     changed: Condvar,
 }
@@ -282,6 +293,8 @@ struct QueueState {
     next: usize,
     /// Jobs that are behind the converter, or not wanted any more.
     used: BTreeSet<usize>,
+    /// Jobs that a thread is fetching.
+    under_way: BTreeSet<usize>,
     results: Vec<Option<Result<Fetched>>>,
     ended: bool,
 }
@@ -292,6 +305,7 @@ struct EndOfQueue<'a, 'b>(&'a Queue<'b>);
 impl Drop for EndOfQueue<'_, '_> {
     fn drop(&mut self) {
         self.0.lock().ended = true;
+        self.0.dropped.iter().for_each(|dropped| dropped.store(true, Ordering::Relaxed));
         self.0.changed.notify_all();
     }
 }
@@ -311,7 +325,8 @@ impl<'a> Queue<'a> {
         }
         let results = jobs.iter().map(|_| None).collect();
         let state = Mutex::new(QueueState { results, used, ..QueueState::default() });
-        Ok(Self { plan, data, jobs, state, changed: Condvar::new() })
+        let dropped = plan.datasets.iter().map(|_| AtomicBool::new(false)).collect();
+        Ok(Self { plan, data, jobs, dropped, state, changed: Condvar::new() })
     }
 
     fn lock(&self) -> MutexGuard<'_, QueueState> {
@@ -332,9 +347,12 @@ impl<'a> Queue<'a> {
             let destination = self.data.raw(&planned.name).join(&file.path);
             let fetched = remote(&planned.pin, file).and_then(|remote| {
                 let on_progress = |bytes| job.bytes.store(bytes, Ordering::Relaxed);
-                Ok(hub.fetch(&remote, &destination, &on_progress)?)
+                Ok(hub.fetch_unless(&self.dropped[job.dataset], &remote, &destination, &on_progress)?)
             });
-            self.lock().results[index] = Some(fetched);
+            let mut state = self.lock();
+            state.results[index] = Some(fetched);
+            state.under_way.remove(&index);
+            drop(state);
             self.changed.notify_all();
         }
     }
@@ -356,6 +374,7 @@ impl<'a> Queue<'a> {
             let ahead = (0..next).rev().take_while(|job| !state.used.contains(job)).count();
             if ahead < FILES_AHEAD {
                 state.next += 1;
+                state.under_way.insert(next);
                 return Some(next);
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -368,10 +387,15 @@ impl<'a> Queue<'a> {
         self.changed.notify_all();
     }
 
-    /// No more of a dataset's files are needed.
+    /// No more of a dataset's files are needed; nobody writes to any when this returns.
     fn drop_dataset(&self, dataset: usize) {
-        self.lock().used.extend(self.job(dataset, 0)..self.job(dataset + 1, 0));
+        let jobs = self.job(dataset, 0)..self.job(dataset + 1, 0);
+        self.dropped[dataset].store(true, Ordering::Relaxed);
+        let mut state = self.lock();
+        state.used.extend(jobs.clone());
         self.changed.notify_all();
+        let is_written = |state: &mut QueueState| state.under_way.range(jobs.clone()).next().is_some();
+        drop(self.changed.wait_while(state, is_written).unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Waits until a file is there.

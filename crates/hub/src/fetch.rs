@@ -45,6 +45,8 @@ const HASH_STEP: usize = 1 << 20;
 /// What the workers on one file share.
 pub(crate) struct FetchJob<'j> {
     pub(crate) hub: &'j Hub<'j>,
+    /// Raised where the file is not wanted any more.
+    dropped: &'j AtomicBool,
     pub(crate) file: &'j RemoteFile,
     pub(crate) source: FileSource<'j>,
     pub(crate) part: &'j PartialFile,
@@ -80,6 +82,20 @@ impl Hub<'_> {
     /// [`Error::Interrupted`], [`Io`](mashbill_store::Error::Io), and all that [`Hub::dataset`] lists. What has arrived stays in
     /// `<destination>.part`, unless it is wrong.
     pub fn fetch(&self, file: &RemoteFile, destination: &Path, on_progress: &dyn Fn(u64)) -> Result<Fetched> {
+        self.fetch_unless(&AtomicBool::new(false), file, destination, on_progress)
+    }
+
+    /// The same as [`Hub::fetch`], until somebody raises `dropped` because the file is not wanted any more.
+    ///
+    /// # Errors
+    /// Those of [`Hub::fetch`]; [`Error::Interrupted`] where it is not wanted any more.
+    pub fn fetch_unless(
+        &self,
+        dropped: &AtomicBool,
+        file: &RemoteFile,
+        destination: &Path,
+        on_progress: &dyn Fn(u64),
+    ) -> Result<Fetched> {
         let start = Instant::now();
         self.go_on()?;
         if let Some(folder) = destination.parent() {
@@ -91,7 +107,7 @@ impl Hub<'_> {
             fetched.reused_bytes = file.size;
         } else {
             self.need_network(&file.repo, || format!("`{}`", file.path))?;
-            self.transfer_checked(file, destination, on_progress, &mut fetched)?;
+            self.transfer_checked(dropped, file, destination, on_progress, &mut fetched)?;
         }
         on_progress(file.size);
         fetched.seconds = start.elapsed().as_secs_f64();
@@ -111,6 +127,7 @@ impl Hub<'_> {
 
     fn transfer_checked(
         &self,
+        dropped: &AtomicBool,
         file: &RemoteFile,
         destination: &Path,
         on_progress: &dyn Fn(u64),
@@ -119,7 +136,7 @@ impl Hub<'_> {
         let (part, mut done) = PartialFile::open(destination, file)?;
         fetched.reused_bytes = done.total();
         for retry in 0.. {
-            let job = FetchJob::new(self, file, &part, done);
+            let job = FetchJob::new(self, dropped, file, &part, done);
             let received = job.run(on_progress);
             fetched.moved_bytes += job.moved.load(Ordering::Relaxed);
             fetched.retries += job.retries.load(Ordering::Relaxed) + job.source.renewals();
@@ -152,11 +169,18 @@ impl Hub<'_> {
 }
 
 impl<'j> FetchJob<'j> {
-    fn new(hub: &'j Hub<'j>, file: &'j RemoteFile, part: &'j PartialFile, done: Ranges) -> Self {
+    fn new(
+        hub: &'j Hub<'j>,
+        dropped: &'j AtomicBool,
+        file: &'j RemoteFile,
+        part: &'j PartialFile,
+        done: Ranges,
+    ) -> Self {
         let queue = cut(&hub.transfer, file.size, &done);
         let workers = queue.len().min(hub.transfer.connections.max(1));
         Self {
             hub,
+            dropped,
             file,
             source: FileSource::new(hub, file),
             part,
@@ -166,6 +190,11 @@ impl<'j> FetchJob<'j> {
             state: Mutex::new(FetchState { done, queue, whole: false, workers, failure: None }),
             changed: Condvar::new(),
         }
+    }
+
+    /// Fails if the caller wants no more, of this file or of any.
+    pub(crate) fn go_on(&self) -> Result<()> {
+        if self.dropped.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { self.hub.go_on() }
     }
 
     /// Fetches what is missing and returns the hash of all.

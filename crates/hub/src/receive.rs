@@ -45,7 +45,7 @@ impl FetchJob<'_> {
             let began = Instant::now();
             let result = {
                 let _connection = self.hub.connections.take();
-                self.hub.go_on().and_then(|()| attempt.run(buffer))
+                self.go_on().and_then(|()| attempt.run(buffer))
             };
             // A byte now and then is no progress: a file would take for ever.
             let least = (RATE_MIN as f64 * began.elapsed().as_secs_f64()).max(FRESH_BYTES_MIN as f64);
@@ -139,7 +139,7 @@ impl Attempt<'_, '_> {
         let (origin, begin) = (answer.origin.clone(), at);
         answer.read(buffer, |piece| {
             job.moved.fetch_add(piece.len() as u64, Ordering::Relaxed);
-            job.hub.go_on()?;
+            job.go_on()?;
             if self.is_over() {
                 return Ok(false);
             }

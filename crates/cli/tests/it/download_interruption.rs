@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -15,15 +14,14 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use mashbill_stand_in::{Access, Content, Repo, RepoType, Site, StandIn, User};
+use mashbill_stand_in::{Access, Content, Fault, Repo, RepoType, Rule, Site, StandIn, User};
 use parquet::data_type::{ByteArray, ByteArrayType};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use serde_json::Value;
 
+use crate::inputs::{gzip, zstd};
 use crate::project::{Project, files_below};
 
 /// A token that must be seen nowhere.
@@ -107,12 +105,6 @@ fn parquet(rows: std::ops::Range<u64>) -> Vec<u8> {
     writer.into_inner().expect("written")
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(bytes).expect("memory takes it");
-    encoder.finish().expect("memory takes it")
-}
-
 /// A Hub with three datasets, behind a token, and the bytes of their files.
 fn hub() -> (StandIn, u64) {
     let users = vec![User { name: "friend".into(), token: TOKEN.into(), trusted: true }];
@@ -131,7 +123,7 @@ fn hub() -> (StandIn, u64) {
     let mixed: Vec<(&str, Vec<u8>)> = vec![
         ("a.jsonl", lines(0..2000)),
         ("b.jsonl.gz", gzip(&lines(2000..6000))),
-        ("c.jsonl.zst", zstd::encode_all(lines(6000..9000).as_slice(), 1).expect("compressed")),
+        ("c.jsonl.zst", zstd(&lines(6000..9000))),
         ("d.jsonl", lines(9000..12_000)),
     ];
     put("org/mixed", mixed);
@@ -159,6 +151,27 @@ fn finish(project: &Project, hub: &StandIn, output: &str) {
         thread::sleep(Duration::from_millis(2));
     };
     assert_eq!(status.code(), Some(0), "{}", project.read("stderr"));
+}
+
+/// Of a dataset of which enough rows are there no file is waited for.
+#[test]
+fn files_that_are_not_needed_any_more_are_left() {
+    let project = Project::with(&[("own.toml", "[[dataset]]\nname = \"mixed\"\nrepo = \"org/mixed\"\n")]);
+    let (hub, size) = hub();
+    let slow = Fault::Drip { bytes: 10_000, every_ms: 200 };
+    for file in ["b.jsonl.gz", "c.jsonl.zst", "d.jsonl"] {
+        hub.fail(Rule { on: format!("/{file}"), times: u32::MAX, fault: slow.clone() });
+    }
+    for keep in ["", "--keep-raw"] {
+        hub.clear_log();
+        let mut command = project.command(&format!("{ARGUMENTS} out{keep} --max-rows 100 {keep}"));
+        command.env_remove("HF_HUB_OFFLINE").env("HF_ENDPOINT", hub.endpoint()).env("HF_TOKEN", TOKEN);
+        project.finish(&mut command).with_code(0);
+        assert!(sent(&hub) < size / 2, "{} of {size} bytes", sent(&hub));
+        let left = files_below(&project.path(&format!("out{keep}"))).into_keys();
+        let left: Vec<_> = left.filter(|path| path.contains(".part")).collect();
+        assert_eq!(left, [""; 0]);
+    }
 }
 
 fn sent(hub: &StandIn) -> u64 {

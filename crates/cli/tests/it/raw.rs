@@ -1,10 +1,10 @@
 //! `verify` of JSON Lines: a table of injuries, and data that have none.
 
-use std::io::Write;
 use std::sync::atomic::AtomicBool;
 
 use mashbill_verify::{Options, ProblemKind, Report, Severity, verify};
 
+use crate::inputs::{gzip, zstd};
 use crate::project::Project;
 
 /// What a file is, and what has to be found at which line.
@@ -71,10 +71,8 @@ fn clean_records_have_no_problem() {
         "\u{feff}{\"text\":\"a\"}\r\n\r\n{\"text\":\"\",\"id\":null}\n{\"text\":\"no end\"}",
     );
     project.write("data/many.jsonl", &many);
-    project.write("data/talk/packed.jsonl.zst", zstd_of(many.as_bytes()));
-    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    gz.write_all(many.as_bytes()).expect("memory");
-    project.write("data/talk/packed.jsonl.gz", gz.finish().expect("memory"));
+    project.write("data/talk/packed.jsonl.zst", zstd(many.as_bytes()));
+    project.write("data/talk/packed.jsonl.gz", gzip(many.as_bytes()));
     project.write("data/.mashbill/half.jsonl", "{\"te");
     let found = report(&project, "data");
     let told: Vec<_> = found.problems.iter().map(|found| (found.kind, found.place.file.as_str())).collect();
@@ -86,7 +84,7 @@ fn clean_records_have_no_problem() {
 #[test]
 fn a_file_that_cannot_be_decompressed_is_found() {
     let project = Project::new();
-    let mut packed = zstd_of("{\"text\":\"x\"}\n".repeat(1000).as_bytes());
+    let mut packed = zstd("{\"text\":\"x\"}\n".repeat(1000).as_bytes());
     packed.truncate(packed.len() / 2);
     project.write("data/a.jsonl.zst", packed);
     assert_eq!(report(&project, "data").problems[0].kind, ProblemKind::Unreadable);
@@ -102,10 +100,6 @@ fn the_command_says_where() {
         "{ran}"
     );
     assert!(ran.stderr.contains("data is damaged: 1 error (1 file, 2 lines, 1 record, "), "{ran}");
-}
-
-fn zstd_of(bytes: &[u8]) -> Vec<u8> {
-    zstd::encode_all(bytes, 1).expect("memory")
 }
 
 #[test]
