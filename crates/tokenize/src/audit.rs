@@ -4,6 +4,8 @@
 //! as in a run, without anything being written: all of it by the engine in use, and a share of the blocks, chosen by
 //! their content, by the reference, which takes thirty times as long.
 
+use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,10 +14,11 @@ use std::thread;
 use mashbill_format::documents::{self, Document, DocumentReader, DocumentsEncoder};
 use mashbill_format::held_out::DatasetPart;
 use mashbill_format::layout::{Output, STATS_SUFFIX};
-use mashbill_format::manifest::{self, Manifest, Split};
+use mashbill_format::manifest::{self, Manifest, SourceFile, Split};
 use mashbill_format::shard::RowGroupEncoder;
 use mashbill_format::split_rows::SplitRows;
 use mashbill_format::stats::{InputFile, Stats};
+use mashbill_records::FileKind;
 use mashbill_records::record::RecordParser;
 use mashbill_store::checksum::{Checksum, Hasher};
 use mashbill_tokenizer::{Engine, Scratch, Tokenizer};
@@ -23,7 +26,7 @@ use mashbill_verify::{Problem, ProblemKind, ProblemPlace, Remedy, Severity};
 
 use crate::block::{BlockOptions, BlockPart, tokenize_block};
 use crate::error::{Error, Result};
-use crate::group::Group;
+use crate::group::{Group, groups};
 use crate::input::{Input, SplitNames, discover};
 use crate::pack::Packer;
 use crate::read::{InputCutting, Reader};
@@ -183,22 +186,16 @@ impl Auditor<'_> {
             let found = found.first().map(|file| PathBuf::from(&file.path));
             return Ok(vec![Group { files: vec![self.file(&split.source.file, found)?] }]);
         }
-        let mut groups: Vec<(Option<usize>, Group)> = Vec::new();
-        for shard in &split.shard_list {
-            if groups.last().is_none_or(|(of, _)| *of != shard.group) {
-                groups.push((shard.group, Group { files: Vec::new() }));
-            }
-            let (_, group) = groups.last_mut().expect("it was pushed");
-            for source in &shard.sources {
-                if group.files.last().is_some_and(|last| last.relative == source.file) {
-                    continue;
-                }
-                let is_it = |path: &&InputFile| Path::new(&path.path).ends_with(&source.file);
-                let found = found.iter().find(is_it).map(|file| PathBuf::from(&file.path));
-                group.files.push(Input { relative: source.file.clone(), ..self.file(&source.file, found)? });
-            }
-        }
-        Ok(groups.into_iter().map(|(_, group)| group).collect())
+        let stride = self.manifest.options.stride_bytes;
+        let groups = groups_found(&found, split, stride).unwrap_or_else(|| groups_of_sources(&found, split));
+        let group = |files: Vec<SoughtFile>| {
+            let files = files.into_iter().map(|SoughtFile { relative, found }| {
+                let file = self.file(&relative, found)?;
+                Ok(Input { relative, ..file })
+            });
+            Ok(Group { files: files.collect::<Result<_>>()? })
+        };
+        groups.into_iter().map(group).collect()
     }
 
     /// The file that the manifest calls `relative` and that a run found at `found`.
@@ -384,8 +381,10 @@ impl Comparing<'_> {
         while at < ids.len() {
             let place = token + at as u64;
             let row = self.first_row + place / self.row_length;
-            let Some(row) = self.rows.input_ids(row)? else { return Ok(Some((at, -1))) };
-            let row = &row[(place % self.row_length) as usize..];
+            let row = self.rows.input_ids(row)?;
+            // A shard of somebody else's may have shorter rows.
+            let row = row.and_then(|row| row.get((place % self.row_length) as usize..));
+            let Some(row) = row.filter(|row| !row.is_empty()) else { return Ok(Some((at, -1))) };
             let here = (ids.len() - at).min(row.len());
             let other = ids[at..at + here].iter().zip(row).position(|(&id, &found)| id as i32 != found);
             if let Some(other) = other {
@@ -395,6 +394,53 @@ impl Comparing<'_> {
         }
         Ok(None)
     }
+}
+
+/// A file of a split of many: its path below the input, and where the run found it, as far as is known.
+struct SoughtFile {
+    relative: String,
+    found: Option<PathBuf>,
+}
+
+/// The files of a split of many in the groups in which the run cut them, with empty ones, of which no shard has records;
+/// none where the places of the files that it `found` are not below one input.
+fn groups_found(found: &[InputFile], split: &Split, stride: u64) -> Option<Vec<Vec<SoughtFile>>> {
+    let source = split.shard_list.iter().flat_map(|shard| &shard.sources).next()?;
+    let one = found.iter().map(|file| Path::new(&file.path)).find(|path| path.ends_with(&source.file))?;
+    let root = one.ancestors().nth(Path::new(&source.file).components().count())?;
+    let files = found.iter().map(|file| {
+        let path = PathBuf::from(&file.path);
+        let relative = path.strip_prefix(root).ok()?.to_str()?.to_owned();
+        let (_, kind) = FileKind::of(path.file_name()?.to_str()?)?;
+        let InputFile { size, modified_ns, changed_ns, .. } = *file;
+        Some(Input { path, relative, kind, size, modified_ns, changed_ns })
+    });
+    let groups = groups(files.collect::<Option<_>>()?, stride).into_iter();
+    let sought = |file: Input| SoughtFile { relative: file.relative, found: Some(file.path) };
+    Some(groups.map(|group| group.files.into_iter().map(sought).collect()).collect())
+}
+
+/// The files that the shards of a split have records of, in their groups.
+fn groups_of_sources(found: &[InputFile], split: &Split) -> Vec<Vec<SoughtFile>> {
+    let mut by_name: HashMap<Option<&OsStr>, Vec<&Path>> = HashMap::new();
+    for path in found.iter().map(|file| Path::new(&file.path)) {
+        by_name.entry(path.file_name()).or_default().push(path);
+    }
+    let mut groups: Vec<(Option<usize>, Vec<SoughtFile>)> = Vec::new();
+    for shard in &split.shard_list {
+        if groups.last().is_none_or(|(of, _)| *of != shard.group) {
+            groups.push((shard.group, Vec::new()));
+        }
+        let (_, files) = groups.last_mut().expect("it was pushed");
+        for SourceFile { file, .. } in &shard.sources {
+            if files.last().is_none_or(|last| last.relative != *file) {
+                let alike = by_name.get(&Path::new(file).file_name()).into_iter().flatten();
+                let found = alike.copied().find(|path| path.ends_with(file)).map(Path::to_owned);
+                files.push(SoughtFile { relative: file.clone(), found });
+            }
+        }
+    }
+    groups.into_iter().map(|(_, files)| files).collect()
 }
 
 /// What is different between a document as it was made again and as it stands in the table.

@@ -11,11 +11,12 @@ use std::sync::Arc;
 use mashbill_format::documents::Document;
 use mashbill_format::held_out::{DatasetPart, HeldOut};
 use mashbill_format::shard::Piece;
+use mashbill_format::stats::REJECTS_KEPT;
 use mashbill_format::task::{DocumentCounts, Reject};
 use mashbill_records::record::{Reason, Record, RecordParser};
 use mashbill_records::{BYTE_ORDER_MARK, EXCERPT_BYTES, RowBlock, read_range_into};
 use mashbill_store::checksum::Checksum;
-use mashbill_tokenizer::{self as tokenizer, Encoded, Scratch, Tokenizer, is_sample};
+use mashbill_tokenizer::{self as tokenizer, Encoded, Engine, Scratch, Tokenizer, is_sample};
 use memchr::memchr;
 
 use crate::error::Result;
@@ -24,9 +25,6 @@ use crate::pack::Position;
 use crate::read::{BlockRecords, InputBlock, read_failed};
 use crate::split_input::Input;
 use crate::worker::Worker;
-
-/// Refused lines that are kept of each reason in a split; the others are only counted.
-pub(crate) const REJECTS_KEPT: u64 = 20;
 
 /// What became of a block.
 #[derive(Debug)]
@@ -43,6 +41,8 @@ pub(crate) struct TokenizedBlock {
     pub(crate) ids: Arc<Vec<u32>>,
     /// What belongs to each part: to all documents, or to those that are trained on and those that are held out.
     pub(crate) parts: Vec<BlockPart>,
+    /// Whether an engine made the ids that samples are compared for, and not the reference.
+    pub(crate) is_fast: bool,
     /// Documents to be compared with the reference: texts and ids.
     pub(crate) samples: Vec<(String, Vec<u32>)>,
 }
@@ -78,6 +78,11 @@ struct DocumentRow {
 impl BlockDocuments {
     pub(crate) const fn len(&self) -> usize {
         self.rows.len()
+    }
+
+    /// Bytes of the text that labels them.
+    pub(crate) const fn label_bytes(&self) -> usize {
+        self.labels.len()
     }
 
     /// The documents whole, each as a piece and where its first token stands among the block's.
@@ -155,6 +160,7 @@ pub(crate) fn tokenize_block(
         checksum,
         ids: Arc::new(builder.ids),
         parts: builder.parts,
+        is_fast: options.tokenizer.engine() != Engine::Reference,
         samples: builder.samples,
     })
 }

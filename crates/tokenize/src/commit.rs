@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::folder::Folder;
 use crate::license::licenses_of;
-use crate::made::{recorded, whole};
+use crate::made::{are_all, recorded, whole};
 use crate::place::Place;
 use crate::report::Report;
 use crate::split_plan::SplitPlan;
@@ -158,10 +158,8 @@ impl<'a> Committer<'a> {
 
     fn look_at(&mut self, split: usize) {
         let making = &self.work.splits[split];
-        let is_whole = |records: &BTreeMap<usize, ShardRecord>| {
-            records.last_key_value().is_some_and(|(index, record)| record.last && records.len() == index + 1)
-        };
-        if !making.has_failed() && self.records[making.groups.clone()].iter().all(is_whole) {
+        let mut groups = self.records[making.groups.clone()].iter();
+        if !making.has_failed() && groups.all(|records| are_all(records.values())) {
             if self.waiting.is_empty() {
                 self.waiting_since = Instant::now();
             }

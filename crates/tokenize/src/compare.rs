@@ -4,7 +4,6 @@
 //! begins, so its bytes are those that a new run would make.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mashbill_format::held_out::DatasetPart;
@@ -16,7 +15,7 @@ use mashbill_store::atomic::{self, SyncBatch};
 use mashbill_store::checksum::{Checksum, Hasher};
 
 use crate::error::{Error, Result};
-use crate::files::paths;
+use crate::files::{has_size, paths};
 use crate::folder::Folder;
 use crate::read::{InputCutting, Reader, Stretch};
 use crate::split_plan::SplitPlan;
@@ -180,8 +179,7 @@ impl FinishedPart {
         };
         let place = self.output.split(split);
         let from = [place.join(&file.name), place.join(TABLES_FOLDER).join(&table.name)];
-        let is = |path: &Path, bytes: u64| std::fs::metadata(path).is_ok_and(|found| found.len() == bytes);
-        if !is(&from[0], file.bytes) || !is(&from[1], table.bytes) {
+        if !has_size(&from[0], file.bytes) || !has_size(&from[1], table.bytes) {
             return Ok(None);
         }
         let made = state.made(part, split);

@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::event::{Event, Progress};
 use crate::group::Group;
 use crate::interruption::Interruption;
+use crate::made::are_all;
 use crate::split_plan::{GroupPlan, SplitPlan};
 use crate::worker::WrittenGroups;
 
@@ -122,9 +123,7 @@ impl GroupMaking<'_> {
 
     /// Whether all of its shards are made.
     pub(crate) fn is_whole(&self) -> bool {
-        let last = || self.kept.values().find(|record| record.last).map(|last| last.id.index as u64 + 1);
-        let count = self.plan.count.or_else(last);
-        count.is_some_and(|count| (0..count).all(|index| self.kept.contains_key(&(index as usize))))
+        are_all(self.kept.values())
     }
 }
 
@@ -199,8 +198,16 @@ impl Context<'_> {
         Arc::clone(distrusted.get(&split).unwrap_or(&self.tokenizer))
     }
 
+    /// Whether what is left of the split is made by the reference, since the engines disagree.
+    pub(crate) fn is_distrusted(&self, split: usize) -> bool {
+        self.reference.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&split)
+    }
+
     /// Has what is left of the split made by the reference: the engines disagree about `text`.
     pub(crate) fn distrust(&self, split: usize, text: String) -> Result<()> {
+        if self.is_distrusted(split) {
+            return Ok(());
+        }
         let making = &self.work.splits[split];
         making.was_begun.store(true, Ordering::Relaxed);
         let name = making.plan.name.clone();

@@ -115,6 +115,12 @@ pub enum Error {
         /// One of the files.
         file: String,
     },
+    /// Where what was held out of a dataset would be is something else, which a run without held-out documents would remove.
+    #[error("`{}` was not held out of this dataset", path.display())]
+    NotHeldOut {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A finished split that is not of this input was made in another way; a manifest speaks of one way only.
     #[error("the finished split `{split}`, which is not in this input, is different: {why}")]
     OthersDiffer {
@@ -258,6 +264,7 @@ impl Error {
             | Self::NameTooLong { .. }
             | Self::SplitDiffers { .. }
             | Self::ForeignFiles { .. }
+            | Self::NotHeldOut { .. }
             | Self::OthersDiffer { .. }
             | Self::NoTextColumn { .. }
             | Self::Strict { .. } => Class::Usage,
@@ -292,6 +299,7 @@ impl Error {
             | Self::NameTooLong { .. }
             | Self::SplitDiffers { .. }
             | Self::ForeignFiles { .. }
+            | Self::NotHeldOut { .. }
             | Self::OthersDiffer { .. }
             | Self::OutputChanged { .. }
             | Self::TooLittleSpace { .. }

@@ -68,10 +68,20 @@ impl BlockWindow {
         self.changed.notify_one();
     }
 
-    /// Nobody is let in any more.
-    pub(crate) fn close(&self) {
-        *self.room.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.changed.notify_one();
+    /// As soon as it is dropped, be it by a panic, nobody is let in any more.
+    pub(crate) const fn closing(&self) -> WindowEnd<'_> {
+        WindowEnd(self)
+    }
+}
+
+/// Closes a window when it is dropped.
+#[derive(Debug)]
+pub(crate) struct WindowEnd<'a>(&'a BlockWindow);
+
+impl Drop for WindowEnd<'_> {
+    fn drop(&mut self) {
+        *self.0.room.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.0.changed.notify_one();
     }
 }
 

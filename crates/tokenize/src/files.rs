@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use mashbill_format::held_out::DatasetPart;
@@ -26,6 +27,11 @@ struct Growing {
     id: ShardId,
     rows: ParquetAppender,
     table: ParquetAppender,
+}
+
+/// Whether a file is there with this size.
+pub(crate) fn has_size(path: &Path, bytes: u64) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.len() == bytes)
 }
 
 /// What is in a row group.

@@ -1,7 +1,6 @@
 //! An output folder, as a run finds it and leaves it.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use mashbill_format::find::is_output;
@@ -14,6 +13,7 @@ use mashbill_format::task::RunPlan;
 use mashbill_tokenizer as tokenizer;
 
 use crate::error::{Error, Result};
+use crate::files::has_size;
 use crate::options::Options;
 use crate::place::Place;
 use crate::split_plan::{SplitPlan, touched};
@@ -134,10 +134,9 @@ impl Folder {
 
 /// A file of a finished split that is missing or has another size.
 pub(crate) fn missing(place: &Path, split: &manifest::Split) -> Option<String> {
-    let is = |path: &Path, bytes: u64| fs::metadata(path).is_ok_and(|metadata| metadata.len() == bytes);
     let shards = split.shard_files().map(|file| (file.name.clone(), file.bytes));
     let tables = split.tables().map(|table| (format!("{TABLES_FOLDER}/{}", table.name), table.bytes));
-    shards.chain(tables).find(|(name, bytes)| !is(&place.join(name), *bytes)).map(|(name, _)| name)
+    shards.chain(tables).find(|(name, bytes)| !has_size(&place.join(name), *bytes)).map(|(name, _)| name)
 }
 
 /// What differs between how the splits of a folder were made and how they would be, for people.

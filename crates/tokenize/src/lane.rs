@@ -4,7 +4,7 @@
 //! and says what comes next. All workers work on one shard; when its last block is handed out they begin with the next,
 //! so nobody waits where one ends.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -30,7 +30,7 @@ use crate::read::{InputCutting, Stretch, lines_before};
 use crate::recorder::{MadeTask, Recorder};
 use crate::reply::{LaneStep, Reply, Write, Written};
 use crate::shard::{OpenShard, Ready};
-use crate::task::{Task, Tasks};
+use crate::task::{LaneTasks, Task, Tasks};
 use crate::worker::Worker;
 
 /// Texts that wait for their comparison with the reference; building what they need of it costs the
@@ -77,6 +77,8 @@ struct OpenTask {
     records: Vec<(usize, ShardRecord)>,
     /// Their files.
     paths: Vec<PathBuf>,
+    /// Splits of which it has blocks that the reference did not make.
+    fast: BTreeSet<usize>,
 }
 
 /// Why a lane stopped.
@@ -87,6 +89,8 @@ enum Stop {
         split: usize,
         text: String,
     },
+    /// Another lane has found that, and this one has made blocks of the split by the engine that is not trusted.
+    Distrusted,
 }
 
 impl From<Error> for Stop {
@@ -106,7 +110,7 @@ pub(crate) fn run<'env>(
     recorder: &Recorder,
 ) -> Result<()> {
     let recorded = Mutex::new(Recorded::new());
-    let mut again = VecDeque::new();
+    let tasks = LaneTasks::new(tasks);
     loop {
         let window = BlockWindow::new(context.window);
         let (sender, replies) = mpsc::channel();
@@ -121,12 +125,13 @@ pub(crate) fn run<'env>(
             has_begun: false,
             is_finishing: false,
         };
-        let mut lane = Lane::new(context, (pool, recorder), &recorded, &window, (sender, replies));
+        let mut lane = Lane::new(context, (pool, recorder), (&tasks, &recorded), &window, (sender, replies));
         let stopped = thread::scope(|scope| {
-            let first = std::mem::take(&mut again);
-            scope.spawn(|| feeder.run(first.into_iter().chain(std::iter::from_fn(|| tasks.next()))));
+            scope.spawn(|| feeder.run(std::iter::from_fn(|| tasks.next())));
+            // Also where this thread panics: the feeder would wait for room for ever.
+            let closing = window.closing();
             let stopped = lane.work();
-            window.close();
+            drop(closing);
             lane.await_writer();
             stopped
         });
@@ -135,8 +140,9 @@ pub(crate) fn run<'env>(
             Err(Stop::Failed(error)) => return Err(error),
             Err(Stop::Mismatch { split, text }) => {
                 context.distrust(split, text)?;
-                again = lane.unfinished();
+                tasks.begin_again(lane.unfinished());
             }
+            Err(Stop::Distrusted) => tasks.begin_again(lane.unfinished()),
         }
     }
 }
@@ -145,6 +151,7 @@ struct Lane<'env, 'run> {
     context: &'env Context<'env>,
     pool: &'run Pool<'env, Worker>,
     recorder: &'run Recorder,
+    own: &'run LaneTasks<'run>,
     recorded: &'run Mutex<Recorded>,
     window: &'run BlockWindow,
     sender: Sender<Outcome<Reply>>,
@@ -179,7 +186,7 @@ impl<'env, 'run> Lane<'env, 'run> {
     fn new(
         context: &'env Context<'env>,
         (pool, recorder): (&'run Pool<'env, Worker>, &'run Recorder),
-        recorded: &'run Mutex<Recorded>,
+        (own, recorded): (&'run LaneTasks<'run>, &'run Mutex<Recorded>),
         window: &'run BlockWindow,
         (sender, replies): (Sender<Outcome<Reply>>, Receiver<Outcome<Reply>>),
     ) -> Self {
@@ -187,6 +194,7 @@ impl<'env, 'run> Lane<'env, 'run> {
             context,
             pool,
             recorder,
+            own,
             recorded,
             window,
             sender,
@@ -277,7 +285,10 @@ impl<'env, 'run> Lane<'env, 'run> {
 
     fn step(&mut self, step: LaneStep) -> std::result::Result<(), Stop> {
         match step {
-            LaneStep::Task { name, task } => self.tasks.push_back(OpenTask::new(name, task)),
+            LaneStep::Task { name, task } => {
+                self.own.begin(&task);
+                self.tasks.push_back(OpenTask::new(name, task));
+            }
             LaneStep::Shard { group, index } => self.begin_shard(group, index),
             LaneStep::Block(Ok(block)) => self.add_block(*block)?,
             LaneStep::Block(Err(error)) => {
@@ -337,12 +348,16 @@ impl<'env, 'run> Lane<'env, 'run> {
         if context.split_of(shard.group).has_failed() {
             return Ok(());
         }
-        if let (true, Some(reject)) = (context.strict, block.parts.iter().flat_map(|p| &p.rejects).next()) {
+        let rejects = block.parts.iter().flat_map(|part| &part.rejects);
+        if let (true, Some(reject)) = (context.strict, rejects.min_by_key(|reject| reject.line)) {
             return Err(Stop::Failed(strict(context, shard, block.file, reject)?));
         }
         block.parts.iter().for_each(|part| context.progress.add(&part.counts));
         context.progress.read(block.disk_bytes);
         let split = context.work.groups[shard.group].split;
+        let task = self.tasks.back_mut().expect("it has begun");
+        task.fast.extend(block.is_fast.then_some(split));
+        task.check_trust(context)?;
         self.samples
             .extend(std::mem::take(&mut block.samples).into_iter().map(|(text, ids)| (split, text, ids)));
         let ready = shard.add(block);
@@ -477,8 +492,9 @@ impl<'env, 'run> Lane<'env, 'run> {
     }
 
     /// Has the tasks that are done recorded, in order.
-    fn record_tasks(&mut self) -> Result<()> {
-        while self.tasks.front().is_some_and(OpenTask::is_done) {
+    fn record_tasks(&mut self) -> std::result::Result<(), Stop> {
+        while let Some(done) = self.tasks.front().filter(|task| task.is_done()) {
+            done.check_trust(self.context)?;
             let OpenTask { name, records, paths, is_partial, .. } =
                 self.tasks.pop_front().expect("it was just seen");
             self.tasks_before += 1;
@@ -537,6 +553,16 @@ impl OpenTask {
             is_partial: false,
             records: Vec::new(),
             paths: Vec::new(),
+            fast: BTreeSet::new(),
+        }
+    }
+
+    /// Stops where an engine made blocks of it that is not trusted any more: nobody would compare their samples.
+    fn check_trust(&self, context: &Context<'_>) -> std::result::Result<(), Stop> {
+        if self.fast.iter().any(|&split| context.is_distrusted(split)) {
+            Err(Stop::Distrusted)
+        } else {
+            Ok(())
         }
     }
 
@@ -580,3 +606,6 @@ fn strict(context: &Context<'_>, shard: &OpenShard, file: usize, reject: &Reject
         detail: reject.detail.clone(),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use mashbill_format::dataset_stats::DatasetStats;
 use mashbill_format::layout::DATASET_STATS_SUFFIX;
 use mashbill_format::manifest::{License, Split};
+use mashbill_records::FileKind;
 
 use crate::error::Result;
 use crate::split_input::Input;
@@ -28,7 +29,7 @@ pub(crate) fn licenses_of(plan: &SplitPlan, split: &Split) -> Result<Vec<License
     Ok(licenses.into_iter().collect())
 }
 
-/// The decoded bytes of each file; none where nothing was read of it, or its rows were counted.
+/// The decoded bytes of each file, of Parquet files their rows; none where nothing was read of it.
 fn bytes_by_file(plan: &SplitPlan, split: &Split) -> Vec<Option<u64>> {
     if !plan.is_many() {
         return vec![Some(split.source.bytes)];
@@ -54,7 +55,10 @@ fn bytes_by_file(plan: &SplitPlan, split: &Split) -> Vec<Option<u64>> {
 }
 
 fn license_of(input: &Input, bytes: Option<u64>) -> Result<Option<License>> {
-    let (Some(name), Some(bytes)) = (input.stem(), bytes) else { return Ok(None) };
+    // Downloads make no Parquet files: what lies beside one is of another file.
+    let (Some(name), Some(bytes), FileKind::Json(_)) = (input.stem(), bytes, input.kind) else {
+        return Ok(None);
+    };
     let path = input.path.with_file_name(format!("{name}{DATASET_STATS_SUFFIX}"));
     let of_this =
         |stats: &DatasetStats| stats.complete && stats.dataset == name && stats.counts.jsonl_bytes == bytes;

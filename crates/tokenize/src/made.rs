@@ -1,15 +1,13 @@
 //! Shards that are made: what their records say, as far as their files are there.
 
 use std::collections::HashMap;
-use std::fs;
-use std::path::Path;
 
 use mashbill_format::layout::StateFolder;
 use mashbill_format::task::{RunPlan, ShardRecord, TaskRecord};
 use mashbill_store::checksum::Checksum;
 
 use crate::error::Result;
-use crate::files::paths;
+use crate::files::{has_size, paths};
 use crate::folder::Folder;
 
 /// All shards that an earlier plan has kept or whose tasks are recorded, by what they are of.
@@ -26,6 +24,16 @@ pub(crate) fn recorded(state: &StateFolder) -> Result<HashMap<Checksum, Vec<Shar
         by_id.entry(record.of).or_default().push(record);
     }
     Ok(by_id)
+}
+
+/// Whether `records`, each of another shard of a group, are of all its shards.
+pub(crate) fn are_all<'a>(records: impl IntoIterator<Item = &'a ShardRecord>) -> bool {
+    let (mut count, mut last) = (0, None);
+    for record in records {
+        count += 1;
+        last = last.or(record.last.then_some(record.id.index));
+    }
+    last.is_some_and(|last| last + 1 == count)
 }
 
 /// The shards of a group of `split` among `records` that are whole in all `folders`, in order and each once.
@@ -48,8 +56,7 @@ fn is_whole(record: &ShardRecord, folder: &Folder, state: &StateFolder, split: &
     // A run that was killed while it gave splits their places may have moved it.
     [state.made(folder.part, split), folder.output.split(split)].iter().any(|place| {
         let paths = paths(place, record.id);
-        let is = |path: &Path, bytes: u64| fs::metadata(path).is_ok_and(|metadata| metadata.len() == bytes);
-        is(&paths[0], file.bytes) && is(&paths[1], table.bytes)
+        has_size(&paths[0], file.bytes) && has_size(&paths[1], table.bytes)
     })
 }
 
@@ -61,11 +68,8 @@ pub(crate) fn is_published(
     state: &StateFolder,
     split: &str,
 ) -> bool {
-    let is_whole = |records: &Vec<ShardRecord>| {
-        records.last().is_some_and(|record| record.last && record.id.index + 1 == records.len())
-    };
     let mut parts = groups.iter().flatten().flat_map(|record| &record.parts);
-    groups.iter().all(is_whole)
+    groups.iter().all(are_all)
         && parts.any(|part| part.part == folder.part && part.file.is_some())
         && !state.made(folder.part, split).exists()
 }

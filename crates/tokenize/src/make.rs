@@ -1,12 +1,12 @@
 //! Making tasks: workers that compute, lanes that put what they made into order, and who watches them.
 
 use std::hash::{BuildHasher, RandomState};
-use std::panic::resume_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
 use mashbill_format::documents::DocumentsEncoder;
@@ -189,6 +189,7 @@ fn run_threads(
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
+                let _end = ThreadEnd { context };
                 pool.work(&mut Worker {
                     parser: RecordParser::new(&context.options.text_fields()),
                     scratch: Scratch::new(),
@@ -201,19 +202,23 @@ fn run_threads(
         let running: Vec<_> = (0..lanes)
             .map(|_| {
                 scope.spawn(|| {
-                    let _end = LaneEnd { context };
+                    let _end = LaneEnd(ThreadEnd { context });
                     if let Err(error) = lane::run(context, &pool, &tasks, &recorder) {
                         context.tell(RunMessage::Stopped(error));
                     }
                 })
             })
             .collect();
-        watch.until_ended(lanes, on_event);
+        // What the caller does of an event may panic. Lanes are waited for all the same, before the workers go home: a
+        // lane waits for what was handed to them.
+        let watched = catch_unwind(AssertUnwindSafe(|| {
+            let _end = ThreadEnd { context };
+            watch.until_ended(lanes, on_event);
+        }));
+        let lanes: Vec<_> = running.into_iter().map(ScopedJoinHandle::join).collect();
         pool.close();
-        for lane in running {
-            if let Err(panic) = lane.join() {
-                resume_unwind(panic);
-            }
+        if let Some(panic) = lanes.into_iter().chain([watched]).find_map(|ended| ended.err()) {
+            resume_unwind(panic);
         }
     });
     // What waited for the disk is recorded now, and told.
@@ -221,14 +226,25 @@ fn run_threads(
     watch.end(on_event);
 }
 
-/// Says that a lane has ended, be it by a panic.
-struct LaneEnd<'a> {
+/// Has the others stop where a thread ends by a panic: they would wait for it.
+struct ThreadEnd<'a> {
     context: &'a Context<'a>,
 }
 
+impl Drop for ThreadEnd<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.context.interruption.stop();
+        }
+    }
+}
+
+/// Says that a lane has ended, be it by a panic.
+struct LaneEnd<'a>(ThreadEnd<'a>);
+
 impl Drop for LaneEnd<'_> {
     fn drop(&mut self) {
-        self.context.tell(RunMessage::LaneEnded);
+        self.0.context.tell(RunMessage::LaneEnded);
     }
 }
 

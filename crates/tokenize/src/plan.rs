@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use mashbill_format::find::is_our_own;
+use mashbill_format::held_out::DatasetPart;
 use mashbill_format::layout::{self, Output, is_split_file};
 use mashbill_format::manifest::Manifest;
 use mashbill_format::task::{GroupIds, RunPlan, TaskRecord};
@@ -57,7 +58,7 @@ pub struct Plan {
 ///
 /// # Errors
 /// Those of [`discover`]; [`Error::SplitDiffers`], [`Error::OthersDiffer`], [`Error::ForeignFiles`],
-/// [`Error::TooLittleSpace`]; errors of reading.
+/// [`Error::NotHeldOut`], [`Error::TooLittleSpace`]; errors of reading.
 pub fn plan(options: &Options, tokenizer: &tokenizer::Identity) -> Result<Plan> {
     let Inputs { inputs, left_out, refused, not_entered, apart } =
         discover(&options.input, &options.output, options.recursive, options.split_names)?;
@@ -66,9 +67,7 @@ pub fn plan(options: &Options, tokenizer: &tokenizer::Identity) -> Result<Plan> 
     for &part in parts_of(&options.bytes) {
         folders.push(Folder::look(part, &output, options, tokenizer)?);
     }
-    let validation = output.validation();
-    let nothing_held_out = options.bytes.held_out.is_none()
-        && (validation.manifest().exists() || validation.state().root().exists());
+    let nothing_held_out = options.bytes.held_out.is_none() && was_held_out(&output.validation())?;
     let under_way = UnderWay::read(&output.state(), &folders[0].manifest)?;
     let planner = Planner { options, under_way, folders };
     let plan = planner.plan(inputs)?;
@@ -82,6 +81,22 @@ pub fn plan(options: &Options, tokenizer: &tokenizer::Identity) -> Result<Plan> 
     };
     check_space(&plan.splits, &plan.options.output)?;
     Ok(plan)
+}
+
+/// Whether in the folder `validation` is what an earlier run held out. Nothing else that is there may be removed.
+///
+/// # Errors
+/// [`Error::NotHeldOut`].
+pub(crate) fn was_held_out(validation: &Output) -> Result<bool> {
+    if !validation.manifest().exists() && !validation.state().root().exists() {
+        return Ok(false);
+    }
+    let manifest = Manifest::read(&validation.manifest()).ok().flatten();
+    let held_out = manifest.and_then(|manifest| manifest.options.held_out);
+    match held_out.map(|held_out| held_out.part) {
+        Some(DatasetPart::Validation) => Ok(true),
+        _ => Err(Error::NotHeldOut { path: validation.root().to_owned() }),
+    }
 }
 
 impl Plan {

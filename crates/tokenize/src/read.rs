@@ -299,6 +299,8 @@ impl<'a> Reader<'a> {
     pub(crate) fn pass_over(&mut self, end: u64) -> Result<()> {
         if self.is_of_many() {
             while self.at() < end && self.next_of_many()?.is_some() {}
+            // Up to the next block, as who made the stretch did: what it counted on the way is in its record.
+            (self.waiting, self.ignored_bytes) = (self.next_of_many()?, 0);
             return Ok(());
         }
         match &mut self.source {
@@ -438,7 +440,7 @@ impl<'a> Reader<'a> {
             Some(OpenInput::Chain { lines, end }) => {
                 // Where a border ended it, there is another one behind that.
                 let is_last = !is_at(lines, *end) && last(self.cutting.strides.count(lines.at()));
-                (lines.at(), is_last, lines.ignored_bytes())
+                (lines.at(), is_last, if is_last { lines.ignored_bytes() } else { 0 })
             }
             Some(OpenInput::Rows { stretches, .. }) => {
                 (stretches[self.index as usize].end, last(stretches.len() as u64), 0)
@@ -535,3 +537,6 @@ pub(crate) fn read_failed(path: &Path, source: io::Error) -> Error {
 fn changed(path: &Path) -> Error {
     Error::Changed { path: path.to_owned() }
 }
+
+#[cfg(test)]
+mod tests;

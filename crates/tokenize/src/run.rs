@@ -24,11 +24,11 @@ use crate::folder::Folder;
 use crate::license::licenses_of;
 use crate::made::{is_published, recorded, whole};
 use crate::make::{MakeJob, work_of};
-use crate::plan::{FinishedSplits, Plan, SplitPlan, Why};
+use crate::plan::{FinishedSplits, Plan, SplitPlan, Why, was_held_out};
 use crate::report::Report;
 use crate::task;
 
-/// Makes the splits of `plan`: [`begin`], every task and [`crate::commit()`] in one process. `host` names this machine to
+/// Makes the splits of `plan` in one process: what [`begin`], [`crate::make()`] and [`crate::commit()`] make of it. `host` names this machine to
 /// others that want the same folder; `interrupted` ends the run early, with everything finished kept.
 ///
 /// A split that fails leaves the others alone: see [`Report::failed`].
@@ -136,7 +136,7 @@ impl Begun {
         for folder in [state.temporary(), state.tasks()] {
             atomic::create_own_folder(&folder)?;
         }
-        if plan.nothing_held_out {
+        if plan.nothing_held_out && was_held_out(&output.validation())? {
             // In one step, so that no half of it is ever taken for a split.
             let gone = state.root().join(VALIDATION_FOLDER);
             atomic::remove_folder(&gone)?;

@@ -20,6 +20,10 @@ use crate::read::Stretch;
 /// Documents in a row group of the document table, where the shard has as many; a group ends with a block.
 const DOCUMENTS_PER_GROUP: usize = 1 << 16;
 
+/// Bytes of labels in such a row group after which it ends, too: labels are short, and where they are not, memory has a
+/// bound.
+const LABEL_BYTES_PER_GROUP: usize = 64 << 20;
+
 /// What a row of the document table costs, in tokens.
 const TOKENS_PER_DOCUMENT: usize = 16;
 
@@ -67,6 +71,7 @@ struct OpenPart {
 pub(crate) struct DocumentTable {
     blocks: Vec<(BlockDocuments, Vec<Position>)>,
     count: usize,
+    label_bytes: usize,
 }
 
 /// Something of a shard that is ready to be encoded.
@@ -100,6 +105,17 @@ impl Ready {
 }
 
 impl DocumentTable {
+    fn add(&mut self, documents: BlockDocuments, positions: Vec<Position>) {
+        self.count += documents.len();
+        self.label_bytes += documents.label_bytes();
+        self.blocks.push((documents, positions));
+    }
+
+    /// Whether it is enough for a row group.
+    const fn is_full(&self) -> bool {
+        self.count >= DOCUMENTS_PER_GROUP || self.label_bytes >= LABEL_BYTES_PER_GROUP
+    }
+
     /// Encodes the rows as a row group of the document table.
     pub(crate) fn encode(&self, encoder: &mut DocumentsEncoder) -> EncodedRowGroup {
         let each = self.blocks.iter().flat_map(|(documents, positions)| documents.table_rows(positions));
@@ -121,9 +137,8 @@ impl OpenPart {
             self.packer.push(ids, start, piece, &mut groups);
         }
         ready.extend(groups.into_iter().map(|rows| Ready::Rows(self.part, rows)));
-        self.waiting.count += block.documents.len();
-        self.waiting.blocks.push((block.documents, positions));
-        if self.waiting.count >= DOCUMENTS_PER_GROUP {
+        self.waiting.add(block.documents, positions);
+        if self.waiting.is_full() {
             ready.push(Ready::Documents(self.part, std::mem::take(&mut self.waiting)));
         }
     }

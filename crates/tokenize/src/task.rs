@@ -4,7 +4,8 @@
 //! the disk. What can only be read from its beginning on is read once, by one reader, which records each shard that is
 //! large enough by itself.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::vec;
 
 use mashbill_records::FileKind;
@@ -74,6 +75,54 @@ impl Tasks {
 
     pub(crate) fn next(&self) -> Option<Task> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).next()
+    }
+}
+
+/// The tasks of one lane. What its cutter has taken and nobody has packed anything of is not lost where the lane begins
+/// again.
+#[derive(Debug)]
+pub(crate) struct LaneTasks<'a> {
+    tasks: &'a Tasks,
+    taken: Mutex<TakenTasks>,
+}
+
+#[derive(Debug, Default)]
+struct TakenTasks {
+    /// Those that come before new ones.
+    again: VecDeque<Task>,
+    /// Those that were taken and that the lane has not come to yet.
+    ahead: VecDeque<Task>,
+}
+
+impl<'a> LaneTasks<'a> {
+    pub(crate) fn new(tasks: &'a Tasks) -> Self {
+        Self { tasks, taken: Mutex::default() }
+    }
+
+    pub(crate) fn next(&self) -> Option<Task> {
+        let mut taken = self.lock();
+        let task = taken.again.pop_front().or_else(|| self.tasks.next())?;
+        taken.ahead.push_back(task.clone());
+        Some(task)
+    }
+
+    /// The lane has come to a task; to a chain it comes with each of its shards.
+    pub(crate) fn begin(&self, task: &Task) {
+        let ahead = &mut self.lock().ahead;
+        if let Some(place) = ahead.iter().position(|other| other == task) {
+            ahead.drain(..=place);
+        }
+    }
+
+    /// What is taken comes again, after the tasks `open` that the lane has come to.
+    pub(crate) fn begin_again(&self, open: VecDeque<Task>) {
+        let mut taken = self.lock();
+        let TakenTasks { again, ahead } = std::mem::take(&mut *taken);
+        taken.again = open.into_iter().chain(ahead).chain(again).collect();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, TakenTasks> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

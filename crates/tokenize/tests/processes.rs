@@ -6,10 +6,13 @@ use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use mashbill_format::held_out::{DatasetPart, HeldOut};
 use mashbill_format::layout::Output;
@@ -245,6 +248,54 @@ fn a_task_is_made_as_its_plan_says_or_not_at_all() {
     fs::write(input.join("below/large.jsonl"), records(3, 900)).unwrap();
     let failed = make(&begun, name, place, (&TOKENIZER, 1), HOST, &go, &mut silent).unwrap();
     assert!(matches!(&failed[..], [(split, Error::Changed { .. })] if split == "large"), "{failed:?}");
+}
+
+/// What `work` panics with, which it does on a thread of its own within a minute.
+fn panic_of(work: impl FnOnce() + Send + 'static) -> String {
+    let (sender, ended) = mpsc::channel();
+    thread::spawn(move || sender.send(catch_unwind(AssertUnwindSafe(work))));
+    let ended = ended.recv_timeout(Duration::from_secs(60)).expect("it ends");
+    let panic = ended.expect_err("it panics");
+    let text = panic.downcast_ref::<String>().cloned();
+    text.unwrap_or_else(|| panic.downcast_ref::<&str>().copied().unwrap_or_default().to_owned())
+}
+
+#[test]
+fn a_thread_that_panics_ends_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().to_owned();
+    fs::create_dir_all(root.join("data")).unwrap();
+    // More blocks than may be under way.
+    fs::write(root.join("data/all.jsonl"), records(4, 80_000)).unwrap();
+    let go = AtomicBool::new(false);
+    let planned = |output: &str, stride: u64| {
+        let mut options = options(&root, output);
+        options.bytes.stride_bytes = stride;
+        options.bytes.held_out = None;
+        plan(&options, TOKENIZER.identity()).unwrap()
+    };
+    // The caller.
+    let caller = planned("caller", 1 << 30);
+    let run_it = move || {
+        let ended = run(caller, &TOKENIZER, HOST, &AtomicBool::new(false), &mut |event| {
+            assert!(!matches!(event, Event::Started { .. }), "the caller's own");
+        });
+        drop(ended);
+    };
+    assert_eq!(panic_of(run_it), "the caller's own");
+    // A worker, whose memory has no row of this length, and with it the lane that hears of it.
+    let mut begun = begin(planned("lane", 1 << 20), HOST, &go, &mut silent).unwrap().plan;
+    begun.manifest.options.max_seq_length = usize::MAX / 2;
+    begun.task_bytes = 1 << 30;
+    let (input, output) = (root.join("data"), root.join("lane"));
+    begun.write(&Output::new(&output).state()).unwrap();
+    let make_it = move || {
+        let place = Place { input: &input, output: &output };
+        let name = &tasks(&begun).unwrap()[0];
+        let no = AtomicBool::new(false);
+        drop(make(&begun, name, place, (&TOKENIZER, 1), HOST, &no, &mut silent));
+    };
+    assert_ne!(panic_of(make_it), "");
 }
 
 #[test]

@@ -42,7 +42,9 @@ pub(crate) fn tokenize_hint(error: &Error) -> Option<String> {
         Error::OthersDiffer { .. } => {
             "give another `--output`, or give the input of all splits with `--force`".into()
         }
-        Error::ForeignFiles { .. } => "give another `--output`, or move that folder away".into(),
+        Error::ForeignFiles { .. } | Error::NotHeldOut { .. } => {
+            "give another `--output`, or move that folder away".into()
+        }
         Error::TooLittleSpace { needed, free, .. } => {
             format!("{} are missing: make space, or give an `--output` elsewhere", size(needed - free))
         }

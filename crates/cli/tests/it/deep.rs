@@ -97,3 +97,16 @@ fn a_source_that_has_grown_or_shrunk_is_found() {
     let ran = project.run("verify out --deep").with_code(4);
     assert!(ran.stderr.contains("the document table has documents that the source does not have"), "{ran}");
 }
+
+#[test]
+fn a_shard_with_rows_of_another_length_is_found() {
+    let project = tokenized();
+    let shorter =
+        "tokenize --input data --output shorter --tokenizer gpt2 --max-seq-length 8 --shard-size 0.000002";
+    project.run(shorter).with_code(0);
+    let shard = |folder: &str| project.path(folder).join("a/shard_0000.parquet");
+    fs::copy(shard("shorter"), shard("out")).expect("it is there");
+    let ran = project.run("verify out --deep").with_code(4);
+    assert!(ran.stderr.contains("error: a: document "), "{ran}");
+    assert!(ran.stderr.contains(": its token "), "{ran}");
+}

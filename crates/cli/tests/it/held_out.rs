@@ -326,6 +326,37 @@ fn the_folder_of_what_is_held_out_is_no_split_and_no_input() {
     assert_eq!(splits.as_object().expect("splits").keys().collect::<Vec<_>>(), ["c"]);
 }
 
+#[test]
+fn a_dataset_in_the_place_of_what_is_held_out_is_not_removed() {
+    let project = self::project();
+    let own = "tokenize --tokenizer gpt2 --max-seq-length 16 --input data --output out/_validation";
+    project.run(own).with_code(0);
+    let before = project.files("out/_validation");
+    let ran = project.tokenize("").with_code(2);
+    assert!(
+        ran.stderr.contains("error: `out/_validation` was not held out of this dataset\nhint: "),
+        "{ran}"
+    );
+    assert_eq!(project.files("out/_validation"), before);
+    // Nor what a run of its own has left there.
+    fs::remove_file(project.path("out/_validation/manifest.json")).expect("it was there");
+    project.write("out/_validation/.mashbill/plan.json", "{}");
+    project.tokenize("").with_code(2);
+    assert!(project.path("out/_validation/a").exists());
+}
+
+#[test]
+fn the_first_bad_line_with_strict_is_the_first_of_both_parts() {
+    for first in 0..6 {
+        let project = Project::with(&[]);
+        let line = |number: usize| format!("{{\"text\":\"{first}, {number}: <|endoftext|>\"}}\n");
+        project.write("data/a.jsonl", (0..10).map(line).collect::<String>());
+        let ran =
+            project.tokenize("--strict --val-fraction 0.5 --special-tokens-in-text reject").with_code(2);
+        assert!(ran.stderr.contains("error: `data/a.jsonl`, line 1: "), "{ran}");
+    }
+}
+
 /// Gives a folder's manifest another fraction, with identities to match.
 fn relabel(folder: &Path, fraction: f64) {
     let output = Output::new(folder);

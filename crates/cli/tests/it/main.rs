@@ -26,6 +26,7 @@ mod card;
 mod bad_input;
 mod foreign;
 mod inputs;
+mod labels;
 mod outcome;
 mod golden;
 mod verify;

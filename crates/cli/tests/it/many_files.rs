@@ -263,3 +263,19 @@ fn a_part_that_cannot_be_read_ends_its_split_alone() {
     project.run(&format!("{ARGUMENTS} --input data --output out --split-names parts")).with_code(0);
     project.run("verify out --deep").with_code(0);
 }
+
+#[test]
+fn an_empty_file_of_a_group_is_part_of_it_for_a_deep_check() {
+    let project = Project::new();
+    // Packed it is small, so that it is gathered with the empty one; unpacked it is more than a stride.
+    let line = "{\"text\":\"the same words again and again\"}\n".repeat(60_000);
+    project.write("data/a/0.jsonl.gz", gzip(b""));
+    project.write("data/a/1.jsonl.gz", gzip(line.as_bytes()));
+    project
+        .run(&format!("{ARGUMENTS} --input data --output out --split-names folder --shard-size 0.001"))
+        .with_code(0);
+    let manifest = project.json("out/manifest.json");
+    let shards = split(&manifest, "a")["shard_list"].as_array().expect("shards").len();
+    assert_eq!(shards, 1, "a file of several is not cut");
+    project.run("verify out --deep").with_code(0);
+}
