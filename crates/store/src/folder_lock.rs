@@ -1,11 +1,14 @@
 //! Who may write into a folder.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Seek, Write};
 use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::open;
+
+/// The longest text of a lock.
+const HOLDER_BYTES_MAX: u64 = 4096;
 
 /// The right to write into an output folder: of one process for itself, or of several that stay out of one another's way.
 ///
@@ -50,15 +53,9 @@ impl FolderLock {
         match lock(&file) {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => {
-                let mut text = String::new();
-                file.read_to_string(&mut text).map_err(failed)?;
-                let (pid, host) = text.trim().split_once(' ').unwrap_or(("0", "an unknown host"));
+                let (pid, host) = holder(path).unwrap_or((0, "an unknown host".to_owned()));
                 let folder = path.parent().and_then(Path::parent).unwrap_or(path);
-                return Err(Error::InUse {
-                    path: folder.to_owned(),
-                    pid: pid.parse().unwrap_or(0),
-                    host: host.to_owned(),
-                });
+                return Err(Error::InUse { path: folder.to_owned(), pid, host });
             }
             Err(fs::TryLockError::Error(source)) => return Err(failed(source)),
         }
@@ -71,6 +68,14 @@ impl FolderLock {
         write(&mut file).map_err(failed)?;
         Ok(Self { file })
     }
+}
+
+/// The process id and host that the lock at `path` names: who holds it, or held it last.
+#[must_use]
+pub fn holder(path: &Path) -> Option<(u32, String)> {
+    let text = open::read_text(path, HOLDER_BYTES_MAX).ok()?;
+    let (pid, host) = text.trim().split_once(' ')?;
+    Some((pid.parse().ok()?, host.to_owned()))
 }
 
 impl Drop for FolderLock {
@@ -92,6 +97,7 @@ mod tests {
         match FolderLock::take(&path, "elsewhere") {
             Err(Error::InUse { pid, host, .. }) => {
                 assert_eq!((pid, host.as_str()), (std::process::id(), "still-house"));
+                assert_eq!(holder(&path), Some((pid, host)));
             }
             other => panic!("expected a refusal, got {other:?}"),
         }
