@@ -164,8 +164,8 @@ def growth(mashbill: Mashbill, rounds: int) -> str:
     head += ["8/8 to 1/8", "8/8 to 2/8", "8/8 to 4/8", "peak memory in MB"]
     return "\n\n".join(
         [
-            "CPU-seconds for next to nothing (0/8) and for four sizes of each input, which are without what 0/8 takes; "
-            f"the least of {rounds} runs. The last ratios are cost to cost over size to size: 1.00 is exactly in step; "
+            "CPU-seconds for next to nothing (0/8) and for four sizes of each input; the cost of 0/8 is subtracted from the other "
+            f"columns. The least of {rounds} runs. The last ratios are cost to cost over size to size: 1.00 is exactly in step; "
             "those with a cost too small to tell are left out.",
             table(head, rows),
         ]

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mashbill_format::Error as FormatError;
 use mashbill_format::documents::DocumentKey;
+use mashbill_format::find::{has_splits, is_unfinished};
 use mashbill_format::layout::MANIFEST;
 use mashbill_load::{
     Appearance, Batch, Columns, Dataset as RowDataset, Error, LabelAlignment, LastBatch,
@@ -484,6 +485,9 @@ fn hint(error: &Error) -> Option<String> {
         }
         Error::Distrusted { path, .. } => {
             format!("chmod go-w {}, or name a folder of your own", path.display())
+        }
+        Error::NoManifest { folder } if is_unfinished(folder) || has_splits(folder) => {
+            format!("`mashbill verify {}` says why, and what to type", folder.display())
         }
         Error::NoManifest { .. } => "name the folder that `mashbill tokenize --output` wrote".into(),
         Error::TooFewRows { .. } => "use a smaller batch_size, or last=\"wrap\" or \"short\"".into(),

@@ -24,6 +24,12 @@ const BYTE_UNITS: [(&str, f64); 9] = [
 /// The largest amount; sums of a few stay far below what 64 bits hold.
 const AMOUNT_MAX: f64 = 1e18;
 
+/// A number of rows.
+pub(crate) fn rows(text: &str) -> Result<u64, String> {
+    let given = text.parse().ok().filter(|&rows| rows > 0);
+    given.ok_or_else(|| "a number of rows is 1 or more".to_owned())
+}
+
 /// A number of bytes, such as `20GB`, `1.5 MiB` or `7B`.
 pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     let wrong = || format!("`{}` is not a size such as 20GB, 500MB, 4GiB or 7B", text.escape_debug());
@@ -96,6 +102,14 @@ mod tests {
             ["", "GB", "-1GB", "0GB", "5", "infGB", "nanGB", "1e300GB", "5Btokens", "5G", "20 GB x", "٣GB"]
         {
             assert!(bytes(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn rows_are_one_or_more() {
+        assert_eq!(rows("12"), Ok(12));
+        for text in ["0", "-1", "1.5", "many", ""] {
+            assert_eq!(rows(text), Err("a number of rows is 1 or more".into()), "{text}");
         }
     }
 

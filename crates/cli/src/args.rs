@@ -1,5 +1,7 @@
 //! The command line: commands in the order in which the data flows.
 
+use std::ffi::OsString;
+
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::doctor::DoctorArgs;
@@ -17,8 +19,8 @@ use crate::commands::verify::VerifyArgs;
 #[derive(Debug, Parser)]
 #[command(name = "mashbill", version, propagate_version = true, max_term_width = 100)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 unexpected error, 2 usage, 3 incomplete (it says what; run the same command again to resume), \
-    4 verify or doctor found problems, 130 interrupted (state saved)."
+    after_help = "Exit codes: 0 done, 1 unexpected error, 2 usage or unusable input, 3 incomplete (fix what it names, then run the \
+    same command again), 4 verify or doctor found problems, 130 interrupted (state saved)."
 )]
 pub(crate) struct Args {
     /// Print nothing but warnings and errors
@@ -40,8 +42,17 @@ pub(crate) enum Command {
     Doctor(DoctorArgs),
 }
 
+/// The command that `arguments`, the program's name first, name.
+pub(crate) fn named_command(arguments: &[OsString]) -> Option<String> {
+    let mut words = arguments.iter().skip(1).filter_map(|word| word.to_str());
+    let first = words.find(|word| !word.starts_with('-'))?;
+    Args::command().find_subcommand(first).map(|found| found.get_name().to_owned())
+}
+
 /// The help of a command that cannot give it itself.
 pub(crate) fn help_of(command: &str) -> String {
     let mut all = Args::command();
+    // Only then does its usage begin with the program's name, and have the flags of all commands.
+    all.build();
     all.find_subcommand_mut(command).map_or_else(String::new, |found| found.render_long_help().to_string())
 }

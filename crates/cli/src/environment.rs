@@ -89,7 +89,7 @@ pub(crate) fn load_tokenizer(
         printer.warning(why);
         printer.hint(why.hint());
     }
-    let tokenizer = Tokenizer::load(files, options, cache.ok().as_deref())?;
+    let tokenizer = load(files, options, cache.ok().as_deref())?;
     if let Some(why) = tokenizer.fast_refused() {
         printer.warning(format_args!("the fast engine is not used for `{}`: {why}", files.name));
     }
@@ -97,6 +97,19 @@ pub(crate) fn load_tokenizer(
         printer.line(format_args!("note: {note}"));
     }
     Ok(tokenizer)
+}
+
+/// Loads a tokenizer; an error says which one it is of.
+pub(crate) fn load(
+    files: &TokenizerFiles,
+    options: &TokenizerOptions,
+    cache: Option<&Path>,
+) -> Result<Tokenizer> {
+    let loaded = Tokenizer::load(files, options, cache);
+    loaded.map_err(|error| match error.needs_name() {
+        true => anyhow::Error::from(error).context(format!("tokenizer `{}` cannot be used", files.name)),
+        false => error.into(),
+    })
 }
 
 /// Says that the token is sent along for a repository that a manifest names, which may be a stranger's.

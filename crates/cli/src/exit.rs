@@ -21,9 +21,9 @@ pub(crate) enum Exit {
     Done,
     /// Something that should not happen.
     Unexpected,
-    /// The command cannot be done as it was given.
+    /// The command cannot be done as it was given, or with what was given to it.
     Usage,
-    /// Part is done; run the same command again to resume.
+    /// Part is done; with what is named mended, the same command does the rest.
     Incomplete,
     /// `verify` or `doctor` found problems.
     Problems,

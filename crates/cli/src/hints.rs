@@ -1,5 +1,6 @@
 //! What to type next, error by error: knowledge of this command line's flags belongs here.
 
+mod arguments;
 mod download;
 mod format;
 mod load;
@@ -25,11 +26,12 @@ use mashbill_tokenizer::Error as TokenizerError;
 use crate::out::Unwritten;
 use crate::usage::Usage;
 
+pub(crate) use arguments::arguments_hint;
 pub(crate) use download::{download_hint, may_pass};
 use format::{format_hint, store_hint};
 use load::load_hint;
 use records::FILE_HINT;
-pub(crate) use records::{ENDINGS, content_hint, hint_for_shape};
+pub(crate) use records::{content_hint, hint_for_shape, unread_hint};
 pub(crate) use remedy::{folder_with_lock, remedy_hint, remedy_hints};
 use report::report_hint;
 use tokenize::tokenize_hint;

@@ -21,7 +21,7 @@ pub(crate) fn flag(printer: &Printer) -> Result<Arc<AtomicBool>> {
     if let Err(error) = handler
         && !matches!(error, ctrlc::Error::MultipleHandlers)
     {
-        return Err(error).context("handle Ctrl-C");
+        return Err(error).context("cannot handle Ctrl-C");
     }
     Ok(Arc::clone(&INTERRUPTED))
 }

@@ -13,6 +13,8 @@ mod cache;
 mod found_again;
 mod interrupt;
 mod left_out;
+mod incomplete;
+mod part;
 mod progress;
 mod out;
 mod watch;
@@ -36,11 +38,13 @@ use printer::Printer;
 /// Runs the command that `arguments`, the program's name first, ask for, and gives its exit code.
 /// `interpreter` is the Python that the command came with, if it came with one.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, interpreter: Option<&Path>) -> u8 {
-    let args = match Args::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let args = match Args::try_parse_from(&arguments) {
         Ok(args) => args,
         Err(error) => {
             if error.use_stderr() {
-                printer::usage(&error);
+                let command = args::named_command(&arguments);
+                printer::usage(&error, &hints::arguments_hint(&error, command.as_deref()));
                 return Exit::Usage.into();
             }
             // Help and version are what was asked for; they go to stdout and are no failure.

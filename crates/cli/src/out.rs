@@ -22,7 +22,7 @@ pub(crate) enum Unwritten {
     #[error("stdout is closed")]
     Closed,
     /// It cannot be taken: a full disk.
-    #[error("write to stdout")]
+    #[error("cannot write to stdout")]
     Failed(#[source] io::Error),
 }
 

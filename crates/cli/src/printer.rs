@@ -8,6 +8,7 @@ use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
+use clap::error::ErrorKind;
 use mashbill_format::figures::counted;
 
 use crate::hints::hint;
@@ -17,6 +18,9 @@ const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
+
+/// What to do about an error that nobody foresaw.
+const REPORT_IT: &str = "`mashbill doctor` says what is missing on this machine; if that is nothing, open an issue with this line";
 
 /// The longest line of talk in characters: a name, or what a server says, may have megabytes.
 const LINE_CHARS_MAX: usize = 4000;
@@ -78,22 +82,28 @@ impl Printer {
     /// An error with its causes and, on a line of its own, what to do.
     pub(crate) fn error(&self, error: &anyhow::Error) {
         self.problem(error_text(error.as_ref()));
-        if let Some(hint) = hint(error) {
-            self.hint(hint);
-        }
+        self.hint(hint(error).unwrap_or_else(|| REPORT_IT.into()));
     }
 }
 
 /// What is wrong with a command line, as the parser of arguments has it: with its colors, unless an argument would steer
 /// the terminal.
-pub(crate) fn usage(error: &clap::Error) {
+pub(crate) fn usage(error: &clap::Error, hint: &str) {
     let rendered = error.render();
     let plain = rendered.to_string();
     if plain.chars().any(|character| character != '\n' && steers(character)) {
-        plain.trim_end().split('\n').for_each(|line| print(format_args!("{}\n", Shown(line))));
+        without_end(&plain).split('\n').for_each(|line| print(format_args!("{}\n", Shown(line))));
     } else {
-        print(format_args!("{}", rendered.ansi()));
+        print(format_args!("{}\n", without_end(&rendered.ansi().to_string())));
     }
+    if error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        Printer::new(false).hint(hint);
+    }
+}
+
+/// What the parser says, without its last line: the hint says more.
+fn without_end(said: &str) -> &str {
+    said.rfind("\n\nFor more information").map_or(said, |end| &said[..end]).trim_end()
 }
 
 /// The error and its causes on one line.

@@ -1,6 +1,9 @@
 //! What cannot be done as it was asked for: values that no flag takes, paths with nothing for a command.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use mashbill_format::find::has_splits;
 
 /// A value that no flag takes.
 #[derive(Debug, thiserror::Error)]
@@ -23,14 +26,30 @@ pub(crate) enum Usage {
     NothingToVerify { path: PathBuf },
     #[error("`{}` holds nothing to look at: no manifest.json, no JSON Lines, no Parquet", path.display())]
     NothingToInspect { path: PathBuf },
+    #[error(
+        "`{}` has no manifest.json{}",
+        path.display(),
+        if *is_under_way { " yet: a run is under way, or was interrupted" } else { ", though it has splits" }
+    )]
+    NoManifest { path: PathBuf, is_under_way: bool },
+    #[error("`{}` is a part of `{}`", path.display(), output.display())]
+    IsPart { path: PathBuf, output: PathBuf, split: String, command: &'static str },
+    #[error("cannot write the page to `{}`: it is a folder", path.display())]
+    PageIsFolder { path: PathBuf },
+    #[error("cannot write `{}`: the folder `{}` does not exist", path.display(), folder.display())]
+    NoFolderForPage { path: PathBuf, folder: PathBuf },
+    #[error("cannot read `{}`", path.display())]
+    CatalogNotRead { path: PathBuf, source: io::Error },
     #[error("to find a text in tokens, the tokenizer is needed")]
     FindNeedsTokenizer,
     #[error("{what} was not found in `{}`", path.display())]
     NothingFound { what: String, path: PathBuf },
     #[error("the document `{document}` was not found in `{}`", path.display())]
     NotInRun { document: String, path: PathBuf },
-    #[error("there is no split `{split}` in `{}`; there are {}", path.display(), available.join(", "))]
+    #[error("there is no split `{split}` in `{}`; there {}", path.display(), there(available))]
     NoSuchSplit { split: String, path: PathBuf, available: Vec<String> },
+    #[error("there is no file `{file}` in `{}`; there {}", path.display(), there(available))]
+    NoSuchFile { file: String, path: PathBuf, available: Vec<String> },
     #[error("no line in `{}` is a record with a text", path.display())]
     NoRecord { path: PathBuf },
     #[error("`{}` has no rows", path.display())]
@@ -58,6 +77,24 @@ pub(crate) enum Usage {
     NotOurFolder { path: PathBuf },
     #[error("training needs mashbill's Python package, which `python3` does not have")]
     NoPythonPackage,
+}
+
+impl Usage {
+    /// A tokenized folder without a manifest.
+    pub(crate) fn no_manifest(path: &Path) -> Self {
+        Self::NoManifest { path: path.to_owned(), is_under_way: !has_splits(path) }
+    }
+}
+
+/// The first of many names, after a verb: `is a`, `are a, b`.
+fn there(names: &[String]) -> String {
+    /// More names are only counted.
+    const SHOWN: usize = 20;
+    let mut text = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN {
+        text.push_str(&format!(" and {} more", names.len() - SHOWN));
+    }
+    format!("{} {text}", if names.len() == 1 { "is" } else { "are" })
 }
 
 /// Says where a tokenizer was looked for, on one line.

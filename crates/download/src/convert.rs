@@ -352,10 +352,14 @@ impl<'a> Conversion<'a> {
             && let Some((reason, _)) = counts.rejected.iter().max_by_key(|(_, count)| **count)
         {
             let first = state.rejects.iter().find(|reject| reject.reason == *reason);
+            let is_about_columns = reason == render::NO_USUAL_COLUMNS;
+            let columns = state.untaken_columns.names().filter(|_| is_about_columns);
             return Err(Error::NoRecords {
+                repo: self.dataset.repo.clone(),
                 rows: counts.rows_in,
                 reason: reason.clone(),
                 detail: first.map(|reject| reject.detail.clone()).unwrap_or_default(),
+                columns: columns.map(str::to_owned).collect(),
             });
         }
         let (category, name) = (&self.dataset.category, &self.dataset.name);

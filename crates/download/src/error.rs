@@ -3,8 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use mashbill_format::figures::size;
 use mashbill_format::untaken::UntakenFiles;
 use mashbill_store::class::Class;
+use mashbill_store::error::of_io;
 
 /// An error of planning, fetching or converting.
 #[derive(Debug, thiserror::Error)]
@@ -98,7 +100,7 @@ pub enum Error {
         file: String,
     },
     /// More would be fetched than is allowed.
-    #[error("{needed} bytes would be fetched, but --max-download is {limit}")]
+    #[error("{} would be fetched, but --max-download is {}", size(*needed), size(*limit))]
     TooMuch {
         /// Bytes to be fetched.
         needed: u64,
@@ -106,7 +108,7 @@ pub enum Error {
         limit: u64,
     },
     /// The disk is too small.
-    #[error("about {needed} bytes are needed in `{}`, {free} are free", path.display())]
+    #[error("about {} are needed in `{}`, {} are free", size(*needed), path.display(), size(*free))]
     TooLittleSpace {
         /// The folder.
         path: PathBuf,
@@ -134,17 +136,21 @@ pub enum Error {
         what: String,
     },
     /// Not one row became a record.
-    #[error("none of {rows} rows became a record, most because of `{reason}`: {detail}")]
+    #[error("none of {rows} rows became a record{}", no_records(reason, detail, columns))]
     NoRecords {
+        /// The repository.
+        repo: String,
         /// Rows read.
         rows: u64,
         /// The most frequent reason.
         reason: String,
         /// What was found in the first such row.
         detail: String,
+        /// The rows' columns, where that is why: none of them is one that is looked for.
+        columns: Vec<String>,
     },
     /// A file cannot be read.
-    #[error("read `{}`", path.display())]
+    #[error("cannot read `{}`", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -177,7 +183,7 @@ impl Error {
             Self::Hub(error) => error.class(),
             Self::Interrupted => Class::Interrupted,
             Self::TooLittleSpace { .. } => Class::Incomplete,
-            Self::Read { .. } => Class::Unexpected,
+            Self::Read { source, .. } => of_io(source),
             Self::Catalog { .. }
             | Self::DatasetTwice { .. }
             | Self::UnknownDataset { .. }
@@ -212,6 +218,19 @@ fn chosen_by(globs: &[String]) -> String {
     }
     let globs: Vec<_> = globs.iter().map(|glob| format!("`{}`", glob.escape_debug())).collect();
     format!("that {} chooses", globs.join(", "))
+}
+
+/// Why no row became a record.
+fn no_records(reason: &str, detail: &str, columns: &[String]) -> String {
+    /// More columns are only counted.
+    const SHOWN: usize = 12;
+    if columns.is_empty() {
+        return format!(", most because of `{reason}`: {detail}");
+    }
+    let shown = columns.iter().take(SHOWN).map(|name| name.escape_debug().to_string()).collect::<Vec<_>>();
+    let more = columns.len() - shown.len();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!(": its columns are {}{more}, and none of them is recognized", shown.join(", "))
 }
 
 fn meant(suggestion: &Option<String>) -> String {

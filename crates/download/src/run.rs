@@ -221,7 +221,7 @@ fn stats_of(
         category: dataset.category.clone(),
         source,
         license: planned.license.clone(),
-        license_kind: dataset.license.kind,
+        license_kind: dataset.license.kind_of(&planned.license),
         gated: planned.pin.gated,
         mashbill_version: env!("CARGO_PKG_VERSION").to_owned(),
         catalog_checksum: dataset.checksum(),

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
 
 use mashbill_format::catalog::{CatalogDataset, Category, LicenseKind, SchemaStanding};
 use mashbill_format::dataset_stats::{Checkpoint, DatasetStats};
@@ -38,6 +39,9 @@ pub struct CategoryStatus {
     pub tokens: u64,
     /// The datasets that are on, or there.
     pub datasets: Vec<DatasetStatus>,
+    /// The names of those that are taken only where somebody names them, and are not there.
+    #[serde(skip)]
+    pub by_name: Vec<String>,
     /// Files of records that no dataset of the catalogue is.
     pub own: Vec<OwnFile>,
 }
@@ -110,15 +114,20 @@ pub fn status(catalog: &Catalog, data: &Data, lock: &Lock, exact: &BTreeMap<Stri
     let mut categories = Vec::new();
     for category in &catalog.curriculum.category {
         let of_it = catalog.datasets.iter().filter(|dataset| dataset.category == category.name);
-        let mut datasets = Vec::new();
+        let (mut datasets, mut by_name) = (Vec::new(), Vec::new());
         let mut known = BTreeSet::new();
         for dataset in of_it {
             let found = dataset_status(dataset, category, data, lock.datasets.get(&dataset.name), exact)?;
             if found.state != DatasetState::Foreign {
                 known.insert(dataset.name.as_str());
             }
-            if dataset.refused.is_none() && (dataset.on || found.state != DatasetState::Missing) {
+            if dataset.refused.is_some() {
+                continue;
+            }
+            if dataset.on || found.state != DatasetState::Missing {
                 datasets.push(found);
+            } else {
+                by_name.push(found.name);
             }
         }
         let own = own_files(data, &known, category, exact)?;
@@ -130,6 +139,7 @@ pub fn status(catalog: &Catalog, data: &Data, lock: &Lock, exact: &BTreeMap<Stri
             percent: 0.0,
             tokens,
             datasets,
+            by_name,
             own,
         });
     }
@@ -177,7 +187,7 @@ pub(crate) fn state(
     pin: Option<&Pin>,
 ) -> Result<(DatasetState, Option<DatasetStats>)> {
     let (category, name) = (&dataset.category, &dataset.name);
-    let begun = Checkpoint::read(&data.checkpoint(name))?.is_some() || data.raw(name).exists();
+    let begun = Checkpoint::read(&data.checkpoint(name))?.is_some() || has_file(&data.raw(name));
     let nothing = match begun {
         true => DatasetState::Partial,
         // What a run gives its name is either complete or still has its checkpoint.
@@ -201,6 +211,12 @@ pub(crate) fn state(
         return Ok((DatasetState::Complete, Some(stats)));
     };
     Ok((DatasetState::Outdated(why.into()), Some(stats)))
+}
+
+/// Whether a file is in a folder or below it: without one nothing was fetched.
+fn has_file(folder: &Path) -> bool {
+    let is_one = |entry: fs::DirEntry| !entry.path().is_dir() || has_file(&entry.path());
+    fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(is_one))
 }
 
 /// Files of records in a category's folder that no dataset of the catalogue is, sorted by name.

@@ -270,7 +270,34 @@ impl DatasetLicense {
     pub fn label(&self) -> &str {
         self.id.as_deref().unwrap_or("not stated")
     }
+
+    /// The kind, where the dataset's card has the license `id`: what the catalogue says of it counts, else the id.
+    #[must_use]
+    pub fn kind_of(&self, id: &str) -> LicenseKind {
+        match (&self.id, self.kind) {
+            (None, LicenseKind::Unknown) => LicenseKind::of_id(id),
+            (_, kind) => kind,
+        }
+    }
 }
+
+/// Licenses that are free to use, by their ids on the Hub, without what follows the name: versions and variants.
+const OPEN: [&str; 14] = [
+    "apache",
+    "artistic",
+    "bsd",
+    "cc-by",
+    "cc0",
+    "cdla-permissive",
+    "cdla-sharing",
+    "isc",
+    "mit",
+    "odbl",
+    "odc-by",
+    "pddl",
+    "unlicense",
+    "zlib",
+];
 
 /// Kinds of licenses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -290,6 +317,21 @@ pub enum LicenseKind {
 impl LicenseKind {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Open, Self::Terms, Self::NonCommercial, Self::Unknown];
+
+    /// The kind of the license that a dataset's card calls `id`; unknown where its text would have to be read.
+    #[must_use]
+    pub fn of_id(id: &str) -> Self {
+        let id = id.to_ascii_lowercase();
+        let is =
+            |name: &&str| id.strip_prefix(*name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+        if id.starts_with("cc-by-nc") {
+            Self::NonCommercial
+        } else if OPEN.iter().any(is) && !id.contains("-nd") {
+            Self::Open
+        } else {
+            Self::Unknown
+        }
+    }
 
     /// The name in files and on the command line.
     #[must_use]
@@ -502,6 +544,26 @@ mod tests {
         assert_eq!((dataset.name.as_str(), dataset.category.as_str()), ("org__some-set", "custom"));
         assert_eq!((&dataset.render, dataset.license.kind), (&Render::Auto, LicenseKind::Unknown));
         assert_eq!(dataset.repo, CatalogDataset::of_repo("org/some-set").repo);
+    }
+
+    #[test]
+    fn the_kind_of_a_license_is_told_by_its_id_where_the_catalog_has_none() {
+        let none = DatasetLicense::default();
+        for (id, kind) in [
+            ("mit", LicenseKind::Open),
+            ("Apache-2.0", LicenseKind::Open),
+            ("cc-by-sa-4.0", LicenseKind::Open),
+            ("bsd-3-clause", LicenseKind::Open),
+            ("cc-by-nc-sa-4.0", LicenseKind::NonCommercial),
+            ("cc-by-nd-4.0", LicenseKind::Unknown),
+            ("mitre", LicenseKind::Unknown),
+            ("other", LicenseKind::Unknown),
+            ("not stated", LicenseKind::Unknown),
+        ] {
+            assert_eq!(none.kind_of(id), kind, "{id}");
+        }
+        let disputed = DatasetLicense { kind: LicenseKind::NonCommercial, ..DatasetLicense::default() };
+        assert_eq!(disputed.kind_of("mit"), LicenseKind::NonCommercial);
     }
 
     #[test]

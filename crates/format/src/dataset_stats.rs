@@ -259,6 +259,16 @@ pub struct Making {
     pub take: Take,
 }
 
+impl Checkpoint {
+    /// Whether all rows were read and none became a record: to go on would end as before.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.counts.rows_out == 0
+            && self.counts.rejected_total() > 0
+            && self.files_done == self.making.source.files.len()
+    }
+}
+
 impl DatasetStats {
     /// Writes the statistics at `path`, going through `temporary`.
     ///

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use mashbill_records::{ReadError, escaped};
 use mashbill_store::class::Class;
 use mashbill_store::error::Error as StoreError;
+use serde_json::error::Category;
 
 /// An error of reading, writing or checking a file of mashbill's.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +23,7 @@ pub enum Error {
         more: &'static str,
     },
     /// Records cannot be read from a file.
-    #[error("read `{path}`")]
+    #[error("cannot read `{path}`")]
     Records {
         /// The file, for people.
         path: String,
@@ -73,8 +74,8 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Self::Store(error) => error.class(),
-            Self::Columns { .. } => Class::Unexpected,
-            Self::TooNew { .. }
+            Self::Columns { .. }
+            | Self::TooNew { .. }
             | Self::TooOld { .. }
             | Self::Requires { .. }
             | Self::Records { .. }
@@ -92,6 +93,16 @@ impl Error {
     #[must_use]
     pub fn damaged(path: &Path, what: impl Into<String>) -> Self {
         StoreError::damaged(path, what).into()
+    }
+
+    /// A file of ours that is no JSON, or not the JSON that it should be.
+    #[must_use]
+    pub fn malformed(path: &Path, error: &serde_json::Error) -> Self {
+        let what = match error.classify() {
+            Category::Eof => format!("it is cut off at line {}", error.line().max(1)),
+            Category::Io | Category::Syntax | Category::Data => error.to_string(),
+        };
+        Self::damaged(path, what)
     }
 
     /// Whether a file is not what its name promises.

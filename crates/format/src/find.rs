@@ -11,13 +11,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use mashbill_records::{
-    FileKind, ReadError, changed_ns, describes_data, escaped, is_unread_data, not_regular, stamp,
+    FileKind, ReadError, changed_ns, describes_data, escaped, is_about_data, is_unread_data, not_regular,
+    stamp,
 };
 use serde::de::IgnoredAny;
 
 use crate::dataset_stats::DatasetStats;
 use crate::error::Error;
 use crate::layout::{DATASET_STATS_SUFFIX, Output, REJECTS_SUFFIX, STATS_SUFFIX};
+use crate::lock::LOCK;
 use crate::manifest::{MANIFEST_BYTES_MAX, read_whole};
 use crate::stats::{STATS_BYTES_MAX, Stats};
 
@@ -71,6 +73,8 @@ pub struct FoundFiles {
     pub files: Vec<RecordFile>,
     /// Files with data of a kind that is not read, by their paths from the root on.
     pub left_out: Vec<String>,
+    /// Files that seem to be no data, but for those for people, by their paths from the root on.
+    pub others: Vec<String>,
     /// What should be read and cannot.
     pub refused: Vec<RefusedFile>,
     /// Folders with such files that are not entered, by their paths from the root on.
@@ -180,7 +184,8 @@ impl Walk {
                 }
             }
             _ if is_unread_data(name) => self.found.left_out.push(below(above, name)),
-            _ => {}
+            _ if is_about_data(name) || name == LOCK => {}
+            _ => self.found.others.push(below(above, name)),
         }
     }
 
@@ -221,9 +226,18 @@ fn is_split(folder: &Path, name: &str) -> bool {
     is_statistics(&folder.join(format!("{name}{STATS_SUFFIX}")))
 }
 
-fn has_splits(folder: &Path) -> bool {
+/// Whether finished splits are in a folder.
+#[must_use]
+pub fn has_splits(folder: &Path) -> bool {
     let is_one = |entry: fs::DirEntry| is_split(&entry.path(), &entry.file_name().to_string_lossy());
     fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(is_one))
+}
+
+/// Whether the first run that writes to an output folder has not ended: it has state, and nothing that is finished.
+#[must_use]
+pub fn is_unfinished(folder: &Path) -> bool {
+    let output = Output::new(folder);
+    output.state().root().is_dir() && !output.manifest().exists() && !has_splits(folder)
 }
 
 /// Whether a file holds statistics of a split or of a dataset, as its name says.

@@ -582,7 +582,7 @@ pub(crate) fn parse_versioned<T: for<'de> Deserialize<'de>>(
     struct Version {
         format_version: u32,
     }
-    let damaged = |error: serde_json::Error| Error::damaged(path, error.to_string());
+    let damaged = |error: serde_json::Error| Error::malformed(path, &error);
     let Version { format_version: found } = serde_json::from_slice(bytes).map_err(damaged)?;
     match found.cmp(&supported) {
         Ordering::Greater => Err(Error::TooNew { path: path.to_owned(), found, supported }),

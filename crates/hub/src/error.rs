@@ -203,7 +203,7 @@ pub enum Error {
         pid: Option<u32>,
     },
     /// The disk has no room for what would be fetched.
-    #[error("{needed} bytes are needed in `{}`, {free} are free", path.display())]
+    #[error("{} are needed in `{}`, {} are free", megabytes(*needed), path.display(), megabytes(*free))]
     TooLittleSpace {
         /// The folder.
         path: PathBuf,
@@ -313,6 +313,10 @@ fn access(token: &Option<TokenSource>) -> String {
         Some(source) => format!("the token from {source} gives"),
         None => "without a token there is".to_owned(),
     }
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{:.1} MB", bytes as f64 / 1e6)
 }
 
 fn with_id(pid: Option<u32>) -> String {

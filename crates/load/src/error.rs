@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use mashbill_format::figures::counted;
 use mashbill_format::recipe::NoState;
 use mashbill_format::shard::IGNORED;
 use mashbill_store::class::Class;
@@ -28,7 +29,7 @@ pub enum Error {
         why: String,
     },
     /// A split was asked for that the manifest does not list.
-    #[error("there is no split `{split}`; there are {}", list(available))]
+    #[error("there is no split `{split}`; there {} {}", are(available), list(available))]
     UnknownSplit {
         /// What was asked for.
         split: String,
@@ -79,7 +80,11 @@ pub enum Error {
         found: i32,
     },
     /// A name in the weights is neither a split nor a category.
-    #[error("`{name}` in the weights is neither a split nor a category; there are {}", list(available))]
+    #[error(
+        "`{name}` in the weights is neither a split nor a category; there {} {}",
+        are(available),
+        list(available)
+    )]
     UnknownSource {
         /// The name.
         name: String,
@@ -122,7 +127,8 @@ pub enum Error {
     },
     /// An epoch has fewer rows than one step takes.
     #[error(
-        "an epoch has {rows} rows and a step takes {global_batch}: with the last batch dropped nothing is left"
+        "an epoch has {} and a step takes {global_batch}: with the last batch dropped nothing is left",
+        counted(*rows, "row")
     )]
     TooFewRows {
         /// Rows in an epoch.
@@ -220,6 +226,10 @@ impl From<NoState> for Error {
 
 /// A result whose error is [`enum@Error`].
 pub type Result<T> = std::result::Result<T, Error>;
+
+fn are(names: &[String]) -> &'static str {
+    if names.len() == 1 { "is" } else { "are" }
+}
 
 fn list(names: &[String]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")

@@ -182,7 +182,8 @@ pub fn describes_data(name: &str) -> bool {
 }
 
 /// Whether a name is that of a file for people.
-fn is_about_data(name: &str) -> bool {
+#[must_use]
+pub fn is_about_data(name: &str) -> bool {
     let stem = name.split_once('.').map_or(name, |(stem, _)| stem).to_ascii_uppercase();
     ["README", "LICENSE", "LICENCE", "NOTICE", "CHANGELOG", "CITATION", "COPYING"].contains(&stem.as_str())
 }

@@ -43,7 +43,7 @@ pub use blocks::{
 pub use border::{Border, Strides};
 pub use container::{XZ_MEMORY_KIB_MAX, ZSTD_WINDOW_LOG_MAX, unpacked};
 pub use foreign::Foreign;
-pub use kind::{Container, FileKind, describes_data, is_unread_data};
+pub use kind::{Container, FileKind, describes_data, is_about_data, is_unread_data};
 pub use lines::{Line, Lines};
 pub use read_error::{ReadError, escaped, listed};
 pub use rows::{Row, RowBlock, RowBlocks, RowCutting, RowStretches};

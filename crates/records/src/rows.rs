@@ -264,7 +264,7 @@ impl<'a> Row<'a> {
     /// # Errors
     /// A [`Refusal`] where the row has no text, or one that is no string, not UTF-8, or too large.
     pub fn record(&self) -> Result<Record<'a>, Refusal> {
-        let not_utf8 = |at| Refusal::new(Reason::InvalidUtf8, format!("no UTF-8 at byte {at}"));
+        let not_utf8 = |at| Refusal::new(Reason::InvalidUtf8, format!("not UTF-8 at byte {at}"));
         let text = match &self.kept.text {
             KeptText::Null => return Err(Refusal::new(Reason::NoText, "the text is null")),
             KeptText::Other { column, kind } => {

@@ -74,7 +74,34 @@ fn open() -> Access {
     Access::Open
 }
 
+/// What it is told with `--help`.
+const HELP: &str = "\
+A small Hugging Face Hub on 127.0.0.1, for tests. It reads JSON lines and answers each with a line.
+
+First line: how to behave; {} takes the defaults. The answer has the `endpoint`, for HF_ENDPOINT.
+  page_size, link_base, signed_for_ms, quota, window_s, bytes_per_second, delay_ms, token, stranger_token
+Each further line: a repository, as {\"id\": \"org/data\", \"branches\": {\"main\": \"path/of/a/folder\"}}; also
+  kind (dataset, model), access (open, gated, private, disabled), license, configs, moved_to
+
+It ends with its input. Example:
+  (echo '{}'; echo '{\"id\": \"org/data\", \"branches\": {\"main\": \"data\"}}'; sleep 60) | mashbill-stand-in
+";
+
 fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    match arguments.next().as_deref() {
+        Some("--help" | "-h") => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Some(other) => {
+            eprintln!(
+                "error: `{other}` is not an argument\nhint: `mashbill-stand-in --help` says what it reads"
+            );
+            return ExitCode::FAILURE;
+        }
+        None => {}
+    }
     match serve() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

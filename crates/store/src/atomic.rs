@@ -31,7 +31,7 @@ fn create_by(
     temporary: &Path,
     bytes: &[u8],
 ) -> Result<()> {
-    write_synced(temporary, bytes)?;
+    write_synced(temporary, bytes).map_err(|source| failed(path, temporary, source))?;
     // A hard link fails where the name is taken; a rename would replace it.
     let is_taken = |error: &io::Error| error.kind() == io::ErrorKind::AlreadyExists;
     let taken = match link(temporary, path) {
@@ -54,10 +54,18 @@ fn create_by(
 /// Puts `bytes` at `path`, whole, in the place of what was there, going through `temporary`.
 ///
 /// # Errors
-/// [`Error::DiskFull`], [`Error::Io`]; what was at `path` is untouched then.
+/// [`Error::DiskFull`], [`Error::Io`]; what was at `path` is untouched then, and nothing is left at `temporary`.
 pub fn replace(path: &Path, temporary: &Path, bytes: &[u8]) -> Result<()> {
-    write_synced(temporary, bytes)?;
-    publish(temporary, path)
+    let written = write_synced(temporary, bytes).and_then(|()| fs::rename(temporary, path));
+    written.map_err(|source| failed(path, temporary, source))?;
+    sync_folder_of(path)
+}
+
+/// The error of a file that could not get its name, by that name: the other one means nothing to anybody.
+fn failed(path: &Path, temporary: &Path, source: io::Error) -> Error {
+    // Where it cannot be removed it could not be made either.
+    drop(fs::remove_file(temporary));
+    Error::io("write", path, source)
 }
 
 /// Gives the finished and synced file or folder `temporary` its final name, replacing a file there.
@@ -65,7 +73,7 @@ pub fn replace(path: &Path, temporary: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// [`Error::Io`].
 pub fn publish(temporary: &Path, path: &Path) -> Result<()> {
-    fs::rename(temporary, path).map_err(|source| Error::io("rename to", path, source))?;
+    fs::rename(temporary, path).map_err(|source| Error::io("write", path, source))?;
     sync_folder_of(path)
 }
 
@@ -110,7 +118,7 @@ impl SyncBatch {
     /// # Errors
     /// [`Error::Io`].
     pub fn rename(&mut self, from: &Path, to: &Path) -> Result<()> {
-        fs::rename(from, to).map_err(|source| Error::io("rename to", to, source))?;
+        fs::rename(from, to).map_err(|source| Error::io("write", to, source))?;
         self.name_in(folder_of(to));
         Ok(())
     }
@@ -176,7 +184,14 @@ fn sync_file_system(_: &Path) -> Option<Result<()>> {
 /// # Errors
 /// [`Error::Io`].
 pub fn create_folder(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).map_err(|source| Error::io("create the folder", path, source))
+    let missing = first_missing(path);
+    fs::create_dir_all(path).map_err(|source| Error::io("create the folder", missing, source))
+}
+
+/// The folder that has to be created first for `path` to be there: where it cannot be, it is the one to name.
+fn first_missing(path: &Path) -> &Path {
+    let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+    path.ancestors().take_while(is_missing).last().unwrap_or(path)
 }
 
 /// Creates a folder in which things of our own are made and removed, and those above it.
@@ -221,17 +236,14 @@ pub fn remove_files_but(folder: &Path, keeps: impl Fn(&str) -> bool) -> Result<(
 
 /// Writes a new file at `path`. One that is there goes first instead of being written over: where [`create`] was killed
 /// between its two names, it is a name of the file that was created, whose bytes must stay.
-fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
-    let write = || -> io::Result<()> {
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = File::create_new(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    };
-    write().map_err(|source| Error::io("write", path, source))
+fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = File::create_new(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 /// Makes the name of a file as durable as the bytes it stands for.
@@ -274,6 +286,24 @@ mod tests {
         assert!(matches!(create_by(link, &path, &temporary, b"two"), Err(Error::AlreadyExists { .. })));
         assert_eq!(fs::read(&path).expect("it is there"), b"one");
         assert!(!temporary.exists());
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_named_and_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, temporary) = (folder.path().join("a"), folder.path().join("a.tmp"));
+        fs::create_dir(&path).expect("a folder in the way");
+        let error = replace(&path, &temporary, b"one").expect_err("a folder is no file").to_string();
+        assert_eq!(error, format!("cannot write `{}`", path.display()));
+        assert!(!temporary.exists());
+        // Of folders below one another the first that cannot be there is to blame.
+        fs::write(folder.path().join("file"), "").expect("a file");
+        let error =
+            create_folder(&folder.path().join("file/b/c")).expect_err("a file is no folder").to_string();
+        assert_eq!(error, format!("cannot create the folder `{}`", folder.path().join("file/b").display()));
+        let nowhere = folder.path().join("none/a");
+        let error = replace(&nowhere, &folder.path().join("none/a.tmp"), b"one").expect_err("no folder");
+        assert_eq!(error.to_string(), format!("cannot write `{}`", nowhere.display()));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 /// What an error means for whoever gave the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// It cannot be done as it was asked for.
+    /// It cannot be done as it was asked for, or with what was given.
     Usage,
     /// Part may be done; the same command resumes once what is in its way is gone.
     Incomplete,

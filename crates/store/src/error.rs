@@ -10,7 +10,7 @@ use crate::open::WrongKind;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The operating system refused an operation on a path.
-    #[error("{action} `{}`", path.display())]
+    #[error("cannot {action} `{}`", path.display())]
     Io {
         /// What was tried, as a verb: `read`, `write`, `create`.
         action: &'static str,
@@ -57,14 +57,9 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Self::DiskFull { .. } | Self::InUse { .. } => Class::Incomplete,
-            Self::Io { source, .. }
-                if source.kind() == io::ErrorKind::PermissionDenied
-                    || is_file_in_the_way(source)
-                    || WrongKind::is_behind(source) =>
-            {
-                Class::Usage
-            }
-            Self::Io { .. } | Self::Damaged { .. } | Self::AlreadyExists { .. } => Class::Unexpected,
+            Self::Io { source, .. } => of_io(source),
+            Self::Damaged { .. } => Class::Usage,
+            Self::AlreadyExists { .. } => Class::Unexpected,
         }
     }
 
@@ -98,6 +93,18 @@ impl Error {
 
 /// A result whose error is [`enum@Error`].
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// What it means that the system refused an operation: what is not there, may not be read or is no file is foreseen, a disk
+/// that fails is not.
+#[must_use]
+pub fn of_io(source: &io::Error) -> Class {
+    let is_foreseen = matches!(
+        source.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::IsADirectory
+    ) || is_file_in_the_way(source)
+        || WrongKind::is_behind(source);
+    if is_foreseen { Class::Usage } else { Class::Unexpected }
+}
 
 /// Whether a folder was expected where a file is.
 #[must_use]

@@ -1,12 +1,15 @@
 //! Who may write into a folder.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Seek, Write};
+use std::io::{Seek, Write};
 use std::path::Path;
 
 use crate::atomic;
 use crate::error::{Error, Result};
 use crate::open;
+
+/// The longest text of a lock.
+const HOLDER_BYTES_MAX: u64 = 4096;
 
 /// The right to write into an output folder: of one process for itself, or of several that stay out of one another's way.
 ///
@@ -46,7 +49,11 @@ impl FolderLock {
             let mut file = file.map_err(failed)?;
             match lock(&file) {
                 Ok(()) => {}
-                Err(fs::TryLockError::WouldBlock) => return Err(Self::in_use(path, &mut file)),
+                Err(fs::TryLockError::WouldBlock) => {
+                    let (pid, host) = holder(path).unwrap_or((0, "an unknown host".to_owned()));
+                    let folder = path.parent().and_then(Path::parent).unwrap_or(path);
+                    return Err(Error::InUse { path: folder.to_owned(), pid, host });
+                }
                 Err(fs::TryLockError::Error(source)) => return Err(failed(source)),
             }
             // Its last holder may have removed the file, and its folder: then others lock another one of the same name.
@@ -59,17 +66,14 @@ impl FolderLock {
             atomic::create_own_folder(atomic::folder_of(path))?;
         }
     }
+}
 
-    /// The error that names who holds the lock at `path`.
-    fn in_use(path: &Path, file: &mut File) -> Error {
-        let mut text = String::new();
-        if let Err(source) = file.read_to_string(&mut text) {
-            return Error::io("lock", path, source);
-        }
-        let (pid, host) = text.trim().split_once(' ').unwrap_or(("0", "an unknown host"));
-        let folder = path.parent().and_then(Path::parent).unwrap_or(path);
-        Error::InUse { path: folder.to_owned(), pid: pid.parse().unwrap_or(0), host: host.to_owned() }
-    }
+/// The process id and host that the lock at `path` names: who holds it, or held it last.
+#[must_use]
+pub fn holder(path: &Path) -> Option<(u32, String)> {
+    let text = open::read_text(path, HOLDER_BYTES_MAX).ok()?;
+    let (pid, host) = text.trim().split_once(' ')?;
+    Some((pid.parse().ok()?, host.to_owned()))
 }
 
 impl Drop for FolderLock {
@@ -93,6 +97,7 @@ mod tests {
         match FolderLock::take(&path, "elsewhere") {
             Err(Error::InUse { pid, host, .. }) => {
                 assert_eq!((pid, host.as_str()), (std::process::id(), "still-house"));
+                assert_eq!(holder(&path), Some((pid, host)));
             }
             other => panic!("expected a refusal, got {other:?}"),
         }

@@ -244,7 +244,7 @@ impl<'a> Builder<'a> {
                 match text.map_or_else(|| std::str::from_utf8(raw), |text| Ok(&text[start..end])) {
                     Ok(line) => self.line(line, key, parser)?,
                     Err(error) => {
-                        let detail = format!("no UTF-8 at byte {}", error.valid_up_to());
+                        let detail = format!("not UTF-8 at byte {}", error.valid_up_to());
                         self.reject(DatasetPart::Train, key, Reason::InvalidUtf8, detail, raw);
                     }
                 }

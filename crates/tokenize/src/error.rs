@@ -3,9 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use mashbill_format::figures::size;
 use mashbill_records::parquet_rows::Column;
 use mashbill_records::{ReadError, listed};
 use mashbill_store::class::Class;
+use mashbill_store::error::of_io;
 use mashbill_tokenizer as tokenizer;
 
 /// An error of tokenizing.
@@ -18,13 +20,13 @@ pub enum Error {
         path: PathBuf,
     },
     /// The input is a file of a kind that is not read.
-    #[error("`{}` is not a supported input: those are .jsonl, .ndjson and .json, also in .gz, .bz2, .xz and .zst, and .parquet", path.display())]
+    #[error("`{}` is a file of a kind that is not read", path.display())]
     InputUnknown {
         /// The file.
         path: PathBuf,
     },
     /// A file cannot be read as what its name says: it is no file, or its content is another.
-    #[error("read `{path}`")]
+    #[error("cannot read `{path}`")]
     Content {
         /// The file, for people.
         path: String,
@@ -138,7 +140,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// The disk is too small for what is expected.
-    #[error("about {needed} bytes are needed in `{}`, {free} are free", path.display())]
+    #[error("about {} are needed in `{}`, {} are free", size(*needed), path.display(), size(*free))]
     TooLittleSpace {
         /// The output folder.
         path: PathBuf,
@@ -148,7 +150,7 @@ pub enum Error {
         free: u64,
     },
     /// An input file cannot be read.
-    #[error("read `{}`", path.display())]
+    #[error("cannot read `{}`", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -248,8 +250,10 @@ impl Error {
             | Self::OutputChanged { .. }
             | Self::TooLittleSpace { .. }
             | Self::ShardsMissing { .. } => Class::Incomplete,
-            Self::Read { .. } | Self::InputDamaged { .. } | Self::PlanDamaged { .. } => Class::Unexpected,
-            Self::InputMissing { .. }
+            Self::Read { source, .. } => of_io(source),
+            Self::InputDamaged { .. }
+            | Self::PlanDamaged { .. }
+            | Self::InputMissing { .. }
             | Self::InputUnknown { .. }
             | Self::Content { .. }
             | Self::InputIsOutput { .. }

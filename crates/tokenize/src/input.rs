@@ -23,6 +23,8 @@ pub struct Inputs {
     pub inputs: Vec<SplitInput>,
     /// Files with data of a kind that is not read, by their paths from the input folder on.
     pub left_out: Vec<String>,
+    /// Files that seem to be no data, by their paths from the input folder on.
+    pub others: Vec<String>,
     /// Files that should be read and cannot, by their paths from the input folder on, and why.
     pub refused: Vec<(String, Error)>,
     /// Folders with input that are not entered, by their paths from the input folder on.
@@ -55,7 +57,8 @@ pub fn discover(input: &Path, output: &Path, recursive: bool, names: SplitNames)
             return Err(Error::InputUnknown { path: input.to_owned() });
         }
         let deeper = if recursive { 0 } else { search(input, output, true)?.files.len() };
-        return Err(Error::NoInput { path: input.to_owned(), deeper, left_out: found.left_out });
+        let left_out = found.left_out.into_iter().chain(found.others).collect();
+        return Err(Error::NoInput { path: input.to_owned(), deeper, left_out });
     }
     let refused = |RefusedFile { relative, why }: RefusedFile| {
         let error = Error::Content { path: escaped(input.join(&relative).as_os_str()), source: why };
@@ -65,6 +68,7 @@ pub fn discover(input: &Path, output: &Path, recursive: bool, names: SplitNames)
         apart: split_names::apart(&found.files, names),
         inputs: sorted(split_names::splits(found.files, names, input)?)?,
         left_out: found.left_out,
+        others: found.others,
         refused: found.refused.into_iter().map(refused).collect(),
         not_entered: found.not_entered,
     })

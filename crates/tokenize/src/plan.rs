@@ -41,6 +41,8 @@ pub struct Plan {
     pub vanished: Vec<String>,
     /// Files with data of a kind that is not read, by their paths from the input folder on.
     pub left_out: Vec<String>,
+    /// Files that seem to be no data, by their paths from the input folder on.
+    pub others: Vec<String>,
     /// Files that should be read and cannot, and why.
     pub refused: Vec<(String, Error)>,
     /// Folders with input that are not entered, by their paths from the input folder on.
@@ -60,7 +62,7 @@ pub struct Plan {
 /// Those of [`discover`]; [`Error::SplitDiffers`], [`Error::OthersDiffer`], [`Error::ForeignFiles`],
 /// [`Error::NotHeldOut`], [`Error::TooLittleSpace`]; errors of reading.
 pub fn plan(options: &Options, tokenizer: &tokenizer::Identity) -> Result<Plan> {
-    let Inputs { inputs, left_out, refused, not_entered, apart } =
+    let Inputs { inputs, left_out, others, refused, not_entered, apart } =
         discover(&options.input, &options.output, options.recursive, options.split_names)?;
     let output = Output::new(&options.output);
     let mut folders = Vec::new();
@@ -73,6 +75,7 @@ pub fn plan(options: &Options, tokenizer: &tokenizer::Identity) -> Result<Plan> 
     let plan = planner.plan(inputs)?;
     let plan = Plan {
         left_out,
+        others,
         not_entered,
         apart,
         nothing_held_out,
@@ -201,6 +204,7 @@ impl Planner<'_> {
             kept,
             vanished: self.folders[0].manifest.vanished.keys().cloned().collect(),
             left_out: Vec::new(),
+            others: Vec::new(),
             refused,
             not_entered: Vec::new(),
             apart: Vec::new(),

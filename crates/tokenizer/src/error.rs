@@ -15,7 +15,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// A file can't be read as text.
-    #[error("read `{}`", path.display())]
+    #[error("cannot read `{}`", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -23,7 +23,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A file isn't the JSON that it should be.
-    #[error("`{file}` of the tokenizer is malformed")]
+    #[error("its {file} is malformed")]
     Json {
         /// The file's name.
         file: &'static str,
@@ -76,7 +76,7 @@ pub enum Error {
     #[error("`tokenizers` fails on the tokenizer: something in `tokenizer.json` contradicts itself")]
     BreaksLibrary,
     /// There is no thread to load the tokenizer on.
-    #[error("start a thread")]
+    #[error("cannot start a thread")]
     NoThread {
         /// Why not.
         source: io::Error,
@@ -103,7 +103,7 @@ pub enum Error {
         tokenizer: String,
     },
     /// A special token is named that the tokenizer doesn't have.
-    #[error("the token `{token}`, named by {found_in}, is not in the vocabulary")]
+    #[error("the token `{token}`, {}, is not in the vocabulary", named_by(found_in))]
     NotInVocabulary {
         /// The token's spelling.
         token: String,
@@ -131,7 +131,7 @@ pub enum Error {
         count: usize,
     },
     /// An engine failed on a text.
-    #[error("encode a text")]
+    #[error("cannot encode a text")]
     Encode {
         /// Its message.
         source: tokenizers::Error,
@@ -139,6 +139,20 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether what is wrong does not say itself which tokenizer it is of.
+    #[must_use]
+    pub const fn needs_name(&self) -> bool {
+        !matches!(
+            self,
+            Self::NotFound { .. }
+                | Self::Read { .. }
+                | Self::NoEos { .. }
+                | Self::NoPad { .. }
+                | Self::NotInVocabulary { .. }
+                | Self::LfsPointer { .. }
+        )
+    }
+
     /// What it means for the caller of the command.
     #[must_use]
     pub const fn class(&self) -> Class {
@@ -162,6 +176,15 @@ impl Error {
             | Self::NotAdded { .. }
             | Self::LiteralSpecialTokens { .. } => Class::Usage,
         }
+    }
+}
+
+/// What names a token.
+fn named_by(found_in: &str) -> String {
+    match found_in {
+        "option" => "given with `--eos-token`".to_owned(),
+        flag if flag.starts_with("--") => format!("given with `{flag}`"),
+        file => format!("named by {file}"),
     }
 }
 

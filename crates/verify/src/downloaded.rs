@@ -10,7 +10,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use mashbill_format::dataset_stats::{DatasetStats, LengthBuckets, REJECTED_ROWS_KEPT, RejectedRow, Take};
+use mashbill_format::dataset_stats::{
+    Checkpoint, DatasetStats, LengthBuckets, REJECTED_ROWS_KEPT, RejectedRow, Take,
+};
 use mashbill_format::error::{Error, Result};
 use mashbill_format::layout::{DATASET_STATS_SUFFIX, Data, REJECTS_SUFFIX};
 use mashbill_format::lock::{LOCK, Lock, Pin};
@@ -157,9 +159,9 @@ impl Locks {
                 let records = files.iter().find(is_here);
                 let remedy = |records: String| Remedy::DownloadAgain { dataset: dataset.clone(), records };
                 if data.checkpoint(dataset).is_file() {
-                    let detail = format!("the download of {dataset} is under way, or was interrupted");
                     let place = ProblemPlace::file(name_below(&data.making(dataset), root));
-                    findings.warning(ProblemKind::Unfinished, place, remedy(String::new()), detail);
+                    let (detail, remedy) = unfinished(&data, dataset);
+                    findings.warning(ProblemKind::Unfinished, place, remedy, detail);
                 } else if let Some(records) = records {
                     let stats = records.with_file_name(format!("{dataset}{DATASET_STATS_SUFFIX}"));
                     if !stats.is_file() {
@@ -182,6 +184,18 @@ impl Locks {
     }
 }
 
+/// What has become of a download that has not ended, and what to do.
+fn unfinished(data: &Data, dataset: &str) -> (String, Remedy) {
+    let checkpoint = Checkpoint::read(&data.checkpoint(dataset)).ok().flatten();
+    let dataset = dataset.to_owned();
+    if checkpoint.is_some_and(|checkpoint| checkpoint.has_failed()) {
+        let detail = format!("none of the rows of {dataset} became a record, so it was not made");
+        return (detail, Remedy::Describe { dataset });
+    }
+    let detail = format!("the download of {dataset} is under way, or was interrupted");
+    (detail, Remedy::DownloadAgain { dataset, records: String::new() })
+}
+
 /// Whether some category of `folder` has statistics of `dataset`; that its records are gone was told with them.
 fn has_stats(folder: &Path, dataset: &str) -> bool {
     let name = format!("{dataset}{DATASET_STATS_SUFFIX}");
@@ -200,12 +214,7 @@ impl Claim {
             .into_iter()
             .chain(counts.rejected.values().copied())
             .fold(0, u64::saturating_add);
-        self.same(
-            "rows_in and records, rows not sampled and refused ones",
-            counts.rows_in,
-            accounted,
-            findings,
-        );
+        self.same("rows_in", counts.rows_in, "its other counts add up to", accounted, findings);
         let Take { max_rows, max_bytes, .. } = stats.take;
         for (what, count, most) in
             [("rows_out", counts.rows_out, max_rows), ("jsonl_bytes", counts.jsonl_bytes, max_bytes)]
@@ -316,9 +325,10 @@ impl Claim {
                 error(ProblemKind::Checksum, "its bytes are not those that were written".into());
             }
         }
-        self.same("rows_out and the records", counts.rows_out, counted.records, findings);
-        self.same("text_bytes and those of the records", counts.text_bytes, counted.text_bytes, findings);
-        self.same("chars and those of the records", counts.chars, counted.chars, findings);
+        let records = "the records have";
+        self.same("rows_out", counts.rows_out, records, counted.records, findings);
+        self.same("text_bytes", counts.text_bytes, records, counted.text_bytes, findings);
+        self.same("chars", counts.chars, records, counted.chars, findings);
         if self.stats.text_len != counted.lengths.summary() {
             self.wrong("text_len is not what the records give".into(), findings);
         }
@@ -336,9 +346,9 @@ impl Claim {
         record.source != Some(&self.stats.dataset) || record.category != Some(&self.stats.category)
     }
 
-    fn same(&self, what: &str, left: u64, right: u64, findings: &Findings) {
-        if left != right {
-            self.wrong(format!("{what}: {left} and {right}"), findings);
+    fn same(&self, what: &str, said: u64, by: &str, found: u64, findings: &Findings) {
+        if said != found {
+            self.wrong(format!("the statistics say {what} {said}; {by} {found}"), findings);
         }
     }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use mashbill_format::error::{Error, Result};
-use mashbill_format::find::{FoundFiles, Search, find, is_our_own, is_output};
+use mashbill_format::find::{FoundFiles, Search, find, has_splits, is_our_own, is_output};
 use mashbill_format::layout::{self, Output, TABLES_FOLDER, is_split_file};
 use mashbill_format::lock::LOCK;
 use mashbill_format::manifest::{Manifest, Split};
@@ -39,8 +39,8 @@ pub fn folder_kind(path: &Path) -> Result<Option<FolderKind>> {
     if !found.files.is_empty() || !found.refused.is_empty() || path.join(LOCK).is_file() {
         return Ok(Some(FolderKind::Raw));
     }
-    // A run that has not finished its first split.
-    Ok(output.state().root().is_dir().then_some(FolderKind::Tokenized))
+    // A run that has not finished its first split, or a manifest that is lost.
+    Ok((output.state().root().is_dir() || has_splits(path)).then_some(FolderKind::Tokenized))
 }
 
 /// The files of records at or below `path`, and what is there besides. The shards of a finished split are none, also
@@ -88,8 +88,7 @@ pub(crate) fn check_root(output: &Output, manifest: &Manifest, findings: &Findin
         let place = ProblemPlace::file(name.as_str());
         let is_split = manifest.splits.contains_key(&name) || manifest.vanished.contains_key(&name);
         if name == layout::STATE_FOLDER {
-            let detail = "a run is under way, or was interrupted: what it makes is not in the manifest yet";
-            findings.warning(ProblemKind::Unfinished, place, Remedy::RunAgain, detail);
+            unfinished(findings);
         } else if is_folder && name == layout::VALIDATION_FOLDER {
             if manifest.options.held_out.is_none() {
                 let detail = "the manifest says that nothing is held out: what is in here is trained on, too";
@@ -109,10 +108,17 @@ pub(crate) fn check_root(output: &Output, manifest: &Manifest, findings: &Findin
         }
     }
     for split in manifest.vanished.keys() {
-        let detail = "its input is gone: it no longer counts, but its shards are still here";
+        let detail = "its input is gone: the manifest lists it as vanished, and readers ignore it, but its shards are still here";
         findings.warning(ProblemKind::Vanished, ProblemPlace::file(split), Remedy::Prune, detail);
     }
     Ok(())
+}
+
+/// Tells of a run that has not ended.
+pub(crate) fn unfinished(findings: &Findings) {
+    let detail = "a run is under way, or was interrupted: what it makes is not in the manifest yet";
+    let place = ProblemPlace::file(layout::STATE_FOLDER);
+    findings.warning(ProblemKind::Unfinished, place, Remedy::RunAgain, detail);
 }
 
 /// Finds files in a split's folder that do not belong there, and lists that are not.

@@ -222,7 +222,7 @@ pub enum Remedy {
     NameSource,
     /// Nothing, where the input is meant to have no record; else fill it, or take it away.
     FillInput,
-    /// Copy the folder again, or make everything again where there is no other copy.
+    /// Get the file again.
     CopyAgain,
     /// Move the file away.
     MoveAway {
@@ -265,6 +265,11 @@ pub enum Remedy {
         /// The file of its records, relative to the folder that was checked, which has to go first: a download replaces
         /// no file that it cannot tell from a user's own. Empty where there is none.
         records: String,
+    },
+    /// Describe the dataset's columns, of which none was recognised, and download it again.
+    Describe {
+        /// The dataset.
+        dataset: String,
     },
     /// Remove the fetched file, and download the dataset again.
     FetchAgain {

@@ -403,7 +403,7 @@ impl FoundRecords<'_> {
 /// The record of a line, or why there is none.
 fn parse<'a>(line: &'a [u8], parser: &'a mut RecordParser) -> std::result::Result<Record<'a>, Refusal> {
     let line = std::str::from_utf8(line).map_err(|error| {
-        Refusal::new(Reason::InvalidUtf8, format!("no UTF-8 at byte {}", error.valid_up_to()))
+        Refusal::new(Reason::InvalidUtf8, format!("not UTF-8 at byte {}", error.valid_up_to()))
     })?;
     parser.parse(line)
 }

@@ -59,6 +59,13 @@ impl Report {
     /// Whether nothing worse than a warning was found and everything was looked at.
     #[must_use]
     pub const fn is_good(&self) -> bool {
-        self.errors == 0 && !self.interrupted
+        self.errors == 0 && !self.interrupted && !self.is_unfinished()
+    }
+
+    /// Whether the first run that writes to the folder has not ended, so that there is nothing to look at yet.
+    #[must_use]
+    pub const fn is_unfinished(&self) -> bool {
+        // A manifest is a file that was read.
+        matches!(self.kind, FolderKind::Tokenized) && self.files == 0 && self.errors == 0
     }
 }

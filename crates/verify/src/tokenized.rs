@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use mashbill_format::error::Result;
+use mashbill_format::find::is_unfinished;
 use mashbill_format::layout::{MANIFEST, Output};
 use mashbill_format::manifest::Manifest;
 use mashbill_format::shard::{GroupCheck, RowForm, ShardRow, WantedRowGroup};
@@ -30,10 +31,13 @@ pub(crate) fn verify(
     let output = Output::new(path);
     let manifest = match Manifest::read(&output.manifest()) {
         Ok(Some(manifest)) => manifest,
-        Ok(None) => {
-            return Ok(without_manifest(path, "it is not there: the run that makes it has not ended"));
+        Ok(None) if is_unfinished(path) => {
+            let findings = Findings::default();
+            folder::unfinished(&findings);
+            return Ok(without_manifest(path, findings));
         }
-        Err(error) if error.is_damage() => return Ok(without_manifest(path, &error.detail())),
+        Ok(None) => return Ok(bad_manifest(path, "it is not there, though splits are")),
+        Err(error) if error.is_damage() => return Ok(bad_manifest(path, &error.detail())),
         Err(error) => return Err(error),
     };
     let shared = CheckShared {
@@ -186,10 +190,15 @@ fn report(path: &Path, manifest: &Manifest, shared: CheckShared<'_>, interrupted
     }
 }
 
-/// The report on a folder whose manifest says nothing.
-fn without_manifest(path: &Path, detail: &str) -> Report {
+/// The report on a folder whose manifest is lost or damaged.
+fn bad_manifest(path: &Path, detail: &str) -> Report {
     let findings = Findings::default();
     findings.error(ProblemKind::Manifest, ProblemPlace::file(MANIFEST), Remedy::MakeAllAgain, detail);
+    without_manifest(path, findings)
+}
+
+/// The report on a folder of which no more can be said than `findings`, since no manifest says what should be there.
+fn without_manifest(path: &Path, findings: Findings) -> Report {
     let summary = findings.into_summary();
     Report {
         path: path.to_owned(),

@@ -76,22 +76,26 @@ class _Section(BaseModel):
 
 
 class Llama(_Section):
-    """A Llama to train from scratch; its vocabulary and its length are the data's."""
+    """A Llama to train from scratch; vocabulary and row length are those of the data."""
 
-    hidden_size: int = _key(256, "width", "refused", ge=2, le=WIDTH_MAX)
+    hidden_size: int = _key(256, "width of the hidden states", "refused", ge=2, le=WIDTH_MAX)
     intermediate_size: int = _key(768, "width of the feed-forward layers", "refused", ge=1, le=WIDTH_MAX)
-    num_hidden_layers: int = _key(6, "layers", "refused", ge=1, le=WIDTH_MAX)
-    num_attention_heads: int = _key(8, "heads; the width is an even multiple", "refused", ge=1, le=WIDTH_MAX)
-    num_key_value_heads: int = _key(4, "heads of keys and values; they divide the heads", "refused", ge=1, le=WIDTH_MAX)
-    rope_theta: float = _key(10000.0, "base of the rotary positions", "refused", ge=1, le=1e12)
-    tie_word_embeddings: bool = _key(True, "whether input and output share embeddings", "refused")
+    num_hidden_layers: int = _key(6, "number of layers", "refused", ge=1, le=WIDTH_MAX)
+    num_attention_heads: int = _key(
+        8, "attention heads; hidden_size must be an even multiple of it", "refused", ge=1, le=WIDTH_MAX
+    )
+    num_key_value_heads: int = _key(
+        4, "heads of keys and values; must divide num_attention_heads", "refused", ge=1, le=WIDTH_MAX
+    )
+    rope_theta: float = _key(10000.0, "base of the rotary position embeddings", "refused", ge=1, le=1e12)
+    tie_word_embeddings: bool = _key(True, "whether the input and output embeddings are shared", "refused")
 
 
 class Model(_Section):
     """The model: one that exists, or a new one."""
 
-    start_from: Location | None = _key(None, "a Hub id or a folder to start from", "refused")
-    llama: Llama | None = _key(None, "a new Llama, where nothing is started from", "refused")
+    start_from: Location | None = _key(None, "the model to start from: a Hub id or a folder", "refused")
+    llama: Llama | None = _key(None, "a new Llama, if start_from is not given", "refused")
     attention: Literal["sdpa", "eager", "flash_attention_2"] = _key("sdpa", "how attention is computed", "holds")
     compile: bool = _key(False, "whether torch.compile is used", "holds")
 
@@ -99,18 +103,18 @@ class Model(_Section):
 class Teacher(_Section):
     """The model whose logits are learned."""
 
-    model: Location = _key(..., "a Hub id or a folder; its tokenizer has to be the data's", "holds")
-    temperature: float = _key(2.0, "softens both distributions", "holds", ge=0.01, le=1000)
+    model: Location = _key(..., "the teacher: a Hub id or a folder; its tokenizer must be that of the data", "holds")
+    temperature: float = _key(2.0, "temperature that softens both distributions", "holds", ge=0.01, le=1000)
     weight: float = _key(0.5, "share of the divergence in the loss; the rest is cross-entropy", "holds", ge=0, le=1)
 
 
 class Optimizer(_Section):
     """AdamW."""
 
-    learning_rate: float = _key(3e-4, "at the top of the schedule", "holds", gt=0, le=100)
-    weight_decay: float = _key(0.1, "of matrices; vectors are not decayed", "holds", ge=0, le=100)
-    betas: list[Share] = _key([0.9, 0.95], "decay of the two moments", "holds", min_length=2, max_length=2)
-    epsilon: float = _key(1e-8, "added to the denominator", "holds", gt=0, le=1)
+    learning_rate: float = _key(3e-4, "learning rate at the top of the schedule", "holds", gt=0, le=100)
+    weight_decay: float = _key(0.1, "weight decay of matrices; vectors are not decayed", "holds", ge=0, le=100)
+    betas: list[Share] = _key([0.9, 0.95], "decay rates of the two moments", "holds", min_length=2, max_length=2)
+    epsilon: float = _key(1e-8, "number added to the denominator", "holds", gt=0, le=1)
     clip: float = _key(1.0, "largest norm of the gradient; 0: not clipped", "holds", ge=0, le=1e9)
 
 
@@ -119,28 +123,30 @@ class Schedule(_Section):
 
     kind: Literal["cosine", "wsd"] = _key("cosine", "cosine, or warm-up, stable, decay", "holds")
     warmup_steps: int | None = _key(
-        None, "linear from nothing to the top; null: 100, or a tenth of the steps if less", "holds", ge=0, le=STEPS_MAX
+        None, "steps of linear warm-up from 0; null: 100, or a tenth of the steps if less", "holds", ge=0, le=STEPS_MAX
     )
-    decay_steps: int | None = _key(None, "wsd: last steps, linear; null: a tenth of all", "holds", ge=0, le=STEPS_MAX)
-    final: float = _key(0.1, "share at the last step", "holds", ge=0, le=1)
+    decay_steps: int | None = _key(
+        None, "for wsd: last steps, in which it falls linearly; null: a tenth of all steps", "holds", ge=0, le=STEPS_MAX
+    )
+    final: float = _key(0.1, "share of the learning rate that is left at the last step", "holds", ge=0, le=1)
 
 
 class Stage(_Section):
     """Weights of splits or categories from a step on."""
 
     weights: dict[Text, Weight] = _key(..., "shares of the rows by split or category", "holds", min_length=1)
-    from_step: int = _key(0, "the first step", "holds", ge=0, le=STEPS_MAX)
-    ramp: bool = _key(False, "whether they change linearly to the next stage's", "holds")
+    from_step: int = _key(0, "the step from which on the weights count", "holds", ge=0, le=STEPS_MAX)
+    ramp: bool = _key(False, "whether the weights change linearly to those of the next stage", "holds")
 
 
 class Validation(_Section):
     """What is measured on data that training never sees."""
 
     every: int = _key(200, "steps between two measurements; 0: none", "holds", ge=0, le=STEPS_MAX)
-    rows: int = _key(256, "rows of each split that are used at most", "holds", ge=1, le=STEPS_MAX)
+    rows: int = _key(256, "largest number of rows of each split that are used", "holds", ge=1, le=STEPS_MAX)
     held_out: float = _key(
         0.01,
-        "share held out of text that is tokenized first; of the rows, where no documents are",
+        "share of documents held out if text is tokenized first; share of rows if no documents are held out",
         "same rows",
         gt=0,
         lt=1,
@@ -148,10 +154,12 @@ class Validation(_Section):
 
 
 class Checkpoints(_Section):
-    """What a run can go on from and what `transformers` loads."""
+    """What a run can resume from and what `transformers` loads."""
 
-    every: int = _key(500, "steps between two; the last has one always", "holds", ge=0, le=STEPS_MAX)
-    keep: int = _key(2, "how many of the last are kept", "holds", ge=1, le=STEPS_MAX)
+    every: int = _key(
+        500, "steps between two checkpoints; one is always written at the last step", "holds", ge=0, le=STEPS_MAX
+    )
+    keep: int = _key(2, "how many of the latest checkpoints are kept", "holds", ge=1, le=STEPS_MAX)
 
 
 class Config(_Section):
@@ -159,29 +167,31 @@ class Config(_Section):
 
     train_data_path: Location = _key(..., "what `mashbill tokenize` wrote, or JSONL to tokenize", "same rows")
     val_data_path: Location | None = _key(
-        None, "the same; equal to train_data_path: what is held out of it", "same rows"
+        None, "data to validate on; if it equals train_data_path, what is held out of that", "same rows"
     )
-    use_pretokenized_data: bool = _key(True, "whether train_data_path is tokenized already", "same rows")
+    use_pretokenized_data: bool = _key(True, "whether train_data_path is already tokenized", "same rows")
     pretokenized_splits: list[Text] | None = _key(None, "the splits to train on; null: all", "same rows", min_length=1)
-    tokenizer: Location | None = _key(None, "what to tokenize with; null: the data's", "same rows")
+    tokenizer: Location | None = _key(None, "the tokenizer; null: that of the data", "same rows")
     max_seq_length: int | None = _key(
-        None, "tokens in a row that is to be tokenized", "same rows", ge=2, le=ROW_LENGTH_MAX
+        None, "tokens per row, if text is tokenized first", "same rows", ge=2, le=ROW_LENGTH_MAX
     )
     output_path: Location = _key("runs/direct", "the folder of the run", "holds")
     model: Model = _key(Model(llama=Llama()), "what is trained", "refused")
-    teacher: Teacher | None = _key(None, "whom to distill from", "holds")
-    document_mask: bool = _key(True, "whether attention stays inside of each document", "holds")
-    steps: int | None = _key(None, "optimizer steps; null: one epoch", "holds", ge=1, le=STEPS_MAX)
-    batch_tokens: int = _key(65536, "tokens a step, over all processes", "holds", ge=1, le=STEPS_MAX)
-    micro_batch_rows: int = _key(4, "rows that a process computes at once", "holds", ge=1, le=STEPS_MAX)
+    teacher: Teacher | None = _key(None, "the teacher model to distill from", "holds")
+    document_mask: bool = _key(True, "whether attention stays inside each document", "holds")
+    steps: int | None = _key(None, "number of optimizer steps; null: one epoch", "holds", ge=1, le=STEPS_MAX)
+    batch_tokens: int = _key(65536, "tokens per step, over all processes together", "holds", ge=1, le=STEPS_MAX)
+    micro_batch_rows: int = _key(4, "rows that one process computes at a time", "holds", ge=1, le=STEPS_MAX)
     precision: Literal["auto", "fp32", "bf16"] = _key("auto", "auto: bf16 on a GPU, fp32 on a CPU", "holds")
     optimizer: Optimizer = _key(Optimizer(), "AdamW", "holds")
     schedule: Schedule = _key(Schedule(), "the learning rate", "holds")
-    mix: list[Stage] | None = _key(None, "shares of the sources; null: each row once an epoch", "holds", min_length=1)
-    max_epochs: int = _key(4, "how often a row may be seen; of a mix, those of a source", "holds", ge=1, le=STEPS_MAX)
+    mix: list[Stage] | None = _key(None, "shares of the sources; null: each row once per epoch", "holds", min_length=1)
+    max_epochs: int = _key(
+        4, "how often a row may be seen at most; with a mix, how often each source", "holds", ge=1, le=STEPS_MAX
+    )
     validation: Validation = _key(Validation(), "measurements", "holds")
     checkpoints: Checkpoints = _key(Checkpoints(), "what is kept", "holds")
-    seed: int = _key(0, "of new weights and of the order", "refused", ge=0, le=INTEGER_MAX)
+    seed: int = _key(0, "seed of new weights and of the order of rows", "refused", ge=0, le=INTEGER_MAX)
 
     _source: "Source | None" = PrivateAttr(None)
 

@@ -10,11 +10,11 @@ use mashbill_format::manifest;
 use mashbill_hub::Settings;
 use mashbill_parquet::encode::Compression;
 use mashbill_store::open;
-use mashbill_tokenizer::{Engine, SpecialTokensInText, Tokenizer, TokenizerOptions};
+use mashbill_tokenizer::{Engine, SpecialTokensInText, TokenizerOptions};
 use serde::Serialize;
 
 use crate::cache::cache as cache_folder;
-use crate::environment::{find_tokenizer, hub_settings};
+use crate::environment::{find_tokenizer, hub_settings, load};
 use crate::exit::Exit;
 use crate::hints::hint;
 use crate::out;
@@ -99,18 +99,19 @@ impl Finding {
 
 pub(crate) fn run(args: &DoctorArgs, interpreter: Option<&Path>, printer: &Printer) -> Result<Exit> {
     let mut findings = Vec::new();
+    let tokenizer = tokenizer(args);
     match hub_settings() {
         Ok(settings) => {
             findings.push(token(&settings));
             findings.push(proxy(&settings));
-            findings.push(endpoint(&settings));
+            findings.push(endpoint(&settings, tokenizer.state != Health::Problem));
         }
         Err(error) => {
             let fix = hint(&error).unwrap_or_else(|| "correct the variable, or unset it".into());
             findings.push(Finding::problem("settings", error_text(error.as_ref()), fix));
         }
     }
-    findings.push(tokenizer(args));
+    findings.push(tokenizer);
     findings.push(cache());
     findings.push(disk(args));
     findings.push(threads());
@@ -120,7 +121,15 @@ pub(crate) fn run(args: &DoctorArgs, interpreter: Option<&Path>, printer: &Print
     if args.json {
         out::json(&findings)?;
     } else {
-        findings.iter().for_each(|finding| say(finding, printer));
+        // What is mended in one way is said once, under all that it mends.
+        for alike in findings.chunk_by(|one, other| one.hint.is_some() && one.hint == other.hint) {
+            alike.iter().for_each(|finding| say(finding, printer));
+            alike
+                .iter()
+                .filter_map(|finding| finding.hint.as_ref())
+                .take(1)
+                .for_each(|hint| printer.hint(hint));
+        }
     }
     let problems = findings.iter().filter(|finding| finding.state == Health::Problem).count();
     if problems > 0 {
@@ -135,9 +144,6 @@ fn say(finding: &Finding, printer: &Printer) {
         Health::Ok => printer.good("ok", text),
         Health::Warning => printer.warning(text),
         Health::Problem => printer.problem(text),
-    }
-    if let Some(hint) = &finding.hint {
-        printer.hint(hint);
     }
 }
 
@@ -161,7 +167,8 @@ fn proxy(settings: &Settings) -> Finding {
     if named.is_empty() { Finding::ok("proxy", "none") } else { Finding::ok("proxy", named.join(", ")) }
 }
 
-fn endpoint(settings: &Settings) -> Finding {
+/// Whether the Hub answers; where the tokenizer is here, only a download needs it.
+fn endpoint(settings: &Settings, has_tokenizer: bool) -> Finding {
     let endpoint = &settings.endpoint;
     if settings.offline {
         return Finding::warning(
@@ -173,9 +180,12 @@ fn endpoint(settings: &Settings) -> Finding {
     match mashbill_hub::reach(settings) {
         Ok(()) => Finding::ok("hub", format!("{endpoint} answers")),
         Err(error) => {
-            let error = anyhow::Error::from(error);
-            let fix = hint(&error).unwrap_or_else(|| "check the network and HF_ENDPOINT".into());
-            Finding::problem("hub", error_text(error.as_ref()), fix)
+            let fix = "check the network, HTTPS_PROXY and HF_ENDPOINT";
+            if has_tokenizer {
+                let fix = format!("{fix}; only `mashbill download` and tokenizers of the Hub need it");
+                return Finding::warning("hub", error_text(&error), fix);
+            }
+            Finding::problem("hub", error_text(&error), fix)
         }
     }
 }
@@ -199,7 +209,7 @@ fn tokenizer(args: &DoctorArgs) -> Finding {
     let name = &args.tokenizer;
     let found = find_tokenizer(name, &Printer::new(true));
     let cache = cache_folder().ok();
-    let loaded = found.and_then(|files| Ok(Tokenizer::load(&files, &AS_BY_DEFAULT, cache.as_deref())?));
+    let loaded = found.and_then(|files| load(&files, &AS_BY_DEFAULT, cache.as_deref()));
     match loaded {
         Ok(tokenizer) => match tokenizer.fast_refused() {
             None => {
@@ -217,7 +227,9 @@ fn tokenizer(args: &DoctorArgs) -> Finding {
         },
         Err(error) => {
             let fix = hint(&error).unwrap_or_else(|| "give another one with `--tokenizer`".into());
-            Finding::problem("tokenizer", error_text(error.as_ref()), fix)
+            // The line begins with the word.
+            let text = error_text(error.as_ref());
+            Finding::problem("tokenizer", text.strip_prefix("tokenizer ").unwrap_or(&text), fix)
         }
     }
 }

@@ -5,7 +5,7 @@ pub(crate) mod untaken;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use mashbill_download::catalog::LeftOut;
 use mashbill_download::plan::BudgetPlan;
@@ -20,18 +20,21 @@ use mashbill_format::layout::{Data, Output};
 use mashbill_format::lock::Lock;
 use mashbill_format::manifest::Manifest;
 use mashbill_hub::{Hub, Settings, Transfer, Wait, sleep};
+use mashbill_store::class::Class;
 use mashbill_store::open;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::amount::{budget, bytes};
+use crate::amount::{budget, bytes, rows};
 use crate::environment::hub_settings;
 use crate::exit::Exit;
 use crate::hints::{download_hint, may_pass};
+use crate::incomplete::tell_incomplete_as;
 use crate::interrupt;
 use crate::out::{self, Out};
 use crate::printer::{Printer, error_text};
 use crate::progress::ProgressView;
+use crate::usage::Usage;
 use crate::watch::watched;
 
 /// The largest file of a user's datasets in bytes.
@@ -47,7 +50,10 @@ Examples:
   mashbill download --budget 5B
   mashbill download --dataset gsm8k --dataset some-organization/some-dataset";
 
-/// Fetch the curriculum from the Hugging Face Hub: only what is missing, as JSON Lines
+/// Fetch datasets from the Hugging Face Hub: only what is missing, as JSON Lines
+///
+/// By itself it fetches the curriculum: sixteen datasets with target shares of tokens, except those that have to be named
+/// because of their licenses.
 ///
 /// Each dataset becomes <output>/<category>/<name>.jsonl with <name>.stats.json beside it. <output>/curriculum.lock
 /// records what the datasets were made of: commit it, and everyone gets the same bytes. To resume an interrupted run,
@@ -84,7 +90,7 @@ pub(crate) struct DownloadArgs {
     pub(crate) max_download: u64,
 
     /// Take at most this many records of each dataset
-    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "ROWS", value_parser = rows)]
     pub(crate) max_rows: Option<u64>,
 
     /// Only these licenses, by id (mit) or kind (open, terms, non-commercial, unknown)
@@ -138,8 +144,8 @@ pub(crate) fn run_with(args: &DownloadArgs, settings: Settings, printer: &Printe
     let mut catalog = Catalog::embedded();
     let built_in = catalog.datasets.len();
     for path in &args.catalog {
-        let text =
-            open::read_text(path, CATALOG_BYTES_MAX).with_context(|| format!("read `{}`", path.display()))?;
+        let text = open::read_text(path, CATALOG_BYTES_MAX)
+            .map_err(|source| Usage::CatalogNotRead { path: path.clone(), source })?;
         catalog.add(path, &text)?;
     }
     let own: BTreeSet<String> = catalog.datasets[built_in..].iter().map(|own| own.repo.clone()).collect();
@@ -176,8 +182,16 @@ pub(crate) fn run_with(args: &DownloadArgs, settings: Settings, printer: &Printe
         sleep(wait.duration, &interrupted);
     };
     let hub = Hub::new(settings, Transfer::default(), &interrupted, &wait);
-    let plan =
-        watched(hub.waiting(), printer, || mashbill_download::plan(&catalog, selected, options, &hub))?;
+    let plan = match watched(hub.waiting(), printer, || {
+        mashbill_download::plan(&catalog, selected, options, &hub)
+    }) {
+        // Nothing was begun that could resume.
+        Err(error) if error.class() == Class::Incomplete => {
+            printer.error(&error.into());
+            return Ok(Exit::Usage);
+        }
+        plan => plan?,
+    };
     if args.dry_run {
         return print_plan(&plan, args.json, printer);
     }
@@ -231,6 +245,7 @@ fn narrow(status: &mut Status, args: &DownloadArgs, asked_for: &BTreeSet<&str>) 
     if !args.dataset.is_empty() {
         for category in &mut status.categories {
             category.datasets.retain(|dataset| asked_for.contains(dataset.name.as_str()));
+            category.by_name.clear();
         }
         status.categories.retain(|category| !category.datasets.is_empty());
     }
@@ -245,10 +260,14 @@ fn print_status(status: &Status, json: bool) -> Result<Exit> {
     for category in &status.categories {
         out.line(category_line(category))?;
         for dataset in &category.datasets {
-            out.line(format_args!("  {}", dataset_line(dataset).trim_end()))?;
+            out.line(format_args!("  {}", dataset_line(dataset, &category.own).trim_end()))?;
         }
-        for file in &category.own {
+        let is_dataset = |file: &&OwnFile| category.datasets.iter().any(|dataset| dataset.name == file.name);
+        for file in category.own.iter().filter(|file| !is_dataset(file)) {
             out.line(format_args!("  {}", own_line(file)))?;
+        }
+        if !category.by_name.is_empty() {
+            out.line(format_args!("  taken only when named: {}", category.by_name.join(", ")))?;
         }
     }
     out.line(format_args!(
@@ -261,9 +280,16 @@ fn print_status(status: &Status, json: bool) -> Result<Exit> {
 }
 
 fn own_line(file: &OwnFile) -> String {
+    let (word, from) = match &file.repo {
+        Some(repo) => ("downloaded", format!(", from {repo}")),
+        None => ("your own", String::new()),
+    };
+    format!("{:<18} {word:<9} {}{from}", file.name, own_size(file))
+}
+
+fn own_size(file: &OwnFile) -> String {
     let about = if file.tokens_are_exact { "" } else { "about " };
-    let from = file.repo.as_ref().map_or_else(String::new, |repo| format!(", downloaded from {repo}"));
-    format!("{:<18} your own  {}, {about}{} tokens{from}", file.name, size(file.bytes), count(file.tokens))
+    format!("{}, {about}{} tokens", size(file.bytes), count(file.tokens))
 }
 
 fn category_line(category: &CategoryStatus) -> String {
@@ -282,7 +308,7 @@ fn category_line(category: &CategoryStatus) -> String {
     )
 }
 
-fn dataset_line(dataset: &DatasetStatus) -> String {
+fn dataset_line(dataset: &DatasetStatus, own: &[OwnFile]) -> String {
     let about = if dataset.tokens_are_exact { "" } else { "about " };
     let there = || {
         format!(
@@ -304,16 +330,19 @@ fn dataset_line(dataset: &DatasetStatus) -> String {
         DatasetState::Partial => ("partial", missing()),
         DatasetState::Missing => ("missing", missing()),
         DatasetState::Foreign => {
-            ("foreign", "a file of your own has that name, and is left alone".to_owned())
+            let size = own.iter().find(|file| file.name == dataset.name).map(own_size);
+            let what = "a file of your own has that name, and is left alone";
+            ("foreign", size.map_or_else(|| what.to_owned(), |size| format!("{size}: {what}")))
         }
     };
     let mut notes = Vec::new();
     if dataset.state != DatasetState::Complete {
         if dataset.gated {
-            notes.push("gated".to_owned());
+            notes.push("gated: needs a token".to_owned());
         }
         if matches!(dataset.license_kind, LicenseKind::NonCommercial | LicenseKind::Unknown) {
-            notes.push(format!("license {}", license(&dataset.license, dataset.license_kind)));
+            let license = license(&dataset.license, dataset.license_kind);
+            notes.push(format!("taken only when named: license {license}"));
         }
         if dataset.schema == SchemaStanding::Unconfirmed {
             notes.push("columns unconfirmed".to_owned());
@@ -337,6 +366,7 @@ fn print_plan(plan: &Plan, json: bool, printer: &Printer) -> Result<Exit> {
     }
     tell_of_others(plan, printer);
     plan.check()?;
+    tell_missing(plan, &[], printer);
     Ok(if plan.skipped.is_empty() { Exit::Done } else { Exit::Incomplete })
 }
 
@@ -404,11 +434,14 @@ fn budget_lines(budget: &BudgetPlan) -> Vec<String> {
         ));
     }
     if !budget.empty.is_empty() {
-        lines.push(format!("no data, so the others take their share: {}", budget.empty.join(", ")));
+        lines.push(format!(
+            "nothing is taken of these, so the others take their share: {}",
+            budget.empty.join(", ")
+        ));
     }
     if let Some(binding) = &budget.binding {
         lines.push(format!(
-            "{binding} binds: all of it is taken, and more of the others would miss the shares"
+            "{binding} limits the total: all of it is taken, and more of the others would miss the shares"
         ));
     }
     lines
@@ -442,7 +475,7 @@ fn tell_of_others(plan: &Plan, printer: &Printer) {
 }
 
 fn tell_of_failure(name: &str, error: &DownloadError, printer: &Printer) {
-    printer.warning(format_args!("{name} is skipped: {}", error_text(error)));
+    printer.warning(format_args!("{name} is not downloaded: {}", error_text(error)));
     if let Some(hint) = download_hint(error) {
         printer.hint(hint);
     }
@@ -528,17 +561,24 @@ fn summarize(plan: &Plan, report: &Report, output: &Path, printer: &Printer) {
             duration(report.seconds),
         ));
     }
-    let failed = || plan.skipped.iter().chain(&report.failed);
-    let missing: Vec<&str> = failed().map(|(name, _)| name.as_str()).collect();
-    if !missing.is_empty() {
-        let again: Vec<&str> =
-            failed().filter(|(_, error)| may_pass(error)).map(|(name, _)| name.as_str()).collect();
-        let again = match again.len() {
-            0 => String::new(),
-            some if some == missing.len() => "; run the same command again to retry".into(),
-            _ => format!("; run the same command again to retry: {}", again.join(", ")),
-        };
-        let count = counted(missing.len() as u64, "dataset");
-        printer.warning(format_args!("{count} missing: {}{again}", missing.join(", ")));
+    tell_missing(plan, &report.failed, printer);
+}
+
+/// Tells at the end which datasets are not there.
+fn tell_missing(plan: &Plan, failed: &[(String, DownloadError)], printer: &Printer) {
+    let all_failed = || plan.skipped.iter().chain(failed);
+    let missing: Vec<&str> = all_failed().map(|(name, _)| name.as_str()).collect();
+    if missing.is_empty() {
+        return;
+    }
+    let all = plan.datasets.len() + plan.kept.len() + plan.skipped.len();
+    let were = if missing.len() == 1 { "was" } else { "were" };
+    tell_incomplete_as("dataset", &format!("{were} not downloaded"), &missing, all, printer);
+    let again = all_failed().filter(|(_, error)| may_pass(error)).map(|(name, _)| name.as_str());
+    let again: Vec<&str> = again.collect();
+    match again.len() {
+        0 => printer.hint("each warning above says what to do"),
+        some if some == missing.len() => printer.hint("run the same command again to retry"),
+        _ => printer.hint(format_args!("run the same command again to retry: {}", again.join(", "))),
     }
 }

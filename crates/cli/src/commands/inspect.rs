@@ -11,6 +11,7 @@ use mashbill_verify::{FolderKind, folder_kind};
 
 pub(crate) use self::asked::InspectArgs;
 use crate::exit::Exit;
+use crate::part::check_whole;
 use crate::printer::Printer;
 use crate::usage::Usage;
 
@@ -18,6 +19,7 @@ pub(crate) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
     if !args.path.exists() {
         return Err(Usage::NotThere { path: args.path.clone() }.into());
     }
+    check_whole(&args.path, "inspect")?;
     if let Some(recipe) = steps::recipe(args)? {
         return steps::run(args, &recipe);
     }

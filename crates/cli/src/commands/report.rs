@@ -11,7 +11,7 @@ use mashbill_format::layout::Output;
 use mashbill_format::manifest::Manifest;
 use mashbill_format::training_run::is_run;
 use mashbill_report::{DatasetPage, Error as ReportError, Pass, Spell, of_records, of_run, of_tokenized};
-use mashbill_store::atomic;
+use mashbill_store::atomic::{self, folder_of};
 use mashbill_tokenizer::Tokenizer;
 use mashbill_verify::{FolderKind, folder_kind};
 
@@ -20,6 +20,7 @@ use crate::exit::Exit;
 use crate::found_again::tokenizer_of;
 use crate::hints::hint;
 use crate::interrupt;
+use crate::part::check_whole;
 use crate::printer::{Printer, error_text};
 use crate::threads::threads;
 use crate::usage::Usage;
@@ -30,7 +31,7 @@ Examples:
   mashbill report data/distillation -o raw.html
   mashbill report runs/direct -o run.html";
 
-/// Put a whole dataset on one HTML page: shares, lengths, vocabulary, refusals, rows to look at
+/// Put a whole dataset on one HTML page: shares, lengths, vocabulary, refusals, sample rows
 ///
 /// The folder is verified in the same pass, and the verdict is at the top. For the folder of a training run, the page
 /// shows losses, learning rate, speed, and the tokens seen by split. The page needs no network and no other file, and
@@ -64,6 +65,8 @@ pub(crate) fn run(args: &ReportArgs, printer: &Printer) -> Result<Exit> {
     if !args.path.exists() {
         return Err(Usage::NotThere { path: args.path.clone() }.into());
     }
+    check_whole(&args.path, "report")?;
+    check_output(&args.output)?;
     if is_run(&args.path) {
         write(&args.output, &of_run(&args.path)?.html(), printer)?;
         return Ok(Exit::Done);
@@ -85,6 +88,18 @@ pub(crate) fn run(args: &ReportArgs, printer: &Printer) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// Fails where the page could not be written: before the data are read, which may take long.
+fn check_output(output: &Path) -> Result<(), Usage> {
+    let folder = folder_of(output);
+    if output.is_dir() {
+        Err(Usage::PageIsFolder { path: output.to_owned() })
+    } else if !folder.exists() {
+        Err(Usage::NoFolderForPage { path: output.to_owned(), folder: folder.to_owned() })
+    } else {
+        Ok(())
+    }
+}
+
 /// The page of a dataset, from the pass that verifies it.
 fn page(args: &ReportArgs, printer: &Printer) -> Result<DatasetPage> {
     let nothing = || ReportError::Nothing { path: args.path.clone() };
@@ -97,7 +112,8 @@ fn page(args: &ReportArgs, printer: &Printer) -> Result<DatasetPage> {
     };
     match folder_kind(&args.path)?.ok_or_else(nothing)? {
         FolderKind::Tokenized => {
-            let manifest = Manifest::read(&Output::new(&args.path).manifest())?.ok_or_else(nothing)?;
+            let no_manifest = || Usage::no_manifest(&args.path);
+            let manifest = Manifest::read(&Output::new(&args.path).manifest())?.ok_or_else(no_manifest)?;
             let tokenizer = tokenizer(args, &manifest, printer);
             let spell = tokenizer.as_ref().map(|tokenizer| |ids: &[u32]| tokenizer.spell(ids));
             let spell = spell.as_ref().map(|spell| spell as Spell<'_>);

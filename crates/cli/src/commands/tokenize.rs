@@ -27,7 +27,7 @@ use crate::exit::Exit;
 use crate::found_again::keep;
 use crate::hints::hints_for_failed_splits;
 use crate::interrupt;
-use crate::left_out::{tell_left_out, tell_not_entered};
+use crate::left_out::{tell_left_out, tell_not_entered, tell_others};
 use crate::printer::{Printer, error_text};
 use crate::progress::ProgressView;
 use crate::threads::threads;
@@ -50,7 +50,7 @@ Examples:
   mashbill tokenize --input data/distillation --recursive
   mashbill tokenize --input chat.jsonl.zst --tokenizer gpt2 --max-seq-length 2048 --output chat_2048";
 
-/// Turn JSONL into packed rows of token ids: Snappy Parquet shards and a manifest.json
+/// Turn JSON Lines and Parquet into packed rows of token ids: Snappy Parquet shards and a manifest.json
 ///
 /// Reads .jsonl, .ndjson and .json (an object a line, or one array of objects), plain or in .gz, .bz2, .xz or .zst,
 /// and .parquet. Each file becomes a split named after it.
@@ -63,7 +63,7 @@ pub(crate) struct TokenizeArgs {
     #[arg(long, value_name = "PATH")]
     pub(crate) input: PathBuf,
 
-    /// The folder for the splits and manifest.json [default: <INPUT>_preprocessed]
+    /// The folder for the splits and manifest.json [default: <INPUT>_preprocessed, of a file without its ending]
     #[arg(long, value_name = "DIR")]
     pub(crate) output: Option<PathBuf>,
 
@@ -88,7 +88,7 @@ pub(crate) struct TokenizeArgs {
     #[arg(long, value_name = "FRACTION", allow_negative_numbers = true)]
     pub(crate) val_fraction: Option<f64>,
 
-    /// Skip finished splits that are unchanged, and redo those that differ, saying why
+    /// Redo finished splits that differ, saying why (default: refuse); unchanged ones are skipped either way
     #[arg(long, conflicts_with = "force")]
     pub(crate) skip_existing: bool,
 
@@ -353,7 +353,8 @@ fn tokenizer_options(args: &TokenizeArgs) -> TokenizerOptions {
 }
 
 fn announce(plan: &Plan, printer: &Printer) {
-    tell_left_out(&plan.left_out, printer);
+    tell_left_out(&plan.left_out, &plan.options.input, printer);
+    tell_others(&plan.others, printer);
     tell_not_entered(&plan.not_entered, printer);
     if let Some(first) = plan.apart.first() {
         let more = match plan.apart.len() - 1 {
@@ -372,7 +373,12 @@ fn announce(plan: &Plan, printer: &Printer) {
     }
     plan.splits.iter().for_each(|split| announce_split(split, printer));
     for split in &plan.vanished {
-        printer.warning(format_args!("the input of the split `{split}` is gone: the split no longer counts"));
+        // With `--prune` a line says that it is removed.
+        if !plan.options.prune {
+            printer.warning(format_args!(
+                "the input of the split `{split}` is gone: the manifest lists it as vanished, and readers ignore it"
+            ));
+        }
     }
     if !plan.vanished.is_empty() && !plan.options.prune {
         printer.hint("`--prune` removes such splits");
@@ -410,7 +416,8 @@ fn announce_split(split: &SplitPlan, printer: &Printer) {
     }
     match why {
         Why::New | Why::Forced => {}
-        Why::Interrupted => printer.line(format_args!("{name}: resuming")),
+        // How much is finished is told when the run begins.
+        Why::Interrupted => {}
         Why::InputChanged(what) => {
             printer.line(format_args!("{name}: compared with its input, because {what}"));
         }
@@ -477,10 +484,11 @@ fn tell(event: Event, printer: &Printer) {
 /// Shards, of which the first are spelled.
 fn numbers(shards: &[ShardId]) -> String {
     let spelled: Vec<_> = shards.iter().take(SHARDS_SPELLED).map(ShardId::to_string).collect();
+    let noun = if shards.len() == 1 { "shard" } else { "shards" };
     match shards.len().saturating_sub(SHARDS_SPELLED) {
         0 if spelled.is_empty() => "none".into(),
-        0 => spelled.join(", "),
-        more => format!("{} and {} more", spelled.join(", "), count(more as u64)),
+        0 => format!("{noun} {}", spelled.join(", ")),
+        more => format!("{noun} {} and {} more", spelled.join(", "), count(more as u64)),
     }
 }
 
@@ -502,16 +510,18 @@ fn summarize(
     if !made.is_empty() && !printer.is_quiet() {
         first_document(&report.train, &output, tokenizer, printer)?;
     }
-    let lacks_documents = outcome::without_documents(report, &output, printer);
+    let lacking = outcome::without_documents(report, &output, printer);
     let splits = &manifest.splits;
     let rows: u64 = splits.values().map(|split| split.sequences).sum();
-    printer.line(format_args!(
-        "{} with {} of {} tokens in {}",
-        counted(splits.len() as u64, "split"),
-        counted(rows, "row"),
-        count(options.bytes.max_seq_length as u64),
-        options.output.display(),
-    ));
+    if !splits.is_empty() {
+        printer.line(format_args!(
+            "{} with {} of {} tokens in {}",
+            counted(splits.len() as u64, "split"),
+            counted(rows, "row"),
+            count(options.bytes.max_seq_length as u64),
+            options.output.display(),
+        ));
+    }
     if let Some(validation) = &report.validation {
         removed(&report.pruned, &output.validation(), printer);
         summarize_validation(validation, &output.validation(), args.warn_rejected, printer);
@@ -533,7 +543,11 @@ fn summarize(
     if rows > 0 && !printer.is_quiet() {
         how_to_load(report, &output, printer);
     }
-    Ok(report.failed.is_empty() && !lacks_documents)
+    let is_whole = report.failed.is_empty() && lacking.is_empty();
+    if !is_whole {
+        outcome::incomplete(report, &lacking, printer);
+    }
+    Ok(is_whole)
 }
 
 fn how_to_load(report: &Report, output: &Output, printer: &Printer) {

@@ -1,5 +1,6 @@
 //! `mashbill verify`: whether folders hold what they say they hold.
 
+use std::mem::discriminant;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -9,13 +10,14 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use mashbill_download::Error as DownloadError;
 use mashbill_format::figures::{count, counted, duration, size};
-use mashbill_format::find::{is_our_own, is_output};
+use mashbill_format::find::is_output;
 use mashbill_format::layout::{Data, Output};
 use mashbill_format::manifest::Manifest;
 use mashbill_format::training_run::{CONFIG, is_run};
-use mashbill_store::atomic::folder_of;
 use mashbill_tokenize::audit;
-use mashbill_verify::{Event, FolderKind, Problem, ProblemKind, Remedy, Report, Severity, records_below};
+use mashbill_verify::{
+    Event, FolderKind, Problem, ProblemKind, Remedy, Report, Severity, folder_kind, records_below,
+};
 use serde::Serialize;
 
 use crate::exit::Exit;
@@ -23,6 +25,7 @@ use crate::found_again::tokenizer_of;
 use crate::hints::{folder_with_lock, remedy_hint, remedy_hints};
 use crate::interrupt;
 use crate::out;
+use crate::part::check_whole;
 use crate::printer::Printer;
 use crate::progress::ProgressView;
 use crate::threads::threads;
@@ -99,17 +102,15 @@ pub(crate) fn run(args: &VerifyArgs, printer: &Printer) -> Result<Exit> {
     if !(0.0..=1.0).contains(&args.sample) {
         return Err(Usage::Sample { given: args.sample }.into());
     }
+    let named = args.paths.iter().map(|path| check_path(path));
+    named.collect::<Result<()>>()?;
+    if let Some(path) = args.source.as_ref().filter(|path| !path.exists()) {
+        return Err(Usage::NotThere { path: path.clone() }.into());
+    }
     let interrupted = interrupt::flag(printer)?;
     let mut reports = Vec::new();
     for path in &with_validation(&args.paths) {
         let started = Instant::now();
-        if !path.exists() {
-            return Err(Usage::NotThere { path: path.to_owned() }.into());
-        }
-        let is_of_training = is_run(path) && path.join(CONFIG).exists() && !is_output(path);
-        if is_of_training || is_part(path) {
-            return Err(Usage::NothingToVerify { path: path.to_owned() }.into());
-        }
         let fields = names(&args.text_field);
         let report = showing(printer, |told| {
             mashbill_verify::gathering(path, &fields, &mut vec![(); threads], &interrupted, told)
@@ -130,7 +131,31 @@ pub(crate) fn run(args: &VerifyArgs, printer: &Printer) -> Result<Exit> {
     if args.json {
         print_json(&reports)?;
     }
-    Ok(if reports.iter().all(Report::is_good) { Exit::Done } else { Exit::Problems })
+    Ok(exit_of(&reports))
+}
+
+/// How the command ends: problems weigh more than a folder of which nothing is finished yet.
+fn exit_of(reports: &[Report]) -> Exit {
+    if reports.iter().all(Report::is_good) {
+        Exit::Done
+    } else if reports.iter().all(|report| report.is_good() || report.is_unfinished()) {
+        Exit::Incomplete
+    } else {
+        Exit::Problems
+    }
+}
+
+/// Fails where there is nothing to verify at `path`: of several paths each is looked at before the first is read.
+fn check_path(path: &Path) -> Result<()> {
+    if !path.exists() {
+        return Err(Usage::NotThere { path: path.to_owned() }.into());
+    }
+    check_whole(path, "verify")?;
+    let is_of_training = is_run(path) && path.join(CONFIG).exists() && !is_output(path);
+    if is_of_training || folder_kind(path)?.is_none() {
+        return Err(Usage::NothingToVerify { path: path.to_owned() }.into());
+    }
+    Ok(())
 }
 
 /// The folders, and after each the one with the documents that are held out of it.
@@ -174,15 +199,6 @@ pub(super) fn showing<T>(printer: &Printer, act: impl FnOnce(&mut dyn FnMut(Even
 /// Names as the libraries take them.
 pub(super) fn names(names: &[String]) -> Vec<&str> {
     names.iter().map(String::as_str).collect()
-}
-
-/// Whether a path is a split of an output folder, or a file of one: only the whole says what each has to be.
-fn is_part(path: &Path) -> bool {
-    let is_split = |folder: &Path| {
-        let name = folder.file_name().unwrap_or_default().to_string_lossy();
-        is_our_own(folder, &name) && !is_output(folder)
-    };
-    is_split(path) || path.is_file() && is_split(folder_of(path))
 }
 
 /// Whether nothing is wrong but that a source is not there.
@@ -256,22 +272,47 @@ fn deep_raw(report: &mut Report, interrupted: &AtomicBool, printer: &Printer) ->
     Ok(())
 }
 
-fn say(report: &Report, seconds: f64, printer: &Printer) {
-    for problem in &report.problems {
-        let line =
-            format_args!("{}: {} ({})", problem.place, problem.detail, problem.kind.name()).to_string();
-        match problem.severity {
-            Severity::Error => printer.problem(line),
-            Severity::Warning => printer.warning(line),
+/// Whether a problem of this kind means that bytes are others than those that were written.
+const fn is_damage(kind: ProblemKind) -> bool {
+    matches!(kind, ProblemKind::Checksum | ProblemKind::Size)
+}
+
+/// Says what is wrong, and under problems that are mended in the same way how.
+fn say_problems(report: &Report, printer: &Printer) {
+    let mut told: Vec<String> = Vec::new();
+    let alike = |one: &Problem, other: &Problem| discriminant(&one.remedy) == discriminant(&other.remedy);
+    for problems in report.problems.chunk_by(alike) {
+        problems.iter().for_each(|problem| say_problem(problem, printer));
+        let remedies: Vec<&Remedy> = problems.iter().map(|Problem { remedy, .. }| remedy).collect();
+        for hint in remedy_hints(&remedies, &report.path) {
+            if !told.contains(&hint) {
+                printer.hint(&hint);
+                told.push(hint);
+            }
         }
     }
-    let kept = report.problems.len() as u64;
-    let all = report.errors + report.warnings;
-    if all > kept {
-        printer.warning(format_args!("and {} of the same kinds", counted(all - kept, "problem")));
+    let kept =
+        |severity| report.problems.iter().filter(|problem| problem.severity == severity).count() as u64;
+    let more = |all: u64, severity, noun: &str| {
+        let more = all.saturating_sub(kept(severity));
+        (more > 0).then(|| format!("and {} of the same kinds", counted(more, noun)))
+    };
+    more(report.errors, Severity::Error, "more error").iter().for_each(|line| printer.problem(line));
+    more(report.warnings, Severity::Warning, "more warning").iter().for_each(|line| printer.warning(line));
+}
+
+fn say_problem(problem: &Problem, printer: &Printer) {
+    let Problem { place, detail, kind, severity, .. } = problem;
+    // Why a line is none is a word of its own at the end.
+    let kind = if *kind == ProblemKind::Line { String::new() } else { format!(" ({})", kind.name()) };
+    match severity {
+        Severity::Error => printer.problem(format_args!("{place}: {detail}{kind}")),
+        Severity::Warning => printer.warning(format_args!("{place}: {detail}{kind}")),
     }
-    let remedies: Vec<&Remedy> = report.problems.iter().map(|Problem { remedy, .. }| remedy).collect();
-    remedy_hints(&remedies, &report.path).iter().for_each(|hint| printer.hint(hint));
+}
+
+fn say(report: &Report, seconds: f64, printer: &Printer) {
+    say_problems(report, printer);
     let path = report.path.display();
     let counts = match report.kind {
         FolderKind::Tokenized => format!(
@@ -291,7 +332,11 @@ fn say(report: &Report, seconds: f64, printer: &Printer) {
     } else if report.errors > 0 && is_only_gone(report) {
         printer.line(format_args!("{path} is good, but its source is not there to compare it with: {what}"));
     } else if report.errors > 0 {
-        printer.line(format_args!("{path} is damaged: {} ({what})", counted(report.errors, "error")));
+        let is_damaged = report.problems.iter().any(|problem| is_damage(problem.kind));
+        let has = if is_damaged { "is damaged:" } else { "has" };
+        printer.line(format_args!("{path} {has} {} ({what})", counted(report.errors, "error")));
+    } else if report.is_unfinished() {
+        printer.line(format_args!("{path}: nothing is finished yet, so nothing was checked"));
     } else if report.warnings > 0 {
         let warnings = counted(report.warnings, "warning");
         printer.good("verified", format_args!("{path}, with {warnings}: {what}"));

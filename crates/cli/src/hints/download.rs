@@ -10,7 +10,7 @@ use mashbill_store::Error as StoreError;
 use mashbill_store::open::WrongKind;
 
 use super::format::{format_hint, store_hint};
-use super::records::FILE_HINT;
+use super::records::{FILE_HINT, readable_hint};
 use crate::commands::download::untaken::{files_by_reason, files_hint};
 
 /// The hint for an error of a download, if there is something to type.
@@ -34,6 +34,7 @@ pub(crate) fn download_hint(error: &Error) -> Option<String> {
         Error::SeveralConfigs { repo, example, .. } => files_hint(repo, example),
         Error::CardTooLong { repo } => files_hint(repo, "**.parquet"),
         Error::UnknownFormat { .. } => "name the `format` in a file for `--catalog`".into(),
+        Error::NoRecords { repo, columns, .. } if !columns.is_empty() => describe_hint(repo, &columns[0]),
         Error::NoRecords { .. } => {
             "if its rows differ from what the catalog says, describe it in a file for `--catalog`".into()
         }
@@ -43,8 +44,8 @@ pub(crate) fn download_hint(error: &Error) -> Option<String> {
             .into(),
         Error::Unfetchable { .. } => "leave it out with `files` in a file for `--catalog`".into(),
         Error::TooMuch { needed, .. } => format!(
-            "allow it with `--max-download {}GB`, or take less with `--budget`, `--category` or `--dataset`",
-            needed.div_ceil(1_000_000_000)
+            "allow it with `--max-download {}`, or take less with `--budget`, `--category` or `--dataset`",
+            at_least(*needed)
         ),
         Error::TooLittleSpace { needed, free, .. } => format!(
             "{} of the {} needed are free: make space, or take less with `--budget`, `--category` or `--dataset`",
@@ -59,12 +60,27 @@ pub(crate) fn download_hint(error: &Error) -> Option<String> {
         Error::Format(error) => return format_hint(error),
         Error::Hub(error) => return hub_hint(error),
         Error::Read { source, .. } if WrongKind::is_behind(source) => FILE_HINT.into(),
-        Error::Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-            "make the file readable (chmod u+r), then run the same command again".into()
-        }
-        // Why it was refused says what to do, and of a disk that fails nobody knows.
-        Error::Refused { .. } | Error::Read { .. } => return None,
+        Error::Read { path, source } if source.kind() == io::ErrorKind::PermissionDenied => readable_hint(path),
+        Error::Refused { .. } => "`mashbill download --status-only` lists others".into(),
+        // Of a disk that fails nobody knows.
+        Error::Read { .. } => return None,
     })
+}
+
+/// A size as `--max-download` takes it that is not below `bytes`.
+fn at_least(bytes: u64) -> String {
+    let units = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
+    let fits = units.into_iter().find(|(unit, _)| bytes >= *unit);
+    fits.map_or_else(|| "1kB".to_owned(), |(unit, name)| format!("{}{name}", bytes.div_ceil(unit)))
+}
+
+/// How a dataset is described whose column `field` may have the texts.
+fn describe_hint(repo: &str, field: &str) -> String {
+    format!(
+        "say which one has the text: give `--catalog own.toml` with `[[dataset]]`, `repo = {repo:?}`, \
+         `[dataset.render.text]` and `field = \"{}\"`, each on a line of its own",
+        field.escape_debug(),
+    )
 }
 
 /// Whether what went wrong may be gone when the same command is given again.

@@ -11,7 +11,8 @@ use mashbill_store::atomic::folder_of;
 use mashbill_store::error::is_file_in_the_way;
 use mashbill_store::open::WrongKind;
 
-use super::records::content_hint;
+use super::records::{content_hint, readable_hint};
+use super::remedy::anew_hint;
 
 /// What helps where a file of a folder is missing or damaged.
 const DAMAGE_HINT: &str = "run `mashbill verify` on its folder to see what else is wrong, and how to fix it";
@@ -45,7 +46,7 @@ pub(crate) fn store_hint(error: &StoreError) -> Option<String> {
         StoreError::Io { action: "read" | "open", path, source }
             if source.kind() == io::ErrorKind::PermissionDenied =>
         {
-            format!("make `{}` readable (chmod u+r), then run the same command again", path.display())
+            readable_hint(path)
         }
         StoreError::Io { path, source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
             format!("choose an `--output` that you can write to; `{}` is not one", path.display())
@@ -56,14 +57,14 @@ pub(crate) fn store_hint(error: &StoreError) -> Option<String> {
         StoreError::Io { path, source, .. } if WrongKind::is_behind(source) => {
             format!("remove `{}`, or replace it with what is needed", path.display())
         }
-        StoreError::Damaged { path, .. } if path.ends_with(MANIFEST) => format!(
-            "copy the folder again from a good copy; or move `{}` away and run the `mashbill tokenize` command that \
-             made it with `--force`",
+        StoreError::Io { path, source, .. } if source.kind() == io::ErrorKind::IsADirectory => {
+            format!("a folder is in the way: move `{}` away, or choose another `--output`", path.display())
+        }
+        StoreError::Damaged { path, .. } if path.ends_with(MANIFEST) => anew_hint(folder_of(path)),
+        StoreError::Damaged { path, .. } if path.ends_with(LOCK) => format!(
+            "restore the committed lock; or `mv {0} {0}.bad`: `mashbill download` makes a new one",
             path.display()
         ),
-        StoreError::Damaged { path, .. } if path.ends_with(LOCK) => {
-            "restore the committed lock, or remove it: `mashbill download` makes a new one".into()
-        }
         StoreError::Damaged { .. } => DAMAGE_HINT.into(),
         StoreError::Io { action: "read" | "open", source, .. }
             if source.kind() == io::ErrorKind::NotFound =>

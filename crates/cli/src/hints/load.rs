@@ -1,11 +1,15 @@
 //! What to type next when batches cannot be made.
 
+use mashbill_format::find::{has_splits, is_unfinished};
 use mashbill_load::Error;
 
 use super::format::format_hint;
+use super::remedy::{anew_hint, resume_hint};
 
 pub(crate) fn load_hint(error: &Error) -> Option<String> {
     Some(match error {
+        Error::NoManifest { folder } if is_unfinished(folder) => resume_hint(folder),
+        Error::NoManifest { folder } if has_splits(folder) => anew_hint(folder),
         Error::NoManifest { .. } => {
             "give the folder that `mashbill tokenize` wrote; if it was moved, correct `folder` in loader.json"
                 .into()

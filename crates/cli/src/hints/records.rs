@@ -9,13 +9,42 @@ use mashbill_records::{Container, FileKind, Foreign, ReadError};
 
 /// Which files are read, by their endings.
 pub(crate) const ENDINGS: &str = "supported are .jsonl, .ndjson and .json, also with .gz, .bz2, .xz, .zst or .zstd added, \
-                                  and (by tokenize) .parquet";
+                                  and .parquet";
 
 /// What helps where something else stands in the place of a file.
 pub(crate) const FILE_HINT: &str = "give a file: write the output of a pipe or device to one first";
 
 /// What mends a name that is not UTF-8.
 pub(crate) const RENAME: &str = "give it a name in UTF-8: `mv`, or `convmv` for many";
+
+/// What to do with a file or folder that may not be read.
+pub(crate) fn readable_hint(path: &Path) -> String {
+    let mode = if path.is_dir() { "u+rx" } else { "u+r" };
+    format!("`chmod {mode} {}`, then run the same command again", path.display())
+}
+
+/// What makes records of a file of a kind that is not read, by its ending.
+pub(crate) fn unread_hint(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let (file, made) = (path.display(), path.with_extension("jsonl").display().to_string());
+    let of_values = |separator: &str| {
+        format!(
+            "if it has a column `text`: python3 -c \"import csv, json; csv.field_size_limit(1 << 30); \
+             [print(json.dumps(row)) for row in csv.DictReader(open('{file}', newline=''){separator})]\" > {made}"
+        )
+    };
+    match name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).as_deref() {
+        Some("csv") => of_values(""),
+        Some("tsv") => of_values(r", delimiter='\t'"),
+        Some("jl" | "jsonlines") => format!("mv {file} {made}"),
+        Some("pq" | "parq") => format!("mv {file} {}", path.with_extension("parquet").display()),
+        Some("txt" | "md" | "rst" | "html" | "htm") => {
+            format!("if it is one document: jq -Rs '{{text: .}}' {file} > {made}; {ENDINGS}")
+        }
+        Some("zip" | "tar" | "tgz" | "7z" | "rar") => format!("unpack it; {ENDINGS}"),
+        _ => ENDINGS.into(),
+    }
+}
 
 /// What makes a file that can be read of the one at `path`.
 pub(crate) fn content_hint(path: &Path, error: &ReadError) -> String {
@@ -26,9 +55,7 @@ pub(crate) fn content_hint(path: &Path, error: &ReadError) -> String {
         ReadError::NoTextColumn { columns, .. } => hint_for_columns(columns),
         ReadError::ColumnTwice { column } => column_twice(column),
         ReadError::Changed => "when nothing writes to it any more, run the same command again".into(),
-        ReadError::Io(source) if source.kind() == io::ErrorKind::PermissionDenied => {
-            "make the file readable (chmod u+r), then run the same command again".into()
-        }
+        ReadError::Io(source) if source.kind() == io::ErrorKind::PermissionDenied => readable_hint(path),
         ReadError::Io(_) | ReadError::Damaged { .. } => {
             "get the file again from its source, then run the same command again".into()
         }

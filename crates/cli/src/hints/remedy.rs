@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use mashbill_format::layout::MANIFEST;
+use mashbill_format::layout::{MANIFEST, Output};
 use mashbill_format::lock::LOCK;
 use mashbill_store::atomic::folder_of;
+use mashbill_store::folder_lock::holder;
 use mashbill_verify::Remedy;
 
 use super::records::{ENDINGS, RENAME, column_twice, foreign_hint, hint_for_columns};
@@ -18,15 +19,15 @@ pub(crate) fn remedy_hint(remedy: &Remedy, path: &Path) -> String {
             "copy {folder}/{split} again from a good copy, or make it again: remove it and run the \
              `mashbill tokenize` command that made it with `--skip-existing`"
         ),
-        Remedy::MakeAllAgain => format!(
-            "copy the folder again from a good copy; or move {folder}/{MANIFEST} away and run the \
-             `mashbill tokenize` command that made it with `--force`"
-        ),
+        Remedy::MakeAllAgain => anew_hint(path),
         Remedy::FillInput => "put records into that file, or remove it and run the `mashbill tokenize` command with `--prune`".into(),
-        Remedy::NameSource => "say where it is now: `mashbill verify … --deep --source PATH`".into(),
-        Remedy::CopyAgain => "copy the folder again".into(),
+        Remedy::NameSource => format!(
+            "say with PATH where what was tokenized is now: `mashbill verify {} --deep --source PATH`",
+            path.display()
+        ),
+        Remedy::CopyAgain => "get that file again from its source, or copy it again from a good copy".into(),
         Remedy::MoveAway { file } => format!("if you do not need it: mv {folder}/{file} somewhere else"),
-        Remedy::RunAgain => "rerun the `mashbill tokenize` command that made it: it resumes".into(),
+        Remedy::RunAgain => resume_hint(path),
         Remedy::WriteCard => {
             "rerun the `mashbill tokenize` command that made the folder: it rewrites only the card".into()
         }
@@ -49,6 +50,9 @@ pub(crate) fn remedy_hint(remedy: &Remedy, path: &Path) -> String {
             "rm {folder}/{records}; then `mashbill download --output {} --dataset {dataset}` makes it again",
             data_folder(path).display()
         ),
+        Remedy::Describe { dataset } => format!(
+            "describe the columns of {dataset} in a file for `--catalog` (docs/download.md), then download it with that file"
+        ),
         Remedy::FetchAgain { dataset, file } => {
             let data = data_folder(path);
             let data = data.display();
@@ -67,6 +71,30 @@ pub(crate) fn remedy_hint(remedy: &Remedy, path: &Path) -> String {
         Remedy::CorrectInput { split } => format!(
             "{folder}/{split}/{split}_rejects.jsonl lists the first of them; `--text-field` names the field of the text"
         ),
+    }
+}
+
+/// How a run in `folder` that has not ended is gone on with.
+pub(crate) fn resume_hint(folder: &Path) -> String {
+    let resume = "rerun the `mashbill tokenize` command that made it: it resumes";
+    // The lock keeps the name of a process that is gone.
+    match holder(&Output::new(folder).state().lock()) {
+        Some((pid, host)) => {
+            format!("if process {pid} on {host} is still running, wait for it; else {resume}")
+        }
+        None => resume.into(),
+    }
+}
+
+/// How a folder is made again whose manifest is damaged or lost.
+pub(crate) fn anew_hint(folder: &Path) -> String {
+    let manifest = folder.join(MANIFEST);
+    let again = "run the `mashbill tokenize` command that made it with `--force`; or copy the folder again from a good copy";
+    if manifest.exists() {
+        let manifest = manifest.display();
+        format!("`mv {manifest} {manifest}.bad`, then {again}")
+    } else {
+        again.into()
     }
 }
 
@@ -108,6 +136,7 @@ fn of_what(remedy: &Remedy) -> Option<&str> {
         | Remedy::RenameColumn { .. }
         | Remedy::NameTextField { .. }
         | Remedy::DownloadAgain { .. }
+        | Remedy::Describe { .. }
         | Remedy::FetchAgain { .. }
         | Remedy::RestoreLock
         | Remedy::CorrectInput { .. } => None,

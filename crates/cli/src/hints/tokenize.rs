@@ -8,19 +8,22 @@ use mashbill_store::open::WrongKind;
 use mashbill_tokenize::Error;
 
 use super::format::format_hint;
-use super::records::{ENDINGS, FILE_HINT, content_hint, hint_for_columns};
+use super::records::{ENDINGS, FILE_HINT, content_hint, hint_for_columns, readable_hint, unread_hint};
 use super::tokenizer::tokenizer_hint;
 
 pub(crate) fn tokenize_hint(error: &Error) -> Option<String> {
     Some(match error {
         Error::InputMissing { .. } => "`--input` takes a file or a folder that exists".into(),
-        Error::InputUnknown { .. } => ENDINGS.into(),
+        Error::InputUnknown { path } => unread_hint(path),
         Error::Content { path, source } => content_hint(Path::new(path), source),
         Error::OutputIsFile { .. } | Error::OutputIsInput { .. } => {
             "give another folder as `--output`".into()
         }
         Error::InputIsOutput { .. } => "give the folder with the JSONL files as `--input`".into(),
-        Error::NoInput { deeper: 0, .. } => ENDINGS.into(),
+        Error::NoInput { deeper: 0, path, left_out } => match left_out.first() {
+            Some(first) => unread_hint(&path.join(first)),
+            None => ENDINGS.into(),
+        },
         Error::NoInput { deeper, .. } => {
             let files = if *deeper == 1 { "1 file" } else { &format!("{deeper} files") };
             format!("`--recursive` finds {files} in the folders below")
@@ -49,8 +52,8 @@ pub(crate) fn tokenize_hint(error: &Error) -> Option<String> {
             format!("{} are missing: make space, or give an `--output` elsewhere", size(needed - free))
         }
         Error::Read { source, .. } if WrongKind::is_behind(source) => FILE_HINT.into(),
-        Error::Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-            "make the file readable (chmod u+r), then run the same command again".into()
+        Error::Read { path, source } if source.kind() == io::ErrorKind::PermissionDenied => {
+            readable_hint(path)
         }
         Error::Read { .. } | Error::InputDamaged { .. } => {
             "get the file again from its source, then run the same command again".into()

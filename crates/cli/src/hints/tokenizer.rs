@@ -8,7 +8,7 @@ use mashbill_store::open::WrongKind;
 use mashbill_tokenizer::{EMBEDDED, Error};
 
 use super::download::wait_hint;
-use super::records::FILE_HINT;
+use super::records::{FILE_HINT, readable_hint};
 
 pub(crate) fn embedded_hint() -> String {
     format!("these tokenizers need no file and no network: {} (`--tokenizer gpt2`)", EMBEDDED.join(", "))
@@ -16,7 +16,7 @@ pub(crate) fn embedded_hint() -> String {
 
 pub(crate) fn tokenizer_hint(error: &Error) -> Option<String> {
     Some(match error {
-        Error::NotFound { .. } => embedded_hint(),
+        Error::NotFound { .. } => format!("check the path; {}", embedded_hint()),
         Error::NoEos { .. } => {
             "name it with `--eos-token TOKEN`, or put none after documents with `--no-eos`".into()
         }
@@ -48,9 +48,7 @@ pub(crate) fn tokenizer_hint(error: &Error) -> Option<String> {
             "`--eos-token` takes a token of the vocabulary as it is spelled".into()
         }
         Error::Read { source, .. } if WrongKind::is_behind(source) => FILE_HINT.into(),
-        Error::Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-            "make the file readable (chmod u+r), then run the same command again".into()
-        }
+        Error::Read { path, source } if source.kind() == io::ErrorKind::PermissionDenied => readable_hint(path),
         Error::Read { .. } => "get the tokenizer's files again; they are JSON in UTF-8".into(),
         Error::Json { .. } | Error::Refused { .. } => {
             "get the tokenizer's files again; Hugging Face tokenizers 0.23 must be able to load them".into()

@@ -1,10 +1,13 @@
 //! What to type next where a value makes no sense.
 
+use std::io;
 use std::path::Path;
 
-use mashbill_format::find::is_output;
 use mashbill_format::training_run::is_run;
+use mashbill_store::open::WrongKind;
 
+use super::records::{FILE_HINT, readable_hint};
+use super::remedy::{anew_hint, resume_hint};
 use super::tokenizer::embedded_hint;
 use crate::usage::Usage;
 
@@ -14,8 +17,8 @@ pub(crate) const INSTALL_TRAINER: &str =
 
 pub(crate) fn usage_hint(usage: &Usage) -> String {
     match usage {
-        Usage::MaxSeqLength { .. } => "the guide uses --max-seq-length 8192".into(),
-        Usage::ShardSize { .. } => "the guide uses --shard-size 2".into(),
+        Usage::MaxSeqLength { .. } => "the default is --max-seq-length 8192".into(),
+        Usage::ShardSize { .. } => "the default is --shard-size 2".into(),
         Usage::MaxDocument { .. } => "the default is --max-document 256000000".into(),
         Usage::ValFraction { .. } => {
             "`--val-fraction 0.01` holds out one document in a hundred; without it, none".into()
@@ -28,9 +31,23 @@ pub(crate) fn usage_hint(usage: &Usage) -> String {
         Usage::OtherTokenizer { sha256, .. } | Usage::TokenizerNotFoundAgain { sha256, .. } => {
             format!("name it with `--tokenizer PATH`: its tokenizer.json has the SHA-256 {sha256}")
         }
-        Usage::NoTokenizerFile { .. } => embedded_hint(),
-        Usage::NothingToVerify { path } => folder_hint("verify", path),
-        Usage::NothingToInspect { path } => folder_hint("inspect", path),
+        Usage::NoTokenizerFile { .. } => format!("check the path; {}", embedded_hint()),
+        Usage::NothingToVerify { path } | Usage::NothingToInspect { path } => folder_hint(path),
+        Usage::NoManifest { path, is_under_way: true } => resume_hint(path),
+        Usage::NoManifest { path, .. } => anew_hint(path),
+        Usage::IsPart { output, split, command: "inspect", .. } => {
+            format!("`mashbill inspect {} --split {split}` looks at it", output.display())
+        }
+        Usage::IsPart { output, command, .. } => {
+            format!("give the whole folder: `mashbill {command} {}`", output.display())
+        }
+        Usage::PageIsFolder { path } => format!("give a file: `-o {}`", path.join("report.html").display()),
+        Usage::NoFolderForPage { folder, .. } => format!("mkdir -p {}", folder.display()),
+        Usage::CatalogNotRead { source, .. } if WrongKind::is_behind(source) => FILE_HINT.into(),
+        Usage::CatalogNotRead { path, source } if source.kind() == io::ErrorKind::PermissionDenied => {
+            readable_hint(path)
+        }
+        Usage::CatalogNotRead { .. } => "check the path after `--catalog`; docs/download.md describes the file".into(),
         Usage::FindNeedsTokenizer => {
             "name it with `--tokenizer`, or look for the text in the .jsonl files".into()
         }
@@ -40,7 +57,9 @@ pub(crate) fn usage_hint(usage: &Usage) -> String {
         Usage::NotInRun { path, .. } => {
             format!("`mashbill inspect {} --step 0` lists the documents of its first batch", path.display())
         }
-        Usage::NoSuchSplit { .. } => "name one of them with `--split`, or none to look at all".into(),
+        Usage::NoSuchSplit { .. } | Usage::NoSuchFile { .. } => {
+            "name one of them with `--split`, or none to look at all".into()
+        }
         Usage::NoRecord { path } => {
             format!("`mashbill verify {}` says line by line why", path.display())
         }
@@ -65,13 +84,9 @@ pub(crate) fn usage_hint(usage: &Usage) -> String {
 }
 
 /// The folder that was meant where a path has nothing for a command.
-fn folder_hint(command: &str, path: &Path) -> String {
-    let parents = path.ancestors().skip(1).take(2);
-    let outputs = parents.map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
+fn folder_hint(path: &Path) -> String {
     if is_run(path) {
         format!("it is a run of `mashbill train`: `mashbill report {}` shows it", path.display())
-    } else if let Some(output) = outputs.into_iter().find(|output| is_output(output)) {
-        format!("it is a part of what `mashbill {command} {}` looks at", output.display())
     } else {
         "give the folder that `mashbill tokenize` wrote (its `--output`), or one with .jsonl files".into()
     }

@@ -194,13 +194,15 @@ fn a_damaged_file_fails_its_split_alone() {
     a begins with "hello" " world" "<|endoftext|>"
     2 splits with 2 rows of 16 tokens in out
     labels are shifted already: labels[i] is the token after input_ids[i]. Hugging Face models shift once more by themselves: give them input_ids as labels, not this column
-    warning: cut was not made: read `data/cut.jsonl.gz`: incomplete deflate stream
-    warning: junk was not made: read `data/junk.jsonl.zst`: it is plain text, but its name says zstd
+    warning: cut was not made: cannot read `data/cut.jsonl.gz`: incomplete deflate stream
+    warning: junk was not made: cannot read `data/junk.jsonl.zst`: it is plain text, but its name says zstd
     warning: junk2 was not made: `data/junk2.parquet` is damaged: it does not end as a Parquet file does
     hint: get the file again from its source, then run the same command again
     hint: mv data/junk.jsonl.zst data/junk.jsonl
     manifest: out/manifest.json
     hint: load it with mashbill.Dataset("out") or datasets.load_dataset("out")
+    error: incomplete: 3 of 5 splits were not made: cut, junk, junk2
+    hint: fix what is named above, then run the same command again
     "#);
     let manifest = project.json("out/manifest.json");
     assert_eq!(manifest["splits"].as_object().expect("splits").keys().collect::<Vec<_>>(), ["a", "z"]);
@@ -224,9 +226,10 @@ fn a_parquet_file_without_the_text_column() {
     check!(project.run("tokenize --input more --tokenizer gpt2"), @r"
     exit: 3
     --- stderr
-    0 splits with 0 rows of 8,192 tokens in more_preprocessed
     warning: a was not made: `more/a.parquet` has no text column `text`; its columns are: doc_id (int64), id (string), source (string), category (string), content_hash (binary), tokens (int64), row (int64), position (int32)
     hint: name the column with `--text-field`
+    error: incomplete: 1 of 1 split was not made: a
+    hint: fix what is named above, then run the same command again
     ");
     // A label can be the text; here there is none, so every row is refused.
     let ran = project.run("tokenize --input more --tokenizer gpt2 --text-field source").with_code(3);
@@ -260,12 +263,14 @@ fn files_that_cannot_be_read_fail_their_splits_alone() {
     a begins with "hello" " world" "<|endoftext|>"
     1 split with 1 row of 16 tokens in out
     labels are shifted already: labels[i] is the token after input_ids[i]. Hugging Face models shift once more by themselves: give them input_ids as labels, not this column
-    warning: dangling was not made: read `data/dangling.jsonl`: No such file or directory (os error 2)
-    warning: pipe.jsonl was not made: read `data/pipe.jsonl`: it is a pipe, not a regular file
+    warning: dangling was not made: cannot read `data/dangling.jsonl`: No such file or directory (os error 2)
+    warning: pipe.jsonl was not made: cannot read `data/pipe.jsonl`: it is a pipe, not a regular file
     hint: get the file again from its source, then run the same command again
     hint: give a file: write the output of a pipe or device to one first
     manifest: out/manifest.json
     hint: load it with mashbill.Dataset("out") or datasets.load_dataset("out")
+    error: incomplete: 2 of 3 splits were not made: dangling, pipe.jsonl
+    hint: fix what is named above, then run the same command again
     "#);
     fs::remove_file(project.path("data/dangling.jsonl")).expect("it was there");
     fs::remove_file(project.path("data/pipe.jsonl")).expect("it was there");

@@ -36,7 +36,9 @@ fn a_good_folder_is_made_again_as_it_is() {
     let ran = project.run("verify out --deep").with_code(4);
     assert!(ran.stderr.contains("error: a: its source `a.jsonl`: "), "{ran}");
     assert!(
-        ran.stderr.contains("hint: say where it is now: `mashbill verify … --deep --source PATH`"),
+        ran.stderr.contains(
+            "hint: say with PATH where what was tokenized is now: `mashbill verify out --deep --source PATH`"
+        ),
         "{ran}"
     );
     assert!(ran.stderr.contains("out is good, but") && !ran.stderr.contains("damaged"), "{ran}");

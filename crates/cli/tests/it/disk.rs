@@ -60,7 +60,7 @@ fn what_cannot_fit_is_not_begun() {
     let project = project();
     let Some(_disk) = SmallDisk::mount(project.path("disk"), 4) else { return };
     let ran = project.run(&format!("{ARGUMENTS} --output disk/out")).with_code(3);
-    assert!(ran.stderr.contains("bytes are needed in `disk/out`"), "{ran}");
+    assert!(ran.stderr.contains(" MB are needed in `disk/out`, "), "{ran}");
     assert!(ran.stderr.contains("missing: make space, or give an `--output` elsewhere"), "{ran}");
     assert!(!project.path("disk/out").exists(), "nothing was written");
 }

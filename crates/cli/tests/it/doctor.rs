@@ -1,5 +1,7 @@
 //! `mashbill doctor`: what it says where things are missing.
 
+use std::process::Command as Process;
+
 use serde_json::Value;
 
 use crate::project::Project;
@@ -41,12 +43,29 @@ fn a_token_is_named_by_its_source_and_never_shown() {
 }
 
 #[test]
-fn a_hub_that_does_not_answer_is_a_problem() {
+fn a_hub_that_does_not_answer_is_a_problem_only_for_what_needs_it() {
     let project = Project::new();
     let nowhere = [("HF_HUB_OFFLINE", "0"), ("HF_ENDPOINT", "http://127.0.0.1:9")];
-    let (code, hub) = finding(&project, "--tokenizer gpt2", &nowhere, "hub");
-    assert_eq!((code, &hub["state"]), (4, &"problem".into()), "{hub}");
-    assert!(hub["hint"].as_str().expect("a hint").contains("HF_ENDPOINT"), "{hub}");
+    for (tokenizer, code, state) in [("gpt2", 0, "warning"), ("org/tokenizer", 4, "problem")] {
+        let (found, hub) = finding(&project, &format!("--tokenizer {tokenizer}"), &nowhere, "hub");
+        assert_eq!((found, &hub["state"]), (code, &state.into()), "{hub}");
+        let hint = hub["hint"].as_str().expect("a hint");
+        assert!(hint.contains("HF_ENDPOINT") && !hint.contains("gpt2"), "{hub}");
+    }
+}
+
+#[test]
+fn what_is_mended_in_one_way_is_told_once_and_no_word_twice() {
+    let project = Project::new();
+    project.write("python", "#!/bin/sh\necho python 3.12.0\n");
+    let script = project.path("python");
+    Process::new("chmod").arg("+x").arg(&script).status().expect("it is ours");
+    let ran = project.run(&format!("doctor --python {}", script.display())).with_code(4);
+    for name in ["mashbill", "torch", "transformers"] {
+        assert!(ran.stderr.contains(&format!("warning: {name}: ")), "{ran}");
+    }
+    assert_eq!(ran.stderr.matches("pip install").count(), 1, "{ran}");
+    assert!(ran.stderr.contains("error: tokenizer: `meta-llama/Llama-3.2-1B` not found: "), "{ran}");
 }
 
 #[test]

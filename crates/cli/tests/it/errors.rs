@@ -47,7 +47,7 @@ fn a_folder_without_input() {
     exit: 2
     --- stderr
     error: no input files found in `data`, only `notes.txt`, which is not read
-    hint: supported are .jsonl, .ndjson and .json, also with .gz, .bz2, .xz, .zst or .zstd added, and (by tokenize) .parquet
+    hint: if it is one document: jq -Rs '{text: .}' data/notes.txt > data/notes.jsonl; supported are .jsonl, .ndjson and .json, also with .gz, .bz2, .xz, .zst or .zstd added, and .parquet
     ");
 }
 
@@ -65,12 +65,12 @@ fn a_folder_whose_input_is_deeper() {
 #[test]
 fn a_file_of_another_kind() {
     let project = Project::with(&[("a.csv", "text\na\n")]);
-    check!(project.run("tokenize --input a.csv --tokenizer gpt2"), @r"
+    check!(project.run("tokenize --input a.csv --tokenizer gpt2"), @r#"
     exit: 2
     --- stderr
-    error: `a.csv` is not a supported input: those are .jsonl, .ndjson and .json, also in .gz, .bz2, .xz and .zst, and .parquet
-    hint: supported are .jsonl, .ndjson and .json, also with .gz, .bz2, .xz, .zst or .zstd added, and (by tokenize) .parquet
-    ");
+    error: `a.csv` is a file of a kind that is not read
+    hint: if it has a column `text`: python3 -c "import csv, json; csv.field_size_limit(1 << 30); [print(json.dumps(row)) for row in csv.DictReader(open('a.csv', newline=''))]" > a.jsonl
+    "#);
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn a_tokenizer_file_that_is_not_there() {
     exit: 2
     --- stderr
     error: no tokenizer at `./llama3/tokenizer.json`
-    hint: these tokenizers need no file and no network: gpt2, cl100k_base, o200k_base (`--tokenizer gpt2`)
+    hint: check the path; these tokenizers need no file and no network: gpt2, cl100k_base, o200k_base (`--tokenizer gpt2`)
     ");
 }
 
@@ -120,7 +120,7 @@ fn a_folder_without_a_tokenizer() {
     exit: 2
     --- stderr
     error: no tokenizer at `data/tokenizer.json`
-    hint: these tokenizers need no file and no network: gpt2, cl100k_base, o200k_base (`--tokenizer gpt2`)
+    hint: check the path; these tokenizers need no file and no network: gpt2, cl100k_base, o200k_base (`--tokenizer gpt2`)
     ");
 }
 
@@ -131,7 +131,7 @@ fn a_tokenizer_file_that_is_damaged() {
     check!(project.run("tokenize --input data --tokenizer tokenizer.json"), @r"
     exit: 2
     --- stderr
-    error: `tokenizer.json` of the tokenizer is malformed: EOF while parsing a value at line 1 column 9
+    error: tokenizer `tokenizer.json` cannot be used: its tokenizer.json is malformed: EOF while parsing a value at line 1 column 9
     hint: get the tokenizer's files again; Hugging Face tokenizers 0.23 must be able to load them
     ");
 }
@@ -238,7 +238,7 @@ fn an_eos_token_that_is_none() {
     check!(one_file().tokenize("--eos-token <|end|>"), @r"
     exit: 2
     --- stderr
-    error: the token `<|end|>`, named by option, is not in the vocabulary
+    error: the token `<|end|>`, given with `--eos-token`, is not in the vocabulary
     hint: `--eos-token` takes a token of the vocabulary as it is spelled
     ");
 }
@@ -251,26 +251,25 @@ fn values_that_make_no_sense() {
     exit: 2
     --- stderr
     error: --max-seq-length 1 is out of range: 2 to 16777216 are possible
-    hint: the guide uses --max-seq-length 8192
+    hint: the default is --max-seq-length 8192
     ");
     check!(run("--max-seq-length 8k"), @r"
     exit: 2
     --- stderr
     error: invalid value '8k' for '--max-seq-length <TOKENS>': invalid digit found in string
-
-    For more information, try '--help'.
+    hint: `mashbill tokenize --help` says what it takes
     ");
     check!(run("--shard-size 0"), @r"
     exit: 2
     --- stderr
     error: --shard-size 0 is out of range: it is a size in GB, at least 0.000001
-    hint: the guide uses --shard-size 2
+    hint: the default is --shard-size 2
     ");
     check!(run("--shard-size -1"), @r"
     exit: 2
     --- stderr
     error: --shard-size -1 is out of range: it is a size in GB, at least 0.000001
-    hint: the guide uses --shard-size 2
+    hint: the default is --shard-size 2
     ");
     check!(run("--threads 0"), @r"
     exit: 2
@@ -296,8 +295,7 @@ fn values_that_make_no_sense() {
     error: the argument '--skip-existing' cannot be used with '--force'
 
     Usage: mashbill tokenize --input <PATH> --tokenizer <NAME> --skip-existing
-
-    For more information, try '--help'.
+    hint: `mashbill tokenize --help` says what it takes
     ");
     check!(run("--tokeniser gpt2"), @r"
     exit: 2
@@ -307,8 +305,7 @@ fn values_that_make_no_sense() {
       tip: a similar argument exists: '--tokenizer'
 
     Usage: mashbill tokenize --input <PATH> --tokenizer <NAME>
-
-    For more information, try '--help'.
+    hint: `mashbill tokenize --help` says what it takes
     ");
 }
 
@@ -340,8 +337,8 @@ fn an_output_that_may_not_be_written_to() {
     check!(project.run("tokenize --input data --tokenizer gpt2 --output locked/out"), @r"
     exit: 2
     --- stderr
-    error: create the folder `locked/out/.mashbill`: Permission denied (os error 13)
-    hint: choose an `--output` that you can write to; `locked/out/.mashbill` is not one
+    error: cannot create the folder `locked/out`: Permission denied (os error 13)
+    hint: choose an `--output` that you can write to; `locked/out` is not one
     ");
 }
 
@@ -368,7 +365,7 @@ fn a_finished_split_that_is_different() {
     check!(project.run("tokenize --input data --output out --tokenizer gpt2 --max-seq-length 32"), @r"
     exit: 2
     --- stderr
-    error: the finished split `a` in `out` is different: max_seq_length was 16 and is 32
+    error: the finished split `a` in `out` is different: --max-seq-length was 16 and is 32
     hint: `--skip-existing` redoes those that differ, `--force` redoes all, another `--output` keeps both
     ");
     project.write("data/a.jsonl", "{\"text\":\"something else\"}\n");
@@ -390,14 +387,14 @@ fn finished_splits_of_another_input_that_are_different() {
     check!(project.run(other), @r"
     exit: 2
     --- stderr
-    error: the finished split `a`, which is not in this input, is different: max_seq_length was 16 and is 8192
+    error: the finished split `a`, which is not in this input, is different: --max-seq-length was 16 and is 8192
     hint: give another `--output`, or give the input of all splits with `--force`
     ");
     fs::remove_file(project.path("data/a.jsonl")).expect("it was there");
     check!(project.run(other), @r"
     exit: 2
     --- stderr
-    error: the finished split `a`, which is not in this input, is different: max_seq_length was 16 and is 8192
+    error: the finished split `a`, which is not in this input, is different: --max-seq-length was 16 and is 8192
     hint: `--prune` removes splits whose input is gone
     ");
 }
@@ -435,10 +432,10 @@ fn a_manifest_that_is_damaged() {
     project.tokenize("").with_code(0);
     project.write("out/manifest.json", "{");
     check!(project.tokenize(""), @r"
-    exit: 1
+    exit: 2
     --- stderr
-    error: `out/manifest.json` is damaged: EOF while parsing an object at line 1 column 1
-    hint: copy the folder again from a good copy; or move `out/manifest.json` away and run the `mashbill tokenize` command that made it with `--force`
+    error: `out/manifest.json` is damaged: it is cut off at line 1
+    hint: `mv out/manifest.json out/manifest.json.bad`, then run the `mashbill tokenize` command that made it with `--force`; or copy the folder again from a good copy
     ");
     fs::remove_file(project.path("out/manifest.json")).expect("it was there");
     project.tokenize("--force").with_code(0);
@@ -475,7 +472,7 @@ fn data_of_a_quickstart_that_was_changed() {
     let ran = project.run("quickstart").with_code(3);
     let path = "`mashbill-quickstart/data/code/human_eval.jsonl`";
     let said = format!(
-        "warning: human_eval is skipped: {path} already exists, and no download made it\nhint: rename that"
+        "warning: human_eval is not downloaded: {path} already exists, and no download made it\nhint: rename that"
     );
     assert!(ran.stderr.contains(&said) && !project.path("mashbill-quickstart/tokenized").exists(), "{ran}");
     assert_eq!(project.read("mashbill-quickstart/data/code/human_eval.jsonl"), "mine");

@@ -132,10 +132,10 @@ fn an_output_that_is_the_input_and_a_part_that_is_not_the_whole_are_told() {
     assert!(ran.stderr.contains("`data` is both the input and the output"), "{ran}");
     project.tokenize("").with_code(0);
     for (command, path, hint) in [
-        ("verify", "out/a", "`mashbill verify out` looks at"),
-        ("verify", "out/a/shard_0000.parquet", "`mashbill verify out` looks at"),
+        ("verify", "out/a", "`mashbill verify out`"),
+        ("verify", "out/a/shard_0000.parquet", "`mashbill verify out`"),
         ("verify", "run", "`mashbill report run` shows it"),
-        ("inspect", "out/a", "`mashbill inspect out` looks at"),
+        ("inspect", "out/a", "`mashbill inspect out --split a` looks at"),
     ] {
         let ran = project.run(&format!("{command} {path}")).with_code(2);
         assert!(ran.stderr.contains(hint), "{path}: {ran}");

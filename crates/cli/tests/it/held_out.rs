@@ -237,15 +237,15 @@ fn another_fraction_is_another_option() {
     check!(project.tokenize("--val-fraction 0.1"), @r"
     exit: 2
     --- stderr
-    error: the finished split `a` in `out` is different: held_out was not given and is 0.1
+    error: the finished split `a` in `out` is different: --val-fraction was not given and is 0.1
     hint: `--skip-existing` redoes those that differ, `--force` redoes all, another `--output` keeps both
     ");
     let ran = project.tokenize("--val-fraction 0.1 --skip-existing").with_code(0);
-    assert!(ran.stderr.contains("a: redone, because held_out was not given and is 0.1"), "{ran}");
+    assert!(ran.stderr.contains("a: redone, because --val-fraction was not given and is 0.1"), "{ran}");
     check!(project.tokenize("--val-fraction 0.2"), @r"
     exit: 2
     --- stderr
-    error: the finished split `a` in `out` is different: fraction was 0.1 and is 0.2
+    error: the finished split `a` in `out` is different: --val-fraction was 0.1 and is 0.2
     hint: `--skip-existing` redoes those that differ, `--force` redoes all, another `--output` keeps both
     ");
     project.tokenize("--val-fraction 0.2 --skip-existing").with_code(0);
@@ -293,7 +293,7 @@ fn an_input_that_grows_or_goes_does_so_in_both_parts() {
         project.read("data/b.jsonl") + "{\"text\":\"one\"}\n{\"text\":\"two\"}\n{\"text\":\"three\"}\n";
     project.write("data/b.jsonl", grown);
     let ran = project.tokenize(&format!("{arguments} --skip-existing")).with_code(0);
-    assert!(ran.stderr.contains("\nb: 1 shard compared, to redo: 0"), "{ran}");
+    assert!(ran.stderr.contains("\nb: 1 shard compared, to redo: shard 0"), "{ran}");
     fs::remove_file(project.path("data/a.jsonl")).expect("it was there");
     project.tokenize(&format!("{arguments} --prune")).with_code(0);
     assert!(!project.path("out/a").exists() && !project.path("out/_validation/a").exists());

@@ -14,14 +14,15 @@ fn of_the_command() {
     Usage: mashbill [OPTIONS] <COMMAND>
 
     Commands:
-      download    Fetch the curriculum from the Hugging Face Hub: only what is missing, as JSON Lines
-      tokenize    Turn JSONL into packed rows of token ids: Snappy Parquet shards and a manifest.json
+      download    Fetch datasets from the Hugging Face Hub: only what is missing, as JSON Lines
+      tokenize    Turn JSON Lines and Parquet into packed rows of token ids: Snappy Parquet shards and a
+                  manifest.json
       verify      Check that folders hold what they should: records in JSON and Parquet, every byte of
                   tokenized shards
       inspect     Look at rows, documents and records: token borders, ids, document borders, masked
                   labels
-      report      Put a whole dataset on one HTML page: shares, lengths, vocabulary, refusals, rows to
-                  look at
+      report      Put a whole dataset on one HTML page: shares, lengths, vocabulary, refusals, sample
+                  rows
       train       Train a model on what `tokenize` wrote, as a YAML file describes (in Python, with
                   PyTorch)
       quickstart  Run the whole pipeline on a few hundred real records that ship with mashbill: offline,
@@ -40,8 +41,8 @@ fn of_the_command() {
       -V, --version
               Print version
 
-    Exit codes: 0 done, 1 unexpected error, 2 usage, 3 incomplete (it says what; run the same command
-    again to resume), 4 verify or doctor found problems, 130 interrupted (state saved).
+    Exit codes: 0 done, 1 unexpected error, 2 usage or unusable input, 3 incomplete (fix what it names,
+    then run the same command again), 4 verify or doctor found problems, 130 interrupted (state saved).
     ");
 }
 
@@ -50,7 +51,10 @@ fn of_download() {
     check!(Project::new().run("help download"), @r"
     exit: 0
     --- stdout
-    Fetch the curriculum from the Hugging Face Hub: only what is missing, as JSON Lines
+    Fetch datasets from the Hugging Face Hub: only what is missing, as JSON Lines
+
+    By itself it fetches the curriculum: sixteen datasets with target shares of tokens, except those
+    that have to be named because of their licenses.
 
     Each dataset becomes <output>/<category>/<name>.jsonl with <name>.stats.json beside it.
     <output>/curriculum.lock records what the datasets were made of: commit it, and everyone gets the
@@ -125,7 +129,7 @@ fn of_tokenize() {
     check!(Project::new().run("help tokenize"), @r"
     exit: 0
     --- stdout
-    Turn JSONL into packed rows of token ids: Snappy Parquet shards and a manifest.json
+    Turn JSON Lines and Parquet into packed rows of token ids: Snappy Parquet shards and a manifest.json
 
     Reads .jsonl, .ndjson and .json (an object a line, or one array of objects), plain or in .gz, .bz2,
     .xz or .zst, and .parquet. Each file becomes a split named after it. Finished splits whose content,
@@ -139,7 +143,8 @@ fn of_tokenize() {
               The file or folder to tokenize
 
           --output <DIR>
-              The folder for the splits and manifest.json [default: <INPUT>_preprocessed]
+              The folder for the splits and manifest.json [default: <INPUT>_preprocessed, of a file
+              without its ending]
 
           --recursive
               Also read the folders below the input folder
@@ -166,7 +171,8 @@ fn of_tokenize() {
               share adds to it
 
           --skip-existing
-              Skip finished splits that are unchanged, and redo those that differ, saying why
+              Redo finished splits that differ, saying why (default: refuse); unchanged ones are skipped
+              either way
 
           --force
               Redo every split

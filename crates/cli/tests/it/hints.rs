@@ -79,10 +79,10 @@ fn a_damaged_manifest_names_a_way_that_works() {
     let project = Project::with(&[("data/a.jsonl", "{\"text\":\"hello\"}\n")]);
     project.tokenize("").with_code(0);
     project.write("out/manifest.json", "{}");
-    for (command, code) in [("report out", 1), ("inspect out", 1), ("verify out", 4)] {
+    for (command, code) in [("report out", 2), ("inspect out", 2), ("verify out", 4)] {
         let ran = project.run(command).with_code(code);
         assert!(
-            ran.stderr.contains("manifest.json` away") || ran.stderr.contains("manifest.json away"),
+            ran.stderr.contains("hint: `mv out/manifest.json out/manifest.json.bad`, then run the"),
             "{ran}"
         );
         assert!(ran.stderr.contains("`mashbill tokenize` command that made it with `--force`"), "{ran}");
@@ -125,7 +125,7 @@ fn a_split_that_is_not_there_names_those_that_are() {
     let project = Project::with(&[("data/a.jsonl", "{\"text\":\"hello\"}\n")]);
     project.tokenize("").with_code(0);
     let ran = project.run("inspect out --split b").with_code(2);
-    assert!(ran.stderr.contains("there is no split `b` in `out`; there are a\nhint: "), "{ran}");
+    assert!(ran.stderr.contains("there is no split `b` in `out`; there is a\nhint: "), "{ran}");
     let ran = project.run("inspect out --doc nothing --batch-size 1").with_code(2);
     assert!(ran.stderr.contains("hint: `mashbill inspect out --step 0` lists"), "{ran}");
 }

@@ -107,7 +107,7 @@ fn are_named(files: &Files<'_, &str>) {
             let mut lines = ran.stderr.lines();
             assert!(lines.any(|line| line.contains(start) && line.contains(what)), "{start} {what}: {ran}");
         };
-        says(&tokenized, &format!("was not made: read `data/{name}`: "));
+        says(&tokenized, &format!("was not made: cannot read `data/{name}`: "));
         says(&verified, &format!("error: {name}: "));
         says(&inspected, &format!("{name} is not read: "));
         assert!(page.contains(name), "{name}");
@@ -155,7 +155,8 @@ fn data_of_kinds_that_are_not_read_are_named_by_every_command() {
         &ran,
         "warning: left out: 7 files of unsupported kinds: b.csv, c.TSV, d.arrow, e.txt, f.zip, g.tar.gz",
     );
-    has(&ran, "hint: supported are .jsonl");
+    // Of CSV the standard library makes records.
+    has(&ran, "hint: if it has a column `text`: python3 -c ");
     has(&project.run("inspect data").with_code(0), "b.csv, c.TSV");
     has(
         &project.run("verify data").with_code(0),
@@ -167,9 +168,38 @@ fn data_of_kinds_that_are_not_read_are_named_by_every_command() {
     has(&project.tokenize("--skip-existing").with_code(2), "only `b.csv` and 6 more");
     has(
         &project.run("tokenize --input data/b.csv --tokenizer gpt2").with_code(2),
-        "`data/b.csv` is not a supported input",
+        "`data/b.csv` is a file of a kind that is not read",
     );
     has(&project.run("verify data/b.csv").with_code(2), "data/b.csv");
+}
+
+#[test]
+fn files_that_seem_to_be_no_data_are_named_without_a_warning() {
+    let others = [("data/y.weird", "x"), ("data/noext", "x"), ("data/README.md", "x"), ("data/.hidden", "x")];
+    let project = Project::with(&others);
+    let ran = project.tokenize("").with_code(2);
+    has(
+        &ran,
+        "error: no input files found in `data`, only `noext` and 1 more of kinds that are not read\nhint: ",
+    );
+    project.write("data/a.jsonl", RECORD);
+    let ran = project.tokenize("").with_code(0);
+    has(&ran, "not read: 2 files that seem to be no data: noext, y.weird\n");
+    assert!(!ran.stderr.contains("warning"), "{ran}");
+}
+
+#[test]
+fn what_a_hint_makes_of_csv_is_read() {
+    use std::process::Command;
+    let project = Project::with(&[("a.csv", "text,id\n\"one, \"\"two\"\"\",1\nthree,2\n")]);
+    let ran = project.run("tokenize --input a.csv --tokenizer gpt2").with_code(2);
+    let typed = ran.stderr.split("`text`: ").nth(1).expect("a command").trim();
+    match Command::new("sh").args(["-c", typed]).current_dir(project.path("")).status() {
+        Ok(status) if status.code() == Some(127) => return println!("skipped: there is no python3"),
+        made => assert!(made.is_ok_and(|made| made.success()), "{typed}"),
+    }
+    project.run("tokenize --input a.jsonl --tokenizer gpt2 --max-seq-length 16").with_code(0);
+    assert_eq!(project.json("a_preprocessed/manifest.json")["splits"]["a"]["samples"], 2);
 }
 
 #[test]
@@ -436,7 +466,7 @@ fn a_name_that_is_not_utf_8_stops_its_file_alone() {
     fs::create_dir(&folder).expect("a folder");
     fs::write(folder.join("a.jsonl"), RECORD).expect("a file");
     let ran = project.tokenize("").with_code(3);
-    has(&ran, "caf\\xE9.jsonl was not made: read `data/caf\\xE9.jsonl`: its name is not UTF-8");
+    has(&ran, "caf\\xE9.jsonl was not made: cannot read `data/caf\\xE9.jsonl`: its name is not UTF-8");
     assert!(!ran.stderr.contains("\\xFF") && !ran.stderr.contains(".png"), "{ran}");
     assert_eq!(samples(&project), [("good".to_owned(), 1)]);
     let ran = project.tokenize("--recursive").with_code(3);
@@ -462,10 +492,10 @@ fn pipes_sockets_and_devices_are_refused_without_being_opened() {
     let _socket = UnixListener::bind(project.path("data/talk.ndjson")).expect("a socket");
     let ran = project.tokenize("").with_code(3);
     for line in [
-        "linked.json was not made: read `data/linked.json`: it is a pipe, not a regular file",
+        "linked.json was not made: cannot read `data/linked.json`: it is a pipe, not a regular file",
         "pipe.jsonl was not made",
-        "talk.ndjson was not made: read `data/talk.ndjson`: it is a socket",
-        "zero.jsonl.gz was not made: read `data/zero.jsonl.gz`: it is a device",
+        "talk.ndjson was not made: cannot read `data/talk.ndjson`: it is a socket",
+        "zero.jsonl.gz was not made: cannot read `data/zero.jsonl.gz`: it is a device",
     ] {
         has(&ran, line);
     }

@@ -21,16 +21,16 @@ fn a_row_shows_borders_of_tokens_and_documents() {
     exit: 0
     --- stdout
     a, row 0 (shard_0000.parquet, row group 0, row 0)
-    ── document 0, id x, source made: tokens 0 to 6 of 6
+    ── document 0, id x, source made: tokens 0–5 of 6
     hello| there|,| good| morning|<\|endoftext\|>
-    ── document 62, id y: tokens 0 to 10 of 13
+    ── document 62, id y: tokens 0–9 of 13
     one| two| three| four| five| six| seven| eight| nine| ten
     ");
     check!(project.run("inspect out --row 1 --tokens 3"), @r"
     exit: 0
     --- stdout
     a, row 1 (shard_0000.parquet, row group 0, row 1)
-    ── document 62, id y: tokens 10 to 13 of 13
+    ── document 62, id y: tokens 10–12 of 13
      eleven| twelve|<\|endoftext\|>*
     ── padding: 13 positions
     ");
@@ -40,8 +40,8 @@ fn a_row_shows_borders_of_tokens_and_documents() {
 fn a_document_is_found_by_its_id_its_key_and_its_text() {
     let project = tokenized();
     let by_id = project.run("inspect out --doc y").with_code(0);
-    assert!(by_id.stdout.contains("id y: tokens 0 to 10 of 13"), "{by_id}");
-    assert!(by_id.stdout.contains("id y: tokens 10 to 13 of 13"), "{by_id}");
+    assert!(by_id.stdout.contains("id y: tokens 0–9 of 13"), "{by_id}");
+    assert!(by_id.stdout.contains("id y: tokens 10–12 of 13"), "{by_id}");
     assert!(!by_id.stdout.contains("document 0"), "{by_id}");
     assert_eq!(project.run("inspect out --doc 62").with_code(0).stdout, by_id.stdout);
     let by_text = project.run("inspect out --find twelve").with_code(0);
@@ -58,9 +58,9 @@ fn a_document_is_found_by_its_id_its_key_and_its_text() {
     --- stdout
     a, row 0 (shard_0000.parquet, row group 0, row 0)
     … 11 tokens before (`--tokens 0` shows all)
-    ── document 62, id y: tokens 0 to 10 of 13
+    ── document 62, id y: tokens 0–9 of 13
      six| seven| eight| nine
-    … and 1 more tokens (`--tokens 0` shows all)
+    … and 1 more token (`--tokens 0` shows all)
     ");
     // Without a split all of them are looked through.
     let in_b = project.run("inspect out --find b --split b").with_code(0);
@@ -78,7 +78,7 @@ fn a_document_is_found_by_its_id_its_key_and_its_text() {
     check!(project.run("inspect out --row 7 --split b"), @r"
     exit: 2
     --- stderr
-    error: row 7 of split `b`, which has 1 rows, was not found in `out`
+    error: row 7 of split `b`, which has 1 row, was not found in `out`
     hint: `mashbill inspect out --random` shows what there is
     ");
 }
@@ -99,7 +99,7 @@ fn of_many_shards_only_the_one_concerned_is_opened() {
     let mut texts = Vec::new();
     for (number, record) in records.iter().enumerate() {
         let by_key = project.run(&format!("inspect out --doc {key}")).with_code(0).stdout;
-        assert!(by_key.contains(&format!("── document {key}, id n{number}: tokens 0 to ")), "{by_key}");
+        assert!(by_key.contains(&format!("── document {key}, id n{number}: tokens 0–")), "{by_key}");
         if number % 5 == 1 {
             assert_eq!(project.run(&format!("inspect out --doc n{number}")).with_code(0).stdout, by_key);
         }
@@ -127,7 +127,7 @@ fn of_many_shards_only_the_one_concerned_is_opened() {
     );
     assert!(second.count() > 1);
     // By a record's own id all tables are looked through.
-    let ran = project.run("inspect out --doc n11").with_code(1);
+    let ran = project.run("inspect out --doc n11").with_code(2);
     assert!(ran.stderr.contains("_documents/shard_0000.documents"), "{ran}");
 }
 
@@ -182,9 +182,9 @@ fn a_step_shows_its_documents_and_a_document_its_steps() {
     --- stdout
     step 1
     rank 0, row 0 of its batch: b, row 0
-    ── b.jsonl, byte 0, id z: tokens 0 to 2
+    ── b.jsonl, byte 0, id z: tokens 0–1
     rank 1, row 0 of its batch: a, row 1
-    ── a.jsonl, byte 62, id y: tokens 10 to 13
+    ── a.jsonl, byte 62, id y: tokens 10–12
     ");
     check!(project.run("inspect out --doc y --until 4 --batch-size 1 --world-size 2 --seed 5"), @r"
     exit: 0

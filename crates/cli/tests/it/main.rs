@@ -17,8 +17,11 @@ mod shipped;
 
 mod help;
 mod errors;
+mod arguments;
+mod unfinished;
 mod download;
 mod download_choice;
+mod download_told;
 mod quickstart;
 mod tokenize;
 mod held_out;

@@ -11,17 +11,17 @@ const ONE: &str = "{\"text\":\"hello\"}\n";
 
 /// Every command that reads a manifest, with the exit code by which it refuses a bad one.
 const READERS: [(&str, i32); 12] = [
-    ("tokenize --input data --output out --tokenizer gpt2 --max-seq-length 16 --prune", 1),
-    ("tokenize --input data --output out --tokenizer gpt2 --max-seq-length 16 --force", 1),
-    ("tokenize --input data --output out --tokenizer gpt2 --max-seq-length 16 --skip-existing", 1),
-    ("tokenize --input data --output out --tokenizer gpt2 --max-seq-length 16 --val-fraction 0.5 --force", 1),
+    ("tokenize --input data --output out --tokenizer gpt2 --max-seq-length 16 --prune", 2),
+    ("tokenize --input data --output out --tokenizer gpt2 --max-seq-length 16 --force", 2),
+    ("tokenize --input data --output out --tokenizer gpt2 --max-seq-length 16 --skip-existing", 2),
+    ("tokenize --input data --output out --tokenizer gpt2 --max-seq-length 16 --val-fraction 0.5 --force", 2),
     ("verify out", 4),
     ("verify out --deep", 4),
-    ("inspect out", 1),
-    ("inspect out --random --json", 1),
-    ("inspect out --step 0 --batch-size 1", 1),
-    ("inspect out --doc 0 --batch-size 1", 1),
-    ("report out --output page.html", 1),
+    ("inspect out", 2),
+    ("inspect out --random --json", 2),
+    ("inspect out --step 0 --batch-size 1", 2),
+    ("inspect out --doc 0 --batch-size 1", 2),
+    ("report out --output page.html", 2),
     ("download --output out/../out --status-only --category code --json", 0),
 ];
 
@@ -112,12 +112,12 @@ fn a_name_that_stands_twice_is_no_manifest() {
     let project = project();
     let text = project.read("out/manifest.json").replacen("\"splits\": {", "\"splits\": {\"a\": null, ", 1);
     project.write("out/manifest.json", text);
-    let ran = project.run("inspect out").with_code(1);
+    let ran = project.run("inspect out").with_code(2);
     assert!(ran.stderr.contains("damaged"), "{ran}");
     let mut manifest: Value = project.json("out/manifest.json");
     manifest["splits"]["a"] = json!(1);
     project.write("out/manifest.json", manifest.to_string());
-    project.run("inspect out").with_code(1);
+    project.run("inspect out").with_code(2);
 }
 
 #[test]
@@ -131,10 +131,10 @@ fn the_manifest_of_what_is_held_out_is_checked_like_the_other() {
     for (command, code) in [
         (
             "tokenize --input data --output out --tokenizer gpt2 --max-seq-length 16 --val-fraction 0.5 --prune",
-            1,
+            2,
         ),
         ("verify out", 4),
-        ("report out/_validation --output page.html", 1),
+        ("report out/_validation --output page.html", 2),
     ] {
         let ran = project.run(command).with_code(code);
         assert_refused(&ran, command);
@@ -168,7 +168,7 @@ fn a_lock_with_a_path_that_leads_out_is_refused() {
         let project = Project::with(&[("data/code/a.jsonl", ONE)]);
         project.write("data/curriculum.lock", pin(path).to_string());
         for command in ["download --output data --status-only", "download --output data --dry-run"] {
-            let ran = project.run(command).with_code(1);
+            let ran = project.run(command).with_code(2);
             assert!(
                 ran.stderr.contains("curriculum.lock") && ran.stderr.contains("is refused: "),
                 "{path}: {ran}"

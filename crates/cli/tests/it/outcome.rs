@@ -144,6 +144,8 @@ fn one_split_of_refused_lines_is_no_success_and_an_empty_file_is_told_apart() {
     labels are shifted already: labels[i] is the token after input_ids[i]. Hugging Face models shift once more by themselves: give them input_ids as labels, not this column
     manifest: out/manifest.json
     hint: load it with mashbill.Dataset("out") or datasets.load_dataset("out")
+    error: incomplete: 1 of 3 splits has no document: b
+    hint: correct the input or `--text-field`, then run the same command again
     "#);
     let ran = project.run("verify out").with_code(0);
     for told in [
@@ -164,9 +166,14 @@ fn one_split_of_refused_lines_is_no_success_and_an_empty_file_is_told_apart() {
 fn nothing_at_all_is_no_success() {
     let project = Project::with(&[("data/a.jsonl", "")]);
     let ran = project.tokenize("").with_code(3);
-    assert_eq!(said(&ran), ["warning: there is no document to train on"], "{ran}");
+    let expected = [
+        "warning: there is no document to train on",
+        "hint: correct the input or `--text-field`, then run the same command again",
+    ];
+    assert_eq!(said(&ran), expected, "{ran}");
+    assert!(ran.stderr.contains("error: incomplete: 1 of 1 split has no document: a\nhint: "), "{ran}");
     let ran = project.tokenize("--skip-existing").with_code(3);
-    assert_eq!(said(&ran), ["warning: there is no document to train on"], "{ran}");
+    assert_eq!(said(&ran), expected, "{ran}");
 }
 
 #[test]
@@ -234,7 +241,7 @@ fn the_text_is_in_the_first_field_that_a_record_has() {
     assert_eq!(hashes(&project), hashes(&other));
     project.run("verify out --deep").with_code(0);
     let ran = project.tokenize("").with_code(2);
-    assert!(ran.stderr.contains("other_text_fields was content and is not given"), "{ran}");
+    assert!(ran.stderr.contains("further --text-field was content and is not given"), "{ran}");
 }
 
 #[test]

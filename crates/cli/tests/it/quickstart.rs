@@ -20,11 +20,12 @@ fn goes_the_whole_way_and_the_second_time_finds_all_done() {
     let ran = quickstart(&project).with_code(0);
     for said in [
         "a stand-in for the Hub is at http://127.0.0.1:",
-        "running: mashbill download --dataset gsm8k --dataset human_eval --dataset nq_open --catalog",
+        "running: HF_ENDPOINT=http://127.0.0.1:",
+        " mashbill download --dataset gsm8k --dataset human_eval --dataset nq_open --catalog",
         "3 datasets with 664 records in mashbill-quickstart/data: 141.9 kB fetched in ",
         "5 requests besides the 6 for this plan",
         "the stand-in answered 11 requests",
-        "running: mashbill tokenize --recursive --tokenizer gpt2",
+        "running: mashbill tokenize --recursive --skip-existing --tokenizer gpt2",
         "running: mashbill verify mashbill-quickstart/data mashbill-quickstart/tokenized",
     ] {
         assert!(ran.stderr.contains(said), "{said}: {ran}");

@@ -95,11 +95,10 @@ fn the_command_says_where() {
     let project = Project::with(&[("data/a.jsonl", "{\"text\":\"x\"}\n{\"text\":7}\n")]);
     let ran = project.run("verify data").with_code(4);
     assert!(
-        ran.stderr
-            .contains("error: a.jsonl, line 2: `text` is a number, not a string (text_not_string) (line)"),
+        ran.stderr.contains("error: a.jsonl, line 2: `text` is a number, not a string (text_not_string)\n"),
         "{ran}"
     );
-    assert!(ran.stderr.contains("data is damaged: 1 error (1 file, 2 lines, 1 record, "), "{ran}");
+    assert!(ran.stderr.contains("data has 1 error (1 file, 2 lines, 1 record, "), "{ran}");
 }
 
 #[test]

@@ -75,7 +75,10 @@ fn a_full_disk_behind_stdout_is_an_error() {
     for (command, _) in all() {
         let full = File::options().write(true).open("/dev/full").expect("it is in every Linux");
         let ran = project.finish(project.command(&command).stdout(full)).with_code(1);
-        assert!(ran.stderr.contains("error: write to stdout: No space left on device"), "{command}: {ran}");
+        assert!(
+            ran.stderr.contains("error: cannot write to stdout: No space left on device"),
+            "{command}: {ran}"
+        );
         assert!(ran.stderr.contains("hint: ") && !ran.stderr.contains("panicked"), "{command}: {ran}");
     }
 }

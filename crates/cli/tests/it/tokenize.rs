@@ -138,7 +138,7 @@ fn changed_content_is_made_again_where_that_is_asked_for() {
     --- stderr
     a: compared with its input, because its input had 23 bytes and has 46
     1 finished split unchanged, skipped: b
-    a: 1 shard compared, to redo: 0
+    a: 1 shard compared, to redo: shard 0
     done a: 2 documents, 6 tokens, 1 row
     tokenized 2 documents into 6 tokens in [TIME] ([SPEED])
     1 row, 10 positions of padding (62.50 %), [SIZE] of shards ([RATIO] bytes a token)
@@ -216,7 +216,7 @@ fn a_vanished_input_counts_no_more_and_goes_when_that_is_asked_for() {
     check!(project.tokenize(""), @r#"
     exit: 0
     --- stderr
-    warning: the input of the split `b` is gone: the split no longer counts
+    warning: the input of the split `b` is gone: the manifest lists it as vanished, and readers ignore it
     hint: `--prune` removes such splits
     1 finished split unchanged, skipped: a
     1 split with 1 row of 16 tokens in out
@@ -235,7 +235,6 @@ fn a_vanished_input_counts_no_more_and_goes_when_that_is_asked_for() {
     check!(project.tokenize("--prune"), @r#"
     exit: 0
     --- stderr
-    warning: the input of the split `b` is gone: the split no longer counts
     1 finished split unchanged, skipped: a
     removed out/b
     1 split with 1 row of 16 tokens in out

@@ -125,7 +125,10 @@ fn a_malformed_file_beside_the_tokenizer_stops_only_what_needs_it() {
     let project = project(&altered(|file| file["added_tokens"][0]["content"] = "<over>".into()));
     project.write("tok/config.json", "{\"eos_token_id\":");
     let ran = tokenize(&project, "").with_code(2);
-    assert!(ran.stderr.contains("error: `config.json` of the tokenizer is malformed: EOF"), "{ran}");
+    assert!(
+        ran.stderr.contains("error: tokenizer `tok` cannot be used: its config.json is malformed: EOF"),
+        "{ran}"
+    );
     assert!(
         ran.stderr.contains("hint: correct `config.json`, or override it with `--eos-token TOKEN`"),
         "{ran}"
@@ -150,7 +153,7 @@ fn what_is_missing_is_named_with_the_option_that_helps() {
     assert!(ran.stderr.contains("hint: name any token of the vocabulary with `--pad-token TOKEN`"), "{ran}");
     let ran = tokenize(&project, "--no-eos --pad-token nowhere").with_code(2);
     assert!(
-        ran.stderr.contains("the token `nowhere`, named by --pad-token, is not in the vocabulary"),
+        ran.stderr.contains("the token `nowhere`, given with `--pad-token`, is not in the vocabulary"),
         "{ran}"
     );
     tokenize(&project, "--no-eos --pad-token !").with_code(0);
@@ -165,7 +168,7 @@ fn what_the_reference_cannot_load_says_why_instead_of_what_is_missing() {
         (altered(|file| file["model"]["dropout"] = 7.into()), "ropout"),
         (altered(|file| file["decoder"] = json!({ "type": "Nonsense" })), "can't load the tokenizer: "),
         (altered(|file| file["version"] = "2.0".into()), "Unknown tokenizer version '2.0'"),
-        ("\u{feff}{}".to_owned(), "`tokenizer.json` of the tokenizer is malformed"),
+        ("\u{feff}{}".to_owned(), "tokenizer `tok` cannot be used: its tokenizer.json is malformed"),
     ] {
         for without_end in [false, true] {
             let broken = if without_end { broken.replace("</s>", "<over>") } else { broken.clone() };
@@ -289,6 +292,9 @@ fn doctor_says_which_engine_a_tokenizer_gets_and_why() {
     assert!(ran.stderr.contains(why), "{ran}");
     project.write("tok/tokenizer.json", "{");
     let ran = own_cache(&project, "doctor --tokenizer tok").with_code(4);
-    assert!(ran.stderr.contains("error: tokenizer: `tokenizer.json` of the tokenizer is malformed"), "{ran}");
+    assert!(
+        ran.stderr.contains("error: tokenizer: `tok` cannot be used: its tokenizer.json is malformed"),
+        "{ran}"
+    );
     assert!(Path::new(&project.path("tok")).exists());
 }

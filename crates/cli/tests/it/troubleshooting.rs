@@ -35,13 +35,13 @@ const TROUBLES: &[Trouble] = &[
         fs::remove_dir_all(project.path("data/math_reasoning")).expect("it is there");
         project.run("verify data")
     }),
-    ("The data lie in folders below the input", || {
+    ("The data is in folders below the input", || {
         Project::with(&[("data/chat/a.jsonl", RECORD)]).tokenize("")
     }),
     ("The file is one JSON object", || records("{\n\"data\": [\n{\"text\":\"a\"}\n]\n}\n").tokenize("")),
-    ("Lines are no JSON", || records(&format!("not json\n{RECORD}")).tokenize("")),
+    ("Lines are not JSON", || records(&format!("not json\n{RECORD}")).tokenize("")),
     ("Which line is it?", || records(&format!("{RECORD}not json\n")).run("verify data")),
-    ("Records stand twice", || records(&format!("{RECORD}{RECORD}")).run("verify data")),
+    ("A record appears twice", || records(&format!("{RECORD}{RECORD}")).run("verify data")),
     ("A shard is damaged", || {
         let project = tokenized();
         let path = project.path("out/a/shard_0000.parquet");
@@ -113,6 +113,14 @@ fn from_hub(endpoint: &str) -> Ran {
     project.finish(&mut command)
 }
 
+/// Whether a line says this; `…` stands for names and numbers of another machine.
+fn is_said(said: &str, stderr: &str) -> bool {
+    let parts = || said.split('…');
+    stderr.lines().any(|line| {
+        parts().try_fold(line, |rest, part| Some(&rest[rest.find(part)? + part.len()..])).is_some()
+    })
+}
+
 #[test]
 fn every_row_is_true() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/troubleshooting.md");
@@ -130,9 +138,8 @@ fn every_row_is_true() {
     let mut wrong = Vec::new();
     for (row, (name, make)) in rows.iter().skip(1).zip(TROUBLES) {
         let ran = make();
-        // What needs nothing done has no hint.
-        for said in row[1..].iter().filter(|said| **said != "nothing to do") {
-            if !ran.stderr.contains(said) {
+        for said in &row[1..] {
+            if !is_said(said, &ran.stderr) {
                 wrong.push(format!("{name}: `{said}` is not in\n{ran}"));
             }
         }

@@ -37,6 +37,9 @@ pub(crate) struct Rendered<'o> {
     blank: bool,
 }
 
+/// The reason for which a row is refused that has none of the usual columns.
+pub(crate) const NO_USUAL_COLUMNS: &str = "no_usual_columns";
+
 /// A rendering of usual columns.
 #[derive(Debug)]
 pub(crate) struct Usual {
@@ -69,7 +72,7 @@ impl<'o> Rendered<'o> {
             Render::Auto => {
                 let is_of = |usual: &&Usual| required(&usual.render).iter().all(|path| is_there(row, path));
                 let Some(found) = USUAL.iter().find(is_of) else {
-                    return Err(RefusedRow::new("no_usual_columns", names(row)));
+                    return Err(RefusedRow::new(NO_USUAL_COLUMNS, names(row)));
                 };
                 self.rule = Some(found);
                 self.by(&found.render, row)

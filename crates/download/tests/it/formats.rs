@@ -155,7 +155,7 @@ fn a_file_that_is_no_dataset_says_why() {
     assert_eq!(fails("f.txt", b"text", None), "`f.txt` of `d` has a name that does not show its format");
     assert_eq!(
         fails("g.jsonl", b"{\"a\": 1}\n{\"b\": 2}", None),
-        "none of 2 rows became a record, most because of `no_usual_columns`: no field that is looked for"
+        "none of 2 rows became a record: its columns are a, b, and none of them is recognized"
     );
 }
 

@@ -98,7 +98,7 @@ fn a_document_that_is_not_there_is_named() {
     let error = locator.steps_of(&stream, "all", "nobody", 5).unwrap_err();
     assert_eq!(error.to_string(), "split `all` has no document `nobody`");
     let error = locator.steps_of(&stream, "none", "0", 5).unwrap_err();
-    assert_eq!(error.to_string(), "there is no split `none`; there are `all`");
+    assert_eq!(error.to_string(), "there is no split `none`; there is `all`");
     // Before the first document, between shards, behind the last one, and numbers that are no keys.
     let [first, last] = world.keys["all"][..] else { panic!("two documents") };
     for key in [0, first - 1, first + 1, last - 1, last + 1, 1_000_000, i64::MAX] {
@@ -106,7 +106,7 @@ fn a_document_that_is_not_there_is_named() {
         assert_eq!(error.to_string(), format!("split `all` has no document `{key}`"));
     }
     let error = locator.steps_of_key(&stream, "none", of_file(0), 5).unwrap_err();
-    assert_eq!(error.to_string(), "there is no split `none`; there are `all`");
+    assert_eq!(error.to_string(), "there is no split `none`; there is `all`");
 }
 
 #[test]

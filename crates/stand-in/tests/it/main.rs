@@ -184,3 +184,15 @@ fn a_rule_befalls_so_many_requests_and_the_log_tells_them() {
     assert_eq!(log.iter().map(|seen| seen.status).collect::<Vec<_>>(), [503, 503, 200]);
     assert!(log.iter().all(|seen| seen.origin == OriginName::Hub && seen.header("host") == Some("hub")));
 }
+
+#[test]
+fn the_program_says_what_it_reads() {
+    let ran = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mashbill-stand-in"));
+        command.args(arguments).output().expect("it starts")
+    };
+    let help = ran(&["--help"]);
+    let text = String::from_utf8(help.stdout).expect("UTF-8");
+    assert!(help.status.success() && text.contains("\"branches\": {\"main\""), "{text}");
+    assert!(!ran(&["--port"]).status.success());
+}

@@ -15,6 +15,7 @@ use super::asked::{InspectArgs, pick};
 use crate::commands::verify::names;
 use crate::exit::Exit;
 use crate::hints::content_hint;
+use crate::incomplete::tell_incomplete;
 use crate::left_out::tell_left_out;
 use crate::out::{self, Out};
 use crate::printer::Printer;
@@ -39,7 +40,7 @@ pub(super) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
     let not_found = |what: &str| Usage::NothingFound { what: what.to_owned(), path: args.path.clone() };
     let no_record = || Usage::NoRecord { path: args.path.clone() };
     let found = records_below(&args.path)?;
-    tell_left_out(&found.left_out, printer);
+    tell_left_out(&found.left_out, &args.path, printer);
     let mut reading = Reading {
         root: &args.path,
         text_fields: &args.text_field,
@@ -50,11 +51,7 @@ pub(super) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
     for refused in &found.refused {
         reading.tell(&refused.relative, &refused.why);
     }
-    let files: Vec<_> = found
-        .files
-        .into_iter()
-        .filter(|file| args.split.as_ref().is_none_or(|name| is_called(file, name)))
-        .collect();
+    let files = files_to_look_at(args, found.files)?;
     let record = match (&args.doc, &args.find, args.row, args.random) {
         (Some(id), ..) => reading
             .find(&files, |_, record| record.id.as_deref() == Some(id))
@@ -81,7 +78,23 @@ pub(super) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
     } else {
         write(&record)?
     }
-    Ok(if reading.unread.is_empty() { Exit::Done } else { Exit::Incomplete })
+    if reading.unread.is_empty() {
+        return Ok(Exit::Done);
+    }
+    let unread: Vec<_> = reading.unread.iter().map(String::as_str).collect();
+    tell_incomplete("file", "read", &unread, files.len() + found.refused.len(), printer);
+    Ok(Exit::Incomplete)
+}
+
+/// The files with the name that was asked for, or all.
+fn files_to_look_at(args: &InspectArgs, files: Vec<RecordFile>) -> Result<Vec<RecordFile>, Usage> {
+    let Some(name) = &args.split else { return Ok(files) };
+    let available: Vec<_> = files.iter().map(RecordFile::relative).collect();
+    let found: Vec<_> = files.into_iter().filter(|file| is_called(file, name)).collect();
+    if found.is_empty() && !available.is_empty() {
+        return Err(Usage::NoSuchFile { file: name.clone(), path: args.path.clone(), available });
+    }
+    Ok(found)
 }
 
 fn is_called(file: &RecordFile, name: &str) -> bool {

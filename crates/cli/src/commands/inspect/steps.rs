@@ -9,6 +9,7 @@ use mashbill_load::{Appearance, Error as LoadError, LocatedRow, Locator, Stream}
 use serde::Serialize;
 
 use super::asked::InspectArgs;
+use super::view::tokens;
 use crate::exit::Exit;
 use crate::out::{self, Out};
 use crate::usage::Usage;
@@ -121,8 +122,9 @@ fn write_step(step: u64, rows: &[LocatedRow]) -> Result<()> {
             for (name, value) in named.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
                 out.text(format_args!(", {name} {value}"))?;
             }
-            let end = i64::from(document.doc_offset) + i64::from(document.len);
-            out.line(format_args!(": tokens {} to {end}", document.doc_offset))?;
+            let [start, length] =
+                [document.doc_offset, document.len].map(|n| usize::try_from(n).unwrap_or(0));
+            out.line(format_args!(": {}", tokens(start, start + length)))?;
         }
     }
     Ok(out.finish()?)

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use mashbill_format::Error as FormatError;
 use mashbill_format::documents::{self, Document, DocumentKey};
+use mashbill_format::figures::counted;
 use mashbill_format::layout::Output;
 use mashbill_format::manifest::{self, Manifest, Shard, Split};
 use mashbill_format::shard::ShardRow;
@@ -22,8 +23,7 @@ use crate::usage::Usage;
 
 pub(super) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
     let output = Output::new(&args.path);
-    let missing = || Usage::NothingToInspect { path: args.path.clone() };
-    let manifest = Manifest::read(&output.manifest())?.ok_or_else(missing)?;
+    let manifest = Manifest::read(&output.manifest())?.ok_or_else(|| Usage::no_manifest(&args.path))?;
     let not_found = |what: String| Usage::NothingFound { what, path: args.path.clone() };
     let splits = splits_to_look_at(args, &manifest)?;
     let scope = args.split.as_ref().map_or_else(String::new, |name| format!(" of split `{name}`"));
@@ -54,7 +54,8 @@ pub(super) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
         (None, None) => {
             let ((name, split), number) = row_to_look_at(args, &splits);
             looking(name, split).row(number)?.ok_or_else(|| {
-                not_found(format!("row {number} of split `{name}`, which has {} rows,", split.sequences))
+                let rows = counted(split.sequences, "row");
+                not_found(format!("row {number} of split `{name}`, which has {rows},"))
             })?
         }
     };
@@ -204,10 +205,10 @@ impl Looking<'_> {
     fn documents(&self, shard: &Shard) -> Result<impl Iterator<Item = Result<Document<String>>> + use<>> {
         let table = shard.table.as_ref().context("a shard with rows has a document table")?;
         let path = self.output.tables(self.name).join(&table.name);
-        let documents = documents::read(&path).context("read the document table")?;
+        let documents = documents::read(&path).context("cannot read the document table")?;
         let start = shard.input.start;
         Ok(documents.map(move |document| {
-            let document = document.context("read the document table")?;
+            let document = document.context("cannot read the document table")?;
             let doc_id = key_of(document.doc_id, start);
             Ok(Document { doc_id, ..document })
         }))

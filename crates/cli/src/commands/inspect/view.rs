@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 use anyhow::Result;
+use mashbill_format::figures::counted;
 use mashbill_format::loss_spans::runs;
 use serde::Serialize;
 
@@ -78,7 +79,8 @@ pub(super) fn write(rows: &[RowView], most: usize) -> Result<()> {
         }
         let mut before = row.found.map_or(0, |at| at.saturating_sub(left / 2));
         if before > 0 {
-            out.line(format_args!("… {before} tokens before (`--tokens 0` shows all)"))?;
+            let before = counted(before as u64, "token");
+            out.line(format_args!("… {before} before (`--tokens 0` shows all)"))?;
         }
         for (index, piece) in row.pieces.iter().enumerate() {
             let passed = before.min(piece.tokens.len());
@@ -87,9 +89,8 @@ pub(super) fn write(rows: &[RowView], most: usize) -> Result<()> {
                 continue;
             }
             if left == 0 {
-                let hidden = row.pieces.len() - index;
-                let hidden = documents(hidden);
-                out.line(format_args!("… and {hidden} more in this row (`--tokens 0` shows all)"))?;
+                let hidden = counted((row.pieces.len() - index) as u64, "more document");
+                out.line(format_args!("… and {hidden} in this row (`--tokens 0` shows all)"))?;
                 break;
             }
             out.styled(BORDER, border(piece))?;
@@ -99,11 +100,12 @@ pub(super) fn write(rows: &[RowView], most: usize) -> Result<()> {
             write_tokens(&piece.tokens[passed..passed + shown], &mut out)?;
             let hidden = piece.tokens.len() - passed - shown;
             if hidden > 0 {
-                out.line(format_args!("… and {hidden} more tokens (`--tokens 0` shows all)"))?;
+                let hidden = counted(hidden as u64, "more token");
+                out.line(format_args!("… and {hidden} (`--tokens 0` shows all)"))?;
             }
         }
         if *padding > 0 {
-            out.styled(BORDER, format_args!("── padding: {padding} positions"))?;
+            out.styled(BORDER, format_args!("── padding: {}", counted(*padding as u64, "position")))?;
             out.line("")?;
         }
     }
@@ -118,7 +120,7 @@ fn learned(spans: &[i32]) -> String {
     let count: usize = stretches.iter().map(ExactSizeIterator::len).sum();
     let mut text = format!("── learned: {count} of {tokens} tokens");
     for (at, stretch) in stretches.iter().take(STRETCHES_SHOWN).enumerate() {
-        let _ = write!(text, "{} {} to {}", if at == 0 { ":" } else { "," }, stretch.start, stretch.end);
+        let _ = write!(text, "{} {}", if at == 0 { ":" } else { "," }, range(stretch.start, stretch.end));
     }
     if stretches.len() > STRETCHES_SHOWN {
         let _ = write!(text, " and {} more stretches", stretches.len() - STRETCHES_SHOWN);
@@ -126,8 +128,14 @@ fn learned(spans: &[i32]) -> String {
     text
 }
 
-fn documents(count: usize) -> String {
-    if count == 1 { "1 document".into() } else { format!("{count} documents") }
+/// The numbers from `start` to before `end`, by the first and the last.
+fn range(start: usize, end: usize) -> String {
+    if end <= start + 1 { start.to_string() } else { format!("{start}–{}", end - 1) }
+}
+
+/// The tokens of a document from `start` to before `end`.
+pub(super) fn tokens(start: usize, end: usize) -> String {
+    format!("token{} {}", if end <= start + 1 { "" } else { "s" }, range(start, end))
 }
 
 fn border(piece: &ShownPiece) -> String {
@@ -140,8 +148,8 @@ fn border(piece: &ShownPiece) -> String {
             let _ = write!(text, ", {name} {value}");
         }
     }
-    let end = piece.doc_offset as usize + piece.tokens.len();
-    let _ = write!(text, ": tokens {} to {end}", piece.doc_offset);
+    let start = usize::try_from(piece.doc_offset).unwrap_or(0);
+    let _ = write!(text, ": {}", tokens(start, start + piece.tokens.len()));
     if let Some(tokens) = piece.doc_tokens {
         let _ = write!(text, " of {tokens}");
     }

@@ -32,6 +32,7 @@ impl Folders {
     pub(super) fn tokenize(&self) -> TokenizeArgs {
         TokenizeArgs {
             recursive: true,
+            skip_existing: true,
             tokenizer: "gpt2".into(),
             max_seq_length: 512,
             input: self.data.clone(),

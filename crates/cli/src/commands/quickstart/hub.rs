@@ -50,7 +50,8 @@ pub(super) fn download(folders: &Folders, printer: &Printer) -> Result<Exit> {
     for catalog in &args.catalog {
         write_catalog(catalog, &folders.all)?;
     }
-    let stand_in = StandIn::start(Site::default()).context("serve a stand-in for the Hub on 127.0.0.1")?;
+    let stand_in =
+        StandIn::start(Site::default()).context("cannot serve a stand-in for the Hub on 127.0.0.1")?;
     for (id, files) in REPOS {
         let mut repo = Repo::new(RepoType::Dataset, id);
         for &(path, bytes) in files {
@@ -68,7 +69,7 @@ pub(super) fn download(folders: &Folders, printer: &Printer) -> Result<Exit> {
         stall_timeout: PATIENCE,
     };
     printer.line(format_args!("a stand-in for the Hub is at {}", stand_in.endpoint()));
-    say(&typed::download(&args), printer);
+    say(&format!("HF_ENDPOINT={} {}", stand_in.endpoint(), typed::download(&args)), printer);
     let exit = run_with(&args, settings, printer)?;
     printer.line(format_args!("the stand-in answered {}", counted(stand_in.log().len() as u64, "request")));
     Ok(exit)

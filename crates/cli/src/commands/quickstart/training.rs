@@ -51,7 +51,7 @@ pub(super) fn run(folders: &Folders, python: &Path, printer: &Printer) -> Result
     let mut training = trainer(python);
     training.args(printer.is_quiet().then_some("--quiet"));
     let ended = training.arg("--config").arg(&config).stdout(Stdio::null()).status();
-    let ended = ended.with_context(|| format!("start `{}`", python.display()))?;
+    let ended = ended.with_context(|| format!("cannot start `{}`", python.display()))?;
     if !ended.success() {
         return Ok(ended.code().and_then(|code| u8::try_from(code).ok()).map_or(Exit::Unexpected, Exit::Of));
     }
@@ -113,7 +113,7 @@ fn losses(run: &Path) -> Result<(f64, f64)> {
 fn generate(python: &Path, checkpoint: &Path) -> Result<String> {
     let mut command = Command::new(python);
     command.args(["-c", GENERATE]).arg(checkpoint).arg(BEGINNING);
-    let Output { status, stdout, stderr } = command.output().context("load the checkpoint")?;
+    let Output { status, stdout, stderr } = command.output().context("cannot load the checkpoint")?;
     if !status.success() {
         bail!(
             "`transformers` could not load `{}`: {}",

@@ -43,10 +43,13 @@ pub(super) fn download(args: &DownloadArgs) -> String {
 }
 
 pub(super) fn tokenize(args: &TokenizeArgs) -> String {
-    let TokenizeArgs { recursive, tokenizer, max_seq_length, input, output, .. } = args;
+    let TokenizeArgs { recursive, skip_existing, tokenizer, max_seq_length, input, output, .. } = args;
     let mut line = Line::new("tokenize");
     if *recursive {
         line = line.word("--recursive");
+    }
+    if *skip_existing {
+        line = line.word("--skip-existing");
     }
     line = line.word("--tokenizer").word(tokenizer);
     line = line.word("--max-seq-length").word(&max_seq_length.to_string()).word("--input").path(input);

@@ -11,6 +11,7 @@ use mashbill_records::record::{FieldCounts, Reason};
 use mashbill_tokenize::{CardReport, PartReport, Report};
 
 use crate::hints::hint_for_shape;
+use crate::incomplete::{tell_incomplete, tell_incomplete_as};
 use crate::printer::Printer;
 
 /// Names of fields that are told.
@@ -48,9 +49,10 @@ pub(super) fn refusals(report: &PartReport, output: &Output, share: f64, printer
 }
 
 /// Tells of splits without a document, in this run and in every later one, and what their lines have instead. Gives
-/// whether some split's lines were all refused, or there is no document at all: that is no success.
-pub(super) fn without_documents(report: &Report, output: &Output, printer: &Printer) -> bool {
-    let (mut all, mut is_failure, mut hints) = (0, false, Vec::new());
+/// those whose lines were all refused, or all where there is no document at all: that is no success.
+pub(super) fn without_documents<'a>(report: &'a Report, output: &Output, printer: &Printer) -> Vec<&'a str> {
+    let (mut all, mut hints) = (0, Vec::new());
+    let mut lacking = Vec::new();
     let mut unexplained = None;
     let manifest = &report.train.manifest;
     for (name, split) in &manifest.splits {
@@ -70,7 +72,7 @@ pub(super) fn without_documents(report: &Report, output: &Output, printer: &Prin
             printer.line(format_args!("{name}: its file has no record"));
             continue;
         }
-        is_failure = true;
+        lacking.push(name.as_str());
         let stats = Stats::read(&output.split(name).join(format!("{name}{STATS_SUFFIX}"))).ok().flatten();
         let (fields, file) = stats
             .map(|stats| {
@@ -96,9 +98,25 @@ pub(super) fn without_documents(report: &Report, output: &Output, printer: &Prin
     hints.iter().for_each(|hint| printer.hint(hint));
     if all == 0 && !manifest.splits.is_empty() {
         printer.warning("there is no document to train on");
-        is_failure = true;
+        return manifest.splits.keys().map(String::as_str).collect();
     }
-    is_failure
+    lacking
+}
+
+/// Tells at the end which splits were not made, or have no document.
+pub(super) fn incomplete(report: &Report, lacking: &[&str], printer: &Printer) {
+    let splits = &report.train.manifest.splits;
+    let failed: Vec<_> = report.failed.iter().map(|(split, _)| split.as_str()).collect();
+    let all = splits.len() + failed.iter().filter(|name| !splits.contains_key(**name)).count();
+    if !lacking.is_empty() {
+        let has = if lacking.len() == 1 { "has" } else { "have" };
+        tell_incomplete_as("split", &format!("{has} no document"), lacking, all, printer);
+    }
+    if failed.is_empty() {
+        printer.hint("correct the input or `--text-field`, then run the same command again");
+    } else {
+        tell_incomplete("split", "made", &failed, all, printer);
+    }
 }
 
 /// Why all lines of a split were refused.
