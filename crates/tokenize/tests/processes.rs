@@ -305,7 +305,7 @@ fn an_interrupted_run_finishes_a_shard_that_is_nearly_done_and_drops_one_that_is
     fs::create_dir_all(root.join("data")).unwrap();
     let slow = Arc::new(TOKENIZER.to_reference(FastRefused::Mismatch { text: String::new() }).unwrap());
     let all = records(4, 80_000);
-    for (name, tokenizer, times, is_finished) in [("fast", &*TOKENIZER, 1, true), ("slow", &slow, 4, false)] {
+    for (name, tokenizer, times, is_finished) in [("fast", &*TOKENIZER, 2, true), ("slow", &slow, 4, false)] {
         fs::write(root.join("data/all.jsonl"), all.repeat(times)).unwrap();
         let mut options = options(root, name);
         options.bytes.stride_bytes = 1 << 30;
@@ -320,8 +320,12 @@ fn an_interrupted_run_finishes_a_shard_that_is_nearly_done_and_drops_one_that_is
             _ => {}
         });
         assert!(matches!(ended, Err(Error::Interrupted)), "{name}: {ended:?}");
-        let told = (finishing.len(), dropped.len());
-        assert_eq!(told, if is_finished { (1, 0) } else { (0, 1) }, "{name}: {dropped:?}");
+        assert_eq!(dropped.is_empty(), is_finished, "{name}: {dropped:?}");
+        // On a busy machine all of it may have been handed out by then: it is finished without a word.
+        assert!(
+            if is_finished { finishing.len() <= 1 } else { finishing.is_empty() },
+            "{name}: {finishing:?}"
+        );
         assert_eq!(Output::new(&options.output).split("all").exists(), is_finished, "{name}");
     }
 }
