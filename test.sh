@@ -2,7 +2,7 @@
 # Runs every test of mashbill: formatting, lints, documentation, the Rust tests, and the Python checks of what the
 # command writes. Needs cargo, a C compiler and Python 3.10 or later with its venv module; cargo-nextest is used where
 # it is installed; the report is opened in chromium where that is installed, else the tests say so at their end.
-# Stops at the first failure. What it installs goes to .venv, from tests/python/requirements.lock.
+# Stops at the first failure. What it installs goes to .venv, from tests/python/requirements.lock and templates.lock.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -16,16 +16,29 @@ need python3 "install Python 3.10 or later"
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "error: python3 is older than 3.10" >&2; exit 1; }
 
 section "Python environment (.venv)"
+# A stamp names the lock that a folder was made from; it is written last, so half a folder has none.
+stamp_of() { python3 -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest(), sys.version)' "$1"; }
+install() { .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes "$@"; }
 lock=tests/python/requirements.lock
-# The stamp names the lock that the environment was made from; it is written last, so half an environment has none.
-stamp="$(python3 -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest(), sys.version)' "$lock")"
+stamp="$(stamp_of "$lock")"
 if [ "$(cat .venv/stamp 2>/dev/null)" = "$stamp" ]; then
     echo "up to date"
 else
     rm -rf .venv
     python3 -m venv .venv
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r "$lock"
+    install -r "$lock"
     printf '%s\n' "$stamp" >.venv/stamp
+fi
+
+section "Published chat templates (.venv/templates)"
+lock=tests/python/templates.lock
+stamp="$(stamp_of "$lock")"
+if [ "$(cat .venv/templates/stamp 2>/dev/null)" = "$stamp" ]; then
+    echo "up to date"
+else
+    rm -rf .venv/templates
+    install --no-deps --target .venv/templates -r "$lock"
+    printf '%s\n' "$stamp" >.venv/templates/stamp
 fi
 
 section "Rust formatting"
@@ -62,7 +75,7 @@ if [ -f fuzz/Cargo.toml ]; then
 fi
 
 section "Python package"
-cargo build --workspace --bins --locked
+cargo build --workspace --bins --examples --locked
 export MASHBILL="${CARGO_TARGET_DIR:-$PWD/target}/debug/mashbill"
 wheels="${CARGO_TARGET_DIR:-$PWD/target}/wheels"
 rm -rf "$wheels"

@@ -234,3 +234,52 @@ def test_the_curriculums_targets_are_shown(workshop: Workshop, chromium: Browser
 def test_the_file_stays_small(page: tuple[str, Path]) -> None:
     _, html = page
     assert html.stat().st_size < 3_000_000
+
+
+def test_chats_are_shown_with_what_is_learned(workshop: Workshop, chromium: Browser) -> None:
+    folder = workshop.fresh("report-chats")
+    folder.mkdir(parents=True)
+    lines = [
+        {
+            "source": f"site {n % 3}",
+            "conversations": [
+                {"from": "human", "value": f"Question {n}?"},
+                {"from": "gpt", "value": "Yes. " * (n % 5 + 1)},
+            ]
+            * (n % 4 + 1),
+        }
+        for n in range(60)
+    ]
+    lines.append({"messages": [{"role": "user", "content": "Nobody answers"}]})
+    chats = folder / "chats.jsonl"
+    chats.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    template = folder / "template.jinja"
+    template.write_text("{% for m in messages %}{{ m.role }}: {{ m.content }}<|endoftext|>{% endfor %}")
+    out = folder / "out"
+    flags = ("--tokenizer", "gpt2", "--chat-template", template, "--max-seq-length", 64)
+    workshop.command("tokenize", "--input", chats, "--output", out, *flags)
+    for path, sections in (
+        (out, ["learned", "learned-by-source", "changes", "rejects"]),
+        (chats, ["roles", "turns", "changes"]),
+    ):
+        html = folder / "report.html"
+        workshop.command("report", path, "-o", html)
+        for width in WIDTHS:
+            chromium.open(html, width)
+            assert chromium.complaints() == []
+            for name in sections:
+                assert chromium.value(f"document.querySelectorAll('section#{name}').length") == 1, (path, name)
+            assert chromium.value("document.documentElement.scrollWidth <= innerWidth"), "it scrolls sideways"
+            shown = chromium.value("document.getElementById('main').innerText")
+            assert "undefined" not in shown and "NaN" not in shown
+        if path == out:
+            # What is underlined is what no one learns: questions, headers, and not the end of an answer.
+            seen = "(one) => [one.textContent, one.classList.contains('masked')]"
+            tokens = chromium.value(f"[...document.querySelectorAll('.token')].map({seen})")
+            text = "".join(text if masked else f"[{text}]" for text, masked in tokens).replace("][", "")
+            assert text.startswith("user: Question 0?<|endoftext|>assistant:[ Yes. <|endoftext|>]user: "), text
+            manifest = json.loads((out / "manifest.json").read_text())
+            learned = manifest["splits"]["chats"]["ledger"]["learned_tokens"]
+            assert f"{learned:,}" in chromium.value("document.getElementById('learned').innerText")
+        else:
+            assert chromium.drawn("turns-chart") > 20

@@ -75,6 +75,11 @@ fn from_hub(name: &str, printer: &Printer) -> Result<TokenizerFiles> {
         added_tokens: optional(found.added_tokens, "added_tokens.json")?,
         config: optional(found.config, "config.json")?,
         generation_config: optional(found.generation_config, "generation_config.json")?,
+        chat_template: optional(found.chat_template, "chat_template.jinja")?,
+        additional_chat_templates: optional(found.chat_template_with_tools, "tool_use.jinja")?
+            .map(|text| ("tool_use".to_owned(), text))
+            .into_iter()
+            .collect(),
     })
 }
 

@@ -38,6 +38,7 @@ pub(crate) fn keep(files: &TokenizerFiles, sha256: &str) {
         ("added_tokens.json", &files.added_tokens),
         ("config.json", &files.config),
         ("generation_config.json", &files.generation_config),
+        ("chat_template.jinja", &files.chat_template),
     ];
     let all = beside.into_iter().filter_map(|(name, text)| Some((name, text.as_ref()?)));
     // The file by which it is found is the last.

@@ -31,7 +31,7 @@ pub(crate) use download::{download_hint, may_pass};
 use format::{format_hint, store_hint};
 use load::load_hint;
 use records::FILE_HINT;
-pub(crate) use records::{content_hint, hint_for_shape, unread_hint};
+pub(crate) use records::{content_hint, hint_for_shape, hint_without_messages, unread_hint};
 pub(crate) use remedy::{folder_with_lock, remedy_hint, remedy_hints};
 use report::report_hint;
 use tokenize::tokenize_hint;

@@ -20,6 +20,27 @@ pub(crate) enum Usage {
     Sample { given: f64 },
     #[error("--warn-rejected {given} is not a share: 0 to 1 are possible")]
     WarnRejected { given: f64 },
+    #[error("{flag} is for records with messages, which no chat template makes text of")]
+    NeedsChatTemplate { flag: &'static str },
+    #[error(
+        "--text-field names what holds a record's text, but with --chat-template only messages are taken"
+    )]
+    TextFieldUnused,
+    #[error("{flag} says how `--messages` shows records, which is not asked for")]
+    NeedsMessages { flag: &'static str },
+    #[error("{flag} says what would become of records, and `{}` is tokenized", path.display())]
+    TokenizedAlready { flag: &'static str, path: PathBuf },
+    #[error("--no-loss-on leaves parts of turns out, but with --loss-on all there is a loss on everything")]
+    NoLossOnAll,
+    #[error("--template-args takes a JSON object, and this is none: {given}")]
+    TemplateArgs { given: String, source: serde_json::Error },
+    #[error("the tokenizer `{tokenizer}` has no {}", unnamed(names))]
+    NoChatTemplate { tokenizer: String, names: Vec<String> },
+    #[error(
+        "`{}` is no file with a chat template, none that comes with mashbill, and none of the tokenizer{}",
+        name.escape_debug(), named(names)
+    )]
+    ChatTemplateNotFound { name: String, names: Vec<String>, source: io::Error },
     #[error("--threads {given} is out of range: 1 to {max} are possible")]
     Threads { given: usize, max: usize },
     #[error("`{}` holds nothing to verify: no manifest.json, no JSON Lines, no Parquet", path.display())]
@@ -106,4 +127,25 @@ fn looked_at(looked: &[String]) -> String {
         text.push_str(&format!(" and {} more", looked.len() - SHOWN));
     }
     text
+}
+
+/// The template that a tokenizer does not have, beside those that it has.
+fn unnamed(names: &[String]) -> String {
+    match names {
+        [] => "chat template".into(),
+        _ => format!("default chat template, only {}", quoted(names)),
+    }
+}
+
+/// The names of a tokenizer's templates, for people.
+fn named(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        _ => format!(", which has {}", quoted(names)),
+    }
+}
+
+fn quoted(names: &[String]) -> String {
+    let names: Vec<_> = names.iter().map(|name| format!("`{}`", name.escape_debug())).collect();
+    names.join(", ")
 }

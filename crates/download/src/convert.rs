@@ -10,9 +10,11 @@ mod refused;
 mod window;
 mod array;
 mod lines;
-mod json;
 mod csv_rows;
 mod rows;
+mod fields;
+mod turns;
+mod usual;
 mod render;
 pub(crate) mod fuzzing;
 
@@ -34,16 +36,18 @@ use mashbill_format::lock::DATA_FORMAT_VERSION;
 use mashbill_format::untaken::UntakenColumns;
 use mashbill_hub::free_space;
 use mashbill_records::RecordsWriter;
+use mashbill_records::conversation::{Changes, ConversationOptions};
 use mashbill_records::value::{Value, write_quoted};
 use mashbill_store::atomic;
 use mashbill_store::checksum::{Checksum, Hasher};
 
 use crate::error::{Error, Result};
+use fields::first_name;
 use refused::RefusedRow;
 use render::Rendered;
-use render::first_name;
 pub(crate) use render::name as render_name;
 use rows::FileRows;
+use usual::NO_USUAL_COLUMNS;
 
 /// Room that is left to others, in bytes.
 pub(crate) const RESERVE_BYTES: u64 = 1 << 30;
@@ -69,18 +73,19 @@ pub struct Conversion<'a> {
     state: Checkpoint,
     path: PathBuf,
     records: RecordsWriter,
-    /// The messages of the record that is being made.
-    messages: Vec<u8>,
+    /// The conversation of the record that is being made.
+    said: Vec<u8>,
     /// Bytes of records at the last checkpoint.
     saved_bytes: u64,
     checkpoint_bytes: u64,
     full: bool,
 }
 
-/// How long a record's text is.
-struct TextSize {
+/// What counts of a record.
+struct RecordCounts {
     chars: u64,
     bytes: u64,
+    changes: Changes,
 }
 
 /// A file of records that is complete.
@@ -90,6 +95,8 @@ pub struct Converted {
     pub counts: RowCounts,
     /// The records' lengths.
     pub text_len: TextLengths,
+    /// What was changed in conversations.
+    pub changes: Changes,
     /// Columns of the rows that stand in no record.
     pub untaken_columns: UntakenColumns,
     /// The file's checksum.
@@ -124,6 +131,7 @@ impl<'a> Conversion<'a> {
             rows_in_file: 0,
             counts: RowCounts::default(),
             lengths: LengthBuckets::default(),
+            changes: Changes::default(),
             untaken_columns: UntakenColumns::default(),
             rejects: Vec::new(),
             downloaded_bytes: 0,
@@ -144,7 +152,7 @@ impl<'a> Conversion<'a> {
             state,
             path,
             records,
-            messages: Vec::new(),
+            said: Vec::new(),
             saved_bytes: kept,
             checkpoint_bytes: CHECKPOINT_BYTES,
         })
@@ -230,7 +238,9 @@ impl<'a> Conversion<'a> {
             return;
         }
         let before = self.records.unwritten().len();
-        let record = match rows.row(wanted).and_then(|row| self.record(&row, number)) {
+        // In Arrow an object has the fields of all others, with nulls.
+        let options = ConversationOptions { drop_nulls: rows.is_parquet(), ..ConversationOptions::default() };
+        let record = match rows.row(wanted).and_then(|row| self.record(&row, number, options)) {
             Ok(record) => record,
             Err(refused) => {
                 self.records.unwritten().truncate(before);
@@ -252,24 +262,29 @@ impl<'a> Conversion<'a> {
         counts.text_bytes += record.bytes;
         counts.chars += record.chars;
         self.state.lengths.count(record.chars);
+        self.state.changes.add(&record.changes);
         self.full = is_full(&self.state);
     }
 
     /// Makes the record's line behind those that are not written yet. Where the row is refused, part of it may stand there.
-    fn record(&mut self, row: &Value<'_>, number: u64) -> std::result::Result<TextSize, RefusedRow> {
-        let Self { records, messages, dataset, untaken, .. } = self;
+    fn record(
+        &mut self,
+        row: &Value<'_>,
+        number: u64,
+        options: ConversationOptions,
+    ) -> std::result::Result<RecordCounts, RefusedRow> {
+        let Self { records, said, dataset, untaken, .. } = self;
         let line = records.unwritten();
-        messages.clear();
+        said.clear();
         line.extend_from_slice(b"{\"text\": \"");
         let mut untaken = untaken.borrow_mut();
-        let Rendered { chars, bytes, turns, rule, .. } =
-            Rendered::of(row, &dataset.render, line, messages, &mut untaken)?;
-        if let (Some(rule), Value::Map(fields)) = (rule, row) {
+        let Rendered { chars, bytes, turns, prompt_turns, changes, taken, .. } =
+            Rendered::of(row, &dataset.render, options, line, said, &mut untaken)?;
+        if let (Some(taken), Value::Map(fields)) = (taken, row) {
             let is_other =
                 |name: &str| dataset.id.iter().chain(&dataset.metadata).any(|path| first_name(path) == name);
             for (name, value) in fields {
-                let is_looked_at = rule.fields.iter().any(|field| **field == **name);
-                if !is_looked_at && *value != Value::Null && !is_other(name) {
+                if !taken.contains(&&**name) && *value != Value::Null && !is_other(name) {
                     untaken.add(name);
                 }
             }
@@ -295,13 +310,15 @@ impl<'a> Conversion<'a> {
             }
         }
         line.push(b'}');
-        if turns > 0 {
-            line.extend_from_slice(b", \"messages\": [");
-            line.extend_from_slice(messages);
-            line.push(b']');
+        if let [b'{', fields @ .., b'}'] = &said[..] {
+            line.extend_from_slice(b", ");
+            line.extend_from_slice(fields);
+        }
+        if let Some(turns) = prompt_turns {
+            append(line, format_args!(", \"prompt_messages\": {turns}"));
         }
         line.extend_from_slice(b"}\n");
-        Ok(TextSize { chars, bytes })
+        Ok(RecordCounts { chars, bytes, changes })
     }
 
     fn refuse(&mut self, rows: &FileRows<'_>, file: &str, refused: RefusedRow) {
@@ -352,7 +369,7 @@ impl<'a> Conversion<'a> {
             && let Some((reason, _)) = counts.rejected.iter().max_by_key(|(_, count)| **count)
         {
             let first = state.rejects.iter().find(|reject| reject.reason == *reason);
-            let is_about_columns = reason == render::NO_USUAL_COLUMNS;
+            let is_about_columns = reason == NO_USUAL_COLUMNS;
             let columns = state.untaken_columns.names().filter(|_| is_about_columns);
             return Err(Error::NoRecords {
                 repo: self.dataset.repo.clone(),
@@ -377,6 +394,7 @@ impl<'a> Conversion<'a> {
         atomic::publish(&self.path, &self.data.records(category, name))?;
         Ok(Converted {
             text_len: state.lengths.summary(),
+            changes: state.changes,
             untaken_columns: state.untaken_columns,
             counts: state.counts,
             checksum,

@@ -239,6 +239,7 @@ fn stats_of(
         target_percent: planned.target_percent,
         untaken_files: planned.untaken.clone(),
         untaken_columns: converted.untaken_columns,
+        changes: converted.changes,
         complete: true,
     }
 }

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use mashbill_records::conversation::Changes;
 use mashbill_store::atomic;
 use mashbill_store::checksum::Checksum;
 use schemars::JsonSchema;
@@ -78,6 +79,9 @@ pub struct DatasetStats {
     /// Columns of its rows that stand in no record.
     #[serde(default, skip_serializing_if = "UntakenColumns::is_empty")]
     pub untaken_columns: UntakenColumns,
+    /// What was changed in its conversations to make them of one form.
+    #[serde(default, skip_serializing_if = "is_unchanged")]
+    pub changes: Changes,
     /// True: a file that is not complete has no statistics.
     pub complete: bool,
 }
@@ -238,6 +242,9 @@ pub struct Checkpoint {
     /// Columns of the rows so far that stand in no record.
     #[serde(default)]
     pub untaken_columns: UntakenColumns,
+    /// What was changed in the conversations so far.
+    #[serde(default)]
+    pub changes: Changes,
     /// The first refused rows.
     pub rejects: Vec<RejectedRow>,
     /// Bytes that came over the network so far.
@@ -257,6 +264,10 @@ pub struct Making {
     pub source: DatasetSource,
     /// How much is taken.
     pub take: Take,
+}
+
+fn is_unchanged(changes: &Changes) -> bool {
+    *changes == Changes::default()
 }
 
 impl Checkpoint {

@@ -27,6 +27,7 @@ pub mod untaken;
 pub mod lock;
 pub mod dataset_stats;
 pub mod special_tokens;
+pub mod chat;
 pub mod loss_spans;
 pub mod shard;
 pub mod documents;

@@ -125,6 +125,14 @@ pub struct SpansCursor {
     used: i32,
 }
 
+impl SpansCursor {
+    /// Whether the next token is learned; where some of the spans are used up, and some are left.
+    #[must_use]
+    pub const fn is_learned(&self) -> bool {
+        self.span % 2 == 1
+    }
+}
+
 /// Spans in the making: neighbors of the same kind become one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SpansBuilder {
@@ -170,6 +178,11 @@ impl SpansBuilder {
     #[must_use]
     pub fn spans(&self) -> &[i32] {
         &self.spans
+    }
+
+    /// Forgets the spans so far: those of another row come.
+    pub fn clear(&mut self) {
+        self.spans.clear();
     }
 
     /// The spans so far; from then on those of another row.

@@ -10,6 +10,7 @@
 mod bounds;
 mod difference;
 mod feature;
+mod ledger;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -17,11 +18,14 @@ use std::io;
 use std::path::Path;
 
 pub use feature::Feature;
+pub use ledger::Ledger;
+pub(crate) use ledger::is_zero;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::LicenseKind;
+use crate::chat::{Chat, TemplateIdentity};
 use crate::error::{Error, Result};
 use crate::held_out::HeldOut;
 use crate::layout::{Output, ShardId};
@@ -122,6 +126,9 @@ pub struct ShardOptions {
     pub other_text_fields: Vec<String>,
     /// Longer texts are refused, in bytes.
     pub max_document_bytes: u64,
+    /// How conversations become documents; none where a record is its text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat: Option<Chat>,
     /// The part of the documents that is here, where some are held out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_out: Option<HeldOut>,
@@ -319,20 +326,6 @@ pub struct License {
     pub kind: LicenseKind,
 }
 
-/// The books of a split: `text_tokens + special_tokens = tokens`, and
-/// `sequences × max_seq_length = tokens + padding`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Ledger {
-    /// Tokens of the texts.
-    pub text_tokens: u64,
-    /// BOS and EOS tokens put around the texts.
-    pub special_tokens: u64,
-    /// Positions without a token in the shards' last rows.
-    pub padding: u64,
-    /// Special tokens and tokens of those around documents that texts spelled, among `text_tokens`.
-    pub literal_special_tokens: u64,
-}
-
 /// A shard: packed rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ShardFile {
@@ -460,6 +453,27 @@ impl ShardOptions {
         std::iter::once(&self.text_field).chain(&self.other_text_fields).map(String::as_str).collect()
     }
 
+    /// The chat template that makes text of conversations, where one does.
+    #[must_use]
+    pub fn template(&self) -> Option<&TemplateIdentity> {
+        self.chat.as_ref()?.template.as_ref()
+    }
+
+    /// On which tokens there is a loss.
+    #[must_use]
+    pub fn loss(&self) -> Loss {
+        if self.template().is_some() { Loss::Spans } else { Loss::All }
+    }
+
+    /// The names in [`Manifest::requires`] of what is made with these options.
+    #[must_use]
+    pub fn requires(&self) -> Vec<String> {
+        match self.loss() {
+            Loss::All => Vec::new(),
+            Loss::Spans => vec![Feature::LossSpans.name().to_owned()],
+        }
+    }
+
     /// The stride of shards that are to have `shard_bytes`, 1 or more: how many bytes of JSON Lines become as many bytes of
     /// rows with labels and masks, measured on 72 MB of mixed text with GPT-2 and Llama 3.
     #[must_use]
@@ -531,6 +545,9 @@ impl Manifest {
             }
         }
         changes.extend(difference::between(&was, &is));
+        if changes.is_empty() && self.run_identity() != other.run_identity() {
+            changes.push("--template-args is written otherwise, which a template can see".into());
+        }
         (!changes.is_empty()).then(|| changes.join(", "))
     }
 

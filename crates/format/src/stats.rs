@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use mashbill_records::conversation::Changes;
 use mashbill_records::record::{FieldCounts, Reason};
 use mashbill_store::atomic;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::manifest::{self, FORMAT_VERSION, Ledger, MANIFEST_BYTES_MAX};
+use crate::manifest::{self, FORMAT_VERSION, Ledger, MANIFEST_BYTES_MAX, is_zero};
 use crate::name;
 use crate::task::{DocumentCounts, Reject};
 
@@ -58,9 +59,15 @@ pub struct Stats {
     /// Refused lines by reason.
     #[serde(deserialize_with = "name::once_each")]
     pub rejected: BTreeMap<Reason, u64>,
+    /// Documents that have messages of which only the text was taken, and refused lines that have some.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub with_messages: u64,
     /// What lines without a text have instead, by the fields' names.
     #[serde(default, skip_serializing_if = "FieldCounts::is_empty")]
     pub without_text: FieldCounts,
+    /// What was changed to bring records into the normal form of conversations.
+    #[serde(default, skip_serializing_if = "Changes::is_nothing")]
+    pub changes: Changes,
     /// Tokens a document.
     pub document_tokens: LengthHistogram,
     /// Bytes of the split's shards.
@@ -104,12 +111,6 @@ pub struct LengthHistogram {
     pub max: u64,
     /// Documents by the power of two that their length is below: `"8"` counts lengths of 4 to 7.
     pub below: BTreeMap<u64, u64>,
-}
-
-/// Whether a count that most splits do not have is left out.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-pub(crate) const fn is_zero(count: &u64) -> bool {
-    *count == 0
 }
 
 impl LengthHistogram {
@@ -233,7 +234,9 @@ mod tests {
             text_bytes: 0,
             ledger: Ledger::default(),
             rejected: BTreeMap::new(),
+            with_messages: 0,
             without_text: FieldCounts::default(),
+            changes: Changes::default(),
             document_tokens: LengthHistogram::default(),
             shard_bytes: 0,
             shards: Vec::new(),

@@ -9,6 +9,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
+use mashbill_records::conversation::Changes;
 use mashbill_records::record::{FieldCounts, Reason};
 use mashbill_store::atomic;
 use mashbill_store::checksum::{Checksum, Hasher};
@@ -19,9 +20,11 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::held_out::DatasetPart;
 use crate::layout::{ShardId, StateFolder};
-use crate::manifest::{self, FORMAT_VERSION, InputRange, Ledger, Manifest, ShardFile, SourceFile, TableFile};
+use crate::manifest::{
+    self, FORMAT_VERSION, InputRange, Ledger, Manifest, ShardFile, SourceFile, TableFile, is_zero,
+};
 use crate::name;
-use crate::stats::{InputFile, LengthHistogram, is_zero};
+use crate::stats::{InputFile, LengthHistogram};
 
 /// The largest record, or plan, in bytes: a hundred thousand shards, or inputs.
 const RECORD_BYTES_MAX: u64 = 256 << 20;
@@ -148,9 +151,15 @@ pub struct DocumentCounts {
     /// Refused lines by reason.
     #[serde(deserialize_with = "name::once_each")]
     pub rejected: BTreeMap<Reason, u64>,
+    /// Documents that have messages of which only the text was taken, and refused lines that have some.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub with_messages: u64,
     /// What lines without a text have instead.
     #[serde(default, skip_serializing_if = "FieldCounts::is_empty")]
     pub without_text: FieldCounts,
+    /// What was changed to bring records into the normal form of conversations.
+    #[serde(default, skip_serializing_if = "Changes::is_nothing")]
+    pub changes: Changes,
     /// Tokens a document.
     pub document_tokens: LengthHistogram,
 }
@@ -180,23 +189,14 @@ impl DocumentCounts {
         add(&mut self.other_part, other.other_part);
         add(&mut self.documents, other.documents);
         add(&mut self.text_bytes, other.text_bytes);
-        add(&mut self.ledger.text_tokens, other.ledger.text_tokens);
-        add(&mut self.ledger.special_tokens, other.ledger.special_tokens);
-        add(&mut self.ledger.padding, other.ledger.padding);
-        add(&mut self.ledger.literal_special_tokens, other.ledger.literal_special_tokens);
+        self.ledger.add(&other.ledger);
+        self.changes.add(&other.changes);
         for (&reason, &count) in &other.rejected {
             add(self.rejected.entry(reason).or_default(), count);
         }
+        add(&mut self.with_messages, other.with_messages);
         self.without_text.add(&other.without_text);
         self.document_tokens.add(&other.document_tokens);
-    }
-}
-
-impl Ledger {
-    /// Real tokens in the rows.
-    #[must_use]
-    pub const fn tokens(&self) -> u64 {
-        self.text_tokens.saturating_add(self.special_tokens)
     }
 }
 

@@ -18,6 +18,9 @@ use crate::waiting::Waiting;
 
 const TOKENIZER: &str = "tokenizer.json";
 
+/// The template for conversations with tools, of those that have two.
+const TOOL_TEMPLATE: &str = "additional_chat_templates/tool_use.jinja";
+
 /// How long one of them may take, in stall timeouts: ten minutes, as a rule.
 const FILE_STALLS: u32 = 60;
 
@@ -38,6 +41,10 @@ pub struct HubTokenizerFiles {
     pub config: Option<HubFile>,
     /// `generation_config.json`.
     pub generation_config: Option<HubFile>,
+    /// `chat_template.jinja`.
+    pub chat_template: Option<HubFile>,
+    /// `additional_chat_templates/tool_use.jinja`, which is looked for only beside the other template.
+    pub chat_template_with_tools: Option<HubFile>,
     /// Set if files are missing above of which it is not known that the repository lacks them.
     pub incomplete: Option<Incomplete>,
 }
@@ -109,10 +116,21 @@ pub fn tokenizer_files(
         added_tokens: None,
         config: None,
         generation_config: None,
+        chat_template: None,
+        chat_template_with_tools: None,
         incomplete: None,
     };
     places.add_optional(&mut files)?;
     Ok(files)
+}
+
+/// Optional files of which it is not known whether the commit has them.
+struct UnknownFiles {
+    /// Whether it is an error that the Hub cannot be asked: what is fetched is fetched whole.
+    is_error: bool,
+    names: Vec<&'static str>,
+    /// Why the Hub could not be asked.
+    why: Option<Error>,
 }
 
 /// Where the files of one repository may lie.
@@ -177,33 +195,53 @@ impl Places<'_> {
     }
 
     fn add_optional(&self, files: &mut HubTokenizerFiles) -> Result<()> {
-        let from_cache = matches!(files.tokenizer.origin, FileOrigin::Cache(_));
-        let mut missing = Vec::new();
-        let mut why = None;
+        let mut unknown = UnknownFiles {
+            is_error: !matches!(files.tokenizer.origin, FileOrigin::Cache(_)),
+            names: Vec::new(),
+            why: None,
+        };
         for (name, place) in [
             ("tokenizer_config.json", &mut files.tokenizer_config),
             ("special_tokens_map.json", &mut files.special_tokens_map),
             ("added_tokens.json", &mut files.added_tokens),
             ("config.json", &mut files.config),
             ("generation_config.json", &mut files.generation_config),
+            ("chat_template.jinja", &mut files.chat_template),
         ] {
-            match self.find(&files.commit, name)? {
-                Cached::Found { path, contents } => *place = Some(cached(path, contents)),
-                Cached::Absent => {}
-                Cached::Unknown if self.client.settings().offline || why.is_some() => missing.push(name),
-                Cached::Unknown => match self.fetch_optional(&files.commit, name) {
-                    Ok(file) => *place = file,
-                    Err(error @ Error::Store(_)) => return Err(error),
-                    Err(error) if from_cache => {
-                        missing.push(name);
-                        why = Some(error);
-                    }
-                    Err(error) => return Err(error),
-                },
-            }
+            *place = self.optional(&files.commit, name, &mut unknown)?;
         }
-        files.incomplete = (!missing.is_empty()).then_some(Incomplete { files: missing, why });
+        if files.chat_template.is_some() {
+            files.chat_template_with_tools = self.optional(&files.commit, TOOL_TEMPLATE, &mut unknown)?;
+        }
+        let UnknownFiles { names, why, .. } = unknown;
+        files.incomplete = (!names.is_empty()).then_some(Incomplete { files: names, why });
         Ok(())
+    }
+
+    /// A file that the commit may lack.
+    fn optional(
+        &self,
+        commit: &Commit,
+        name: &'static str,
+        unknown: &mut UnknownFiles,
+    ) -> Result<Option<HubFile>> {
+        match self.find(commit, name)? {
+            Cached::Found { path, contents } => return Ok(Some(cached(path, contents))),
+            Cached::Absent => return Ok(None),
+            Cached::Unknown if self.client.settings().offline || unknown.why.is_some() => {
+                unknown.names.push(name);
+                return Ok(None);
+            }
+            Cached::Unknown => {}
+        }
+        match self.fetch_optional(commit, name) {
+            Err(error) if !unknown.is_error && !matches!(error, Error::Store(_)) => {
+                unknown.names.push(name);
+                unknown.why = Some(error);
+                Ok(None)
+            }
+            found => found,
+        }
     }
 
     /// Fetches a file that the commit may lack, and keeps it or its absence.

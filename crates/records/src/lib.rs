@@ -11,12 +11,15 @@
 //! lines    one at a time
 //! rows     of Parquet: blocks of them, read as records (parquet_rows, value)
 //! record   one line, checked and parsed
+//! json     a line as a value; conversation: what is said in it, whatever shape it has
 //! writer   lines written, resumably
 //! pool     the threads of a stage
 //! ```
 
 pub mod record;
 pub mod value;
+pub mod json;
+pub mod conversation;
 pub mod parquet_rows;
 pub mod pool;
 mod kind;

@@ -33,6 +33,8 @@ pub struct Record<'a> {
     pub source: Option<&'a str>,
     /// `category`, likewise.
     pub category: Option<&'a str>,
+    /// Whether there are `messages` or `conversations`.
+    pub has_messages: bool,
 }
 
 /// A parser of records that keeps its buffers from line to line.
@@ -99,6 +101,7 @@ impl RecordParser {
             id: label_of(line, fields.id, &mut self.id),
             source: label_of(line, fields.source, &mut self.source),
             category: label_of(line, fields.category, &mut self.category),
+            has_messages: fields.has_messages,
         })
     }
 

@@ -35,6 +35,8 @@ pub struct RowCutting<'a> {
     pub text_bytes_max: u64,
     /// The columns that the text is looked for in, in order.
     pub text_fields: &'a [&'a str],
+    /// Whether a row's text is all of these columns, and its labels, as a JSON object: what is said stands in several.
+    pub is_whole: bool,
 }
 
 /// How the rows of a file are cut into stretches.
@@ -58,6 +60,7 @@ pub struct RowBlocks {
     size: u64,
     block_bytes: u64,
     text_bytes_max: u64,
+    is_whole: bool,
 }
 
 #[derive(Debug)]
@@ -95,6 +98,8 @@ enum KeptText {
     Null,
     Whole(Range<usize>),
     TooLarge(TooLarge),
+    /// This column of a whole row has bytes that are no UTF-8.
+    NotUtf8(String),
     /// A column that comes first has something of another type.
     Other {
         column: String,
@@ -151,7 +156,7 @@ impl RowBlocks {
         let columns = reader.columns();
         let found = fields.iter().filter_map(|field| columns.iter().find(|column| column.name == **field));
         let text_columns: Vec<TextColumn> = found.map(TextColumn::of).collect();
-        if text_columns.iter().all(|column| column.other.is_some()) {
+        if text_columns.iter().all(|column| column.other.is_some() && !cutting.is_whole) {
             let column = fields.join("` or `");
             return Err(ReadError::NoTextColumn { column, columns: columns.to_vec() });
         }
@@ -164,6 +169,7 @@ impl RowBlocks {
             size,
             block_bytes: cutting.block_bytes,
             text_bytes_max: cutting.text_bytes_max,
+            is_whole: cutting.is_whole,
         })
     }
 
@@ -216,7 +222,10 @@ impl RowBlocks {
         let mut copying = Copying { text_bytes_max: self.text_bytes_max, ..Copying::default() };
         let (start, mut size) = (self.at, 0);
         while size < self.block_bytes && self.at < self.end && self.reader.advance().map_err(failed)? {
-            size += copying.row(&self.reader, &self.text_columns);
+            size += match self.is_whole {
+                true => copying.whole_row(&self.reader),
+                false => copying.row(&self.reader, &self.text_columns),
+            };
             self.at += 1;
         }
         if copying.rows.is_empty() {
@@ -247,6 +256,11 @@ impl RowBlock {
         self.rows.iter().map(|kept| Row { block: self, kept })
     }
 
+    /// Whether the file has a column of messages.
+    fn has_messages(&self) -> bool {
+        self.columns.iter().any(|column| matches!(column.name.as_str(), "messages" | "conversations"))
+    }
+
     /// Counts the columns of the file, for `rows` rows without a text whose text would be in one of `text_fields`: people
     /// want to know what they have instead.
     pub fn count_columns(&self, rows: u64, text_fields: &[String], counts: &mut FieldCounts) {
@@ -271,6 +285,12 @@ impl<'a> Row<'a> {
                 let detail = format!("`{column}` is {kind}, not a string");
                 return Err(Refusal::new(Reason::TextNotString, detail));
             }
+            KeptText::NotUtf8(column) => {
+                return Err(Refusal::new(
+                    Reason::InvalidUtf8,
+                    format!("`{column}` has bytes that are no UTF-8"),
+                ));
+            }
             KeptText::TooLarge(TooLarge { invalid_at: Some(at), .. }) => return Err(not_utf8(*at)),
             KeptText::TooLarge(TooLarge { bytes, .. }) => {
                 return Err(Refusal::new(Reason::TooLarge, format!("a text of {bytes} bytes")));
@@ -281,7 +301,7 @@ impl<'a> Row<'a> {
             }
         };
         let [id, source, category] = [0, 1, 2].map(|label| self.label(label));
-        Ok(Record { text, id, source, category })
+        Ok(Record { text, id, source, category, has_messages: self.block.has_messages() })
     }
 
     /// The text's bytes, or the beginning of those of one that is too large; nothing where there is none.
@@ -290,7 +310,7 @@ impl<'a> Row<'a> {
         match &self.kept.text {
             KeptText::Whole(range) => &self.block.bytes[range.clone()],
             KeptText::TooLarge(text) => &text.excerpt,
-            KeptText::Null | KeptText::Other { .. } => &[],
+            KeptText::Null | KeptText::NotUtf8(_) | KeptText::Other { .. } => &[],
         }
     }
 
@@ -300,7 +320,7 @@ impl<'a> Row<'a> {
         match &self.kept.text {
             KeptText::Whole(range) => range.len() as u64,
             KeptText::TooLarge(text) => text.bytes,
-            KeptText::Null | KeptText::Other { .. } => 0,
+            KeptText::Null | KeptText::NotUtf8(_) | KeptText::Other { .. } => 0,
         }
     }
 
@@ -331,6 +351,37 @@ struct Copying {
 }
 
 impl Copying {
+    /// Copies the row that `from` has advanced to as a JSON object and gives its size.
+    fn whole_row(&mut self, from: &ParquetRows) -> u64 {
+        let row = from.value_of_all();
+        let start = self.bytes.len();
+        row.write(&mut self.bytes);
+        let json = &self.bytes[start..];
+        hash(&mut self.hasher, Some(json));
+        let bytes = json.len() as u64;
+        let not_utf8 = match &row {
+            Value::Map(columns) => {
+                columns.iter().find(|(_, value)| value.has_bytes()).map(|(name, _)| name.clone())
+            }
+            _ => None,
+        };
+        let text = match not_utf8 {
+            Some(column) => KeptText::NotUtf8(column.into_owned()),
+            None if bytes > self.text_bytes_max => KeptText::TooLarge(TooLarge {
+                bytes,
+                content_hash: Checksum::of(json),
+                invalid_at: None,
+                excerpt: json[..json.len().min(EXCERPT_BYTES)].to_vec(),
+            }),
+            None => KeptText::Whole(start..self.bytes.len()),
+        };
+        if !matches!(text, KeptText::Whole(_)) {
+            self.bytes.truncate(start);
+        }
+        self.rows.push(Kept { text, labels: [const { None }; 3] });
+        8 + bytes
+    }
+
     /// Copies the row that `from` has advanced to and gives its size, by which blocks are measured.
     fn row(&mut self, from: &ParquetRows, text_columns: &[TextColumn]) -> u64 {
         let mut text = None;

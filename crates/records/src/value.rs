@@ -78,6 +78,36 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// Whether there are bytes in it that are no UTF-8.
+    #[must_use]
+    pub fn has_bytes(&self) -> bool {
+        match self {
+            Value::Bytes(_) => true,
+            Value::List(items) => items.iter().any(Self::has_bytes),
+            Value::Map(fields) => fields.iter().any(|(_, value)| value.has_bytes()),
+            _ => false,
+        }
+    }
+
+    /// The same value on its own.
+    #[must_use]
+    pub fn into_owned<'o>(self) -> Value<'o> {
+        match self {
+            Value::Null => Value::Null,
+            Value::Bool(value) => Value::Bool(value),
+            Value::Number(number) => Value::Number(Cow::Owned(number.into_owned())),
+            Value::Text(text) => Value::Text(Text::Plain(Cow::Owned(text.plain().into_owned()))),
+            Value::Bytes(bytes) => Value::Text(Text::Plain(Cow::Owned(hexadecimal(bytes)))),
+            Value::List(items) => Value::List(items.into_iter().map(Self::into_owned).collect()),
+            Value::Map(fields) => {
+                let fields = fields.into_iter();
+                Value::Map(
+                    fields.map(|(name, value)| (Cow::Owned(name.into_owned()), value.into_owned())).collect(),
+                )
+            }
+        }
+    }
+
     /// What kind of value it is, for people.
     #[must_use]
     pub const fn kind(&self) -> &'static str {

@@ -31,8 +31,12 @@ fn write(path: &Path, rows: usize, text: &str, source: &str) {
 
 /// The rows of each block, and the bytes of their sources.
 fn blocks(path: &Path) -> Vec<(usize, usize)> {
-    let cutting =
-        RowCutting { block_bytes: BLOCK_BYTES, text_bytes_max: BLOCK_BYTES, text_fields: &["text"] };
+    let cutting = RowCutting {
+        block_bytes: BLOCK_BYTES,
+        text_bytes_max: BLOCK_BYTES,
+        text_fields: &["text"],
+        is_whole: false,
+    };
     let mut blocks = RowBlocks::open(path, cutting).unwrap();
     let mut all = Vec::new();
     while let Some(block) = blocks.next().unwrap() {

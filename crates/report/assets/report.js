@@ -57,7 +57,7 @@
     const names = buckets.map(([name]) => name);
     return chart(id, title, label, () => ({
       data: [buckets.map((_, at) => at), buckets.map(([, count]) => count)],
-      scales: { x: { time: false, range: [-0.6, buckets.length - 0.4] } },
+      scales: { x: { time: false, range: [-0.6, buckets.length - 0.4] }, y: { range: (_, __, most) => [0, 1.05 * Math.max(most, 1)] } },
       axes: [
         { splits: () => buckets.map((_, at) => at), values: (u, splits) => {
           const step = Math.ceil((buckets.length * 46) / Math.max(u.width, 1));
@@ -219,11 +219,16 @@
     })), ["Name", `Mean ${unit}`, "Longest", raw ? "Records" : "Documents"]);
     histogram("packing", "Documents in a row", "Number of rows by the number of documents in them", data.pieces, ["pieces", "rows"]);
     parts("padding", "Padding", data.padding, ["Name", "Positions", "Share"], "Positions without a token: only a shard's last row has any.");
+    parts("learned", "Learned tokens by split", data.learned, ["Name", "Tokens", "Of its tokens"], "Tokens on which there is a loss: the others are only read.");
+    parts("learned-by-source", "Learned tokens by source", data.learned_by_source, ["Name", "Tokens", "Of its tokens"]);
+    const counted = (list) => list.map((one) => ({ name: one.name, value: one.amount, cells: [number(one.amount)] }));
+    barTable("roles", "Who speaks", false, counted(data.roles), ["Role", "Messages"]);
+    histogram("turns", "Messages in a conversation", "Number of conversations by the number of their messages", data.turns, ["messages up to", "conversations"]);
+    barTable("changes", "Changed to the normal form", false, counted(data.changes), ["What", "Times"], "Conversations come in several shapes, which become one.");
     barTable("density", "Bytes per token", false, data.density.map((one) => ({ name: one.name, value: one.value, cells: [one.value.toFixed(2)] })), ["Name", "Bytes"], "Bytes of text for each token. Little means that the tokenizer does not know the language well.");
     barTable("scripts", "Scripts", false, data.scripts.map((one) => ({ name: one.name, value: one.share, cells: [`${one.share.toFixed(2)} %`] })), ["Script", "Letters"], raw ? "Share of the letters in the texts." : "Share of the letters that stand whole in a token; scripts whose letters are cut have more.");
-    const refused = (list) => list.map((one) => ({ name: one.name, value: one.amount, cells: [number(one.amount)] }));
-    barTable("rejects", "Refused lines", false, refused(data.rejects), ["Reason", "Lines"]);
-    barTable("fetched-rejects", "Rows refused by the download", false, refused(data.fetched_rejects), ["Reason", "Rows"]);
+    barTable("rejects", "Refused lines", false, counted(data.rejects), ["Reason", "Lines"]);
+    barTable("fetched-rejects", "Rows refused by the download", false, counted(data.fetched_rejects), ["Reason", "Rows"]);
     duplicates();
     vocabulary();
     timeline();
@@ -268,15 +273,16 @@
       before.disabled = at === 0;
       after.disabled = at === samples.length - 1;
       where.textContent = `${at + 1} of ${samples.length}`;
-      detail.textContent = sample.pieces ? "Point at a token for its id and label. Masked labels are underlined." : "";
+      detail.textContent = sample.pieces ? `Point at a token for its id and label. ${sample.spans ? "Tokens that are not learned" : "Masked labels"} are underlined.` : "";
       view.replaceChildren();
       if (sample.text !== undefined) view.append(element("div", { class: "record" }, sample.text));
       let position = 0;
       for (const piece of sample.pieces ?? []) {
         view.append(element("div", { class: "document" }, piece.title));
         const line = element("div");
-        for (const [text, id, label] of piece.tokens) {
-          line.append(element("span", { class: label < 0 ? "token masked" : "token", "data-id": id, "data-label": label, "data-position": position++ }, text ?? `[${id}]`));
+        for (const [text, id, label, learned] of piece.tokens) {
+          const out = sample.spans ? !learned : label < 0;
+          line.append(element("span", { class: out ? "token masked" : "token", "data-id": id, "data-label": label, "data-position": position++ }, text ?? `[${id}]`));
         }
         if (piece.hidden) line.append(` … ${number(piece.hidden)} more`);
         position += piece.hidden;

@@ -17,6 +17,7 @@ mod names;
 mod duplicates;
 mod scripts;
 mod targets;
+mod said;
 mod tokenized;
 mod records;
 mod curve;

@@ -39,6 +39,14 @@ pub struct DatasetPage {
     pub(crate) pieces: Vec<(String, u64)>,
     /// Positions without a token, of all positions.
     pub(crate) padding: Vec<PartOfWhole>,
+    /// Tokens on which there is a loss, of all tokens: by split, and by source.
+    pub(crate) learned: Vec<PartOfWhole>,
+    pub(crate) learned_by_source: Vec<PartOfWhole>,
+    /// Values that were changed on the way to the normal form of conversations.
+    pub(crate) changes: Vec<Amount>,
+    /// Messages by who speaks, and conversations by the number of their messages.
+    pub(crate) roles: Vec<Amount>,
+    pub(crate) turns: Vec<(String, u64)>,
     pub(crate) density: Vec<NamedValue>,
     pub(crate) scripts: Vec<Share>,
     pub(crate) rejects: Vec<Amount>,
@@ -156,6 +164,8 @@ pub(crate) struct PageSample {
     pub(crate) text: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) pieces: Option<Vec<SamplePiece>>,
+    /// Whether it is written down which tokens of a row are learned.
+    pub(crate) spans: bool,
     /// Documents of the row that are not shown.
     pub(crate) more: usize,
     pub(crate) padding: usize,
@@ -164,8 +174,8 @@ pub(crate) struct PageSample {
 #[derive(Debug, Serialize)]
 pub(crate) struct SamplePiece {
     pub(crate) title: String,
-    /// Text, id, label.
-    pub(crate) tokens: Vec<(Option<String>, i32, i32)>,
+    /// Text, id, label, whether it is learned.
+    pub(crate) tokens: Vec<(Option<String>, i32, i32, bool)>,
     /// Tokens that are not shown.
     pub(crate) hidden: usize,
 }

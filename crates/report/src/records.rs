@@ -7,6 +7,7 @@ use mashbill_format::dataset_stats::DatasetStats;
 use mashbill_format::figures::{counted, size};
 use mashbill_format::find::RecordFile;
 use mashbill_format::layout::DATASET_STATS_SUFFIX;
+use mashbill_records::conversation::Conversation;
 use mashbill_records::record::{Reason, Record};
 use mashbill_store::checksum::Checksum;
 use mashbill_verify::{Event, Gather, records_below};
@@ -20,6 +21,7 @@ use crate::page::{
     duplicates, longest_first, runs, title,
 };
 use crate::pass::Pass;
+use crate::said::SaidCounts;
 use crate::scripts::Scripts;
 use crate::targets::Targets;
 
@@ -42,7 +44,16 @@ pub fn of_records(path: &Path, pass: &Pass<'_>, on_event: &mut dyn FnMut(Event))
     let mut counts = RecordCounts::new(&files, &texts);
     threads.into_iter().for_each(|thread| counts.merge(thread));
     let RecordCounts {
-        by_file, categories, sources, lengths, rejects, scripts, samples, texts: seen, ..
+        by_file,
+        categories,
+        sources,
+        lengths,
+        rejects,
+        scripts,
+        samples,
+        said,
+        texts: seen,
+        ..
     } = counts;
     drop(seen);
 
@@ -81,6 +92,11 @@ pub fn of_records(path: &Path, pass: &Pass<'_>, on_event: &mut dyn FnMut(Event))
         ("Repeated texts", json!(copies.label())),
         ("Refused lines", json!(rejects.values().sum::<u64>())),
     ];
+    if said.conversations > 0 {
+        facts.push(("Conversations", json!(said.conversations)));
+        facts.push(("Messages", json!(said.roles.values().sum::<u64>())));
+        facts.push(("Nothing to learn", json!(said.nothing_to_learn)));
+    }
     if !stats.is_empty() {
         facts.push(("Downloaded datasets", json!(stats.len())));
         facts.push(("Tokens, estimated", json!(stats.iter().map(|stats| stats.est_tokens).sum::<u64>())));
@@ -109,6 +125,11 @@ pub fn of_records(path: &Path, pass: &Pass<'_>, on_event: &mut dyn FnMut(Event))
         })),
         pieces: Vec::new(),
         padding: Vec::<PartOfWhole>::new(),
+        learned: Vec::new(),
+        learned_by_source: Vec::new(),
+        changes: by_reason(said.changed()),
+        roles: by_reason(said.roles.clone()),
+        turns: buckets(&said.turns),
         density: Vec::new(),
         scripts: scripts.shares(),
         rejects: by_reason(rejects.into_iter().map(|(reason, count)| (reason.name().to_owned(), count))),
@@ -176,6 +197,7 @@ struct RecordCounts<'a> {
     rejects: BTreeMap<Reason, u64>,
     scripts: Scripts,
     samples: Samples,
+    said: SaidCounts,
     texts: SeenTexts<'a>,
 }
 
@@ -199,6 +221,7 @@ impl<'a> RecordCounts<'a> {
             rejects: BTreeMap::new(),
             scripts: Scripts::new(),
             samples: Samples(vec![BTreeMap::new(); files.names.len()]),
+            said: SaidCounts::default(),
             texts: SeenTexts::new(texts),
         }
     }
@@ -215,6 +238,7 @@ impl<'a> RecordCounts<'a> {
         other.rejects.iter().for_each(|(&reason, count)| *self.rejects.entry(reason).or_default() += count);
         self.scripts.merge(&other.scripts);
         self.samples.merge(other.samples, &self.files.wanted);
+        self.said.merge(other.said);
     }
 }
 
@@ -237,6 +261,10 @@ impl Gather for RecordCounts<'_> {
         self.scripts.count(record.text, 1);
         self.texts.add(Checksum::of(record.text.as_bytes()).low64(), self.current as u32);
         self.samples.offer(self.current, self.files.wanted[self.current], line, record.text);
+    }
+
+    fn conversation(&mut self, _: &str, conversation: &Conversation<'_>) {
+        self.said.count(conversation);
     }
 
     fn refused(&mut self, _: &str, reason: Reason) {
@@ -280,6 +308,7 @@ impl Samples {
                 name: format!("{name}, line {line}"),
                 text: Some(text),
                 pieces: None,
+                spans: false,
                 more: 0,
                 padding: 0,
             }));

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use mashbill_format::catalog::Curriculum;
 use mashbill_format::dataset_stats::DatasetStats;
-use mashbill_format::figures::size;
+use mashbill_format::figures::{count, size};
 use mashbill_format::layout::{DATASET_STATS_SUFFIX, Output, STATS_SUFFIX};
+use mashbill_format::loss_spans::{self, Loss};
 use mashbill_format::manifest::{Manifest, Split};
 use mashbill_format::shard::{Piece, ShardRow};
 use mashbill_format::stats::{LengthHistogram, Stats};
+use mashbill_records::conversation::Changes;
 use mashbill_records::record::Reason;
 use mashbill_verify::{DocumentSeen, Event, Gather, Report};
 use serde_json::json;
@@ -22,6 +24,7 @@ use crate::page::{
     VocabularyUse, amounts, beginning, buckets, duplicates, longest_first, parts, runs, title, values,
 };
 use crate::pass::Pass;
+use crate::said::changed;
 use crate::scripts::Scripts;
 use crate::targets::Targets;
 
@@ -111,6 +114,8 @@ struct TokenSums {
     /// Tokens by the documents' category and source.
     categories: Names,
     sources: Names,
+    /// Tokens by source on which there is a loss.
+    learned: Names,
     lengths: LengthHistogram,
     /// How often each id stands in the rows.
     tokens: Vec<u64>,
@@ -124,8 +129,9 @@ struct TokenSums {
 #[derive(Debug)]
 struct ShownRow {
     split: String,
-    /// Ids and labels.
-    tokens: Vec<(i32, i32)>,
+    /// Ids and labels, and whether each is learned.
+    tokens: Vec<(i32, i32, bool)>,
+    has_spans: bool,
     pieces: Vec<Piece>,
     /// Pieces that are not shown.
     more: usize,
@@ -142,6 +148,7 @@ impl<'a> TokenCounts<'a> {
         let (found, other) = (&mut self.found, other.found);
         found.categories.merge(other.categories);
         found.sources.merge(other.sources);
+        found.learned.merge(other.learned);
         found.lengths.add(&other.lengths);
         found.tokens.iter_mut().zip(&other.tokens).for_each(|(sum, count)| *sum += count);
         other.pieces.iter().for_each(|(&pieces, count)| *found.pieces.entry(pieces).or_default() += count);
@@ -155,6 +162,7 @@ impl Gather for TokenCounts<'_> {
         let of_split = || self.plan.categories.get(split).map(String::as_str);
         found.categories.add(document.category.or_else(of_split), document.tokens);
         found.sources.add(document.source, document.tokens);
+        found.learned.add(document.source, document.learned_tokens);
         found.lengths.count(document.tokens);
         if let Some((index, _)) = self.plan.splits.get(split) {
             self.seen.add(document.content_hash.low64(), *index);
@@ -196,6 +204,9 @@ impl Gather for TokenCounts<'_> {
             at += usize::try_from(piece.len).unwrap_or(0);
             pieces.push(*piece);
         }
+        let is_learned = loss_spans::runs(content.loss_spans, shown)
+            .flat_map(|(is_learned, run)| std::iter::repeat_n(is_learned, run.len()))
+            .chain(std::iter::repeat(false));
         let row_shown = ShownRow {
             split: split.to_owned(),
             tokens: content
@@ -203,8 +214,11 @@ impl Gather for TokenCounts<'_> {
                 .iter()
                 .copied()
                 .zip(content.labels.iter().copied())
+                .zip(is_learned)
+                .map(|((id, label), is_learned)| (id, label, is_learned))
                 .take(shown)
                 .collect(),
+            has_spans: !content.loss_spans.is_empty(),
             more: content.pieces.len() - pieces.len(),
             pieces,
             padding: content.input_ids.len() - real,
@@ -222,19 +236,26 @@ impl ShownRow {
             let len = usize::try_from(piece.len).unwrap_or(0);
             let (here, rest) = tokens.split_at(len.min(tokens.len()));
             tokens = rest;
-            let ids: Vec<u32> = here.iter().map(|&(id, _)| id as u32).collect();
+            let ids: Vec<u32> = here.iter().map(|&(id, ..)| id as u32).collect();
             let mut texts = spell.map(|spell| spell(&ids).into_iter());
             let mut text =
                 || texts.as_mut().and_then(Iterator::next).map(|text| beginning(&text, TOKEN_BYTES));
             let last = i64::from(piece.doc_offset) + i64::from(piece.len);
             pieces.push(SamplePiece {
                 title: format!("document {}, tokens {} to {last}", piece.doc_id, piece.doc_offset),
-                tokens: here.iter().map(|&(id, label)| (text(), id, label)).collect(),
+                tokens: here.iter().map(|&(id, label, is_learned)| (text(), id, label, is_learned)).collect(),
                 hidden: len - here.len(),
             });
         }
         let name = format!("{}, row {row}", self.split);
-        PageSample { name, text: None, pieces: Some(pieces), more: self.more, padding: self.padding }
+        PageSample {
+            name,
+            text: None,
+            pieces: Some(pieces),
+            spans: self.has_spans,
+            more: self.more,
+            padding: self.padding,
+        }
     }
 }
 
@@ -264,18 +285,16 @@ fn page(
         ("Held out", json!(format!("{share}; this is the {} part", held_out.part.name())))
     });
     let none = HashMap::new();
+    let has_spans = manifest.loss() == Loss::Spans;
+    let sources = found.sources.into_named();
+    let mut changes = Changes::default();
+    stats.iter().for_each(|stats| changes.add(&stats.changes));
     let copies = duplicates(
         copies,
         manifest.splits.iter().map(|(name, split)| (name.clone(), split.samples)),
         sum(|split| split.samples),
     );
     let splits = || manifest.splits.iter();
-    let length = |stats: &Stats| Length {
-        name: stats.split.clone(),
-        documents: stats.samples,
-        mean: stats.tokens as f64 / stats.samples.max(1) as f64,
-        longest: stats.document_tokens.max,
-    };
     DatasetPage {
         kind: "tokenized",
         title: title(path),
@@ -305,14 +324,20 @@ fn page(
             ("Bytes per token", json!(format!("{:.2}", text_bytes as f64 / tokens.max(1) as f64))),
         ]
         .into_iter()
+        .chain(chat_facts(manifest, &rejects))
         .chain(held_out)
         .collect(),
         amount: "Tokens",
         categories: amounts(found.categories.into_named(), wanted.categories()),
         datasets: amounts(splits().map(|(name, split)| (name.clone(), split.tokens)), &wanted.datasets()),
-        sources: amounts(found.sources.into_named(), &none),
+        learned: if has_spans { learned_by_split(manifest) } else { Vec::new() },
+        learned_by_source: if has_spans { learned_of(&sources, found.learned) } else { Vec::new() },
+        changes: amounts(changed(&changes), &none),
+        roles: Vec::new(),
+        turns: Vec::new(),
+        sources: amounts(sources, &none),
         lengths: buckets(&found.lengths.below),
-        lengths_by: longest_first(stats.iter().filter(|stats| stats.samples > 0).map(length)),
+        lengths_by: longest_first(stats.iter().filter(|stats| stats.samples > 0).map(length_of)),
         pieces: buckets(&found.pieces),
         padding: parts(splits().map(|(name, split)| PartOfWhole {
             name: name.clone(),
@@ -330,14 +355,74 @@ fn page(
         fetched_rejects: Vec::new(),
         duplicates: Some(copies),
         vocabulary: Some(vocabulary(&found.tokens, spell)),
-        timeline: runs(stats.iter().map(|stats| Run {
-            name: stats.split.clone(),
-            completed: stats.completed_unix_s,
-            seconds: stats.seconds,
-            speed: stats.tokens as f64 / stats.seconds.max(1e-3),
-        })),
+        timeline: runs(stats.iter().map(run_of)),
         speed: "tokens/s",
         samples: found.rows.iter().map(|((_, row), shown)| shown.sample(*row, spell)).collect(),
+    }
+}
+
+/// What is said at the top of a folder that was made with a chat template.
+fn chat_facts(
+    manifest: &Manifest,
+    rejects: &BTreeMap<Reason, u64>,
+) -> Vec<(&'static str, serde_json::Value)> {
+    if manifest.options.template().is_none() {
+        return Vec::new();
+    }
+    let sum = |value: fn(&Split) -> u64| manifest.splits.values().map(value).sum::<u64>();
+    let of_all = |tokens: u64| {
+        let share = 100.0 * tokens as f64 / sum(|split| split.tokens).max(1) as f64;
+        json!(format!("{} ({share:.2} %)", count(tokens)))
+    };
+    let learned = (manifest.loss() == Loss::Spans)
+        .then(|| ("Learned tokens", of_all(sum(|split| split.ledger.learned_tokens))));
+    let refused: u64 = WITHOUT_LOSS.iter().filter_map(|reason| rejects.get(reason)).sum();
+    let always = [
+        ("Template tokens", of_all(sum(|split| split.ledger.template_tokens))),
+        ("Records without loss", json!(refused)),
+    ];
+    learned.into_iter().chain(always).collect()
+}
+
+/// Why a conversation is refused of which nothing can be learned.
+const WITHOUT_LOSS: [Reason; 3] = [Reason::NothingToLearn, Reason::NoSpans, Reason::Template];
+
+/// The learned tokens of each split.
+fn learned_by_split(manifest: &Manifest) -> Vec<PartOfWhole> {
+    parts(manifest.splits.iter().map(|(name, split)| PartOfWhole {
+        name: name.clone(),
+        part: split.ledger.learned_tokens,
+        whole: split.tokens,
+    }))
+}
+
+/// The learned tokens of each source, of which it has so many tokens.
+fn learned_of(sources: &HashMap<String, u64>, learned: Names) -> Vec<PartOfWhole> {
+    let learned = learned.into_named();
+    parts(sources.iter().map(|(name, &whole)| PartOfWhole {
+        name: name.clone(),
+        part: learned.get(name).copied().unwrap_or(0),
+        whole,
+    }))
+}
+
+/// How long the documents of a split are.
+fn length_of(stats: &Stats) -> Length {
+    Length {
+        name: stats.split.clone(),
+        documents: stats.samples,
+        mean: stats.tokens as f64 / stats.samples.max(1) as f64,
+        longest: stats.document_tokens.max,
+    }
+}
+
+/// The run that completed a split.
+fn run_of(stats: &Stats) -> Run {
+    Run {
+        name: stats.split.clone(),
+        completed: stats.completed_unix_s,
+        seconds: stats.seconds,
+        speed: stats.tokens as f64 / stats.seconds.max(1e-3),
     }
 }
 

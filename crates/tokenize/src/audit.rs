@@ -14,7 +14,8 @@ use std::thread;
 use mashbill_format::documents::{self, Document, DocumentReader, DocumentsEncoder};
 use mashbill_format::held_out::DatasetPart;
 use mashbill_format::layout::{Output, STATS_SUFFIX};
-use mashbill_format::manifest::{self, Manifest, SourceFile, Split};
+use mashbill_format::loss_spans::Loss;
+use mashbill_format::manifest::{self, Ledger, Manifest, SourceFile, Split};
 use mashbill_format::shard::RowGroupEncoder;
 use mashbill_format::split_rows::SplitRows;
 use mashbill_format::stats::{InputFile, Stats};
@@ -24,7 +25,9 @@ use mashbill_store::checksum::{Checksum, Hasher};
 use mashbill_tokenizer::{Engine, Scratch, Tokenizer};
 use mashbill_verify::{Problem, ProblemKind, ProblemPlace, Remedy, Severity};
 
-use crate::block::{BlockOptions, BlockPart, tokenize_block};
+use crate::block::{BlockOptions, tokenize_block};
+use crate::chat::{ChatEncoder, ChatMemory};
+use crate::documents::BlockPart;
 use crate::error::{Error, Result};
 use crate::group::{Group, groups};
 use crate::input::{Input, SplitNames, discover};
@@ -79,6 +82,7 @@ pub fn audit(
         manifest,
         tokenizer,
         reference: reference.as_ref().unwrap_or(tokenizer),
+        chat: ChatEncoder::of(manifest.options.chat.as_ref(), tokenizer)?,
         options,
         interrupted,
     };
@@ -120,6 +124,7 @@ struct Auditor<'a> {
     manifest: &'a Manifest,
     tokenizer: &'a Tokenizer,
     reference: &'a Tokenizer,
+    chat: Option<ChatEncoder>,
     options: &'a AuditOptions,
     interrupted: &'a AtomicBool,
 }
@@ -138,6 +143,8 @@ struct Comparing<'a> {
     table: Option<DocumentReader>,
     /// Where the next document has to stand.
     packer: Packer,
+    /// What was counted so far.
+    ledger: Ledger,
     report: Audit,
 }
 
@@ -167,7 +174,8 @@ impl Auditor<'_> {
             shard: 0,
             first_row: 0,
             table: None,
-            packer: Packer::new(row_length, usize::MAX),
+            packer: Packer::new(row_length, usize::MAX, Loss::All),
+            ledger: Ledger::default(),
             report: Audit::default(),
         };
         match self.compare(&groups, &mut comparing) {
@@ -231,6 +239,7 @@ impl Auditor<'_> {
                 options.compression,
             ),
             documents: DocumentsEncoder::new(options.compression),
+            chat: ChatMemory::default(),
         };
         let mut shard = 0;
         for group in groups {
@@ -249,6 +258,7 @@ impl Auditor<'_> {
         if shard < comparing.split.shard_list.len() {
             comparing.wrong("the source ends before its last shard".into());
         }
+        comparing.end_books();
         Ok(())
     }
 
@@ -272,10 +282,18 @@ impl Auditor<'_> {
             let tokenizer = if sampled { self.reference } else { self.tokenizer };
             let manifest::ShardOptions { max_document_bytes, held_out, .. } = self.manifest.options;
             let only = held_out.map(|held_out| held_out.part);
-            let with = BlockOptions { tokenizer, max_document_bytes, held_out, samples_first: false, only };
+            let with = BlockOptions {
+                tokenizer,
+                chat: self.chat.as_ref(),
+                max_document_bytes,
+                held_out,
+                samples_first: false,
+                only,
+            };
             let block = tokenize_block(&block, group, worker, with)?;
             let part = &block.parts[usize::from(only == Some(DatasetPart::Validation))];
             comparing.report.by_reference += if sampled { part.documents.len() as u64 } else { 0 };
+            comparing.ledger.add(&part.counts.ledger);
             comparing.documents(&block.ids, part);
             if comparing.report.problems.len() >= PROBLEMS_MAX {
                 return Ok(false);
@@ -293,7 +311,7 @@ impl Comparing<'_> {
             self.first_row += before.map_or(0, |file| file.rows);
         }
         self.shard = index;
-        self.packer = Packer::new(self.row_length as usize, usize::MAX);
+        self.packer = Packer::new(self.row_length as usize, usize::MAX, Loss::All);
         let Some(shard) = self.split.shard_list.get(index) else {
             self.wrong("the source continues after its last shard".into());
             return false;
@@ -319,6 +337,28 @@ impl Comparing<'_> {
         is_same
     }
 
+    /// Compares where tokens come from, when all documents are as they should be: ids alone do not say whether a template or
+    /// a text spells a control token.
+    fn end_books(&mut self) {
+        if !self.report.problems.is_empty() {
+            return;
+        }
+        let counts = |ledger: &Ledger| {
+            [
+                ("text_tokens", ledger.text_tokens),
+                ("special_tokens", ledger.special_tokens),
+                ("literal_special_tokens", ledger.literal_special_tokens),
+                ("template_tokens", ledger.template_tokens),
+                ("learned_tokens", ledger.learned_tokens),
+            ]
+        };
+        for ((what, found), (_, made)) in counts(&self.split.ledger).into_iter().zip(counts(&self.ledger)) {
+            if found != made {
+                self.wrong(format!("its ledger has {found} {what}, and its source gives {made}"));
+            }
+        }
+    }
+
     fn wrong(&mut self, detail: String) {
         self.report.problems.push(source_problem(self.name, detail));
     }
@@ -326,13 +366,13 @@ impl Comparing<'_> {
     /// Compares a block's documents with the table and their ids, among `ids`, with the rows.
     fn documents(&mut self, ids: &Arc<Vec<u32>>, part: &BlockPart) {
         let mut positions = Vec::new();
-        for (start, piece) in part.documents.pieces() {
+        for (start, piece, _) in part.documents.pieces() {
             positions.push(self.packer.next_position());
-            self.packer.push(ids, start, piece, &mut Vec::new());
+            self.packer.push(ids, start, piece, &[], &mut Vec::new());
         }
         // Only the places are of interest.
         self.packer.forget_rows();
-        let starts = part.documents.pieces().map(|(start, _)| start);
+        let starts = part.documents.pieces().map(|(start, ..)| start);
         for (made, start) in part.documents.table_rows(&positions).zip(starts) {
             let Some(table) = &mut self.table else {
                 return self
@@ -458,6 +498,9 @@ fn difference(made: &Document<&str>, found: &Document<String>) -> Option<String>
     }
     if made.tokens != found.tokens {
         return Some(format!("it has {} tokens and its source gives {}", found.tokens, made.tokens));
+    }
+    if made.loss_spans != found.loss_spans {
+        return Some("other tokens of it are learned than its source gives".into());
     }
     if (made.row, made.position) != (found.row, found.position) {
         return Some("the table gives it another place".into());

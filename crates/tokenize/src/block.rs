@@ -4,24 +4,23 @@
 //! a document at a time, and touches each byte of a record once on its way to the
 //! tokenizer.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
 
-use mashbill_format::documents::Document;
 use mashbill_format::held_out::{DatasetPart, HeldOut};
-use mashbill_format::shard::Piece;
-use mashbill_format::stats::REJECTS_KEPT;
-use mashbill_format::task::{DocumentCounts, Reject};
-use mashbill_records::record::{Reason, Record, RecordParser};
-use mashbill_records::{BYTE_ORDER_MARK, EXCERPT_BYTES, RowBlock, read_range_into};
+use mashbill_format::manifest::Ledger;
+use mashbill_records::conversation::{Conversation, FIELDS};
+use mashbill_records::json;
+use mashbill_records::record::{FieldCounts, Reason, Record, RecordParser, Refusal};
+use mashbill_records::value::Value;
+use mashbill_records::{BYTE_ORDER_MARK, RowBlock, read_range_into};
 use mashbill_store::checksum::Checksum;
-use mashbill_tokenizer::{self as tokenizer, Encoded, Engine, Scratch, Tokenizer, is_sample};
+use mashbill_tokenizer::{self as tokenizer, Engine, Scratch, Tokenizer, is_sample};
 use memchr::memchr;
 
+use crate::chat::{ChatEncoder, ChatMemory, NotEncoded, question_hash};
+use crate::documents::{BlockPart, DocumentLabels, NewDocument};
 use crate::error::Result;
 use crate::group::Group;
-use crate::pack::Position;
 use crate::read::{BlockRecords, InputBlock, read_failed};
 use crate::split_input::Input;
 use crate::worker::Worker;
@@ -43,88 +42,25 @@ pub(crate) struct TokenizedBlock {
     pub(crate) parts: Vec<BlockPart>,
     /// Whether an engine made the ids that samples are compared for, and not the reference.
     pub(crate) is_fast: bool,
-    /// Documents to be compared with the reference: texts and ids.
-    pub(crate) samples: Vec<(String, Vec<u32>)>,
+    /// Documents to be compared with the reference.
+    pub(crate) samples: Vec<EncodedText>,
 }
 
-/// The part of a block that is in one of the parts that documents are divided into.
-#[derive(Debug, Default)]
-pub(crate) struct BlockPart {
-    pub(crate) documents: BlockDocuments,
-    pub(crate) counts: DocumentCounts,
-    /// Line numbers count from 1 within the block; keys from the beginning of its stretch.
-    pub(crate) rejects: Vec<Reject>,
-}
-
-/// The documents of a block: their columns, and the text that labels them.
-#[derive(Debug, Default)]
-pub(crate) struct BlockDocuments {
-    rows: Vec<DocumentRow>,
-    labels: String,
-}
-
+/// A text with its ids.
 #[derive(Debug)]
-struct DocumentRow {
-    key: u64,
-    /// Where its first token stands among the block's.
-    first: u32,
-    tokens: u32,
-    content_hash: Checksum,
-    id: Option<Range<u32>>,
-    source: Option<Range<u32>>,
-    category: Option<Range<u32>>,
-}
-
-impl BlockDocuments {
-    pub(crate) const fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// Bytes of the text that labels them.
-    pub(crate) const fn label_bytes(&self) -> usize {
-        self.labels.len()
-    }
-
-    /// The documents whole, each as a piece and where its first token stands among the block's.
-    pub(crate) fn pieces(&self) -> impl Iterator<Item = (usize, Piece)> {
-        self.rows.iter().map(|row| {
-            let piece = Piece {
-                doc_id: i64::try_from(row.key).expect("files are smaller than 2^63 bytes"),
-                doc_offset: 0,
-                len: i32::try_from(row.tokens).expect("documents have fewer than 2^31 tokens"),
-            };
-            (row.first as usize, piece)
-        })
-    }
-
-    /// The documents as rows of the document table: their first tokens stand at `positions`.
-    pub(crate) fn table_rows<'a>(
-        &'a self,
-        positions: &'a [Position],
-    ) -> impl Iterator<Item = Document<&'a str>> {
-        let label = |range: &Option<Range<u32>>| {
-            range.as_ref().map(|range| &self.labels[range.start as usize..range.end as usize])
-        };
-        self.rows.iter().zip(positions).map(move |(row, &Position { row: row_in_shard, position })| {
-            Document {
-                doc_id: i64::try_from(row.key).expect("files are smaller than 2^63 bytes"),
-                id: label(&row.id),
-                source: label(&row.source),
-                category: label(&row.category),
-                content_hash: row.content_hash,
-                tokens: row.tokens.into(),
-                row: row_in_shard,
-                position,
-                loss_spans: Vec::new(),
-            }
-        })
-    }
+pub(crate) struct EncodedText {
+    pub(crate) text: String,
+    pub(crate) ids: Vec<u32>,
+    /// Whether nothing was put around it.
+    pub(crate) is_bare: bool,
 }
 
 /// What a block is tokenized with.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BlockOptions<'a> {
     pub(crate) tokenizer: &'a Tokenizer,
+    /// What makes documents of conversations, where these are taken.
+    pub(crate) chat: Option<&'a ChatEncoder>,
     pub(crate) max_document_bytes: u64,
     /// How documents are divided into two parts, where some are held out.
     pub(crate) held_out: Option<HeldOut>,
@@ -144,13 +80,13 @@ pub(crate) fn tokenize_block(
     worker: &mut Worker,
     options: BlockOptions<'_>,
 ) -> Result<TokenizedBlock> {
-    let Worker { parser, scratch, memory, .. } = worker;
+    let Worker { parser, scratch, chat, memory, .. } = worker;
     let input = block.input(group);
     let before = block.file_start.wrapping_sub(block.stretch_start);
-    let mut builder = Builder::new(options, scratch, memory.ids(), before);
+    let mut builder = Builder::new(options, scratch, chat, memory.ids(), before);
     let (bytes, checksum) = match &block.content {
         BlockRecords::Lines(lines) => builder.block_of_lines(lines, input, memory.bytes(), parser)?,
-        BlockRecords::Rows(rows) => (builder.rows(rows, parser.text_fields())?, rows.checksum),
+        BlockRecords::Rows(rows) => (builder.rows(rows, parser)?, rows.checksum),
     };
     Ok(TokenizedBlock {
         file: block.file,
@@ -168,19 +104,27 @@ pub(crate) fn tokenize_block(
 struct Builder<'a> {
     options: BlockOptions<'a>,
     scratch: &'a mut Scratch,
+    chat: &'a mut ChatMemory,
     ids: Vec<u32>,
     parts: Vec<BlockPart>,
-    samples: Vec<(String, Vec<u32>)>,
+    samples: Vec<EncodedText>,
     /// Where the block's file begins, counted from where its stretch does: modulo 2^64, since it may begin before that.
     before: u64,
 }
 
 impl<'a> Builder<'a> {
-    fn new(options: BlockOptions<'a>, scratch: &'a mut Scratch, ids: Vec<u32>, before: u64) -> Self {
+    fn new(
+        options: BlockOptions<'a>,
+        scratch: &'a mut Scratch,
+        chat: &'a mut ChatMemory,
+        ids: Vec<u32>,
+        before: u64,
+    ) -> Self {
         let parts = if options.held_out.is_some() { 2 } else { 1 };
         Self {
             options,
             scratch,
+            chat,
             ids,
             parts: (0..parts).map(|_| BlockPart::default()).collect(),
             samples: Vec::new(),
@@ -255,29 +199,43 @@ impl<'a> Builder<'a> {
     }
 
     fn line(&mut self, line: &str, key: u64, parser: &mut RecordParser) -> Result<()> {
+        if let Some(chat) = self.options.chat {
+            return self.record(chat, line, key, false, parser);
+        }
         match parser.parse(line) {
             Ok(record) => self.document(&record, key, line.as_bytes()),
             Err(refusal) => {
-                let train = self.part(DatasetPart::Train);
-                if refusal.is_about_text() {
-                    parser.count_fields(line, &mut train.counts.without_text);
-                }
-                // No text says which part the line belongs to, so it counts where most lines do.
-                self.reject(DatasetPart::Train, key, refusal.reason, refusal.detail, line.as_bytes());
+                self.no_text(refusal, line, key, parser);
                 Ok(())
             }
         }
     }
 
+    /// Sets a line aside that is no record with a text.
+    fn no_text(&mut self, refusal: Refusal, line: &str, key: u64, parser: &mut RecordParser) {
+        let train = self.part(DatasetPart::Train);
+        if refusal.is_about_text() {
+            let fields = &mut train.counts.without_text;
+            let with_messages =
+                |fields: &FieldCounts| fields.lines("messages") + fields.lines("conversations");
+            let before = with_messages(fields);
+            parser.count_fields(line, fields);
+            train.counts.with_messages += u64::from(with_messages(fields) > before);
+        }
+        // No text says which part the line belongs to, so it counts where most lines do.
+        self.reject(DatasetPart::Train, key, refusal.reason, refusal.detail, line.as_bytes());
+    }
+
     /// Tokenizes the rows of a Parquet file, and gives how many bytes their texts have.
-    fn rows(&mut self, rows: &RowBlock, text_fields: &[String]) -> Result<u64> {
+    fn rows(&mut self, rows: &RowBlock, parser: &mut RecordParser) -> Result<u64> {
         let (mut bytes, mut without_text) = (0, 0);
         for (row, key) in rows.rows().zip(rows.start..) {
             self.count_line();
             bytes += row.text_bytes();
-            match row.record() {
-                Ok(record) => self.document(&record, key, record.text.as_bytes())?,
-                Err(refusal) => {
+            match (row.record(), self.options.chat) {
+                (Ok(record), Some(chat)) => self.record(chat, record.text, key, true, parser)?,
+                (Ok(record), None) => self.document(&record, key, record.text.as_bytes())?,
+                (Err(refusal), _) => {
                     without_text += u64::from(refusal.is_about_text());
                     let part = row.too_large_hash().map_or(DatasetPart::Train, |hash| self.part_of(hash));
                     self.reject(part, key, refusal.reason, refusal.detail, row.excerpt());
@@ -286,9 +244,126 @@ impl<'a> Builder<'a> {
         }
         if without_text > 0 {
             let counts = &mut self.part(DatasetPart::Train).counts.without_text;
-            rows.count_columns(without_text, text_fields, counts);
+            rows.count_columns(without_text, parser.text_fields(), counts);
         }
         Ok(bytes)
+    }
+
+    /// Tokenizes a record that may be a conversation.
+    fn record(
+        &mut self,
+        chat: &ChatEncoder,
+        line: &str,
+        key: u64,
+        drop_nulls: bool,
+        parser: &mut RecordParser,
+    ) -> Result<()> {
+        let found = parsed(line).and_then(|record| {
+            let conversation = Conversation::of(&record, chat.reading(drop_nulls))?;
+            Ok((record, conversation))
+        });
+        match found {
+            Ok((record, Some(conversation))) if chat.has_template() => {
+                self.conversation(chat, &record, &conversation, key, line)
+            }
+            Ok((record, Some(conversation))) => self.plain(&record, &conversation, key, line),
+            Ok((_, None)) if chat.is_mixed => match parser.parse(line) {
+                Ok(record) => self.document(&record, key, line.as_bytes()),
+                Err(refusal) => {
+                    self.no_text(refusal, line, key, parser);
+                    Ok(())
+                }
+            },
+            Ok((_, None)) => {
+                let refusal = Refusal::new(Reason::NoMessages, "no field that a conversation is made of");
+                self.no_text(refusal, line, key, parser);
+                Ok(())
+            }
+            Err(refusal) => {
+                self.no_text(refusal, line, key, parser);
+                Ok(())
+            }
+        }
+    }
+
+    /// Tokenizes a conversation as plain text.
+    fn plain(
+        &mut self,
+        record: &Value<'_>,
+        conversation: &Conversation<'_>,
+        key: u64,
+        line: &str,
+    ) -> Result<()> {
+        let mut text = String::new();
+        conversation.write_plain(&mut text);
+        let [id, source, category] = LABELS.map(|name| record.field(name).and_then(Value::label));
+        let record = Record {
+            text: &text,
+            id: id.as_deref(),
+            source: source.as_deref(),
+            category: category.as_deref(),
+            has_messages: false,
+        };
+        let part = self.part_of(Checksum::of(text.as_bytes()));
+        let before = self.part(part).counts.documents;
+        self.document(&record, key, line.as_bytes())?;
+        let counts = &mut self.part(part).counts;
+        if counts.documents > before {
+            counts.changes.add(&conversation.changes);
+        }
+        Ok(())
+    }
+
+    fn conversation(
+        &mut self,
+        chat: &ChatEncoder,
+        record: &Value<'_>,
+        conversation: &Conversation<'_>,
+        key: u64,
+        line: &str,
+    ) -> Result<()> {
+        let content_hash = self.chat.content_hash(conversation);
+        let part = self.part_of(question_hash(conversation).unwrap_or(content_hash));
+        if self.options.only.is_some_and(|only| only != part) {
+            return Ok(());
+        }
+        let (first, position) = (self.ids.len(), self.position());
+        let BlockOptions { tokenizer, max_document_bytes: most, .. } = self.options;
+        let encoded = chat.encode(conversation, tokenizer, most, self.scratch, self.chat, &mut self.ids);
+        let encoded = match encoded {
+            Ok(encoded) => encoded,
+            Err(NotEncoded::Failed(error)) => return Err(error),
+            Err(NotEncoded::Refused(refusal)) => {
+                self.ids.truncate(first);
+                self.reject(part, key, refusal.reason, refusal.detail, line.as_bytes());
+                return Ok(());
+            }
+        };
+        let ids = &self.ids[first..];
+        if encoded.is_comparable && is_sample(position, content_hash.low64(), encoded.text.len()) {
+            let text = encoded.text.to_owned();
+            self.samples.push(EncodedText { text, ids: ids.to_vec(), is_bare: true });
+        }
+        let [id, source, category] = LABELS.map(|name| record.field(name).and_then(Value::label));
+        let block_part = match part {
+            DatasetPart::Train => &mut self.parts[0],
+            DatasetPart::Validation => &mut self.parts[1],
+        };
+        block_part.count(encoded.text.len(), &encoded.ledger);
+        block_part.counts.changes.add(&conversation.changes);
+        block_part.documents.push(NewDocument {
+            key: key.wrapping_add(self.before),
+            first,
+            tokens: ids.len(),
+            content_hash,
+            labels: DocumentLabels {
+                id: id.as_deref(),
+                source: source.as_deref(),
+                category: category.as_deref(),
+            },
+            spans: encoded.spans,
+        });
+        Ok(())
     }
 
     fn document(&mut self, record: &Record<'_>, key: u64, raw: &[u8]) -> Result<()> {
@@ -327,31 +402,30 @@ impl<'a> Builder<'a> {
             return Ok(());
         }
         if is_sample(self.position(), content_hash.low64(), text.len()) {
-            self.samples.push((text.to_owned(), self.ids[before..].to_vec()));
+            let ids = self.ids[before..].to_vec();
+            self.samples.push(EncodedText { text: text.to_owned(), ids, is_bare: false });
         }
+        let has_unread_messages = record.has_messages && self.options.chat.is_none();
+        let control = self.options.chat.and_then(|chat| chat.control_tokens_of_text(&self.ids[before..]));
+        let literal = control
+            .map_or(encoded.literal_special_tokens, |control| control.saturating_sub(encoded.added_tokens));
+        let spans = self.options.chat.map_or_else(Vec::new, |chat| chat.spans_of_text(tokens));
         let key = key.wrapping_add(self.before);
         let part = self.part(part);
-        part.count(text, encoded, tokens);
-        let documents = &mut part.documents;
-        let mut label = |text: Option<&str>| {
-            text.map(|text| {
-                let start = documents.labels.len();
-                documents.labels.push_str(text);
-                let range = start..documents.labels.len();
-                range.start.try_into().expect("labels fit in a block")
-                    ..range.end.try_into().expect("the same")
-            })
-        };
-        let (id, source, category) = (label(record.id), label(record.source), label(record.category));
-        documents.rows.push(DocumentRow {
-            key,
-            first: u32::try_from(before).expect("a block has fewer than 2^32 tokens"),
-            tokens: u32::try_from(tokens).expect("documents have fewer than 2^32 tokens"),
-            content_hash,
-            id,
-            source,
-            category,
-        });
+        part.count(
+            text.len(),
+            &Ledger {
+                text_tokens: encoded.text_tokens as u64,
+                special_tokens: encoded.added_tokens as u64,
+                literal_special_tokens: literal as u64,
+                learned_tokens: if spans.is_empty() { 0 } else { tokens as u64 },
+                ..Ledger::default()
+            },
+        );
+        part.counts.with_messages += u64::from(has_unread_messages);
+        let labels = DocumentLabels { id: record.id, source: record.source, category: record.category };
+        let document = NewDocument { key, first: before, tokens, content_hash, labels, spans: &spans };
+        part.documents.push(document);
         Ok(())
     }
 
@@ -378,41 +452,26 @@ impl<'a> Builder<'a> {
     }
 }
 
-impl BlockPart {
-    fn count(&mut self, text: &str, encoded: Encoded, tokens: usize) {
-        let counts = &mut self.counts;
-        counts.documents += 1;
-        counts.text_bytes += text.len() as u64;
-        counts.ledger.text_tokens += encoded.text_tokens as u64;
-        counts.ledger.special_tokens += encoded.added_tokens as u64;
-        counts.ledger.literal_special_tokens += encoded.literal_special_tokens as u64;
-        counts.document_tokens.count(tokens as u64);
-    }
+/// What labels a record.
+pub(crate) const LABELS: [&str; 3] = ["id", "source", "category"];
 
-    fn reject(&mut self, key: u64, reason: Reason, detail: String, raw: &[u8]) {
-        let line = self.counts.lines;
-        let count = self.counts.rejected.entry(reason).or_default();
-        *count += 1;
-        if *count <= REJECTS_KEPT {
-            let head = &raw[..raw.len().min(EXCERPT_BYTES)];
-            let excerpt = String::from_utf8_lossy(head).trim_end().to_owned();
-            self.rejects.push(Reject { line, key, reason, detail, excerpt });
+/// The fields of a record that a conversation is made of, and those that label it.
+///
+/// # Errors
+/// A [`Refusal`] where the line is no JSON object, or has one of them twice.
+pub(crate) fn parsed(line: &str) -> std::result::Result<Value<'_>, Refusal> {
+    let wanted = |name: &str| FIELDS.contains(&name) || LABELS.contains(&name);
+    let record = json::parse(line, &wanted).map_err(|invalid| invalid.refusal())?;
+    match &record {
+        Value::Map(fields) => {
+            for (at, (name, _)) in fields.iter().enumerate() {
+                if fields[..at].iter().any(|(other, _)| other == name) {
+                    return Err(Refusal::new(Reason::FieldTwice, format!("the field `{name}` stands twice")));
+                }
+            }
+            Ok(record)
         }
+        Value::List(_) => Err(Refusal::new(Reason::JsonArray, "an array, not an object")),
+        other => Err(Refusal::new(Reason::NotAnObject, format!("{}, not an object", other.kind()))),
     }
-}
-
-/// Keeps of `rejects` the first of each reason, `kept` having been kept before.
-pub(crate) fn first_of_each(
-    rejects: impl IntoIterator<Item = Reject>,
-    kept: &mut BTreeMap<Reason, u64>,
-) -> Vec<Reject> {
-    let mut first = Vec::new();
-    for reject in rejects {
-        let count = kept.entry(reject.reason).or_default();
-        if *count < REJECTS_KEPT {
-            *count += 1;
-            first.push(reject);
-        }
-    }
-    first
 }

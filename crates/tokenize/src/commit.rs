@@ -17,9 +17,9 @@ use mashbill_store::atomic::{self, SyncBatch};
 use mashbill_store::checksum::Checksum;
 use mashbill_store::folder_lock::FolderLock;
 
-use crate::block::first_of_each;
 use crate::card::{self, CardReport};
 use crate::context::{GroupMaking, RunWork, parts_of};
+use crate::documents::first_of_each;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::folder::Folder;
@@ -400,11 +400,13 @@ impl Sum {
             text_bytes: self.totals.text_bytes,
             ledger: entry.ledger.clone(),
             rejected: entry.rejected.clone(),
+            with_messages: self.totals.with_messages,
             // Where there are documents, the refused lines say enough.
             without_text: match entry.samples {
                 0 => self.totals.without_text.clone(),
                 _ => FieldCounts::default(),
             },
+            changes: self.totals.changes,
             document_tokens: self.totals.document_tokens.clone(),
             shard_bytes: entry.shard_files().map(|file| file.bytes).sum(),
             shards: self.counts.clone(),

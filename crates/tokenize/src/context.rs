@@ -15,6 +15,7 @@ use mashbill_format::task::{DocumentCounts, GroupIds, PlannedSplit, RunPlan, Sha
 use mashbill_store::checksum::Checksum;
 use mashbill_tokenizer::{FastRefused, Tokenizer};
 
+use crate::chat::ChatEncoder;
 use crate::error::{Error, Result};
 use crate::event::{Event, Progress};
 use crate::group::Group;
@@ -158,6 +159,8 @@ pub(crate) struct Context<'a> {
     pub(crate) vocabulary_size: usize,
     pub(crate) pad_id: u32,
     pub(crate) tokenizer: Arc<Tokenizer>,
+    /// What makes documents of conversations, where these are taken.
+    pub(crate) chat: Option<ChatEncoder>,
     /// The reference, for splits with which the fast engine is not trusted any more.
     pub(crate) reference: Mutex<HashMap<usize, Arc<Tokenizer>>>,
     pub(crate) interruption: Interruption<'a>,

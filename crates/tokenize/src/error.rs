@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use mashbill_chat::TemplateError;
 use mashbill_format::figures::size;
 use mashbill_records::parquet_rows::Column;
 use mashbill_records::{ReadError, listed};
@@ -108,6 +109,36 @@ pub enum Error {
         output: PathBuf,
         /// What differs.
         why: String,
+    },
+    /// A chat template cannot be read, or asks for what it is not given.
+    #[error("the chat template `{name}` cannot be used")]
+    Template {
+        /// Where it was found.
+        name: String,
+        /// Why not.
+        source: TemplateError,
+    },
+    /// A chat template writes control tokens that the tokenizer takes apart.
+    #[error("the chat template `{name}` writes {}, which the tokenizer does not have as {}", spelled(tokens), if tokens.len() == 1 { "a token" } else { "tokens" })]
+    ControlTokens {
+        /// Where it was found.
+        name: String,
+        /// The tokens.
+        tokens: Vec<String>,
+    },
+    /// An argument of a template is not what can be given to one.
+    #[error("the argument `{}` of the chat template cannot be given: {what}", name.escape_debug())]
+    TemplateArg {
+        /// Its name.
+        name: String,
+        /// Why, as a fragment.
+        what: String,
+    },
+    /// A date is none.
+    #[error("`{}` is not a date", date.escape_debug())]
+    Date {
+        /// What was given.
+        date: String,
     },
     /// A folder with a split's name holds files that are not mashbill's.
     #[error("`{}` holds `{file}`, which is not mashbill's", path.display())]
@@ -271,9 +302,18 @@ impl Error {
             | Self::NotHeldOut { .. }
             | Self::OthersDiffer { .. }
             | Self::NoTextColumn { .. }
+            | Self::Template { .. }
+            | Self::ControlTokens { .. }
+            | Self::TemplateArg { .. }
+            | Self::Date { .. }
             | Self::Strict { .. } => Class::Usage,
         }
     }
+}
+
+/// Tokens, for people.
+fn spelled(tokens: &[String]) -> String {
+    tokens.iter().map(|token| format!("`{}`", token.escape_debug())).collect::<Vec<_>>().join(", ")
 }
 
 /// Names of files of other kinds, for people.
@@ -289,7 +329,14 @@ impl Error {
     /// Whether it ends the whole run, not just its split.
     pub(crate) const fn ends_run(&self) -> bool {
         match self {
-            Self::Interrupted | Self::Strict { .. } | Self::Format(_) | Self::Tokenizer(_) => true,
+            Self::Interrupted
+            | Self::Strict { .. }
+            | Self::Format(_)
+            | Self::Tokenizer(_)
+            | Self::Template { .. }
+            | Self::ControlTokens { .. }
+            | Self::TemplateArg { .. }
+            | Self::Date { .. } => true,
             Self::InputMissing { .. }
             | Self::InputUnknown { .. }
             | Self::Content { .. }

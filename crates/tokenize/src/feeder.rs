@@ -131,8 +131,14 @@ impl Next {
             }
         };
         let &manifest::ShardOptions { max_document_bytes, held_out, .. } = context.options;
-        let options =
-            BlockOptions { tokenizer: &tokenizer, max_document_bytes, held_out, samples_first, only: None };
+        let options = BlockOptions {
+            tokenizer: &tokenizer,
+            chat: context.chat.as_ref(),
+            max_document_bytes,
+            held_out,
+            samples_first,
+            only: None,
+        };
         let tokenized = tokenize_block(&block, context.work.groups[group].files(), worker, options);
         LaneStep::Block(tokenized.map(Box::new))
     }

@@ -64,6 +64,7 @@ pub(crate) struct ShardPlace {
     /// The shard.
     pub(crate) id: ShardId,
     pub(crate) compression: Compression,
+    pub(crate) loss: Loss,
 }
 
 impl GrowingFiles {
@@ -103,14 +104,14 @@ impl GrowingFiles {
 
 impl Growing {
     fn create(place: &ShardPlace) -> Result<Self> {
-        let ShardPlace { folder, id, compression } = place;
+        let ShardPlace { folder, id, compression, loss } = place;
         atomic::create_folder(&folder.join(TABLES_FOLDER))?;
         let [rows, table] = paths(folder, *id);
         Ok(Self {
             folder: folder.clone(),
             id: *id,
-            rows: ParquetAppender::create(&rows, shard::schema(*compression, Loss::All))?,
-            table: ParquetAppender::create(&table, documents::schema(*compression, Loss::All))?,
+            rows: ParquetAppender::create(&rows, shard::schema(*compression, *loss))?,
+            table: ParquetAppender::create(&table, documents::schema(*compression, *loss))?,
         })
     }
 

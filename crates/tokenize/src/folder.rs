@@ -53,7 +53,7 @@ impl Folder {
         bytes.held_out = bytes.held_out.map(|held_out| HeldOut { part, ..held_out });
         let manifest = Manifest {
             format_version: FORMAT_VERSION,
-            requires: Vec::new(),
+            requires: bytes.requires(),
             tokenizer: tokenizer.name.clone(),
             max_seq_length: bytes.max_seq_length,
             shard_size_gb: options.shard_size_gb,

@@ -18,7 +18,8 @@ use mashbill_format::task::{Reject, ShardRecord};
 use mashbill_records::pool::{Outcome, Pool, TaskOrder};
 use mashbill_tokenizer::{Engine, Sample};
 
-use crate::block::TokenizedBlock;
+use crate::block::{EncodedText, TokenizedBlock};
+
 use crate::context::{Context, RunMessage};
 use crate::error::{Error, Result};
 use crate::event::Event;
@@ -53,7 +54,7 @@ enum Unencoded {
     Group {
         ordinal: usize,
         place: ShardPlace,
-        ready: Ready,
+        ready: Box<Ready>,
         bytes: Vec<u8>,
     },
     Finish {
@@ -172,7 +173,7 @@ struct Lane<'env, 'run> {
     tasks: VecDeque<OpenTask>,
     tasks_before: usize,
     /// Documents to be compared with the reference: their splits, texts and ids.
-    samples: Vec<(usize, String, Vec<u32>)>,
+    samples: Vec<(usize, EncodedText)>,
     /// Batches of writes that were numbered.
     writes_sent: u64,
     /// Of these, those that are not written, and other work whose replies have not come.
@@ -337,7 +338,8 @@ impl<'env, 'run> Lane<'env, 'run> {
             context.tell(RunMessage::Event(Event::Started { split }));
         }
         let row_length = context.options.max_seq_length;
-        let packer = || Packer::new(row_length, RowLayout::of(row_length).rows_per_group);
+        let loss = self.context.options.loss();
+        let packer = || Packer::new(row_length, RowLayout::of(row_length).rows_per_group, loss);
         let task = self.tasks_before + self.tasks.len() - 1;
         self.shards.push_back(OpenShard::new(task, group, index, context.parts(), packer));
     }
@@ -358,8 +360,7 @@ impl<'env, 'run> Lane<'env, 'run> {
         let task = self.tasks.back_mut().expect("it has begun");
         task.fast.extend(block.is_fast.then_some(split));
         task.check_trust(context)?;
-        self.samples
-            .extend(std::mem::take(&mut block.samples).into_iter().map(|(text, ids)| (split, text, ids)));
+        self.samples.extend(std::mem::take(&mut block.samples).into_iter().map(|sample| (split, sample)));
         let ready = shard.add(block);
         self.put_ready(ready);
         if self.samples.len() >= SAMPLES_PER_CHECK {
@@ -388,6 +389,7 @@ impl<'env, 'run> Lane<'env, 'run> {
                 folder: self.context.made.made(ready.part(), split),
                 id: group.shard(shard.index),
                 compression: self.context.options.compression,
+                loss: self.context.options.loss(),
             };
             let bytes = if ready.kind() == RowGroupKind::Rows {
                 self.context.written.take_back()
@@ -395,6 +397,7 @@ impl<'env, 'run> Lane<'env, 'run> {
                 Vec::new()
             };
             self.unencoded.1 += ready.weight();
+            let ready = Box::new(ready);
             self.unencoded.0.push(Unencoded::Group { ordinal, place, ready, bytes });
             if self.unencoded.1 >= WEIGHT_TOGETHER {
                 self.encode();
@@ -475,7 +478,7 @@ impl<'env, 'run> Lane<'env, 'run> {
     fn check_samples(&mut self) {
         let samples = std::mem::take(&mut self.samples);
         let is_fast = |split| self.context.tokenizer_of(split).engine() != Engine::Reference;
-        let samples: Vec<_> = samples.into_iter().filter(|(split, ..)| is_fast(*split)).collect();
+        let samples: Vec<_> = samples.into_iter().filter(|(split, _)| is_fast(*split)).collect();
         if samples.is_empty() {
             return;
         }
@@ -484,9 +487,14 @@ impl<'env, 'run> Lane<'env, 'run> {
         self.tasks.back_mut().expect("it has begun").checks += 1;
         let tokenizer = Arc::clone(&self.context.tokenizer);
         self.pool.submit(TaskOrder::First, &self.sender, move |_| {
-            let borrowed: Vec<_> = samples.iter().map(|(_, text, ids)| Sample { text, ids }).collect();
+            let borrowed = samples.iter().map(|(_, EncodedText { text, ids, is_bare })| Sample {
+                text,
+                ids,
+                is_bare: *is_bare,
+            });
+            let borrowed: Vec<_> = borrowed.collect();
             let differing = tokenizer.check_samples(&borrowed);
-            let of = |position: usize| (samples[position].0, samples[position].1.clone());
+            let of = |position: usize| (samples[position].0, samples[position].1.text.clone());
             Reply::Checked { task, outcome: differing.map(|position| position.map(of)).map_err(Error::from) }
         });
     }
@@ -578,7 +586,7 @@ impl Unencoded {
             Self::Group { ordinal, place, ready, bytes } => (ordinal, place, ready, bytes),
         };
         let (part, kind) = (ready.part(), ready.kind());
-        let group = match ready {
+        let group = match *ready {
             Ready::Rows(_, rows) => {
                 let group = rows.with_rows(|rows| worker.rows.encode_into(rows, bytes));
                 rows.into_ids().for_each(|ids| worker.memory.recycle(ids));

@@ -20,6 +20,7 @@ use mashbill_store::folder_lock::FolderLock;
 use mashbill_tokenizer::{Scratch, Tokenizer};
 
 use crate::card::CardReport;
+use crate::chat::{ChatEncoder, ChatMemory};
 use crate::commit::{Committed, Committer};
 use crate::context::{Context, RunCounters, RunMessage, RunWork};
 use crate::error::{Error, Result};
@@ -96,6 +97,7 @@ pub fn make(
     let job = MakeJob { plan, tokenizer, state: &state, made: &attempt, threads };
     let ended = job.work(&work, tasks, None, interrupted, on_event);
     atomic::remove_folder(attempt.root())?;
+    let ended = ended?;
     ended.error.map_or(Ok(ended.failed), Err)
 }
 
@@ -131,6 +133,9 @@ pub(crate) struct Ended {
 
 impl MakeJob<'_> {
     /// Makes `tasks`. With a `committer`, splits that are whole are put in their places meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Template`].
     pub(crate) fn work(
         &self,
         work: &RunWork<'_>,
@@ -138,7 +143,7 @@ impl MakeJob<'_> {
         committer: Option<Committer<'_>>,
         interrupted: &AtomicBool,
         on_event: &mut dyn FnMut(Event),
-    ) -> Ended {
+    ) -> Result<Ended> {
         let (messages, told) = mpsc::channel();
         let context = Context {
             options: &self.plan.manifest.options,
@@ -152,6 +157,7 @@ impl MakeJob<'_> {
             vocabulary_size: self.tokenizer.identity().vocabulary_size as usize,
             pad_id: self.tokenizer.identity().pad.id,
             tokenizer: Arc::clone(self.tokenizer),
+            chat: ChatEncoder::of(self.plan.manifest.options.chat.as_ref(), self.tokenizer)?,
             reference: Mutex::default(),
             interruption: Interruption::new(interrupted),
             messages,
@@ -171,7 +177,7 @@ impl MakeJob<'_> {
         let Watch { committer, made, failed, error, .. } = watch;
         let error = error.or_else(|| context.interruption.has_come().then_some(Error::Interrupted));
         let (folders, card) = committer.map(Committer::end).unwrap_or_default();
-        Ended { folders, card, made, failed, error }
+        Ok(Ended { folders, card, made, failed, error })
     }
 }
 
@@ -196,6 +202,7 @@ fn run_threads(
                     memory: Memory::default(),
                     rows: context.row_group_encoder(),
                     documents: DocumentsEncoder::new(context.options.compression),
+                    chat: ChatMemory::default(),
                 });
             });
         }

@@ -7,6 +7,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use mashbill_format::loss_spans::{Loss, LossSpans, SpansBuilder, SpansCursor};
 use mashbill_format::shard::{IGNORED, Piece, RowsToEncode};
 
 /// Rows that are ready to be encoded as one row group.
@@ -17,6 +18,7 @@ pub(crate) struct PackedRows {
     last_labels: Vec<i32>,
     pieces: Vec<Piece>,
     pieces_in_row: Vec<u32>,
+    loss_spans: Option<LossSpans>,
 }
 
 /// Tokens where they are.
@@ -36,7 +38,7 @@ impl PackedRows {
             last_labels: &self.last_labels,
             pieces: &self.pieces,
             pieces_in_row: &self.pieces_in_row,
-            loss_spans: None,
+            loss_spans: self.loss_spans.as_ref(),
         })
     }
 
@@ -76,6 +78,9 @@ pub(crate) struct Packer {
     last_labels: Vec<i32>,
     pieces: Vec<Piece>,
     pieces_in_row: Vec<u32>,
+    /// Which tokens of closed rows are learned, where not all are; and those of the row that is being filled.
+    loss_spans: Option<LossSpans>,
+    open_spans: SpansBuilder,
     /// The row that is being filled, its tokens, and its pieces.
     row: i64,
     fill: usize,
@@ -83,7 +88,7 @@ pub(crate) struct Packer {
 }
 
 impl Packer {
-    pub(crate) fn new(row_length: usize, rows_per_group: usize) -> Self {
+    pub(crate) fn new(row_length: usize, rows_per_group: usize, loss: Loss) -> Self {
         Self {
             row_length,
             rows_per_group,
@@ -91,6 +96,11 @@ impl Packer {
             last_labels: Vec::new(),
             pieces: Vec::new(),
             pieces_in_row: Vec::new(),
+            loss_spans: match loss {
+                Loss::All => None,
+                Loss::Spans => Some(LossSpans::default()),
+            },
+            open_spans: SpansBuilder::default(),
             row: 0,
             fill: 0,
             open_pieces: 0,
@@ -104,14 +114,16 @@ impl Packer {
     }
 
     /// Takes in a document whose tokens are those from `start` on in `ids`, and hands out the row groups that became full.
+    /// `spans` are the document's, where not all tokens are learned.
     pub(crate) fn push(
         &mut self,
         ids: &Arc<Vec<u32>>,
         start: usize,
         document: Piece,
+        spans: &[i32],
         groups: &mut Vec<PackedRows>,
     ) {
-        let mut at = start;
+        let (mut at, mut cursor) = (start, SpansCursor::default());
         let mut stretch_start = start;
         let mut rest = document;
         while rest.len > 0 {
@@ -123,8 +135,12 @@ impl Packer {
             at += taken;
             self.fill += taken;
             self.open_pieces += 1;
+            if self.loss_spans.is_some() {
+                self.open_spans.push_next(spans, &mut cursor, length);
+            }
             if self.fill == self.row_length {
-                self.close_row(if rest.len > 0 { label(ids[at]) } else { IGNORED });
+                let has_target = rest.len > 0 && (spans.is_empty() || cursor.is_learned());
+                self.close_row(if has_target { label(ids[at]) } else { IGNORED });
                 if self.pieces_in_row.len() == self.rows_per_group {
                     self.stretch(ids, stretch_start..at);
                     stretch_start = at;
@@ -140,6 +156,7 @@ impl Packer {
         self.tokens.clear();
         drop(self.take_rows());
         self.pieces.clear();
+        self.open_spans.clear();
         self.open_pieces = 0;
     }
 
@@ -154,6 +171,10 @@ impl Packer {
     fn close_row(&mut self, last_label: i32) {
         self.last_labels.push(last_label);
         self.pieces_in_row.push(self.open_pieces);
+        if let Some(spans) = &mut self.loss_spans {
+            spans.push(self.open_spans.spans());
+            self.open_spans.clear();
+        }
         self.open_pieces = 0;
         self.fill = 0;
         self.row += 1;
@@ -182,6 +203,7 @@ impl Packer {
             last_labels: std::mem::take(&mut self.last_labels),
             pieces: std::mem::take(&mut self.pieces),
             pieces_in_row: std::mem::take(&mut self.pieces_in_row),
+            loss_spans: self.loss_spans.as_mut().map(std::mem::take),
         })
     }
 }
@@ -226,7 +248,7 @@ mod tests {
             rows_per_group in 1usize..5,
             blocks in prop::collection::vec(prop::collection::vec((0usize..30, any::<bool>()), 0..6), 1..6),
         ) {
-            let mut packer = Packer::new(row_length, rows_per_group);
+            let mut packer = Packer::new(row_length, rows_per_group, Loss::All);
             // The documents by their lengths; ids count up, so order and loss both show.
             let (mut next_id, mut kept, mut expected) = (0u32, Vec::new(), Vec::new());
             let mut all: Vec<Row> = Vec::new();
@@ -241,7 +263,7 @@ mod tests {
                         kept.push((next_id, len, packer.next_position()));
                         expected.extend(next_id..next_id + len as u32);
                         let start = (next_id - first) as usize;
-                        packer.push(&ids, start, Piece { doc_id, doc_offset: 0, len: len as i32 }, &mut groups);
+                        packer.push(&ids, start, Piece { doc_id, doc_offset: 0, len: len as i32 }, &[], &mut groups);
                     }
                     next_id += len as u32;
                 }

@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use mashbill_format::manifest;
+use mashbill_records::conversation::FIELDS;
 use mashbill_records::{
     Border, FileKind, ReadError, RowBlock, RowBlocks, RowCutting, RowStretches, Strides, escaped,
     line_bytes_max, open_regular, stamp,
@@ -111,6 +112,8 @@ pub(crate) struct InputCutting<'a> {
     document_bytes_max: u64,
     /// The fields or columns that the text is looked for in, in order.
     text_fields: Vec<&'a str>,
+    /// Whether what is said is looked for in all of them.
+    is_chat: bool,
 }
 
 impl<'a> InputCutting<'a> {
@@ -120,7 +123,8 @@ impl<'a> InputCutting<'a> {
             strides: Strides { stride: options.stride_bytes, window: options.border_window_bytes() },
             line_bytes_max: line_bytes_max(options.max_document_bytes),
             document_bytes_max: options.max_document_bytes,
-            text_fields: options.text_fields(),
+            text_fields: fields_of(options),
+            is_chat: options.chat.is_some(),
         }
     }
 
@@ -131,9 +135,22 @@ impl<'a> InputCutting<'a> {
     fn of_rows(&self) -> RowCutting<'_> {
         RowCutting {
             block_bytes: BLOCK_BYTES,
-            text_bytes_max: self.document_bytes_max,
+            text_bytes_max: if self.is_chat { self.line_bytes_max } else { self.document_bytes_max },
             text_fields: &self.text_fields,
+            is_whole: self.is_chat,
         }
+    }
+}
+
+/// The columns that are read: those of conversations, and of texts where these are taken.
+fn fields_of(options: &manifest::ShardOptions) -> Vec<&str> {
+    match &options.chat {
+        None => options.text_fields(),
+        Some(chat) if chat.mixed || chat.template.is_none() => {
+            let texts = options.text_fields().into_iter().filter(|field| !FIELDS.contains(field));
+            FIELDS.iter().copied().chain(texts).collect()
+        }
+        Some(_) => FIELDS.to_vec(),
     }
 }
 

@@ -330,7 +330,7 @@ fn make_all(
     let job =
         MakeJob { plan: &header, tokenizer, state: &state, made: &state, threads: plan.options.threads };
     let committer = Committer::new(&work, &state, folders, plan.options.threads);
-    let ended = job.work(&work, tasks, Some(committer), interrupted, on_event);
+    let ended = job.work(&work, tasks, Some(committer), interrupted, on_event)?;
     failed.extend(ended.failed);
     plan.folders = ended.folders;
     ended.error.map_or(Ok((ended.made, ended.card)), Err)

@@ -11,8 +11,9 @@ use mashbill_parquet::row_group::EncodedRowGroup;
 use mashbill_records::record::Reason;
 use mashbill_store::checksum::Hasher;
 
-use crate::block::{BlockDocuments, BlockPart, TokenizedBlock, first_of_each};
+use crate::block::TokenizedBlock;
 use crate::context::GroupMaking;
+use crate::documents::{BlockDocuments, BlockPart, first_of_each};
 use crate::files::{FinishedFiles, RowGroupKind};
 use crate::pack::{PackedRows, Packer, Position};
 use crate::read::Stretch;
@@ -132,9 +133,9 @@ impl OpenPart {
         self.rejects.extend(first_of_each(rejects, &mut self.kept));
         self.counts.add(&block.counts);
         let (mut positions, mut groups) = (Vec::with_capacity(block.documents.len()), Vec::new());
-        for (start, piece) in block.documents.pieces() {
+        for (start, piece, spans) in block.documents.pieces() {
             positions.push(self.packer.next_position());
-            self.packer.push(ids, start, piece, &mut groups);
+            self.packer.push(ids, start, piece, spans, &mut groups);
         }
         ready.extend(groups.into_iter().map(|rows| Ready::Rows(self.part, rows)));
         self.waiting.add(block.documents, positions);

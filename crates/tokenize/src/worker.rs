@@ -9,11 +9,14 @@ use mashbill_format::shard::RowGroupEncoder;
 use mashbill_records::record::RecordParser;
 use mashbill_tokenizer::Scratch;
 
+use crate::chat::ChatMemory;
+
 /// What a worker keeps from task to task.
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) parser: RecordParser,
     pub(crate) scratch: Scratch,
+    pub(crate) chat: ChatMemory,
     pub(crate) memory: Memory,
     pub(crate) rows: RowGroupEncoder,
     pub(crate) documents: DocumentsEncoder,

@@ -14,6 +14,7 @@ use std::sync::{Arc, LazyLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use mashbill_format::chat::{Chat, LossOn, NORMAL_FORM, NoLossOn};
 use mashbill_format::held_out::{DatasetPart, HeldOut};
 use mashbill_format::layout::Output;
 use mashbill_format::manifest::{self, Packing};
@@ -22,8 +23,12 @@ use mashbill_parquet::encode::Compression;
 use mashbill_records::DOCUMENT_BYTES_MAX;
 use mashbill_tokenize::input::SplitNames;
 use mashbill_tokenize::plan::{FinishedSplits, Why};
-use mashbill_tokenize::{Error, Event, Options, Place, begin, commit, make, plan, run, tasks};
-use mashbill_tokenizer::{FastRefused, SpecialTokensInText, Tokenizer, TokenizerOptions, embedded};
+use mashbill_tokenize::{
+    Error, Event, Options, Place, TemplateOptions, begin, commit, make, plan, run, tasks, template,
+};
+use mashbill_tokenizer::{
+    ChosenTemplate, FastRefused, SpecialTokensInText, Tokenizer, TokenizerOptions, embedded,
+};
 
 /// Set in the processes that make a task.
 const TASK: &str = "MASHBILL_TEST_TASK";
@@ -31,6 +36,9 @@ const TASK: &str = "MASHBILL_TEST_TASK";
 const HOST: &str = "still-house";
 
 static TOKENIZER: LazyLock<Arc<Tokenizer>> = LazyLock::new(|| tokenizer(true));
+
+/// The one for conversations, around which a template puts what there is.
+static BARE: LazyLock<Arc<Tokenizer>> = LazyLock::new(|| tokenizer(false));
 
 fn tokenizer(add_eos: bool) -> Arc<Tokenizer> {
     let options = TokenizerOptions {
@@ -60,6 +68,7 @@ fn options(root: &Path, output: &str) -> Options {
             text_field: "text".into(),
             other_text_fields: Vec::new(),
             max_document_bytes: DOCUMENT_BYTES_MAX,
+            chat: None,
             held_out: Some(HeldOut { fraction: 0.1, part: DatasetPart::Train }),
         },
         finished: FinishedSplits::Keep,
@@ -153,7 +162,8 @@ fn one_task() {
     let place = Place { input: &input, output: &output };
     let plan = RunPlan::read(&Output::new(&output).state()).unwrap().unwrap();
     let go = AtomicBool::new(false);
-    let failed = make(&plan, task, place, (&TOKENIZER, 1), HOST, &go, &mut silent).unwrap();
+    let tokenizer = if plan.manifest.options.chat.is_some() { &BARE } else { &TOKENIZER };
+    let failed = make(&plan, task, place, (tokenizer, 1), HOST, &go, &mut silent).unwrap();
     assert!(failed.is_empty(), "{failed:?}");
 }
 
@@ -194,6 +204,72 @@ fn tasks_that_processes_make_in_any_order_give_the_bytes_of_one_run() {
     // Once more: there is nothing left to do, and nothing is missed.
     let again = commit(&begun, place, HOST, &mut silent).unwrap();
     assert!(again.failed.is_empty() && again.train.manifest == report.train.manifest, "{:?}", again.failed);
+    assert_eq!(promised(&root.join("whole")), promised(&output));
+}
+
+/// Conversations with questions that several have.
+fn conversations(seed: usize, count: usize) -> String {
+    let message = |role: &str, content: String| format!(r#"{{"role": "{role}", "content": "{content}"}}"#);
+    let line = |number: usize| {
+        let asked = message("user", format!("question {}", number * seed % 97));
+        let answer = message("assistant", "an answer of oak ".repeat(1 + number * 7 % 13));
+        let more = if number.is_multiple_of(3) { format!(", {asked}, {answer}") } else { String::new() };
+        format!("{{\"messages\": [{asked}, {answer}{more}], \"id\": \"{number}\"}}\n")
+    };
+    (0..count).map(line).collect::<String>() + "{\"messages\": 5}\n{\"text\": \"none\"}\n"
+}
+
+#[test]
+fn tasks_of_conversations_give_the_bytes_of_one_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    fs::create_dir_all(root.join("data")).unwrap();
+    fs::write(root.join("data/large.jsonl"), conversations(5, 600)).unwrap();
+    fs::write(root.join("data/small.jsonl"), conversations(11, 30)).unwrap();
+    let text = "{{ strftime_now('%d %b %Y') }}{% for m in messages %}{{ eos_token + m.role + ': ' + m.content }}{% endfor %}\
+        {{ eos_token }}";
+    let chosen = ChosenTemplate { name: "own".into(), text: text.into(), text_with_tools: None };
+    let asked = TemplateOptions {
+        args: BTreeMap::new(),
+        date: Some("2026-01-02".into()),
+        loss_on: LossOn::Assistant,
+        no_loss_on: NoLossOn::default(),
+    };
+    let template = template(chosen, asked, &BARE).unwrap();
+    let chat =
+        Chat { normal_form: NORMAL_FORM, keep_tool_arguments: false, mixed: false, template: Some(template) };
+    let planned = |output: &str| {
+        let mut options = options(root, output);
+        options.bytes.chat = Some(chat.clone());
+        plan(&options, BARE.identity()).unwrap()
+    };
+    let go = AtomicBool::new(false);
+    let report = run(planned("whole"), &BARE, HOST, &go, &mut silent).unwrap();
+    let large = &report.train.manifest.splits["large"];
+    assert!(report.failed.is_empty() && large.shards >= 4, "{:?}", report.failed);
+    assert_eq!(large.rejected.values().sum::<u64>(), 2);
+    assert!(large.ledger.learned_tokens > 0 && large.ledger.template_tokens > 0);
+    assert!(report.validation.unwrap().manifest.splits["large"].samples > 0);
+
+    let begun = begin(planned("steps"), HOST, &go, &mut silent).unwrap().plan;
+    let mut names = tasks(&begun).unwrap();
+    assert!(names.len() >= 3, "{names:?}");
+    names.reverse();
+    start(root, &names[0]).kill().unwrap();
+    for some in names.chunks(2) {
+        let children: Vec<_> = some.iter().chain(some).map(|name| start(root, name)).collect();
+        children.into_iter().for_each(end);
+    }
+    let (input, output) = (root.join("data"), root.join("steps"));
+    let place = Place { input: &input, output: &output };
+    // Another loss is another plan: its tasks are not made with these.
+    let mut other = begun.clone();
+    let chat = other.manifest.options.chat.as_mut().unwrap();
+    chat.template.as_mut().unwrap().loss_on = LossOn::All;
+    let changed = commit(&other, place, HOST, &mut silent).map(|report| report.failed);
+    assert!(matches!(changed, Err(Error::OutputChanged { .. })), "{changed:?}");
+    let report = commit(&begun, place, HOST, &mut silent).unwrap();
+    assert!(report.failed.is_empty(), "{:?}", report.failed);
     assert_eq!(promised(&root.join("whole")), promised(&output));
 }
 

@@ -60,6 +60,8 @@ pub fn embedded(name: &str) -> Option<TokenizerFiles> {
         added_tokens: None,
         config: None,
         generation_config: None,
+        chat_template: None,
+        additional_chat_templates: Vec::new(),
     })
 }
 

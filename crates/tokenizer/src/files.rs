@@ -16,6 +16,9 @@ use super::error::Error;
 /// size in memory.
 pub const FILE_BYTES_MAX: u64 = 50_000_000;
 
+/// The folder of further chat templates.
+const TEMPLATES_FOLDER: &str = "additional_chat_templates";
+
 /// The contents of a tokenizer's files, as they were found.
 #[derive(Debug, Clone)]
 pub struct TokenizerFiles {
@@ -33,6 +36,10 @@ pub struct TokenizerFiles {
     pub config: Option<String>,
     /// `generation_config.json`, which has them too.
     pub generation_config: Option<String>,
+    /// `chat_template.jinja`, the template of conversations.
+    pub chat_template: Option<String>,
+    /// The files of `additional_chat_templates`, by their names without `.jinja`.
+    pub additional_chat_templates: Vec<(String, String)>,
 }
 
 impl TokenizerFiles {
@@ -46,6 +53,8 @@ impl TokenizerFiles {
             added_tokens: self.added_tokens.clone(),
             config: self.config.clone(),
             generation_config: self.generation_config.clone(),
+            chat_template: self.chat_template.clone(),
+            additional_chat_templates: self.additional_chat_templates.clone(),
         }
     }
 }
@@ -77,7 +86,29 @@ pub fn from_path(path: &Path) -> Result<TokenizerFiles, Error> {
         added_tokens: beside("added_tokens.json")?,
         config: beside("config.json")?,
         generation_config: beside("generation_config.json")?,
+        chat_template: beside("chat_template.jinja")?,
+        additional_chat_templates: match file.file_name() {
+            Some(own) if own == "tokenizer.json" => templates_in(&file.with_file_name(TEMPLATES_FOLDER))?,
+            _ => Vec::new(),
+        },
     })
+}
+
+/// The templates in a folder, by their names, in order; none where there is no such folder.
+fn templates_in(folder: &Path) -> Result<Vec<(String, String)>, Error> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(Vec::new()) };
+    let mut templates = Vec::new();
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let is_template = path.extension().is_some_and(|extension| extension == "jinja");
+        let Some(name) = path.file_stem().and_then(|stem| stem.to_str()).filter(|_| is_template) else {
+            continue;
+        };
+        if let Some(text) = read_if_there(&path)? {
+            templates.push((name.to_owned(), text));
+        }
+    }
+    templates.sort();
+    Ok(templates)
 }
 
 fn read_if_there(path: &Path) -> Result<Option<String>, Error> {

@@ -41,6 +41,9 @@ mod self_check;
 mod cache;
 mod charsmap;
 mod spell;
+mod offsets;
+mod chat_templates;
+mod bare;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -58,8 +61,11 @@ pub use self::options::{SpecialTokensInText, TokenizerOptions, VOCABULARY_MAX};
 pub use self::special::RoleToken;
 pub use mashbill_bpe::Scratch;
 
+pub use self::chat_templates::{ChatTemplates, ChatTokens, ChosenTemplate};
+
 use self::apart::{Apart, START_MAX};
 use self::fast::FastEngine;
+use self::offsets::TokenBytes;
 use self::reference::{Outline, Reference};
 
 /// The counts of a document that was encoded.
@@ -80,6 +86,8 @@ pub struct Sample<'s> {
     pub text: &'s str,
     /// The ids that [`Tokenizer::encode`] gave for it.
     pub ids: &'s [u32],
+    /// Whether it was [`Tokenizer::encode_bare`].
+    pub is_bare: bool,
 }
 
 /// A tokenizer that is ready to encode, from any number of threads.
@@ -93,8 +101,15 @@ pub struct Tokenizer {
     counted: SpecialIds,
     outline: Arc<Outline>,
     beside: OnceLock<Reference>,
+    /// The reference that does with special tokens in texts what this tokenizer does not: for conversations, whose template
+    /// writes them and whose words may not.
+    otherwise: OnceLock<Reference>,
+    /// What chat templates are given of it.
+    chat_tokens: ChatTokens,
     /// The tokens' texts, made when the first is asked for.
     spellings: OnceLock<Vec<Option<String>>>,
+    /// The tokens' bytes, likewise; none where they are not made of bytes.
+    token_bytes: OnceLock<Option<TokenBytes>>,
 }
 
 enum Encoder {
@@ -114,7 +129,8 @@ impl Tokenizer {
     /// # Errors
     /// The reference can't load the file.
     pub fn to_reference(&self, why: FastRefused) -> Result<Self, Error> {
-        Ok(self.with(Encoder::Reference(self.load_reference()?), Some(why)))
+        Ok(self
+            .with(Encoder::Reference(self.load_reference(self.identity.special_tokens_in_text)?), Some(why)))
     }
 
     /// The same tokenizer on the reference, for an audit. The fast engine encodes those texts that the reference
@@ -123,7 +139,7 @@ impl Tokenizer {
     /// # Errors
     /// The reference can't load the file.
     pub fn audited(&self) -> Result<Self, Error> {
-        let reference = self.load_reference()?;
+        let reference = self.load_reference(self.identity.special_tokens_in_text)?;
         Ok(self.with(
             match &self.encoder {
                 Encoder::Fast(engine) | Encoder::Both { engine, .. } => {
@@ -154,12 +170,15 @@ impl Tokenizer {
             counted: self.counted.clone(),
             outline: Arc::clone(&self.outline),
             beside: OnceLock::new(),
+            otherwise: OnceLock::new(),
+            chat_tokens: self.chat_tokens.clone(),
             spellings: OnceLock::new(),
+            token_bytes: OnceLock::new(),
         }
     }
 
-    fn load_reference(&self) -> Result<Reference, Error> {
-        let (json, policy) = (Arc::clone(&self.tokenizer_json), self.identity.special_tokens_in_text);
+    fn load_reference(&self, policy: SpecialTokensInText) -> Result<Reference, Error> {
+        let json = Arc::clone(&self.tokenizer_json);
         Apart::begin(move || Reference::whole(&json, policy))?.wait(START_MAX)
     }
 
@@ -255,12 +274,12 @@ impl Tokenizer {
     ) -> Result<(), Error> {
         match &self.encoder {
             Encoder::Fast(engine) => {
-                let doubtful = |text: &str, ids: &mut Vec<u32>| self.whole_reference()?.encode(text, ids);
+                let doubtful = |text: &str, ids: &mut Vec<u32>| self.reference(policy)?.encode(text, ids);
                 engine.encode(scratch, text, policy, &doubtful, ids)
             }
-            Encoder::Reference(reference) => reference.encode(text, ids),
-            Encoder::Both { reference, engine, given_up } => {
-                let start = ids.len();
+            Encoder::Reference(_) => self.reference(policy)?.encode(text, ids),
+            Encoder::Both { engine, given_up, .. } => {
+                let (start, reference) = (ids.len(), self.reference(policy)?);
                 if reference.encode(text, ids).is_ok() {
                     return Ok(());
                 }
@@ -271,13 +290,23 @@ impl Tokenizer {
         }
     }
 
-    /// The reference beside a fast engine, for the texts that it is not trusted with; loaded for the first.
-    fn whole_reference(&self) -> Result<&Reference, Error> {
-        if let Some(reference) = self.beside.get() {
+    /// The reference by which special tokens in texts are encoded, or split: the engine in use, or one that is loaded for
+    /// the first text that needs it.
+    fn reference(&self, policy: SpecialTokensInText) -> Result<&Reference, Error> {
+        let splits = |policy| policy == SpecialTokensInText::Split;
+        let is_own = splits(policy) == splits(self.identity.special_tokens_in_text);
+        let beside = match &self.encoder {
+            Encoder::Reference(reference) | Encoder::Both { reference, .. } if is_own => {
+                return Ok(reference);
+            }
+            _ if is_own => &self.beside,
+            _ => &self.otherwise,
+        };
+        if let Some(reference) = beside.get() {
             return Ok(reference);
         }
-        let reference = self.load_reference()?;
-        Ok(self.beside.get_or_init(|| reference))
+        let reference = self.load_reference(policy)?;
+        Ok(beside.get_or_init(|| reference))
     }
 
     /// Compares documents with the reference; `None` where all are equal, else the
@@ -298,12 +327,21 @@ impl Tokenizer {
             // Where it breaks down over a text, the reference as a whole says so of that text.
             Err(_) => None,
         };
-        let reference = reference.map_or_else(|| self.load_reference(), Ok)?;
+        let reference =
+            reference.map_or_else(|| self.load_reference(self.identity.special_tokens_in_text), Ok)?;
         let mut expected = Vec::new();
+        let splits = self.identity.special_tokens_in_text == SpecialTokensInText::Split;
         for (position, sample) in samples.iter().enumerate() {
             expected.clear();
-            let is_defined = reference.encode(sample.text, &mut expected).is_ok();
-            if !is_defined || !self.stands_for(sample.ids, &expected) {
+            let is_defined = match sample.is_bare && splits {
+                true => self.reference(SpecialTokensInText::Encode)?.encode(sample.text, &mut expected),
+                false => reference.encode(sample.text, &mut expected),
+            };
+            let is_same = match sample.is_bare {
+                true => sample.ids == expected,
+                false => self.stands_for(sample.ids, &expected),
+            };
+            if is_defined.is_err() || !is_same {
                 return Ok(Some(position));
             }
         }

@@ -17,6 +17,7 @@
 //! models with affixes, byte fallback, an unknown token or dropout are loaded whole.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use mashbill_store::door;
@@ -78,6 +79,43 @@ impl Reference {
     }
 }
 
+impl Reference {
+    /// Appends for each of `ids`, which are those of `text`, the bytes of the text that it stands for.
+    pub(super) fn ranges(
+        &self,
+        text: &str,
+        ids: &[u32],
+        ranges: &mut Vec<Range<usize>>,
+    ) -> Result<(), Error> {
+        let mut own = Vec::with_capacity(ids.len());
+        self.encode_with_ranges(text, &mut own, ranges)?;
+        if own == ids { Ok(()) } else { Err(Self::has_other_ids()) }
+    }
+
+    /// Appends the ids of `text`, and for each of them the bytes of the text that it stands for.
+    pub(super) fn encode_with_ranges(
+        &self,
+        text: &str,
+        ids: &mut Vec<u32>,
+        ranges: &mut Vec<Range<usize>>,
+    ) -> Result<(), Error> {
+        let encoding = door::behind(|| match self {
+            Self::Whole(tokenizer) => tokenizer.encode(text, false),
+            Self::Part(tokenizer) => tokenizer.encode(text, false),
+        });
+        let encoding = encoding.unwrap_or_else(|_| Err(GAVE_UP.into()));
+        let encoding = encoding.map_err(|source| Error::Encode { source })?;
+        ids.extend_from_slice(encoding.get_ids());
+        ranges.extend(encoding.get_offsets().iter().map(|(start, end)| *start..*end));
+        Ok(())
+    }
+
+    /// The error of ids that the reference does not give.
+    pub(super) fn has_other_ids() -> Error {
+        Error::Encode { source: "the reference has other ids for it".into() }
+    }
+}
+
 /// A tokenizer without its vocabulary: it knows the added tokens, what is put around
 /// a document, and into which words a text is cut.
 pub(super) struct Outline {
@@ -110,6 +148,11 @@ impl Outline {
         let mut tokens: Vec<_> = self.pipeline.get_added_tokens_decoder().into_iter().collect();
         tokens.sort_unstable_by_key(|(id, _)| *id);
         tokens
+    }
+
+    /// The spelling of an added token.
+    pub(super) fn token(&self, id: u32) -> Option<String> {
+        self.pipeline.get_added_tokens_decoder().get(&id).map(|token| token.content.clone())
     }
 
     /// The ids that the post-processor puts before and after a document.

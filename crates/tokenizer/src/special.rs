@@ -28,6 +28,9 @@ pub struct RoleToken {
     pub found_in: String,
 }
 
+/// What has said which token ends a document, where a user did.
+pub(super) const OPTION: &str = "option";
+
 /// The file of older tokenizers that has added tokens with their ids.
 const ADDED_TOKENS: &str = "added_tokens.json";
 
@@ -60,6 +63,27 @@ const TURN_ENDS: &[&str] = &[
     "[EOT]",
     "<|end_of_turn|>",
 ];
+
+/// Names of what stands before and within the headers of turns.
+const HEADER_PARTS: &[&str] = &[
+    "<|im_start|>",
+    "<|im_sep|>",
+    "<|start_header_id|>",
+    "<|end_header_id|>",
+    "<|header_start|>",
+    "<|header_end|>",
+    "<start_of_turn>",
+    "<|turn>",
+    "<|start|>",
+    "<|message|>",
+    "<|channel|>",
+    "<|START_OF_TURN_TOKEN|>",
+    "<|start_of_role|>",
+    "<|end_of_role|>",
+];
+
+/// Names by which a template's control tokens are known: a tokenizer that lacks one takes it apart.
+pub(super) const CONTROL_TOKENS: [&[&str]; 3] = [HEADER_PARTS, TURN_ENDS, DOCUMENT_ENDS];
 
 /// Names of tokens made for padding.
 const PADS: &[&str] = &[
@@ -192,7 +216,7 @@ impl<'d> SpecialTokens<'d> {
     /// well-known name; `None` where nothing is found.
     pub(super) fn eos(&self, option: Option<&str>) -> Result<Option<RoleToken>, Error> {
         if let Some(token) = option {
-            return self.tokens.named(token, "option").map(Some);
+            return self.tokens.named(token, OPTION).map(Some);
         }
         if let Some(found) = self.in_files("eos")? {
             return Ok(Some(found));
@@ -221,6 +245,24 @@ impl<'d> SpecialTokens<'d> {
             "documents end with `{}`, which {} names; the tokenizer also has `{}` for the end of a document",
             eos.token, eos.found_in, other.token
         ))
+    }
+
+    /// Tokens that end a turn of a conversation, or a document: the one for documents, those at which a model ceases to
+    /// generate, and well-known names. In order, each once.
+    pub(super) fn turn_ends(&self, eos: Option<&RoleToken>) -> Vec<String> {
+        let mut ends: Vec<String> = eos.iter().map(|token| token.token.clone()).collect();
+        let generation = self.files.iter().filter(|(name, _)| *name == "generation_config.json");
+        for file in generation.filter_map(|(_, file)| file.as_ref().ok()) {
+            let ids = &file["eos_token_id"];
+            let ids = ids.as_array().map_or_else(|| vec![ids], |list| list.iter().collect());
+            let ids = ids.into_iter().filter_map(|id| id.as_u64().and_then(|id| u32::try_from(id).ok()));
+            ends.extend(ids.filter_map(|id| self.tokens.token(id)).map(str::to_owned));
+        }
+        let known = TURN_ENDS.iter().chain(DOCUMENT_ENDS).filter_map(|name| self.tokens.well_known(&[name]));
+        ends.extend(known.map(|token| token.token));
+        let mut seen = HashSet::new();
+        ends.retain(|token| seen.insert(token.clone()));
+        ends
     }
 
     fn document_end(&self) -> Option<RoleToken> {

@@ -4,10 +4,14 @@
 //! a space is `Ġ`); others write `▁` for a space. One token may be part of a
 //! character, which shows as U+FFFD.
 
+/// The bytes that the entry `token` of a byte-level vocabulary stands for.
+pub(super) fn bytes_of(token: &str) -> Option<Vec<u8>> {
+    token.chars().map(byte_of).collect()
+}
+
 /// The text of the vocabulary entry `token`.
 pub(super) fn text_of(token: &str) -> String {
-    let bytes: Option<Vec<u8>> = token.chars().map(byte_of).collect();
-    match bytes {
+    match bytes_of(token) {
         Some(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         None => token.replace('▁', " "),
     }

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::apart::{Apart, START_MAX};
 use super::cache::TokenizerCache;
 use super::charsmap;
+use super::chat_templates::{ChatTokens, named_tokens};
 use super::definition::TokenizerJson;
 use super::engine::Engine;
 use super::error::Error;
@@ -79,8 +80,8 @@ impl Start {
         }
         let index = VocabularyIndex::new(&definition);
         let mut outline = Outline::new(&definition, &index)?;
-        let identity = match self.identify(&definition, &outline, &index) {
-            Ok(identity) => identity,
+        let (identity, chat_tokens) = match self.identify(&definition, &outline, &index) {
+            Ok(identified) => identified,
             Err(error) => {
                 // A file that can't be loaded has no tokens to be missed.
                 Reference::whole(json, policy)?;
@@ -106,7 +107,10 @@ impl Start {
             encoder,
             fast_refused,
             beside: OnceLock::new(),
+            otherwise: OnceLock::new(),
+            chat_tokens,
             spellings: OnceLock::new(),
+            token_bytes: OnceLock::new(),
         })
     }
 
@@ -148,7 +152,7 @@ impl Start {
         definition: &TokenizerJson<'_>,
         outline: &Outline,
         index: &VocabularyIndex<'_>,
-    ) -> Result<Identity, Error> {
+    ) -> Result<(Identity, ChatTokens), Error> {
         let Self { files, options, .. } = self;
         let tokens = Tokens::new(outline, index);
         // Several entries may have one id, and each takes memory.
@@ -192,10 +196,12 @@ impl Start {
             .or_else(|| eos.as_ref().map(|eos| instead(eos, "eos")))
             .or_else(|| bos.as_ref().map(|bos| instead(bos, "bos")))
             .ok_or_else(|| Error::NoPad { tokenizer: files.name.clone() })?;
-        let mut notes: Vec<String> = eos.iter().filter_map(|eos| special.remark(eos)).collect();
+        let put_after = eos.iter().filter(|_| options.add_eos);
+        let mut notes: Vec<String> = put_after.filter_map(|eos| special.remark(eos)).collect();
         notes.extend(special.unread());
         notes.extend(self.dropout_cleared.then(|| DROPOUT_NOTE.to_owned()));
-        Ok(Identity {
+        let turn_ends = special.turn_ends(eos.as_ref());
+        let identity = Identity {
             name: files.name.clone(),
             sha256: self.sha256.clone(),
             vocabulary_size: max_id.map_or(0, |id| id + 1),
@@ -210,7 +216,9 @@ impl Start {
             padding_cleared: definition.padding.is_some(),
             dropout_cleared: self.dropout_cleared,
             reference: Engine::Reference.name(),
-        })
+        };
+        let named = named_tokens(files, &identity);
+        Ok((identity, ChatTokens { named, turn_ends }))
     }
 }
 

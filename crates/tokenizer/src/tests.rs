@@ -43,6 +43,8 @@ fn files(file: &Value) -> TokenizerFiles {
         added_tokens: None,
         config: None,
         generation_config: None,
+        chat_template: None,
+        additional_chat_templates: Vec::new(),
     }
 }
 
@@ -394,7 +396,7 @@ fn dropout_is_cleared_whichever_engine_encodes() {
     let reference = tokenizer.to_reference(FastRefused::Model).unwrap();
     assert_eq!(encode(&reference, &text), expected);
     let ids = encode(&tokenizer, &text);
-    assert_eq!(tokenizer.check_samples(&[Sample { text: &text, ids: &ids }]).unwrap(), None);
+    assert_eq!(tokenizer.check_samples(&[Sample { text: &text, ids: &ids, is_bare: false }]).unwrap(), None);
     let beyond = changed(&plain, |file| file["model"]["dropout"] = json!(7));
     assert!(matches!(Tokenizer::load(&beyond, &OPTIONS, None), Err(Error::Refused { .. })));
 }

@@ -325,7 +325,8 @@ fn samples_are_compared_with_the_part_of_the_reference_they_need() {
         encoded.push((text, ids));
     }
     let samples = |encoded: &[(String, Vec<u32>)]| -> Option<usize> {
-        let samples: Vec<Sample<'_>> = encoded.iter().map(|(text, ids)| Sample { text, ids }).collect();
+        let samples: Vec<Sample<'_>> =
+            encoded.iter().map(|(text, ids)| Sample { text, ids, is_bare: false }).collect();
         tokenizer.check_samples(&samples).unwrap()
     };
     assert_eq!(samples(&encoded), None);

@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use mashbill_format::layout::{Output, REJECTS_SUFFIX, STATS_SUFFIX};
-use mashbill_format::manifest::Split;
-use mashbill_format::stats::{LengthHistogram, REJECTS_BYTES_MAX, REJECTS_KEPT, RejectedLine, Stats};
+use mashbill_format::manifest::{Ledger, Split};
+use mashbill_format::stats::{REJECTS_BYTES_MAX, REJECTS_KEPT, RejectedLine, Stats};
 use mashbill_format::task::DocumentCounts;
 use mashbill_records::record::Reason;
 use mashbill_store::open;
 
 use crate::findings::Findings;
 use crate::problem::{ProblemKind, ProblemPlace, Remedy};
+use crate::table::TableTotals;
 
 /// A split's statistics, where they can be read, to hold what the document tables give against them.
 #[derive(Debug)]
@@ -64,17 +65,22 @@ impl Statistics {
         Some(Self { place, stats })
     }
 
-    /// Compares how many tokens the documents of shard `index` have, by its document table.
-    pub(crate) fn check_lengths(
-        &self,
-        split: &str,
-        index: usize,
-        lengths: &LengthHistogram,
-        findings: &Findings,
-    ) {
-        if self.stats.shards.get(index).is_some_and(|counts| counts.document_tokens != *lengths) {
-            let detail = format!("document_tokens of shard {index} is not what its document table gives");
-            wrong_stats(&self.place, split, detail, findings);
+    /// The books of shard `index`.
+    pub(crate) fn ledger(&self, index: usize) -> Option<&Ledger> {
+        self.stats.shards.get(index).map(|counts| &counts.ledger)
+    }
+
+    /// Compares how many tokens the documents of shard `index` have, and how many are learned, by its document table.
+    pub(crate) fn check_totals(&self, split: &str, index: usize, totals: &TableTotals, findings: &Findings) {
+        let Some(counts) = self.stats.shards.get(index) else { return };
+        for (what, is_same) in [
+            ("document_tokens", counts.document_tokens == totals.lengths),
+            ("learned_tokens", counts.ledger.learned_tokens == totals.learned_tokens),
+        ] {
+            if !is_same {
+                let detail = format!("{what} of shard {index} is not what its document table gives");
+                wrong_stats(&self.place, split, detail, findings);
+            }
         }
     }
 }
@@ -111,7 +117,9 @@ fn totals(stats: &Stats) -> DocumentCounts {
         text_bytes: stats.text_bytes,
         ledger: stats.ledger.clone(),
         rejected: stats.rejected.clone(),
+        with_messages: stats.with_messages,
         without_text: stats.without_text.clone(),
+        changes: stats.changes,
         document_tokens: stats.document_tokens.clone(),
     }
 }
@@ -128,6 +136,8 @@ fn different(a: &DocumentCounts, b: &DocumentCounts) -> impl Iterator<Item = &'s
         ("text_bytes", a.text_bytes == b.text_bytes),
         ("ledger", a.ledger == b.ledger),
         ("rejected", a.rejected == b.rejected),
+        ("with_messages", a.with_messages == b.with_messages),
+        ("changes", a.changes == b.changes),
         ("document_tokens", a.document_tokens == b.document_tokens),
     ];
     each.into_iter().filter(|(_, same)| !same).map(|(name, _)| name)

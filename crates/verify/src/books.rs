@@ -2,8 +2,9 @@
 
 use mashbill_format::held_out::HeldOut;
 use mashbill_format::layout::{MANIFEST, ShardId};
+use mashbill_format::loss_spans::Loss;
 use mashbill_format::manifest::{
-    InputRange, Labels, Manifest, Shard, ShardOptions, Split, source_checksum, split_identity,
+    InputRange, Labels, Ledger, Manifest, Shard, ShardOptions, Split, source_checksum, split_identity,
 };
 use mashbill_format::shard::RowLayout;
 
@@ -159,15 +160,29 @@ fn tokens_around(split: &Split, manifest: &Manifest) -> Option<String> {
     let most = split.samples.saturating_mul(each);
     let special = split.ledger.special_tokens;
     let spelled = split.ledger.literal_special_tokens;
-    let least = most.saturating_sub(spelled.saturating_mul(each));
+    let template = manifest.options.template();
+    let is_mixed = manifest.options.chat.as_ref().is_some_and(|chat| chat.mixed);
+    // Nothing is put around what a template makes.
+    let most = if template.is_some() && !is_mixed { 0 } else { most };
+    let least = if template.is_some() { 0 } else { most.saturating_sub(spelled.saturating_mul(each)) };
     if special > most || special < least {
         return Some(format!(
             "{special} special_tokens around {} documents, which get {each} each and spell {spelled}",
             split.samples
         ));
     }
-    (spelled > split.ledger.text_tokens)
-        .then(|| format!("{spelled} literal_special_tokens among {} text_tokens", split.ledger.text_tokens))
+    let Ledger { text_tokens, template_tokens, learned_tokens, .. } = split.ledger;
+    if spelled.saturating_add(template_tokens) > text_tokens {
+        return Some(format!(
+            "{spelled} literal_special_tokens and {template_tokens} template_tokens among {text_tokens} text_tokens"
+        ));
+    }
+    let has_spans = manifest.loss() == Loss::Spans;
+    if learned_tokens > split.tokens || (learned_tokens > 0) != (has_spans && split.tokens > 0) {
+        return Some(format!("{learned_tokens} learned_tokens among {} tokens", split.tokens));
+    }
+    (template.is_none() && template_tokens > 0)
+        .then(|| format!("{template_tokens} template_tokens, and no template"))
 }
 
 fn check_identity(split: &Split, manifest: &Manifest, wrong: &dyn Fn(ProblemKind, String)) {

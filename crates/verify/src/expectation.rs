@@ -5,9 +5,8 @@
 
 use mashbill_format::loss_spans::{Loss, LossSpans, SpansBuilder, SpansCursor};
 use mashbill_format::shard::{ExpectedRows, Piece};
-use mashbill_format::stats::LengthHistogram;
 
-use crate::table::{ShardTable, TableEntry};
+use crate::table::{ShardTable, TableEntry, TableTotals};
 
 /// Gives the expectation of row after row of a shard.
 #[derive(Debug)]
@@ -57,11 +56,11 @@ impl Expectations {
         Ok(expected)
     }
 
-    /// Reads the rest of the table, whose documents have `tokens` tokens in all: how many each of them has.
+    /// Reads the rest of the table, whose documents have `tokens` tokens in all: what they have.
     ///
     /// # Errors
     /// What is wrong with the document table, as a fragment.
-    pub(crate) fn end(mut self, tokens: u64) -> Result<LengthHistogram, String> {
+    pub(crate) fn end(mut self, tokens: u64) -> Result<TableTotals, String> {
         while self.table.next()?.is_some() {}
         if self.table.tokens() != tokens {
             return Err(format!(
@@ -69,7 +68,7 @@ impl Expectations {
                 self.table.tokens()
             ));
         }
-        Ok(self.table.into_lengths())
+        Ok(self.table.into_totals())
     }
 
     /// A row: the documents that follow.

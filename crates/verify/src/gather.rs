@@ -1,6 +1,7 @@
 //! Seeing what a check reads, so that nobody has to read it a second time.
 
 use mashbill_format::shard::ShardRow;
+use mashbill_records::conversation::Conversation;
 use mashbill_records::record::{Reason, Record};
 use mashbill_store::checksum::Checksum;
 
@@ -10,6 +11,11 @@ pub trait Gather: Send {
     /// A record of JSON Lines: its file, as problems name it, and its line from 1.
     fn record(&mut self, file: &str, line: u64, record: &Record<'_>) {
         let _ = (file, line, record);
+    }
+
+    /// What is said in a record without a text, after that record: its text is then what is said, written out plainly.
+    fn conversation(&mut self, file: &str, conversation: &Conversation<'_>) {
+        let _ = (file, conversation);
     }
 
     /// A line that is no record.
@@ -63,4 +69,6 @@ pub struct DocumentSeen<'a> {
     pub content_hash: Checksum,
     /// Its tokens, BOS and EOS included.
     pub tokens: u64,
+    /// Those of them on which there is a loss.
+    pub learned_tokens: u64,
 }

@@ -10,7 +10,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mashbill_format::error::Result;
 use mashbill_format::find::{FoundFiles, RecordFile};
+use mashbill_records::conversation::{Conversation, ConversationOptions, FIELDS};
+use mashbill_records::json;
+use mashbill_records::parquet_rows::Column;
 use mashbill_records::record::{Reason, Record, RecordParser, Refusal};
+use mashbill_records::value::{Text, Value};
 use mashbill_records::{
     BYTE_ORDER_MARK, Block, BlockLines, Blocks, DOCUMENT_BYTES_MAX, LineCutting, ReadError, RowBlock,
     RowBlocks, RowCutting, line_bytes_max, read_range_into,
@@ -33,6 +37,9 @@ const CHUNK_BYTES: u64 = 1 << 20;
 
 /// Records of a file whose ids are compared: 150 MB of memory.
 const IDS_MAX: usize = 6 << 20;
+
+/// What labels a record.
+const LABELS: [&str; 3] = ["id", "source", "category"];
 
 /// Names of files that are left out which are told.
 const NAMES_TOLD: usize = 5;
@@ -129,6 +136,8 @@ struct Reading {
 enum RecordSource {
     Lines(Blocks),
     Rows(Box<RowBlocks>),
+    /// Rows without a text column, in which something is said.
+    RowsOfSaid(Box<RowBlocks>),
 }
 
 impl RecordSource {
@@ -140,9 +149,19 @@ impl RecordSource {
                 Self::Lines(Blocks::open(&file.path, container, cutting)?)
             }
             mashbill_records::FileKind::Parquet => {
-                let text_bytes_max = DOCUMENT_BYTES_MAX;
-                let cutting = RowCutting { block_bytes: CHUNK_BYTES, text_bytes_max, text_fields };
-                Self::Rows(Box::new(RowBlocks::open(&file.path, cutting)?))
+                let cutting = RowCutting {
+                    block_bytes: CHUNK_BYTES,
+                    text_bytes_max: DOCUMENT_BYTES_MAX,
+                    text_fields,
+                    is_whole: false,
+                };
+                match RowBlocks::open(&file.path, cutting) {
+                    Err(ReadError::NoTextColumn { columns, .. }) if is_said(&columns) => {
+                        let cutting = RowCutting { text_fields: FIELDS, is_whole: true, ..cutting };
+                        Self::RowsOfSaid(Box::new(RowBlocks::open(&file.path, cutting)?))
+                    }
+                    opened => Self::Rows(Box::new(opened?)),
+                }
             }
         })
     }
@@ -150,14 +169,14 @@ impl RecordSource {
     fn disk_bytes(&self) -> u64 {
         match self {
             Self::Lines(blocks) => blocks.disk_bytes(),
-            Self::Rows(rows) => rows.disk_bytes(),
+            Self::Rows(rows) | Self::RowsOfSaid(rows) => rows.disk_bytes(),
         }
     }
 
     fn ignored_bytes(&self) -> u64 {
         match self {
             Self::Lines(blocks) => blocks.ignored_bytes(),
-            Self::Rows(_) => 0,
+            Self::Rows(_) | Self::RowsOfSaid(_) => 0,
         }
     }
 }
@@ -202,6 +221,7 @@ struct Chunk {
 enum Unparsed {
     Lines(Vec<u8>),
     Rows(RowBlock),
+    RowsOfSaid(RowBlock),
 }
 
 impl RawWork<'_> {
@@ -271,6 +291,10 @@ impl Reading {
                 self.next_line += block.end - block.start;
                 Unparsed::Rows(block)
             }),
+            RecordSource::RowsOfSaid(rows) => rows.next()?.map(|block| {
+                self.next_line += block.end - block.start;
+                Unparsed::RowsOfSaid(block)
+            }),
         };
         let read = self.source.disk_bytes();
         CheckCounters::add(&shared.counters.bytes, read - std::mem::replace(&mut self.disk_bytes, read));
@@ -327,6 +351,18 @@ impl Chunk {
                 block.rows().zip(first_line..).for_each(|(row, number)| found.take(row.record(), number));
                 block.end - block.start
             }
+            Unparsed::RowsOfSaid(block) => {
+                for (row, number) in block.rows().zip(first_line..) {
+                    match row.record() {
+                        Ok(record) => {
+                            let refusal = Refusal::new(Reason::NoText, "nothing is said in it");
+                            found.without_text(record.text.as_bytes(), true, refusal, number);
+                        }
+                        Err(refusal) => found.take(Err(refusal), number),
+                    }
+                }
+                block.end - block.start
+            }
         };
         let FoundRecords { ids, counted, documents, found, .. } = found;
         CheckCounters::add(&shared.counters.rows, lines);
@@ -363,10 +399,52 @@ impl FoundRecords<'_> {
             let number = first_line + lines;
             lines += 1;
             if !line.iter().all(u8::is_ascii_whitespace) {
-                self.take(parse(line, parser), number);
+                match parse(line, parser) {
+                    Err(refusal) if refusal.is_about_text() => {
+                        self.without_text(line, false, refusal, number)
+                    }
+                    record => self.take(record, number),
+                }
             }
         }
         lines
+    }
+
+    /// Takes in a line, or a row as one, without a text. Where something is said in it, it is a record all the same.
+    fn without_text(&mut self, line: &[u8], is_row: bool, refusal: Refusal, number: u64) {
+        let wanted = |name: &str| FIELDS.contains(&name) || LABELS.contains(&name);
+        let line = std::str::from_utf8(line).ok();
+        let Some(record) = line.and_then(|line| json::parse(line, &wanted).ok()) else {
+            return self.take(Err(refusal), number);
+        };
+        if let Value::Map(fields) = &record
+            && let Some(name) = (1..fields.len())
+                .find_map(|at| fields[..at].iter().map(|(name, _)| name).find(|name| **name == fields[at].0))
+        {
+            let detail = format!("the field `{name}` stands twice");
+            return self.take(Err(Refusal::new(Reason::FieldTwice, detail)), number);
+        }
+        match Conversation::of(
+            &record,
+            ConversationOptions { keep_tool_arguments: false, drop_nulls: is_row },
+        ) {
+            Ok(Some(conversation)) => {
+                let mut text = String::new();
+                conversation.write_plain(&mut text);
+                let [id, source, category] = LABELS.map(|name| record.field(name).and_then(Value::label));
+                let record = Record {
+                    text: &text,
+                    id: id.as_deref(),
+                    source: source.as_deref(),
+                    category: category.as_deref(),
+                    has_messages: true,
+                };
+                self.take(Ok(record), number);
+                self.gatherer.conversation(&self.file.place.file, &conversation);
+            }
+            Ok(None) => self.take(Err(refusal), number),
+            Err(other) => self.take(Err(other), number),
+        }
     }
 
     /// Takes in the record of a line or row, or why there is none.
@@ -398,6 +476,15 @@ impl FoundRecords<'_> {
             }
         }
     }
+}
+
+/// Whether something is said in rows with these columns: their kinds are tried.
+fn is_said(columns: &[Column]) -> bool {
+    let text = |text: &'static str| Value::Text(Text::Plain(text.into()));
+    let message = Value::Map(vec![("role".into(), text("user")), ("content".into(), text("a"))]);
+    let value = |column: &Column| if column.is_text { text("a") } else { Value::List(vec![message.clone()]) };
+    let record = columns.iter().map(|column| (column.name.as_str().into(), value(column)));
+    !matches!(Conversation::of(&Value::Map(record.collect()), ConversationOptions::default()), Ok(None))
 }
 
 /// The record of a line, or why there is none.

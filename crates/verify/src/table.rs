@@ -52,8 +52,16 @@ pub(crate) struct ShardTable {
     document: u64,
     token: u64,
     last_id: i64,
-    /// Tokens a document, so far.
-    lengths: LengthHistogram,
+    totals: TableTotals,
+}
+
+/// What the documents of a table have in all.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct TableTotals {
+    /// Tokens a document.
+    pub(crate) lengths: LengthHistogram,
+    /// Tokens on which there is a loss, where not all are learned.
+    pub(crate) learned_tokens: u64,
 }
 
 #[derive(Debug)]
@@ -89,7 +97,7 @@ impl ShardTable {
             document: 0,
             token: 0,
             last_id: -1,
-            lengths: LengthHistogram::default(),
+            totals: TableTotals::default(),
         })
     }
 
@@ -116,13 +124,15 @@ impl ShardTable {
         self.last_id = row.doc_id;
         self.document += 1;
         self.token += row.tokens as u64;
-        self.lengths.count(row.tokens as u64);
+        self.totals.lengths.count(row.tokens as u64);
+        let learned = row.loss_spans.iter().skip(1).step_by(2).map(|&tokens| tokens as u64);
+        self.totals.learned_tokens += learned.sum::<u64>();
         Ok(Some(TableEntry { doc_id: row.doc_id, tokens: row.tokens as u64, loss_spans: row.loss_spans }))
     }
 
-    /// Tokens a document, when all documents were given.
-    pub(crate) fn into_lengths(self) -> LengthHistogram {
-        self.lengths
+    /// What the documents have, when all were given.
+    pub(crate) fn into_totals(self) -> TableTotals {
+        self.totals
     }
 
     /// Whether a document stands where the ones before it leave off.
@@ -215,6 +225,10 @@ pub(crate) fn check_texts(
             let mut hashes: ColumnReaderImpl<FixedLenByteArrayType> =
                 get_typed_column_reader(group.column(CONTENT_HASH)?);
             let mut tokens: ColumnReaderImpl<Int64Type> = get_typed_column_reader(group.column(TOKENS)?);
+            let mut spans: Option<ColumnReaderImpl<Int32Type>> = match loss {
+                Loss::All => None,
+                Loss::Spans => Some(get_typed_column_reader(group.column(LOSS_SPANS)?)),
+            };
             let mut left = rows;
             while left > 0 {
                 let rows = left.min(BATCH_ROWS);
@@ -224,13 +238,19 @@ pub(crate) fn check_texts(
                 categories.read(rows)?;
                 let hashes = required(&mut hashes, rows)?;
                 let tokens = required(&mut tokens, rows)?;
+                let spans = spans.as_mut().map(|column| next_lists(column, rows)).transpose()?;
+                let mut learned = spans.map(|(lengths, in_row)| learned_of(&lengths, &in_row).into_iter());
                 for (hash, tokens) in hashes.iter().zip(tokens) {
                     ids.next()?;
+                    let tokens = u64::try_from(tokens).unwrap_or(0);
                     let document = DocumentSeen {
                         source: sources.next()?,
                         category: categories.next()?,
                         content_hash: content_hash(hash),
-                        tokens: u64::try_from(tokens).unwrap_or(0),
+                        tokens,
+                        learned_tokens: learned
+                            .as_mut()
+                            .map_or(tokens, |learned| learned.next().unwrap_or(0)),
                     };
                     each(row, &document);
                     row += 1;
@@ -240,6 +260,17 @@ pub(crate) fn check_texts(
         Ok(())
     };
     Ok(reading(read).map_err(|error| damaged(path, &error))?)
+}
+
+/// How many tokens of each document are learned, by the spans of all, `in_row` of which are one document's.
+fn learned_of(lengths: &[i32], in_row: &[u32]) -> Vec<u64> {
+    let mut rest = lengths;
+    let each = in_row.iter().map(|&count| {
+        let (spans, others) = rest.split_at((count as usize).min(rest.len()));
+        rest = others;
+        spans.iter().skip(1).step_by(2).map(|&tokens| u64::try_from(tokens).unwrap_or(0)).sum()
+    });
+    each.collect()
 }
 
 /// An optional column of texts, read in batches.

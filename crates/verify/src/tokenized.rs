@@ -62,7 +62,9 @@ pub(crate) fn verify(
 /// What the manifest says of all rows.
 fn row_form(manifest: &Manifest) -> RowForm {
     let tokenizer = &manifest.tokenizer_identity;
-    let ids = |ids: &[u32]| ids.iter().map(|&id| id as i32).collect();
+    // Nothing is put around what a template makes.
+    let is_around = manifest.options.template().is_none();
+    let ids = |ids: &[u32]| ids.iter().filter(|_| is_around).map(|&id| id as i32).collect();
     RowForm {
         row_length: manifest.options.max_seq_length,
         layout: manifest.layout,
@@ -102,7 +104,16 @@ fn run(job: CheckJob<'_>, exact: &mut GroupCheck<'_>, gatherer: &mut dyn Gather,
         CheckJob::Texts { path, place, split } => {
             let mut each = |row, document: &DocumentSeen<'_>| {
                 let content_hash = document.content_hash;
-                held_out::check_document(shared.manifest, &place, split, row, content_hash, &shared.findings);
+                if shared.control_ids().is_none() {
+                    held_out::check_document(
+                        shared.manifest,
+                        &place,
+                        split,
+                        row,
+                        content_hash,
+                        &shared.findings,
+                    );
+                }
                 gatherer.document(split, document);
             };
             if let Err(error) = table::check_texts(&path, shared.form.loss, &mut each) {
@@ -133,7 +144,7 @@ fn check_group(
         is_wrong: Cell::new(false),
     };
     let wanted = WantedRowGroup {
-        tokens: gatherer.wants_tokens(),
+        tokens: gatherer.wants_tokens() || shared.control_ids().is_some(),
         rows: (0..*rows).filter(|&row| gatherer.wants_row(shard.split, group.row_in_split(row))).collect(),
     };
     let exactly = match (bytes, expected) {
@@ -142,8 +153,14 @@ fn check_group(
     };
     let (meta, ends) = match (exactly, expected) {
         (Some((meta, ends)), Some(expected)) => {
-            if wanted.tokens {
+            if gatherer.wants_tokens() {
                 gatherer.tokens(group.split, &mut exact.token_counts());
+            }
+            if let Some(control) = shared.control_ids() {
+                let is_control =
+                    |id: i32| u32::try_from(id).is_ok_and(|id| control.binary_search(&id).is_ok());
+                let counts = exact.token_counts().filter(|(id, _)| is_control(*id)).map(|(_, count)| count);
+                CheckCounters::add(&shard.control_tokens, counts.sum());
             }
             gatherer.pieces(group.split, &expected.pieces_in_row);
             exact.wanted_rows(expected, &ends, &wanted, |row, content| {

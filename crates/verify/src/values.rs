@@ -85,7 +85,7 @@ impl RowGroupCheck<'_> {
 
     fn show(&self, rows: &ReadRows, real: &[usize], wanted: &WantedRowGroup, gatherer: &mut dyn Gather) {
         let length = self.form.row_length;
-        if wanted.tokens {
+        if gatherer.wants_tokens() {
             let each = rows.ids.chunks(length).zip(real).flat_map(|(ids, &real)| &ids[..real]);
             gatherer.tokens(self.split, &mut each.map(|&id| (id, 1)));
         }

@@ -7,13 +7,13 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mashbill_format::error::Error;
 use mashbill_format::layout::{Output, TABLES_FOLDER};
-use mashbill_format::manifest::{self, Manifest, ShardFile, Split, TableFile};
+use mashbill_format::manifest::{self, Ledger, Manifest, ShardFile, Split, TableFile};
 use mashbill_format::shard::{self, ExpectedRows, RowForm};
-use mashbill_format::stats::LengthHistogram;
 use mashbill_parquet::file::{MAGIC, Tail, tail_of};
 use mashbill_parquet::row_group::RowGroup;
 use mashbill_store::checksum::{Checksum, Hasher};
@@ -26,7 +26,7 @@ use crate::findings::Findings;
 use crate::links::Links;
 use crate::problem::{ProblemKind, ProblemPlace, Remedy};
 use crate::progress::CheckCounters;
-use crate::table::ShardTable;
+use crate::table::{ShardTable, TableTotals};
 use crate::{books, folder};
 
 /// Bytes read at a time where they are only hashed.
@@ -46,6 +46,14 @@ pub(crate) struct CheckShared<'a> {
     pub(crate) form: RowForm,
     pub(crate) findings: Findings,
     pub(crate) counters: CheckCounters,
+}
+
+impl CheckShared<'_> {
+    /// The ids of control tokens, sorted, where a chat template writes them. Which part a conversation belongs to does not
+    /// follow from its checksum then.
+    pub(crate) fn control_ids(&self) -> Option<&[u32]> {
+        self.manifest.options.template().map(|template| template.control_ids.as_slice())
+    }
 }
 
 /// What a thread does next.
@@ -81,6 +89,9 @@ pub(crate) struct CheckedShard<'a> {
     /// Where its stretch of the input begins.
     pub(crate) start: u64,
     pub(crate) links: Links,
+    /// Control tokens that were seen, where a chat template writes them, and how many there are by the books.
+    pub(crate) control_tokens: AtomicU64,
+    control_tokens_booked: Option<u64>,
     parts: Mutex<Parts>,
 }
 
@@ -122,6 +133,8 @@ struct ShardWork<'a> {
     index: usize,
     shard: &'a manifest::Shard,
     table: ProblemPlace,
+    /// What the statistics count of it.
+    ledger: Option<Ledger>,
     expectations: Option<Expectations>,
     reading: Option<Reading<'a>>,
 }
@@ -178,19 +191,20 @@ impl<'a> SplitWork<'a> {
                     return Some(job);
                 }
                 let index = shard.index;
-                let lengths = self.current.take().and_then(|shard| shard.end(shared));
-                if let Some(lengths) = lengths {
-                    self.check_lengths(index, &lengths, shared);
+                let totals = self.current.take().and_then(|shard| shard.end(shared));
+                if let Some(totals) = totals {
+                    self.check_totals(index, &totals, shared);
                 }
             }
             let index = self.next_shard;
             let shard = self.split.shard_list.get(index)?;
             self.next_shard += 1;
             let Some((file, table)) = shard.file.as_ref().zip(shard.table.as_ref()) else {
-                self.check_lengths(index, &LengthHistogram::default(), shared);
+                self.check_totals(index, &TableTotals::default(), shared);
                 continue;
             };
-            let (mut work, texts) = ShardWork::begin(self.name, index, shard, (file, table), shared);
+            let ledger = self.statistics.as_ref().and_then(|statistics| statistics.ledger(index)).cloned();
+            let (mut work, texts) = ShardWork::begin(self.name, index, shard, (file, table), ledger, shared);
             work.reading = work.open(file, self.next_row, shared);
             self.next_row += file.rows;
             self.current = Some(work);
@@ -202,9 +216,9 @@ impl<'a> SplitWork<'a> {
 }
 
 impl SplitWork<'_> {
-    fn check_lengths(&self, shard: usize, lengths: &LengthHistogram, shared: &CheckShared<'_>) {
+    fn check_totals(&self, shard: usize, totals: &TableTotals, shared: &CheckShared<'_>) {
         if let Some(statistics) = &self.statistics {
-            statistics.check_lengths(self.name, shard, lengths, &shared.findings);
+            statistics.check_totals(self.name, shard, totals, &shared.findings);
         }
     }
 }
@@ -216,11 +230,14 @@ impl<'a> ShardWork<'a> {
         index: usize,
         shard: &'a manifest::Shard,
         (file, table): (&'a ShardFile, &'a TableFile),
+        ledger: Option<Ledger>,
         shared: &CheckShared<'a>,
     ) -> (Self, Option<CheckJob<'a>>) {
         let path = shared.output.tables(name).join(&table.name);
         let place = ProblemPlace::file(format!("{name}/{TABLES_FOLDER}/{}", table.name));
-        let mut work = Self { name, index, shard, table: place.clone(), expectations: None, reading: None };
+        let table_place = place.clone();
+        let mut work =
+            Self { name, index, shard, table: table_place, ledger, expectations: None, reading: None };
         // What is not there has been told.
         if !path.is_file() {
             return (work, None);
@@ -300,6 +317,13 @@ impl<'a> ShardWork<'a> {
             first_row,
             start: self.shard.input.start,
             links: Links::default(),
+            control_tokens: AtomicU64::new(0),
+            control_tokens_booked: self.ledger.as_ref().filter(|_| shared.control_ids().is_some()).map(
+                |ledger| {
+                    let spelled = ledger.template_tokens.saturating_add(ledger.literal_special_tokens);
+                    spelled.saturating_add(ledger.special_tokens)
+                },
+            ),
             parts: Mutex::new(parts),
         };
         let shard = Arc::new(shard);
@@ -359,10 +383,10 @@ impl<'a> ShardWork<'a> {
         shared.findings.error(ProblemKind::DocumentTable, self.table.clone(), self.remedy(), detail);
     }
 
-    /// Reads the document table to its end: how many tokens each document has, where the table is good.
-    fn end(mut self, shared: &CheckShared<'_>) -> Option<LengthHistogram> {
-        let lengths = self.expectations.take()?.end(self.shard.tokens);
-        lengths.map_err(|detail| self.distrust_table(detail, shared)).ok()
+    /// Reads the document table to its end: what its documents have in all, where the table is good.
+    fn end(mut self, shared: &CheckShared<'_>) -> Option<TableTotals> {
+        let totals = self.expectations.take()?.end(self.shard.tokens);
+        totals.map_err(|detail| self.distrust_table(detail, shared)).ok()
     }
 
     fn check_rows(&self, place: &ProblemPlace, recorded: u64, rows: u64, shared: &CheckShared<'_>) {
@@ -449,6 +473,15 @@ impl CheckedShard<'_> {
     fn check_tail(&self, parts: &mut Parts, shared: &CheckShared<'_>) {
         let Some(tail) = parts.tail.as_ref().filter(|_| parts.pending == 0) else { return };
         let Some(groups) = parts.groups.iter().cloned().collect::<Option<Vec<_>>>() else { return };
+        let seen = self.control_tokens.load(Ordering::Relaxed);
+        if let Some(booked) = self.control_tokens_booked.filter(|&booked| booked != seen) {
+            let remedy = Remedy::MakeSplitAgain { split: self.split.to_owned() };
+            let detail = format!(
+                "it has {seen} control tokens, and by the ledger there are {booked} of the template, in what is said, and \
+                 around texts"
+            );
+            shared.findings.error(ProblemKind::Sums, self.place.clone(), remedy, detail);
+        }
         if *tail != tail_of(&shard::schema(shared.form.compression, shared.form.loss), groups) {
             let remedy = Remedy::MakeSplitAgain { split: self.split.to_owned() };
             let detail = "its offset index or footer is not what mashbill writes after these row groups";

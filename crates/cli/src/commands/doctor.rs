@@ -1,5 +1,8 @@
 //! `mashbill doctor`: whether everything that a command needs is there, line by line.
 
+mod finding;
+mod chat;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -10,9 +13,9 @@ use mashbill_format::manifest;
 use mashbill_hub::Settings;
 use mashbill_parquet::encode::Compression;
 use mashbill_store::open;
-use mashbill_tokenizer::{Engine, SpecialTokensInText, TokenizerOptions};
-use serde::Serialize;
+use mashbill_tokenizer::{Engine, SpecialTokensInText, Tokenizer, TokenizerFiles, TokenizerOptions};
 
+use self::finding::{Finding, Health};
 use crate::cache::cache as cache_folder;
 use crate::environment::{find_tokenizer, hub_settings, load};
 use crate::exit::Exit;
@@ -43,6 +46,9 @@ Examples:
 
 /// Check that everything a command needs is there: token, Hub, proxy, disk, tokenizer, Python
 ///
+/// Of the tokenizer's chat template, or of the one that the folder in `--output` was made with, it says how it is told what is
+/// learned, which tokens end a turn, and what becomes of records with system messages, tools and reasoning.
+///
 /// Each line is ok, a warning or a problem, and says what to type. The token itself is never shown.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
@@ -51,7 +57,7 @@ pub(crate) struct DoctorArgs {
     #[arg(long, value_name = "NAME", default_value = "meta-llama/Llama-3.2-1B")]
     tokenizer: String,
 
-    /// The folder to write to
+    /// The folder to write to, or that was written
     #[arg(long, value_name = "DIR", default_value = ".")]
     output: PathBuf,
 
@@ -64,42 +70,10 @@ pub(crate) struct DoctorArgs {
     json: bool,
 }
 
-/// How something is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Health {
-    Ok,
-    Warning,
-    Problem,
-}
-
-/// One thing that was looked at.
-#[derive(Debug, Serialize)]
-struct Finding {
-    what: &'static str,
-    state: Health,
-    text: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<String>,
-}
-
-impl Finding {
-    fn ok(what: &'static str, text: impl Into<String>) -> Self {
-        Self { what, state: Health::Ok, text: text.into(), hint: None }
-    }
-
-    fn warning(what: &'static str, text: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { what, state: Health::Warning, text: text.into(), hint: Some(hint.into()) }
-    }
-
-    fn problem(what: &'static str, text: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { what, state: Health::Problem, text: text.into(), hint: Some(hint.into()) }
-    }
-}
-
 pub(crate) fn run(args: &DoctorArgs, interpreter: Option<&Path>, printer: &Printer) -> Result<Exit> {
     let mut findings = Vec::new();
-    let tokenizer = tokenizer(args);
+    let loaded = loaded(args);
+    let tokenizer = tokenizer(args, &loaded);
     match hub_settings() {
         Ok(settings) => {
             findings.push(token(&settings));
@@ -112,6 +86,10 @@ pub(crate) fn run(args: &DoctorArgs, interpreter: Option<&Path>, printer: &Print
         }
     }
     findings.push(tokenizer);
+    if let Ok((files, tokenizer)) = &loaded {
+        findings.extend(chat::of_tokenizer(files, tokenizer));
+    }
+    findings.extend(chat::of_output(&args.output));
     findings.push(cache());
     findings.push(disk(args));
     findings.push(threads());
@@ -198,7 +176,7 @@ fn a_shard_takes(engine: Engine) -> String {
     format!("a shard of {} takes about {}", size(SHARD_BYTES), duration(seconds))
 }
 
-fn tokenizer(args: &DoctorArgs) -> Finding {
+fn loaded(args: &DoctorArgs) -> Result<(TokenizerFiles, Tokenizer)> {
     const AS_BY_DEFAULT: TokenizerOptions = TokenizerOptions {
         add_bos: true,
         add_eos: true,
@@ -206,12 +184,15 @@ fn tokenizer(args: &DoctorArgs) -> Finding {
         pad_token: None,
         special_tokens_in_text: SpecialTokensInText::Encode,
     };
+    let files = find_tokenizer(&args.tokenizer, &Printer::new(true))?;
+    let tokenizer = load(&files, &AS_BY_DEFAULT, cache_folder().ok().as_deref())?;
+    Ok((files, tokenizer))
+}
+
+fn tokenizer(args: &DoctorArgs, loaded: &Result<(TokenizerFiles, Tokenizer)>) -> Finding {
     let name = &args.tokenizer;
-    let found = find_tokenizer(name, &Printer::new(true));
-    let cache = cache_folder().ok();
-    let loaded = found.and_then(|files| load(&files, &AS_BY_DEFAULT, cache.as_deref()));
     match loaded {
-        Ok(tokenizer) => match tokenizer.fast_refused() {
+        Ok((_, tokenizer)) => match tokenizer.fast_refused() {
             None => {
                 let (engine, shard) = (tokenizer.engine(), a_shard_takes(tokenizer.engine()));
                 Finding::ok("tokenizer", format!("`{name}` found; {} encodes; {shard}", engine.name()))
@@ -226,7 +207,7 @@ fn tokenizer(args: &DoctorArgs) -> Finding {
             ),
         },
         Err(error) => {
-            let fix = hint(&error).unwrap_or_else(|| "give another one with `--tokenizer`".into());
+            let fix = hint(error).unwrap_or_else(|| "give another one with `--tokenizer`".into());
             // The line begins with the word.
             let text = error_text(error.as_ref());
             Finding::problem("tokenizer", text.strip_prefix("tokenizer ").unwrap_or(&text), fix)

@@ -1,5 +1,6 @@
 //! `mashbill download`: the curriculum from the Hub, only what is missing.
 
+mod changed;
 pub(crate) mod untaken;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -496,7 +497,8 @@ fn with_progress(
         }
         Event::Finished(stats) => view.suspend(|| {
             printer.good("done", finished(stats));
-            untaken::columns_line(stats).iter().for_each(|line| printer.line(format_args!("  {line}")));
+            let lines = [changed::changes_line(stats), untaken::columns_line(stats)];
+            lines.iter().flatten().for_each(|line| printer.line(format_args!("  {line}")));
         }),
         Event::Failed { dataset, error } => view.suspend(|| tell_of_failure(dataset, error, printer)),
         _ => {}

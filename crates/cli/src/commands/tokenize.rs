@@ -1,5 +1,7 @@
 //! `mashbill tokenize`: JSONL folders to packed shards.
 
+mod arguments;
+pub(crate) mod chat;
 mod json;
 mod outcome;
 
@@ -7,8 +9,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
-use clap::builder::{NonEmptyStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
-use clap::{Args, ValueEnum};
 use mashbill_format::figures::{count, counted, duration, size};
 use mashbill_format::held_out::{DatasetPart, HeldOut};
 use mashbill_format::layout::{Output, ShardId};
@@ -16,11 +16,15 @@ use mashbill_format::manifest::{self, Packing, ShardFile};
 use mashbill_format::shard::{PageScratch, ShardPages};
 use mashbill_format::stats::Stats;
 use mashbill_parquet::encode::Compression;
-use mashbill_records::{DOCUMENT_BYTES_MAX, FileKind};
+use mashbill_records::FileKind;
+use mashbill_records::conversation::Changes;
 use mashbill_tokenize::input::SplitNames;
-use mashbill_tokenize::plan::{FinishedSplits, SplitPlan, TASK_BYTES, Why};
+use mashbill_tokenize::plan::{FinishedSplits, SplitPlan, Why};
 use mashbill_tokenize::{Event, Options, PartReport, Plan, Report, plan};
-use mashbill_tokenizer::{SpecialTokensInText, Tokenizer, TokenizerOptions};
+use mashbill_tokenizer::{Tokenizer, TokenizerOptions};
+
+pub(crate) use arguments::TokenizeArgs;
+use arguments::{CompressionArg, SplitNamesArg};
 
 use crate::environment::{find_tokenizer, load_tokenizer};
 use crate::exit::Exit;
@@ -45,192 +49,8 @@ const SHARD_SIZE_MIN: f64 = 1e-6;
 /// Tokens of the first document that are spelled out at the end.
 const TOKENS_SHOWN: usize = 12;
 
-const EXAMPLES: &str = "\
-Examples:
-  mashbill tokenize --input data/distillation --recursive
-  mashbill tokenize --input chat.jsonl.zst --tokenizer gpt2 --max-seq-length 2048 --output chat_2048";
-
-/// Turn JSON Lines and Parquet into packed rows of token ids: Snappy Parquet shards and a manifest.json
-///
-/// Reads .jsonl, .ndjson and .json (an object a line, or one array of objects), plain or in .gz, .bz2, .xz or .zst,
-/// and .parquet. Each file becomes a split named after it.
-/// Finished splits whose content, options and tokenizer are unchanged are skipped. To resume an interrupted run,
-/// run the same command again.
-#[derive(Debug, Args)]
-#[command(after_long_help = EXAMPLES)]
-pub(crate) struct TokenizeArgs {
-    /// The file or folder to tokenize
-    #[arg(long, value_name = "PATH")]
-    pub(crate) input: PathBuf,
-
-    /// The folder for the splits and manifest.json [default: <INPUT>_preprocessed, of a file without its ending]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) output: Option<PathBuf>,
-
-    /// Also read the folders below the input folder
-    #[arg(long)]
-    pub(crate) recursive: bool,
-
-    /// An embedded tokenizer (gpt2, cl100k_base, o200k_base), a tokenizer.json, its folder, or a Hub id
-    #[arg(long, value_name = "NAME", default_value = "meta-llama/Llama-3.2-1B")]
-    pub(crate) tokenizer: String,
-
-    /// Tokens per row
-    #[arg(long, value_name = "TOKENS", default_value = "8192")]
-    pub(crate) max_seq_length: usize,
-
-    /// Target for the average size of finished shards, in GB (10^9 bytes); decimals are fine
-    #[arg(long, value_name = "GB", default_value = "2", allow_negative_numbers = true)]
-    pub(crate) shard_size: f64,
-
-    /// Hold this share of the documents out of training, in <OUTPUT>/_validation. Only a document's text decides, so
-    /// the choice stays the same whatever else changes, and a larger share adds to it
-    #[arg(long, value_name = "FRACTION", allow_negative_numbers = true)]
-    pub(crate) val_fraction: Option<f64>,
-
-    /// Redo finished splits that differ, saying why (default: refuse); unchanged ones are skipped either way
-    #[arg(long, conflicts_with = "force")]
-    pub(crate) skip_existing: bool,
-
-    /// Redo every split
-    #[arg(long)]
-    pub(crate) force: bool,
-
-    /// Worker threads [default: the cores of this machine or container]
-    #[arg(long, value_name = "N")]
-    pub(crate) threads: Option<usize>,
-
-    /// The field or Parquet column that holds the text. May be given several times: the first that a record has counts
-    #[arg(long, value_name = "NAME", default_value = "text", value_parser = NonEmptyStringValueParser::new())]
-    pub(crate) text_field: Vec<String>,
-
-    /// The token that ends a document, if the tokenizer's files name none or you want another
-    #[arg(long, value_name = "TOKEN", conflicts_with = "no_eos")]
-    pub(crate) eos_token: Option<String>,
-
-    /// The token that pads the last rows, if the tokenizer's files name none or you want another
-    #[arg(long, value_name = "TOKEN")]
-    pub(crate) pad_token: Option<String>,
-
-    /// Put no EOS after documents
-    #[arg(long)]
-    pub(crate) no_eos: bool,
-
-    /// Put no BOS before documents, even where the tokenizer's template does
-    #[arg(long)]
-    pub(crate) no_bos: bool,
-
-    /// What to do with special tokens that a text spells out
-    #[arg(long, value_name = "HOW", value_parser = special_tokens(), default_value = "encode")]
-    pub(crate) special_tokens_in_text: SpecialTokensInText,
-
-    /// Which files form a split, and how splits are named
-    #[arg(long, value_name = "HOW", value_enum, default_value = "stem")]
-    pub(crate) split_names: SplitNamesArg,
-
-    /// How the shards' pages are compressed
-    #[arg(long, value_name = "CODEC", value_enum, default_value = "snappy")]
-    pub(crate) compression: CompressionArg,
-
-    /// Refuse texts that are longer than this many bytes; memory use is up to six times the longest text
-    #[arg(long, value_name = "BYTES", default_value_t = DOCUMENT_BYTES_MAX)]
-    pub(crate) max_document: u64,
-
-    /// Warn about splits with more than this share of their lines refused
-    #[arg(long, value_name = "SHARE", default_value = "0.05", allow_negative_numbers = true)]
-    pub(crate) warn_rejected: f64,
-
-    /// Stop at the first bad line instead of setting it aside
-    #[arg(long)]
-    pub(crate) strict: bool,
-
-    /// Read finished inputs again instead of trusting unchanged sizes and times
-    #[arg(long)]
-    pub(crate) rehash: bool,
-
-    /// Remove finished splits whose input file is gone
-    #[arg(long)]
-    pub(crate) prune: bool,
-
-    /// Print the result as JSON on stdout
-    #[arg(long)]
-    pub(crate) json: bool,
-
-    /// Bytes of input that are recorded together, for tests of interruption: no byte of the output depends on it.
-    #[arg(long, value_name = "BYTES", default_value_t = TASK_BYTES, hide = true)]
-    pub(crate) task_size: u64,
-}
-
-impl Default for TokenizeArgs {
-    /// The command without a flag, and without an input.
-    fn default() -> Self {
-        Self {
-            input: PathBuf::new(),
-            output: None,
-            recursive: false,
-            tokenizer: "meta-llama/Llama-3.2-1B".into(),
-            max_seq_length: 8192,
-            shard_size: 2.0,
-            val_fraction: None,
-            skip_existing: false,
-            force: false,
-            threads: None,
-            text_field: vec!["text".into()],
-            eos_token: None,
-            pad_token: None,
-            no_eos: false,
-            no_bos: false,
-            special_tokens_in_text: SpecialTokensInText::Encode,
-            split_names: SplitNamesArg::Stem,
-            compression: CompressionArg::Snappy,
-            max_document: DOCUMENT_BYTES_MAX,
-            warn_rejected: 0.05,
-            strict: false,
-            rehash: false,
-            prune: false,
-            json: false,
-            task_size: TASK_BYTES,
-        }
-    }
-}
-
-/// The choices of `--special-tokens-in-text`, under the names that files have for them.
-fn special_tokens() -> impl TypedValueParser<Value = SpecialTokensInText> {
-    let choices = SpecialTokensInText::ALL.map(|choice| {
-        PossibleValue::new(choice.name()).help(match choice {
-            SpecialTokensInText::Encode => "Encode them as their ids, as Hugging Face tokenizers do",
-            SpecialTokensInText::Split => "Treat them as text like any other",
-            SpecialTokensInText::Reject => "Refuse documents that contain one",
-        })
-    });
-    PossibleValuesParser::new(choices)
-        .map(|name| SpecialTokensInText::named(&name).expect("it is one of the possible values"))
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum SplitNamesArg {
-    /// After the file: code/apps.jsonl is apps
-    Stem,
-    /// After the folders, too: code/apps.jsonl is code__apps
-    Path,
-    /// As path, but files whose names differ only in a part number form one split: code/apps-0*-of-02.jsonl are code__apps
-    Parts,
-    /// All files of a folder form one split, named after the folder: code/*.jsonl are code
-    Folder,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum CompressionArg {
-    /// Fast, and every Parquet reader supports it
-    Snappy,
-    /// Smaller, slower to write
-    Zstd,
-    /// No compression
-    None,
-}
-
 pub(crate) fn run(args: &TokenizeArgs, printer: &Printer) -> Result<Exit> {
-    let options = options(args)?;
+    let mut options = options(args)?;
     // A missing input is found out before a second is spent on the tokenizer.
     mashbill_tokenize::input::discover(
         &options.input,
@@ -241,6 +61,7 @@ pub(crate) fn run(args: &TokenizeArgs, printer: &Printer) -> Result<Exit> {
     let files = find_tokenizer(&args.tokenizer, printer)?;
     let tokenizer = Arc::new(load_tokenizer(&files, &tokenizer_options(args), printer)?);
     keep(&files, &tokenizer.identity().sha256);
+    options.bytes.chat = chat::chat(&args.chat, &files, &tokenizer)?;
     let plan = plan(&options, tokenizer.identity())?;
     announce(&plan, printer);
     announce_shards(plan.seconds_per_shard(tokenizer.engine()), printer);
@@ -274,6 +95,10 @@ fn check_ranges(args: &TokenizeArgs) -> std::result::Result<(), Usage> {
 
 fn options(args: &TokenizeArgs) -> Result<Options> {
     check_ranges(args)?;
+    args.chat.check()?;
+    if args.chat.takes_only_chats() && text_fields(args) != ("text".to_owned(), Vec::new()) {
+        return Err(Usage::TextFieldUnused.into());
+    }
     let (text_field, other_text_fields) = text_fields(args);
     let threads = threads(args.threads)?;
     let compression = match args.compression {
@@ -302,6 +127,7 @@ fn options(args: &TokenizeArgs) -> Result<Options> {
             text_field,
             other_text_fields,
             max_document_bytes: args.max_document,
+            chat: None,
             held_out: args.val_fraction.map(|fraction| HeldOut { fraction, part: DatasetPart::Train }),
         },
         finished: match (args.force, args.skip_existing) {
@@ -344,8 +170,9 @@ pub(crate) fn default_output(input: &Path) -> PathBuf {
 
 fn tokenizer_options(args: &TokenizeArgs) -> TokenizerOptions {
     TokenizerOptions {
-        add_bos: !args.no_bos,
-        add_eos: !args.no_eos,
+        // Nothing is put around what a template makes.
+        add_bos: !args.no_bos && !args.chat.takes_only_chats(),
+        add_eos: !args.no_eos && !args.chat.takes_only_chats(),
         eos_token: args.eos_token.clone(),
         pad_token: args.pad_token.clone(),
         special_tokens_in_text: args.special_tokens_in_text,
@@ -611,12 +438,47 @@ fn totals(made: &[Stats], seconds: f64, options: &Options, printer: &Printer) {
         size(sum(|stats| stats.shard_bytes)),
         sum(|stats| stats.shard_bytes) as f64 / tokens.max(1) as f64,
     ));
+    tell_chats(made, options, printer);
     let literal = sum(|stats| stats.ledger.literal_special_tokens);
     if literal > 0 {
+        let place = if options.bytes.template().is_some() { "what is said" } else { "texts" };
         printer.line(format_args!(
-            "{} in texts became ids, as in Hugging Face tokenizers (--special-tokens-in-text decides)",
+            "{} in {place} became ids, as in Hugging Face tokenizers (--special-tokens-in-text decides)",
             counted(literal, "special token")
         ));
+    }
+}
+
+/// Says what became of messages: how much is learned and what was changed, or that they were not taken.
+fn tell_chats(made: &[Stats], options: &Options, printer: &Printer) {
+    let sum = |value: fn(&Stats) -> u64| made.iter().map(value).sum::<u64>();
+    let (tokens, learned) = (sum(|stats| stats.tokens), sum(|stats| stats.ledger.learned_tokens));
+    if learned > 0 {
+        printer.line(format_args!(
+            "{} of them learned ({:.1} %), {} by the template",
+            count(learned),
+            100.0 * learned as f64 / tokens.max(1) as f64,
+            counted(sum(|stats| stats.ledger.template_tokens), "control token"),
+        ));
+    }
+    let mut changes = Changes::default();
+    made.iter().for_each(|stats| changes.add(&stats.changes));
+    let told: Vec<_> = changes.named().into_iter().filter(|(_, number)| *number > 0).collect();
+    if !told.is_empty() {
+        let told: Vec<_> =
+            told.into_iter().map(|(what, number)| format!("{what} {}", count(number))).collect();
+        printer.line(format_args!("changed to the usual form: {}", told.join(", ")));
+    }
+    // Where there is no document at all, more is said of what the lines have.
+    let unread = made.iter().filter(|stats| stats.samples > 0).map(|stats| stats.with_messages).sum::<u64>();
+    if unread > 0 && options.bytes.chat.is_none() && !printer.is_quiet() {
+        let have = if unread == 1 { "has" } else { "have" };
+        printer.line(format_args!(
+            "{} {have} messages, which were not read: only `{}` was",
+            counted(unread, "record"),
+            options.bytes.text_fields().join("` or `"),
+        ));
+        printer.hint("`--chat-template auto` makes text of messages with the tokenizer's template, and says what is learned");
     }
 }
 

@@ -3,8 +3,10 @@
 use std::io;
 use std::path::Path;
 
+use mashbill_records::conversation::{Conversation, ConversationOptions};
 use mashbill_records::parquet_rows::Column;
 use mashbill_records::record::{FieldCounts, Shape};
+use mashbill_records::value::{Text, Value};
 use mashbill_records::{Container, FileKind, Foreign, ReadError};
 
 /// Which files are read, by their endings.
@@ -96,6 +98,24 @@ pub(crate) fn foreign_hint(path: &Path, content: &Foreign) -> String {
     }
 }
 
+/// What makes text of chats.
+const TO_TEXT: &str = "`--chat-template auto` makes text of it with the tokenizer's template, `--render plain` writes it out \
+                       plainly";
+
+/// Whether records with these fields are read as conversations.
+fn is_read(fields: &[&str]) -> bool {
+    let message = Value::Map(vec![("role".into(), text("user")), ("content".into(), text("a"))]);
+    let values = [text("a"), Value::List(vec![message])];
+    values.iter().any(|value| {
+        let record = Value::Map(fields.iter().map(|field| ((*field).into(), value.clone())).collect());
+        Conversation::of(&record, ConversationOptions::default()).is_ok_and(|found| found.is_some())
+    })
+}
+
+fn text(text: &str) -> Value<'_> {
+    Value::Text(Text::Plain(text.into()))
+}
+
 /// What to do with the `lines` lines of a file that have no text, by what they have instead.
 pub(crate) fn hint_for_shape(fields: &FieldCounts, lines: u64, file: &Path) -> Option<String> {
     let made = |program: &str| match with_jq(program, file) {
@@ -108,10 +128,14 @@ pub(crate) fn hint_for_shape(fields: &FieldCounts, lines: u64, file: &Path) -> O
                 fields.texts(first, lines).iter().map(|field| format!("--text-field {field}")).collect();
             format!("`{}` takes the texts from there", flags.join(" "))
         }
+        Shape::Chat(field) if is_read(&[field]) => format!("`{field}` is a chat: {TO_TEXT}"),
         Shape::Chat(field) => {
             let turn = r#""\(.role // .from): \(.content // .value)""#;
             let made = made(&format!("[.{field}[] | {turn}]"));
-            format!("`{field}` is a chat, and chats are not read yet{made}")
+            format!("`{field}` is a chat under a name that is not read{made}")
+        }
+        Shape::Pair(asked, answered) if is_read(&[asked, answered]) => {
+            format!("`{asked}` and `{answered}` are a chat of one question: {TO_TEXT}")
         }
         Shape::Pair(asked, answered) => {
             // An instruction may have an input of its own, which is often empty.
@@ -121,10 +145,20 @@ pub(crate) fn hint_for_shape(fields: &FieldCounts, lines: u64, file: &Path) -> O
                 }
                 _ => format!("[.{asked}, .{answered}]"),
             };
-            format!("pairs of `{asked}` and `{answered}` are not read yet{}", made(&parts))
+            format!("pairs of `{asked}` and `{answered}` under these names are not read{}", made(&parts))
         }
         Shape::Other => return None,
     })
+}
+
+/// What to do with the `lines` lines of a file that have no messages, of which a chat template was to make text.
+pub(crate) fn hint_without_messages(fields: &FieldCounts, lines: u64, file: &Path) -> Option<String> {
+    match fields.shape() {
+        Shape::Text(_) => {
+            Some("without `--chat-template` texts are taken, and with `--mixed` texts and messages".into())
+        }
+        _ => hint_for_shape(fields, lines, file),
+    }
 }
 
 pub(crate) fn column_twice(column: &str) -> String {

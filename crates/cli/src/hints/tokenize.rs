@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use mashbill_chat::TemplateErrorKind;
 use mashbill_format::figures::size;
 use mashbill_store::open::WrongKind;
 use mashbill_tokenize::Error;
@@ -58,6 +59,15 @@ pub(crate) fn tokenize_hint(error: &Error) -> Option<String> {
         Error::Read { .. } | Error::InputDamaged { .. } => {
             "get the file again from its source, then run the same command again".into()
         }
+        Error::Template { source, .. } if source.kind == TemplateErrorKind::NoDate => {
+            "give the date that the model is to see: `--date YYYY-MM-DD`".into()
+        }
+        Error::Template { .. } => "give another one: `--chat-template FILE`, or `chatml`".into(),
+        Error::ControlTokens { .. } => {
+            "take the tokenizer of a chat model (`--tokenizer`), or a template of this tokenizer's own".into()
+        }
+        Error::TemplateArg { .. } => "correct the value after `--template-args`".into(),
+        Error::Date { .. } => "write it as `--date YYYY-MM-DD`".into(),
         Error::NoTextColumn { columns, .. } => hint_for_columns(columns),
         Error::OtherTokenizer { planned, .. } => format!("the plan was made with `--tokenizer {planned}`"),
         Error::NoTask { .. } | Error::PlanDamaged { .. } => "make the plan again".into(),

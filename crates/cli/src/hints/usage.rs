@@ -23,6 +23,26 @@ pub(crate) fn usage_hint(usage: &Usage) -> String {
         Usage::ValFraction { .. } => {
             "`--val-fraction 0.01` holds out one document in a hundred; without it, none".into()
         }
+        Usage::NeedsChatTemplate { flag: "--tool-arguments" } => {
+            "give `--chat-template auto`, which takes the tokenizer's own, or `--render plain`".into()
+        }
+        Usage::NeedsChatTemplate { .. } => {
+            "give `--chat-template auto`, which takes the tokenizer's own".into()
+        }
+        Usage::TextFieldUnused => "`--mixed` takes records without messages, too, as their text".into(),
+        Usage::NeedsMessages { .. } => "add `--messages`".into(),
+        Usage::TokenizedAlready { .. } => "without it the folder's manifest counts".into(),
+        Usage::NoLossOnAll => "leave one of them out".into(),
+        Usage::TemplateArgs { .. } => "--template-args '{\"enable_thinking\": false}'".into(),
+        Usage::NoChatTemplate { names, .. } if !names.is_empty() => {
+            format!("`--chat-template {}` takes that one", names[0])
+        }
+        Usage::NoChatTemplate { .. } => {
+            "`--chat-template chatml` suits many models; FILE takes a template of yours".into()
+        }
+        Usage::ChatTemplateNotFound { .. } => {
+            "`--chat-template auto` takes the tokenizer's own, `chatml` one that comes with mashbill".into()
+        }
         Usage::Sample { .. } => "`--sample 1` encodes all of it with the reference".into(),
         Usage::WarnRejected { .. } => {
             "`--warn-rejected 0.05` warns where more than one line in twenty was refused".into()
@@ -61,7 +81,10 @@ pub(crate) fn usage_hint(usage: &Usage) -> String {
             "name one of them with `--split`, or none to look at all".into()
         }
         Usage::NoRecord { path } => {
-            format!("`mashbill verify {}` says line by line why", path.display())
+            format!(
+                "`mashbill verify {}` says line by line why; `--messages` shows records in which something is said",
+                path.display()
+            )
         }
         Usage::NoRows { path } => format!(
             "`mashbill verify {}` says why: lines were refused, or a run has not ended",

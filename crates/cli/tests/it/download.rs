@@ -400,7 +400,8 @@ fn any_dataset_of_the_hub_can_be_named() {
     download(&project, &hub, "--dataset some/set").with_code(0);
     let record = "{\"text\": \"User: a\\n\\nAssistant: b\", \"id\": \"some__set/0\", \"source\": \"some__set\", \"category\": \"custom\", \
                   \"metadata\": {\"num_chars\": 21, \"num_messages\": 2}, \
-                  \"messages\": [{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\", \"content\": \"b\"}]}\n";
+                  \"messages\": [{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\", \"content\": \"b\"}], \
+                  \"prompt_messages\": 1}\n";
     assert_eq!(project.read("data/custom/some__set.jsonl"), record);
 
     project.write(

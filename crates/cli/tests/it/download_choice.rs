@@ -81,7 +81,7 @@ fn no_file_and_no_column_is_left_without_a_line() {
         "not taken: 1 file in another format (extra.csv); 1 file for testing (test.jsonl); 3 files with an ending that is \
          not read (all.zip, old.arrow, train.tsv); 1 file of code (load.py); 1 file hidden by a dot (.gitattributes); \
          1 file about the dataset (README.md)",
-        "5 columns of its rows not taken: id, messages.weight, more, prompt, score",
+        "4 columns of its rows not taken: id, more, prompt, score",
     ] {
         assert!(ran.stderr.contains(said), "{said}: {ran}");
     }
@@ -90,6 +90,25 @@ fn no_file_and_no_column_is_left_without_a_line() {
     assert!(twice.stdout.contains("the same bytes in 1 file, so the same rows twice: "), "{twice}");
     let limited = download_to(&project, &hub, "limited", "--dataset org/many --max-rows 1").with_code(0);
     assert!(limited.stderr.contains("stopped at the limit of 1 record"), "{limited}");
+}
+
+#[test]
+fn what_was_changed_in_conversations_is_told_and_kept() {
+    let (project, hub) = (Project::new(), hub());
+    let rows = b"{\"conversations\": [{\"from\": \"human\", \"value\": \"hi\"}, {\"from\": \"gpt\", \"value\": null, \
+                 \"tool_calls\": [{\"name\": \"f\", \"arguments\": \"{}\"}]}], \"tools\": \"[{}]\"}\n\
+                 {\"conversations\": [{\"from\": \"human\", \"value\": \"hi\", \"weight\": 0.5}]}\n";
+    put(&hub, "org/chat", &[("train.jsonl", rows)]);
+    let ran = download(&project, &hub, "--dataset org/chat").with_code(0);
+    let told = "changed: 2 roles renamed, 1 string of arguments read as JSON, 1 call put into `function`, \
+                1 string of messages or tools read as JSON";
+    assert!(ran.stderr.contains(told) && !ran.stderr.contains("not taken: "), "{ran}");
+    let stats: serde_json::Value =
+        serde_json::from_str(&project.read("data/custom/org__chat.stats.json")).expect("JSON");
+    let changes = serde_json::json!({"roles_renamed": 2, "arguments_parsed": 1, "calls_wrapped": 1, "strings_parsed": 1});
+    assert_eq!(stats["changes"], changes);
+    assert_eq!(stats["counts"]["rejected"], serde_json::json!({"bad_weight": 1}));
+    assert!(project.read("data/custom/org__chat_rejects.jsonl").contains("`weight` is 0.5, not 0 or 1"));
 }
 
 #[test]

@@ -72,3 +72,24 @@ fn the_golden_bytes_are_read() {
         assert_eq!(tables.sum::<u64>(), split.samples, "{name}");
     }
 }
+
+/// A folder that an older mashbill made is kept as it is: none of its files is written again.
+#[test]
+fn a_golden_folder_is_kept() {
+    let project = project();
+    for (name, contents) in crate::project::files_below(&golden().join("output")) {
+        project.write(&format!("output/{name}"), contents);
+    }
+    let written = || {
+        let files = project.files("output").into_keys().filter(|name| !name.ends_with(".json"));
+        let modified =
+            |name: &str| fs::metadata(project.path("output").join(name)).expect("a file").modified();
+        files.map(|name| (modified(&name).expect("a time"), name)).collect::<Vec<_>>()
+    };
+    let before = written();
+    let ran = project.run(&format!("{} --skip-existing", ARGUMENTS.replace("--quiet", ""))).with_code(0);
+    assert!(ran.stderr.contains("chat: unchanged, skipped"), "{ran}");
+    assert!(!ran.stderr.contains("redo"), "{ran}");
+    assert_eq!(written(), before);
+    assert_same_output(&golden().join("output"), &project.path("output"));
+}

@@ -126,7 +126,7 @@ fn of_download() {
 
 #[test]
 fn of_tokenize() {
-    check!(Project::new().run("help tokenize"), @r"
+    check!(Project::new().run("help tokenize"), @r#"
     exit: 0
     --- stdout
     Turn JSON Lines and Parquet into packed rows of token ids: Snappy Parquet shards and a manifest.json
@@ -167,8 +167,8 @@ fn of_tokenize() {
 
           --val-fraction <FRACTION>
               Hold this share of the documents out of training, in <OUTPUT>/_validation. Only a
-              document's text decides, so the choice stays the same whatever else changes, and a larger
-              share adds to it
+              document's text decides (of chats, the first words of a user), so the choice stays the
+              same whatever else changes, and a larger share adds to it
 
           --skip-existing
               Redo finished splits that differ, saying why (default: refuse); unchanged ones are skipped
@@ -263,10 +263,59 @@ fn of_tokenize() {
       -V, --version
               Print version
 
+    Chats:
+          --chat-template <NAME|FILE>
+              Make text of messages with a chat template: auto (the tokenizer's own), the name of
+              another of its templates, chatml, or a file with one [default: none, which takes the text
+              field]
+
+          --template-args <JSON>
+              Arguments of the template as a JSON object: '{"enable_thinking": false}'. Those in a
+              record's chat_template_kwargs come before them
+
+          --date <YYYY-MM-DD>
+              The date that the template is given for today's, so that the same input always has the
+              same tokens
+
+          --loss-on <TURNS>
+              On which turns there is a loss; with a chat template [default: assistant]
+
+              Possible values:
+              - all:            On all tokens, those of the template and of users, too
+              - assistant:      On all turns of the assistant
+              - last-assistant: On the assistant's last turn
+              - completion:     On a record's completion
+
+          --no-loss-on <PARTS>
+              What of these turns is left out; may be given several times, or with commas
+
+              Possible values:
+              - reasoning:         What the assistant thinks
+              - tool-calls:        Its calls of tools
+              - generation-prompt: What the template puts before an answer, behind the header
+
+          --mixed
+              With a chat template, take records without messages, too: as their text, all of which is
+              learned
+
+          --render <HOW>
+              Without a chat template, make text of messages by a plain rule
+
+              Possible values:
+              - plain: User: …, Assistant: …, with a blank line between
+
+          --tool-arguments <HOW>
+              What becomes of arguments of tool calls that are JSON in a string [default: parse]
+
+              Possible values:
+              - parse: They become an object, as templates expect it
+              - keep:  They stay as they are
+
     Examples:
       mashbill tokenize --input data/distillation --recursive
-      mashbill tokenize --input chat.jsonl.zst --tokenizer gpt2 --max-seq-length 2048 --output chat_2048
-    ");
+      mashbill tokenize --input books.jsonl.zst --tokenizer gpt2 --max-seq-length 2048 --output books
+      mashbill tokenize --input chats.jsonl --tokenizer Qwen/Qwen3-8B --chat-template auto
+    "#);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod folder;
 mod masked;
+mod chat;
 
 use std::fs;
 use std::path::Path;

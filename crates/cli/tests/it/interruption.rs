@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use mashbill_format::layout::Output;
 use mashbill_format::task::{GroupIds, RunPlan, ShardRecord, TaskRecord};
 
+use crate::chats;
 use crate::project::{Project, assert_same_output};
 use crate::shipped;
 
@@ -281,6 +282,49 @@ fn a_run_that_holds_documents_out_is_killed_and_goes_on() {
         }
     }
     panic!("killed {before} times while shards were made, {in_commit} times in the commit");
+}
+
+/// Conversations with a template are killed while shards are made, and in the commit.
+#[test]
+fn a_run_with_a_chat_template_that_is_killed_gives_the_same_bytes() {
+    let wanted = if std::env::var_os("MASHBILL_LONG").is_some() { 20 } else { 4 };
+    let project = chats::project("");
+    fs::remove_file(project.path("data/a.jsonl")).expect("it is there");
+    project.write("data/many.jsonl", chats::conversations(900));
+    project.write("data/some.jsonl", chats::conversations(200) + "{\"messages\": 5}\n");
+    let arguments = "tokenize --input data --tokenizer tok --chat-template auto --max-seq-length 64 \
+        --shard-size 0.00004 --task-size 1 --quiet";
+    project.run(&format!("{arguments} --output reference")).with_code(0);
+    let manifest = project.json("reference/manifest.json");
+    let many = manifest["splits"]["many"]["shards"].as_u64().expect("a number") as usize;
+    assert!(many >= 6, "there is something to interrupt: {many} shards");
+    let output = project.path("out");
+    let moments = [
+        Moment::Shards("many", 1),
+        Moment::Shards("many", many / 2),
+        Moment::Complete("many"),
+        Moment::Published("many"),
+        Moment::Shards("some", 1),
+    ];
+    let (mut draw, mut kills) = (Draw(0xC4A7), 0);
+    for _ in 0..20 * wanted {
+        for moment in moments.into_iter().filter(|moment| !moment.is_reached(&output)) {
+            let mut child = start_with(&project, arguments, 1 + draw.below(3));
+            let ended = wait_for(&mut child, || moment.is_reached(&output));
+            thread::sleep(Duration::from_micros(draw.below(10_000)));
+            if ended.is_some() || !kill(child) {
+                break;
+            }
+            kills += 1;
+        }
+        project.run(&format!("{arguments} --output out")).with_code(0);
+        assert_same_output(&project.path("reference"), &output);
+        if kills >= wanted {
+            return println!("killed {kills} times");
+        }
+        fs::remove_dir_all(&output).expect("it was there");
+    }
+    panic!("killed {kills} times");
 }
 
 #[test]

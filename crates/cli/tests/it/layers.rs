@@ -29,6 +29,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("mashbill-bpe", &[]),
     ("mashbill-tokenizer", &["mashbill-store", "mashbill-records", "mashbill-format", "mashbill-bpe"]),
+    ("mashbill-jinja", &[]),
+    ("mashbill-chat", &["mashbill-records", "mashbill-format", "mashbill-jinja"]),
     (
         "mashbill-tokenize",
         &[
@@ -38,6 +40,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "mashbill-format",
             "mashbill-verify",
             "mashbill-tokenizer",
+            "mashbill-chat",
         ],
     ),
     ("mashbill-load", &["mashbill-store", "mashbill-parquet", "mashbill-format"]),
@@ -53,6 +56,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "mashbill-hub",
             "mashbill-download",
             "mashbill-tokenizer",
+            "mashbill-chat",
             "mashbill-tokenize",
             "mashbill-load",
             "mashbill-report",

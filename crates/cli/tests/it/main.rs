@@ -36,8 +36,10 @@ mod verify;
 mod raw;
 mod downloaded;
 mod inspect;
+mod chats_shown;
 mod doctor;
 mod tokenizers;
+mod chats;
 #[cfg(target_os = "linux")]
 mod hostile_tokenizers;
 mod injuries;

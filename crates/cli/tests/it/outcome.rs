@@ -23,7 +23,7 @@ const SHAPES: &[(&str, &str, &str)] = &[
     (
         r#"{"messages":[{"role":"user","content":"hi"}]}"#,
         "they have `messages`",
-        "hint: `messages` is a chat, and chats are not read yet; this makes a text of each: jq -c",
+        "hint: `messages` is a chat: `--chat-template auto` makes text of it with the tokenizer's template",
     ),
     (
         r#"{"id":"1","conversations":[{"from":"human","value":"hi"}]}"#,
@@ -33,14 +33,24 @@ const SHAPES: &[(&str, &str, &str)] = &[
     (
         r#"{"question":"q","answer":"a"}"#,
         "they have `answer`, `question`",
-        "hint: pairs of `question` and `answer` are not read yet",
+        "hint: `question` and `answer` are a chat of one question: `--chat-template auto`",
     ),
     (
         r#"{"instruction":"i","input":"","output":"o"}"#,
         "they have `input`, `instruction`, `output`",
-        "hint: pairs of `instruction` and `output`",
+        "hint: `instruction` and `output` are a chat of one question",
     ),
-    (r#"{"prompt":"p","completion":"c"}"#, "they have", "hint: pairs of `prompt` and `completion`"),
+    (r#"{"prompt":"p","completion":"c"}"#, "they have", "hint: `prompt` and `completion` are a chat of one"),
+    (
+        r#"{"dialogue":[{"role":"user","content":"hi"}]}"#,
+        "they have `dialogue`",
+        "hint: `dialogue` is a chat under a name that is not read; this makes a text of each: jq -c",
+    ),
+    (
+        r#"{"problem":"p","answer":"a"}"#,
+        "they have `answer`, `problem`",
+        "hint: pairs of `problem` and `answer` under these names are not read; this makes a text of each: jq -c",
+    ),
     (
         r#"{"content":"c","url":"u"}"#,
         "they have `content`, `url`",
@@ -76,13 +86,13 @@ fn what_the_hints_say_to_type_makes_texts() {
     }
     for (record, text) in [
         (
-            r#"{"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"ho"}]}"#,
+            r#"{"dialogue":[{"role":"user","content":"hi"},{"role":"assistant","content":"ho"}]}"#,
             "user: hi\n\nassistant: ho",
         ),
-        (r#"{"conversations":[{"from":"human","value":"hi"}]}"#, "human: hi"),
-        (r#"{"question":"q","answer":"a"}"#, "q\n\na"),
-        (r#"{"instruction":"i","input":"","output":"o"}"#, "i\n\no"),
-        (r#"{"instruction":"i","input":"x","output":"o"}"#, "i\n\nx\n\no"),
+        (r#"{"turns":[{"from":"human","value":"hi"}]}"#, "human: hi"),
+        (r#"{"problem":"q","answer":"a"}"#, "q\n\na"),
+        (r#"{"instruction":"i","input":"","answer":"o"}"#, "i\n\no"),
+        (r#"{"instruction":"i","input":"x","answer":"o"}"#, "i\n\nx\n\no"),
     ] {
         for (name, content) in
             [("a.jsonl", format!("{record}\n{record}\n")), ("a.json", format!("[{record}, {record}]"))]
@@ -106,6 +116,25 @@ fn what_the_hints_say_to_type_makes_texts() {
                 .run("tokenize --input a_text.jsonl --output made --tokenizer gpt2 --max-seq-length 16")
                 .with_code(0);
         }
+    }
+}
+
+/// What is read as a chat becomes text by the flags of the hint, without another program.
+#[test]
+fn what_the_hints_say_of_chats_makes_documents() {
+    for (record, text) in [
+        (r#"{"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"ho"}]}"#, "User: hi"),
+        (r#"{"conversations":[{"from":"human","value":"hi"}]}"#, "User: hi"),
+        (r#"{"question":"q","answer":"a"}"#, "Assistant: a"),
+        (r#"{"instruction":"i","input":"x","output":"o"}"#, "User: i"),
+        (r#"{"prompt":"p","response":"r"}"#, "Assistant: r"),
+    ] {
+        let project = of_lines(record);
+        let ran = project.tokenize("").with_code(3);
+        assert!(ran.stderr.contains("`--render plain` writes it out plainly"), "{ran}");
+        project.tokenize("--render plain").with_code(0);
+        let shown = project.run("inspect out --messages --tokens 0").with_code(0);
+        assert!(shown.stdout.contains(text), "{record}: {shown}");
     }
 }
 

@@ -58,6 +58,10 @@ const BACKWARD: &[(&str, &str, &str)] = &[
     ("records/src/plain", "records/src/blocks", "one of the two ways to the blocks of a file"),
     ("records/src/streamed", "records/src/blocks", "one of the two ways to the blocks of a file"),
     ("verify/src/folder", "verify/src/findings", "what a folder is may itself be a finding"),
+    // A template's value is one type, whose parts are in files of their own and have values in turn.
+    ("jinja/src/value", "jinja/src/dict", "a dict is a value, and has values"),
+    ("jinja/src/value", "jinja/src/frame", "a macro is a value, and keeps the variables around it"),
+    ("jinja/src/value", "jinja/src/iterate", "an iterator is a value, and gives values"),
 ];
 
 /// Names of what each stage has in the same sense, with that sense: the crate's name says whose it is. Any other type that more

@@ -51,6 +51,29 @@ fn each_injury_is_found_at_its_line() {
     }
 }
 
+/// What is said makes a record, too; what is wrong with it is told at its line.
+#[test]
+fn a_conversation_is_a_record() {
+    let said = r#"{"id":"a","messages":[{"role":"user","content":"x"},{"role":"assistant","content":"y"}]}"#;
+    let project =
+        Project::with(&[("data/a.jsonl", &format!("{said}\n{}\n", said.replace("\"a\",", "\"b\",")))]);
+    let found = report(&project, "data");
+    assert_eq!((found.problems.len(), found.documents), (0, 2), "{found:?}");
+    for (line, reason) in [
+        (said, "the record of line 1 appears here again"),
+        (&said.replace("\"y\"", "\"z\""), "it has the id of line 1 and another text"),
+        (&said.replace("{\"role\":\"user\"", "{\"weight\":2,\"role\":\"user\""), "bad_weight"),
+        (&said.replace("{\"role\":\"user\"", "{\"rolle\":\"user\""), "bad_conversation"),
+        (&said.replace("\"messages\":", "\"messages\":null,\"messages\":"), "field_twice"),
+        (r#"{"id":"c","messages":null}"#, "no_text"),
+    ] {
+        let project = Project::with(&[("data/a.jsonl", &format!("{said}\n{line}\n"))]);
+        let problem = &report(&project, "data").problems[0];
+        assert_eq!(problem.place.line, Some(2), "{line}: {problem:?}");
+        assert!(problem.detail.contains(reason), "{line}: {problem:?}");
+    }
+}
+
 #[test]
 fn another_text_under_the_same_id_is_a_warning() {
     let project = Project::new();

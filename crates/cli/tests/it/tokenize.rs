@@ -359,6 +359,7 @@ fn a_plan_that_is_out_of_date_is_refused() {
             text_field: "text".into(),
             other_text_fields: Vec::new(),
             max_document_bytes: 1 << 20,
+            chat: None,
             held_out: None,
         },
         finished: FinishedSplits::Keep,

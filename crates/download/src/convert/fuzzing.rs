@@ -2,9 +2,10 @@
 
 use std::io::Cursor;
 
+use mashbill_records::json;
+
 use super::array::{Array, Cut};
 use super::csv_rows::CsvRows;
-use super::json;
 use super::lines::CutLines;
 use super::window::ContentWindow;
 

@@ -1,21 +1,22 @@
-//! A row becomes a text, and messages where somebody speaks to somebody.
+//! A row becomes a text, and a conversation where somebody speaks to somebody.
 //!
-//! `text` is a plain rendering that any tokenizer takes; `messages` keep who said what, for those
-//! who apply a chat template. Nothing is added to a source's words but `User:`, `Assistant:`,
-//! `System:`, `Tool:`, `Context:`, `Question:` and `Answer:`, and nothing is left out but white
-//! space around a rewritten answer.
+//! `text` is a plain rendering that any tokenizer takes; `messages`, with `tools` and `documents` beside them, keep who said
+//! what, for those who apply a chat template. The text of a conversation is what `records` makes of it
+//! (`conversation::plain`), but for a question with its answer, which stand behind `Context:`, `Question:` and `Answer:`.
+//! Nothing is left out but white space around a rewritten answer.
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
 
-use mashbill_format::catalog::{Dialogue, Exchange, Question, Render, Rewrite, TextField};
+use mashbill_format::catalog::{Question, Render, Rewrite, TextField};
 use mashbill_format::untaken::UntakenColumns;
+use mashbill_records::conversation::{Changes, ChatMessage, Conversation, ConversationOptions, PlainPiece};
+use mashbill_records::json;
 use mashbill_records::value::{Text, Value};
 
-use super::json;
+use super::fields::{RowResult, first_name, first_text, missing, no_answer, text_at};
 use super::refused::RefusedRow;
-
-type Result<T> = std::result::Result<T, RefusedRow>;
+use super::turns;
+use super::usual::{self, Usual};
 
 /// What a row becomes. Both buffers are the caller's, who uses them again for the next one.
 #[derive(Debug)]
@@ -26,26 +27,20 @@ pub(crate) struct Rendered<'o> {
     pub(crate) chars: u64,
     /// Bytes of the text as UTF-8.
     pub(crate) bytes: u64,
-    /// Where the messages go, as a JSON array without its brackets; nothing where there are none.
-    messages: &'o mut Vec<u8>,
-    /// How many messages there are.
+    /// Where the conversation goes, as a JSON object; nothing where there is none.
+    said: &'o mut Vec<u8>,
+    /// How many messages it has.
     pub(crate) turns: u64,
-    /// The usual columns that the row has, where these were looked for.
-    pub(crate) rule: Option<&'static Usual>,
+    /// How many of them are the prompt, where a completion follows that is told from it.
+    pub(crate) prompt_turns: Option<usize>,
+    /// What was changed to make it one.
+    pub(crate) changes: Changes,
+    /// The usual columns that were taken, where these were looked for.
+    pub(crate) taken: Option<Vec<&'static str>>,
     /// Where fields of turns go that are not taken.
     untaken: &'o mut UntakenColumns,
+    options: ConversationOptions,
     blank: bool,
-}
-
-/// The reason for which a row is refused that has none of the usual columns.
-pub(crate) const NO_USUAL_COLUMNS: &str = "no_usual_columns";
-
-/// A rendering of usual columns.
-#[derive(Debug)]
-pub(crate) struct Usual {
-    render: Render,
-    /// The names of the fields that it looks at.
-    pub(crate) fields: Vec<String>,
 }
 
 impl<'o> Rendered<'o> {
@@ -53,13 +48,26 @@ impl<'o> Rendered<'o> {
     pub(crate) fn of(
         row: &Value<'_>,
         render: &Render,
+        options: ConversationOptions,
         text: &'o mut Vec<u8>,
-        messages: &'o mut Vec<u8>,
+        said: &'o mut Vec<u8>,
         untaken: &'o mut UntakenColumns,
-    ) -> Result<Self> {
-        let mut rendered =
-            Self { text, messages, chars: 0, bytes: 0, turns: 0, rule: None, untaken, blank: true };
+    ) -> RowResult<Self> {
+        let mut rendered = Self {
+            text,
+            said,
+            chars: 0,
+            bytes: 0,
+            turns: 0,
+            prompt_turns: None,
+            changes: Changes::default(),
+            taken: None,
+            untaken,
+            options,
+            blank: true,
+        };
         rendered.by(render, row)?;
+        rendered.check_strings()?;
         if rendered.blank {
             Err(RefusedRow::new("empty_text", "there is no text in it"))
         } else {
@@ -67,112 +75,51 @@ impl<'o> Rendered<'o> {
         }
     }
 
-    fn by(&mut self, render: &Render, row: &Value<'_>) -> Result<()> {
+    /// Refuses a conversation that holds more than a line may now that JSON in its strings is not in strings any more.
+    fn check_strings(&self) -> RowResult<()> {
+        if self.changes.arguments_parsed + self.changes.strings_parsed == 0 {
+            return Ok(());
+        }
+        let said = std::str::from_utf8(self.said).expect("a conversation is written as UTF-8");
+        match json::parse(said, &|_| true) {
+            Ok(_) => Ok(()),
+            Err(invalid) => {
+                let detail = format!("{} once the JSON in its strings is read", invalid.what);
+                Err(RefusedRow::new("bad_conversation", detail))
+            }
+        }
+    }
+
+    fn by(&mut self, render: &Render, row: &Value<'_>) -> RowResult<()> {
         match render {
-            Render::Auto => {
-                let is_of = |usual: &&Usual| required(&usual.render).iter().all(|path| is_there(row, path));
-                let Some(found) = USUAL.iter().find(is_of) else {
-                    return Err(RefusedRow::new(NO_USUAL_COLUMNS, names(row)));
-                };
-                self.rule = Some(found);
-                self.by(&found.render, row)
+            Render::Auto => self.usual(Usual::of(row, self.options)?),
+            Render::Text(TextField { field }) => self.push(&text_at(row, field)?),
+            Render::Dialogue(dialogue) => {
+                let conversation = turns::of_dialogue(dialogue, row, self.options, self.untaken)?;
+                self.conversation(conversation);
             }
-            Render::Text(TextField { field }) => {
-                let text = text_at(row, field)?;
-                self.push(&text);
-                Ok(())
-            }
-            Render::Dialogue(dialogue) => self.dialogue(dialogue, row),
-            Render::Exchange(exchange) => self.exchange(exchange, row),
-            Render::Question(question) => self.question(question, row),
-        }
-    }
-
-    fn dialogue(&mut self, dialogue: &Dialogue, row: &Value<'_>) -> Result<()> {
-        let turns = row.at(&dialogue.turns).ok_or_else(|| missing(&dialogue.turns, row))?;
-        let Value::List(turns) = turns.as_ref() else {
-            return Err(wrong(&dialogue.turns, &turns, "a list"));
-        };
-        if let Some(system) = dialogue.system.as_ref().and_then(|path| row.at(path)?.text())
-            && !system.is_blank()
-        {
-            self.turn(Role::System, &system);
-        }
-        for (index, turn) in turns.iter().enumerate() {
-            if let Value::Text(text) = turn {
-                self.turn(if index % 2 == 0 { Role::User } else { Role::Assistant }, text);
-                continue;
-            }
-            self.note_untaken(turn, dialogue);
-            let speaker = text_at(turn, &dialogue.role)?;
-            let role = Role::of(&speaker.plain())
-                .ok_or_else(|| RefusedRow::new("unknown_role", speaker.plain().into_owned()))?;
-            match turn.at(&dialogue.content).as_deref() {
-                // A turn that only calls a function says nothing.
-                Some(Value::Null) => {}
-                _ => self.turn(role, &text_at(turn, &dialogue.content)?),
-            }
+            Render::Exchange(exchange) => self.conversation(turns::of_exchange(exchange, row, self.options)?),
+            Render::Question(question) => self.question(question, row)?,
         }
         Ok(())
     }
 
-    /// Notes what a turn has besides who speaks and what is said.
-    fn note_untaken(&mut self, turn: &Value<'_>, dialogue: &Dialogue) {
-        let Value::Map(fields) = turn else { return };
-        let taken = [first_name(&dialogue.role), first_name(&dialogue.content)];
-        for (name, _) in fields.iter().filter(|(name, _)| !taken.contains(&&**name)) {
-            self.untaken.add(&format!("{}.{name}", dialogue.turns));
+    fn usual(&mut self, usual: Usual<'_>) {
+        let Usual { text, conversation, is_question, taken } = usual;
+        self.taken = Some(taken);
+        if let Some(text) = &text {
+            self.push(text);
         }
+        let Some(conversation) = conversation else { return };
+        match content_of_both(&conversation).filter(|_| is_question) {
+            Some((question, answer)) => self.question_and_answer(question, answer),
+            None if text.is_none() => self.plain(&conversation),
+            None => {}
+        }
+        self.keep(conversation);
     }
 
-    fn exchange(&mut self, exchange: &Exchange, row: &Value<'_>) -> Result<()> {
-        if let Some(system) = exchange.system.as_ref().and_then(|path| row.at(path)?.text())
-            && !system.is_blank()
-        {
-            self.turn(Role::System, &system);
-        }
-        let mut parts = Vec::new();
-        for (index, path) in exchange.user.iter().enumerate() {
-            let text = match row.at(path).and_then(|value| value.text()) {
-                Some(text) => text,
-                // What stands first is what is asked; the others are often left out.
-                None if index == 0 => return Err(missing(path, row)),
-                None => continue,
-            };
-            if !text.is_blank() {
-                parts.push(text);
-            }
-        }
-        let answer = row.at(&exchange.assistant).ok_or_else(|| missing(&exchange.assistant, row))?;
-        if exchange.assistant_is_json {
-            let text =
-                answer.text().ok_or_else(|| wrong(&exchange.assistant, &answer, "JSON in a string"))?;
-            let plain = text.plain();
-            let inner = json::parse(&plain, &|_| true).map_err(|invalid| {
-                RefusedRow::new("no_answer", format!("{} in `{}`", invalid.what, exchange.assistant))
-            })?;
-            let answer = first_text(&inner).ok_or_else(|| no_answer(&exchange.assistant))?;
-            return self.user_and_assistant(&parts, &answer);
-        }
-        let answer = first_text(&answer).ok_or_else(|| no_answer(&exchange.assistant))?;
-        self.user_and_assistant(&parts, &answer)
-    }
-
-    fn user_and_assistant(&mut self, user: &[Text<'_>], assistant: &Text<'_>) -> Result<()> {
-        let user = match user {
-            [] => return Err(RefusedRow::new("empty_text", "there is nothing that the user says")),
-            [one] => one.clone(),
-            parts => {
-                let parts: Vec<_> = parts.iter().map(Text::plain).collect();
-                Text::Plain(Cow::Owned(parts.join("\n\n")))
-            }
-        };
-        self.turn(Role::User, &user);
-        self.turn(Role::Assistant, assistant);
-        Ok(())
-    }
-
-    fn question(&mut self, question: &Question, row: &Value<'_>) -> Result<()> {
+    fn question(&mut self, question: &Question, row: &Value<'_>) -> RowResult<()> {
         let asked = text_at(row, &question.question)?;
         if asked.is_blank() {
             return Err(RefusedRow::new("empty_text", format!("`{}` is empty", question.question)));
@@ -197,33 +144,41 @@ impl<'o> Rendered<'o> {
             self.literal("\n\n");
             Text::Plain(Cow::Owned(format!("{context}\n\n{}", asked.plain())))
         };
-        self.literal("Question: ");
-        self.push(&asked);
-        self.literal("\nAnswer: ");
-        self.push(&answer);
-        self.message(Role::User, &user);
-        self.message(Role::Assistant, &answer);
+        self.question_and_answer(&asked, &answer);
+        let messages = vec![turns::message("user", user), turns::message("assistant", answer)];
+        let row = Value::Map(vec![turns::list("messages", messages)]);
+        self.keep(turns::conversation(&row, self.options)?);
         Ok(())
     }
 
-    /// Somebody says something.
-    fn turn(&mut self, role: Role, text: &Text<'_>) {
-        if self.turns > 0 {
-            self.literal("\n\n");
-        }
-        self.literal(role.label());
-        self.push(text);
-        self.message(role, text);
+    fn question_and_answer(&mut self, question: &Text<'_>, answer: &Text<'_>) {
+        self.literal("Question: ");
+        self.push(question);
+        self.literal("\nAnswer: ");
+        self.push(answer);
     }
 
-    fn message(&mut self, role: Role, text: &Text<'_>) {
-        let before = if self.turns == 0 { "{\"role\": \"" } else { ", {\"role\": \"" };
-        self.messages.extend_from_slice(before.as_bytes());
-        self.messages.extend_from_slice(role.name().as_bytes());
-        self.messages.extend_from_slice(b"\", \"content\": \"");
-        text.write_escaped(self.messages);
-        self.messages.extend_from_slice(b"\"}");
-        self.turns += 1;
+    /// A conversation, and its plain text.
+    fn conversation(&mut self, conversation: Conversation<'_>) {
+        self.plain(&conversation);
+        self.keep(conversation);
+    }
+
+    fn plain(&mut self, conversation: &Conversation<'_>) {
+        conversation.plain_pieces(&mut |piece| match piece {
+            PlainPiece::Label(label) => self.literal(label),
+            PlainPiece::Said(text) => self.push(text),
+        });
+    }
+
+    /// A conversation beside the text: always in `messages`, which is where those who apply a template look.
+    fn keep(&mut self, mut conversation: Conversation<'_>) {
+        let messages = &mut conversation.messages;
+        self.turns = messages.len() as u64;
+        self.prompt_turns = messages.iter().position(|message| message.is_completion);
+        messages.iter_mut().for_each(|message| message.is_completion = false);
+        self.changes = conversation.changes;
+        conversation.write(self.said);
     }
 
     fn push(&mut self, text: &Text<'_>) {
@@ -234,30 +189,42 @@ impl<'o> Rendered<'o> {
         text.write_escaped(self.text);
     }
 
-    /// Words that are not the source's.
+    /// Words that are not the source's, or the names of who speaks.
     fn literal(&mut self, text: &str) {
-        self.chars += text.len() as u64;
+        self.chars += text.chars().count() as u64;
         self.bytes += text.len() as u64;
         mashbill_records::value::write_escaped(text, self.text);
     }
+}
+
+/// What is said in the first two messages.
+fn content_of_both<'c, 'a>(conversation: &'c Conversation<'a>) -> Option<(&'c Text<'a>, &'c Text<'a>)> {
+    let [first, second] = &conversation.messages[..] else { return None };
+    let content = |message: &'c ChatMessage<'a>| {
+        message.fields.iter().find_map(|(name, value)| match value {
+            Value::Text(text) if name == "content" => Some(text),
+            _ => None,
+        })
+    };
+    Some((content(first)?, content(second)?))
 }
 
 /// The names of the fields, at the top of a row, that `render` looks at.
 pub(crate) fn top_fields(render: &Render) -> Vec<String> {
     let mut paths: Vec<&str> = Vec::new();
     match render {
-        Render::Auto => {
-            return USUAL.iter().flat_map(|usual| usual.fields.iter().cloned()).collect();
-        }
+        Render::Auto => return usual::columns().map(str::to_owned).collect(),
         Render::Text(TextField { field }) => paths.push(field),
         Render::Dialogue(dialogue) => {
             paths.push(&dialogue.turns);
             paths.extend(dialogue.system.as_deref());
+            paths.extend(turns::BESIDE);
         }
         Render::Exchange(exchange) => {
             paths.extend(exchange.user.iter().map(String::as_str));
             paths.push(&exchange.assistant);
             paths.extend(exchange.system.as_deref());
+            paths.extend(turns::BESIDE);
         }
         Render::Question(question) => {
             paths.extend([question.question.as_str(), &question.answer]);
@@ -265,11 +232,6 @@ pub(crate) fn top_fields(render: &Render) -> Vec<String> {
         }
     }
     paths.iter().map(|path| first_name(path).to_owned()).collect()
-}
-
-/// The field at the top of a row that a path goes through.
-pub(crate) fn first_name(path: &str) -> &str {
-    path.split('.').next().unwrap_or(path)
 }
 
 /// A rendering's name in the catalogue.
@@ -280,111 +242,6 @@ pub(crate) const fn name(render: &Render) -> &'static str {
         Render::Dialogue(_) => "dialogue",
         Render::Exchange(_) => "exchange",
         Render::Question(_) => "question",
-    }
-}
-
-/// The usual columns, in the order in which they are looked for.
-static USUAL: LazyLock<Vec<Usual>> = LazyLock::new(|| {
-    let dialogue = |turns: &str, role: &str, content: &str| {
-        let [turns, role, content] = [turns, role, content].map(str::to_owned);
-        Render::Dialogue(Dialogue { turns, role, content, system: Some("system".into()) })
-    };
-    let exchange = |user: &[&str], assistant: &str| {
-        let user = user.iter().map(|&name| name.to_owned()).collect();
-        Render::Exchange(Exchange {
-            user,
-            assistant: assistant.into(),
-            assistant_is_json: false,
-            system: Some("system".into()),
-        })
-    };
-    let question = |answer: &str| {
-        Render::Question(Question {
-            question: "question".into(),
-            answer: answer.into(),
-            context: None,
-            no_answer: None,
-            rewrite: Vec::new(),
-        })
-    };
-    let text = |field: &str| Render::Text(TextField { field: field.into() });
-    let renders = vec![
-        dialogue("messages", "role", "content"),
-        dialogue("conversations", "from", "value"),
-        text("text"),
-        exchange(&["prompt"], "response"),
-        exchange(&["prompt"], "completion"),
-        exchange(&["instruction", "input"], "output"),
-        exchange(&["instruction", "input"], "response"),
-        question("answer"),
-        question("answers.text"),
-        question("answers"),
-        exchange(&["problem"], "solution"),
-        exchange(&["query"], "response"),
-        text("content"),
-    ];
-    renders.into_iter().map(|render| Usual { fields: top_fields(&render), render }).collect()
-});
-
-/// The fields without which a usual rendering does not apply.
-fn required(render: &Render) -> Vec<&str> {
-    match render {
-        Render::Auto => Vec::new(),
-        Render::Text(TextField { field }) => vec![field],
-        Render::Dialogue(dialogue) => vec![&dialogue.turns],
-        Render::Exchange(exchange) => vec![&exchange.user[0], &exchange.assistant],
-        Render::Question(question) => vec![&question.question, &question.answer],
-    }
-}
-
-fn is_there(row: &Value<'_>, path: &str) -> bool {
-    row.at(path).is_some_and(|value| *value != Value::Null)
-}
-
-/// Who speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
-    System,
-    User,
-    Assistant,
-    Tool,
-}
-
-impl Role {
-    fn of(name: &str) -> Option<Self> {
-        Some(match name.trim().to_ascii_lowercase().as_str() {
-            "system" | "developer" => Self::System,
-            "user" | "human" | "prompter" => Self::User,
-            "assistant" | "gpt" | "chatgpt" | "bing" | "bard" | "model" | "bot" => Self::Assistant,
-            "tool" | "function" | "observation" | "environment" | "ipython" => Self::Tool,
-            _ => return None,
-        })
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::System => "system",
-            Self::User => "user",
-            Self::Assistant => "assistant",
-            Self::Tool => "tool",
-        }
-    }
-
-    const fn label(self) -> &'static str {
-        match self {
-            Self::System => "System: ",
-            Self::User => "User: ",
-            Self::Assistant => "Assistant: ",
-            Self::Tool => "Tool: ",
-        }
-    }
-}
-
-/// The text of a value, or the first one in a list that is not blank.
-fn first_text<'a>(value: &Value<'a>) -> Option<Text<'a>> {
-    match value {
-        Value::List(items) => items.iter().find_map(first_text),
-        other => other.text().filter(|text| !text.is_blank()),
     }
 }
 
@@ -426,30 +283,4 @@ fn without_marks(text: &str) -> String {
         rest = after;
     }
     clean + rest
-}
-
-fn text_at<'a>(row: &Value<'a>, path: &str) -> Result<Text<'a>> {
-    let value = row.at(path).ok_or_else(|| missing(path, row))?;
-    value.text().ok_or_else(|| wrong(path, &value, "a string"))
-}
-
-fn missing(path: &str, row: &Value<'_>) -> RefusedRow {
-    RefusedRow::new("no_field", format!("no `{path}` among {}", names(row)))
-}
-
-fn wrong(path: &str, found: &Value<'_>, expected: &str) -> RefusedRow {
-    RefusedRow::new("wrong_type", format!("`{path}` is {}, not {expected}", found.kind()))
-}
-
-fn no_answer(path: &str) -> RefusedRow {
-    RefusedRow::new("no_answer", format!("`{path}` holds none"))
-}
-
-/// The names of a row's fields, as far as they were kept.
-fn names(row: &Value<'_>) -> String {
-    let Value::Map(fields) = row else { return row.kind().to_owned() };
-    if fields.is_empty() {
-        return "no field that is looked for".into();
-    }
-    fields.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use mashbill_format::catalog::{CatalogDataset, FileFormat};
 use mashbill_records::BYTE_ORDER_MARK;
+use mashbill_records::json;
 use mashbill_records::parquet_rows::ParquetRows;
 use mashbill_records::value::Value;
 
 use super::array::{Array, Broken, Cut};
 use super::csv_rows::CsvRows;
-use super::json;
 use super::lines::CutLines;
 use super::refused::RefusedRow;
 use super::window::{ContentWindow, content};
@@ -102,6 +102,11 @@ impl<'a> FileRows<'a> {
             RowsKind::Csv(rows) => return rows.advance().map_err(|error| unreadable(path, file, error)),
         };
         Ok(self.cut.is_some())
+    }
+
+    /// Whether they are of a Parquet file.
+    pub(crate) const fn is_parquet(&self) -> bool {
+        matches!(self.kind, RowsKind::Parquet(_))
     }
 
     /// Where the row ends that was advanced to: a byte of the decompressed content, or a number of rows.

@@ -5,6 +5,7 @@
 mod samples;
 mod interruption;
 mod formats;
+mod chats;
 mod bombs;
 mod hostile_hub;
 mod mutated;

@@ -88,7 +88,13 @@ fn check_totals<'a>(splits: impl Iterator<Item = &'a Split>, length: u64) -> Res
         let in_ledger =
             ledger.text_tokens.saturating_add(ledger.special_tokens).saturating_add(ledger.padding);
         let in_shards = of_shards(&|shard| shard.tokens.saturating_add(shard.padding));
-        let most_tokens = [split.tokens, in_ledger, ledger.literal_special_tokens];
+        let most_tokens = [
+            split.tokens,
+            in_ledger,
+            ledger.literal_special_tokens,
+            ledger.template_tokens,
+            ledger.learned_tokens,
+        ];
         tokens.add(most_tokens.iter().fold(in_shards, |a, &b| a.max(b)))?;
         let in_files = of_files(|file| file.bytes);
         bytes.add(split.tables().map(|table| table.bytes).fold(in_files, u64::saturating_add))?;

@@ -3,13 +3,28 @@
 use serde_json::Value;
 
 /// Fields that follow from others: they are told where nothing else is different.
-const FOLLOWING: [&str; 3] = ["stride_bytes", "rows_per_group", "rows_per_page"];
+const FOLLOWING: [&str; 6] =
+    ["requires", "stride_bytes", "rows_per_group", "rows_per_page", "control_ids", "span_rule"];
+
+/// What is put around documents, and the fields that it follows from: nothing is put around what a template makes.
+const AROUND: [&str; 2] = ["ids_before", "ids_after"];
+const WITHOUT_AROUND: [&str; 3] = [CHAT, TEMPLATE, "mixed"];
 
 /// The field of documents that are held out.
 const HELD_OUT: &str = "held_out";
 
+/// The field of conversations, and those of the texts of templates, which are too long to be told.
+const CHAT: &str = "chat";
+const TEMPLATE: &str = "template";
+const TEMPLATES: [&str; 2] = ["text", "text_with_tools"];
+
+/// Fields whose value is told as a whole.
+const ARGS: &str = "args";
+const LOSS_ON: &str = "loss_on";
+const NO_LOSS_ON: &str = "no_loss_on";
+
 /// Fields by the flags that set them: who typed one looks for it.
-const FLAGS: [(&str, &str); 7] = [
+const FLAGS: [(&str, &str); 16] = [
     ("max_seq_length", "--max-seq-length"),
     ("shard_bytes", "the size of --shard-size"),
     ("compression", "--compression"),
@@ -17,6 +32,15 @@ const FLAGS: [(&str, &str); 7] = [
     ("other_text_fields", "further --text-field"),
     ("max_document_bytes", "--max-document"),
     (HELD_OUT, "--val-fraction"),
+    (CHAT, "--chat-template"),
+    (TEMPLATE, "--chat-template"),
+    ("name", "--chat-template"),
+    (ARGS, "--template-args"),
+    ("date", "--date"),
+    (LOSS_ON, "--loss-on"),
+    (NO_LOSS_ON, "--no-loss-on"),
+    ("mixed", "--mixed"),
+    ("keep_tool_arguments", "--tool-arguments keep"),
 ];
 
 /// A fragment for each field in which `is` differs from `was`: `--max-seq-length was 128 and is 64`.
@@ -27,25 +51,46 @@ pub(super) fn between(was: &Value, is: &Value) -> Vec<String> {
     if !changes.iter().all(follows) {
         changes.retain(|change| !follows(change));
     }
+    if changes.iter().any(|(name, _)| WITHOUT_AROUND.contains(&name.as_str())) {
+        changes.retain(|(name, _)| !AROUND.contains(&name.as_str()));
+    }
     changes.into_iter().map(|(_, change)| change).collect()
 }
 
 fn walk(name: &str, was: &Value, is: &Value, changes: &mut Vec<(String, String)>) {
     match (was, is) {
         // Of documents held out the share says all.
-        (Value::Object(was), Value::Object(is)) if name != HELD_OUT => {
+        (Value::Object(was), Value::Object(is)) if ![HELD_OUT, ARGS, NO_LOSS_ON].contains(&name) => {
             let names = was.keys().chain(is.keys().filter(|name| !was.contains_key(*name)));
             for name in names {
                 let value = |of: &serde_json::Map<String, Value>| of.get(name).cloned().unwrap_or_default();
                 walk(name, &value(was), &value(is), changes);
             }
         }
+        (Value::String(_), Value::String(_)) if was != is && TEMPLATES.contains(&name) => {
+            changes.push((name.to_owned(), "the chat template has another text".to_owned()));
+        }
         (was, is) if was != is => {
             let called = FLAGS.iter().find(|(field, _)| *field == name).map_or(name, |(_, flag)| flag);
+            let shown = match name {
+                LOSS_ON | NO_LOSS_ON => typed,
+                _ => shown,
+            };
             let change = format!("{called} was {} and is {}", shown(was), shown(is));
             changes.push((name.to_owned(), change));
         }
         _ => {}
+    }
+}
+
+/// A value, or what an object has that is true, as it is typed.
+fn typed(value: &Value) -> String {
+    match value {
+        Value::Object(fields) => {
+            let given = fields.iter().filter(|(_, value)| **value == Value::Bool(true));
+            given.map(|(name, _)| name.replace('_', "-")).collect::<Vec<_>>().join(",")
+        }
+        other => shown(other).replace('_', "-"),
     }
 }
 
@@ -55,6 +100,13 @@ fn shown(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Object(fields) => match fields.get("fraction") {
             Some(fraction) => fraction.to_string(),
+            // A template by its name, conversations by their template.
+            None if TEMPLATES.iter().any(|text| fields.contains_key(*text)) => {
+                fields.get("name").map_or_else(String::new, shown)
+            }
+            None if fields.contains_key("normal_form") => {
+                fields.get("template").map_or_else(|| "--render plain".to_owned(), shown)
+            }
             None => {
                 let each = fields.iter().map(|(name, value)| format!("{name} {}", shown(value)));
                 each.collect::<Vec<_>>().join(", ")

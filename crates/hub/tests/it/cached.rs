@@ -11,12 +11,13 @@ use crate::world::{World, commit};
 
 const OTHER_COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 const REPO: &str = "org/plain";
-const OPTIONAL: [&str; 5] = [
+const OPTIONAL: [&str; 6] = [
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
     "config.json",
     "generation_config.json",
+    "chat_template.jinja",
 ];
 
 /// The folder of the repository in the Hub's cache.
@@ -57,9 +58,10 @@ impl Cache {
     }
 
     fn link(&self, commit: &str, file: &str, blob: &str) {
-        let snapshot = self.0.join("snapshots").join(commit);
-        fs::create_dir_all(&snapshot).expect("created");
-        symlink(format!("../../blobs/{blob}"), snapshot.join(file)).expect("linked");
+        let path = self.0.join("snapshots").join(commit).join(file);
+        fs::create_dir_all(path.parent().expect("a snapshot")).expect("created");
+        let up = "../".repeat(2 + file.matches('/').count());
+        symlink(format!("{up}blobs/{blob}"), path).expect("linked");
     }
 
     fn write(&self, path: &std::path::Path, contents: &[u8]) {
@@ -110,11 +112,10 @@ fn files_that_the_cache_does_not_know_are_fetched_at_its_commit_and_kept() {
     assert_eq!(files.tokenizer.contents, b"{\"cached\": 1}");
     assert!(matches!(files.tokenizer_config.expect("fetched").origin, FileOrigin::Endpoint(_)));
     assert!(files.config.is_none() && files.incomplete.is_none());
-    let expected =
-        ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "generation_config.json"];
+    let expected = OPTIONAL.into_iter().filter(|file| *file != "config.json");
     assert_eq!(
         world.stand_in.hub.paths(),
-        expected.map(|file| format!("/org/plain/resolve/{COMMIT}/{file}"))
+        expected.map(|file| format!("/org/plain/resolve/{COMMIT}/{file}")).collect::<Vec<_>>()
     );
 
     let again = world.fetch(REPO).expect("files");
@@ -122,7 +123,7 @@ fn files_that_the_cache_does_not_know_are_fetched_at_its_commit_and_kept() {
         matches!(again.tokenizer_config.expect("kept").origin, FileOrigin::Cache(_))
             && again.incomplete.is_none()
     );
-    assert_eq!(world.stand_in.hub.seen().len(), 4);
+    assert_eq!(world.stand_in.hub.seen().len(), 5);
 }
 
 #[test]
@@ -141,6 +142,33 @@ fn a_cached_tokenizer_is_used_where_the_rest_cannot_be_asked_for() {
     let incomplete = world.fetch(REPO).expect("files").incomplete.expect("not all known");
     assert_eq!(incomplete.files, OPTIONAL);
     assert!(incomplete.why.is_none() && world.stand_in.hub.seen().len() == 1);
+}
+
+#[test]
+fn a_second_template_is_looked_for_beside_the_first() {
+    const TOOLS: &str = "additional_chat_templates/tool_use.jinja";
+    let mut world = World::new();
+    let cache = Cache::new(&world);
+    cache.shared(COMMIT, "tokenizer.json", b"{}");
+    OPTIONAL[..5].iter().for_each(|file| cache.no_exist(COMMIT, file));
+    cache.small(COMMIT, "chat_template.jinja", b"{{ messages }}");
+    cache.reference("main", COMMIT);
+    let files = world.fetch(REPO).expect("files");
+    assert_eq!(files.chat_template.map(|file| file.contents).as_deref(), Some(&b"{{ messages }}"[..]));
+    assert!(files.chat_template_with_tools.is_none() && files.incomplete.is_none());
+    assert_eq!(world.stand_in.hub.paths(), [format!("/org/plain/resolve/{COMMIT}/{TOOLS}")]);
+
+    // That there is none is kept.
+    world.fetch(REPO).expect("files");
+    assert_eq!(world.stand_in.hub.seen().len(), 1);
+
+    world.settings.offline = true;
+    cache.small(COMMIT, TOOLS, b"{{ tools }}");
+    let files = world.fetch(REPO).expect("files");
+    assert_eq!(
+        files.chat_template_with_tools.map(|file| file.contents).as_deref(),
+        Some(&b"{{ tools }}"[..])
+    );
 }
 
 #[test]

@@ -28,6 +28,7 @@ fn the_files_of_a_repository_are_fetched_at_one_commit() {
             pinned("added_tokens.json"),
             pinned("config.json"),
             pinned("generation_config.json"),
+            pinned("chat_template.jinja"),
         ]
     );
     assert!(world.pauses().is_empty());
@@ -105,7 +106,7 @@ fn the_same_server_under_another_name_gets_no_token() {
     world.fetch("org/plain").expect("files");
     let tokens =
         world.stand_in.hub.seen().into_iter().map(|request| request.header("Authorization").is_some());
-    assert_eq!(tokens.collect::<Vec<_>>(), [true, false, true, true, true, true, true]);
+    assert_eq!(tokens.collect::<Vec<_>>(), [true, false, true, true, true, true, true, true]);
 }
 
 #[test]

@@ -216,7 +216,8 @@ fn hub_reply(request: &Request, store: &str) -> Reply {
         return Reply::new(401).header("X-Error-Message", "Invalid credentials in Authorization header");
     }
     let parts: Vec<&str> = request.path.trim_start_matches('/').split('/').collect();
-    let ["org", name, "resolve", revision, file] = parts[..] else { return repo_not_found() };
+    let ["org", name, "resolve", revision, ref file @ ..] = parts[..] else { return repo_not_found() };
+    let file = file.join("/");
     let good = token == Some(GOOD_TOKEN);
     match name {
         "old" => {
@@ -238,10 +239,10 @@ fn hub_reply(request: &Request, store: &str) -> Reply {
     if !["main", "refs%2Fpr%2F1", COMMIT].contains(&revision) {
         return Reply::new(404).header("X-Error-Code", "RevisionNotFound");
     }
-    let Some(contents) = contents(name, file) else {
+    let Some(contents) = contents(name, &file) else {
         return Reply::new(404).header("X-Error-Code", "EntryNotFound").header("X-Repo-Commit", COMMIT);
     };
-    if is_large(name, file) {
+    if is_large(name, &file) {
         return Reply::new(302)
             .header("Location", &format!("{store}/signed/{name}/{file}?X-Amz-Signature=SignatureSecret"))
             .header("X-Repo-Commit", COMMIT)

@@ -181,6 +181,7 @@ impl World {
                 text_field: "text".into(),
                 other_text_fields: Vec::new(),
                 max_document_bytes: 1000,
+                chat: None,
                 held_out: None,
             },
             tokenizer_identity: TokenizerIdentity {

@@ -12,6 +12,8 @@ pub(super) struct Fields {
     pub(super) id: Option<RawValue>,
     pub(super) source: Option<RawValue>,
     pub(super) category: Option<RawValue>,
+    /// Whether there are messages.
+    pub(super) has_messages: bool,
     /// Which fields were met.
     met: u64,
 }
@@ -147,6 +149,10 @@ impl Cursor<'_> {
             "category" => {
                 fields.once(CATEGORY, "category")?;
                 fields.category = Some(self.value()?);
+            }
+            "messages" | "conversations" => {
+                fields.has_messages = true;
+                self.value()?;
             }
             _ => drop(self.value()?),
         }

@@ -111,6 +111,12 @@ impl FieldCounts {
         }
     }
 
+    /// How many lines have a field.
+    #[must_use]
+    pub fn lines(&self, name: &str) -> u64 {
+        self.0.get(name).map_or(0, |count| count.lines)
+    }
+
     /// Whether nothing was counted.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -21,6 +21,22 @@ pub enum Reason {
     TextNotString,
     /// A field that is read stands twice, and nothing says which one counts.
     FieldTwice,
+    /// What is said in the record is in no shape that is understood.
+    BadConversation,
+    /// Tools, or the arguments of a call, are no JSON, or none of the right kind.
+    BadTools,
+    /// What says whether a message is learned is neither 0 nor 1.
+    BadWeight,
+    /// A message has a picture, a sound or the like.
+    NotText,
+    /// Nothing is said in the record, where conversations are taken.
+    NoMessages,
+    /// The chat template refuses the conversation, or can't be rendered with it.
+    Template,
+    /// It can't be told which tokens of the conversation are learned.
+    NoSpans,
+    /// No token of the conversation is learned.
+    NothingToLearn,
     /// The line is not UTF-8.
     InvalidUtf8,
     /// The text has half of a UTF-16 surrogate pair, which is no character.
@@ -37,13 +53,21 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order in which summaries list them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 20] = [
         Self::InvalidJson,
         Self::JsonArray,
         Self::NotAnObject,
         Self::NoText,
         Self::TextNotString,
         Self::FieldTwice,
+        Self::BadConversation,
+        Self::BadTools,
+        Self::BadWeight,
+        Self::NotText,
+        Self::NoMessages,
+        Self::Template,
+        Self::NoSpans,
+        Self::NothingToLearn,
         Self::InvalidUtf8,
         Self::LoneSurrogate,
         Self::TooLarge,
@@ -62,6 +86,14 @@ impl Reason {
             Self::NoText => "no_text",
             Self::TextNotString => "text_not_string",
             Self::FieldTwice => "field_twice",
+            Self::BadConversation => "bad_conversation",
+            Self::BadTools => "bad_tools",
+            Self::BadWeight => "bad_weight",
+            Self::NotText => "not_text",
+            Self::NoMessages => "no_messages",
+            Self::Template => "template",
+            Self::NoSpans => "no_spans",
+            Self::NothingToLearn => "nothing_to_learn",
             Self::InvalidUtf8 => "invalid_utf8",
             Self::LoneSurrogate => "lone_surrogate",
             Self::TooLarge => "too_large",
@@ -85,7 +117,7 @@ impl Refusal {
     /// Whether there is no text where one was looked for.
     #[must_use]
     pub const fn is_about_text(&self) -> bool {
-        matches!(self.reason, Reason::NoText | Reason::TextNotString)
+        matches!(self.reason, Reason::NoText | Reason::TextNotString | Reason::NoMessages)
     }
 
     /// A refusal for `reason`; `detail` is a lowercase fragment.

@@ -15,6 +15,7 @@ use mashbill_records::record::RecordParser;
 use mashbill_tokenizer::{FastRefused, Scratch, SpecialTokensInText, Tokenizer, TokenizerOptions, embedded};
 
 use super::*;
+use crate::chat::ChatMemory;
 use crate::context::RunCounters;
 use crate::input::SplitNames;
 use crate::interruption::Interruption;
@@ -51,6 +52,7 @@ fn options(root: &Path) -> Options {
             text_field: "text".into(),
             other_text_fields: Vec::new(),
             max_document_bytes: DOCUMENT_BYTES_MAX,
+            chat: None,
             held_out: None,
         },
         finished: FinishedSplits::Keep,
@@ -94,6 +96,7 @@ fn blocks_of_an_engine_that_is_not_trusted_are_made_again_and_no_task_is_lost() 
         vocabulary_size: fast.identity().vocabulary_size as usize,
         pad_id: fast.identity().pad.id,
         tokenizer: fast,
+        chat: None,
         reference: Mutex::default(),
         interruption: Interruption::new(&no),
         messages,
@@ -111,6 +114,7 @@ fn blocks_of_an_engine_that_is_not_trusted_are_made_again_and_no_task_is_lost() 
                 memory: Memory::default(),
                 rows: context.row_group_encoder(),
                 documents: DocumentsEncoder::new(Compression::Snappy),
+                chat: ChatMemory::default(),
             });
         });
         // Its first block is made, and more are under way.

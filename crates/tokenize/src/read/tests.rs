@@ -24,6 +24,7 @@ fn options() -> ShardOptions {
         text_field: "text".into(),
         other_text_fields: Vec::new(),
         max_document_bytes: DOCUMENT_BYTES_MAX,
+        chat: None,
         held_out: None,
     }
 }

@@ -178,7 +178,9 @@ impl World {
             text_bytes: sum.text_bytes,
             ledger: sum.ledger,
             rejected: BTreeMap::new(),
+            with_messages: sum.with_messages,
             without_text: sum.without_text,
+            changes: sum.changes,
             document_tokens: sum.document_tokens,
             shard_bytes,
             shards: counts,
@@ -219,7 +221,7 @@ impl World {
                 text_tokens: tokens - special_tokens,
                 special_tokens,
                 padding,
-                literal_special_tokens: 0,
+                ..Ledger::default()
             },
             ..DocumentCounts::default()
         };
@@ -247,6 +249,7 @@ impl World {
                 text_field: "text".into(),
                 other_text_fields: Vec::new(),
                 max_document_bytes: 1000,
+                chat: None,
                 held_out: None,
             },
             tokenizer_identity: TokenizerIdentity {

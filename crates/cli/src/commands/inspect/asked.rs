@@ -5,12 +5,16 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 
+use crate::commands::tokenize::chat::ChatArgs;
+
 const EXAMPLES: &str = "\
 Examples:
   mashbill inspect tokenized
   mashbill inspect tokenized --split chat --row 12
   mashbill inspect tokenized --find 'Hello' --json
   mashbill inspect data/chat.jsonl --random --seed 7
+  mashbill inspect data/chat.jsonl --messages --tokenizer Qwen/Qwen3-8B --chat-template auto
+  mashbill inspect tokenized --messages --doc gsm8k-17
   mashbill inspect runs/direct --step 1200
   mashbill inspect runs/direct --doc gsm8k-17
   mashbill inspect tokenized --step 40 --batch-size 32 --seed 17 --world-size 8 --rank 3";
@@ -19,6 +23,10 @@ Examples:
 ///
 /// On a terminal, tokens alternate in color, each followed by its id; elsewhere `|` separates tokens. A position whose
 /// label is masked is marked with `*`.
+///
+/// With `--messages`, a record or document is shown as a chat: as it stands, what is said in it, the text that it becomes,
+/// and which tokens of it are learned, `⟦between these⟧`; or why it is refused. A tokenized folder knows how it was made;
+/// records need `--tokenizer` and the flags for chats as `mashbill tokenize` has them.
 ///
 /// For a training run, `--step` lists the documents in a batch and `--doc` the steps that have seen or will see a
 /// document. PATH is then the folder of the run, or a file with the output of `DataLoader.recipe()`; for a loader without
@@ -78,7 +86,7 @@ pub(crate) struct InspectArgs {
     #[arg(long, value_name = "N", default_value = "256")]
     pub(super) tokens: usize,
 
-    /// The tokenizer, if the one that the manifest names has moved
+    /// The tokenizer, if the one that the manifest names has moved; for records, the one to tokenize with
     #[arg(long, value_name = "NAME")]
     pub(super) tokenizer: Option<String>,
 
@@ -87,9 +95,16 @@ pub(crate) struct InspectArgs {
     #[arg(long, value_name = "NAME", default_value = "text", value_parser = NonEmptyStringValueParser::new())]
     pub(super) text_field: Vec<String>,
 
+    /// Show a record or document as a chat: what is said in it, its text, and which tokens are learned
+    #[arg(long, conflicts_with_all = ["step", "batch_size"])]
+    pub(super) messages: bool,
+
     /// Print what is found as JSON on stdout
     #[arg(long)]
     pub(super) json: bool,
+
+    #[command(flatten)]
+    pub(super) chat: ChatArgs,
 }
 
 /// One of `count` (1 or more) that `seed` stands for.

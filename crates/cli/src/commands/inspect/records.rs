@@ -87,7 +87,7 @@ pub(super) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
 }
 
 /// The files with the name that was asked for, or all.
-fn files_to_look_at(args: &InspectArgs, files: Vec<RecordFile>) -> Result<Vec<RecordFile>, Usage> {
+pub(super) fn files_to_look_at(args: &InspectArgs, files: Vec<RecordFile>) -> Result<Vec<RecordFile>, Usage> {
     let Some(name) = &args.split else { return Ok(files) };
     let available: Vec<_> = files.iter().map(RecordFile::relative).collect();
     let found: Vec<_> = files.into_iter().filter(|file| is_called(file, name)).collect();
@@ -201,7 +201,12 @@ fn find_row(
     is_wanted: &mut impl FnMut(u64, &RecordView) -> bool,
 ) -> Result<Option<RecordView>, ReadError> {
     let text_fields = &names(text_fields);
-    let cutting = RowCutting { block_bytes: BLOCK_BYTES, text_bytes_max: DOCUMENT_BYTES_MAX, text_fields };
+    let cutting = RowCutting {
+        block_bytes: BLOCK_BYTES,
+        text_bytes_max: DOCUMENT_BYTES_MAX,
+        text_fields,
+        is_whole: false,
+    };
     let mut blocks = RowBlocks::open(path, cutting)?;
     while let Some(block) = blocks.next()? {
         for (row, line) in block.rows().zip(block.start + 1..) {

@@ -7,12 +7,14 @@ use mashbill_format::Error as FormatError;
 use mashbill_format::documents::{self, Document, DocumentKey};
 use mashbill_format::figures::counted;
 use mashbill_format::layout::Output;
+use mashbill_format::loss_spans::runs;
 use mashbill_format::manifest::{self, Manifest, Shard, Split};
 use mashbill_format::shard::ShardRow;
 use mashbill_format::split_rows::{RowPlace, SplitRows};
 use mashbill_tokenizer::Tokenizer;
 
 use super::asked::{InspectArgs, pick};
+use super::documents::show as show_documents;
 use super::view::{RowView, ShownPiece, ShownToken, write};
 use crate::exit::Exit;
 use crate::found_again::tokenizer_of;
@@ -22,6 +24,9 @@ use crate::printer::{Printer, error_text};
 use crate::usage::Usage;
 
 pub(super) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
+    if let Some(flag) = args.chat.given() {
+        return Err(Usage::TokenizedAlready { flag, path: args.path.clone() }.into());
+    }
     let output = Output::new(&args.path);
     let manifest = Manifest::read(&output.manifest())?.ok_or_else(|| Usage::no_manifest(&args.path))?;
     let not_found = |what: String| Usage::NothingFound { what, path: args.path.clone() };
@@ -59,7 +64,9 @@ pub(super) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
             })?
         }
     };
-    if args.json {
+    if args.messages {
+        show_documents(&rows, args, &manifest, tokenizer.as_ref())?
+    } else if args.json {
         out::json(&rows)?
     } else {
         write(&rows, args.tokens)?
@@ -225,6 +232,7 @@ impl Looking<'_> {
             let document = document?;
             for piece in pieces.remove(&document.doc_id).unwrap_or_default() {
                 piece.doc_tokens = Some(document.tokens);
+                piece.content_hash = Some(document.content_hash);
                 piece.id.clone_from(&document.id);
                 piece.source.clone_from(&document.source);
             }
@@ -279,19 +287,27 @@ fn shown(
 ) -> RowView {
     let ids: Vec<u32> = row.input_ids.iter().map(|&id| id as u32).collect();
     let mut texts = tokenizer.map(|tokenizer| tokenizer.spell(&ids).into_iter());
-    let mut positions = row.input_ids.iter().zip(row.labels).map(|(&id, &label)| ShownToken {
-        id,
-        text: texts.as_mut().and_then(Iterator::next),
-        label,
-    });
+    let is_learned = runs(row.loss_spans, ids.len())
+        .flat_map(|(is_learned, run)| std::iter::repeat_n(is_learned, run.len()))
+        .chain(std::iter::repeat(false));
+    let mut positions =
+        row.input_ids.iter().zip(row.labels).zip(is_learned).map(|((&id, &label), is_learned)| ShownToken {
+            id,
+            text: texts.as_mut().and_then(Iterator::next),
+            label,
+            is_learned,
+        });
+    let source_of =
+        |doc_id: i64| manifest::source_of(&shard.sources, key_of(doc_id, shard.input.start).unsigned_abs());
     let pieces: Vec<_> = row
         .pieces
         .iter()
         .map(|piece| ShownPiece {
             group: shard.group,
             doc_id: key_of(piece.doc_id, shard.input.start),
-            file: manifest::source_of(&shard.sources, key_of(piece.doc_id, shard.input.start).unsigned_abs())
-                .map(|source| source.file.clone()),
+            file: source_of(piece.doc_id).map(|source| source.file.clone()),
+            file_start: source_of(piece.doc_id).map_or(0, |source| source.start),
+            content_hash: None,
             doc_offset: piece.doc_offset,
             doc_tokens: None,
             id: None,

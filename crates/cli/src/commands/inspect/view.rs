@@ -6,6 +6,7 @@ use anstyle::{AnsiColor, Style};
 use anyhow::Result;
 use mashbill_format::figures::counted;
 use mashbill_format::loss_spans::runs;
+use mashbill_store::checksum::Checksum;
 use serde::Serialize;
 
 use crate::out::{Out, Unwritten};
@@ -49,6 +50,12 @@ pub(super) struct ShownPiece {
     /// Its file, where the split is many.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) file: Option<String>,
+    /// Where that begins in the group.
+    #[serde(skip)]
+    pub(super) file_start: u64,
+    /// What the table says of its content.
+    #[serde(skip)]
+    pub(super) content_hash: Option<Checksum>,
     pub(super) doc_offset: i32,
     /// Tokens of the whole document, where the table says so.
     pub(super) doc_tokens: Option<i64>,
@@ -64,6 +71,8 @@ pub(super) struct ShownToken {
     /// None where the tokenizer is not there.
     pub(super) text: Option<String>,
     pub(super) label: i32,
+    #[serde(skip)]
+    pub(super) is_learned: bool,
 }
 
 /// Writes rows to stdout; `most` tokens of them, all where it is 0. What was found stands in their middle.

@@ -10,7 +10,7 @@ use mashbill_format::stats::Stats;
 use mashbill_records::record::{FieldCounts, Reason};
 use mashbill_tokenize::{CardReport, PartReport, Report};
 
-use crate::hints::hint_for_shape;
+use crate::hints::{hint_for_shape, hint_without_messages};
 use crate::incomplete::{tell_incomplete, tell_incomplete_as};
 use crate::printer::Printer;
 
@@ -82,9 +82,12 @@ pub(super) fn without_documents<'a>(report: &'a Report, output: &Output, printer
                 )
             })
             .unwrap_or_default();
-        let told = all_refused(&rejected, &fields, &manifest.options.text_fields());
+        let has_template = manifest.options.template().is_some();
+        let text_fields = if has_template { Vec::new() } else { manifest.options.text_fields() };
+        let told = all_refused(&rejected, &fields, &text_fields);
         printer.warning(format_args!("{name}: {told}"));
-        match hint_for_shape(&fields, refused, &file) {
+        let hint = if has_template { hint_without_messages } else { hint_for_shape };
+        match hint(&fields, refused, &file) {
             Some(hint) if hints.contains(&hint) => {}
             Some(hint) => hints.push(hint),
             None if unexplained.is_none() => {
@@ -119,9 +122,10 @@ pub(super) fn incomplete(report: &Report, lacking: &[&str], printer: &Printer) {
     }
 }
 
-/// Why all lines of a split were refused.
+/// Why all lines of a split were refused, of which a text was wanted in one of these fields, or messages where there is none.
 fn all_refused(rejected: &BTreeMap<Reason, u64>, fields: &FieldCounts, text_fields: &[&str]) -> String {
-    let is_about_text = |reason: &Reason| matches!(reason, Reason::NoText | Reason::TextNotString);
+    let is_about_text =
+        |reason: &Reason| matches!(reason, Reason::NoText | Reason::TextNotString | Reason::NoMessages);
     let about_text = rejected.iter().filter(|(reason, _)| is_about_text(reason));
     let without: u64 = about_text.map(|(_, count)| count).sum();
     let lines = counted(rejected.values().sum(), "line");
@@ -137,7 +141,8 @@ fn all_refused(rejected: &BTreeMap<Reason, u64>, fields: &FieldCounts, text_fiel
         names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(between)
     };
     let verb = if without == 1 { "has" } else { "have" };
-    let mut told = format!("{} of {lines} {verb} no {}", count(without), quoted(text_fields, " or "));
+    let wanted = if text_fields.is_empty() { "messages".to_owned() } else { quoted(text_fields, " or ") };
+    let mut told = format!("{} of {lines} {verb} no {wanted}", count(without));
     let (own, others): (Vec<_>, Vec<_>) =
         fields.names(usize::MAX).into_iter().partition(|name| text_fields.contains(name));
     if !others.is_empty() {

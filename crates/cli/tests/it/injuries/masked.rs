@@ -139,13 +139,20 @@ fn mask(root: &Path) {
     let plain = manifest.clone();
     for (name, split) in &mut manifest.splits {
         split.identity = split_identity(plain.run_identity(), split.source.checksum);
-        for shard in &mut split.shard_list {
-            mask_shard(&output, name, shard, &plain);
-        }
+        let learned: Vec<u64> =
+            split.shard_list.iter_mut().map(|shard| mask_shard(&output, name, shard, &plain)).collect();
+        split.ledger.learned_tokens = learned.iter().sum();
         let bytes: u64 = split.shard_files().map(|file| file.bytes).sum();
         let path = output.split(name).join(format!("{name}_stats.json"));
         let mut stats: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         stats["shard_bytes"] = bytes.into();
+        stats["ledger"]["learned_tokens"] = split.ledger.learned_tokens.into();
+        for (shard, learned) in stats["shards"].as_array_mut().unwrap().iter_mut().zip(learned) {
+            // As they are written: what is none is left out.
+            if learned > 0 {
+                shard["ledger"]["learned_tokens"] = learned.into();
+            }
+        }
         fs::write(path, stats.to_string()).unwrap();
     }
     fs::write(output.manifest(), serde_json::to_vec(&manifest).unwrap()).unwrap();
@@ -154,8 +161,9 @@ fn mask(root: &Path) {
     fs::write(output.readme(), card.text).unwrap();
 }
 
-fn mask_shard(output: &Output, split: &str, shard: &mut manifest::Shard, manifest: &Manifest) {
-    let (Some(file), Some(table)) = (&mut shard.file, &mut shard.table) else { return };
+/// Masks a shard, and gives how many of its tokens are learned.
+fn mask_shard(output: &Output, split: &str, shard: &mut manifest::Shard, manifest: &Manifest) -> u64 {
+    let (Some(file), Some(table)) = (&mut shard.file, &mut shard.table) else { return 0 };
     let path = output.tables(split).join(&table.name);
     let mut documents: Vec<Document<String>> =
         documents::read(&path).unwrap().collect::<Result<_, _>>().unwrap();
@@ -172,20 +180,21 @@ fn mask_shard(output: &Output, split: &str, shard: &mut manifest::Shard, manifes
     let group = encoded(rows, &learned, manifest);
     let finished = write(&path, shard::schema(Compression::Snappy, Loss::Spans), &group);
     (file.bytes, file.checksum, file.tail) = (finished.bytes, finished.checksum, finished.tail);
+    learned.iter().filter(|is_learned| **is_learned).count() as u64
 }
 
-fn rows_of(shard: &Path) -> Vec<ShardRows> {
+pub(super) fn rows_of(shard: &Path) -> Vec<ShardRows> {
     ShardReader::open(shard).unwrap().row_groups().collect::<Result<_, _>>().unwrap()
 }
 
-fn write(path: &Path, schema: Schema, group: &EncodedRowGroup) -> FinishedFile {
+pub(super) fn write(path: &Path, schema: Schema, group: &EncodedRowGroup) -> FinishedFile {
     let mut file = ParquetAppender::create(path, schema).unwrap();
     file.append(group).unwrap();
     file.finish().unwrap()
 }
 
 /// The rows of a shard, of whose tokens these are learned.
-fn encoded(rows: &ShardRows, learned: &[bool], manifest: &Manifest) -> EncodedRowGroup {
+pub(super) fn encoded(rows: &ShardRows, learned: &[bool], manifest: &Manifest) -> EncodedRowGroup {
     let mut spans = LossSpans::default();
     for row in learned.chunks(rows.row_length) {
         let mut builder = SpansBuilder::default();
@@ -230,7 +239,7 @@ fn random_spans(document: &Document<String>) -> Vec<i32> {
 }
 
 /// For each token of a document whether it is learned, spelled out.
-fn learned_tokens(document: &Document<String>) -> Vec<bool> {
+pub(super) fn learned_tokens(document: &Document<String>) -> Vec<bool> {
     let each = document.loss_spans.iter().enumerate();
     each.flat_map(|(at, &length)| vec![at % 2 == 1; length as usize]).collect()
 }

@@ -1,4 +1,4 @@
-//! JSON text to the fields that a rendering wants.
+//! JSON text to a value, or to those fields of it that are wanted.
 //!
 //! One pass checks the grammar of the whole row and keeps only wanted fields, without making a
 //! tree of the others. It accepts what RFC 8259 accepts, as `serde_json` does, which a property
@@ -6,7 +6,8 @@
 
 use std::borrow::Cow;
 
-use mashbill_records::value::{Text, Value};
+use crate::record::{Reason, Refusal};
+use crate::value::{Text, Value};
 
 /// Brackets within brackets, at the most.
 const DEPTH_MAX: u32 = 100;
@@ -16,15 +17,32 @@ const VALUES_MAX: u32 = 1 << 20;
 
 /// Why a row is no JSON: what was expected, and at which byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Invalid {
-    pub(crate) what: &'static str,
-    pub(crate) at: usize,
+pub struct Invalid {
+    /// What was expected, or is too much.
+    pub what: &'static str,
+    /// At which byte of the text.
+    pub at: usize,
 }
+
+impl Invalid {
+    /// Why the row is refused.
+    #[must_use]
+    pub fn refusal(&self) -> Refusal {
+        let reason = if self.what == HALF_A_PAIR { Reason::LoneSurrogate } else { Reason::InvalidJson };
+        Refusal::new(reason, format!("{} at byte {}", self.what, self.at))
+    }
+}
+
+/// What is said of a character that is none.
+const HALF_A_PAIR: &str = "half of a surrogate pair";
 
 type Result<T> = std::result::Result<T, Invalid>;
 
 /// Parses one value. Of an object only the fields for which `wanted` is true are kept, with all that is in them.
-pub(crate) fn parse<'a>(text: &'a str, wanted: &dyn Fn(&str) -> bool) -> Result<Value<'a>> {
+///
+/// # Errors
+/// [`Invalid`]: no JSON, brackets more than 100 deep, more than 2^20 values that are kept.
+pub fn parse<'a>(text: &'a str, wanted: &dyn Fn(&str) -> bool) -> Result<Value<'a>> {
     let mut cursor = Cursor { text, bytes: text.as_bytes(), at: 0, depth: 0, values: 0 };
     cursor.white_space();
     let value = match cursor.peek() {
@@ -323,7 +341,7 @@ fn unescape(raw: &str) -> Result<String> {
             at += 2;
             continue;
         }
-        let half = Invalid { what: "half of a surrogate pair", at };
+        let half = Invalid { what: HALF_A_PAIR, at };
         let first = hexadecimal(raw, at).ok_or(half)?;
         at += 6;
         let code = match first {
@@ -433,7 +451,7 @@ mod tests {
         #[test]
         fn strings_are_escaped_as_serde_json_does(text in any::<String>()) {
             let mut ours = Vec::new();
-            mashbill_records::value::write_quoted(&text, &mut ours);
+            crate::value::write_quoted(&text, &mut ours);
             prop_assert_eq!(String::from_utf8(ours).expect("UTF-8"), serde_json::to_string(&text).expect("JSON"));
         }
 

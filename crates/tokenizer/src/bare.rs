@@ -1,0 +1,202 @@
+//! Texts with nothing around them: those of chat templates, which write all control tokens themselves.
+//!
+//! A template's control tokens are encoded as such. What people said may spell one, too; such places can be encoded as text
+//! like any other, which is done as `transformers` does it (`sanitize_control_tokens`): the text is cut there, and the parts
+//! are encoded one by one.
+
+use std::ops::Range;
+
+use mashbill_bpe::Scratch;
+
+use super::error::Error;
+use super::offsets::TokenBytes;
+use super::options::SpecialTokensInText;
+use super::reference::Reference;
+use super::special::CONTROL_TOKENS;
+use super::{ChatTokens, Tokenizer};
+
+/// What stands before a part that is no beginning while it is encoded: else some tokenizers put a space there.
+const NEWLINE: &str = "\n";
+
+/// A part of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Part {
+    bytes: Range<usize>,
+    is_plain: bool,
+}
+
+impl Part {
+    const fn policy(&self) -> SpecialTokensInText {
+        if self.is_plain { SpecialTokensInText::Split } else { SpecialTokensInText::Encode }
+    }
+}
+
+impl Tokenizer {
+    /// Appends the ids of a text, with nothing around it. Control tokens in the byte ranges `plain`, which are in order, are
+    /// text like any other.
+    ///
+    /// # Errors
+    /// [`Error::Encode`] where the reference has no ids for the text; [`Error::LiteralSpecialTokens`] where a control token in
+    /// one of `plain` is a token wherever it stands. `ids` is then as it was.
+    pub fn encode_bare(
+        &self,
+        scratch: &mut Scratch,
+        text: &str,
+        plain: &[Range<usize>],
+        ids: &mut Vec<u32>,
+    ) -> Result<(), Error> {
+        let start = ids.len();
+        let encoded = match plain {
+            [] => self.encode_text(scratch, text, SpecialTokensInText::Encode, ids),
+            _ => self.encode_parts(scratch, text, plain, ids),
+        };
+        if encoded.is_err() {
+            ids.truncate(start);
+        }
+        encoded
+    }
+
+    fn encode_parts(
+        &self,
+        scratch: &mut Scratch,
+        text: &str,
+        plain: &[Range<usize>],
+        ids: &mut Vec<u32>,
+    ) -> Result<(), Error> {
+        let mut newline = Vec::new();
+        self.encode_text(scratch, NEWLINE, SpecialTokensInText::Encode, &mut newline)?;
+        for part in parts(text, plain) {
+            let (spelled, start) = (&text[part.bytes.clone()], ids.len());
+            if part.bytes.start > 0 {
+                self.encode_text(scratch, &format!("{NEWLINE}{spelled}"), part.policy(), ids)?;
+                if ids[start..].starts_with(&newline) {
+                    ids.drain(start..start + newline.len());
+                } else {
+                    ids.truncate(start);
+                    self.encode_text(scratch, spelled, part.policy(), ids)?;
+                }
+            } else {
+                self.encode_text(scratch, spelled, part.policy(), ids)?;
+            }
+            let is_itself = |id: &&u32| self.outline.token(**id).as_deref() == Some(spelled);
+            if part.is_plain && ids[start..].iter().any(|id| is_itself(&id)) {
+                return Err(Error::LiteralSpecialTokens { count: 1 });
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends for each of `ids`, which [`Tokenizer::encode_bare`] gave for `text` with `plain`, the bytes of the text that it
+    /// stands for. Those of one character that is several tokens may be the whole character for each.
+    ///
+    /// # Errors
+    /// The reference is needed and can't load the file, or has other ids.
+    pub fn token_ranges(
+        &self,
+        text: &str,
+        plain: &[Range<usize>],
+        ids: &[u32],
+        ranges: &mut Vec<Range<usize>>,
+    ) -> Result<(), Error> {
+        let bytes = match self.token_bytes.get() {
+            Some(bytes) => bytes,
+            None => {
+                let bytes = TokenBytes::of(&self.tokenizer_json, &self.outline)?;
+                self.token_bytes.get_or_init(|| bytes)
+            }
+        };
+        if bytes.as_ref().is_some_and(|bytes| bytes.ranges(text, ids, ranges)) {
+            return Ok(());
+        }
+        if plain.is_empty() {
+            return self.reference(SpecialTokensInText::Encode)?.ranges(text, ids, ranges);
+        }
+        self.ranges_of_parts(text, plain, ids, ranges)
+    }
+
+    fn ranges_of_parts(
+        &self,
+        text: &str,
+        plain: &[Range<usize>],
+        ids: &[u32],
+        ranges: &mut Vec<Range<usize>>,
+    ) -> Result<(), Error> {
+        let (mut newline, mut rest) = (Vec::new(), ids);
+        self.reference(SpecialTokensInText::Encode)?.encode(NEWLINE, &mut newline)?;
+        for part in parts(text, plain) {
+            let (spelled, start) = (&text[part.bytes.clone()], part.bytes.start);
+            let reference = self.reference(part.policy())?;
+            let (mut own, mut places) = (Vec::new(), Vec::new());
+            let before = if start == 0 { "" } else { NEWLINE };
+            reference.encode_with_ranges(&format!("{before}{spelled}"), &mut own, &mut places)?;
+            let mut cut = before.len();
+            if start > 0 && own.starts_with(&newline) {
+                own.drain(..newline.len());
+                places.drain(..newline.len());
+            } else if start > 0 {
+                own.clear();
+                places.clear();
+                reference.encode_with_ranges(spelled, &mut own, &mut places)?;
+                cut = 0;
+            }
+            rest = rest.strip_prefix(&own[..]).ok_or_else(Reference::has_other_ids)?;
+            let place =
+                |place: Range<usize>| start + place.start.max(cut) - cut..start + place.end.max(cut) - cut;
+            ranges.extend(places.into_iter().map(place));
+        }
+        if rest.is_empty() { Ok(()) } else { Err(Reference::has_other_ids()) }
+    }
+
+    /// The spellings of all special tokens.
+    #[must_use]
+    pub fn special_tokens(&self) -> Vec<String> {
+        let tokens = self.outline.added_tokens().into_iter();
+        tokens.filter(|(_, token)| token.special).map(|(_, token)| token.content).collect()
+    }
+
+    /// The ids of a template's control tokens, sorted: special tokens, those that are put around documents, and added tokens
+    /// that are found in `literals`, which is what the template spells.
+    #[must_use]
+    pub fn control_ids(&self, literals: &str) -> Vec<u32> {
+        let spelled = self
+            .outline
+            .added_tokens()
+            .into_iter()
+            .filter(|(_, token)| !token.content.trim().is_empty() && literals.contains(&token.content));
+        let mut ids: Vec<u32> = spelled.map(|(id, _)| id).chain(self.counted.ids.iter().copied()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    /// The well-known control tokens in `literals`, which is what a template spells, that this tokenizer does not have: it
+    /// would take them apart.
+    #[must_use]
+    pub fn missing_control_tokens(&self, literals: &str) -> Vec<&'static str> {
+        let added = self.outline.added_tokens();
+        let is_missing = |token: &&&str| {
+            literals.contains(**token) && !added.iter().any(|(_, added)| added.content == **token)
+        };
+        CONTROL_TOKENS.iter().flat_map(|tokens| tokens.iter()).filter(is_missing).copied().collect()
+    }
+
+    /// What chat templates are given of the tokenizer.
+    #[must_use]
+    pub const fn chat_tokens(&self) -> &ChatTokens {
+        &self.chat_tokens
+    }
+}
+
+/// The parts of a text: those that are plain, and what is between them.
+fn parts(text: &str, plain: &[Range<usize>]) -> Vec<Part> {
+    let mut parts = Vec::with_capacity(2 * plain.len() + 1);
+    let mut at = 0;
+    for range in plain {
+        parts.push(Part { bytes: at..range.start, is_plain: false });
+        parts.push(Part { bytes: range.clone(), is_plain: true });
+        at = range.end;
+    }
+    parts.push(Part { bytes: at..text.len(), is_plain: false });
+    parts.retain(|part| !part.bytes.is_empty());
+    parts
+}
