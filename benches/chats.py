@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import multiprocessing
 import os
 import random
 import shutil
@@ -21,8 +22,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from transformers import AutoTokenizer
 
 PIECE = 300
 """Characters of a message."""
@@ -58,16 +57,17 @@ def conversations(file: Path, exchanges: int, most: int) -> Iterator[list[dict[s
         yield messages
 
 
-def write(folder: Path, tokenizer: Any, chats: Iterator[list[dict[str, Any]]]) -> None:
+def write(work: Path, folder: Path, file: Path, exchanges: int, most: int) -> None:
     """Writes conversations, and the texts that the template makes of them."""
-    with (
-        (folder / "chats.jsonl").open("w", encoding="utf-8") as one,
-        (folder / "texts.jsonl").open("w", encoding="utf-8") as other,
-    ):
-        for messages in chats:
-            one.write(json.dumps({"messages": messages}, ensure_ascii=False) + "\n")
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(str(folder))
+    chats, texts = ((work / f"{kind}.jsonl").open("w", encoding="utf-8") for kind in ("chats", "texts"))
+    with chats, texts:
+        for messages in conversations(file, exchanges, most):
+            chats.write(json.dumps({"messages": messages}, ensure_ascii=False) + "\n")
             text = tokenizer.apply_chat_template(messages, tokenize=False)
-            other.write(json.dumps({"text": text}, ensure_ascii=False) + "\n")
+            texts.write(json.dumps({"text": text}, ensure_ascii=False) + "\n")
 
 
 def main() -> None:
@@ -82,12 +82,17 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=7, help="pairs of runs [7]")
     parser.add_argument("--threads", type=int, default=1, help="threads that compute [1]")
     args = parser.parse_args()
-    tokenizer = AutoTokenizer.from_pretrained(str(args.tokenizer))
     with tempfile.TemporaryDirectory(prefix="mashbill-chats-") as root:
         work = Path(root)
         for name, most in (("all", args.megabytes * 1_000_000), ("one", 1)):
             (work / name).mkdir()
-            write(work / name, tokenizer, conversations(args.input, args.exchanges, most))
+            # In a process of its own, since children inherit the peak of their parent's memory.
+            arguments = (work / name, args.tokenizer, args.input, args.exchanges, most)
+            writing = multiprocessing.get_context("spawn").Process(target=write, args=arguments)
+            writing.start()
+            writing.join()
+            if writing.exitcode != 0:
+                raise SystemExit("error: the conversations could not be made")
 
         def run(*words: object) -> Used:
             environment = {**os.environ, "XDG_CACHE_HOME": str(work / "cache")}
