@@ -169,6 +169,10 @@ impl Gather for TokenCounts<'_> {
         }
     }
 
+    fn wants_learned_tokens(&self) -> bool {
+        true
+    }
+
     fn wants_tokens(&self) -> bool {
         true
     }

@@ -28,6 +28,11 @@ pub trait Gather: Send {
         let _ = (split, document);
     }
 
+    /// Whether it is to be said how many tokens of each document are learned, for which spans are read a second time.
+    fn wants_learned_tokens(&self) -> bool {
+        false
+    }
+
     /// Whether tokens are to be counted, which costs a fifth of what the check costs.
     fn wants_tokens(&self) -> bool {
         false
@@ -69,6 +74,6 @@ pub struct DocumentSeen<'a> {
     pub content_hash: Checksum,
     /// Its tokens, BOS and EOS included.
     pub tokens: u64,
-    /// Those of them on which there is a loss.
+    /// Those of them on which there is a loss; all where nobody wants to know it.
     pub learned_tokens: u64,
 }

@@ -203,13 +203,14 @@ impl ShardTable {
 }
 
 /// Reads the texts and hashes of the table at `path` once, to see that they can be; `each` gets the row of each
-/// document and what stands there.
+/// document and what stands there, its learned tokens only where `reads_spans`.
 ///
 /// # Errors
 /// [`Damaged`](mashbill_store::Error::Damaged), [`Io`](mashbill_store::Error::Io).
 pub(crate) fn check_texts(
     path: &Path,
     loss: Loss,
+    reads_spans: bool,
     each: &mut dyn FnMut(u64, &DocumentSeen<'_>),
 ) -> Result<()> {
     let file = documents::open(path, loss)?;
@@ -226,8 +227,8 @@ pub(crate) fn check_texts(
                 get_typed_column_reader(group.column(CONTENT_HASH)?);
             let mut tokens: ColumnReaderImpl<Int64Type> = get_typed_column_reader(group.column(TOKENS)?);
             let mut spans: Option<ColumnReaderImpl<Int32Type>> = match loss {
-                Loss::All => None,
-                Loss::Spans => Some(get_typed_column_reader(group.column(LOSS_SPANS)?)),
+                Loss::Spans if reads_spans => Some(get_typed_column_reader(group.column(LOSS_SPANS)?)),
+                Loss::Spans | Loss::All => None,
             };
             let mut left = rows;
             while left > 0 {

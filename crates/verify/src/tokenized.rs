@@ -102,6 +102,7 @@ fn check_all(
 fn run(job: CheckJob<'_>, exact: &mut GroupCheck<'_>, gatherer: &mut dyn Gather, shared: &CheckShared<'_>) {
     match job {
         CheckJob::Texts { path, place, split } => {
+            let wants_learned = gatherer.wants_learned_tokens();
             let mut each = |row, document: &DocumentSeen<'_>| {
                 let content_hash = document.content_hash;
                 if shared.control_ids().is_none() {
@@ -116,7 +117,7 @@ fn run(job: CheckJob<'_>, exact: &mut GroupCheck<'_>, gatherer: &mut dyn Gather,
                 }
                 gatherer.document(split, document);
             };
-            if let Err(error) = table::check_texts(&path, shared.form.loss, &mut each) {
+            if let Err(error) = table::check_texts(&path, shared.form.loss, wants_learned, &mut each) {
                 unreadable(&place, split, &error, &shared.findings);
             }
         }
