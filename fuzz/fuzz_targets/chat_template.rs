@@ -37,7 +37,7 @@ fuzz_target!(|data: &[u8]| {
     let Ok(Some(conversation)) = Conversation::of(&record, ConversationOptions::default()) else { return };
     let mut scratch = ChatScratch::default();
     let mut render = || {
-        let chat = template.render(&conversation, &mut scratch)?;
+        let chat = template.render(&conversation, 1 << 26, &mut scratch)?;
         let mut before = 0;
         for span in chat.learned {
             assert!(before <= span.start && chat.text.get(span.clone()).is_some());

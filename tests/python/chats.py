@@ -111,6 +111,19 @@ CONVERSATIONS: dict[str, dict[str, Any]] = {
         ],
         "tools": [WEATHER, SEARCH],
     },
+    "a call instead of a content": {
+        "messages": [
+            user("w?"),
+            {"role": "assistant", "content": None, "tool_calls": [call("get_weather", {"city": "A"})]},
+            answer("r"),
+            assistant("ok"),
+        ],
+        "tools": [WEATHER],
+    },
+    "no tools in a list": {"messages": [system("S"), user("q"), assistant("r")], "tools": []},
+    "reasoning by its short name": {
+        "messages": [user("q"), {"role": "assistant", "content": "r", "reasoning": "because"}],
+    },
     "arguments in a string": {
         "messages": [
             user("w?"),

@@ -25,6 +25,7 @@ chat_template_utils.datetime = _Stopped
 
 def variables(conversation: dict[str, Any], **more: object) -> dict[str, Any]:
     """The variables that `apply_chat_template` renders a conversation with."""
+    # `apply_chat_template` drops the keys of messages whose value is None.
     messages = [
         {name: value for name, value in message.items() if value is not None} for message in conversation["messages"]
     ]

@@ -41,9 +41,19 @@ NORMAL = {
     name: conversation
     for name, conversation in CONVERSATIONS.items()
     if name
-    not in ("arguments in a string", "flat calls", "parts", "a list as answer", "an object as answer", "a picture")
+    not in (
+        "arguments in a string",
+        "flat calls",
+        "parts",
+        "a list as answer",
+        "an object as answer",
+        "a picture",
+        "without content",
+    )
 }
-"""Conversations that are in the normal form already, so that both sides get the same."""
+"""Conversations that are in the normal form already, so that both sides get the same; a message that says nothing has
+none.
+"""
 
 WITHIN_TOKENS = {
     "a word that goes on": {"messages": [user("q"), assistant("ssistant"), user("assis"), assistant("tant")]},

@@ -83,10 +83,10 @@ fn answer_record(request: &Value<'_>, source: &str, record: &Value<'_>) -> Resul
     };
     let template = ChatTemplate::new(source, options).map_err(refused)?;
     let mut scratch = ChatScratch::default();
-    let chat = template.render(&conversation, &mut scratch).map_err(|error| match error {
+    let chat = template.render(&conversation, 1 << 26, &mut scratch).map_err(|error| match error {
         ChatError::Template(error) => refused(error),
         ChatError::NoSpans(detail) => ("NoSpans".into(), detail),
-        ChatError::NothingToLearn => ("NothingToLearn".into(), String::new()),
+        ChatError::NothingToLearn(detail) => ("NothingToLearn".into(), detail.into()),
     })?;
     Ok(format!("{{\"text\":{},\"learned\":{}}}", quoted(chat.text), ranges(chat.learned)))
 }

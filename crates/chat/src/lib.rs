@@ -15,5 +15,5 @@ pub use mashbill_format::chat::{LossOn, NoLossOn, SpanRule};
 pub use mashbill_jinja::{Error as TemplateError, ErrorKind as TemplateErrorKind, Now};
 
 pub use self::built_in::built_in;
-pub use self::template::{ChatError, ChatOptions, ChatScratch, ChatTemplate, RenderedChat};
+pub use self::template::{ChatError, ChatOptions, ChatScratch, ChatTemplate, ExampleChat, RenderedChat};
 pub use self::values::value;

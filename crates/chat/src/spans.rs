@@ -31,6 +31,8 @@ pub(crate) struct Surroundings {
     pub(crate) prompt_rest: String,
     /// Special tokens that messages begin with.
     pub(crate) openers: Vec<String>,
+    /// What a turn that calls has before its first word, and one that answers has not.
+    pub(crate) call_open: String,
     /// The tag that closes a call, where a tag opens it.
     pub(crate) call_close: Option<String>,
     /// All special tokens.
@@ -88,26 +90,20 @@ pub(crate) fn by_marks(
     no_loss_on: NoLossOn,
 ) -> Result<Vec<Range<usize>>, String> {
     let text = rendered.text.as_str();
-    let runs: Vec<(Range<usize>, TextOrigin)> = stretches(rendered.text.runs()).collect();
+    let runs: Vec<Run> = stretches(rendered.text.runs()).collect();
     let words = own_words(&runs, turns.len());
+    let before = nearest_before(&runs, &words);
+    let behind = nearest_behind(&runs, &words);
     let mut spans: Vec<Range<usize>> = Vec::new();
     for (number, turn) in turns.iter().enumerate().filter(|(_, turn)| turn.is_learned) {
         let Some(OwnWords { first, last, .. }) = words[number] else { continue };
-        let foreign = |at: &usize| {
-            let (range, origin) = &runs[*at];
-            let is_word = !matches!(origin, TextOrigin::Template | TextOrigin::Message(_, Part::CallName(_)));
-            !range.is_empty()
-                && is_word
-                && !matches!(origin, TextOrigin::Message(other, _) if *other == number)
-        };
-        if (first..=last).any(|at| foreign(&at)) {
-            return Err(format!("the template prints other words within message {number}"));
+        if before[last].other_than(number, &runs).is_some_and(|at| at >= first) {
+            return Err(format!("the template prints other words within message {}", number + 1));
         }
-        let before = (0..first).rev().find(foreign).map_or(0, |at| runs[at].0.end);
-        // A message without words leaves its place, too.
-        let next = (last + 1..runs.len()).find(|at| foreign(at) || is_empty_other(&runs[*at], number));
-        let after = next.map_or(text.len(), |at| runs[at].0.start);
-        let start = turn_start(text, before..runs[first].0.start, around, no_loss_on);
+        let before = before[first].other_than(number, &runs).map_or(0, |at| runs[at].0.end);
+        let after = behind[last + 1].other_than(number, &runs).map_or(text.len(), |at| runs[at].0.start);
+        let is_call = matches!(runs[first].1, TextOrigin::Message(_, Part::Call | Part::CallName(_)));
+        let start = turn_start(text, before..runs[first].0.start, is_call, around, no_loss_on);
         let end = turn_end(text, runs[last].0.end..after, turn.has_calls, around);
         let span = start..end;
         let out = left_out(text, &span, &runs[first..=last], around, no_loss_on);
@@ -117,8 +113,102 @@ pub(crate) fn by_marks(
     Ok(joined(spans))
 }
 
-fn is_empty_other((range, origin): &(Range<usize>, TextOrigin), number: usize) -> bool {
-    range.is_empty() && matches!(origin, TextOrigin::Message(other, Part::Content) if *other != number)
+/// A stretch of the text, and where it came from.
+type Run = (Range<usize>, TextOrigin);
+
+/// The nearest words from a place on, and the nearest ones of another message than those: of two messages one is not the one
+/// that is asked for, so one pass over a text answers for all its messages.
+#[derive(Debug, Clone, Copy, Default)]
+struct Nearest {
+    first: Option<usize>,
+    other: Option<usize>,
+}
+
+impl Nearest {
+    fn push(&mut self, at: usize, runs: &[Run]) {
+        if self.first.is_some_and(|first| owner(&runs[first]) != owner(&runs[at])) {
+            self.other = self.first;
+        }
+        self.first = Some(at);
+    }
+
+    /// The nearest words that are not of message `number`.
+    fn other_than(self, number: usize, runs: &[Run]) -> Option<usize> {
+        self.first.filter(|at| owner(&runs[*at]) != Some(number)).or(self.other)
+    }
+}
+
+/// Whose words a run is: a message's, or what stands beside the messages.
+const fn owner((_, origin): &Run) -> Option<usize> {
+    match origin {
+        TextOrigin::Message(number, _) => Some(*number),
+        _ => None,
+    }
+}
+
+/// The words of the message that a run is of.
+fn own<'w>(run: &Run, words: &'w [Option<OwnWords>]) -> Option<&'w OwnWords> {
+    words.get(owner(run)?)?.as_ref()
+}
+
+/// Whether a run is words that are in the way of another message's.
+fn is_words((range, origin): &Run) -> bool {
+    let is_said = match origin {
+        TextOrigin::Template | TextOrigin::Argument => false,
+        TextOrigin::Message(_, part) => !matches!(part, Part::CallName(_) | Part::Role),
+        TextOrigin::Beside => true,
+    };
+    is_said && !range.is_empty()
+}
+
+/// For each run the nearest words up to it.
+fn nearest_before(runs: &[Run], words: &[Option<OwnWords>]) -> Vec<Nearest> {
+    let is_last = |at: usize| own(&runs[at], words).is_some_and(|own| own.last == at);
+    let mut nearest = Nearest::default();
+    let each = runs.iter().enumerate().map(|(at, run)| {
+        if is_words(run) || is_last(at) {
+            nearest.push(at, runs);
+        }
+        nearest
+    });
+    each.collect()
+}
+
+/// For each run, and for the end, the nearest words from it on. A content without words leaves its place, too.
+fn nearest_behind(runs: &[Run], words: &[Option<OwnWords>]) -> Vec<Nearest> {
+    let is_first = |at: usize| own(&runs[at], words).is_some_and(|own| own.first == at);
+    let mut nearest = Nearest::default();
+    let mut all = vec![nearest; runs.len() + 1];
+    for (at, run) in runs.iter().enumerate().rev() {
+        let is_empty = run.0.is_empty() && matches!(run.1, TextOrigin::Message(_, Part::Content));
+        if is_words(run) || is_empty || is_first(at) {
+            nearest.push(at, runs);
+        }
+        all[at] = nearest;
+    }
+    all
+}
+
+/// How many of these messages have left nothing in the text.
+pub(crate) fn unprinted(rendered: &Rendering, messages: &[ChatMessage<'_>]) -> u64 {
+    let mut is_printed = vec![false; messages.len()];
+    for (range, origin) in stretches(rendered.text.runs()) {
+        if let TextOrigin::Message(number, part) = origin
+            && !range.is_empty()
+            && part != Part::Role
+            && let Some(is_printed) = is_printed.get_mut(number)
+        {
+            *is_printed = true;
+        }
+    }
+    let is_blank = |value: &Value<'_>| match value {
+        Value::Null => true,
+        Value::Text(text) => text.is_blank(),
+        _ => false,
+    };
+    let says = |message: &ChatMessage<'_>| message.fields.iter().any(|(_, value)| !is_blank(value));
+    messages.iter().zip(is_printed).filter(|(message, is_printed)| !is_printed && says(message)).count()
+        as u64
 }
 
 /// Between which runs the words of a message are.
@@ -132,13 +222,13 @@ struct OwnWords {
 
 /// Where the words of each message are. The name of a function is a word once a call; templates print it again before the
 /// answer.
-fn own_words(runs: &[(Range<usize>, TextOrigin)], messages: usize) -> Vec<Option<OwnWords>> {
+fn own_words(runs: &[Run], messages: usize) -> Vec<Option<OwnWords>> {
     let mut named = HashSet::new();
     let mut words: Vec<Option<OwnWords>> = vec![None; messages];
     for (at, (range, origin)) in runs.iter().enumerate() {
         let TextOrigin::Message(number, part) = *origin else { continue };
         let is_word = match part {
-            Part::Other => false,
+            Part::Other | Part::CallBeside | Part::Role => false,
             Part::CallName(call) => named.insert((number, call)),
             Part::Content | Part::Reasoning | Part::Call => true,
         };
@@ -155,7 +245,9 @@ fn own_words(runs: &[(Range<usize>, TextOrigin)], messages: usize) -> Vec<Option
 /// The bytes from the first of what is said in a message to the last.
 pub(crate) fn bytes_of(rendered: &Rendering, message: usize) -> Option<Range<usize>> {
     let is_own = |origin: TextOrigin| match origin {
-        TextOrigin::Message(number, part) => number == message && part != Part::Other,
+        TextOrigin::Message(number, part) => {
+            number == message && !matches!(part, Part::Other | Part::CallBeside | Part::Role)
+        }
         _ => false,
     };
     let mut own =
@@ -179,7 +271,7 @@ pub(crate) fn words_of(rendered: &Rendering, words: &mut Vec<Range<usize>>) {
 }
 
 /// The stretches of a text with their origins.
-fn stretches(runs: &[MarkedRun]) -> impl Iterator<Item = (Range<usize>, TextOrigin)> {
+fn stretches(runs: &[MarkedRun]) -> impl Iterator<Item = Run> {
     let mut before = 0;
     runs.iter().map(move |run| {
         let start = std::mem::replace(&mut before, run.end);
@@ -187,8 +279,14 @@ fn stretches(runs: &[MarkedRun]) -> impl Iterator<Item = (Range<usize>, TextOrig
     })
 }
 
-/// Where a turn begins whose first own byte ends `gap`.
-fn turn_start(text: &str, gap: Range<usize>, around: &Surroundings, no_loss_on: NoLossOn) -> usize {
+/// Where a turn begins whose first own byte ends `gap`, and is of a call where `is_call`.
+fn turn_start(
+    text: &str,
+    gap: Range<usize>,
+    is_call: bool,
+    around: &Surroundings,
+    no_loss_on: NoLossOn,
+) -> usize {
     let within = &text[gap.clone()];
     let header = around.header.as_str();
     // A prompt may close a think block at once that turns with thoughts fill.
@@ -196,7 +294,8 @@ fn turn_start(text: &str, gap: Range<usize>, around: &Surroundings, no_loss_on: 
     let behind =
         |header: &str| within.rfind(header).filter(|_| !header.is_empty()).map(|at| at + header.len());
     let Some(found) = behind(header).or_else(|| behind(bare)) else {
-        return gap.end;
+        let opens = is_call && within.ends_with(&around.call_open);
+        return gap.end - if opens { around.call_open.len() } else { 0 };
     };
     let mut start = gap.start + found;
     let rest = |start: usize| &text[start..gap.end];
@@ -216,6 +315,19 @@ fn empty_think_block(text: &str, is_open: bool) -> Option<usize> {
     let inside = if is_open { text } else { text.trim_start().strip_prefix(THINK)? };
     let rest = inside.trim_start().strip_prefix("</think>")?.trim_start();
     Some(text.len() - rest.len())
+}
+
+/// The words of the thought that a turn begins with, where that stands in its content, between tags.
+fn thought(text: &str, span: &Range<usize>) -> Option<Range<usize>> {
+    let turn = &text[span.clone()];
+    let inside = match turn.trim_start().strip_prefix(THINK) {
+        Some(inside) => inside,
+        None if text[..span.start].trim_end().ends_with(THINK) => turn,
+        None => return None,
+    };
+    let words = inside[..inside.find("</think>")?].trim_end();
+    let start = span.end - inside.len() + (words.len() - words.trim_start().len());
+    Some(start..span.end - inside.len() + words.len())
 }
 
 /// Where a turn ends whose last own byte is before `gap`.
@@ -271,14 +383,14 @@ fn tags(text: &str) -> Vec<&str> {
 fn left_out(
     text: &str,
     span: &Range<usize>,
-    own: &[(Range<usize>, TextOrigin)],
+    own: &[Run],
     around: &Surroundings,
     no_loss_on: NoLossOn,
 ) -> Vec<Range<usize>> {
     let parts: Vec<(Range<usize>, Part)> = own
         .iter()
         .filter_map(|(range, origin)| match origin {
-            TextOrigin::Message(_, Part::CallName(_)) => Some((range.clone(), Part::Call)),
+            TextOrigin::Message(_, Part::CallName(_) | Part::CallBeside) => Some((range.clone(), Part::Call)),
             TextOrigin::Message(_, part) => Some((range.clone(), *part)),
             _ => None,
         })
@@ -287,6 +399,9 @@ fn left_out(
         around.ends.iter().filter(|end| text[..span.end].ends_with(end.as_str())).map(String::len).max();
     let mut before = span.start;
     let mut out = Vec::new();
+    if no_loss_on.reasoning && !parts.iter().any(|(_, part)| *part == Part::Reasoning) {
+        out.extend(thought(text, span));
+    }
     // What stands between two pieces of the same part belongs to it.
     let mut groups = parts.chunk_by(|(_, part), (_, next)| part == next).peekable();
     while let Some(group) = groups.next() {
@@ -327,25 +442,21 @@ pub(crate) fn by_blocks(
     no_loss_on: NoLossOn,
 ) -> Vec<Range<usize>> {
     let text = rendered.text.as_str();
-    let runs: Vec<(Range<usize>, TextOrigin)> = stretches(rendered.text.runs()).collect();
-    let is_of_message = |(_, origin): &&(Range<usize>, TextOrigin)| matches!(origin, TextOrigin::Message(..));
+    let runs: Vec<Run> = stretches(rendered.text.runs()).collect();
+    let is_of_message = |(_, origin): &&Run| matches!(origin, TextOrigin::Message(..));
     let mut spans = Vec::new();
     for block in &rendered.generations {
         let first = runs.partition_point(|(range, _)| range.start < block.start);
         let behind = runs.partition_point(|(range, _)| range.end <= block.end).max(first);
         let inside = || runs[first..behind].iter().filter(is_of_message);
         // Words of nobody may be those of the turn before, whose end is where the block begins.
-        let is_learned = |(_, origin): &&(Range<usize>, TextOrigin)| match origin {
+        let is_learned = |(_, origin): &&Run| match origin {
             TextOrigin::Message(number, _) => turns.get(*number).is_some_and(|turn| turn.is_learned),
             _ => false,
         };
         let inside = inside().find(|(range, _)| !range.is_empty()).or_else(|| inside().find(is_learned));
-        let number_of = |run: &(Range<usize>, TextOrigin)| match run.1 {
-            TextOrigin::Message(number, _) => Some(number),
-            _ => None,
-        };
-        let number = inside.and_then(number_of).or_else(|| {
-            let before = runs[..first].iter().rev().find(is_of_message).and_then(number_of);
+        let number = inside.and_then(owner).or_else(|| {
+            let before = runs[..first].iter().rev().find(is_of_message).and_then(owner);
             let is_assistant = |number: &usize| turns.get(*number).is_some_and(|turn| turn.is_assistant);
             match before {
                 Some(before) if is_assistant(&before) => Some(before),
@@ -367,7 +478,7 @@ pub(crate) fn by_blocks(
     joined(spans)
 }
 
-/// All bytes but those that a record or an option takes out.
+/// All bytes but those that a record takes out.
 ///
 /// # Errors
 /// What can't be told, as a fragment.
@@ -375,24 +486,16 @@ pub(crate) fn all_but(
     rendered: &Rendering,
     conversation: &Conversation<'_>,
     around: &Surroundings,
-    no_loss_on: NoLossOn,
 ) -> Result<Vec<Range<usize>>, String> {
-    let whole = std::iter::once(0..rendered.text.len()).collect::<Vec<_>>();
-    let turns = |is_learned: &dyn Fn(&ChatMessage<'_>) -> bool| -> Vec<Turn> {
-        conversation.messages.iter().map(|message| Turn::of(message, is_learned(message))).collect()
-    };
-    let none = NoLossOn::default();
+    let is_out = |message: &ChatMessage<'_>| message.loss == Some(false);
+    let turns: Vec<Turn> =
+        conversation.messages.iter().map(|message| Turn::of(message, is_out(message))).collect();
     let mut out = Vec::new();
-    if conversation.messages.iter().any(|message| message.loss == Some(false)) {
-        out = by_marks(rendered, &turns(&|message| message.loss == Some(false)), around, none)?;
+    if turns.iter().any(|turn| turn.is_learned) {
+        out = by_marks(rendered, &turns, around, NoLossOn::default())?;
     }
-    if no_loss_on != none {
-        let answers = turns(&|message| message.role == "assistant");
-        let kept = by_marks(rendered, &answers, around, no_loss_on)?;
-        out.extend(without(&by_marks(rendered, &answers, around, none)?, &kept));
-        out.sort_unstable_by_key(|span| span.start);
-    }
-    Ok(without(&whole, &joined(out)))
+    let whole = 0..rendered.text.len();
+    Ok(without(std::slice::from_ref(&whole), &out))
 }
 
 /// What of `spans` is in none of `others`; both are in order, and none overlap.

@@ -1,5 +1,7 @@
 //! A chat template, ready to render conversations.
 
+mod example;
+
 use std::ops::Range;
 
 use bumpalo::Bump;
@@ -10,9 +12,12 @@ use mashbill_records::json;
 use mashbill_records::value::Value;
 
 use crate::spans::{
-    Surroundings, all_but, by_blocks, by_marks, bytes_of, closing_tag, learned_turns, openers, words_of,
+    Surroundings, Turn, all_but, by_blocks, by_marks, bytes_of, closing_tag, learned_turns, openers,
+    unprinted, words_of,
 };
 use crate::values;
+
+pub use self::example::ExampleChat;
 
 /// What the text and the learned bytes depend on besides the template.
 #[derive(Debug, Clone)]
@@ -38,6 +43,8 @@ pub struct ChatOptions {
 pub struct ChatTemplate {
     template: Template,
     options: ChatOptions,
+    /// The arguments of the options.
+    template_args: Vec<(String, Value<'static>)>,
     rule: SpanRule,
     around: Surroundings,
 }
@@ -60,6 +67,8 @@ pub struct RenderedChat<'s> {
     pub learned: &'s [Range<usize>],
     /// The bytes of it that came from the record, and not from the template, in order.
     pub words: &'s [Range<usize>],
+    /// Messages that say something of which nothing is in the text.
+    pub unprinted: u64,
 }
 
 /// Why a conversation has no text, or none of it can be said to be learned.
@@ -71,9 +80,9 @@ pub enum ChatError {
     /// It can't be said what is learned.
     #[error("{0}")]
     NoSpans(String),
-    /// Nothing of it is learned.
-    #[error("no turn of it is learned")]
-    NothingToLearn,
+    /// Nothing of it is learned; why, as a fragment.
+    #[error("{0}")]
+    NothingToLearn(&'static str),
 }
 
 impl From<jinja::Error> for ChatError {
@@ -92,10 +101,16 @@ impl ChatTemplate {
         let rule = if template.has_generations() { SpanRule::Blocks } else { SpanRule::Marks };
         let (special, ends) = (options.special.clone(), options.ends.clone());
         let around = Surroundings { special, ends, ..Surroundings::default() };
-        let mut chat = Self { template, options, rule, around };
+        let value = |text: &str| json::parse(text, &|_| true).map_or(Value::Null, Value::into_owned);
+        let template_args =
+            options.template_args.iter().map(|(name, text)| (name.clone(), value(text))).collect();
+        let mut chat = Self { template, options, template_args, rule, around };
         chat.look_around();
         match chat.try_probe(ASKED, false) {
-            Err(error) if error.kind == jinja::ErrorKind::NoDate => Err(error),
+            // What two words take too long for takes all too long.
+            Err(error) if matches!(error.kind, jinja::ErrorKind::NoDate | jinja::ErrorKind::Limit) => {
+                Err(error)
+            }
             // Some need a system message, or an answer.
             _ => Ok(chat),
         }
@@ -113,61 +128,70 @@ impl ChatTemplate {
         self.rule
     }
 
-    /// The text of a conversation, and what of it is learned.
+    /// The text of a conversation, which has `most_bytes` at the most, and what of it is learned.
     ///
     /// # Errors
-    /// [`ChatError`].
+    /// [`ChatError`]; a text that is longer is a [`TooLong`](jinja::ErrorKind::TooLong) one of the template.
     pub fn render<'s>(
         &self,
         conversation: &Conversation<'_>,
+        most_bytes: usize,
         scratch: &'s mut ChatScratch,
     ) -> Result<RenderedChat<'s>, ChatError> {
         scratch.arena.reset();
-        self.render_into(conversation, false, &scratch.arena, &mut scratch.rendered)?;
+        let limits = RenderLimits::for_texts_of(most_bytes);
+        self.render_into(conversation, false, limits, &scratch.arena, &mut scratch.rendered)?;
         let (rendered, around, no_loss_on) = (&scratch.rendered, &self.around, self.options.no_loss_on);
         let turns = learned_turns(conversation, self.options.loss_on);
         let learned = match (self.options.loss_on, self.rule) {
-            (LossOn::All, _) => all_but(rendered, conversation, around, no_loss_on),
+            (LossOn::All, _) => all_but(rendered, conversation, around),
             (_, SpanRule::Blocks) => Ok(by_blocks(rendered, &turns, around, no_loss_on)),
             (_, SpanRule::Marks) => by_marks(rendered, &turns, around, no_loss_on),
         };
         scratch.learned = learned.map_err(ChatError::NoSpans)?;
         if scratch.learned.iter().all(Range::is_empty) {
-            return Err(ChatError::NothingToLearn);
+            return Err(ChatError::NothingToLearn(self.why_nothing(conversation, &turns)));
         }
         words_of(&scratch.rendered, &mut scratch.words);
         let text = scratch.rendered.text.as_str();
-        Ok(RenderedChat { text, learned: &scratch.learned, words: &scratch.words })
+        let unprinted = unprinted(&scratch.rendered, &conversation.messages);
+        Ok(RenderedChat { text, learned: &scratch.learned, words: &scratch.words, unprinted })
+    }
+
+    /// Why nothing of a conversation is learned.
+    fn why_nothing(&self, conversation: &Conversation<'_>, turns: &[Turn]) -> &'static str {
+        let is_completion = conversation.messages.iter().any(|message| message.is_completion);
+        match self.options.loss_on {
+            _ if turns.iter().any(|turn| turn.is_learned) => "the template prints nothing of what is learned",
+            LossOn::All => "its weights leave out everything",
+            LossOn::Completion if !is_completion => "it has no completion",
+            _ if !turns.iter().any(|turn| turn.is_assistant) => "no message is the assistant's",
+            _ => "its weights leave out all turns that are learned",
+        }
     }
 
     fn render_into(
         &self,
         conversation: &Conversation<'_>,
         with_prompt: bool,
+        limits: RenderLimits,
         arena: &Bump,
         rendered: &mut Rendering,
     ) -> jinja::Result<()> {
         let mut variables = bumpalo::collections::Vec::new_in(arena);
         // What comes first counts: the record's own arguments before those of the run, and these before the tokens.
         for (name, value) in &conversation.template_args {
-            variables.push((&*arena.alloc_str(name), values::value(arena, &value.clone().into_owned())?));
+            variables.push((&*arena.alloc_str(name), values::argument(arena, &value.clone().into_owned())?));
         }
-        for (name, text) in &self.options.template_args {
-            let value = json::parse(text, &|_| true).map_or(Value::Null, Value::into_owned);
-            variables.push((name.as_str(), values::value(arena, &value)?));
+        for (name, value) in &self.template_args {
+            variables.push((name.as_str(), values::value(arena, value)?));
         }
         for (name, token) in &self.options.special_tokens {
             variables.push((name.as_str(), jinja::TemplateValue::text(token)));
         }
         variables.push(("add_generation_prompt", jinja::TemplateValue::Bool(with_prompt)));
         variables.extend(values::variables(arena, conversation)?);
-        self.template.render(
-            arena,
-            variables.into_bump_slice(),
-            self.options.now,
-            RenderLimits::default(),
-            rendered,
-        )
+        self.template.render(arena, variables.into_bump_slice(), self.options.now, limits, rendered)
     }
 
     /// What the template puts around turns, seen on small conversations.
@@ -178,7 +202,8 @@ impl ChatTemplate {
         let between = self.between();
         let openers = between.iter().flat_map(|between| openers(between, &self.around)).collect::<Vec<_>>();
         self.around.openers = openers;
-        self.around.call_close = self.call_close();
+        let (call_open, call_close) = self.call_tags().unwrap_or_default();
+        (self.around.call_open, self.around.call_close) = (call_open, call_close);
     }
 
     /// A small conversation as text, with where the words of each message are.
@@ -191,7 +216,7 @@ impl ChatTemplate {
         let conversation = Conversation::of(&record, ConversationOptions::default());
         let conversation = conversation.ok().flatten().expect("it is a conversation");
         let (arena, mut rendered) = (Bump::new(), Rendering::default());
-        self.render_into(&conversation, with_prompt, &arena, &mut rendered)?;
+        self.render_into(&conversation, with_prompt, RenderLimits::default(), &arena, &mut rendered)?;
         let messages = (0..conversation.messages.len()).map(|message| bytes_of(&rendered, message)).collect();
         Ok((rendered.text.as_str().to_owned(), messages))
     }
@@ -204,8 +229,7 @@ impl ChatTemplate {
         let answer = messages.last()?.as_ref()?;
         let prompt = prompted.strip_prefix(&asked)?;
         let turn = answered[..answer.start].strip_prefix(&asked)?;
-        let common = prompt.bytes().zip(turn.bytes()).take_while(|(a, b)| a == b).count();
-        let common = (0..=common).rev().find(|at| prompt.is_char_boundary(*at))?;
+        let common = common_start(prompt, turn);
         Some((prompt[..common].to_owned(), prompt[common..].to_owned()))
     }
 
@@ -221,8 +245,8 @@ impl ChatTemplate {
         pairs.collect()
     }
 
-    /// The tag that closes a call.
-    fn call_close(&self) -> Option<String> {
+    /// What a turn that calls has before its first word and no answer has, and the tag that closes a call.
+    fn call_tags(&self) -> Option<(String, Option<String>)> {
         const BEFORE: &str = r#"{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "#;
         const CALLS: &str = r#""tool_calls": [{"id": "abcdefghi", "type": "function", "function":
             {"name": "b", "arguments": {"c": "d"}}}]}], "tools": [{"type": "function", "function":
@@ -233,8 +257,27 @@ impl ChatTemplate {
         let (text, messages) = with("").or_else(|| with(r#""content": "", "#))?;
         let asked = messages.first()?.as_ref()?;
         let called = messages.last()?.as_ref()?;
-        closing_tag(text.get(asked.end..called.start)?, &text[called.end..])
+        let opening = text.get(asked.end..called.start)?;
+        let answered = self.probe(ANSWERED, false).and_then(|(text, messages)| {
+            let [Some(asked), Some(answer)] = &messages[..] else { return None };
+            Some(text.get(asked.end..answer.start)?.to_owned())
+        });
+        let call_open = answered
+            .map_or_else(String::new, |answered| opening[common_start(opening, &answered)..].to_owned());
+        Some((call_open, closing_tag(opening, &text[called.end..])))
     }
+}
+
+/// How much of two texts is the same from the beginning on, up to where no word goes on.
+fn common_start(text: &str, other: &str) -> usize {
+    let same = text.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
+    let in_word = |text: &str, at: usize| {
+        let of_word = |c: char| c.is_alphanumeric() || c == '_';
+        text[..at].chars().next_back().is_some_and(of_word) && text[at..].chars().next().is_some_and(of_word)
+    };
+    let is_border = |at: &usize| text.is_char_boundary(*at) && other.is_char_boundary(*at);
+    let is_end = |at: &usize| is_border(at) && !in_word(text, *at) && !in_word(other, *at);
+    (0..=same).rev().find(is_end).unwrap_or(0)
 }
 
 /// A small conversation as text, with where the words of each message are.

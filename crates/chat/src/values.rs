@@ -14,12 +14,19 @@ pub(crate) enum Part {
     Call,
     /// Whatever else a message has.
     Other,
+    /// What a call has besides its function: its id.
+    CallBeside,
+    /// Who speaks, where that is no plain word.
+    Role,
     /// The name of a function that is called, with the number of the call: templates print it again before the answer.
     CallName(u32),
 }
 
 /// How many parts of a message have marks of their own. Of more calls the names have that of the last.
-const PARTS: u32 = 4 + 60;
+const PARTS: u32 = CALL_NAMES + 58;
+
+/// The number of the first of these.
+const CALL_NAMES: u32 = 6;
 
 impl Part {
     fn number(self) -> u32 {
@@ -28,7 +35,9 @@ impl Part {
             Self::Reasoning => 1,
             Self::Call => 2,
             Self::Other => 3,
-            Self::CallName(call) => (4 + call).min(PARTS - 1),
+            Self::CallBeside => 4,
+            Self::Role => 5,
+            Self::CallName(call) => CALL_NAMES.saturating_add(call).min(PARTS - 1),
         }
     }
 }
@@ -40,18 +49,22 @@ pub(crate) enum TextOrigin {
     Template,
     /// A message, by its number.
     Message(usize, Part),
-    /// Tools, documents, and arguments of the template.
+    /// Tools and documents.
     Beside,
+    /// Arguments of the template that the record has.
+    Argument,
 }
 
-/// The mark of what stands beside the messages.
+/// The marks of what stands beside the messages.
 const BESIDE: OriginMark = OriginMark(u32::MAX);
+const ARGUMENT: OriginMark = OriginMark(u32::MAX - 1);
 
 impl TextOrigin {
     fn mark(self) -> OriginMark {
         match self {
             Self::Template => OriginMark::NONE,
             Self::Beside => BESIDE,
+            Self::Argument => ARGUMENT,
             Self::Message(number, part) => {
                 // A text for each of so many messages does not fit into memory.
                 let number = u32::try_from(number).unwrap_or(u32::MAX).min(u32::MAX / PARTS - 2);
@@ -64,13 +77,16 @@ impl TextOrigin {
         match mark {
             OriginMark::NONE => Self::Template,
             BESIDE => Self::Beside,
+            ARGUMENT => Self::Argument,
             OriginMark(mark) => {
                 let part = match (mark - 1) % PARTS {
                     0 => Part::Content,
                     1 => Part::Reasoning,
                     2 => Part::Call,
                     3 => Part::Other,
-                    call => Part::CallName(call - 4),
+                    4 => Part::CallBeside,
+                    5 => Part::Role,
+                    call => Part::CallName(call - CALL_NAMES),
                 };
                 Self::Message(((mark - 1) / PARTS) as usize, part)
             }
@@ -84,6 +100,14 @@ impl TextOrigin {
 /// None for values of JSON.
 pub fn value<'a>(arena: &'a Bump, value: &Value<'a>) -> jinja::Result<jinja::TemplateValue<'a>> {
     marked(arena, value, OriginMark::NONE)
+}
+
+/// An argument of the template that the record has.
+///
+/// # Errors
+/// None for values of JSON.
+pub(crate) fn argument<'a>(arena: &'a Bump, value: &Value<'a>) -> jinja::Result<jinja::TemplateValue<'a>> {
+    marked(arena, value, ARGUMENT)
 }
 
 fn marked<'a>(
@@ -174,7 +198,7 @@ fn calls<'a>(arena: &'a Bump, number: usize, calls: &[Value<'a>]) -> jinja::Resu
         let mut entries = Vec::with_capacity(fields.len());
         for (name, value) in fields {
             let Value::Map(function) = value else {
-                entries.push(field(name, value, Part::Other)?);
+                entries.push(field(name, value, Part::CallBeside)?);
                 continue;
             };
             let inner: Vec<_> = function
@@ -214,13 +238,18 @@ fn message<'a>(
         }
         entries.push((name(field), value));
     }
-    let mut all = bumpalo::collections::Vec::with_capacity_in(entries.len() + 2, arena);
-    // As `transformers` does, for templates that read this name.
-    all.extend(reasoning.map(|value| (jinja::TemplateValue::text("thinking"), value)));
-    all.push((
-        jinja::TemplateValue::text("role"),
-        jinja::TemplateValue::text(arena.alloc_str(&message.role)),
-    ));
+    let mut all = bumpalo::collections::Vec::with_capacity_in(entries.len() + 3, arena);
+    // Templates read it by either of these names.
+    for name in ["thinking", "reasoning"] {
+        all.extend(reasoning.map(|value| (jinja::TemplateValue::text(name), value)));
+    }
+    let role = arena.alloc_str(&message.role);
+    // A plain word can spell no control token, but templates make such of it: `<|user|>`.
+    let is_plain =
+        role.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b' '));
+    let mark = if is_plain { OriginMark::NONE } else { TextOrigin::Message(number, Part::Role).mark() };
+    let role = jinja::TemplateValue::Text(jinja::MarkedText::marked(role, mark));
+    all.push((jinja::TemplateValue::text("role"), role));
     all.extend(entries);
     Ok(jinja::TemplateValue::Dict(arena.alloc(Dict::new(arena, all)?)))
 }

@@ -61,13 +61,7 @@ pub(crate) fn tokenizer_of(
     printer: &Printer,
 ) -> Result<Tokenizer> {
     let identity = &manifest.tokenizer_identity;
-    let options = TokenizerOptions {
-        add_bos: !identity.ids_before.is_empty(),
-        add_eos: !identity.ids_after.is_empty() && identity.eos.is_some(),
-        eos_token: identity.eos.as_ref().map(|eos| eos.token.clone()),
-        pad_token: Some(identity.pad.token.clone()),
-        special_tokens_in_text: identity.special_tokens_in_text,
-    };
+    let options = options_of(identity);
     let load = |files: &TokenizerFiles| load_tokenizer(files, &options, printer);
     let mut tokenizer = match name {
         Some(name) => {
@@ -89,6 +83,29 @@ pub(crate) fn tokenizer_of(
     };
     tokenizer.put_around(identity.ids_before.clone(), identity.ids_after.clone());
     Ok(tokenizer)
+}
+
+/// What the tokenizer of a folder was loaded with.
+pub(crate) fn options_of(identity: &TokenizerIdentity) -> TokenizerOptions {
+    TokenizerOptions {
+        add_bos: !identity.ids_before.is_empty(),
+        add_eos: !identity.ids_after.is_empty() && identity.eos.is_some(),
+        eos_token: identity.eos.as_ref().map(|eos| eos.token.clone()),
+        pad_token: Some(identity.pad.token.clone()),
+        special_tokens_in_text: identity.special_tokens_in_text,
+    }
+}
+
+/// The files of the tokenizer with which the folder `output` was made.
+///
+/// # Errors
+/// [`Usage::TokenizerNotFoundAgain`], and whatever keeps a file from being read.
+pub(crate) fn files_again(output: &Path, manifest: &Manifest, printer: &Printer) -> Result<TokenizerFiles> {
+    let sha256 = &manifest.tokenizer_identity.sha256;
+    match embedded(&manifest.tokenizer).filter(|files| hash(&files.tokenizer_json) == *sha256) {
+        Some(files) => Ok(files),
+        None => find_again(output, manifest, printer),
+    }
 }
 
 /// Looks for the tokenizer of a manifest wherever it may be, but for what comes with mashbill.

@@ -5,6 +5,7 @@ mod download;
 mod format;
 mod load;
 mod records;
+mod refused;
 mod remedy;
 mod report;
 mod tokenize;
@@ -31,10 +32,14 @@ pub(crate) use download::{download_hint, may_pass};
 use format::{format_hint, store_hint};
 use load::load_hint;
 use records::FILE_HINT;
-pub(crate) use records::{content_hint, hint_for_shape, hint_without_messages, unread_hint};
+pub(crate) use records::{
+    content_hint, fields_of, hint_for_shape, hint_without_messages, is_chat, is_read, unread_hint,
+};
+pub(crate) use refused::refused_hint;
 pub(crate) use remedy::{folder_with_lock, remedy_hint, remedy_hints};
 use report::report_hint;
 use tokenize::tokenize_hint;
+pub(crate) use tokenizer::no_template_hint;
 use tokenizer::{hub_hint, tokenizer_hint};
 pub(crate) use usage::INSTALL_TRAINER;
 use usage::usage_hint;

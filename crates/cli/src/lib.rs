@@ -20,6 +20,7 @@ mod out;
 mod watch;
 mod printer;
 mod shown;
+mod shell_word;
 mod usage;
 mod hints;
 mod exit;

@@ -20,8 +20,8 @@ pub(crate) enum Usage {
     Sample { given: f64 },
     #[error("--warn-rejected {given} is not a share: 0 to 1 are possible")]
     WarnRejected { given: f64 },
-    #[error("{flag} is for records with messages, which no chat template makes text of")]
-    NeedsChatTemplate { flag: &'static str },
+    #[error("{flag} needs --chat-template")]
+    NeedsChatTemplate { flag: &'static str, is_plain: bool },
     #[error(
         "--text-field names what holds a record's text, but with --chat-template only messages are taken"
     )]
@@ -34,13 +34,16 @@ pub(crate) enum Usage {
     NoLossOnAll,
     #[error("--template-args takes a JSON object, and this is none: {given}")]
     TemplateArgs { given: String, source: serde_json::Error },
+    #[error("--template-args can be read in two ways: {detail}")]
+    TemplateArgsTwice { detail: String },
     #[error("the tokenizer `{tokenizer}` has no {}", unnamed(names))]
-    NoChatTemplate { tokenizer: String, names: Vec<String> },
-    #[error(
-        "`{}` is no file with a chat template, none that comes with mashbill, and none of the tokenizer{}",
-        name.escape_debug(), named(names)
-    )]
-    ChatTemplateNotFound { name: String, names: Vec<String>, source: io::Error },
+    NoChatTemplate { tokenizer: String, names: Vec<String>, takes_chatml: bool },
+    #[error("no chat template is called `{}`: no file, and none of the tokenizer's", name.escape_debug())]
+    ChatTemplateNotFound { name: String, names: Vec<String> },
+    #[error("cannot read the chat template `{}`", path.display())]
+    ChatTemplateNotRead { path: PathBuf, source: io::Error },
+    #[error("`{}` is JSON, but a chat template is a text in Jinja", path.display())]
+    ChatTemplateIsJson { path: PathBuf },
     #[error("--threads {given} is out of range: 1 to {max} are possible")]
     Threads { given: usize, max: usize },
     #[error("`{}` holds nothing to verify: no manifest.json, no JSON Lines, no Parquet", path.display())]
@@ -72,7 +75,7 @@ pub(crate) enum Usage {
     #[error("there is no file `{file}` in `{}`; there {}", path.display(), there(available))]
     NoSuchFile { file: String, path: PathBuf, available: Vec<String> },
     #[error("no line in `{}` is a record with a text", path.display())]
-    NoRecord { path: PathBuf },
+    NoRecord { path: PathBuf, has_chats: bool },
     #[error("`{}` has no rows", path.display())]
     NoRows { path: PathBuf },
     #[error("`{}` does not say what its loader was made with", path.display())]
@@ -137,15 +140,8 @@ fn unnamed(names: &[String]) -> String {
     }
 }
 
-/// The names of a tokenizer's templates, for people.
-fn named(names: &[String]) -> String {
-    match names {
-        [] => String::new(),
-        _ => format!(", which has {}", quoted(names)),
-    }
-}
-
-fn quoted(names: &[String]) -> String {
+/// Names, for people.
+pub(crate) fn quoted(names: &[String]) -> String {
     let names: Vec<_> = names.iter().map(|name| format!("`{}`", name.escape_debug())).collect();
     names.join(", ")
 }

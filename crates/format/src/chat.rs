@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 /// The version of the normal form of conversations, and of the rules by which they become text.
-pub const NORMAL_FORM: u32 = 1;
+pub const NORMAL_FORM: u32 = 2;
 
 /// How conversations become documents.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

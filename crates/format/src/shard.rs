@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use encode::spans_body;
 pub use encode::{RowGroupEncoder, RowsToEncode};
-pub use expectation::{ExpectedRows, GroupCheck, RowEnds, RowForm, WantedRowGroup};
+pub use expectation::{CountedTokens, ExpectedRows, GroupCheck, RowEnds, RowForm, WantedRowGroup};
 pub use pages::{PageScratch, PiecePage, ShardPages, TokenGroup, TokenPage};
 pub use read::{ShardReader, ShardRow, ShardRows};
 

@@ -1,11 +1,12 @@
 //! Attributes, items and slices, as Jinja's sandbox gives them: what is not there is undefined, and no error.
 
 use crate::arguments::int;
+use crate::dict::Dict;
 use crate::error::{Error, Result};
 use crate::iterate::Iter;
 use crate::machine::Machine;
 use crate::methods;
-use crate::text::MarkedText;
+use crate::text::{MarkedText, TextBuilder};
 use crate::value::{Object, Range, TemplateValue, View};
 
 impl<'a> Machine<'a> {
@@ -19,8 +20,7 @@ impl<'a> Machine<'a> {
         let mut items = Vec::new();
         while let Some(item) = self.next(&mut iter)? {
             self.spend(1)?;
-            self.check_values(items.len())?;
-            items.push(item);
+            self.push_to(&mut items, item)?;
         }
         self.alloc_values(&items)
     }
@@ -31,9 +31,15 @@ impl<'a> Machine<'a> {
             return Ok(found);
         }
         match value {
-            TemplateValue::Dict(dict) => Ok(dict.get_str(name).unwrap_or(TemplateValue::Undefined(name))),
+            TemplateValue::Dict(dict) => self.key(dict, name),
             _ => Ok(TemplateValue::Undefined(name)),
         }
+    }
+
+    /// The value of a dict by its name, undefined where there is none.
+    pub(crate) fn key(&self, dict: &Dict<'a>, name: &'a str) -> Result<TemplateValue<'a>> {
+        self.spend_bytes(name.len())?;
+        Ok(dict.get_str(name).unwrap_or(TemplateValue::Undefined(name)))
     }
 
     /// What Python's `getattr` finds.
@@ -41,7 +47,12 @@ impl<'a> Machine<'a> {
         match value {
             TemplateValue::Undefined(undefined) => return Err(TemplateValue::undefined_error(undefined)),
             TemplateValue::Safe(_) => return Err(TemplateValue::safe_error()),
-            TemplateValue::Object(Object::Namespace(namespace)) => return Ok(namespace.get(name)),
+            TemplateValue::Object(Object::Namespace(namespace)) => return self.namespaced(namespace, name),
+            TemplateValue::Tuple(group @ [key, items]) if self.is_group(group) => match name {
+                "grouper" => return Ok(Some(*key)),
+                "list" => return Ok(Some(*items)),
+                _ => {}
+            },
             TemplateValue::Object(Object::Loop(state)) => return self.loop_attribute(state, name),
             TemplateValue::Object(Object::Cycler(items, at)) if name == "current" => {
                 return Ok(items.get(at.get()).copied());
@@ -76,7 +87,8 @@ impl<'a> Machine<'a> {
             (TemplateValue::Text(text), TemplateValue::Int(_) | TemplateValue::Bool(_)) => {
                 self.spend_bytes(text.as_str().len())?;
                 let at = place(int(index)?, characters(text) as i64);
-                at.map(|at| TemplateValue::Text(self.characters(text, at, at + 1)))
+                let found = at.map(|at| self.characters(text, at, at + 1)).transpose()?;
+                found.map(TemplateValue::Text)
             }
             (
                 TemplateValue::List(items) | TemplateValue::Tuple(items),
@@ -124,17 +136,16 @@ impl<'a> Machine<'a> {
                 let range = resolve(ints, characters(text) as i64)?;
                 if range.step == 1 {
                     let (start, stop) = (range.start, range.stop.max(range.start));
-                    return Ok(TemplateValue::Text(self.characters(text, start as usize, stop as usize)));
+                    let part = self.characters(text, start as usize, stop as usize);
+                    return part.map(TemplateValue::Text);
                 }
-                self.check_values(text.as_str().len())?;
-                let all: Vec<(usize, char)> = text.as_str().char_indices().collect();
-                let picked = (0..range.len()).map(|at| all[range.at(at) as usize]);
-                let picked: Vec<MarkedText<'a>> =
-                    picked.map(|(at, c)| text.slice(self.arena, at, at + c.len_utf8())).collect();
-                self.joined(&picked).map(TemplateValue::Text)
+                self.stepped(text, range).map(TemplateValue::Text)
             }
-            TemplateValue::List(items) => Ok(TemplateValue::List(self.picked(items, ints)?)),
-            TemplateValue::Tuple(items) => Ok(TemplateValue::Tuple(self.picked(items, ints)?)),
+            TemplateValue::List(items) => self.picked(items, ints).map(TemplateValue::List),
+            // All of a group of `groupby` is a tuple, and no group any more.
+            TemplateValue::Tuple(items) => {
+                self.alloc_values(self.picked(items, ints)?).map(TemplateValue::Tuple)
+            }
             TemplateValue::Object(Object::Range(inner)) => {
                 let range = resolve(ints, inner.len())?;
                 let (start, stop) = (inner.at(range.start), inner.at(range.stop));
@@ -148,6 +159,18 @@ impl<'a> Machine<'a> {
         }
     }
 
+    /// The characters at the places of a range.
+    fn stepped(&self, text: MarkedText<'a>, places: Range) -> Result<MarkedText<'a>> {
+        self.check_values(text.as_str().len())?;
+        let all: Vec<(usize, char)> = text.as_str().char_indices().collect();
+        let mut out = TextBuilder::default();
+        for (at, c) in (0..places.len()).map(|at| all[places.at(at) as usize]) {
+            out.push(self.cut(text, at, at + c.len_utf8())?);
+            self.check_growth(&out, 0)?;
+        }
+        self.finish(&mut out)
+    }
+
     fn picked(
         &self,
         items: &'a [TemplateValue<'a>],
@@ -157,22 +180,24 @@ impl<'a> Machine<'a> {
         if range.step == 1 {
             return Ok(&items[range.start as usize..range.stop.max(range.start) as usize]);
         }
-        self.spend(range.len() as u64)?;
-        let picked: Vec<TemplateValue<'a>> =
-            (0..range.len()).map(|at| items[range.at(at) as usize]).collect();
-        self.alloc_values(&picked)
+        self.alloc_all((0..range.len() as usize).map(|at| Ok(items[range.at(at as i64) as usize])))
     }
 
     /// The characters from `start` to before `stop`, which there are.
-    pub(crate) fn characters(&self, text: MarkedText<'a>, start: usize, stop: usize) -> MarkedText<'a> {
+    pub(crate) fn characters(
+        &self,
+        text: MarkedText<'a>,
+        start: usize,
+        stop: usize,
+    ) -> Result<MarkedText<'a>> {
         let string = text.as_str();
         if string.is_ascii() {
-            return text.slice(self.arena, start, stop);
+            return self.cut(text, start, stop);
         }
         let mut borders = string.char_indices().map(|(at, _)| at).chain([string.len()]);
         let from = borders.nth(start).unwrap_or(string.len());
         let to = if stop > start { borders.nth(stop - start - 1).unwrap_or(string.len()) } else { from };
-        text.slice(self.arena, from, to)
+        self.cut(text, from, to)
     }
 
     /// `len(value)`.

@@ -10,7 +10,32 @@ pub(crate) struct CallArguments<'a> {
     pub(crate) named: Vec<(&'a str, TemplateValue<'a>)>,
 }
 
+/// A filter or a test by its name, with what it is given beside a value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Applied<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) positional: &'a [TemplateValue<'a>],
+    pub(crate) named: &'a [(&'a str, TemplateValue<'a>)],
+}
+
+impl<'a> Applied<'a> {
+    pub(crate) fn arguments(self) -> CallArguments<'a> {
+        CallArguments { positional: self.positional.to_vec(), named: self.named.to_vec() }
+    }
+}
+
 impl<'a> CallArguments<'a> {
+    /// How many bytes of text there are in the values: who is given them may look at all of them.
+    pub(crate) fn text_bytes(&self) -> usize {
+        let named = self.named.iter().map(|(_, value)| value);
+        self.positional.iter().chain(named).map(|value| value.text_bytes()).sum()
+    }
+
+    /// How much there is to look at for who looks for a name.
+    pub(crate) fn name_bytes(&self) -> usize {
+        self.named.iter().map(|(name, _)| 8 + name.len()).sum()
+    }
+
     /// The arguments by the names of a function's parameters, of which the first `needed` have no default.
     ///
     /// # Errors

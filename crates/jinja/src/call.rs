@@ -72,9 +72,10 @@ impl<'a> Machine<'a> {
         arguments: CallArguments<'a>,
     ) -> Result<MarkedText<'a>> {
         let frame = self.frame(called.slots, Some(around))?;
+        let parameters = called.parameters.len() as u64;
+        self.spend(parameters * (1 + arguments.name_bytes() as u64 / 64))?;
         let CallArguments { positional, mut named } = arguments;
         let name = &called.name;
-        self.spend(called.parameters.len() as u64 * (1 + named.len() as u64 / 8))?;
         for (number, parameter) in called.parameters.iter().enumerate() {
             let given = positional.get(number).copied().or_else(|| {
                 let at = named.iter().position(|(other, _)| **other == *parameter.name)?;
@@ -84,8 +85,9 @@ impl<'a> Machine<'a> {
         }
         if let Some(slot) = called.caller {
             let at = named.iter().position(|(other, _)| *other == "caller");
-            let caller = at.map_or(TemplateValue::Undefined("caller"), |at| named.remove(at).1);
-            frame.set_own(slot, Some(caller));
+            let caller = at.map(|at| named.remove(at).1);
+            let caller = caller.filter(|caller| !matches!(caller, TemplateValue::None));
+            frame.set_own(slot, Some(caller.unwrap_or(TemplateValue::Undefined("caller"))));
         }
         match called.kwargs {
             Some(slot) => {
@@ -115,7 +117,7 @@ impl<'a> Machine<'a> {
                 frame.set_own(parameter.slot, Some(value));
             }
         }
-        self.capture(&called.body, frame)
+        self.capture(&called.body, frame).map(|(text, _)| text)
     }
 
     fn call_function(&self, function: Function, arguments: &CallArguments<'a>) -> Result<TemplateValue<'a>> {
@@ -196,7 +198,10 @@ impl<'a> Machine<'a> {
     ) -> Result<Vec<(TemplateValue<'a>, TemplateValue<'a>)>> {
         let mut entries = match arguments.positional[..] {
             [] => Vec::new(),
-            [TemplateValue::Dict(dict)] => dict.entries().to_vec(),
+            [TemplateValue::Dict(dict)] => {
+                self.check_values(2 * dict.len())?;
+                dict.entries().to_vec()
+            }
             [pairs] => {
                 let mut entries = Vec::new();
                 for pair in self.collect(pairs)? {
@@ -205,7 +210,7 @@ impl<'a> Machine<'a> {
                             "`{function}` is given items that are no pairs"
                         )));
                     };
-                    entries.push((*key, *value));
+                    self.push_to(&mut entries, (*key, *value))?;
                 }
                 entries
             }

@@ -6,9 +6,9 @@ use crate::dict::{Dict, check_key};
 use crate::error::{Error, Result};
 use crate::iterate::Iter;
 use crate::machine::Machine;
-use crate::order::{is_number, numbers, same_key};
+use crate::order::{is_number, numbers, same_key, same_object};
 use crate::syntax::ComparisonOperator;
-use crate::value::{Object, TemplateValue};
+use crate::value::{Object, TemplateValue, View};
 
 impl<'a> Machine<'a> {
     /// `left comparison right`.
@@ -47,8 +47,44 @@ impl<'a> Machine<'a> {
             (TemplateValue::Dict(left), TemplateValue::Dict(right)) => {
                 self.deeper(|| self.same_entries(left, right))
             }
-            (left, right) => Ok(same_key(left, right)),
+            (TemplateValue::Object(left), TemplateValue::Object(right)) => self.equal_objects(left, right),
+            (left, right) => {
+                self.spend_bytes(left.text_bytes().min(right.text_bytes()))?;
+                Ok(same_key(left, right))
+            }
         }
+    }
+
+    /// Views of keys and of items are sets to Python.
+    fn equal_objects(&self, left: Object<'a>, right: Object<'a>) -> Result<bool> {
+        match (left, right) {
+            (Object::View(View::Items, left), Object::View(View::Items, right)) => {
+                self.deeper(|| self.same_entries(left, right))
+            }
+            (Object::View(View::Keys, left), Object::View(View::Keys, right)) => self.same_keys(left, right),
+            // They are equal where they are the same one, and it is not known which one it is.
+            (Object::View(..), Object::View(..))
+            | (Object::Method(..), Object::Method(..))
+            | (Object::Cycler(..), Object::Cycler(..))
+            | (Object::Joiner(..), Object::Joiner(..)) => {
+                let kind = TemplateValue::Object(left).type_name();
+                Err(Error::unsupported(format!("whether {kind} equals another")))
+            }
+            _ => Ok(same_object(left, right)),
+        }
+    }
+
+    fn same_keys(&self, left: &'a Dict<'a>, right: &'a Dict<'a>) -> Result<bool> {
+        if left.len() != right.len() {
+            return Ok(false);
+        }
+        for (key, _) in left.entries() {
+            self.spend(1)?;
+            if self.lookup(right, *key)?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Whether there are as many items, each equal to the other at its place.
@@ -120,14 +156,11 @@ impl<'a> Machine<'a> {
                 Ok(Some(left.len().cmp(&right.len())))
             }
             _ if is_number(left) && is_number(right) => {
-                if matches!(
-                    (left, right),
-                    (TemplateValue::BigInt(_), TemplateValue::Float(_))
-                        | (TemplateValue::Float(_), TemplateValue::BigInt(_))
-                ) {
-                    return Err(Error::unsupported("an integer beyond 2^63 beside a float"));
-                }
+                self.spend_bytes(left.text_bytes().min(right.text_bytes()))?;
                 Ok(numbers(left, right))
+            }
+            (TemplateValue::Object(Object::View(..)), _) | (_, TemplateValue::Object(Object::View(..))) => {
+                Err(Error::unsupported("the order of views of dicts"))
             }
             _ => {
                 Err(Error::operation(format!("{} and {} have no order", left.type_name(), right.type_name())))
@@ -139,17 +172,13 @@ impl<'a> Machine<'a> {
     pub(crate) fn contains(&self, value: TemplateValue<'a>, item: TemplateValue<'a>) -> Result<bool> {
         match (value.without_safe(), item.without_safe()) {
             (TemplateValue::Text(text), TemplateValue::Text(item)) => {
-                self.spend_bytes(text.as_str().len())?;
+                self.spend_bytes(text.as_str().len() + item.as_str().len())?;
                 Ok(text.as_str().contains(item.as_str()))
             }
             (TemplateValue::Text(_), _) => {
                 Err(Error::operation(format!("{} can't be in a string", item.type_name())))
             }
-            (
-                TemplateValue::Dict(dict)
-                | TemplateValue::Object(Object::View(crate::value::View::Keys, dict)),
-                _,
-            ) => {
+            (TemplateValue::Dict(dict) | TemplateValue::Object(Object::View(View::Keys, dict)), _) => {
                 check_key(item)?;
                 Ok(self.lookup(dict, item)?.is_some())
             }

@@ -30,7 +30,8 @@ impl<'a> Dict<'a> {
         arena: &'a Bump,
         entries: impl IntoIterator<Item = (TemplateValue<'a>, TemplateValue<'a>)>,
     ) -> Result<Self> {
-        let mut all = ArenaVec::new_in(arena);
+        let entries = entries.into_iter();
+        let mut all = ArenaVec::with_capacity_in(entries.size_hint().0, arena);
         let mut table = ArenaVec::new_in(arena);
         for (key, value) in entries {
             check_key(key)?;

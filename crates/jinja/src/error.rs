@@ -7,7 +7,8 @@ use std::fmt;
 pub struct Error {
     /// What kind of reason it is.
     pub kind: ErrorKind,
-    /// What happened, as a lowercase fragment for people.
+    /// What happened, as a lowercase fragment for people; what there is none of where it is
+    /// [`Unsupported`](ErrorKind::Unsupported).
     pub detail: String,
     /// The line of the template, from 1; 0 where none is known.
     pub line: u32,
@@ -28,8 +29,10 @@ pub enum ErrorKind {
     Unsupported,
     /// It asks for the date, and none is given.
     NoDate,
-    /// More steps, memory, output or depth than a template gets.
+    /// More steps, memory or depth than a template gets.
     Limit,
+    /// A longer text than it may make.
+    TooLong,
 }
 
 /// How long what an error says may be.
@@ -75,9 +78,13 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.kind == ErrorKind::Unsupported {
+            f.write_str("there is no support for ")?;
+        }
+        f.write_str(&self.detail)?;
         match self.line {
-            0 => f.write_str(&self.detail),
-            line => write!(f, "{} (line {line} of the template)", self.detail),
+            0 => Ok(()),
+            line => write!(f, " (line {line} of the template)"),
         }
     }
 }

@@ -89,9 +89,7 @@ impl<'a> Machine<'a> {
             Expression::Attribute(attribute) => {
                 let value = self.evaluate(&attribute.value, frame)?;
                 if let (TemplateValue::Dict(dict), false) = (value, attribute.is_of_dicts) {
-                    return Ok(dict
-                        .get_str(&attribute.name)
-                        .unwrap_or(TemplateValue::Undefined(&attribute.name)));
+                    return self.key(dict, &attribute.name);
                 }
                 self.attribute(value, &attribute.name).map_err(|error| error.at(attribute.line))
             }
@@ -142,12 +140,7 @@ impl<'a> Machine<'a> {
     }
 
     fn each(&self, expressions: &'a [Expression], frame: &'a Frame<'a>) -> Result<&'a [TemplateValue<'a>]> {
-        self.claim(size_of::<TemplateValue<'_>>() * expressions.len())?;
-        let mut values = ArenaVec::with_capacity_in(expressions.len(), self.arena);
-        for expression in expressions {
-            values.push(self.evaluate(expression, frame)?);
-        }
-        Ok(values.into_bump_slice())
+        self.alloc_all(expressions.iter().map(|expression| self.evaluate(expression, frame)))
     }
 
     fn concat_values(&self, parts: &'a [Expression], frame: &'a Frame<'a>) -> Result<TemplateValue<'a>> {
@@ -200,6 +193,7 @@ impl<'a> Machine<'a> {
         }
         if let Some(rest) = &arguments.rest {
             let rest = self.collect(self.evaluate(rest, frame)?)?;
+            self.check_values(rest.len())?;
             values.positional.extend_from_slice(rest);
         }
         if let Some(rest) = &arguments.named_rest {
@@ -212,7 +206,8 @@ impl<'a> Machine<'a> {
         let TemplateValue::Dict(dict) = rest else {
             return Err(Error::operation(format!("{} is given as named arguments", rest.type_name())));
         };
-        self.spend(dict.len() as u64 * (1 + values.named.len() as u64 / 8))?;
+        self.spend(dict.len() as u64 * (1 + values.name_bytes() as u64 / 64))?;
+        self.check_values(2 * dict.len())?;
         let given = values.named.len();
         for (key, value) in dict.entries() {
             let TemplateValue::Text(name) = key else {

@@ -83,6 +83,7 @@ impl<'a> Machine<'a> {
             (_, TemplateValue::Safe(_)) => return Err(TemplateValue::safe_error()),
             _ => value,
         };
+        self.spend_arguments(arguments)?;
         match name {
             "safe" => {
                 let [] = arguments.bind(name, [], 0)?;
@@ -133,15 +134,14 @@ impl<'a> Machine<'a> {
                 }
             }
             "int" => self.to_int(value, arguments),
-            "float" => to_float(value, arguments),
+            "float" => self.to_float(value, arguments),
             "abs" => {
                 let [] = arguments.bind(name, [], 0)?;
                 match value {
                     TemplateValue::Bool(value) => Ok(TemplateValue::Int(value.into())),
-                    TemplateValue::Int(value) => value
-                        .checked_abs()
-                        .map(TemplateValue::Int)
-                        .ok_or_else(|| Error::unsupported("an integer beyond 2^63")),
+                    TemplateValue::Int(value) => {
+                        value.checked_abs().map(TemplateValue::Int).ok_or_else(beyond)
+                    }
                     TemplateValue::BigInt(digits) => {
                         Ok(TemplateValue::BigInt(digits.strip_prefix('-').unwrap_or(digits)))
                     }
@@ -208,6 +208,7 @@ impl<'a> Machine<'a> {
             return Err(Error::unsupported("`int` of another base than 10"));
         }
         let default = default.unwrap_or(TemplateValue::Int(0));
+        self.spend_bytes(value.text_bytes())?;
         match value {
             TemplateValue::Undefined(name) => Err(TemplateValue::undefined_error(name)),
             TemplateValue::Bool(value) => Ok(TemplateValue::Int(value.into())),
@@ -216,8 +217,8 @@ impl<'a> Machine<'a> {
             TemplateValue::Float(float) => truncated(float),
             TemplateValue::Text(text) => {
                 let spelled = text.as_str().trim_matches(crate::unicode::is_white_space);
-                match plain_number(spelled).and_then(|spelled| spelled.parse().ok()) {
-                    Some(number) => Ok(TemplateValue::Int(number)),
+                match plain_number(spelled) {
+                    Some(digits) => digits.parse().map(TemplateValue::Int).map_err(|_| beyond()),
                     None => match parsed_float(spelled)? {
                         Some(float) if float.is_finite() => truncated(float),
                         _ => Ok(default),
@@ -227,12 +228,44 @@ impl<'a> Machine<'a> {
             _ => Ok(default),
         }
     }
+
+    fn to_float(&self, value: TemplateValue<'a>, arguments: &CallArguments<'a>) -> Result<TemplateValue<'a>> {
+        let [default] = arguments.bind("float", ["default"], 0)?;
+        let default = default.unwrap_or(TemplateValue::Float(0.0));
+        self.spend_bytes(value.text_bytes())?;
+        #[expect(clippy::cast_precision_loss, reason = "Python rounds to the nearest float, too")]
+        Ok(match value {
+            TemplateValue::Undefined(name) => return Err(TemplateValue::undefined_error(name)),
+            TemplateValue::Bool(value) => TemplateValue::Float(f64::from(u8::from(value))),
+            TemplateValue::Int(value) => TemplateValue::Float(value as f64),
+            TemplateValue::BigInt(digits) => match digits.parse() {
+                Ok(float) if f64::is_finite(float) => TemplateValue::Float(float),
+                _ => return Err(Error::operation("an integer that is too large for a float")),
+            },
+            TemplateValue::Float(_) => value,
+            TemplateValue::Text(text) => {
+                let spelled = text.as_str().trim_matches(crate::unicode::is_white_space);
+                match parsed_float(spelled)? {
+                    // Jinja may have computed it before, and then spells it as a name in the Python that it makes.
+                    Some(float) if !float.is_finite() => {
+                        return Err(Error::unsupported("a float that is no number"));
+                    }
+                    float => float.map_or(default, TemplateValue::Float),
+                }
+            }
+            _ => default,
+        })
+    }
+}
+
+fn beyond() -> Error {
+    Error::unsupported("an integer beyond 2^63")
 }
 
 /// A float without what is behind its point.
 fn truncated<'a>(float: f64) -> Result<TemplateValue<'a>> {
     if float.trunc().abs() >= 9.2e18 {
-        return Err(Error::unsupported("an integer beyond 2^63"));
+        return Err(beyond());
     }
     #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
     Ok(TemplateValue::Int(float.trunc() as i64))
@@ -257,23 +290,8 @@ fn parsed_float(text: &str) -> Result<Option<f64>> {
     Ok(text.parse().ok())
 }
 
-fn to_float<'a>(value: TemplateValue<'a>, arguments: &CallArguments<'a>) -> Result<TemplateValue<'a>> {
-    let [default] = arguments.bind("float", ["default"], 0)?;
-    let default = default.unwrap_or(TemplateValue::Float(0.0));
-    #[expect(clippy::cast_precision_loss, reason = "Python rounds to the nearest float, too")]
-    Ok(match value {
-        TemplateValue::Undefined(name) => return Err(TemplateValue::undefined_error(name)),
-        TemplateValue::Bool(value) => TemplateValue::Float(f64::from(u8::from(value))),
-        TemplateValue::Int(value) => TemplateValue::Float(value as f64),
-        TemplateValue::BigInt(digits) => TemplateValue::Float(digits.parse().unwrap_or(f64::INFINITY)),
-        TemplateValue::Float(_) => value,
-        TemplateValue::Text(text) => {
-            let spelled = text.as_str().trim_matches(crate::unicode::is_white_space);
-            parsed_float(spelled)?.map_or(default, TemplateValue::Float)
-        }
-        _ => default,
-    })
-}
+/// The largest power of ten that is a float, and all below it are.
+const EXACT_POWER: i32 = 22;
 
 fn round<'a>(value: TemplateValue<'a>, arguments: &CallArguments<'a>) -> Result<TemplateValue<'a>> {
     let [precision, method] = arguments.bind("round", ["precision", "method"], 0)?;
@@ -300,12 +318,21 @@ fn round<'a>(value: TemplateValue<'a>, arguments: &CallArguments<'a>) -> Result<
             _ => Ok(value),
         },
         method @ ("ceil" | "floor") => {
-            let scale = 10f64.powi(i32::try_from(places).unwrap_or(i32::MAX));
+            if !matches!(value, TemplateValue::Float(_)) {
+                return Ok(TemplateValue::Float(float));
+            }
+            let exponent = i32::try_from(places).ok().filter(|exponent| *exponent <= EXACT_POWER);
+            let Some(exponent) = exponent else {
+                return Err(Error::unsupported("`round` to such a precision"));
+            };
+            let scale = 10f64.powi(exponent);
             let scaled = float * scale;
             if !scaled.is_finite() {
                 return Err(Error::operation("`round` of a number without end"));
             }
-            Ok(TemplateValue::Float(if method == "ceil" { scaled.ceil() } else { scaled.floor() } / scale))
+            let whole = if method == "ceil" { scaled.ceil() } else { scaled.floor() };
+            // It is an integer in Python, of which none is -0.
+            Ok(TemplateValue::Float((whole + 0.0) / scale))
         }
         _ => Err(Error::operation("the method of `round` is `common`, `ceil` or `floor`")),
     }

@@ -29,10 +29,10 @@ pub(crate) fn format<'a>(
     let mut numbering = Numbering::Unknown;
     let mut at = 0;
     while let Some(brace) = string[at..].find(['{', '}']).map(|found| at + found) {
-        out.push(format.slice(machine.arena, at, brace));
+        out.push(machine.cut(format, at, brace)?);
         let spelled = &string[brace..=brace];
         if string[brace + 1..].starts_with(spelled) {
-            out.push(format.slice(machine.arena, brace, brace + 1));
+            out.push(machine.cut(format, brace, brace + 1)?);
             at = brace + 2;
             continue;
         }
@@ -48,7 +48,7 @@ pub(crate) fn format<'a>(
         machine.check_growth(&out, 0)?;
         at = end + 1;
     }
-    out.push(format.slice(machine.arena, at, string.len()));
+    out.push(machine.cut(format, at, string.len())?);
     machine.finish(&mut out)
 }
 
@@ -62,6 +62,9 @@ fn field_text<'a>(
     let (name, conversion) =
         field.split_once('!').map_or((field, None), |(name, letter)| (name, Some(letter)));
     let end = name.find(['.', '[']).unwrap_or(name.len());
+    if end == 0 && !name.is_empty() {
+        return Err(Error::operation("a field of a format with a part of no value"));
+    }
     let mut value = first(&name[..end], arguments, numbering)?;
     let mut rest = &name[end..];
     while !rest.is_empty() {

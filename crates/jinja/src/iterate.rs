@@ -2,10 +2,9 @@
 
 use std::cell::Cell;
 
-use bumpalo::Bump;
-
+use crate::arguments::Applied;
 use crate::dict::Dict;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::frame::Frame;
 use crate::syntax::LoopFilter;
 use crate::text::MarkedText;
@@ -24,12 +23,12 @@ pub enum Iter<'a> {
     View(View, &'a Dict<'a>, usize),
     /// A range.
     Range(Range),
-    /// What somebody else goes through, too.
+    /// What somebody else goes through, too; none while nobody else may.
     Shared(&'a Cell<Option<Self>>),
-    /// Items, and then an error.
-    Failing(&'a [TemplateValue<'a>], Failure<'a>),
     /// The items that pass a loop's test.
     Filtered(&'a FilteredItems<'a>),
+    /// What a filter makes of items.
+    Made(&'a MadeItems<'a>),
 }
 
 /// Items that have to pass the test of a loop, which is made when they are asked for.
@@ -40,22 +39,22 @@ pub struct FilteredItems<'a> {
     pub(crate) frame: &'a Frame<'a>,
 }
 
-/// An error that is told when somebody gets to it.
-#[derive(Debug, Clone, Copy)]
-pub struct Failure<'a> {
-    kind: ErrorKind,
-    detail: &'a str,
-    line: u32,
+/// What a filter makes of items, each when it is asked for.
+#[derive(Debug)]
+pub struct MadeItems<'a> {
+    pub(crate) rest: Cell<Iter<'a>>,
+    pub(crate) filter: LazyFilter<'a>,
 }
 
-impl<'a> Failure<'a> {
-    pub(crate) fn of(arena: &'a Bump, error: &Error) -> Self {
-        Self { kind: error.kind, detail: arena.alloc_str(&error.detail), line: error.line }
-    }
-
-    fn error(self) -> Error {
-        Error { kind: self.kind, detail: self.detail.to_owned(), line: self.line }
-    }
+/// What becomes of each item.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum LazyFilter<'a> {
+    /// What `path` names of it, or the default.
+    Attribute { path: TemplateValue<'a>, default: Option<TemplateValue<'a>> },
+    /// What a filter makes of it.
+    Filter(Applied<'a>),
+    /// It stays where a test of it, or of what `path` names of it, comes out as `keeps` says.
+    Choice { keeps: bool, path: Option<TemplateValue<'a>>, test: Option<Applied<'a>> },
 }
 
 impl<'a> Iter<'a> {
@@ -75,55 +74,5 @@ impl<'a> Iter<'a> {
             TemplateValue::Object(Object::Iterator(shared)) => Self::Shared(shared),
             _ => return Err(Error::operation(format!("{} has no items", value.type_name()))),
         })
-    }
-
-    /// The next item, of all but filtered ones.
-    pub(crate) fn next(&mut self, arena: &'a Bump) -> Result<Option<TemplateValue<'a>>> {
-        match self {
-            Self::Items(items) => {
-                let Some((first, rest)) = items.split_first() else { return Ok(None) };
-                *items = rest;
-                Ok(Some(*first))
-            }
-            Self::Reversed(items) => {
-                let Some((last, rest)) = items.split_last() else { return Ok(None) };
-                *items = rest;
-                Ok(Some(*last))
-            }
-            Self::Chars(text, at) => {
-                let Some(next) = text.as_str()[*at..].chars().next() else { return Ok(None) };
-                let start = std::mem::replace(at, *at + next.len_utf8());
-                Ok(Some(TemplateValue::Text(text.slice(arena, start, *at))))
-            }
-            Self::View(view, dict, at) => {
-                let Some(&(key, value)) = dict.entries().get(*at) else { return Ok(None) };
-                *at += 1;
-                Ok(Some(match view {
-                    View::Keys => key,
-                    View::Values => value,
-                    View::Items => TemplateValue::Tuple(arena.alloc_slice_copy(&[key, value])),
-                }))
-            }
-            Self::Range(range) => {
-                if range.is_empty() {
-                    return Ok(None);
-                }
-                let first = range.start;
-                range.start = range.start.saturating_add(range.step);
-                Ok(Some(TemplateValue::Int(first)))
-            }
-            Self::Shared(shared) => {
-                let Some(mut iter) = shared.take() else { return Ok(None) };
-                let next = iter.next(arena)?;
-                shared.set(Some(iter));
-                Ok(next)
-            }
-            Self::Failing(items, failure) => {
-                let Some((first, rest)) = items.split_first() else { return Err(failure.error()) };
-                *items = rest;
-                Ok(Some(*first))
-            }
-            Self::Filtered(_) => Err(Error::unsupported("a filtered loop within another")),
-        }
     }
 }

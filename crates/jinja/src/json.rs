@@ -1,13 +1,11 @@
 //! `json.dumps`, which `tojson` is in chat templates.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::dict::Dict;
+use crate::error::{Error, Result};
 use crate::machine::Machine;
 use crate::number;
 use crate::text::{MarkedText, OriginMark, TextBuilder};
 use crate::value::TemplateValue;
-
-/// How deep values may be nested.
-const DEPTH_MAX: usize = 200;
 
 /// The options of `json.dumps` that `tojson` has.
 #[derive(Debug, Clone, Copy)]
@@ -41,14 +39,7 @@ impl<'a> Machine<'a> {
         out: &mut TextBuilder,
         depth: usize,
     ) -> Result<()> {
-        self.spend(1)?;
-        if depth == DEPTH_MAX {
-            return Err(Error::new(
-                ErrorKind::Limit,
-                format!("a value that is nested more than {DEPTH_MAX} deep"),
-            ));
-        }
-        self.check_growth(out, 0)?;
+        self.enter_value(out, depth)?;
         match value {
             TemplateValue::None => out.push_str("null"),
             TemplateValue::Bool(value) => out.push_str(if value { "true" } else { "false" }),
@@ -65,10 +56,8 @@ impl<'a> Machine<'a> {
                 self.enclosed(("[", "]"), items.len(), options, out, depth, write)?;
             }
             TemplateValue::Dict(dict) => {
-                let mut entries = dict.entries().to_vec();
-                if options.sort_keys {
-                    self.sort_entries(&mut entries)?;
-                }
+                let sorted = if options.sort_keys { Some(self.sorted_entries(dict)?) } else { None };
+                let entries = sorted.as_deref().unwrap_or(dict.entries());
                 let write = |at: usize, out: &mut TextBuilder| {
                     let (key, value) = entries[at];
                     self.json_text(self.json_key(key)?, options, out)?;
@@ -143,8 +132,10 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Sorts by keys, as Python's `sorted` does pairs whose keys differ.
-    fn sort_entries(&self, entries: &mut [(TemplateValue<'a>, TemplateValue<'a>)]) -> Result<()> {
+    /// Entries by their keys, as Python's `sorted` has pairs whose keys differ.
+    fn sorted_entries(&self, dict: &Dict<'a>) -> Result<Vec<(TemplateValue<'a>, TemplateValue<'a>)>> {
+        self.check_values(3 * dict.len())?;
+        let mut entries = dict.entries().to_vec();
         let mut failed = None;
         entries.sort_by(|(left, _), (right, _)| match self.order(*left, *right) {
             Ok(order) => order.unwrap_or(std::cmp::Ordering::Equal),
@@ -153,7 +144,7 @@ impl<'a> Machine<'a> {
                 std::cmp::Ordering::Equal
             }
         });
-        failed.map_or(Ok(()), Err)
+        failed.map_or(Ok(entries), Err)
     }
 }
 

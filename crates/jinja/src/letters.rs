@@ -41,8 +41,13 @@ fn check_title(character: char) -> Result<()> {
     Ok(())
 }
 
+/// Letters that are a capital and a small one at once.
+const fn is_title_case(character: char) -> bool {
+    matches!(character, 'ǅ' | 'ǈ' | 'ǋ' | 'ǲ' | 'ᾈ'..='ᾏ' | 'ᾘ'..='ᾟ' | 'ᾨ'..='ᾯ' | 'ᾼ' | 'ῌ' | 'ῼ')
+}
+
 fn is_cased(character: char) -> bool {
-    character.is_lowercase() || character.is_uppercase()
+    character.is_lowercase() || character.is_uppercase() || is_title_case(character)
 }
 
 /// `str.capitalize`.
@@ -55,12 +60,12 @@ pub(crate) fn capitalized<'a>(machine: &Machine<'a>, text: MarkedText<'a>) -> Re
 /// The first letter in upper case, the others in lower case.
 fn first_upper<'a>(machine: &Machine<'a>, text: MarkedText<'a>, first: char) -> Result<MarkedText<'a>> {
     let cut = first.len_utf8();
-    let rest = text.slice(machine.arena, cut, text.as_str().len());
+    let rest = machine.cut(text, cut, text.as_str().len())?;
     // Whether a sigma ends a word depends on what is before it.
     if rest.as_str().contains('Σ') {
         return Err(Error::unsupported("the case of a sigma behind a first letter"));
     }
-    machine.joined(&[machine.upper(text.slice(machine.arena, 0, cut))?, machine.lower(rest)?])
+    machine.joined(&[machine.upper(machine.cut(text, 0, cut)?)?, machine.lower(rest)?])
 }
 
 /// `str.title`.
@@ -91,11 +96,10 @@ pub(crate) fn title_filter<'a>(machine: &Machine<'a>, text: MarkedText<'a>) -> R
     while start < string.len() {
         let is_word = !string[start..].starts_with(parts);
         let end = string[start..].find(|c| parts(c) == is_word).map_or(string.len(), |at| start + at);
-        let word = text.slice(machine.arena, start, end);
+        let word = machine.cut(text, start, end)?;
         let first = string[start..].chars().next().unwrap_or_default();
         machine.spend(4)?;
-        machine.check_values(words.len())?;
-        words.push(first_upper(machine, word, first)?);
+        machine.push_to(&mut words, first_upper(machine, word, first)?)?;
         start = end;
     }
     machine.joined(&words)
@@ -103,11 +107,20 @@ pub(crate) fn title_filter<'a>(machine: &Machine<'a>, text: MarkedText<'a>) -> R
 
 /// `str.swapcase`.
 pub(crate) fn swapped<'a>(machine: &Machine<'a>, text: MarkedText<'a>) -> Result<MarkedText<'a>> {
+    let lowered = text.as_str().to_lowercase();
+    let mut rest = lowered.chars();
     mapped(machine, text, |c, out, mark| {
+        // What a sigma becomes depends on what is beside it, so it is taken from the whole text's lower case.
+        let lower = c.to_lowercase().zip(rest.by_ref()).map(|(_, c)| c);
         if c.is_uppercase() {
-            c.to_lowercase().for_each(|c| out.push_char(c, mark));
+            lower.for_each(|c| out.push_char(c, mark));
         } else {
-            c.to_uppercase().for_each(|c| out.push_char(c, mark));
+            lower.for_each(drop);
+            if is_title_case(c) {
+                out.push_char(c, mark);
+            } else {
+                c.to_uppercase().for_each(|c| out.push_char(c, mark));
+            }
         }
     })
 }
@@ -122,19 +135,20 @@ pub(crate) fn folded<'a>(machine: &Machine<'a>, text: MarkedText<'a>) -> Result<
 
 /// `str.islower`.
 pub(crate) fn is_lower(text: &str) -> bool {
-    text.chars().any(char::is_lowercase) && !text.chars().any(char::is_uppercase)
+    text.chars().any(char::is_lowercase) && !text.chars().any(|c| c.is_uppercase() || is_title_case(c))
 }
 
 /// `str.isupper`.
 pub(crate) fn is_upper(text: &str) -> bool {
-    text.chars().any(char::is_uppercase) && !text.chars().any(char::is_lowercase)
+    text.chars().any(char::is_uppercase) && !text.chars().any(|c| c.is_lowercase() || is_title_case(c))
 }
 
 /// `str.istitle`.
 pub(crate) fn is_title(text: &str) -> bool {
     let (mut was_cased, mut any) = (false, false);
     for character in text.chars() {
-        if character.is_uppercase() && was_cased || character.is_lowercase() && !was_cased {
+        let begins = character.is_uppercase() || is_title_case(character);
+        if begins && was_cased || character.is_lowercase() && !was_cased {
             return false;
         }
         was_cased = is_cased(character);

@@ -279,8 +279,13 @@ impl Lexer<'_> {
         }
         if first == '_' || first.is_alphanumeric() {
             let length = rest.find(|c: char| c != '_' && !c.is_alphanumeric()).unwrap_or(rest.len());
+            let name = &rest[..length];
+            if !name.chars().all(is_plain_in_names) {
+                let detail = format!("the name `{}`", name.escape_debug());
+                return Err(Error::unsupported(detail).at(self.line));
+            }
             self.at += length;
-            return Ok(TokenKind::Name(rest[..length].to_owned()));
+            return Ok(TokenKind::Name(name.to_owned()));
         }
         if matches!(first, '\'' | '"') {
             return self.string(first);
@@ -300,7 +305,11 @@ impl Lexer<'_> {
         if let Some(length) = float_length(rest).filter(|_| !follows_dot) {
             self.at += length;
             let value = rest[..length].replace('_', "");
-            let value = value.parse().map_err(|_| Error::syntax(self.line, "a number that is none"))?;
+            let value: f64 = value.parse().map_err(|_| Error::syntax(self.line, "a number is malformed"))?;
+            // Jinja spells it `inf` in the Python that it makes, which is a name there.
+            if value.is_infinite() {
+                return Err(Error::unsupported("a float without end").at(self.line));
+            }
             return Ok(TokenKind::Float(value));
         }
         let bytes = rest.as_bytes();
@@ -312,7 +321,7 @@ impl Lexer<'_> {
         };
         let mut length = start + digits(&rest[start..], radix, start > 0);
         if length == start {
-            return Err(Error::syntax(self.line, "a number without digits"));
+            return Err(Error::syntax(self.line, "a number has no digits"));
         }
         if radix == 10 && bytes[0] == b'0' {
             length = rest.bytes().take_while(|byte| matches!(byte, b'0' | b'_')).count();
@@ -322,7 +331,7 @@ impl Lexer<'_> {
         match i64::from_str_radix(&spelled, radix) {
             Ok(value) => Ok(TokenKind::Int(value)),
             Err(_) if radix == 10 && spelled.len() > DIGITS_MAX => {
-                Err(Error::syntax(self.line, format!("an integer of more than {DIGITS_MAX} digits")))
+                Err(Error::syntax(self.line, format!("an integer has more than {DIGITS_MAX} digits")))
             }
             Err(_) if radix == 10 => Ok(TokenKind::BigInt(spelled)),
             Err(_) => {
@@ -347,6 +356,16 @@ impl Lexer<'_> {
         self.at += end + 2;
         Ok(TokenKind::Text(value))
     }
+}
+
+/// Whether a character of a name is one to Python, too, and no other spelling of another one.
+const fn is_plain_in_names(character: char) -> bool {
+    matches!(
+        character,
+        '_' | '0'..='9' | 'A'..='Z' | 'a'..='z' | 'À'..='Ö' | 'Ø'..='ö' | 'ø'..='ÿ'
+            | 'Α'..='Ω' | 'α'..='ω' | 'Ѐ'..='ҁ' | 'ぁ'..='ゖ' | 'ァ'..='ヺ'
+            | '\u{4E00}'..='\u{9FFF}' | '\u{AC00}'..='\u{D7A3}'
+    )
 }
 
 fn balance(open: &mut Vec<&'static str>, operator: &'static str, line: u32) -> Result<()> {

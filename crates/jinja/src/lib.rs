@@ -38,6 +38,7 @@ mod frame;
 mod machine;
 mod memory;
 mod iterate;
+mod items;
 mod loop_state;
 mod evaluate;
 mod arguments;
@@ -146,6 +147,7 @@ impl Template {
             held: Cell::new(0),
             printed: Cell::new(0),
             generations: RefCell::default(),
+            groups: RefCell::default(),
         };
         let frame = machine.frame(self.slots, None)?;
         machine.enter(&self.scope, frame)?;

@@ -22,5 +22,15 @@ impl Default for RenderLimits {
     }
 }
 
+impl RenderLimits {
+    /// The limits of texts of so many bytes: they are not lower than the usual ones.
+    #[must_use]
+    pub fn for_texts_of(bytes: usize) -> Self {
+        let usual = Self::default();
+        let output = usual.output.max(bytes);
+        Self { output, memory: usual.memory.max(output.saturating_mul(4)), ..usual }
+    }
+}
+
 /// How deep expressions, statements and calls may be nested while they run.
 pub(crate) const DEPTH_MAX: u32 = 400;

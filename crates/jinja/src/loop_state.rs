@@ -78,7 +78,7 @@ impl<'a> Machine<'a> {
                 let mut iter = state.rest.take();
                 while let Some(item) = iter.as_mut().map_or(Ok(None), |iter| self.next(iter))? {
                     self.spend(1)?;
-                    rest.push(item);
+                    self.push_to(&mut rest, item)?;
                 }
                 let peeked = i64::from(state.after.get().flatten().is_some());
                 let length = rest.len() as i64 + state.index.get() + 1 + peeked;

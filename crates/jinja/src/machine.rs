@@ -1,18 +1,21 @@
 //! Statements, run.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 
 use bumpalo::Bump;
 
+use crate::arguments::CallArguments;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Frame;
 use crate::iterate::{FilteredItems, Iter};
 use crate::limits::{DEPTH_MAX, RenderLimits};
 use crate::syntax::{
-    Assigned, CallBlock, Expression, Filter, For, If, Load, Macro, Operator, Scope, SetBlock, Statement, With,
+    Assigned, CallBlock, Expression, Filter, FilterBlock, For, If, Load, Macro, Operator, Scope, SetBlock,
+    Statement, With,
 };
 use crate::text::{MarkedText, TextBuilder};
-use crate::value::{LoopState, Object, TemplateValue, View};
+use crate::value::{LoopState, Object, TemplateValue};
 
 /// How a body ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +43,8 @@ pub(crate) struct Machine<'a> {
     /// Of `generation` blocks what was printed when they began, in bytes, and how many characters they print: as
     /// `transformers` counts them.
     pub(crate) generations: RefCell<Vec<(usize, usize)>>,
+    /// Where the tuples are that `groupby` made: these alone have `grouper` and `list`.
+    pub(crate) groups: RefCell<HashSet<*const TemplateValue<'a>>>,
 }
 
 impl<'a> Machine<'a> {
@@ -62,6 +67,16 @@ impl<'a> Machine<'a> {
         self.spend(bytes as u64 / 64)
     }
 
+    /// Takes the steps that arguments are: to search for a text takes many times as long to begin with as to read it.
+    pub(crate) fn spend_arguments(&self, arguments: &CallArguments<'a>) -> Result<()> {
+        self.spend_bytes(8 * arguments.text_bytes())
+    }
+
+    /// Takes the steps that so many bytes are of which each character is looked up in tables.
+    pub(crate) fn spend_letters(&self, bytes: usize) -> Result<()> {
+        self.spend_bytes(4 * bytes)
+    }
+
     /// Runs `run` one level deeper.
     #[inline]
     pub(crate) fn deeper<T>(&self, run: impl FnOnce() -> Result<T>) -> Result<T> {
@@ -80,7 +95,10 @@ impl<'a> Machine<'a> {
         self.spend(scope.loads.len() as u64 * (1 + self.globals.len() as u64 / 64))?;
         for (index, load) in &scope.loads {
             let value = match load {
-                Load::Global(name) => self.global(name),
+                Load::Global(name) => {
+                    self.spend_bytes(name.len())?;
+                    self.global(name)
+                }
                 Load::Alias(slot) => frame.get(*slot),
                 Load::Undefined => None,
             };
@@ -121,24 +139,19 @@ impl<'a> Machine<'a> {
                 self.print(expression, frame, out.text)?;
             }
             Statement::If(branching) => return self.if_(branching, frame, out),
-            Statement::For(looping) => self.for_(looping, frame, out)?,
+            Statement::For(looping) => return self.for_(looping, frame, out),
             Statement::Set { target, value, line } => {
                 self.check_namespaces(target, frame).map_err(|error| error.at(*line))?;
                 let value = self.evaluate(value, frame)?;
                 self.assign(target, value, frame).map_err(|error| error.at(*line))?;
             }
-            Statement::SetBlock(block) => self.set_block(block, frame)?,
+            Statement::SetBlock(block) => return self.set_block(block, frame),
             Statement::Macro(statement) => {
                 frame
                     .set(statement.slot, Some(TemplateValue::Object(Object::Macro(&statement.makes, frame))));
             }
             Statement::CallBlock(block) => self.call_block(block, frame, out)?,
-            Statement::FilterBlock(block) => {
-                self.enter(&block.scope, frame)?;
-                let text = self.capture(&block.body, frame)?;
-                let value = self.filtered(TemplateValue::Text(text), &block.filters, frame);
-                self.show(value.map_err(|error| error.at(block.line))?, out.text)?;
-            }
+            Statement::FilterBlock(block) => return self.filter_block(block, frame, out),
             Statement::With(with) => return self.with(with, frame, out),
             Statement::Generation(body) => self.generation(body, frame, out)?,
             Statement::Break { .. } => return Ok(Flow::Break),
@@ -165,7 +178,7 @@ impl<'a> Machine<'a> {
     fn check_printed(&self, out: &Printed<'_>) -> Result<()> {
         if out.text.len() > self.limits.output {
             let detail = format!("it prints more than {} bytes", self.limits.output);
-            return Err(Error::new(ErrorKind::Limit, detail));
+            return Err(Error::new(ErrorKind::TooLong, detail));
         }
         self.held.set(out.before + out.text.size());
         self.claim(0)
@@ -193,21 +206,45 @@ impl<'a> Machine<'a> {
         })
     }
 
-    /// What a body prints.
-    pub(crate) fn capture(&self, body: &'a [Statement], frame: &'a Frame<'a>) -> Result<MarkedText<'a>> {
+    /// What a body prints, and how it ended.
+    pub(crate) fn capture(
+        &self,
+        body: &'a [Statement],
+        frame: &'a Frame<'a>,
+    ) -> Result<(MarkedText<'a>, Flow)> {
         let mut text = TextBuilder::default();
         let before = self.held.get();
-        self.deeper(|| self.run(body, frame, &mut Printed { text: &mut text, is_root: false, before }))?;
+        let mut out = Printed { text: &mut text, is_root: false, before };
+        let flow = self.deeper(|| self.run(body, frame, &mut out))?;
         self.held.set(before);
-        self.finish(&mut text)
+        Ok((self.finish(&mut text)?, flow))
     }
 
-    fn set_block(&self, block: &'a SetBlock, frame: &'a Frame<'a>) -> Result<()> {
+    /// As in Jinja, a `break` or `continue` that leaves a block leaves what the block has printed, too.
+    fn set_block(&self, block: &'a SetBlock, frame: &'a Frame<'a>) -> Result<Flow> {
         self.enter(&block.scope, frame)?;
-        let text = self.capture(&block.body, frame)?;
-        let value = self.filtered(TemplateValue::Text(text), &block.filters, frame);
-        let assigned = value.and_then(|value| self.assign(&block.target, value, frame));
-        assigned.map_err(|error| error.at(block.line))
+        let (text, flow) = self.capture(&block.body, frame)?;
+        if flow == Flow::Through {
+            let value = self.filtered(TemplateValue::Text(text), &block.filters, frame);
+            let assigned = value.and_then(|value| self.assign(&block.target, value, frame));
+            assigned.map_err(|error| error.at(block.line))?;
+        }
+        Ok(flow)
+    }
+
+    fn filter_block(
+        &self,
+        block: &'a FilterBlock,
+        frame: &'a Frame<'a>,
+        out: &mut Printed<'_>,
+    ) -> Result<Flow> {
+        self.enter(&block.scope, frame)?;
+        let (text, flow) = self.capture(&block.body, frame)?;
+        if flow == Flow::Through {
+            let value = self.filtered(TemplateValue::Text(text), &block.filters, frame);
+            self.show(value.map_err(|error| error.at(block.line))?, out.text)?;
+        }
+        Ok(flow)
     }
 
     fn filtered(
@@ -234,18 +271,18 @@ impl<'a> Machine<'a> {
         let start = self.printed.get();
         let inner = self.frame(body.slots, Some(frame))?;
         self.enter(&body.scope, inner)?;
-        let text = self.capture(&body.body, inner)?;
+        let (text, _) = self.capture(&body.body, inner)?;
         self.generations.borrow_mut().push((start, text.as_str().chars().count()));
         out.text.push(text);
         Ok(())
     }
 
-    fn for_(&self, looping: &'a For, frame: &'a Frame<'a>, out: &mut Printed<'_>) -> Result<()> {
+    fn for_(&self, looping: &'a For, frame: &'a Frame<'a>, out: &mut Printed<'_>) -> Result<Flow> {
         let iterated = self.evaluate(&looping.iterated, frame)?;
         if looping.is_recursive {
             let value = self.recurse(looping, frame, iterated, 0)?;
             out.text.push(value);
-            return Ok(());
+            return Ok(Flow::Through);
         }
         self.deeper(|| self.loop_over(looping, (frame, frame), iterated, 0, out))
     }
@@ -267,6 +304,7 @@ impl<'a> Machine<'a> {
         self.finish(&mut text)
     }
 
+    /// How the `else` of the loop ended: a `break` there is one of the loop around.
     fn loop_over(
         &self,
         looping: &'a For,
@@ -274,7 +312,7 @@ impl<'a> Machine<'a> {
         iterated: TemplateValue<'a>,
         depth: i64,
         out: &mut Printed<'_>,
-    ) -> Result<()> {
+    ) -> Result<Flow> {
         let at = |error: Error| error.at(looping.line);
         let mut iter = Iter::of(iterated).map_err(at)?;
         if let Some(filter) = &looping.filter {
@@ -307,31 +345,11 @@ impl<'a> Machine<'a> {
             }
         }
         // As in Jinja: a loop that was never gone through to its end has run its `else`, whatever ended it.
-        if !was_through && !looping.otherwise.is_empty() {
-            self.enter(&looping.otherwise_scope, frame)?;
-            self.run(&looping.otherwise, frame, out)?;
+        if was_through || looping.otherwise.is_empty() {
+            return Ok(Flow::Through);
         }
-        Ok(())
-    }
-
-    /// The next item, also of filtered ones.
-    pub(crate) fn next(&self, iter: &mut Iter<'a>) -> Result<Option<TemplateValue<'a>>> {
-        if let Iter::View(View::Items, ..) = iter {
-            self.claim(2 * size_of::<TemplateValue<'_>>())?;
-        }
-        let Iter::Filtered(filtered) = iter else { return iter.next(self.arena) };
-        let Some(mut inner) = filtered.iter.take() else { return Ok(None) };
-        let FilteredItems { filter, frame, .. } = *filtered;
-        while let Some(item) = self.next(&mut inner)? {
-            self.spend(1)?;
-            self.enter(&filter.scope, frame)?;
-            self.assign(&filter.target, item, frame)?;
-            if self.evaluate(&filter.test, frame)?.is_true() {
-                filtered.iter.set(Some(inner));
-                return Ok(Some(item));
-            }
-        }
-        Ok(None)
+        self.enter(&looping.otherwise_scope, frame)?;
+        self.run(&looping.otherwise, frame, out)
     }
 
     /// Checks that what gets an attribute is a namespace.

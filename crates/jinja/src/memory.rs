@@ -9,6 +9,9 @@ use crate::machine::Machine;
 use crate::text::{MarkedText, TextBuilder, concat};
 use crate::value::{Namespace, TemplateValue};
 
+/// How deep values that are written may be nested.
+const DEPTH_MAX: usize = 200;
+
 impl<'a> Machine<'a> {
     /// Counts so many bytes as made.
     pub(crate) fn claim(&self, bytes: usize) -> Result<()> {
@@ -31,9 +34,19 @@ impl<'a> Machine<'a> {
     pub(crate) fn check_growth(&self, out: &TextBuilder, bytes: usize) -> Result<()> {
         if out.len().saturating_add(bytes) > self.limits.output {
             let detail = format!("it makes a text of more than {} bytes", self.limits.output);
-            return Err(Error::new(ErrorKind::Limit, detail));
+            return Err(Error::new(ErrorKind::TooLong, detail));
         }
         self.check_room(out.size().saturating_add(bytes))
+    }
+
+    /// Counts a value that is about to be written, within `depth` others.
+    pub(crate) fn enter_value(&self, out: &TextBuilder, depth: usize) -> Result<()> {
+        self.spend(1)?;
+        if depth == DEPTH_MAX {
+            let detail = format!("a value that is nested more than {DEPTH_MAX} deep");
+            return Err(Error::new(ErrorKind::Limit, detail));
+        }
+        self.check_growth(out, 0)
     }
 
     /// A value in the arena.
@@ -46,6 +59,33 @@ impl<'a> Machine<'a> {
     pub(crate) fn alloc_values(&self, values: &[TemplateValue<'a>]) -> Result<&'a [TemplateValue<'a>]> {
         self.claim(size_of_val(values))?;
         Ok(self.arena.alloc_slice_copy(values))
+    }
+
+    /// Values in the arena, made one after another in their places.
+    pub(crate) fn alloc_all(
+        &self,
+        values: impl ExactSizeIterator<Item = Result<TemplateValue<'a>>>,
+    ) -> Result<&'a [TemplateValue<'a>]> {
+        self.claim(values.len().saturating_mul(size_of::<TemplateValue<'_>>()))?;
+        let values = self.arena.alloc_slice_try_fill_iter(values)?;
+        Ok(values)
+    }
+
+    /// Appends to what is being made outside of the arena.
+    pub(crate) fn push_to<T>(&self, all: &mut Vec<T>, item: T) -> Result<()> {
+        if all.len() == all.capacity() {
+            // It becomes twice as large, beside what it was, and is copied to the arena in the end.
+            self.check_room(4 * size_of_val(&all[..]))?;
+        }
+        all.push(item);
+        Ok(())
+    }
+
+    /// The bytes of a text from `start` to before `end`, which are at borders of characters.
+    pub(crate) fn cut(&self, text: MarkedText<'a>, start: usize, end: usize) -> Result<MarkedText<'a>> {
+        let part = text.slice(self.arena, start, end);
+        self.claim(part.size() - part.as_str().len())?;
+        Ok(part)
     }
 
     /// A string in the arena.
@@ -93,6 +133,16 @@ impl<'a> Machine<'a> {
         Ok(dict.get(key))
     }
 
+    /// An attribute of a namespace, whose names are looked through one by one.
+    pub(crate) fn namespaced(
+        &self,
+        namespace: &Namespace<'a>,
+        name: &str,
+    ) -> Result<Option<TemplateValue<'a>>> {
+        self.spend_bytes(namespace.len() * (8 + name.len()))?;
+        Ok(namespace.get(name))
+    }
+
     /// Gives a namespace an attribute.
     pub(crate) fn set_attribute(
         &self,
@@ -100,10 +150,8 @@ impl<'a> Machine<'a> {
         name: &'a str,
         value: TemplateValue<'a>,
     ) -> Result<()> {
-        let others = namespace.len();
-        self.spend(others as u64)?;
-        if namespace.get(name).is_none() {
-            self.claim((others + 1) * size_of::<(&str, TemplateValue<'_>)>())?;
+        if self.namespaced(namespace, name)?.is_none() {
+            self.claim((namespace.len() + 1) * size_of::<(&str, TemplateValue<'_>)>())?;
         }
         namespace.set(self.arena, name, value);
         Ok(())
@@ -153,11 +201,6 @@ impl<'a> Machine<'a> {
 
 /// How much of a key is looked at to compare it: keys have no tuples in tuples.
 fn key_bytes(key: TemplateValue<'_>) -> usize {
-    let bytes = |item: TemplateValue<'_>| match item {
-        TemplateValue::Text(text) | TemplateValue::Safe(text) => text.as_str().len(),
-        TemplateValue::BigInt(digits) => digits.len(),
-        _ => 0,
-    };
-    let TemplateValue::Tuple(items) = key else { return bytes(key) };
-    items.iter().map(|item| 16 + bytes(*item)).sum()
+    let TemplateValue::Tuple(items) = key else { return key.text_bytes() };
+    items.iter().map(|item| 16 + item.text_bytes()).sum()
 }

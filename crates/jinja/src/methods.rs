@@ -129,6 +129,7 @@ impl<'a> Machine<'a> {
         name: &'static str,
         arguments: &CallArguments<'a>,
     ) -> Result<TemplateValue<'a>> {
+        self.spend_arguments(arguments)?;
         match receiver {
             TemplateValue::Text(text) => self.text_method(text, name, arguments),
             TemplateValue::Dict(dict) => self.dict_method(dict, name, arguments),

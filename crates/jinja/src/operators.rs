@@ -79,16 +79,15 @@ impl<'a> Machine<'a> {
         left: &[TemplateValue<'a>],
         right: &[TemplateValue<'a>],
     ) -> Result<&'a [TemplateValue<'a>]> {
-        self.check_values(left.len() + right.len())?;
-        let all = left.iter().chain(right).copied().collect::<Vec<_>>();
-        self.alloc_values(&all)
+        let item = |at| left.get(at).copied().unwrap_or_else(|| right[at - left.len()]);
+        self.alloc_all((0..left.len() + right.len()).map(|at| Ok(item(at))))
     }
 
     fn times(&self, value: TemplateValue<'a>, times: i64) -> Result<TemplateValue<'a>> {
         let times = usize::try_from(times).unwrap_or(0);
         let items = |items: &[TemplateValue<'a>]| {
-            self.check_values(items.len().saturating_mul(times))?;
-            self.alloc_values(&items.repeat(times))
+            let count = items.len().saturating_mul(times);
+            self.alloc_all((0..count).map(|at| Ok(items[at % items.len()])))
         };
         match value {
             TemplateValue::Text(text) => self.repeated(text, times).map(TemplateValue::Text),

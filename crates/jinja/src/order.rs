@@ -19,7 +19,7 @@ pub(crate) fn same_key(left: TemplateValue<'_>, right: TemplateValue<'_>) -> boo
     }
 }
 
-fn same_object(left: Object<'_>, right: Object<'_>) -> bool {
+pub(crate) fn same_object(left: Object<'_>, right: Object<'_>) -> bool {
     match (left, right) {
         (Object::Range(left), Object::Range(right)) => {
             let len = left.len();
@@ -50,6 +50,10 @@ fn address(object: Object<'_>) -> Option<[*const u8; 2]> {
 pub(crate) fn numbers(left: TemplateValue<'_>, right: TemplateValue<'_>) -> Option<Ordering> {
     match (left, right) {
         (TemplateValue::Float(left), TemplateValue::Float(right)) => left.partial_cmp(&right),
+        (TemplateValue::BigInt(digits), TemplateValue::Float(float)) => big_and_float(digits, float),
+        (TemplateValue::Float(float), TemplateValue::BigInt(digits)) => {
+            big_and_float(digits, float).map(Ordering::reverse)
+        }
         (TemplateValue::Float(float), other) => {
             small_int(other).and_then(|int| int_and_float(int, float)).map(Ordering::reverse)
         }
@@ -61,8 +65,24 @@ pub(crate) fn numbers(left: TemplateValue<'_>, right: TemplateValue<'_>) -> Opti
     }
 }
 
+/// Where integers end that an `i64` holds.
+const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+
+fn big_and_float(digits: &str, float: f64) -> Option<Ordering> {
+    if float.is_nan() {
+        return None;
+    }
+    if float.is_infinite() {
+        return Some(if float > 0.0 { Ordering::Less } else { Ordering::Greater });
+    }
+    if float.abs() < LIMIT {
+        return Some(sign(digits));
+    }
+    // Such a float is an integer, of which all digits are written.
+    Some(big(digits).cmp(&big(&format!("{float:.0}"))))
+}
+
 fn int_and_float(int: i64, float: f64) -> Option<Ordering> {
-    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
     if float.is_nan() {
         return None;
     }

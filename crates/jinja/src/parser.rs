@@ -27,7 +27,7 @@ pub(crate) fn parse(tokens: Vec<Token>) -> Result<Vec<Statement>> {
     let body = parser.statements(&[])?;
     match parser.tokens.get(parser.at) {
         None => Ok(body),
-        Some(token) => Err(Error::syntax(token.line, "a tag that ends nothing")),
+        Some(token) => Err(Error::syntax(token.line, "a tag ends nothing")),
     }
 }
 
@@ -215,6 +215,10 @@ impl Parser {
             "block" | "extends" | "include" | "import" | "from" | "autoescape" => {
                 Err(Error::unsupported(format!("the tag `{name}`")).at(line))
             }
+            "else" | "elif" => {
+                Err(Error::syntax(line, format!("`{name}` stands outside of an `if` or `for`")))
+            }
+            _ if name.starts_with("end") => Err(Error::syntax(line, format!("`{name}` closes nothing"))),
             _ => Err(Error::syntax(line, format!("there is no tag `{name}`"))),
         }
     }
@@ -238,17 +242,17 @@ impl Parser {
 
     fn for_(&mut self, line: u32) -> Result<Statement> {
         let start = self.at;
-        let target = self.target(false, Some("in"))?;
+        let target = self.target(false)?;
         if !self.skip_name("in") {
             return Err(self.expected("`in`"));
         }
-        let iterated = self.tuple_until("recursive")?;
+        let iterated = self.tuple_without_condition()?;
         let test = if self.skip_name("if") { Some(self.expression()?) } else { None };
         // The item is assigned once more for the test, to variables of its own.
         let filter = match test {
             Some(test) => {
                 let end = std::mem::replace(&mut self.at, start);
-                let target = self.target(false, Some("in"))?;
+                let target = self.target(false)?;
                 self.at = end;
                 Some(LoopFilter { test, target, scope: Scope::default() })
             }
@@ -273,7 +277,7 @@ impl Parser {
     }
 
     fn set(&mut self, line: u32) -> Result<Statement> {
-        let target = self.target(true, None)?;
+        let target = self.target(true)?;
         if self.skip_operator("=") {
             return Ok(Statement::Set { target, value: self.tuple()?, line });
         }
@@ -338,7 +342,7 @@ impl Parser {
             if !targets.is_empty() {
                 self.expect_operator(",")?;
             }
-            targets.push(self.target(false, None)?);
+            targets.push(self.target(false)?);
             self.expect_operator("=")?;
             values.push(self.expression()?);
         }
@@ -356,8 +360,9 @@ impl Parser {
         Ok(name)
     }
 
-    /// What is assigned to: a name, an attribute of a namespace if `with_namespace`, or several, up to the name `end`.
-    fn target(&mut self, with_namespace: bool, end: Option<&str>) -> Result<Assigned> {
+    /// What is assigned to: a name, an attribute of a namespace if `with_namespace`, or several. As in Jinja, only a bracket or
+    /// the end of the tag may follow a last comma.
+    fn target(&mut self, with_namespace: bool) -> Result<Assigned> {
         let mut targets = Vec::new();
         let mut is_tuple = false;
         loop {
@@ -365,9 +370,7 @@ impl Parser {
                 break;
             }
             is_tuple |= !targets.is_empty();
-            let ends =
-                end.is_some_and(|end| self.is_name(end)) || self.is_operator(")") || self.is_operator("=");
-            if ends || matches!(self.peek(), Some(TokenKind::BlockEnd) | None) {
+            if self.is_operator(")") || matches!(self.peek(), Some(TokenKind::BlockEnd) | None) {
                 break;
             }
             targets.push(self.one_target(with_namespace)?);
@@ -384,7 +387,7 @@ impl Parser {
 
     fn one_target(&mut self, with_namespace: bool) -> Result<Assigned> {
         if self.skip_operator("(") {
-            let inner = self.deeper(|parser| parser.target(false, None))?;
+            let inner = self.deeper(|parser| parser.target(false))?;
             self.expect_operator(")")?;
             return Ok(inner);
         }

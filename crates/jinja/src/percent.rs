@@ -27,6 +27,7 @@ pub(crate) fn format<'a>(
     values: TemplateValue<'a>,
 ) -> Result<MarkedText<'a>> {
     let string = format.as_str();
+    machine.spend_bytes(string.len())?;
     let one = [values];
     let positional: &[TemplateValue<'a>] =
         if let TemplateValue::Tuple(values) = values { values } else { &one };
@@ -41,10 +42,13 @@ pub(crate) fn format<'a>(
     let mut out = TextBuilder::default();
     let mut at = 0;
     while let Some(percent) = string[at..].find('%').map(|found| at + found) {
-        out.push(format.slice(machine.arena, at, percent));
+        out.push(machine.cut(format, at, percent)?);
         let (conversion, length) = read(&string[percent + 1..])?;
         at = percent + 1 + length;
         if conversion.letter == '%' {
+            if length > 1 {
+                return Err(Error::operation("a format with something between `%` and `%`"));
+            }
             out.push_str("%");
             continue;
         }
@@ -57,7 +61,7 @@ pub(crate) fn format<'a>(
         let text = converted(machine, value, &conversion)?;
         pad(machine, text, &conversion, &mut out)?;
     }
-    out.push(format.slice(machine.arena, at, string.len()));
+    out.push(machine.cut(format, at, string.len())?);
     if next.next().is_some() && !is_mapping {
         return Err(Error::operation("a format with too many values"));
     }
@@ -122,7 +126,7 @@ fn converted<'a>(
             }
             let text = machine.finish(&mut out)?;
             let shown = conversion.precision.map_or(usize::MAX, |most| most).min(characters(text));
-            Ok(machine.characters(text, 0, shown))
+            machine.characters(text, 0, shown)
         }
         'd' | 'i' | 'u' if conversion.precision.is_none() => {
             let number = match value {

@@ -60,6 +60,7 @@ impl<'a> Machine<'a> {
         value: TemplateValue<'a>,
         arguments: &CallArguments<'a>,
     ) -> Result<bool> {
+        self.spend_arguments(arguments)?;
         let comparison = match name {
             "eq" | "equalto" | "==" => Some(ComparisonOperator::Equal),
             "ne" | "!=" => Some(ComparisonOperator::NotEqual),
@@ -123,8 +124,11 @@ impl<'a> Machine<'a> {
                 let rest = self.binary(Operator::Modulo, value, TemplateValue::Int(2))?;
                 same_key(rest, TemplateValue::Int(i64::from(name == "odd")))
             }
-            "lower" => letters::is_lower(self.string(value)?.as_str()),
-            "upper" => letters::is_upper(self.string(value)?.as_str()),
+            "lower" | "upper" => {
+                let text = self.string(value)?.as_str();
+                self.spend_letters(text.len())?;
+                if name == "lower" { letters::is_lower(text) } else { letters::is_upper(text) }
+            }
             "filter" => matches!(value, TemplateValue::Text(text) if FILTERS.contains(&text.as_str())),
             "test" => matches!(value, TemplateValue::Text(text) if TESTS.contains(&text.as_str())),
             _ => return Err(Error::operation(format!("there is no test `{name}`"))),

@@ -21,6 +21,9 @@ use crate::syntax::{
 /// What Jinja refuses before it runs a template: a filter or a test that there is none of, where it is looked at in any
 /// case; a `break` outside of a loop.
 pub(crate) fn resolve(body: &mut [Statement]) -> Result<(Scope, usize)> {
+    if symbols::looks_at_self(body) {
+        return Err(Error::unsupported("`self`, which is the template"));
+    }
     let mut resolver = Resolver { units: vec![Unit::default()] };
     let mut symbols = Symbols::new(None, 0, 0);
     symbols.body(body, &mut resolver.units);
@@ -102,7 +105,7 @@ impl Resolver {
             Statement::SetBlock(block) => {
                 let mut inner = symbols.inner(self.units.len() - 1);
                 inner.body(&block.body, &mut self.units);
-                self.filters(&mut block.filters, &inner, place)?;
+                self.filters(&mut block.filters, &inner, Place { soft: false, ..place })?;
                 self.statements(&mut block.body, &inner, Place { soft: false, ..place })?;
                 block.scope = self.scope(&inner);
                 self.target(&mut block.target, symbols)
@@ -141,7 +144,7 @@ impl Resolver {
                 if place.in_loop {
                     return Ok(());
                 }
-                Err(Error::syntax(*line, "`break` or `continue` outside of a loop"))
+                Err(Error::syntax(*line, "`break` or `continue` stands outside of a loop"))
             }
         }
     }
@@ -175,7 +178,9 @@ impl Resolver {
         looping.scope = self.scope(&inner);
         let mut otherwise = symbols.inner_of_kind('e', unit);
         otherwise.body(&looping.otherwise, &mut self.units);
-        self.statements(&mut looping.otherwise, &otherwise, Place { soft: false, ..place })?;
+        // A recursive loop is a function, so that no loop is around its `else`.
+        let in_loop = place.in_loop && !looping.is_recursive;
+        self.statements(&mut looping.otherwise, &otherwise, Place { soft: false, in_loop })?;
         looping.otherwise_scope = self.scope(&otherwise);
         if looping.is_recursive {
             looping.slots = self.units.pop().map_or(0, |unit| unit.len());

@@ -1,14 +1,11 @@
 //! `str()` and `repr()` of values.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::machine::Machine;
 use crate::number;
 use crate::text::{MarkedText, OriginMark, TextBuilder};
 use crate::unicode::is_printable;
 use crate::value::{Object, TemplateValue, View};
-
-/// How deep lists and dicts are printed.
-const DEPTH_MAX: usize = 200;
 
 impl<'a> Machine<'a> {
     /// `str(value)`.
@@ -44,14 +41,7 @@ impl<'a> Machine<'a> {
     }
 
     fn repr_at(&self, value: TemplateValue<'a>, out: &mut TextBuilder, depth: usize) -> Result<()> {
-        self.spend(1)?;
-        if depth == DEPTH_MAX {
-            return Err(Error::new(
-                ErrorKind::Limit,
-                format!("a value that is nested more than {DEPTH_MAX} deep"),
-            ));
-        }
-        self.check_growth(out, 0)?;
+        self.enter_value(out, depth)?;
         let depth = depth + 1;
         match value {
             TemplateValue::Undefined(_) => out.push_str("Undefined"),

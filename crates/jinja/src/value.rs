@@ -186,6 +186,15 @@ impl<'a> TemplateValue<'a> {
         }
     }
 
+    /// How many bytes of text it is, or of digits.
+    pub(crate) const fn text_bytes(self) -> usize {
+        match self {
+            Self::Text(text) | Self::Safe(text) => text.as_str().len(),
+            Self::BigInt(digits) => digits.len(),
+            _ => 0,
+        }
+    }
+
     /// Whether it is true, as `if` sees it.
     pub(crate) fn is_true(self) -> bool {
         match self {

@@ -8,6 +8,7 @@
 //! neither 0 nor 1, a picture. Nothing is left out to make a record fit.
 
 mod columns;
+mod fields;
 mod message;
 mod tools;
 mod plain;
@@ -22,7 +23,9 @@ use crate::record::{Reason, Refusal};
 use crate::value::{Text, Value};
 
 pub use columns::PAIRS as COLUMN_PAIRS;
+pub use fields::ConversationFields;
 pub use plain::PlainPiece;
+pub use tools::RESERVED_ARGS;
 
 /// The result of reading a conversation.
 pub type Result<T> = std::result::Result<T, Refusal>;
@@ -32,9 +35,9 @@ pub type Result<T> = std::result::Result<T, Refusal>;
 pub struct Conversation<'a> {
     /// What is said, in order; one message at least.
     pub messages: Vec<ChatMessage<'a>>,
-    /// The functions that can be called, as JSON schemas; one at least.
+    /// The functions that can be called, as JSON schemas.
     pub tools: Option<Vec<Value<'a>>>,
-    /// What can be referred to; one at least.
+    /// What can be referred to.
     pub documents: Option<Vec<Value<'a>>>,
     /// Arguments of the template (`chat_template_kwargs`), by name.
     pub template_args: Vec<(Cow<'a, str>, Value<'a>)>,
@@ -61,7 +64,7 @@ pub struct ChatMessage<'a> {
 pub struct ConversationOptions {
     /// Whether arguments of calls that are JSON in a string stay a string.
     pub keep_tool_arguments: bool,
-    /// Whether nulls within tools and arguments are taken out: in Arrow every tool has the fields of all.
+    /// Whether nulls within tools, arguments and the like are taken out: in Arrow every tool has the fields of all.
     pub drop_nulls: bool,
 }
 
@@ -82,15 +85,24 @@ pub struct Changes {
     /// Calls without `function` around their name and arguments.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub calls_wrapped: u64,
-    /// Messages or tools that were JSON in a string.
+    /// Messages, tools and the like that were JSON in a string.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub strings_parsed: u64,
-    /// Nulls within tools and arguments that were taken out.
+    /// Nulls within calls, tools, arguments and the like that were taken out.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub nulls_dropped: u64,
     /// Messages that were made of columns.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub made_of_columns: u64,
+    /// Fields of messages by other names: `reasoning`, `loss_mask`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub fields_renamed: u64,
+    /// Further answers to a question that were left out: the first counts.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub answers_left_out: u64,
+    /// Messages of which the chat template prints nothing.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub messages_unprinted: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands in a reference")]
@@ -107,7 +119,7 @@ impl Changes {
 
     /// The counts with what they are of, for people.
     #[must_use]
-    pub const fn named(&self) -> [(&'static str, u64); 7] {
+    pub const fn named(&self) -> [(&'static str, u64); 10] {
         [
             ("roles renamed", self.roles_renamed),
             ("parts joined", self.parts_joined),
@@ -116,6 +128,9 @@ impl Changes {
             ("strings parsed", self.strings_parsed),
             ("nulls dropped", self.nulls_dropped),
             ("made of columns", self.made_of_columns),
+            ("fields renamed", self.fields_renamed),
+            ("answers left out", self.answers_left_out),
+            ("messages not printed by the template", self.messages_unprinted),
         ]
     }
 
@@ -128,6 +143,9 @@ impl Changes {
         self.strings_parsed = self.strings_parsed.saturating_add(other.strings_parsed);
         self.nulls_dropped = self.nulls_dropped.saturating_add(other.nulls_dropped);
         self.made_of_columns = self.made_of_columns.saturating_add(other.made_of_columns);
+        self.fields_renamed = self.fields_renamed.saturating_add(other.fields_renamed);
+        self.answers_left_out = self.answers_left_out.saturating_add(other.answers_left_out);
+        self.messages_unprinted = self.messages_unprinted.saturating_add(other.messages_unprinted);
     }
 }
 
@@ -139,8 +157,10 @@ pub const FIELDS: &[&str] = &[
     "prompt_messages",
     "prompt",
     "completion",
+    "history",
     "instruction",
     "input",
+    "context",
     "output",
     "system",
     "system_prompt",
@@ -165,7 +185,7 @@ impl<'a> Conversation<'a> {
     pub fn of(record: &Value<'a>, options: ConversationOptions) -> Result<Option<Self>> {
         check_fields(record)?;
         let mut conversation = Self::default();
-        let mut reader = Reader { options, changes: Changes::default() };
+        let mut reader = Reader { options, changes: Changes::default(), values_left: json::VALUES_MAX };
         conversation.messages = match reader.messages(record)? {
             Some(messages) => messages,
             None => return Ok(None),
@@ -175,13 +195,7 @@ impl<'a> Conversation<'a> {
         }
         conversation.tools = reader.tools(record)?;
         conversation.documents = reader.documents(record)?;
-        if let Some(value) = there(record, "chat_template_kwargs") {
-            let Value::Map(args) = value else {
-                return Err(bad("chat_template_kwargs", value, "an object"));
-            };
-            check_names(value)?;
-            conversation.template_args = args.clone();
-        }
+        conversation.template_args = reader.template_args(record)?;
         conversation.changes = reader.changes;
         Ok(Some(conversation))
     }
@@ -239,27 +253,31 @@ fn write_field(name: &str, value: &Value<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b", ");
     crate::value::write_quoted(name, out);
     out.extend_from_slice(b": ");
-    value.write(out);
+    value.write_spelled(out);
 }
 
 /// Reads one conversation.
 struct Reader {
     options: ConversationOptions,
     changes: Changes,
+    /// How many values the strings of the record may still hold: in memory each takes many times the bytes that spell it.
+    values_left: u32,
 }
 
 impl Reader {
     /// The messages of a record, from the first shape that it has.
     fn messages<'a>(&mut self, record: &Value<'a>) -> Result<Option<Vec<ChatMessage<'a>>>> {
-        for field in ["messages", "conversations", "conversation"] {
-            if let Some(value) = there(record, field) {
-                let mut messages = self.list_of_messages(field, value, false)?;
-                Self::mark_completion(record, &mut messages)?;
-                self.put_system(record, &mut messages)?;
-                return Ok(Some(messages));
-            }
-        }
-        self.columns(record)
+        let lists = ["messages", "conversations", "conversation"];
+        let found = lists.into_iter().filter_map(|field| Some((field, there(record, field)?)));
+        // An empty list beside one that isn't is what Arrow has where there is none.
+        let is_empty = |value: &Value<'_>| matches!(value, Value::List(items) if items.is_empty());
+        let Some((field, value)) = found.min_by_key(|(_, value)| is_empty(value)) else {
+            return self.columns(record);
+        };
+        let mut messages = self.list_of_messages(field, value, false)?;
+        Self::mark_completion(record, &mut messages)?;
+        self.put_system(record, &mut messages)?;
+        Ok(Some(messages))
     }
 
     /// A list of messages, also as JSON in a string.
@@ -273,14 +291,18 @@ impl Reader {
         let Value::List(items) = parsed.as_ref().unwrap_or(value) else {
             return Err(bad(field, value, "a list of messages"));
         };
+        // What is in a string was not padded: its nulls are what was meant.
+        let drop_nulls = self.options.drop_nulls;
+        self.options.drop_nulls &= parsed.is_none();
         let mut messages = Vec::with_capacity(items.len());
-        for (number, item) in items.iter().enumerate() {
+        for (number, item) in (1..).zip(items) {
             let at = |refusal: Refusal| Refusal {
-                detail: format!("{} in message {number} of `{field}`", refusal.detail),
+                detail: format!("message {number} of `{field}`: {}", refusal.detail),
                 ..refusal
             };
             messages.push(self.message(item, is_completion).map_err(at)?);
         }
+        self.options.drop_nulls = drop_nulls;
         Ok(messages)
     }
 
@@ -288,20 +310,23 @@ impl Reader {
     fn parsed<'a>(&mut self, field: &str, value: &Value<'a>) -> Result<Option<Value<'a>>> {
         let Value::Text(text) = value else { return Ok(None) };
         self.changes.strings_parsed += 1;
-        let parsed = parse_owned(&text.plain()).map_err(|invalid| {
+        let parsed = self.parsed_text(text).map_err(|invalid| {
             Refusal::new(Reason::BadConversation, format!("`{field}` is a string that is no JSON: {invalid}"))
         })?;
         Ok(Some(parsed))
     }
 
+    /// The value of a JSON text that goes away.
+    fn parsed_text<'a>(&mut self, text: &Text<'_>) -> std::result::Result<Value<'a>, String> {
+        json::parse_within(&text.plain(), &mut self.values_left)
+            .map(|value| value.into_owned())
+            .map_err(|invalid| format!("{} at byte {}", invalid.what, invalid.at))
+    }
+
     /// Puts a system prompt that stands beside the messages before them.
     fn put_system<'a>(&mut self, record: &Value<'a>, messages: &mut Vec<ChatMessage<'a>>) -> Result<()> {
-        let found = ["system", "system_prompt"].iter().find_map(|field| Some((field, there(record, field)?)));
-        let Some((field, value)) = found else { return Ok(()) };
+        let Some((field, value)) = one_of(record, ["system", "system_prompt"])? else { return Ok(()) };
         let Value::Text(text) = value else { return Err(bad(field, value, "a string")) };
-        if text.is_blank() {
-            return Ok(());
-        }
         if let Some(first) = messages.first().filter(|first| first.role == "system") {
             let said = first.field("content").and_then(Value::text);
             if said.is_some_and(|said| said.plain() == text.plain()) {
@@ -333,15 +358,24 @@ fn there<'v, 'a>(record: &'v Value<'a>, field: &str) -> Option<&'v Value<'a>> {
     record.field(field).filter(|value| **value != Value::Null)
 }
 
-fn bad(field: &str, value: &Value<'_>, expected: &str) -> Refusal {
-    Refusal::new(Reason::BadConversation, format!("`{field}` is {}, not {expected}", value.kind()))
+/// The field of two names for the same that is there and is not blank; both may be if they say the same.
+fn one_of<'v, 'a>(
+    record: &'v Value<'a>,
+    names: [&'static str; 2],
+) -> Result<Option<(&'static str, &'v Value<'a>)>> {
+    let is_blank = |value: &Value<'_>| matches!(value, Value::Text(text) if text.is_blank());
+    let found = |name| Some((name, there(record, name).filter(|value| !is_blank(value))?));
+    match names.map(found) {
+        [Some((name, value)), Some((other, second))] if value != second => {
+            let detail = format!("`{name}` and `{other}` are two for the same, which differ");
+            Err(Refusal::new(Reason::FieldTwice, detail))
+        }
+        [first, second] => Ok(first.or(second)),
+    }
 }
 
-/// The value of a JSON text that goes away.
-fn parse_owned<'a>(text: &str) -> std::result::Result<Value<'a>, String> {
-    json::parse(text, &|_| true)
-        .map(|value| value.into_owned())
-        .map_err(|invalid| format!("{} at byte {}", invalid.what, invalid.at))
+fn bad(field: &str, value: &Value<'_>, expected: &str) -> Refusal {
+    Refusal::new(Reason::BadConversation, format!("`{field}` is {}, not {expected}", value.kind()))
 }
 
 /// Refuses a record in which a field that is read stands twice.

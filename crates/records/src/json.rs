@@ -7,13 +7,13 @@
 use std::borrow::Cow;
 
 use crate::record::{Reason, Refusal};
-use crate::value::{Text, Value};
+use crate::value::{Text, Value, escaped_by};
 
 /// Brackets within brackets, at the most.
 const DEPTH_MAX: u32 = 100;
 
 /// Values in the wanted fields of a row, at the most: in memory each takes many times the two bytes that spell it.
-const VALUES_MAX: u32 = 1 << 20;
+pub(crate) const VALUES_MAX: u32 = 1 << 20;
 
 /// Why a row is no JSON: what was expected, and at which byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,14 +43,20 @@ type Result<T> = std::result::Result<T, Invalid>;
 /// # Errors
 /// [`Invalid`]: no JSON, brackets more than 100 deep, more than 2^20 values that are kept.
 pub fn parse<'a>(text: &'a str, wanted: &dyn Fn(&str) -> bool) -> Result<Value<'a>> {
-    let mut cursor = Cursor { text, bytes: text.as_bytes(), at: 0, depth: 0, values: 0 };
-    cursor.white_space();
-    let value = match cursor.peek() {
-        Some(b'{') => cursor.object(Some(wanted))?,
-        _ => cursor.value()?,
-    };
-    cursor.white_space();
-    if cursor.at < text.len() { Err(cursor.invalid("the end expected")) } else { Ok(value) }
+    Cursor::new(text).whole(Some(wanted))
+}
+
+/// The same, where a half of a surrogate pair in a string becomes U+FFFD.
+pub(crate) fn parse_lossy<'a>(text: &'a str, wanted: &dyn Fn(&str) -> bool) -> Result<Value<'a>> {
+    Cursor { is_lossy: true, ..Cursor::new(text) }.whole(Some(wanted))
+}
+
+/// Parses a value all of which is kept, and takes how many values there are in it from `left`: what is not there fails.
+pub(crate) fn parse_within<'a>(text: &'a str, left: &mut u32) -> Result<Value<'a>> {
+    let mut cursor = Cursor { values: VALUES_MAX.saturating_sub(*left), ..Cursor::new(text) };
+    let value = cursor.whole(None);
+    *left = VALUES_MAX.saturating_sub(cursor.values);
+    value
 }
 
 struct Cursor<'a> {
@@ -59,13 +65,29 @@ struct Cursor<'a> {
     at: usize,
     depth: u32,
     values: u32,
+    is_lossy: bool,
 }
 
 impl<'a> Cursor<'a> {
+    const fn new(text: &'a str) -> Self {
+        Self { text, bytes: text.as_bytes(), at: 0, depth: 0, values: 0, is_lossy: false }
+    }
+
+    /// The only value of the text; of an object only what is wanted.
+    fn whole(&mut self, wanted: Option<&dyn Fn(&str) -> bool>) -> Result<Value<'a>> {
+        self.white_space();
+        let value = match self.peek() {
+            Some(b'{') => self.object(wanted)?,
+            _ => self.value()?,
+        };
+        self.white_space();
+        if self.at < self.text.len() { Err(self.invalid("the end expected")) } else { Ok(value) }
+    }
+
     fn value(&mut self) -> Result<Value<'a>> {
         self.values += 1;
         if self.values > VALUES_MAX {
-            return Err(self.invalid("too many values in a row"));
+            return Err(self.invalid("more than 1,048,576 values in a row"));
         }
         Ok(match self.peek() {
             Some(b'"') => Value::Text(self.string()?),
@@ -177,7 +199,7 @@ impl<'a> Cursor<'a> {
         if canonical {
             return Ok(Text::Escaped { raw, escapes });
         }
-        unescape(raw).map(|plain| Text::Plain(Cow::Owned(plain))).map_err(|mut invalid| {
+        unescape(raw, self.is_lossy).map(|plain| Text::Plain(Cow::Owned(plain))).map_err(|mut invalid| {
             invalid.at += start;
             invalid
         })
@@ -257,7 +279,11 @@ impl<'a> Cursor<'a> {
     fn open(&mut self) -> Result<()> {
         self.at += 1;
         self.depth += 1;
-        if self.depth > DEPTH_MAX { Err(self.invalid("too many brackets within brackets")) } else { Ok(()) }
+        if self.depth > DEPTH_MAX {
+            Err(self.invalid("more than 100 brackets within brackets"))
+        } else {
+            Ok(())
+        }
     }
 
     /// Whether the object or list that was opened is empty; then it is left.
@@ -322,7 +348,7 @@ fn special(bytes: &[u8]) -> Option<usize> {
 }
 
 /// The characters of a string whose escapes are known to be well-formed.
-fn unescape(raw: &str) -> Result<String> {
+fn unescape(raw: &str, is_lossy: bool) -> Result<String> {
     let mut plain = String::with_capacity(raw.len());
     let mut at = 0;
     while let Some(step) = memchr::memchr(b'\\', &raw.as_bytes()[at..]) {
@@ -330,30 +356,26 @@ fn unescape(raw: &str) -> Result<String> {
         at += step;
         let letter = raw.as_bytes()[at + 1];
         if letter != b'u' {
-            plain.push(match letter {
-                b'n' => '\n',
-                b't' => '\t',
-                b'r' => '\r',
-                b'b' => '\u{8}',
-                b'f' => '\u{c}',
-                other => char::from(other),
-            });
+            plain.push(escaped_by(letter));
             at += 2;
             continue;
         }
         let half = Invalid { what: HALF_A_PAIR, at };
         let first = hexadecimal(raw, at).ok_or(half)?;
         at += 6;
-        let code = match first {
-            0xD800..0xDC00 => {
-                let second =
-                    hexadecimal(raw, at).filter(|code| (0xDC00..0xE000).contains(code)).ok_or(half)?;
+        let second = hexadecimal(raw, at).filter(|code| (0xDC00..0xE000).contains(code));
+        let code = match (first, second) {
+            (0xD800..0xDC00, Some(second)) => {
                 at += 6;
                 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00)
             }
-            other => other,
+            (other, _) => other,
         };
-        plain.push(char::from_u32(code).ok_or(half)?);
+        match char::from_u32(code) {
+            Some(character) => plain.push(character),
+            None if is_lossy => plain.push(char::REPLACEMENT_CHARACTER),
+            None => return Err(half),
+        }
     }
     plain.push_str(&raw[at..]);
     Ok(plain)
@@ -410,7 +432,7 @@ mod tests {
     #[test]
     fn a_row_of_very_many_values_is_refused_and_one_that_is_not_wanted_is_none() {
         let row = format!("{{\"a\": [{}0]}}", "0,".repeat(VALUES_MAX as usize));
-        assert_eq!(all(&row).expect_err("too many").what, "too many values in a row");
+        assert_eq!(all(&row).expect_err("too many").what, "more than 1,048,576 values in a row");
         assert_eq!(parse(&row, &|_| false), Ok(Value::Map(Vec::new())));
         assert!(all(&format!("[{}0]", "0,".repeat(VALUES_MAX as usize / 2))).is_ok());
     }

@@ -38,6 +38,16 @@ pub enum ReadError {
         /// The columns that are there.
         columns: Vec<Column>,
     },
+    /// It is a Parquet file without a column that something is said in.
+    #[error(
+        "it has no column that a conversation is made of: `messages`, `conversations`, `prompt`, `instruction`, `question`, \
+         `problem` or `query`; its columns are: {}",
+        listed(columns)
+    )]
+    NoChatColumn {
+        /// The columns that are there.
+        columns: Vec<Column>,
+    },
     /// It is a Parquet file with two columns of a name that is looked for.
     #[error("two of its columns are called `{column}`, and nothing says which one counts")]
     ColumnTwice {

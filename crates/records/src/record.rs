@@ -22,6 +22,9 @@ pub use self::fields::{FIELD_NAME_BYTES_MAX, FIELDS_MAX, FieldCount, FieldCounts
 pub use self::refusal::{Reason, Refusal};
 use self::unescaped::Unescaped;
 
+/// The fields that label a record.
+pub(crate) const LABELS: [&str; 3] = ["id", "source", "category"];
+
 /// What a tokenizer reads of a record. Strings are unescaped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record<'a> {
@@ -33,7 +36,7 @@ pub struct Record<'a> {
     pub source: Option<&'a str>,
     /// `category`, likewise.
     pub category: Option<&'a str>,
-    /// Whether there are `messages` or `conversations`.
+    /// Whether something is said in it: there are `messages` or `conversations`, or the text is made of such fields.
     pub has_messages: bool,
 }
 

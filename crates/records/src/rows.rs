@@ -15,11 +15,8 @@ use mashbill_store::error::Error;
 use crate::blocks::{EXCERPT_BYTES, open_regular};
 use crate::parquet_rows::{Column, ParquetRows};
 use crate::read_error::ReadError;
-use crate::record::{FieldCount, FieldCounts, Reason, Record, Refusal};
+use crate::record::{FieldCount, FieldCounts, LABELS, Reason, Record, Refusal};
 use crate::value::Value;
-
-/// The columns besides the text that a record has.
-const LABELS: [&str; 3] = ["id", "source", "category"];
 
 /// Bytes of a row's labels, and of all labels in a block, that are not counted to the block: labels are short, and where
 /// blocks end must not depend on them. What is longer, or more, counts, so that a block's memory has a bound.
@@ -157,8 +154,11 @@ impl RowBlocks {
         let found = fields.iter().filter_map(|field| columns.iter().find(|column| column.name == **field));
         let text_columns: Vec<TextColumn> = found.map(TextColumn::of).collect();
         if text_columns.iter().all(|column| column.other.is_some() && !cutting.is_whole) {
-            let column = fields.join("` or `");
-            return Err(ReadError::NoTextColumn { column, columns: columns.to_vec() });
+            let columns = columns.to_vec();
+            if cutting.is_whole {
+                return Err(ReadError::NoChatColumn { columns });
+            }
+            return Err(ReadError::NoTextColumn { column: fields.join("` or `"), columns });
         }
         Ok(Self {
             columns: columns.into(),
@@ -355,13 +355,15 @@ impl Copying {
     fn whole_row(&mut self, from: &ParquetRows) -> u64 {
         let row = from.value_of_all();
         let start = self.bytes.len();
-        row.write(&mut self.bytes);
+        row.write_spelled(&mut self.bytes);
         let json = &self.bytes[start..];
         hash(&mut self.hasher, Some(json));
         let bytes = json.len() as u64;
         let not_utf8 = match &row {
             Value::Map(columns) => {
-                columns.iter().find(|(_, value)| value.has_bytes()).map(|(name, _)| name.clone())
+                // Labels that are bytes are hexadecimal digits.
+                let said = columns.iter().filter(|(name, _)| !LABELS.contains(&&**name));
+                said.filter(|(_, value)| value.has_bytes()).map(|(name, _)| name.clone()).next()
             }
             _ => None,
         };

@@ -124,10 +124,21 @@ impl<'a> Value<'a> {
 
     /// Appends the value as JSON: bytes as a string of hexadecimal digits, a number that JSON does not have as null.
     pub fn write(&self, out: &mut Vec<u8>) {
+        self.write_as(false, out);
+    }
+
+    /// Appends the value as it is read here and by Python: `NaN`, `Infinity` and `-Infinity` stay.
+    pub(crate) fn write_spelled(&self, out: &mut Vec<u8>) {
+        self.write_as(true, out);
+    }
+
+    fn write_as(&self, is_spelled: bool, out: &mut Vec<u8>) {
         match self {
             Value::Null => out.extend_from_slice(b"null"),
             Value::Bool(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
-            Value::Number(number) if number.ends_with(['N', 'y']) => out.extend_from_slice(b"null"),
+            Value::Number(number) if !is_spelled && number.ends_with(['N', 'y']) => {
+                out.extend_from_slice(b"null");
+            }
             Value::Number(number) => out.extend_from_slice(number.as_bytes()),
             Value::Bytes(bytes) => write_quoted(&hexadecimal(bytes), out),
             Value::Text(text) => text.write_quoted(out),
@@ -137,7 +148,7 @@ impl<'a> Value<'a> {
                     if index > 0 {
                         out.extend_from_slice(b", ");
                     }
-                    item.write(out);
+                    item.write_as(is_spelled, out);
                 }
                 out.push(b']');
             }
@@ -149,7 +160,7 @@ impl<'a> Value<'a> {
                     }
                     write_quoted(name, out);
                     out.extend_from_slice(b": ");
-                    value.write(out);
+                    value.write_as(is_spelled, out);
                 }
                 out.push(b'}');
             }
@@ -182,14 +193,7 @@ impl<'a> Text<'a> {
                 let mut rest = *raw;
                 while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
                     plain.push_str(&rest[..at]);
-                    plain.push(match rest.as_bytes()[at + 1] {
-                        b'n' => '\n',
-                        b't' => '\t',
-                        b'r' => '\r',
-                        b'b' => '\u{8}',
-                        b'f' => '\u{c}',
-                        other => char::from(other),
-                    });
+                    plain.push(escaped_by(rest.as_bytes()[at + 1]));
                     rest = &rest[at + 2..];
                 }
                 plain.push_str(rest);
@@ -236,6 +240,18 @@ impl<'a> Text<'a> {
             }
             Self::Plain(text) => text.trim().is_empty(),
         }
+    }
+}
+
+/// The character that a backslash and this letter spell.
+pub(crate) fn escaped_by(letter: u8) -> char {
+    match letter {
+        b'n' => '\n',
+        b't' => '\t',
+        b'r' => '\r',
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        other => char::from(other),
     }
 }
 

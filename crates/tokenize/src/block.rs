@@ -7,17 +7,14 @@
 use std::sync::Arc;
 
 use mashbill_format::held_out::{DatasetPart, HeldOut};
-use mashbill_format::manifest::Ledger;
-use mashbill_records::conversation::{Conversation, FIELDS};
-use mashbill_records::json;
+use mashbill_records::conversation::{Conversation, ConversationFields};
 use mashbill_records::record::{FieldCounts, Reason, Record, RecordParser, Refusal};
-use mashbill_records::value::Value;
 use mashbill_records::{BYTE_ORDER_MARK, RowBlock, read_range_into};
 use mashbill_store::checksum::Checksum;
 use mashbill_tokenizer::{self as tokenizer, Engine, Scratch, Tokenizer, is_sample};
 use memchr::memchr;
 
-use crate::chat::{ChatEncoder, ChatMemory, NotEncoded, question_hash};
+use crate::chat::{ChatEncoder, ChatMemory, NotEncoded, question_hash, text_ledger};
 use crate::documents::{BlockPart, DocumentLabels, NewDocument};
 use crate::error::Result;
 use crate::group::Group;
@@ -258,15 +255,15 @@ impl<'a> Builder<'a> {
         drop_nulls: bool,
         parser: &mut RecordParser,
     ) -> Result<()> {
-        let found = parsed(line).and_then(|record| {
-            let conversation = Conversation::of(&record, chat.reading(drop_nulls))?;
-            Ok((record, conversation))
+        let found = ConversationFields::parse(line).and_then(|fields| {
+            let conversation = fields.conversation(chat.reading(drop_nulls))?;
+            Ok((fields, conversation))
         });
         match found {
-            Ok((record, Some(conversation))) if chat.has_template() => {
-                self.conversation(chat, &record, &conversation, key, line)
+            Ok((fields, Some(conversation))) if chat.has_template() => {
+                self.conversation(chat, &fields, &conversation, key, line)
             }
-            Ok((record, Some(conversation))) => self.plain(&record, &conversation, key, line),
+            Ok((fields, Some(conversation))) => self.plain(&fields, &conversation, key, line),
             Ok((_, None)) if chat.is_mixed => match parser.parse(line) {
                 Ok(record) => self.document(&record, key, line.as_bytes()),
                 Err(refusal) => {
@@ -289,22 +286,14 @@ impl<'a> Builder<'a> {
     /// Tokenizes a conversation as plain text.
     fn plain(
         &mut self,
-        record: &Value<'_>,
+        fields: &ConversationFields<'_>,
         conversation: &Conversation<'_>,
         key: u64,
         line: &str,
     ) -> Result<()> {
-        let mut text = String::new();
-        conversation.write_plain(&mut text);
-        let [id, source, category] = LABELS.map(|name| record.field(name).and_then(Value::label));
-        let record = Record {
-            text: &text,
-            id: id.as_deref(),
-            source: source.as_deref(),
-            category: category.as_deref(),
-            has_messages: false,
-        };
-        let part = self.part_of(Checksum::of(text.as_bytes()));
+        let (labels, mut text) = (fields.labels(), String::new());
+        let record = conversation.plain_record(&labels, &mut text);
+        let part = self.part_of(Checksum::of(record.text.as_bytes()));
         let before = self.part(part).counts.documents;
         self.document(&record, key, line.as_bytes())?;
         let counts = &mut self.part(part).counts;
@@ -317,7 +306,7 @@ impl<'a> Builder<'a> {
     fn conversation(
         &mut self,
         chat: &ChatEncoder,
-        record: &Value<'_>,
+        fields: &ConversationFields<'_>,
         conversation: &Conversation<'_>,
         key: u64,
         line: &str,
@@ -344,23 +333,21 @@ impl<'a> Builder<'a> {
             let text = encoded.text.to_owned();
             self.samples.push(EncodedText { text, ids: ids.to_vec(), is_bare: true });
         }
-        let [id, source, category] = LABELS.map(|name| record.field(name).and_then(Value::label));
+        let labels = fields.labels();
+        let [id, source, category] = labels.each_ref().map(Option::as_deref);
         let block_part = match part {
             DatasetPart::Train => &mut self.parts[0],
             DatasetPart::Validation => &mut self.parts[1],
         };
         block_part.count(encoded.text.len(), &encoded.ledger);
         block_part.counts.changes.add(&conversation.changes);
+        block_part.counts.changes.messages_unprinted += encoded.unprinted;
         block_part.documents.push(NewDocument {
             key: key.wrapping_add(self.before),
             first,
             tokens: ids.len(),
             content_hash,
-            labels: DocumentLabels {
-                id: id.as_deref(),
-                source: source.as_deref(),
-                category: category.as_deref(),
-            },
+            labels: DocumentLabels { id, source, category },
             spans: encoded.spans,
         });
         Ok(())
@@ -406,22 +393,15 @@ impl<'a> Builder<'a> {
             self.samples.push(EncodedText { text: text.to_owned(), ids, is_bare: false });
         }
         let has_unread_messages = record.has_messages && self.options.chat.is_none();
-        let control = self.options.chat.and_then(|chat| chat.control_tokens_of_text(&self.ids[before..]));
-        let literal = control
-            .map_or(encoded.literal_special_tokens, |control| control.saturating_sub(encoded.added_tokens));
-        let spans = self.options.chat.map_or_else(Vec::new, |chat| chat.spans_of_text(tokens));
+        let mut ledger = text_ledger(encoded);
+        let mut spans = Vec::new();
+        if let Some(chat) = self.options.chat {
+            chat.count_text(&self.ids[before..], &mut ledger);
+            spans = chat.spans_of_text(tokens);
+        }
         let key = key.wrapping_add(self.before);
         let part = self.part(part);
-        part.count(
-            text.len(),
-            &Ledger {
-                text_tokens: encoded.text_tokens as u64,
-                special_tokens: encoded.added_tokens as u64,
-                literal_special_tokens: literal as u64,
-                learned_tokens: if spans.is_empty() { 0 } else { tokens as u64 },
-                ..Ledger::default()
-            },
-        );
+        part.count(text.len(), &ledger);
         part.counts.with_messages += u64::from(has_unread_messages);
         let labels = DocumentLabels { id: record.id, source: record.source, category: record.category };
         let document = NewDocument { key, first: before, tokens, content_hash, labels, spans: &spans };
@@ -449,29 +429,5 @@ impl<'a> Builder<'a> {
     fn reject(&mut self, part: DatasetPart, key: u64, reason: Reason, detail: String, raw: &[u8]) {
         let key = key.wrapping_add(self.before);
         self.part(part).reject(key, reason, detail, raw);
-    }
-}
-
-/// What labels a record.
-pub(crate) const LABELS: [&str; 3] = ["id", "source", "category"];
-
-/// The fields of a record that a conversation is made of, and those that label it.
-///
-/// # Errors
-/// A [`Refusal`] where the line is no JSON object, or has one of them twice.
-pub(crate) fn parsed(line: &str) -> std::result::Result<Value<'_>, Refusal> {
-    let wanted = |name: &str| FIELDS.contains(&name) || LABELS.contains(&name);
-    let record = json::parse(line, &wanted).map_err(|invalid| invalid.refusal())?;
-    match &record {
-        Value::Map(fields) => {
-            for (at, (name, _)) in fields.iter().enumerate() {
-                if fields[..at].iter().any(|(other, _)| other == name) {
-                    return Err(Refusal::new(Reason::FieldTwice, format!("the field `{name}` stands twice")));
-                }
-            }
-            Ok(record)
-        }
-        Value::List(_) => Err(Refusal::new(Reason::JsonArray, "an array, not an object")),
-        other => Err(Refusal::new(Reason::NotAnObject, format!("{}, not an object", other.kind()))),
     }
 }

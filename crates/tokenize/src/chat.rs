@@ -5,14 +5,14 @@
 
 use std::ops::Range;
 
-use mashbill_chat::{ChatError, ChatScratch, ChatTemplate, RenderedChat};
+use mashbill_chat::{ChatError, ChatScratch, ChatTemplate, RenderedChat, TemplateErrorKind};
 use mashbill_format::chat;
 use mashbill_format::loss_spans::SpansBuilder;
 use mashbill_format::manifest::Ledger;
 use mashbill_records::conversation::{Conversation, ConversationOptions};
 use mashbill_records::record::{Reason, Refusal};
 use mashbill_store::checksum::Checksum;
-use mashbill_tokenizer::{self as tokenizer, Scratch, SpecialTokensInText, Tokenizer};
+use mashbill_tokenizer::{self as tokenizer, Encoded, Scratch, SpecialTokensInText, Tokenizer};
 
 use crate::error::{Error, Result};
 use crate::template::options_of;
@@ -35,6 +35,16 @@ struct Templates {
     control_ids: Vec<u32>,
 }
 
+/// Where the tokens of a text come from.
+pub(crate) fn text_ledger(encoded: Encoded) -> Ledger {
+    Ledger {
+        text_tokens: encoded.text_tokens as u64,
+        special_tokens: encoded.added_tokens as u64,
+        literal_special_tokens: encoded.literal_special_tokens as u64,
+        ..Ledger::default()
+    }
+}
+
 /// What is used again from one conversation to the next.
 #[derive(Debug, Default)]
 pub(crate) struct ChatMemory {
@@ -54,6 +64,8 @@ pub(crate) struct EncodedChat<'m> {
     pub(crate) spans: &'m [i32],
     /// The bytes of the text that each token stands for.
     pub(crate) ranges: &'m [Range<usize>],
+    /// Messages that say something of which nothing is in the text.
+    pub(crate) unprinted: u64,
     /// Whether the reference can be asked for the ids of the text as a whole.
     pub(crate) is_comparable: bool,
 }
@@ -117,11 +129,14 @@ impl ChatEncoder {
         }
     }
 
-    /// How many tokens of a text are control tokens, where there is a template; all of them count, since ids do not say of
-    /// which kind of record they are.
-    pub(crate) fn control_tokens_of_text(&self, ids: &[u32]) -> Option<usize> {
-        let templates = self.templates.as_ref()?;
-        Some(ids.iter().filter(|id| templates.control_ids.binary_search(id).is_ok()).count())
+    /// Corrects the ledger of a text with these tokens for standing beside conversations: all control tokens count, since ids
+    /// do not say of which kind of record they are, and all tokens are learned.
+    pub(crate) fn count_text(&self, ids: &[u32], ledger: &mut Ledger) {
+        let Some(templates) = &self.templates else { return };
+        let is_control = |id: &&u32| templates.control_ids.binary_search(id).is_ok();
+        let control = ids.iter().filter(is_control).count() as u64;
+        ledger.literal_special_tokens = control.saturating_sub(ledger.special_tokens);
+        ledger.learned_tokens = ids.len() as u64;
     }
 
     /// Appends the tokens of a conversation to `ids`.
@@ -140,7 +155,8 @@ impl ChatEncoder {
             Some(with_tools) if conversation.tools.is_some() => with_tools,
             _ => &templates.usual,
         };
-        let chat = template.render(conversation, rendering).map_err(refusal_of)?;
+        let most = usize::try_from(most_bytes).unwrap_or(usize::MAX);
+        let chat = template.render(conversation, most, rendering).map_err(refusal_of)?;
         if chat.text.len() as u64 > most_bytes {
             let detail = format!("a text of {} bytes", chat.text.len());
             return Err(Refusal::new(Reason::TooLarge, detail).into());
@@ -180,7 +196,8 @@ impl ChatEncoder {
         if ledger.learned_tokens == 0 {
             return Err(Refusal::new(Reason::NothingToLearn, "no token of it is learned").into());
         }
-        Ok(EncodedChat { text: chat.text, ledger, spans: spans.spans(), ranges, is_comparable })
+        let (text, unprinted) = (chat.text, chat.unprinted);
+        Ok(EncodedChat { text, ledger, spans: spans.spans(), ranges, unprinted, is_comparable })
     }
 }
 
@@ -196,8 +213,8 @@ impl ChatMemory {
 /// What decides whether a conversation is held out: the first words of a user, so that answers to the same question are on
 /// the same side; where no user speaks, the whole conversation.
 pub(crate) fn question_hash(conversation: &Conversation<'_>) -> Option<Checksum> {
-    let asked = conversation.messages.iter().find(|message| message.role == "user")?;
-    let text = asked.field("content")?.text()?;
+    let asked = conversation.messages.iter().filter(|message| message.role == "user");
+    let text = asked.into_iter().find_map(|message| message.field("content")?.text())?;
     Some(Checksum::of(text.plain().as_bytes()))
 }
 
@@ -252,9 +269,10 @@ fn tokens_of(tokens: usize) -> i32 {
 
 fn refusal_of(error: ChatError) -> NotEncoded {
     let reason = match &error {
+        ChatError::Template(error) if error.kind == TemplateErrorKind::TooLong => Reason::TooLarge,
         ChatError::Template(_) => Reason::Template,
         ChatError::NoSpans(_) => Reason::NoSpans,
-        ChatError::NothingToLearn => Reason::NothingToLearn,
+        ChatError::NothingToLearn(_) => Reason::NothingToLearn,
     };
     Refusal::new(reason, error.to_string()).into()
 }

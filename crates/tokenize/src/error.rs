@@ -126,6 +126,12 @@ pub enum Error {
         /// The tokens.
         tokens: Vec<String>,
     },
+    /// A chat template prints nothing of what is said.
+    #[error("the chat template `{name}` prints nothing that is said in messages")]
+    NoWords {
+        /// Where it was found.
+        name: String,
+    },
     /// An argument of a template is not what can be given to one.
     #[error("the argument `{}` of the chat template cannot be given: {what}", name.escape_debug())]
     TemplateArg {
@@ -304,6 +310,7 @@ impl Error {
             | Self::NoTextColumn { .. }
             | Self::Template { .. }
             | Self::ControlTokens { .. }
+            | Self::NoWords { .. }
             | Self::TemplateArg { .. }
             | Self::Date { .. }
             | Self::Strict { .. } => Class::Usage,
@@ -335,6 +342,7 @@ impl Error {
             | Self::Tokenizer(_)
             | Self::Template { .. }
             | Self::ControlTokens { .. }
+            | Self::NoWords { .. }
             | Self::TemplateArg { .. }
             | Self::Date { .. } => true,
             Self::InputMissing { .. }

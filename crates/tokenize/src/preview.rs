@@ -1,18 +1,17 @@
 //! What a run makes of a single record, to look at before it: the same normal form, text, tokens and refusals.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use mashbill_format::chat::Chat;
 use mashbill_format::loss_spans::runs;
 use mashbill_format::manifest::Ledger;
-use mashbill_records::conversation::{Conversation, ConversationOptions};
+use mashbill_records::conversation::{Conversation, ConversationFields, ConversationOptions};
 use mashbill_records::record::{Reason, RecordParser, Refusal};
-use mashbill_records::value::Value;
 use mashbill_store::checksum::Checksum;
 use mashbill_tokenizer::{self as tokenizer, Scratch, Tokenizer};
 
-use crate::block::{LABELS, parsed};
-use crate::chat::{ChatEncoder, ChatMemory, NotEncoded};
+use crate::chat::{ChatEncoder, ChatMemory, NotEncoded, text_ledger};
 use crate::error::Result;
 
 /// A record, and what becomes of it.
@@ -64,14 +63,12 @@ pub struct Preview<'t> {
 #[must_use]
 pub fn read_record(line: &str, options: ConversationOptions) -> PreviewedRecord<'_> {
     let mut read = PreviewedRecord::default();
-    let record = match parsed(line) {
-        Ok(record) => record,
+    let fields = match ConversationFields::parse(line) {
+        Ok(fields) => fields,
         Err(refusal) => return PreviewedRecord { refusal: Some(refusal), ..read },
     };
-    let [id, source, category] =
-        LABELS.map(|name| record.field(name).and_then(Value::label).map(|label| label.into_owned()));
-    (read.id, read.source, read.category) = (id, source, category);
-    match Conversation::of(&record, options) {
+    [read.id, read.source, read.category] = fields.labels().map(|label| label.map(Cow::into_owned));
+    match fields.conversation(options) {
         Ok(conversation) => read.conversation = conversation,
         Err(refusal) => read.refusal = Some(refusal),
     }
@@ -187,13 +184,8 @@ impl<'t> Preview<'t> {
             return Err(refused(Reason::NoTokens, "a document without tokens".into()));
         }
         let spans = self.chat.spans_of_text(ids.len());
-        let ledger = Ledger {
-            text_tokens: encoded.text_tokens as u64,
-            special_tokens: encoded.added_tokens as u64,
-            literal_special_tokens: encoded.literal_special_tokens as u64,
-            learned_tokens: if spans.is_empty() { 0 } else { ids.len() as u64 },
-            ..Ledger::default()
-        };
+        let mut ledger = text_ledger(encoded);
+        self.chat.count_text(&ids, &mut ledger);
         let learned = std::iter::once(0..text.len()).collect();
         Ok(PreviewedText { text, learned, token_ends: Vec::new(), ids, spans, ledger })
     }

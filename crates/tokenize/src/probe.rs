@@ -1,6 +1,6 @@
 //! What a chat template makes of records of the usual kinds, without a run and without a tokenizer.
 
-use mashbill_chat::{ChatError, ChatScratch, ChatTemplate};
+use mashbill_chat::{ChatError, ChatScratch, ChatTemplate, ExampleChat};
 use mashbill_format::chat::{LossOn, TemplateIdentity};
 use mashbill_records::conversation::{Conversation, ConversationOptions};
 use mashbill_records::json;
@@ -27,6 +27,9 @@ pub enum Probed {
     /// It refuses such records, and says this.
     Refused(String),
 }
+
+/// A longer text no template makes of these records.
+const PROBE_BYTES_MAX: usize = 1 << 20;
 
 /// What records have, and what of it has to be in the text.
 const RECORDS: [(&str, &str, &str); 4] = [
@@ -61,6 +64,16 @@ const RECORDS: [(&str, &str, &str); 4] = [
     ),
 ];
 
+/// A small conversation as the template renders it; none where it refuses such ones.
+///
+/// # Errors
+/// [`Error::Template`] where it cannot be read.
+pub fn example(template: &TemplateIdentity) -> Result<Option<ExampleChat>> {
+    let read = ChatTemplate::new(&template.text, options_without_tokenizer(template))
+        .map_err(|source| Error::Template { name: template.name.clone(), source })?;
+    Ok(read.example())
+}
+
 /// Tries a template with records of the usual kinds.
 ///
 /// # Errors
@@ -80,9 +93,9 @@ pub fn probes(template: &TemplateIdentity) -> Result<Vec<Probe>> {
         let conversation = Conversation::of(&record, ConversationOptions::default());
         let conversation = conversation.ok().flatten().expect("it is a conversation");
         let template = with_tools.as_ref().filter(|_| conversation.tools.is_some()).unwrap_or(&usual);
-        let outcome = match template.render(&conversation, &mut scratch) {
+        let outcome = match template.render(&conversation, PROBE_BYTES_MAX, &mut scratch) {
             Ok(chat) if chat.text.contains(wanted) => Probed::Rendered,
-            Ok(_) | Err(ChatError::NothingToLearn) => Probed::LeftOut,
+            Ok(_) | Err(ChatError::NothingToLearn(_)) => Probed::LeftOut,
             Err(error) => Probed::Refused(error.to_string()),
         };
         Probe { what, outcome }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use mashbill_chat::{ChatOptions, ChatTemplate, Now};
 use mashbill_format::chat::{JsonText, LossOn, NoLossOn, TemplateIdentity};
-use mashbill_records::conversation::check_names;
+use mashbill_records::conversation::{RESERVED_ARGS, check_names};
 use mashbill_records::json;
 use mashbill_tokenizer::{ChosenTemplate, Tokenizer};
 
@@ -27,8 +27,9 @@ pub struct TemplateOptions {
 /// The template `chosen` with all that its texts and tokens depend on.
 ///
 /// # Errors
-/// [`Error::Template`] where it cannot be read, or asks for a date that is not given; [`Error::ControlTokens`] where the
-/// tokenizer does not have the control tokens that it writes; [`Error::Date`]; [`Error::TemplateArg`].
+/// [`Error::Template`] where it cannot be read, or asks for a date that is not given; [`Error::NoWords`];
+/// [`Error::ControlTokens`] where it writes control tokens into a usual conversation that the tokenizer does not have;
+/// [`Error::Date`]; [`Error::TemplateArg`].
 pub fn template(
     chosen: ChosenTemplate,
     options: TemplateOptions,
@@ -53,22 +54,43 @@ pub fn template(
         no_loss_on,
         span_rule: None,
     };
-    let (mut literals, mut template_rule) = (String::new(), None);
+    let (mut literals, mut template_rule, mut examples) = (String::new(), None, Vec::new());
     for text in [Some(&template.text), template.text_with_tools.as_ref()].into_iter().flatten() {
-        let read = ChatTemplate::new(text, options_of(&template, tokenizer))
-            .map_err(|source| Error::Template { name: template.name.clone(), source })?;
+        let read = read(text, &template, options_of(&template, tokenizer))?;
         literals.push_str(read.literals());
         // Of two templates the usual one comes first.
         template_rule.get_or_insert(read.rule());
+        examples.extend(read.example());
     }
-    let missing = tokenizer.missing_control_tokens(&literals);
-    if !missing.is_empty() {
-        let tokens = missing.into_iter().map(str::to_owned).collect();
+    if examples.iter().any(|example| !example.has_words) {
+        return Err(Error::NoWords { name: template.name });
+    }
+    let mut tokens = tokenizer.missing_control_tokens(&literals);
+    // What is written for calls of tools alone harms nobody without them; of no example nothing is known.
+    let is_written = |token: &String| examples.iter().any(|example| example.text.contains(token));
+    tokens.retain(|token| examples.is_empty() || is_written(token));
+    if !tokens.is_empty() {
         return Err(Error::ControlTokens { name: template.name, tokens });
     }
     template.control_ids = tokenizer.control_ids(&literals);
     template.span_rule = template_rule;
     Ok(template)
+}
+
+/// The control tokens that the template has for conversations of other kinds than the usual, and the tokenizer takes apart.
+///
+/// # Errors
+/// [`Error::Template`].
+pub fn taken_apart(template: &TemplateIdentity, tokenizer: &Tokenizer) -> Result<Vec<String>> {
+    let mut literals = String::new();
+    for text in [Some(&template.text), template.text_with_tools.as_ref()].into_iter().flatten() {
+        literals.push_str(read(text, template, options_of(template, tokenizer))?.literals());
+    }
+    Ok(tokenizer.missing_control_tokens(&literals))
+}
+
+fn read(text: &str, template: &TemplateIdentity, options: ChatOptions) -> Result<ChatTemplate> {
+    ChatTemplate::new(text, options).map_err(|source| Error::Template { name: template.name.clone(), source })
 }
 
 /// What a template gets besides the conversation.
@@ -92,6 +114,9 @@ pub(crate) fn options_without_tokenizer(template: &TemplateIdentity) -> ChatOpti
 /// An argument, whose spelling is the same however it was spaced.
 fn spelled(name: String, value: &JsonText) -> Result<(String, JsonText)> {
     let wrong = |what: String| Error::TemplateArg { name: name.clone(), what };
+    if RESERVED_ARGS.contains(&name.as_str()) {
+        return Err(wrong("no argument of a template has this name".to_owned()));
+    }
     let invalid = |invalid: json::Invalid| wrong(format!("{} at byte {}", invalid.what, invalid.at));
     let parsed = json::parse(value.as_str(), &|_| true).map_err(invalid)?;
     check_names(&parsed).map_err(|refusal| wrong(refusal.detail))?;

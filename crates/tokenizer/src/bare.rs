@@ -78,8 +78,8 @@ impl Tokenizer {
             } else {
                 self.encode_text(scratch, spelled, part.policy(), ids)?;
             }
-            let is_itself = |id: &&u32| self.outline.token(**id).as_deref() == Some(spelled);
-            if part.is_plain && ids[start..].iter().any(|id| is_itself(&id)) {
+            let itself = part.is_plain.then(|| self.outline.id_of(spelled)).flatten();
+            if itself.is_some_and(|itself| ids[start..].contains(&itself)) {
                 return Err(Error::LiteralSpecialTokens { count: 1 });
             }
         }
@@ -169,15 +169,21 @@ impl Tokenizer {
         ids
     }
 
-    /// The well-known control tokens in `literals`, which is what a template spells, that this tokenizer does not have: it
-    /// would take them apart.
+    /// The control tokens in `literals`, which is what a template spells, that this tokenizer does not have: it would take
+    /// them apart. They are those with well-known names, and whatever else is spelled as control tokens are.
     #[must_use]
-    pub fn missing_control_tokens(&self, literals: &str) -> Vec<&'static str> {
+    pub fn missing_control_tokens(&self, literals: &str) -> Vec<String> {
         let added = self.outline.added_tokens();
-        let is_missing = |token: &&&str| {
-            literals.contains(**token) && !added.iter().any(|(_, added)| added.content == **token)
-        };
-        CONTROL_TOKENS.iter().flat_map(|tokens| tokens.iter()).filter(is_missing).copied().collect()
+        let known = CONTROL_TOKENS.iter().flat_map(|tokens| tokens.iter()).copied();
+        let known = known.filter(|token| literals.contains(token));
+        let mut missing: Vec<String> = Vec::new();
+        for token in known.chain(spelled_tokens(literals)) {
+            let is_told = missing.iter().any(|told| told == token);
+            if !is_told && !added.iter().any(|(_, added)| added.content == token) {
+                missing.push(token.to_owned());
+            }
+        }
+        missing
     }
 
     /// What chat templates are given of the tokenizer.
@@ -185,6 +191,22 @@ impl Tokenizer {
     pub const fn chat_tokens(&self) -> &ChatTokens {
         &self.chat_tokens
     }
+}
+
+/// What is spelled as control tokens are, whatever its name: `<|name|>`, and the same with wide bars. What a template puts
+/// together of pieces, as in `'<|' + role + '|>'`, is none of it.
+fn spelled_tokens(literals: &str) -> impl Iterator<Item = &str> {
+    let of_name = |c: char| c.is_alphanumeric() || "_-.:/▁".contains(c);
+    let token_at = move |at: usize| {
+        let rest = &literals[at..];
+        let bar = rest[1..].chars().next().filter(|bar| matches!(bar, '|' | '｜'))?;
+        let name = &rest[1 + bar.len_utf8()..];
+        let end = name.find(|c| !of_name(c))?;
+        let is_name = name[..end].contains(char::is_alphanumeric);
+        let behind = name[end..].strip_prefix(bar)?.strip_prefix('>')?;
+        is_name.then(|| &rest[..rest.len() - behind.len()])
+    };
+    literals.match_indices('<').filter_map(move |(at, _)| token_at(at))
 }
 
 /// The parts of a text: those that are plain, and what is between them.
@@ -199,4 +221,16 @@ fn parts(text: &str, plain: &[Range<usize>]) -> Vec<Part> {
     parts.push(Part { bytes: at..text.len(), is_plain: false });
     parts.retain(|part| !part.bytes.is_empty());
     parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_spelled_as_a_control_token_is_found_and_nothing_else() {
+        let literals = "<|a_start|>x<|\0|>\0<|\0<｜b▁c｜>\0<|%s|>\0<|{}|>\0<|d｜>\0<||>\0<|...|>\0<|a<|/e|>\0a <| b |> c\0<|end";
+        let found: Vec<_> = spelled_tokens(literals).collect();
+        assert_eq!(found, ["<|a_start|>", "<｜b▁c｜>", "<|/e|>"]);
+    }
 }

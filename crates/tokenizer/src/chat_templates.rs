@@ -1,7 +1,7 @@
 //! The chat templates of a tokenizer, and what they are given of it.
 //!
-//! They are found where `transformers` finds them: in `chat_template.jinja`, with others in `additional_chat_templates`
-//! beside it, else in `tokenizer_config.json`, where they are one text or a list with names.
+//! They are found where `transformers` finds them: in `chat_template.jinja` and in `additional_chat_templates`, and where there
+//! are none, in `tokenizer_config.json`, where they are one text or a list with names.
 
 use std::collections::BTreeMap;
 
@@ -63,9 +63,9 @@ impl ChatTemplates {
     /// # Errors
     /// [`Error::Json`] where `tokenizer_config.json` would say it and is none.
     pub fn of(files: &TokenizerFiles) -> Result<Self, Error> {
-        if let Some(text) = &files.chat_template {
-            let others = files.additional_chat_templates.iter().cloned();
-            let by_name = others.chain([(DEFAULT.to_owned(), text.clone())]).collect();
+        let alone = files.chat_template.iter().map(|text| (DEFAULT.to_owned(), text.clone()));
+        let by_name: BTreeMap<_, _> = alone.chain(files.additional_chat_templates.iter().cloned()).collect();
+        if !by_name.is_empty() {
             return Ok(Self { by_name, found_in: FILE });
         }
         let Some(config) = &files.tokenizer_config else { return Ok(Self::default()) };

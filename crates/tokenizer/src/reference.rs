@@ -150,9 +150,9 @@ impl Outline {
         tokens
     }
 
-    /// The spelling of an added token.
-    pub(super) fn token(&self, id: u32) -> Option<String> {
-        self.pipeline.get_added_tokens_decoder().get(&id).map(|token| token.content.clone())
+    /// The id of an added token, or of an entry of the vocabulary, with this spelling.
+    pub(super) fn id_of(&self, token: &str) -> Option<u32> {
+        self.pipeline.token_to_id(token)
     }
 
     /// The ids that the post-processor puts before and after a document.

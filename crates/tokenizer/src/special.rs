@@ -237,9 +237,10 @@ impl<'d> SpecialTokens<'d> {
         Ok(self.in_files("pad").ok().flatten().or_else(|| self.tokens.well_known(PADS)))
     }
 
-    /// A remark where the token found ends a turn, and another would end a document.
+    /// A remark where the token that the files name ends a turn, and another would end a document. Who names one by an
+    /// option, as a manifest does of its run, knows it.
     pub(super) fn remark(&self, eos: &RoleToken) -> Option<String> {
-        let ends_turn = TURN_ENDS.contains(&&*eos.token);
+        let ends_turn = TURN_ENDS.contains(&&*eos.token) && eos.found_in != OPTION;
         let other = self.document_end().filter(|other| ends_turn && other.id != eos.id)?;
         Some(format!(
             "documents end with `{}`, which {} names; the tokenizer also has `{}` for the end of a document",

@@ -86,7 +86,7 @@ impl Expectations {
             let ends = begun.used + here == begun.document.tokens;
             let piece = piece(&begun.document, begun.used, here);
             if self.loss == Loss::Spans {
-                self.spans.push_next(&begun.document.loss_spans, &mut begun.cursor, piece.len);
+                self.spans.push_next(self.table.loss_spans(), &mut begun.cursor, piece.len);
             }
             expected.pieces.push(piece);
             expected.ends.push(ends);

@@ -10,8 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mashbill_format::error::Result;
 use mashbill_format::find::{FoundFiles, RecordFile};
-use mashbill_records::conversation::{Conversation, ConversationOptions, FIELDS};
-use mashbill_records::json;
+use mashbill_records::conversation::{Conversation, ConversationFields, ConversationOptions, FIELDS};
 use mashbill_records::parquet_rows::Column;
 use mashbill_records::record::{Reason, Record, RecordParser, Refusal};
 use mashbill_records::value::{Text, Value};
@@ -37,9 +36,6 @@ const CHUNK_BYTES: u64 = 1 << 20;
 
 /// Records of a file whose ids are compared: 150 MB of memory.
 const IDS_MAX: usize = 6 << 20;
-
-/// What labels a record.
-const LABELS: [&str; 3] = ["id", "source", "category"];
 
 /// Names of files that are left out which are told.
 const NAMES_TOLD: usize = 5;
@@ -412,34 +408,15 @@ impl FoundRecords<'_> {
 
     /// Takes in a line, or a row as one, without a text. Where something is said in it, it is a record all the same.
     fn without_text(&mut self, line: &[u8], is_row: bool, refusal: Refusal, number: u64) {
-        let wanted = |name: &str| FIELDS.contains(&name) || LABELS.contains(&name);
-        let line = std::str::from_utf8(line).ok();
-        let Some(record) = line.and_then(|line| json::parse(line, &wanted).ok()) else {
-            return self.take(Err(refusal), number);
+        let line = std::str::from_utf8(line).unwrap_or_default();
+        let fields = match ConversationFields::parse(line) {
+            Ok(fields) => fields,
+            Err(other) => return self.take(Err(other), number),
         };
-        if let Value::Map(fields) = &record
-            && let Some(name) = (1..fields.len())
-                .find_map(|at| fields[..at].iter().map(|(name, _)| name).find(|name| **name == fields[at].0))
-        {
-            let detail = format!("the field `{name}` stands twice");
-            return self.take(Err(Refusal::new(Reason::FieldTwice, detail)), number);
-        }
-        match Conversation::of(
-            &record,
-            ConversationOptions { keep_tool_arguments: false, drop_nulls: is_row },
-        ) {
+        match fields.conversation(ConversationOptions { keep_tool_arguments: false, drop_nulls: is_row }) {
             Ok(Some(conversation)) => {
-                let mut text = String::new();
-                conversation.write_plain(&mut text);
-                let [id, source, category] = LABELS.map(|name| record.field(name).and_then(Value::label));
-                let record = Record {
-                    text: &text,
-                    id: id.as_deref(),
-                    source: source.as_deref(),
-                    category: category.as_deref(),
-                    has_messages: true,
-                };
-                self.take(Ok(record), number);
+                let (labels, mut text) = (fields.labels(), String::new());
+                self.take(Ok(conversation.plain_record(&labels, &mut text)), number);
                 self.gatherer.conversation(&self.file.place.file, &conversation);
             }
             Ok(None) => self.take(Err(refusal), number),

@@ -2,12 +2,11 @@
 //!
 //! Texts and hashes are left out here: they cost ten times the numbers and are looked at by another thread.
 
-use std::collections::VecDeque;
 use std::path::Path;
 
 use mashbill_format::documents::{self, content_hash};
 use mashbill_format::error::Result;
-use mashbill_format::loss_spans::{self, Loss};
+use mashbill_format::loss_spans::{self, Loss, LossSpans};
 use mashbill_format::stats::LengthHistogram;
 use mashbill_parquet::reader::next_lists;
 use mashbill_parquet::reader::{ParquetReader, damaged, reading};
@@ -28,13 +27,11 @@ const ROW: usize = 6;
 const POSITION: usize = 7;
 const LOSS_SPANS: usize = 8;
 
-/// A document's key, counted from where its shard's stretch of the input begins, its length, and which of its tokens are
-/// learned, where the table says it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A document's key, counted from where its shard's stretch of the input begins, and its length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TableEntry {
     pub(crate) doc_id: i64,
     pub(crate) tokens: u64,
-    pub(crate) loss_spans: Vec<i32>,
 }
 
 /// The documents of a shard in order.
@@ -44,7 +41,9 @@ pub(crate) struct ShardTable {
     next_group: usize,
     rows_left: usize,
     columns: Option<TableColumns>,
-    batch: VecDeque<TableRow>,
+    batch: TableBatch,
+    /// How many rows of the batch were given.
+    given: usize,
     row_length: u64,
     /// Every key is smaller.
     key_end: u64,
@@ -64,13 +63,20 @@ pub(crate) struct TableTotals {
     pub(crate) learned_tokens: u64,
 }
 
-#[derive(Debug)]
-struct TableRow {
-    doc_id: i64,
-    tokens: i64,
-    row: i64,
-    position: i32,
-    loss_spans: Vec<i32>,
+/// Rows of the table.
+#[derive(Debug, Default)]
+struct TableBatch {
+    doc_id: Vec<i64>,
+    tokens: Vec<i64>,
+    row: Vec<i64>,
+    position: Vec<i32>,
+    loss_spans: Option<LossSpans>,
+}
+
+impl TableBatch {
+    fn spans_of(&self, at: usize) -> &[i32] {
+        self.loss_spans.as_ref().map_or(&[], |spans| spans.of(at))
+    }
 }
 
 struct TableColumns {
@@ -91,7 +97,8 @@ impl ShardTable {
             next_group: 0,
             rows_left: 0,
             columns: None,
-            batch: VecDeque::new(),
+            batch: TableBatch::default(),
+            given: 0,
             row_length: row_length.max(1) as u64,
             key_end,
             document: 0,
@@ -116,18 +123,27 @@ impl ShardTable {
     /// # Errors
     /// What is wrong with the table, as a fragment.
     pub(crate) fn next(&mut self) -> std::result::Result<Option<TableEntry>, String> {
-        if self.batch.is_empty() {
+        if self.given == self.batch.doc_id.len() {
             self.batch = reading(|| self.read_batch()).map_err(|error| error.to_string())?;
+            self.given = 0;
         }
-        let Some(row) = self.batch.pop_front() else { return Ok(None) };
-        self.check(&row)?;
-        self.last_id = row.doc_id;
+        let at = self.given;
+        let Some(&doc_id) = self.batch.doc_id.get(at) else { return Ok(None) };
+        self.check(at)?;
+        let tokens = self.batch.tokens[at] as u64;
+        self.given += 1;
+        self.last_id = doc_id;
         self.document += 1;
-        self.token += row.tokens as u64;
-        self.totals.lengths.count(row.tokens as u64);
-        let learned = row.loss_spans.iter().skip(1).step_by(2).map(|&tokens| tokens as u64);
+        self.token += tokens;
+        self.totals.lengths.count(tokens);
+        let learned = self.batch.spans_of(at).iter().skip(1).step_by(2).map(|&tokens| tokens as u64);
         self.totals.learned_tokens += learned.sum::<u64>();
-        Ok(Some(TableEntry { doc_id: row.doc_id, tokens: row.tokens as u64, loss_spans: row.loss_spans }))
+        Ok(Some(TableEntry { doc_id, tokens }))
+    }
+
+    /// Which tokens of the document that was given last are learned; empty where all are.
+    pub(crate) fn loss_spans(&self) -> &[i32] {
+        self.given.checked_sub(1).map_or(&[], |at| self.batch.spans_of(at))
     }
 
     /// What the documents have, when all were given.
@@ -136,22 +152,23 @@ impl ShardTable {
     }
 
     /// Whether a document stands where the ones before it leave off.
-    fn check(&self, row: &TableRow) -> std::result::Result<(), String> {
-        let at = self.document;
-        if row.doc_id <= self.last_id {
-            return Err(format!("document {at} has the key {} after {}", row.doc_id, self.last_id));
+    fn check(&self, row: usize) -> std::result::Result<(), String> {
+        let (at, batch) = (self.document, &self.batch);
+        let (doc_id, tokens) = (batch.doc_id[row], batch.tokens[row]);
+        if doc_id <= self.last_id {
+            return Err(format!("document {at} has the key {doc_id} after {}", self.last_id));
         }
-        if row.doc_id as u64 >= self.key_end {
+        if doc_id as u64 >= self.key_end {
             return Err(format!(
-                "document {at} has the key {}, and the shard's stretch of the input ends at {}",
-                row.doc_id, self.key_end
+                "document {at} has the key {doc_id}, and the shard's stretch of the input ends at {}",
+                self.key_end
             ));
         }
-        if row.tokens < 1 || row.tokens > i64::from(i32::MAX) {
-            return Err(format!("document {at} has {} tokens", row.tokens));
+        if tokens < 1 || tokens > i64::from(i32::MAX) {
+            return Err(format!("document {at} has {tokens} tokens"));
         }
         let place = ((self.token / self.row_length) as i64, (self.token % self.row_length) as i64);
-        let found = (row.row, i64::from(row.position));
+        let found = (batch.row[row], i64::from(batch.position[row]));
         if place != found {
             return Err(format!(
                 "document {at} stands at row {}, position {}, and the documents before it end at row {}, position {}",
@@ -159,13 +176,13 @@ impl ShardTable {
             ));
         }
         if self.loss == Loss::Spans {
-            loss_spans::check(&row.loss_spans, row.tokens as u64)
+            loss_spans::check(batch.spans_of(row), tokens as u64)
                 .map_err(|what| format!("document {at}: {what}"))?;
         }
         Ok(())
     }
 
-    fn read_batch(&mut self) -> ParquetResult<VecDeque<TableRow>> {
+    fn read_batch(&mut self) -> ParquetResult<TableBatch> {
         while self.rows_left == 0 && self.next_group < self.file.groups() {
             let group = self.file.group(self.next_group);
             self.next_group += 1;
@@ -183,22 +200,21 @@ impl ShardTable {
         }
         let rows = self.rows_left.min(BATCH_ROWS);
         self.rows_left -= rows;
-        let Some(columns) = self.columns.as_mut().filter(|_| rows > 0) else { return Ok(VecDeque::new()) };
-        let doc_id = required(&mut columns.doc_id, rows)?;
-        let tokens = required(&mut columns.tokens, rows)?;
-        let row = required(&mut columns.row, rows)?;
-        let position = required(&mut columns.position, rows)?;
+        let Some(columns) = self.columns.as_mut().filter(|_| rows > 0) else {
+            return Ok(TableBatch::default());
+        };
         let spans = columns.loss_spans.as_mut().map(|column| next_lists(column, rows)).transpose()?;
-        let (lengths, in_row) = spans.unwrap_or_default();
-        let mut lengths = lengths.into_iter();
-        let each = (0..rows).map(|at| TableRow {
-            doc_id: doc_id[at],
-            tokens: tokens[at],
-            row: row[at],
-            position: position[at],
-            loss_spans: lengths.by_ref().take(in_row.get(at).map_or(0, |&count| count as usize)).collect(),
+        let loss_spans = spans.map(|(lengths, in_row)| {
+            LossSpans::from_parts(lengths, &in_row)
+                .ok_or_else(|| ParquetError::General("loss_spans and their counts differ".into()))
         });
-        Ok(each.collect())
+        Ok(TableBatch {
+            doc_id: required(&mut columns.doc_id, rows)?,
+            tokens: required(&mut columns.tokens, rows)?,
+            row: required(&mut columns.row, rows)?,
+            position: required(&mut columns.position, rows)?,
+            loss_spans: loss_spans.transpose()?,
+        })
     }
 }
 

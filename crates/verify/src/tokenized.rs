@@ -9,7 +9,7 @@ use mashbill_format::error::Result;
 use mashbill_format::find::is_unfinished;
 use mashbill_format::layout::{MANIFEST, Output};
 use mashbill_format::manifest::Manifest;
-use mashbill_format::shard::{GroupCheck, RowForm, ShardRow, WantedRowGroup};
+use mashbill_format::shard::{CountedTokens, GroupCheck, RowForm, ShardRow, WantedRowGroup};
 
 use crate::findings::Findings;
 use crate::folder::{self, FolderKind};
@@ -145,7 +145,11 @@ fn check_group(
         is_wrong: Cell::new(false),
     };
     let wanted = WantedRowGroup {
-        tokens: gatherer.wants_tokens() || shared.control_ids().is_some(),
+        tokens: match (gatherer.wants_tokens(), shared.control_ids()) {
+            (true, _) => CountedTokens::All,
+            (false, Some(control)) => CountedTokens::Some(control),
+            (false, None) => CountedTokens::None,
+        },
         rows: (0..*rows).filter(|&row| gatherer.wants_row(shard.split, group.row_in_split(row))).collect(),
     };
     let exactly = match (bytes, expected) {

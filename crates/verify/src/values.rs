@@ -60,7 +60,7 @@ impl RowGroupCheck<'_> {
         &self,
         path: &Path,
         expected: Option<&ExpectedRows>,
-        wanted: &WantedRowGroup,
+        wanted: &WantedRowGroup<'_>,
         gatherer: &mut dyn Gather,
     ) -> Option<RowEnds> {
         let rows = self.read(path)?;
@@ -83,7 +83,7 @@ impl RowGroupCheck<'_> {
         })
     }
 
-    fn show(&self, rows: &ReadRows, real: &[usize], wanted: &WantedRowGroup, gatherer: &mut dyn Gather) {
+    fn show(&self, rows: &ReadRows, real: &[usize], wanted: &WantedRowGroup<'_>, gatherer: &mut dyn Gather) {
         let length = self.form.row_length;
         if gatherer.wants_tokens() {
             let each = rows.ids.chunks(length).zip(real).flat_map(|(ids, &real)| &ids[..real]);

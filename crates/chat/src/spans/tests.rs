@@ -42,7 +42,7 @@ fn learned_by(source: &str, record: &str, options: ChatOptions) -> Result<Vec<St
     let conversation = Conversation::of(&record, ConversationOptions::default());
     let conversation = conversation.expect("it is understood").expect("a conversation");
     let mut scratch = ChatScratch::default();
-    let chat = template.render(&conversation, &mut scratch)?;
+    let chat = template.render(&conversation, 1 << 26, &mut scratch)?;
     Ok(chat.learned.iter().map(|span| chat.text[span.clone()].to_owned()).collect())
 }
 
@@ -73,7 +73,8 @@ fn the_last_turn_alone_is_learned_where_that_is_asked_for() {
     let record = TWO.replace("]}", r#", {"role": "user", "content": "z"}]}"#);
     assert_eq!(learned_on(LossOn::LastAssistant, &record), Ok(vec!["b<|im_end|>".into()]));
     let record = TWO.replace(r#""content": "b""#, r#""content": "b", "weight": 0"#);
-    assert_eq!(learned_on(LossOn::LastAssistant, &record), Err(ChatError::NothingToLearn));
+    let weights = ChatError::NothingToLearn("its weights leave out all turns that are learned");
+    assert_eq!(learned_on(LossOn::LastAssistant, &record), Err(weights));
     let record = TWO.replace(r#""content": "a""#, r#""content": "a", "weight": 1"#);
     assert_eq!(learned_on(LossOn::LastAssistant, &record), Ok(vec!["b<|im_end|>".into()]));
 }
@@ -87,7 +88,7 @@ fn the_completion_alone_is_learned_where_that_is_asked_for() {
         learned_on(LossOn::Completion, r#"{"question": "q", "answer": "a"}"#),
         Ok(vec!["a<|im_end|>".into()])
     );
-    assert_eq!(learned_on(LossOn::Completion, TWO), Err(ChatError::NothingToLearn));
+    assert_eq!(learned_on(LossOn::Completion, TWO), Err(ChatError::NothingToLearn("it has no completion")));
 }
 
 #[test]
@@ -98,13 +99,6 @@ fn everything_is_learned_but_what_the_record_leaves_out() {
     let record = record.replace(r#""content": "a""#, r#""content": "a", "train": false"#);
     let rest = ["<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\n", "\n"].map(str::to_owned).to_vec();
     assert_eq!(learned_on(LossOn::All, &record), Ok(rest));
-    let reasoning = NoLossOn { reasoning: true, ..NoLossOn::default() };
-    let found = learned_by(CHATML, CALL, options(LossOn::All, reasoning)).expect("something is learned");
-    assert_eq!(found.len(), 2);
-    assert!(
-        found[0].ends_with("<think>\n") && found[1].starts_with("\n</think>\n\nI look<tool_call>"),
-        "{found:?}"
-    );
 }
 
 #[test]
@@ -114,7 +108,11 @@ fn flags_of_the_record_choose_turns() {
     let record = TWO.replace(r#""content": "r""#, r#""content": "r", "loss_mask": 1"#);
     assert_eq!(learned(&record), ["a<|im_end|>", "r<|im_end|>", "b<|im_end|>"]);
     let record = TWO.replace(r#""role": "assistant", "#, r#""role": "assistant", "train": false, "#);
-    assert_eq!(learned_on(LossOn::Assistant, &record), Err(ChatError::NothingToLearn));
+    let weights = ChatError::NothingToLearn("its weights leave out all turns that are learned");
+    assert_eq!(learned_on(LossOn::Assistant, &record), Err(weights));
+    let record = r#"{"messages": [{"role": "user", "content": "q"}]}"#;
+    let alone = ChatError::NothingToLearn("no message is the assistant's");
+    assert_eq!(learned_on(LossOn::Assistant, record), Err(alone));
 }
 
 #[test]
@@ -166,18 +164,102 @@ fn blocks_of_the_template_say_it_themselves() {
         with(LossOn::Assistant, reasoning, CALL),
         Ok(vec![">I look<|im_end|>\n".into(), ">a<|im_end|>\n</s>".into()])
     );
-    assert_eq!(with(LossOn::Completion, none, TWO), Err(ChatError::NothingToLearn));
+    assert_eq!(with(LossOn::Completion, none, TWO), Err(ChatError::NothingToLearn("it has no completion")));
 }
 
 #[test]
 fn words_of_others_within_a_turn_refuse_the_record() {
     let source = "{% for m in messages %}{% if m.role == 'assistant' %}{{ m.content }}{{ messages[0].content }}{{ m.content }}{% endif %}{% endfor %}";
     let found = learned_by(source, TWO, options(LossOn::Assistant, NoLossOn::default()));
-    assert_eq!(found, Err(ChatError::NoSpans("the template prints other words within message 2".into())));
+    assert_eq!(found, Err(ChatError::NoSpans("the template prints other words within message 3".into())));
     // A turn that is not printed at all is not there to be learned.
     let source = "{% for m in messages if m.role != 'assistant' %}{{ m.content }}{% endfor %}";
     let found = learned_by(source, TWO, options(LossOn::Assistant, NoLossOn::default()));
-    assert_eq!(found, Err(ChatError::NothingToLearn));
+    let unprinted = ChatError::NothingToLearn("the template prints nothing of what is learned");
+    assert_eq!(found, Err(unprinted));
+}
+
+#[test]
+fn what_opens_a_call_is_learned_where_no_prompt_shows_where_a_turn_begins() {
+    let source = "{% for m in messages %}{% if m.role == 'user' %}[INST] {{ m.content }}[/INST]{% elif m.tool_calls %}\
+        [TOOL_CALLS] [{% for c in m.tool_calls %}{\"name\": \"{{ c.function.name }}\", \"arguments\": {{ c.function.arguments|tojson }}, \
+        \"id\": \"{{ c.id }}\"}{% endfor %}]</s>{% else %} {{ m.content }}</s>{% endif %}{% endfor %}";
+    let record = r#"{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "tool_calls": [
+        {"id": "c1", "type": "function", "function": {"name": "f", "arguments": {"x": "y"}}}]},
+        {"role": "user", "content": "r"}, {"role": "assistant", "content": "a"}]}"#;
+    let call = r#"[TOOL_CALLS] [{"name": "f", "arguments": {"x": "y"}, "id": "c1"}]</s>"#;
+    assert_eq!(
+        learned_by(source, record, options(LossOn::Assistant, NoLossOn::default())),
+        Ok(vec![call.into(), "a</s>".into()])
+    );
+    // A call that is left out is left out with its id.
+    let no_calls = NoLossOn { tool_calls: true, ..NoLossOn::default() };
+    assert_eq!(
+        learned_by(source, record, options(LossOn::Assistant, no_calls)),
+        Ok(vec!["</s>".into(), "a</s>".into()])
+    );
+}
+
+#[test]
+fn a_thought_in_the_content_is_left_out_where_thoughts_are() {
+    let reasoning = NoLossOn { reasoning: true, ..NoLossOn::default() };
+    let record =
+        TWO.replace(r#""content": "a""#, r#""content": "<think>\nhm\n</think>\n\na <think>b</think>""#);
+    assert_eq!(
+        learned_by(CHATML, &record, options(LossOn::Assistant, reasoning)),
+        Ok(vec![
+            "<think>\n".into(),
+            "\n</think>\n\na <think>b</think><|im_end|>".into(),
+            "b<|im_end|>".into()
+        ])
+    );
+}
+
+#[test]
+fn messages_that_leave_nothing_in_the_text_are_counted() {
+    let source = "{% for m in messages if m.role != 'wizard' %}{{ m.content }}<|im_end|>{% endfor %}";
+    let template = ChatTemplate::new(source, options(LossOn::Assistant, NoLossOn::default())).expect("one");
+    let record = r#"{"messages": [{"role": "wizard", "content": "w"}, {"role": "wizard", "content": " "},
+        {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}"#;
+    let record = json::parse(record, &|_| true).expect("JSON");
+    let conversation = Conversation::of(&record, ConversationOptions::default()).expect("one").expect("one");
+    let mut scratch = ChatScratch::default();
+    let chat = template.render(&conversation, 1 << 26, &mut scratch).expect("a text");
+    assert_eq!((chat.text, chat.unprinted), ("q<|im_end|>a<|im_end|>", 1));
+    // What is longer than it may be is told from what a template does wrong.
+    let long = template.render(&conversation, 0, &mut scratch).map(|chat| chat.text.len());
+    assert_eq!(long, Ok("q<|im_end|>a<|im_end|>".len()));
+}
+
+/// Turns without words, and calls with nothing but names, are no reason to walk through the whole text for each.
+#[test]
+fn very_many_turns_without_words_take_no_longer_a_turn() {
+    for message in [
+        r#"{"role": "assistant", "content": ""}"#,
+        r#"{"role": "assistant", "tool_calls": [{"function": {"name": "f"}}]}"#,
+    ] {
+        let messages = vec![message; 80_000].join(",");
+        let record = format!(r#"{{"messages": [{{"role": "user", "content": "q"}}, {messages}]}}"#);
+        let learned = learned_by(CHATML, &record, options(LossOn::Assistant, NoLossOn::default()));
+        assert!(learned.is_ok_and(|spans| !spans.is_empty()));
+    }
+}
+
+#[test]
+fn roles_and_arguments_that_spell_control_tokens_are_words_of_the_record() {
+    let source = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{{ suffix }}<|im_end|>{% endfor %}";
+    let words = |record: &str| {
+        let template = ChatTemplate::new(source, options(LossOn::All, NoLossOn::default())).expect("one");
+        let record = json::parse(record, &|_| true).expect("JSON");
+        let conversation =
+            Conversation::of(&record, ConversationOptions::default()).expect("one").expect("one");
+        let mut scratch = ChatScratch::default();
+        let chat = template.render(&conversation, 1 << 26, &mut scratch).expect("a text");
+        chat.words.iter().map(|range| chat.text[range.clone()].to_owned()).collect::<Vec<_>>()
+    };
+    let record = r#"{"messages": [{"role": "user", "content": "q"}, {"role": "a<|im_end|>", "content": "r"}],
+        "chat_template_kwargs": {"suffix": "<|user|>"}}"#;
+    assert_eq!(words(record), ["q<|user|>", "a<|im_end|>", "r<|user|>"]);
 }
 
 #[test]
@@ -186,7 +268,7 @@ fn the_end_of_another_turn_is_not_this_ones() {
     let source = "{% for m in messages %}{% if m.role == 'user' %}<|user|>{{ m.content }}<|im_end|>{% else %}<|assistant|>{{ m.content }}{% endif %}{% endfor %}\
         {% if add_generation_prompt %}<|assistant|>{% endif %}";
     let record = r#"{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}, {"role": "user", "content": ""},
-        {"role": "assistant", "content": "b"}, {"role": "user"}]}"#;
+        {"role": "assistant", "content": "b"}, {"role": "user", "content": ""}]}"#;
     assert_eq!(
         learned_by(source, record, options(LossOn::Assistant, NoLossOn::default())),
         Ok(vec!["a".into(), "b".into()])
@@ -289,13 +371,13 @@ proptest! {
         let value = json::parse(&record, &|_| true).expect("JSON");
         let conversation = Conversation::of(&value, ConversationOptions::default()).expect("understood").expect("one");
         let mut scratch = ChatScratch::default();
-        match template.render(&conversation, &mut scratch) {
+        match template.render(&conversation, 1 << 26, &mut scratch) {
             Ok(chat) => {
                 prop_assert_eq!(chat.text, text);
                 prop_assert_eq!(chat.learned, expected);
             }
             Err(error) => {
-                prop_assert_eq!(error, ChatError::NothingToLearn);
+                prop_assert!(matches!(error, ChatError::NothingToLearn(_)));
                 prop_assert!(expected.is_empty());
             }
         }

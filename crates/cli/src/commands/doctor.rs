@@ -9,7 +9,8 @@ use std::process::Command;
 use anyhow::Result;
 use clap::Args;
 use mashbill_format::figures::{counted, duration, size};
-use mashbill_format::manifest;
+use mashbill_format::layout::Output;
+use mashbill_format::manifest::{self, Manifest};
 use mashbill_hub::Settings;
 use mashbill_parquet::encode::Compression;
 use mashbill_store::open;
@@ -17,8 +18,11 @@ use mashbill_tokenizer::{Engine, SpecialTokensInText, Tokenizer, TokenizerFiles,
 
 use self::finding::{Finding, Health};
 use crate::cache::cache as cache_folder;
+use crate::commands::tokenize::TokenizeArgs;
+use crate::commands::tokenize::chat::TemplateArgs;
 use crate::environment::{find_tokenizer, hub_settings, load};
 use crate::exit::Exit;
+use crate::found_again::{files_again, options_of};
 use crate::hints::hint;
 use crate::out;
 use crate::printer::{Printer, error_text};
@@ -42,20 +46,21 @@ const PYTHON_MIN: [u32; 2] = [3, 10];
 const EXAMPLES: &str = "\
 Examples:
   mashbill doctor
-  mashbill doctor --tokenizer gpt2 --output data/distillation_preprocessed";
+  mashbill doctor --tokenizer gpt2 --output data/distillation_preprocessed
+  mashbill doctor --tokenizer Qwen/Qwen3-8B --chat-template own.jinja";
 
 /// Check that everything a command needs is there: token, Hub, proxy, disk, tokenizer, Python
 ///
-/// Of the tokenizer's chat template, or of the one that the folder in `--output` was made with, it says how it is told what is
-/// learned, which tokens end a turn, and what becomes of records with system messages, tools and reasoning.
+/// Of a chat template, and of the one that the folder in `--output` was made with, it says how it is told what is learned,
+/// which token ends a turn, and what becomes of records with system messages, tools and reasoning.
 ///
 /// Each line is ok, a warning or a problem, and says what to type. The token itself is never shown.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct DoctorArgs {
-    /// The tokenizer to check
-    #[arg(long, value_name = "NAME", default_value = "meta-llama/Llama-3.2-1B")]
-    tokenizer: String,
+    /// The tokenizer to check [default: the one that the folder in --output was made with, else meta-llama/Llama-3.2-1B]
+    #[arg(long, value_name = "NAME")]
+    tokenizer: Option<String>,
 
     /// The folder to write to, or that was written
     #[arg(long, value_name = "DIR", default_value = ".")]
@@ -68,12 +73,23 @@ pub(crate) struct DoctorArgs {
     /// Print the result as JSON on stdout
     #[arg(long)]
     json: bool,
+
+    /// The chat template to check, as mashbill tokenize takes it [default: the tokenizer's own]
+    #[arg(long, value_name = "NAME|FILE", help_heading = "Chats")]
+    chat_template: Option<String>,
+
+    // The last, since its heading stands over whatever comes behind.
+    #[command(flatten)]
+    template: TemplateArgs,
 }
 
 pub(crate) fn run(args: &DoctorArgs, interpreter: Option<&Path>, printer: &Printer) -> Result<Exit> {
     let mut findings = Vec::new();
-    let loaded = loaded(args);
-    let tokenizer = tokenizer(args, &loaded);
+    // What is wrong with a manifest `verify` says.
+    let manifest = Manifest::read(&Output::new(&args.output).manifest()).ok().flatten();
+    let name = tokenizer_name(args, manifest.as_ref());
+    let loaded = loaded(args, manifest.as_ref(), printer);
+    let tokenizer = tokenizer(&name, &loaded);
     match hub_settings() {
         Ok(settings) => {
             findings.push(token(&settings));
@@ -87,9 +103,10 @@ pub(crate) fn run(args: &DoctorArgs, interpreter: Option<&Path>, printer: &Print
     }
     findings.push(tokenizer);
     if let Ok((files, tokenizer)) = &loaded {
-        findings.extend(chat::of_tokenizer(files, tokenizer));
+        let named = args.chat_template.as_deref();
+        findings.extend(chat::of_tokenizer(named, &args.template, files, tokenizer));
     }
-    findings.extend(chat::of_output(&args.output));
+    findings.extend(manifest.as_ref().map(chat::of_output).unwrap_or_default());
     findings.push(cache());
     findings.push(disk(args));
     findings.push(threads());
@@ -176,7 +193,17 @@ fn a_shard_takes(engine: Engine) -> String {
     format!("a shard of {} takes about {}", size(SHARD_BYTES), duration(seconds))
 }
 
-fn loaded(args: &DoctorArgs) -> Result<(TokenizerFiles, Tokenizer)> {
+/// What the tokenizer that is checked is called: the one that was named, the one of the folder, or the usual one.
+fn tokenizer_name(args: &DoctorArgs, manifest: Option<&Manifest>) -> String {
+    let of_folder = manifest.map(|manifest| &manifest.tokenizer);
+    args.tokenizer.as_ref().or(of_folder).cloned().unwrap_or_else(|| TokenizeArgs::default().tokenizer)
+}
+
+fn loaded(
+    args: &DoctorArgs,
+    manifest: Option<&Manifest>,
+    printer: &Printer,
+) -> Result<(TokenizerFiles, Tokenizer)> {
     const AS_BY_DEFAULT: TokenizerOptions = TokenizerOptions {
         add_bos: true,
         add_eos: true,
@@ -184,13 +211,17 @@ fn loaded(args: &DoctorArgs) -> Result<(TokenizerFiles, Tokenizer)> {
         pad_token: None,
         special_tokens_in_text: SpecialTokensInText::Encode,
     };
-    let files = find_tokenizer(&args.tokenizer, &Printer::new(true))?;
-    let tokenizer = load(&files, &AS_BY_DEFAULT, cache_folder().ok().as_deref())?;
+    let (files, options) = match manifest.filter(|_| args.tokenizer.is_none()) {
+        Some(manifest) => {
+            (files_again(&args.output, manifest, printer)?, options_of(&manifest.tokenizer_identity))
+        }
+        None => (find_tokenizer(&tokenizer_name(args, None), &Printer::new(true))?, AS_BY_DEFAULT),
+    };
+    let tokenizer = load(&files, &options, cache_folder().ok().as_deref())?;
     Ok((files, tokenizer))
 }
 
-fn tokenizer(args: &DoctorArgs, loaded: &Result<(TokenizerFiles, Tokenizer)>) -> Finding {
-    let name = &args.tokenizer;
+fn tokenizer(name: &str, loaded: &Result<(TokenizerFiles, Tokenizer)>) -> Finding {
     match loaded {
         Ok((_, tokenizer)) => match tokenizer.fast_refused() {
             None => {

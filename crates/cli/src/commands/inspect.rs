@@ -24,7 +24,7 @@ pub(crate) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
         return Err(Usage::NotThere { path: args.path.clone() }.into());
     }
     check_whole(&args.path, "inspect")?;
-    if let Some(flag) = args.chat.given().filter(|_| !args.messages) {
+    if let Some((flag, _)) = args.chat.given().first().filter(|_| !args.messages) {
         return Err(Usage::NeedsMessages { flag }.into());
     }
     if let Some(recipe) = steps::recipe(args)? {

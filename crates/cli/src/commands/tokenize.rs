@@ -4,6 +4,8 @@ mod arguments;
 pub(crate) mod chat;
 mod json;
 mod outcome;
+mod refused;
+pub(crate) mod template_notes;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +14,8 @@ use anyhow::Result;
 use mashbill_format::figures::{count, counted, duration, size};
 use mashbill_format::held_out::{DatasetPart, HeldOut};
 use mashbill_format::layout::{Output, ShardId};
-use mashbill_format::manifest::{self, Packing, ShardFile};
+use mashbill_format::loss_spans::Loss;
+use mashbill_format::manifest::{self, Manifest, Packing, ShardFile, Split};
 use mashbill_format::shard::{PageScratch, ShardPages};
 use mashbill_format::stats::Stats;
 use mashbill_parquet::encode::Compression;
@@ -23,8 +26,8 @@ use mashbill_tokenize::plan::{FinishedSplits, SplitPlan, Why};
 use mashbill_tokenize::{Event, Options, PartReport, Plan, Report, plan};
 use mashbill_tokenizer::{Tokenizer, TokenizerOptions};
 
-pub(crate) use arguments::TokenizeArgs;
 use arguments::{CompressionArg, SplitNamesArg};
+pub(crate) use arguments::{TokenizeArgs, special_tokens};
 
 use crate::environment::{find_tokenizer, load_tokenizer};
 use crate::exit::Exit;
@@ -46,6 +49,12 @@ const SHARD_SECONDS_TOLD: f64 = 120.0;
 /// The smallest size of a shard in GB: a kilobyte.
 const SHARD_SIZE_MIN: f64 = 1e-6;
 
+/// How labels are to be used, where all tokens are learned and where some are.
+const LABELS: &str = "labels are shifted already: labels[i] is the token after input_ids[i]. Hugging Face models shift once more by \
+                      themselves: give them input_ids as labels, not this column";
+const MASKED_LABELS: &str = "only part of the tokens is learned: labels[i] is the token after input_ids[i], or -100 where that is not \
+                             learned. input_ids as labels would train on all, the prompts included";
+
 /// Tokens of the first document that are spelled out at the end.
 const TOKENS_SHOWN: usize = 12;
 
@@ -62,6 +71,9 @@ pub(crate) fn run(args: &TokenizeArgs, printer: &Printer) -> Result<Exit> {
     let tokenizer = Arc::new(load_tokenizer(&files, &tokenizer_options(args), printer)?);
     keep(&files, &tokenizer.identity().sha256);
     options.bytes.chat = chat::chat(&args.chat, &files, &tokenizer)?;
+    if let Some(template) = options.bytes.template() {
+        template_notes::tell(template, &tokenizer, printer)?;
+    }
     let plan = plan(&options, tokenizer.identity())?;
     announce(&plan, printer);
     announce_shards(plan.seconds_per_shard(tokenizer.engine()), printer);
@@ -334,6 +346,7 @@ fn summarize(
         totals(made, report.seconds, options, printer);
     }
     outcome::refusals(&report.train, &output, args.warn_rejected, printer);
+    refused::tell(report, args, &output, printer);
     if !made.is_empty() && !printer.is_quiet() {
         first_document(&report.train, &output, tokenizer, printer)?;
     }
@@ -352,12 +365,10 @@ fn summarize(
     if let Some(validation) = &report.validation {
         removed(&report.pruned, &output.validation(), printer);
         summarize_validation(validation, &output.validation(), args.warn_rejected, printer);
+        other_share(manifest, &validation.manifest, printer);
     }
     if !made.is_empty() && rows > 0 {
-        printer.line(
-            "labels are shifted already: labels[i] is the token after input_ids[i]. Hugging Face models shift \
-             once more by themselves: give them input_ids as labels, not this column",
-        );
+        printer.line(if is_masked(manifest) { MASKED_LABELS } else { LABELS });
     }
     outcome::card(&report.card, &output, printer);
     for (split, error) in &report.failed {
@@ -380,6 +391,13 @@ fn summarize(
 fn how_to_load(report: &Report, output: &Output, printer: &Printer) {
     printer.line(format_args!("manifest: {}", output.manifest().display()));
     let output = output.root().display();
+    if is_masked(&report.train.manifest) {
+        printer.hint(format_args!(
+            "load it with mashbill.Dataset(\"{output}\"); mashbill.DataLoader(…, label_convention=\"aligned\") gives Hugging \
+             Face models their labels"
+        ));
+        return;
+    }
     let with_datasets = match report.card.unfit {
         None => format!("datasets.load_dataset(\"{output}\")"),
         Some(_) => {
@@ -389,10 +407,16 @@ fn how_to_load(report: &Report, output: &Output, printer: &Printer) {
     printer.hint(format_args!("load it with mashbill.Dataset(\"{output}\") or {with_datasets}"));
 }
 
+/// Whether some tokens are not learned.
+fn is_masked(manifest: &Manifest) -> bool {
+    let mut splits = manifest.splits.values();
+    manifest.loss() == Loss::Spans && splits.any(|split| split.ledger.learned_tokens < split.tokens)
+}
+
 /// What is held out, over all splits.
 fn summarize_validation(report: &PartReport, output: &Output, share: f64, printer: &Printer) {
     outcome::refusals(report, output, share, printer);
-    let sum = |value: fn(&manifest::Split) -> u64| report.manifest.splits.values().map(value).sum::<u64>();
+    let sum = |value: fn(&Split) -> u64| report.manifest.splits.values().map(value).sum::<u64>();
     let documents = sum(|split| split.samples);
     if documents == 0 {
         printer.warning("no document is held out: there are too few for that fraction");
@@ -406,6 +430,22 @@ fn summarize_validation(report: &PartReport, output: &Output, share: f64, printe
         counted(sum(|split| split.sequences), "row"),
         output.root().display()
     ));
+}
+
+/// Says why another share of conversations is held out than was asked for, where it differs by more than a fifth.
+fn other_share(train: &Manifest, held_out: &Manifest, printer: &Printer) {
+    let documents =
+        |manifest: &Manifest| manifest.splits.values().map(|split| split.samples).sum::<u64>() as f64;
+    let Some(asked) = train.options.held_out.filter(|_| train.options.template().is_some()) else { return };
+    let share = documents(held_out) / (documents(train) + documents(held_out)).max(1.0);
+    if share > 0.0 && (share / asked.fraction - 1.0).abs() > 0.2 {
+        printer.line(format_args!(
+            "these are {:.1} % of the documents, and --val-fraction asked for {:.1} %: conversations with the same first question \
+             stay together",
+            100.0 * share,
+            100.0 * asked.fraction
+        ));
+    }
 }
 
 fn removed(pruned: &[String], output: &Output, printer: &Printer) {

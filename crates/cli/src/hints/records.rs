@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use mashbill_records::conversation::{Conversation, ConversationOptions};
+use mashbill_records::conversation::{Conversation, ConversationOptions, FIELDS};
 use mashbill_records::parquet_rows::Column;
 use mashbill_records::record::{FieldCounts, Shape};
 use mashbill_records::value::{Text, Value};
@@ -55,6 +55,7 @@ pub(crate) fn content_hint(path: &Path, error: &ReadError) -> String {
         ReadError::NameNotUtf8 => RENAME.into(),
         ReadError::NotRegular { .. } => FILE_HINT.into(),
         ReadError::NoTextColumn { columns, .. } => hint_for_columns(columns),
+        ReadError::NoChatColumn { columns } => hint_for_chat_columns(columns),
         ReadError::ColumnTwice { column } => column_twice(column),
         ReadError::Changed => "when nothing writes to it any more, run the same command again".into(),
         ReadError::Io(source) if source.kind() == io::ErrorKind::PermissionDenied => readable_hint(path),
@@ -103,13 +104,22 @@ const TO_TEXT: &str = "`--chat-template auto` makes text of it with the tokenize
                        plainly";
 
 /// Whether records with these fields are read as conversations.
-fn is_read(fields: &[&str]) -> bool {
+pub(crate) fn is_read(fields: &[&str]) -> bool {
     let message = Value::Map(vec![("role".into(), text("user")), ("content".into(), text("a"))]);
     let values = [text("a"), Value::List(vec![message])];
     values.iter().any(|value| {
         let record = Value::Map(fields.iter().map(|field| ((*field).into(), value.clone())).collect());
         Conversation::of(&record, ConversationOptions::default()).is_ok_and(|found| found.is_some())
     })
+}
+
+/// Whether most of the counted lines have conversations that are read.
+pub(crate) fn is_chat(fields: &FieldCounts) -> bool {
+    match fields.shape() {
+        Shape::Chat(field) => is_read(&[field]),
+        Shape::Pair(asked, answered) => is_read(&[asked, answered]),
+        Shape::Text(_) | Shape::Other => false,
+    }
 }
 
 fn text(text: &str) -> Value<'_> {
@@ -157,6 +167,13 @@ pub(crate) fn hint_without_messages(fields: &FieldCounts, lines: u64, file: &Pat
         Shape::Text(_) => {
             Some("without `--chat-template` texts are taken, and with `--mixed` texts and messages".into())
         }
+        // What is there and was not read is null.
+        _ if is_chat(fields) && fields.lines("text") > 0 => {
+            Some("`--mixed` takes records without messages, too, as their `text`".into())
+        }
+        _ if is_chat(fields) => {
+            Some("give each record its messages: where they should be, it has null".into())
+        }
         _ => hint_for_shape(fields, lines, file),
     }
 }
@@ -165,11 +182,29 @@ pub(crate) fn column_twice(column: &str) -> String {
     format!("rewrite the file with another name for one of the columns `{column}`")
 }
 
-/// What to do with a Parquet file that has no text column, by the columns that it has.
-pub(crate) fn hint_for_columns(columns: &[Column]) -> String {
+/// The columns of a Parquet file as the fields of a line.
+pub(crate) fn fields_of(columns: &[Column]) -> FieldCounts {
     let mut fields = FieldCounts::default();
     columns.iter().for_each(|column| fields.count(&column.name, column.kind == "string"));
-    hint_for_shape(&fields, 0, Path::new("")).unwrap_or_else(|| "name the column with `--text-field`".into())
+    fields
+}
+
+/// What to do with a Parquet file that has no text column, by the columns that it has.
+pub(crate) fn hint_for_columns(columns: &[Column]) -> String {
+    hint_for_shape(&fields_of(columns), 0, Path::new(""))
+        .unwrap_or_else(|| "name the column with `--text-field`".into())
+}
+
+/// What to do with a Parquet file in which nothing is said, by the columns that it has.
+fn hint_for_chat_columns(columns: &[Column]) -> String {
+    let meant = columns.iter().find_map(|column| {
+        let field = FIELDS.iter().find(|field| column.name.eq_ignore_ascii_case(field))?;
+        Some((&column.name, *field))
+    });
+    match meant {
+        Some((name, field)) => format!("rename the column `{name}` to `{field}`"),
+        None => "rename the column with the conversations to `messages`; without `--chat-template` texts are taken".into(),
+    }
 }
 
 /// The command that gives each record of a file of JSON the text whose parts `program` lists; none for other files.

@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use mashbill_format::layout::{MANIFEST, Output};
 use mashbill_format::lock::LOCK;
+use mashbill_format::manifest::Manifest;
 use mashbill_store::atomic::folder_of;
 use mashbill_store::folder_lock::holder;
 use mashbill_verify::Remedy;
 
 use super::records::{ENDINGS, RENAME, column_twice, foreign_hint, hint_for_columns};
+use super::refused::refused_hint;
 
 /// What mends a problem that `verify` found in the folder or file at `path`.
 pub(crate) fn remedy_hint(remedy: &Remedy, path: &Path) -> String {
@@ -68,10 +70,22 @@ pub(crate) fn remedy_hint(remedy: &Remedy, path: &Path) -> String {
             "`mashbill tokenize` with the same input and `--skip-existing` says what the lines have instead of a text"
                 .into()
         }
-        Remedy::CorrectInput { split } => format!(
-            "{folder}/{split}/{split}_rejects.jsonl lists the first of them; `--text-field` names the field of the text"
-        ),
+        Remedy::CorrectInput { split } => {
+            format!("{folder}/{split}/{split}_rejects.jsonl lists the first of them; {}", taken_hint(path, split))
+        }
     }
+}
+
+/// What takes more records of a split of the folder at `path`.
+fn taken_hint(path: &Path, split: &str) -> &'static str {
+    let manifest = Manifest::read(&Output::new(path).manifest()).ok().flatten();
+    let Some(template) = manifest.as_ref().and_then(|manifest| manifest.options.template()) else {
+        return "`--text-field` names the field of the text";
+    };
+    let rejected = manifest.as_ref().and_then(|manifest| Some(&manifest.splits.get(split)?.rejected));
+    let most = rejected.and_then(|rejected| rejected.iter().max_by_key(|(_, count)| **count));
+    most.and_then(|(reason, _)| refused_hint(*reason, template.loss_on))
+        .unwrap_or("`mashbill inspect FILE --messages` with the run's flags shows what becomes of one")
 }
 
 /// How a run in `folder` that has not ended is gone on with.

@@ -66,6 +66,11 @@ pub(crate) fn tokenize_hint(error: &Error) -> Option<String> {
         Error::ControlTokens { .. } => {
             "take the tokenizer of a chat model (`--tokenizer`), or a template of this tokenizer's own".into()
         }
+        Error::NoWords { .. } => {
+            "give a template in Jinja that prints each message's `content`, which is a text; `--chat-template auto` takes the \
+             tokenizer's own"
+                .into()
+        }
         Error::TemplateArg { .. } => "correct the value after `--template-args`".into(),
         Error::Date { .. } => "write it as `--date YYYY-MM-DD`".into(),
         Error::NoTextColumn { columns, .. } => hint_for_columns(columns),

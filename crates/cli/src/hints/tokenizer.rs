@@ -109,3 +109,12 @@ pub(crate) fn hub_hint(error: &HubError) -> String {
         | HubError::Store(_) => embedded,
     }
 }
+
+/// For a tokenizer without a chat template.
+pub(crate) const fn no_template_hint(takes_chatml: bool) -> &'static str {
+    if takes_chatml {
+        "`--chat-template chatml` suits many models, `--chat-template FILE` takes one of yours"
+    } else {
+        "take a chat model's tokenizer (`--tokenizer`): this one does not have the control tokens of `chatml` either"
+    }
+}

@@ -8,8 +8,9 @@ use mashbill_store::open::WrongKind;
 
 use super::records::{FILE_HINT, readable_hint};
 use super::remedy::{anew_hint, resume_hint};
-use super::tokenizer::embedded_hint;
-use crate::usage::Usage;
+use super::tokenizer::{embedded_hint, no_template_hint};
+use crate::shell_word::shell_path;
+use crate::usage::{Usage, quoted};
 
 /// How the Python package is installed: it is on no index.
 pub(crate) const INSTALL_TRAINER: &str =
@@ -23,7 +24,10 @@ pub(crate) fn usage_hint(usage: &Usage) -> String {
         Usage::ValFraction { .. } => {
             "`--val-fraction 0.01` holds out one document in a hundred; without it, none".into()
         }
-        Usage::NeedsChatTemplate { flag: "--tool-arguments" } => {
+        Usage::NeedsChatTemplate { flag, is_plain: true } => {
+            format!("give `--chat-template auto` in the place of `--render plain`, or leave out `{flag}`")
+        }
+        Usage::NeedsChatTemplate { flag: "--tool-arguments", .. } => {
             "give `--chat-template auto`, which takes the tokenizer's own, or `--render plain`".into()
         }
         Usage::NeedsChatTemplate { .. } => {
@@ -33,15 +37,25 @@ pub(crate) fn usage_hint(usage: &Usage) -> String {
         Usage::NeedsMessages { .. } => "add `--messages`".into(),
         Usage::TokenizedAlready { .. } => "without it the folder's manifest counts".into(),
         Usage::NoLossOnAll => "leave one of them out".into(),
+        Usage::TemplateArgsTwice { .. } => "leave one of them out".into(),
         Usage::TemplateArgs { .. } => "--template-args '{\"enable_thinking\": false}'".into(),
         Usage::NoChatTemplate { names, .. } if !names.is_empty() => {
             format!("`--chat-template {}` takes that one", names[0])
         }
-        Usage::NoChatTemplate { .. } => {
-            "`--chat-template chatml` suits many models; FILE takes a template of yours".into()
+        Usage::NoChatTemplate { takes_chatml, .. } => no_template_hint(*takes_chatml).into(),
+        Usage::ChatTemplateNotFound { names, .. } => not_found_hint(names),
+        Usage::ChatTemplateNotRead { source, .. } if WrongKind::is_behind(source) => {
+            "give a file with a template in Jinja".into()
         }
-        Usage::ChatTemplateNotFound { .. } => {
-            "`--chat-template auto` takes the tokenizer's own, `chatml` one that comes with mashbill".into()
+        Usage::ChatTemplateNotRead { path, source } if source.kind() == io::ErrorKind::PermissionDenied => {
+            readable_hint(path)
+        }
+        Usage::ChatTemplateNotRead { path, source } if source.kind() == io::ErrorKind::InvalidData => {
+            format!("iconv -f ENCODING -t UTF-8 {} > chat_template.jinja", shell_path(path))
+        }
+        Usage::ChatTemplateNotRead { .. } => "get the file again from its source".into(),
+        Usage::ChatTemplateIsJson { .. } => {
+            "give its folder as `--tokenizer` and `--chat-template auto`, or the name of a template in it".into()
         }
         Usage::Sample { .. } => "`--sample 1` encodes all of it with the reference".into(),
         Usage::WarnRejected { .. } => {
@@ -80,7 +94,10 @@ pub(crate) fn usage_hint(usage: &Usage) -> String {
         Usage::NoSuchSplit { .. } | Usage::NoSuchFile { .. } => {
             "name one of them with `--split`, or none to look at all".into()
         }
-        Usage::NoRecord { path } => {
+        Usage::NoRecord { path, has_chats: true } => {
+            format!("its records are conversations: `mashbill inspect {} --messages`", shell_path(path))
+        }
+        Usage::NoRecord { path, .. } => {
             format!(
                 "`mashbill verify {}` says line by line why; `--messages` shows records in which something is said",
                 path.display()
@@ -103,6 +120,19 @@ pub(crate) fn usage_hint(usage: &Usage) -> String {
         Usage::NoPythonPackage => {
             format!("{INSTALL_TRAINER}; then run the command again")
         }
+    }
+}
+
+/// The templates that there are, where one was named that there is not.
+fn not_found_hint(names: &[String]) -> String {
+    const AUTO: &str = "`--chat-template auto` takes the tokenizer's own";
+    const CHATML: &str = "`chatml` comes with mashbill";
+    let others: Vec<_> = names.iter().filter(|name| *name != "default").cloned().collect();
+    match (names.iter().any(|name| name == "default"), others.is_empty()) {
+        (true, true) => format!("{AUTO}; {CHATML}"),
+        (true, false) => format!("{AUTO}, which also has {}; {CHATML}", quoted(&others)),
+        (false, false) => format!("the tokenizer has {}; {CHATML}", quoted(&others)),
+        (false, true) => format!("the tokenizer has none; {CHATML}"),
     }
 }
 

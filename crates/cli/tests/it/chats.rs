@@ -2,6 +2,7 @@
 
 mod again;
 mod refused;
+mod told;
 mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -218,11 +219,13 @@ fn a_run_says_what_is_learned_and_what_was_changed() {
     changed to the usual form: roles renamed 2, parts joined 1, arguments parsed 1, calls wrapped 1, made of columns 2
     1 special token in what is said became ids, as in Hugging Face tokenizers (--special-tokens-in-text decides)
     warning: a: 1 line refused (no_messages 1), see out/a/a_rejects.jsonl
+    hint: `--mixed` takes records without messages, too, as their text
+    hint: `mashbill inspect data/a.jsonl --messages --tokenizer tok --chat-template auto --row 4` shows what becomes of one
     a begins with "<|im_start|>" "u" "s" "e" "r" "\n" "so" "me" "?" "<|im_end|>" "\n" "<|im_start|>" …
     1 split with 12 rows of 16 tokens in out
-    labels are shifted already: labels[i] is the token after input_ids[i]. Hugging Face models shift once more by themselves: give them input_ids as labels, not this column
+    only part of the tokens is learned: labels[i] is the token after input_ids[i], or -100 where that is not learned. input_ids as labels would train on all, the prompts included
     manifest: out/manifest.json
-    hint: load it with mashbill.Dataset("out") or datasets.load_dataset("out")
+    hint: load it with mashbill.Dataset("out"); mashbill.DataLoader(…, label_convention="aligned") gives Hugging Face models their labels
     "#);
     assert_eq!(
         told(&project.path("out"), "a")[1..4],
@@ -391,7 +394,7 @@ const LEAVES: [(&str, &[&str], i16); 7] = [
 ];
 
 /// Those records as a Parquet file with nulls where they have nothing.
-fn parquet(records: &[Value]) -> Vec<u8> {
+pub(crate) fn parquet(records: &[Value]) -> Vec<u8> {
     let schema = parse_message_type(MESSAGE).expect("a schema").into();
     let mut writer = SerializedFileWriter::new(Vec::new(), schema, Default::default()).expect("a writer");
     let types: Vec<Type> =
@@ -536,7 +539,7 @@ fn conversations_become_plain_text_on_request() {
     );
     let manifest = project.json("out/manifest.json");
     assert!(manifest["requires"].is_null() && manifest["splits"]["a"]["ledger"]["learned_tokens"].is_null());
-    assert_eq!(manifest["options"]["chat"], json!({"normal_form": 1}));
+    assert_eq!(manifest["options"]["chat"], json!({"normal_form": 2}));
     project.run("verify out --deep --sample 1").with_code(0);
     // What is held out goes by the text.
     tokenize(&project, "--render plain --val-fraction 0.5 --force").with_code(0);

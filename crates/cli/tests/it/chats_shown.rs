@@ -188,7 +188,7 @@ fn a_record_is_shown_with_what_becomes_of_it() {
 fn a_refused_line_says_why_in_the_same_view() {
     let project = project();
     for (row, said) in [
-        (2, "── refused, nothing_to_learn: no turn of it is learned"),
+        (2, "── refused, nothing_to_learn: no message is the assistant's"),
         (3, "── refused, template: no judges"),
         (4, "── refused, no_messages: no field that a conversation is made of"),
         (5, "── refused, bad_tools: "),
@@ -221,6 +221,37 @@ fn a_refused_line_says_why_in_the_same_view() {
     error: the text "nothing" was not found in `data`
     hint: `mashbill inspect data --random` shows what there is
     "#);
+}
+
+/// What users spell like control tokens is shown as the run takes it.
+#[test]
+fn spelled_control_tokens_are_shown_as_a_run_takes_them() {
+    let project = project();
+    project.write(
+        "data/chats.jsonl",
+        r#"{"id":"s","messages":[{"role":"user","content":"<|im_end|>"},{"role":"assistant","content":"a"}]}"#,
+    );
+    let mut lengths = Vec::new();
+    for how in ["encode", "split"] {
+        let flags = format!("--special-tokens-in-text {how}");
+        let before = json_of(shown(&project, &format!("{flags} --json")));
+        tokenize(&project, &format!("{flags} --force"));
+        let after = json_of(project.run("inspect out --messages --doc s --json"));
+        for field in ["ids", "loss_spans", "learned_tokens"] {
+            assert_eq!(before["text"][field], after[0]["text"][field], "{how}, {field}");
+        }
+        lengths.push(before["text"]["ids"].as_array().expect("ids").len());
+    }
+    // Ten bytes in the place of one token.
+    assert_eq!(lengths[1], lengths[0] + "<|im_end|>".len() - 1);
+    let ran = shown(&project, "--special-tokens-in-text reject").with_code(0);
+    assert!(ran.stdout.contains("── refused, special_tokens: "), "{ran}");
+    check!(project.run("inspect out --messages --special-tokens-in-text split"), @r"
+    exit: 2
+    --- stderr
+    error: --special-tokens-in-text says what would become of records, and `out` is tokenized
+    hint: without it the folder's manifest counts
+    ");
 }
 
 /// What is shown before a run is what the run makes, token by token, and what is shown of its folder is what stands in it.
@@ -281,8 +312,6 @@ fn a_document_is_shown_as_its_record_was() {
     one
     tw
     … and 7 more tokens (`--tokens 0` shows all)
-    --- stderr
-    note: documents end with `<|im_end|>`, which option names; the tokenizer also has `</s>` for the end of a document
     "#);
 }
 
@@ -392,7 +421,7 @@ fn flags_that_would_do_nothing_are_refused() {
     check!(project.run("inspect data --messages --mixed"), @r"
     exit: 2
     --- stderr
-    error: --mixed is for records with messages, which no chat template makes text of
+    error: --mixed needs --chat-template
     hint: give `--chat-template auto`, which takes the tokenizer's own
     ");
 }
@@ -499,12 +528,12 @@ fn findings(project: &Project, arguments: &str) -> Vec<String> {
 fn doctor_says_what_a_template_does() {
     let project = tokenized();
     insta::assert_snapshot!(findings(&project, "--tokenizer tok").join("\n"), @r"
-    ok chat template: `tokenizer_config.json`: marks in the text say what is learned; a turn ends with `<|im_end|>`, `</s>` []
+    ok chat template: `tokenizer_config.json`: marks in the text say what is learned; a turn ends with `<|im_end|>` []
     ok chat records: taken: system messages; left out of the text: tools, tool calls, reasoning []
     ");
     insta::assert_snapshot!(findings(&project, "--tokenizer gpt2 --output out").join("\n"), @r"
-    ok chat template: none, which only records with messages need [`--chat-template chatml` suits many models, `--chat-template FILE` takes one of yours]
-    ok output's chat template: `tokenizer_config.json`: marks in the text say what is learned; a turn ends with `<|im_end|>`, `</s>` (made with --loss-on assistant) []
+    ok chat template: none, which only records with messages need [take a chat model's tokenizer (`--tokenizer`): this one does not have the control tokens of `chatml` either]
+    ok output's chat template: `tokenizer_config.json`: marks in the text say what is learned; a turn ends with `<|im_end|>` (made with --loss-on assistant) []
     ok output's chat records: taken: system messages; left out of the text: tools, tool calls, reasoning []
     ");
     for (folder, template) in [
@@ -520,9 +549,10 @@ fn doctor_says_what_a_template_does() {
         .flat_map(|folder| findings(&project, &format!("--tokenizer {folder}")))
         .collect();
     insta::assert_snapshot!(all.join("\n"), @r"
-    ok chat template: `tokenizer_config.json`: its generation blocks say what is learned; a turn ends with `<|im_end|>`, `</s>` []
+    ok chat template: `tokenizer_config.json`: its generation blocks say what is learned; no token ends a turn []
+    warning chat template: no end of a turn is learned: behind an answer the chat template has nothing, and no token that is known to end a turn, so a model does not learn to stop [take a template that ends turns with a control token; one that the tokenizer does not call an end is named with `--eos-token TOKEN`]
     ok chat records: taken: system messages; left out of the text: tools, tool calls, reasoning []
-    ok chat template: `tokenizer_config.json`: marks in the text say what is learned; a turn ends with `<|im_end|>`, `</s>`; it asks for the date [give `mashbill tokenize` the date that the model is to see: `--date YYYY-MM-DD`]
+    ok chat template: `tokenizer_config.json`: marks in the text say what is learned; a turn ends with `<|im_end|>`; it asks for the date [give `mashbill tokenize` the date that the model is to see: `--date YYYY-MM-DD`]
     ok chat records: taken: system messages; left out of the text: tools, tool calls, reasoning []
     warning chat template: the chat template `tokenizer_config.json` cannot be used: `endfor` or `else` is expected, and the template ends (line 1 of the template) [give another one: `--chat-template FILE`, or `chatml`]
     warning chat template: the chat template `tokenizer_config.json` writes `<|start_header_id|>`, which the tokenizer does not have as a token [take the tokenizer of a chat model (`--tokenizer`), or a template of this tokenizer's own]

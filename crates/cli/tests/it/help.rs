@@ -167,8 +167,8 @@ fn of_tokenize() {
 
           --val-fraction <FRACTION>
               Hold this share of the documents out of training, in <OUTPUT>/_validation. Only a
-              document's text decides (of chats, the first words of a user), so the choice stays the
-              same whatever else changes, and a larger share adds to it
+              document's text decides (with a chat template, what a user says first), so the choice
+              stays the same whatever else changes, and a larger share adds to it
 
           --skip-existing
               Redo finished splits that differ, saying why (default: refuse); unchanged ones are skipped

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use mashbill_store::folder_lock::FolderLock;
 
+use crate::chats;
 use crate::download::{download, hub as hub_of_datasets};
 use crate::hub;
 use crate::project::{Project, Ran};
@@ -70,6 +71,18 @@ const TROUBLES: &[Trouble] = &[
         project.run("verify out")
     }),
     ("The model trains on the wrong token", || records(RECORD).tokenize("")),
+    ("The model trains on the prompts", || {
+        chats::tokenize(&chats::project(chats::ASKED), "--chat-template auto")
+    }),
+    ("The model never stops", || {
+        let project = chats::project(chats::ASKED);
+        project.write("own.jinja", "{% for m in messages %}{{ m.content }}\n{% endfor %}");
+        chats::tokenize(&project, "--chat-template own.jinja")
+    }),
+    ("Conversations are refused", || {
+        let alone = r#"{"messages":[{"role":"user","content":"so?"}]}"#;
+        chats::tokenize(&chats::project(alone), "--chat-template auto")
+    }),
     ("There is no Python package to train with", || {
         let project = Project::new();
         let mut command = project.command("train --config train.yaml");

@@ -119,7 +119,7 @@ impl<'a> Usual<'a> {
             && roles.eq(["user", "assistant"]);
         let mut taken = beside(row);
         taken.extend(asked);
-        taken.push(answered);
+        taken.extend([answered, "history"]);
         Ok(Self { text: None, conversation: Some(conversation), is_question, taken })
     }
 }

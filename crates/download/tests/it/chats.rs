@@ -149,11 +149,15 @@ fn a_text_stays_what_it_is_with_the_conversation_beside_it() {
 #[test]
 fn columns_that_do_not_count_are_listed() {
     let row = json!({"messages": [{"role": "user", "content": "hi", "weight": 1}], "tools": [{"name": "a"}],
-        "functions": [{"name": "b"}], "system": "s", "system_prompt": "t", "prompt": "p"});
-    let (records, converted) = converted_with(Render::Auto, &[row]);
+        "functions": [{"name": "a"}], "system": "s", "system_prompt": "s", "prompt": "p"});
+    // Of two for the same that differ nobody can say which is meant.
+    let mut other = row.clone();
+    other["system_prompt"] = json!("t");
+    let (records, converted) = converted_with(Render::Auto, &[row, other]);
     assert_eq!(records[0]["tools"], json!([{"name": "a"}]));
     let untaken: Vec<_> = converted.untaken_columns.names().collect();
     assert_eq!(untaken, ["functions", "prompt", "system_prompt"]);
+    assert_eq!(converted.counts.rejected, BTreeMap::from([("field_twice".to_owned(), 1)]));
 }
 
 #[test]
@@ -234,6 +238,7 @@ fn turns_that_the_catalogue_describes_keep_what_else_they_have() {
         parts_joined: 1,
         arguments_parsed: 1,
         calls_wrapped: 2,
+        fields_renamed: 1,
         ..Changes::default()
     };
     assert_eq!(converted.changes, expected);

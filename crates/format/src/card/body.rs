@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 
 use super::escape::cell;
 use super::parts::Parts;
+use crate::chat::{LossOn, NoLossOn, TemplateIdentity};
 use crate::figures::count;
+use crate::loss_spans::Loss;
 use crate::manifest::{Manifest, Split};
 
 /// Digits of a tokenizer's hash that are shown.
@@ -29,12 +31,17 @@ pub(super) fn text(
              (its `tokenizer.json` has the SHA-256 {}…). `manifest.json` says all about them, and `mashbill verify` \
              holds every byte to that.\n",
             count(train.max_seq_length as u64),
-            cell(tokenizer(&train.tokenizer)),
+            cell(plain_name(&train.tokenizer)),
             cell(hash),
         ),
     );
-    text.push_str(LABELS);
-    loading(&mut text, validation.is_some(), names);
+    match train.options.template() {
+        None => text.push_str(LABELS),
+        Some(template) => {
+            learned(&mut text, template, train.options.chat.as_ref().is_some_and(|chat| chat.mixed))
+        }
+    }
+    loading(&mut text, train.loss(), validation.is_some(), names);
     push(&mut text, format_args!("\n## Splits\n"));
     if validation.is_some() {
         push(&mut text, format_args!("To train on:\n"));
@@ -54,9 +61,46 @@ Labels are shifted already: `labels[i]` is the token after `input_ids[i]`, and -
 Hugging Face's transformers shift once more by themselves: give them `input_ids` as labels, not this column.
 ";
 
-fn loading(text: &mut String, is_held_out: bool, names: &BTreeMap<&str, String>) {
+/// Which of the tokens are learned, and how labels say it.
+fn learned(text: &mut String, template: &TemplateIdentity, is_mixed: bool) {
+    let turns = match template.loss_on {
+        LossOn::All => "all that is said, but for turns that a record leaves out",
+        LossOn::Assistant => "the turns of the assistant",
+        LossOn::LastAssistant => "the last turn of the assistant",
+        LossOn::Completion => "each record's completion",
+    };
+    let NoLossOn { reasoning, tool_calls, generation_prompt } = template.no_loss_on;
+    let left_out = [
+        (reasoning, "their reasoning"),
+        (tool_calls, "their tool calls"),
+        (generation_prompt, "what a prompt has behind the header"),
+    ];
+    let left_out: Vec<_> = left_out.iter().filter(|(is_out, _)| *is_out).map(|(_, what)| *what).collect();
+    let without = match left_out.is_empty() {
+        true => String::new(),
+        false => format!(", without {}", left_out.join(" and ")),
+    };
+    let texts = if is_mixed { ", and all of what is no conversation" } else { "" };
+    push(
+        text,
+        format_args!(
+            "Conversations became text by the chat template {}, which the manifest has. What is learned is {turns}{without}{texts}: \
+             `loss_spans` has how many tokens of a row are not learned, are learned, are not, and so on. `labels` says the same: \
+             `labels[i]` is the token after `input_ids[i]`, or -100 where that is not learned. `input_ids` as labels would train \
+             on all of it; `label_convention=\"aligned\"` gives the causal models of Hugging Face's transformers, which shift \
+             labels by themselves, those that they need.",
+            cell(plain_name(&template.name)),
+        ),
+    );
+}
+
+fn loading(text: &mut String, loss: Loss, is_held_out: bool, names: &BTreeMap<&str, String>) {
     let plain = |name: &&String| name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
     let name = names.values().find(plain).map_or("NAME", String::as_str);
+    let convention = match loss {
+        Loss::All => "\"shifted\"",
+        Loss::Spans => "\"aligned\"",
+    };
     let held_out = if is_held_out { ", and \"validation\", which is held out" } else { "" };
     push(
         text,
@@ -66,7 +110,7 @@ fn loading(text: &mut String, is_held_out: bool, names: &BTreeMap<&str, String>)
              rows = load_dataset(\"path/to/this/folder\", \"{name}\")  # one split\n\n\
              import mashbill\n\n\
              dataset = mashbill.Dataset(\"path/to/this/folder\")\n\
-             loader = mashbill.DataLoader(dataset, batch_size=32, label_convention=\"shifted\")\n```"
+             loader = mashbill.DataLoader(dataset, batch_size=32, label_convention={convention})\n```"
         ),
     );
 }
@@ -144,8 +188,8 @@ fn others(text: &mut String, parts: &[Parts<'_>], names: &BTreeMap<&str, String>
     }
 }
 
-/// The tokenizer's name, without the folders in which a file of its own lay: they are of one machine only.
-fn tokenizer(name: &str) -> &str {
+/// A tokenizer's name, or a template's, without the folders in which a file of its own lay: they are of one machine only.
+fn plain_name(name: &str) -> &str {
     let is_path = name.starts_with(['/', '.', '~']) || name.contains('\\') || name.matches('/').count() > 1;
     if !is_path {
         return name;

@@ -8,7 +8,7 @@ const FOLLOWING: [&str; 6] =
 
 /// What is put around documents, and the fields that it follows from: nothing is put around what a template makes.
 const AROUND: [&str; 2] = ["ids_before", "ids_after"];
-const WITHOUT_AROUND: [&str; 3] = [CHAT, TEMPLATE, "mixed"];
+const WITHOUT_AROUND: [&str; 3] = [CHAT, TEMPLATE, MIXED];
 
 /// The field of documents that are held out.
 const HELD_OUT: &str = "held_out";
@@ -22,9 +22,14 @@ const TEMPLATES: [&str; 2] = ["text", "text_with_tools"];
 const ARGS: &str = "args";
 const LOSS_ON: &str = "loss_on";
 const NO_LOSS_ON: &str = "no_loss_on";
+const KEEPS_ARGUMENTS: &str = "keep_tool_arguments";
+const SPECIAL: [&str; 3] = ["bos", "eos", "pad"];
 
-/// Fields by the flags that set them: who typed one looks for it.
-const FLAGS: [(&str, &str); 16] = [
+/// The field of a flag that has no value.
+const MIXED: &str = "mixed";
+
+/// Fields by the flags that set them, since who typed one looks for it, or by what they are.
+const FLAGS: [(&str, &str); 22] = [
     ("max_seq_length", "--max-seq-length"),
     ("shard_bytes", "the size of --shard-size"),
     ("compression", "--compression"),
@@ -32,15 +37,21 @@ const FLAGS: [(&str, &str); 16] = [
     ("other_text_fields", "further --text-field"),
     ("max_document_bytes", "--max-document"),
     (HELD_OUT, "--val-fraction"),
-    (CHAT, "--chat-template"),
-    (TEMPLATE, "--chat-template"),
     ("name", "--chat-template"),
     (ARGS, "--template-args"),
     ("date", "--date"),
     (LOSS_ON, "--loss-on"),
     (NO_LOSS_ON, "--no-loss-on"),
-    ("mixed", "--mixed"),
-    ("keep_tool_arguments", "--tool-arguments keep"),
+    (MIXED, "--mixed"),
+    (KEEPS_ARGUMENTS, "--tool-arguments"),
+    ("turn_ends", "what ends a turn"),
+    ("special_tokens_in_text", "--special-tokens-in-text"),
+    ("bos", "the token for the beginning of documents"),
+    ("eos", "--eos-token"),
+    ("pad", "--pad-token"),
+    ("ids_before", "what is put before documents"),
+    ("ids_after", "what is put after documents"),
+    ("cleared", "what is cleared of the tokenizer"),
 ];
 
 /// A fragment for each field in which `is` differs from `was`: `--max-seq-length was 128 and is 64`.
@@ -59,8 +70,7 @@ pub(super) fn between(was: &Value, is: &Value) -> Vec<String> {
 
 fn walk(name: &str, was: &Value, is: &Value, changes: &mut Vec<(String, String)>) {
     match (was, is) {
-        // Of documents held out the share says all.
-        (Value::Object(was), Value::Object(is)) if ![HELD_OUT, ARGS, NO_LOSS_ON].contains(&name) => {
+        (Value::Object(was), Value::Object(is)) if !is_whole(name) => {
             let names = was.keys().chain(is.keys().filter(|name| !was.contains_key(*name)));
             for name in names {
                 let value = |of: &serde_json::Map<String, Value>| of.get(name).cloned().unwrap_or_default();
@@ -71,16 +81,44 @@ fn walk(name: &str, was: &Value, is: &Value, changes: &mut Vec<(String, String)>
             changes.push((name.to_owned(), "the chat template has another text".to_owned()));
         }
         (was, is) if was != is => {
-            let called = FLAGS.iter().find(|(field, _)| *field == name).map_or(name, |(_, flag)| flag);
-            let shown = match name {
-                LOSS_ON | NO_LOSS_ON => typed,
-                _ => shown,
-            };
-            let change = format!("{called} was {} and is {}", shown(was), shown(is));
-            changes.push((name.to_owned(), change));
+            changes.push((name.to_owned(), change(name, was, is)));
         }
         _ => {}
     }
+}
+
+/// Whether a field is told as a whole, whatever it has: of documents held out the share says all.
+fn is_whole(name: &str) -> bool {
+    [HELD_OUT, ARGS, NO_LOSS_ON].contains(&name) || SPECIAL.contains(&name)
+}
+
+/// What makes text of conversations: a template, or what does without one.
+fn rendering(template: &Value) -> String {
+    match template {
+        Value::Null => "--render plain".into(),
+        template => format!("--chat-template {}", shown(&template["name"])),
+    }
+}
+
+/// The fragment for a field in which the two differ.
+fn change(name: &str, was: &Value, is: &Value) -> String {
+    let called = FLAGS.iter().find(|(field, _)| *field == name).map_or(name, |(_, flag)| flag);
+    let shown = match name {
+        CHAT if was.is_null() => return format!("{} was not given before", rendering(&is[TEMPLATE])),
+        CHAT => return format!("{} is not given any more", rendering(&was[TEMPLATE])),
+        TEMPLATE => return format!("{} has become {}", rendering(was), rendering(is)),
+        MIXED if is == &Value::Bool(true) => return format!("{called} was not given before"),
+        MIXED => return format!("{called} is not given any more"),
+        LOSS_ON | NO_LOSS_ON => typed,
+        KEEPS_ARGUMENTS => kept,
+        _ => shown,
+    };
+    format!("{called} was {} and is {}", shown(was), shown(is))
+}
+
+/// What `--tool-arguments` says.
+fn kept(value: &Value) -> String {
+    if value == &Value::Bool(true) { "keep".into() } else { "parse".into() }
 }
 
 /// A value, or what an object has that is true, as it is typed.
@@ -98,15 +136,9 @@ fn shown(value: &Value) -> String {
     match value {
         Value::Null => "not given".into(),
         Value::String(text) => text.clone(),
-        Value::Object(fields) => match fields.get("fraction") {
-            Some(fraction) => fraction.to_string(),
-            // A template by its name, conversations by their template.
-            None if TEMPLATES.iter().any(|text| fields.contains_key(*text)) => {
-                fields.get("name").map_or_else(String::new, shown)
-            }
-            None if fields.contains_key("normal_form") => {
-                fields.get("template").map_or_else(|| "--render plain".to_owned(), shown)
-            }
+        // Documents that are held out by their share, a token by its text.
+        Value::Object(fields) => match fields.get("fraction").or_else(|| fields.get("token")) {
+            Some(value) => shown(value),
             None => {
                 let each = fields.iter().map(|(name, value)| format!("{name} {}", shown(value)));
                 each.collect::<Vec<_>>().join(", ")

@@ -90,11 +90,26 @@ pub struct RowEnds {
 
 /// What somebody wants to see of a row group.
 #[derive(Debug, Default)]
-pub struct WantedRowGroup {
-    /// How often each id stands there.
-    pub tokens: bool,
+pub struct WantedRowGroup<'a> {
+    /// How often which ids stand there.
+    pub tokens: CountedTokens<'a>,
     /// Rows, counted in the group, ascending.
     pub rows: Vec<usize>,
+}
+
+/// So many ids are counted sooner one by one, many positions at once, than all in one go, position by position.
+const COUNTED_ALONE: usize = 12;
+
+/// Which ids are counted.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum CountedTokens<'a> {
+    /// None.
+    #[default]
+    None,
+    /// These, ascending. A few cost much less than all.
+    Some(&'a [u32]),
+    /// All.
+    All,
 }
 
 /// Checks row groups one after another, in memory that is kept.
@@ -113,7 +128,9 @@ pub struct GroupCheck<'a> {
     levels: Vec<u8>,
     prefix: Vec<u8>,
     values: Vec<i64>,
-    /// How often each index of the dictionary stands in the group, where that is wanted.
+    /// The indices of the dictionary that are counted.
+    counted: Vec<usize>,
+    /// How often each index of the dictionary stands in the group, as far as it is counted.
     counts: Vec<u64>,
     /// The ids of the rows that are wanted.
     rows: Vec<i32>,
@@ -141,6 +158,7 @@ impl<'a> GroupCheck<'a> {
             levels: Vec::new(),
             prefix: Vec::new(),
             values: Vec::new(),
+            counted: Vec::new(),
             counts: Vec::new(),
             rows: Vec::new(),
         }
@@ -152,7 +170,7 @@ impl<'a> GroupCheck<'a> {
         &mut self,
         bytes: &[u8],
         expected: &ExpectedRows,
-        wanted: &WantedRowGroup,
+        wanted: &WantedRowGroup<'_>,
     ) -> Option<(RowGroup, RowEnds)> {
         let length = self.form.row_length;
         let mut pages_of = Vec::with_capacity(COLUMNS_MAX);
@@ -181,9 +199,9 @@ impl<'a> GroupCheck<'a> {
         Some((meta, found))
     }
 
-    /// How often ids stand in the group that was checked last, if that was good and they were wanted; padding is left out.
+    /// How often the ids that were wanted stand in the group that was checked last, if that was good; padding is left out.
     pub fn token_counts(&self) -> impl Iterator<Item = (i32, u64)> {
-        self.dictionary.iter().copied().zip(self.counts.iter().copied())
+        self.counted.iter().map(|&index| (self.dictionary[index], self.counts[index]))
     }
 
     /// Calls `each` with the rows that were wanted of the group that was checked last, if that was good.
@@ -191,7 +209,7 @@ impl<'a> GroupCheck<'a> {
         &self,
         expected: &ExpectedRows,
         ends: &RowEnds,
-        wanted: &WantedRowGroup,
+        wanted: &WantedRowGroup<'_>,
         mut each: impl FnMut(usize, ShardRow<'_>),
     ) {
         let length = self.form.row_length;
@@ -302,14 +320,22 @@ impl<'a> GroupCheck<'a> {
         bytes: &[u8],
         pages: &[Vec<Page>],
         expected: &ExpectedRows,
-        wanted: &WantedRowGroup,
+        wanted: &WantedRowGroup<'_>,
     ) -> Option<RowEnds> {
         let (length, rows_per_page) = (self.form.row_length, self.form.layout.rows_per_page);
         let mut found = RowEnds::default();
         let mut pieces_before = 0;
         let mut wanted_rows = wanted.rows.iter().copied().peekable();
+        self.counted.clear();
+        let is_wanted = |index: &usize| match wanted.tokens {
+            CountedTokens::None => false,
+            CountedTokens::Some(ids) => u32::try_from(self.dictionary[*index])
+                .is_ok_and(|id| ids.first() <= Some(&id) && ids.binary_search(&id).is_ok()),
+            CountedTokens::All => true,
+        };
+        self.counted.extend((0..self.dictionary.len()).filter(is_wanted));
         self.counts.clear();
-        self.counts.resize(if wanted.tokens { self.dictionary.len() } else { 0 }, 0);
+        self.counts.resize(if self.counted.is_empty() { 0 } else { self.dictionary.len() }, 0);
         self.rows.clear();
         // The dictionary grows from page to page: index 0 is there from the beginning.
         let mut entries = 1;
@@ -337,8 +363,11 @@ impl<'a> GroupCheck<'a> {
             let ids = Indices { bytes: &self.ids[self.prefix.len()..], width };
             let token = |position: usize| self.dictionary[ids.get(position)];
             found.first_tokens.extend((0..rows.len()).map(|row| token(row * length)));
-            if wanted.tokens {
-                ids.count(real, &mut self.counts);
+            match self.counted.len() {
+                0..=COUNTED_ALONE => {
+                    self.counted.iter().for_each(|&index| self.counts[index] += ids.count_of(real, index));
+                }
+                _ => ids.count(real, &mut self.counts),
             }
             while let Some(row) = wanted_rows.next_if(|&row| row < rows.end) {
                 let begin = (row - rows.start) * length;

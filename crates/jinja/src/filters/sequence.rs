@@ -1,11 +1,13 @@
 //! Filters of sequences. What Jinja makes a generator of can be gone through once here, too.
 
-use crate::arguments::{CallArguments, int};
-use crate::error::{Error, ErrorKind, Result};
-use crate::iterate::{Failure, Iter};
+use std::cell::Cell;
+
+use crate::arguments::{Applied, CallArguments, int};
+use crate::error::{Error, Result};
+use crate::iterate::{Iter, LazyFilter, MadeItems};
 use crate::machine::Machine;
 use crate::syntax::Operator;
-use crate::text::MarkedText;
+use crate::text::{MarkedText, TextBuilder};
 use crate::value::{Object, TemplateValue};
 
 impl<'a> Machine<'a> {
@@ -22,12 +24,7 @@ impl<'a> Machine<'a> {
             }
             "first" => {
                 let [] = arguments.bind(name, [], 0)?;
-                let first = match value {
-                    TemplateValue::Object(Object::Iterator(shared)) => {
-                        Iter::Shared(shared).next(self.arena)?
-                    }
-                    _ => Iter::of(value)?.next(self.arena)?,
-                };
+                let first = self.next(&mut Iter::of(value)?)?;
                 Ok(first.unwrap_or(TemplateValue::Undefined("the first of no items")))
             }
             "last" => {
@@ -66,16 +63,14 @@ impl<'a> Machine<'a> {
                 let count = usize::try_from(count).ok().filter(|count| *count > 0);
                 let Some(count) = count else { return Err(Error::unsupported("`batch` of no items")) };
                 let fill = fill.filter(|fill| !matches!(fill, TemplateValue::None));
-                let items = self.collect(value)?;
-                let batches = items.chunks(count).map(|chunk| {
-                    let missing = if fill.is_some() { count - chunk.len() } else { 0 };
-                    self.check_values(missing)?;
-                    let mut chunk = chunk.to_vec();
-                    chunk.extend(fill.iter().cycle().take(missing));
-                    self.alloc_values(&chunk).map(TemplateValue::List)
+                let batches = self.taken(value)?.chunks(count).map(|chunk| match fill {
+                    Some(fill) => {
+                        let filled = (0..count).map(|at| Ok(chunk.get(at).copied().unwrap_or(fill)));
+                        self.alloc_all(filled).map(TemplateValue::List)
+                    }
+                    None => Ok(TemplateValue::List(chunk)),
                 });
-                let batches: Vec<_> = batches.collect::<Result<_>>()?;
-                self.iterator(self.alloc_values(&batches)?)
+                self.iterator(self.alloc_all(batches)?)
             }
             _ => self.sliced(value, arguments),
         }
@@ -84,19 +79,17 @@ impl<'a> Machine<'a> {
     fn reversed(&self, value: TemplateValue<'a>) -> Result<TemplateValue<'a>> {
         match value {
             TemplateValue::Text(text) => {
-                self.check_values(text.as_str().len())?;
-                let characters: Vec<MarkedText<'a>> = text
-                    .as_str()
-                    .char_indices()
-                    .map(|(at, c)| text.slice(self.arena, at, at + c.len_utf8()))
-                    .rev()
-                    .collect();
-                self.joined(&characters).map(TemplateValue::Text)
+                self.spend_bytes(text.as_str().len())?;
+                let mut out = TextBuilder::default();
+                for (at, character) in text.as_str().char_indices().rev() {
+                    out.push(self.cut(text, at, at + character.len_utf8())?);
+                    self.check_growth(&out, 0)?;
+                }
+                self.finish(&mut out).map(TemplateValue::Text)
             }
             TemplateValue::Object(Object::Iterator(_)) => {
-                let mut items = self.collect(value)?.to_vec();
-                items.reverse();
-                self.alloc_values(&items).map(TemplateValue::List)
+                let items = self.collect(value)?.iter().rev();
+                self.alloc_all(items.map(|item| Ok(*item))).map(TemplateValue::List)
             }
             _ => self.going(Iter::Reversed(self.collect(value)?)),
         }
@@ -109,15 +102,15 @@ impl<'a> Machine<'a> {
         for item in self.collect(value)? {
             let item = self.attribute_of(*item, attribute, None)?;
             if !texts.is_empty() {
-                texts.push(separator);
+                self.push_to(&mut texts, separator)?;
             }
-            texts.push(self.string(item)?);
+            self.push_to(&mut texts, self.string(item)?)?;
         }
         self.joined(&texts).map(TemplateValue::Text)
     }
 
     /// What `attribute` names of an item: names and numbers with dots between them.
-    pub(super) fn attribute_of(
+    pub(crate) fn attribute_of(
         &self,
         item: TemplateValue<'a>,
         attribute: Option<TemplateValue<'a>>,
@@ -138,45 +131,22 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// Items made of items, up to the first that fails.
-    fn made(
-        &self,
-        value: TemplateValue<'a>,
-        make: impl Fn(TemplateValue<'a>) -> Result<Option<TemplateValue<'a>>>,
-    ) -> Result<TemplateValue<'a>> {
-        if !value.is_true() {
-            return self.iterator(&[]);
-        }
-        let mut iter = Iter::of(value)?;
-        let mut items = Vec::new();
-        let failed = loop {
-            self.spend(1)?;
-            self.check_values(items.len())?;
-            match self.next(&mut iter).and_then(|item| item.map(&make).transpose()) {
-                Ok(Some(item)) => items.extend(item),
-                Ok(None) => break None,
-                Err(error) => break Some(error),
-            }
-        };
-        let items = self.alloc_values(&items)?;
-        match failed {
-            None => self.iterator(items),
-            // What is beyond the limits is so for all that follows.
-            Some(error) if error.kind == ErrorKind::Limit => Err(error),
-            Some(error) => self.going(Iter::Failing(items, Failure::of(self.arena, &error))),
-        }
+    /// What a filter makes of the items of a value, when somebody asks for them.
+    fn made(&self, value: TemplateValue<'a>, filter: LazyFilter<'a>) -> Result<TemplateValue<'a>> {
+        // As in Jinja, what is not true is not gone through, whatever it is.
+        let rest = Cell::new(if value.is_true() { Iter::of(value)? } else { Iter::Items(&[]) });
+        self.going(Iter::Made(self.alloc(MadeItems { rest, filter })?))
     }
 
     fn map(&self, value: TemplateValue<'a>, arguments: &CallArguments<'a>) -> Result<TemplateValue<'a>> {
-        let named =
-            |name: &str| arguments.named.iter().find(|(other, _)| *other == name).map(|(_, value)| *value);
-        if let (true, Some(attribute)) = (arguments.positional.is_empty(), named("attribute")) {
-            let [_, default] = arguments.bind("map", ["attribute", "default"], 0)?;
+        if arguments.positional.is_empty() && arguments.named.iter().any(|(name, _)| *name == "attribute") {
+            let [path, default] = arguments.bind("map", ["attribute", "default"], 1)?;
+            let path = path.unwrap_or(TemplateValue::None);
             let default = default.filter(|default| !matches!(default, TemplateValue::None));
-            return self.made(value, |item| self.attribute_of(item, Some(attribute), default).map(Some));
+            return self.made(value, LazyFilter::Attribute { path, default });
         }
-        let (filter, rest) = named_first("map", arguments)?;
-        self.made(value, |item| self.apply(filter, item, &rest).map(Some))
+        let filter = self.applied("map", arguments)?;
+        self.made(value, LazyFilter::Filter(filter))
     }
 
     fn select(
@@ -187,7 +157,7 @@ impl<'a> Machine<'a> {
     ) -> Result<TemplateValue<'a>> {
         let keeps = name.starts_with("select");
         let mut arguments = arguments.clone();
-        let attribute = if name.ends_with("attr") {
+        let path = if name.ends_with("attr") {
             if arguments.positional.is_empty() {
                 return Err(Error::operation(format!("`{name}` needs the name of an attribute")));
             }
@@ -195,49 +165,47 @@ impl<'a> Machine<'a> {
         } else {
             None
         };
-        let test = if arguments.positional.is_empty() { None } else { Some(named_first(name, &arguments)?) };
-        self.made(value, |item| {
-            let looked_at = self.attribute_of(item, attribute, None)?;
-            let passed = match &test {
-                Some((test, rest)) => self.test(test, looked_at, rest)?,
-                None => looked_at.is_true(),
-            };
-            Ok((passed == keeps).then_some(item))
-        })
+        let test = if arguments.positional.is_empty() { None } else { Some(self.applied(name, &arguments)?) };
+        self.made(value, LazyFilter::Choice { keeps, path, test })
+    }
+
+    /// The filter or test that the first argument names, with the other arguments.
+    fn applied(&self, function: &str, arguments: &CallArguments<'a>) -> Result<Applied<'a>> {
+        let Some((TemplateValue::Text(name), rest)) = arguments.positional.split_first() else {
+            return Err(Error::operation(format!("`{function}` needs the name of a filter or a test")));
+        };
+        self.claim(size_of_val(&arguments.named[..]))?;
+        let named = self.arena.alloc_slice_copy(&arguments.named);
+        Ok(Applied { name: name.as_str(), positional: self.alloc_values(rest)?, named })
+    }
+
+    /// All items of a value, for a filter that takes them in Jinja only when it is asked: from an iterator nobody may take
+    /// any then.
+    pub(super) fn taken(&self, value: TemplateValue<'a>) -> Result<&'a [TemplateValue<'a>]> {
+        let items = self.collect(value)?;
+        if let TemplateValue::Object(Object::Iterator(shared)) = value {
+            shared.set(None);
+        }
+        Ok(items)
     }
 
     fn sliced(&self, value: TemplateValue<'a>, arguments: &CallArguments<'a>) -> Result<TemplateValue<'a>> {
         let [slices, fill] = arguments.bind("slice", ["slices", "fill_with"], 1)?;
         let slices = usize::try_from(int(slices.unwrap_or(TemplateValue::None))?).unwrap_or(0);
         let fill = fill.filter(|fill| !matches!(fill, TemplateValue::None));
-        let items = self.collect(value)?;
+        let items = self.taken(value)?;
         if slices == 0 {
             return Err(Error::operation("`slice` into no parts"));
         }
-        self.spend(slices as u64)?;
-        self.check_values(slices.saturating_mul(3).saturating_add(items.len()))?;
         let (each, longer) = (items.len() / slices, items.len() % slices);
         let mut at = 0;
-        let parts = (0..slices)
-            .map(|number| {
-                let end = at + each + usize::from(number < longer);
-                let mut part = items[std::mem::replace(&mut at, end)..end].to_vec();
-                part.extend(fill.filter(|_| number >= longer));
-                self.alloc_values(&part).map(TemplateValue::List)
-            })
-            .collect::<Result<Vec<_>>>()?;
-        self.iterator(self.alloc_values(&parts)?)
+        let parts = (0..slices).map(|number| {
+            let end = at + each + usize::from(number < longer);
+            let part = &items[std::mem::replace(&mut at, end)..end];
+            let Some(fill) = fill.filter(|_| number >= longer) else { return Ok(TemplateValue::List(part)) };
+            let filled = (0..part.len() + 1).map(|at| Ok(part.get(at).copied().unwrap_or(fill)));
+            self.alloc_all(filled).map(TemplateValue::List)
+        });
+        self.iterator(self.alloc_all(parts)?)
     }
-}
-
-/// The name that comes first, and the other arguments.
-fn named_first<'a>(function: &str, arguments: &CallArguments<'a>) -> Result<(&'a str, CallArguments<'a>)> {
-    let mut rest = arguments.clone();
-    if rest.positional.is_empty() {
-        return Err(Error::operation(format!("`{function}` needs the name of a filter")));
-    }
-    let TemplateValue::Text(name) = rest.positional.remove(0) else {
-        return Err(Error::operation(format!("`{function}` needs a name")));
-    };
-    Ok((name.as_str(), rest))
 }

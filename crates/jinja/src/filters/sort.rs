@@ -27,11 +27,13 @@ impl<'a> Machine<'a> {
                 let TemplateValue::Dict(dict) = value else {
                     return Err(Error::operation(format!("`dictsort` of {}", value.type_name())));
                 };
-                let entries = dict.entries().iter().map(|(key, value)| {
+                let mut keyed = Vec::new();
+                for (key, value) in dict.entries() {
                     let key_of_order = self.cased(if place == 0 { *key } else { *value }, is_true(case))?;
-                    Ok((key_of_order, TemplateValue::Tuple(self.alloc_values(&[*key, *value])?)))
-                });
-                self.sorted(entries.collect::<Result<_>>()?, is_true(reverse)).map(TemplateValue::List)
+                    let entry = TemplateValue::Tuple(self.alloc_values(&[*key, *value])?);
+                    self.push_to(&mut keyed, (key_of_order, entry))?;
+                }
+                self.sorted(keyed, is_true(reverse)).map(TemplateValue::List)
             }
             "sort" => {
                 let [reverse, case, attribute] =
@@ -44,7 +46,7 @@ impl<'a> Machine<'a> {
                         self.spend(1)?;
                         key.push(self.cased(self.attribute_of(*item, *path, None)?, is_true(case))?);
                     }
-                    keyed.push((TemplateValue::List(self.alloc_values(&key)?), *item));
+                    self.push_to(&mut keyed, (TemplateValue::List(self.alloc_values(&key)?), *item))?;
                 }
                 self.sorted(keyed, is_true(reverse)).map(TemplateValue::List)
             }
@@ -52,12 +54,12 @@ impl<'a> Machine<'a> {
                 let [case, attribute] = arguments.bind(name, ["case_sensitive", "attribute"], 0)?;
                 let (mut seen, mut kept): (Vec<TemplateValue<'a>>, Vec<TemplateValue<'a>>) =
                     (Vec::new(), Vec::new());
-                for item in self.collect(value)? {
+                for item in self.taken(value)? {
                     let key = self.cased(self.attribute_of(*item, attribute, None)?, is_true(case))?;
                     crate::dict::check_key(key)?;
                     if !self.is_among(key, &seen)? {
-                        seen.push(key);
-                        kept.push(*item);
+                        self.push_to(&mut seen, key)?;
+                        self.push_to(&mut kept, *item)?;
                     }
                 }
                 self.iterator(self.alloc_values(&kept)?)
@@ -121,8 +123,7 @@ impl<'a> Machine<'a> {
         if let Some(error) = failed {
             return Err(error);
         }
-        let items: Vec<_> = keyed.into_iter().map(|(_, item)| item).collect();
-        self.alloc_values(&items)
+        self.alloc_all(keyed.iter().map(|(_, item)| Ok(*item)))
     }
 
     fn grouped(&self, value: TemplateValue<'a>, arguments: &CallArguments<'a>) -> Result<TemplateValue<'a>> {
@@ -130,28 +131,35 @@ impl<'a> Machine<'a> {
         let [attribute, default, case] = arguments.bind("groupby", names, 1)?;
         let default = default.filter(|default| !matches!(default, TemplateValue::None));
         let is_case_sensitive = case.is_some_and(TemplateValue::is_true);
+        let key_of = |item| self.attribute_of(item, attribute, default);
+        let cased = |item| self.cased(key_of(item)?, is_case_sensitive);
         let mut keyed = Vec::new();
         for item in self.collect(value)? {
-            let key = self.attribute_of(*item, attribute, default)?;
-            let pair = self.alloc_values(&[key, *item])?;
-            keyed.push((self.cased(key, is_case_sensitive)?, TemplateValue::Tuple(pair)));
+            self.push_to(&mut keyed, (cased(*item)?, *item))?;
         }
-        let mut groups: Vec<(TemplateValue<'a>, TemplateValue<'a>, Vec<TemplateValue<'a>>)> = Vec::new();
-        for pair in self.sorted(keyed, false)? {
-            let TemplateValue::Tuple([key, item]) = *pair else { continue };
-            let cased = self.cased(*key, is_case_sensitive)?;
-            match groups.last_mut() {
-                Some((last, _, items)) if self.equal(*last, cased)? => items.push(*item),
-                _ => groups.push((cased, *key, vec![*item])),
+        let mut rest = self.sorted(keyed, false)?;
+        let mut groups = Vec::new();
+        while let Some((first, others)) = rest.split_first() {
+            let key = cased(*first)?;
+            let mut length = 1;
+            for other in others {
+                if !self.equal(key, cased(*other)?)? {
+                    break;
+                }
+                length += 1;
             }
+            let (items, after) = rest.split_at(length);
+            rest = after;
+            let group = self.alloc_values(&[key_of(*first)?, TemplateValue::List(items)])?;
+            self.claim(2 * size_of::<usize>())?;
+            self.groups.borrow_mut().insert(group.as_ptr());
+            self.push_to(&mut groups, TemplateValue::Tuple(group))?;
         }
-        let groups: Vec<TemplateValue<'a>> = groups
-            .into_iter()
-            .map(|(_, key, items)| {
-                let items = TemplateValue::List(self.alloc_values(&items)?);
-                self.alloc_values(&[key, items]).map(TemplateValue::Tuple)
-            })
-            .collect::<Result<_>>()?;
         self.alloc_values(&groups).map(TemplateValue::List)
+    }
+
+    /// Whether a tuple is a group that `groupby` made.
+    pub(crate) fn is_group(&self, tuple: &[TemplateValue<'a>]) -> bool {
+        self.groups.borrow().contains(&tuple.as_ptr())
     }
 }

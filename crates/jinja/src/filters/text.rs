@@ -39,8 +39,8 @@ impl<'a> Machine<'a> {
             "trim" => {
                 let [chars] = arguments.bind(name, ["chars"], 0)?;
                 match chars {
-                    None | Some(TemplateValue::None) => self.strip(text, None, End::Both),
-                    Some(chars) => self.strip(text, Some(expect_text(chars)?.as_str()), End::Both),
+                    None | Some(TemplateValue::None) => self.strip(text, None, End::Both)?,
+                    Some(chars) => self.strip(text, Some(expect_text(chars)?.as_str()), End::Both)?,
                 }
             }
             "replace" => {
@@ -96,14 +96,14 @@ impl<'a> Machine<'a> {
         let mut texts = Vec::new();
         for (number, line) in self.lines(text)?.into_iter().enumerate() {
             if number > 0 {
-                texts.push(new_line);
+                self.push_to(&mut texts, new_line)?;
             }
             let indents =
                 if number == 0 { is_true(first) } else { is_true(blank) || !line.as_str().is_empty() };
             if indents {
-                texts.push(indention);
+                self.push_to(&mut texts, indention)?;
             }
-            texts.push(line);
+            self.push_to(&mut texts, line)?;
         }
         self.joined(&texts)
     }
@@ -129,10 +129,10 @@ impl<'a> Machine<'a> {
         if self.length(value)? <= length.saturating_add(leeway) {
             return Ok(value);
         }
-        let mut cut = self.characters(expect_text(value)?, 0, kept as usize);
+        let mut cut = self.characters(expect_text(value)?, 0, kept as usize)?;
         if !kill_words.is_some_and(TemplateValue::is_true) {
             let last = cut.as_str().rfind(' ').unwrap_or(cut.as_str().len());
-            cut = cut.slice(self.arena, 0, last);
+            cut = self.cut(cut, 0, last)?;
         }
         self.joined(&[cut, end]).map(TemplateValue::Text)
     }

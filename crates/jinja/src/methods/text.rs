@@ -1,5 +1,7 @@
 //! Methods of strings.
 
+use std::collections::HashSet;
+
 use crate::access::characters;
 use crate::arguments::{CallArguments, int, text as expect_text};
 use crate::error::{Error, Result};
@@ -26,10 +28,10 @@ impl<'a> Machine<'a> {
             "split" | "rsplit" => self.split(text, name, arguments),
             "splitlines" => self.split_lines(text, arguments),
             "partition" | "rpartition" => self.partition(text, name, arguments),
-            "startswith" | "endswith" => starts_or_ends(text, name, arguments),
+            "startswith" | "endswith" => self.starts_or_ends(text, name, arguments),
             "removeprefix" | "removesuffix" => self.without(text, name, arguments),
             "replace" => {
-                let [old, new, count] = arguments.bind(name, ["", "", "count"], 2)?;
+                let [old, new, count] = arguments.bind(name, ["", "", ""], 2)?;
                 let (old, new) = (
                     expect_text(old.unwrap_or(TemplateValue::None))?,
                     expect_text(new.unwrap_or(TemplateValue::None))?,
@@ -41,6 +43,7 @@ impl<'a> Machine<'a> {
             "join" => {
                 let [items] = arguments.bind(name, [""], 1)?;
                 let items = self.collect(items.unwrap_or(TemplateValue::None))?;
+                self.check_values(2 * items.len())?;
                 let mut texts = Vec::with_capacity(2 * items.len());
                 for item in items {
                     if !texts.is_empty() {
@@ -73,6 +76,7 @@ impl<'a> Machine<'a> {
 
     /// Methods without arguments.
     fn of_case(&self, text: MarkedText<'a>, name: &'static str) -> Result<TemplateValue<'a>> {
+        self.spend_letters(text.as_str().len())?;
         let all = |is: fn(char) -> bool| {
             TemplateValue::Bool(!text.as_str().is_empty() && text.as_str().chars().all(is))
         };
@@ -108,12 +112,18 @@ impl<'a> Machine<'a> {
             None | Some(TemplateValue::None) => None,
             Some(chars) => Some(expect_text(chars)?.as_str()),
         };
-        Ok(TemplateValue::Text(self.strip(text, chars, end)))
+        self.strip(text, chars, end).map(TemplateValue::Text)
     }
 
     /// A text without white space, or without `chars`, at its ends.
-    pub(crate) fn strip(&self, text: MarkedText<'a>, chars: Option<&str>, end: End) -> MarkedText<'a> {
-        let goes = |c: char| chars.map_or_else(|| is_white_space(c), |chars| chars.contains(c));
+    pub(crate) fn strip(
+        &self,
+        text: MarkedText<'a>,
+        chars: Option<&str>,
+        end: End,
+    ) -> Result<MarkedText<'a>> {
+        let chars: Option<HashSet<char>> = chars.map(|chars| chars.chars().collect());
+        let goes = |c: char| chars.as_ref().map_or_else(|| is_white_space(c), |chars| chars.contains(&c));
         let string = text.as_str();
         let start = match end {
             End::Right => 0,
@@ -123,16 +133,12 @@ impl<'a> Machine<'a> {
             End::Left => string.len(),
             End::Right | End::Both => start + string[start..].trim_end_matches(goes).len(),
         };
-        text.slice(self.arena, start, stop)
+        self.cut(text, start, stop)
     }
 
     fn texts(&self, text: MarkedText<'a>, borders: &[(usize, usize)]) -> Result<TemplateValue<'a>> {
-        self.check_values(borders.len())?;
-        let parts: Vec<_> = borders
-            .iter()
-            .map(|(start, end)| TemplateValue::Text(text.slice(self.arena, *start, *end)))
-            .collect();
-        self.alloc_values(&parts).map(TemplateValue::List)
+        let parts = borders.iter().map(|(start, end)| self.cut(text, *start, *end).map(TemplateValue::Text));
+        self.alloc_all(parts).map(TemplateValue::List)
     }
 
     fn split(
@@ -181,8 +187,12 @@ impl<'a> Machine<'a> {
     /// The lines of a text, without their ends.
     pub(crate) fn lines(&self, text: MarkedText<'a>) -> Result<Vec<MarkedText<'a>>> {
         self.check_parts(text.as_str(), |text| text.matches(is_line_break).count())?;
-        let borders = lines(text.as_str(), false).into_iter();
-        Ok(borders.map(|(start, end)| text.slice(self.arena, start, end)).collect())
+        let borders = lines(text.as_str(), false);
+        let mut lines = Vec::with_capacity(borders.len());
+        for (start, end) in borders {
+            lines.push(self.cut(text, start, end)?);
+        }
+        Ok(lines)
     }
 
     /// Checks that a text may be cut in as many `parts` as are counted.
@@ -214,8 +224,32 @@ impl<'a> Machine<'a> {
             None if is_right => [(0, 0), (0, 0), (0, string.len())],
             None => [(0, string.len()), (string.len(), string.len()), (string.len(), string.len())],
         };
-        let parts = cuts.map(|(start, end)| TemplateValue::Text(text.slice(self.arena, start, end)));
-        self.alloc_values(&parts).map(TemplateValue::Tuple)
+        let parts = cuts.iter().map(|(start, end)| self.cut(text, *start, *end).map(TemplateValue::Text));
+        self.alloc_all(parts).map(TemplateValue::Tuple)
+    }
+
+    fn starts_or_ends(
+        &self,
+        text: MarkedText<'a>,
+        name: &'static str,
+        arguments: &CallArguments<'a>,
+    ) -> Result<TemplateValue<'a>> {
+        let [part, start, stop] = arguments.bind(name, ["", "", ""], 1)?;
+        if start.is_some() || stop.is_some() {
+            return Err(Error::unsupported(format!("`{name}` within a part of a string")));
+        }
+        let part = part.unwrap_or(TemplateValue::None);
+        let parts = if let TemplateValue::Tuple(parts) = part { parts } else { &[part] };
+        let string = text.as_str();
+        for part in parts {
+            let part = expect_text(*part)?.as_str();
+            self.spend_bytes(64 + part.len().min(string.len()))?;
+            let found = if name == "startswith" { string.starts_with(part) } else { string.ends_with(part) };
+            if found {
+                return Ok(TemplateValue::Bool(true));
+            }
+        }
+        Ok(TemplateValue::Bool(false))
     }
 
     fn without(
@@ -232,7 +266,7 @@ impl<'a> Machine<'a> {
         } else {
             (0, string.strip_suffix(part).map_or(string.len(), str::len))
         };
-        Ok(TemplateValue::Text(text.slice(self.arena, start, end)))
+        self.cut(text, start, end).map(TemplateValue::Text)
     }
 
     /// A text with `new` for the first `count` of `old`, for all if that is negative.
@@ -248,15 +282,16 @@ impl<'a> Machine<'a> {
         let mut out = TextBuilder::default();
         let mut from = 0;
         for (at, _) in string.match_indices(old).take(count) {
-            out.push(text.slice(self.arena, from, at));
+            out.push(self.cut(text, from, at)?);
             out.push(new);
             from = at + old.len();
+            self.spend(1)?;
             self.check_growth(&out, 0)?;
         }
         if from == 0 && out.is_empty() && !string.starts_with(old) {
             return Ok(text);
         }
-        out.push(text.slice(self.arena, from, string.len()));
+        out.push(self.cut(text, from, string.len())?);
         self.finish(&mut out)
     }
 
@@ -269,7 +304,7 @@ impl<'a> Machine<'a> {
         let [part, start, stop] = arguments.bind(name, ["", "", ""], 1)?;
         let part = expect_text(part.unwrap_or(TemplateValue::None))?.as_str();
         let (from, within) = match bounds(text, start, stop)? {
-            Some((from, to)) => (from, self.characters(text, from, to).as_str()),
+            Some((from, to)) => (from, self.characters(text, from, to)?.as_str()),
             None if name == "count" => return Ok(TemplateValue::Int(0)),
             None if name.ends_with("find") => return Ok(TemplateValue::Int(-1)),
             None => return Err(Error::operation(format!("`{name}` of what is not there"))),
@@ -291,10 +326,10 @@ impl<'a> Machine<'a> {
         let [width] = arguments.bind("zfill", [""], 1)?;
         let width = int(width.unwrap_or(TemplateValue::None))?;
         let sign = usize::from(text.as_str().starts_with(['+', '-']));
-        let digits = text.slice(self.arena, sign, text.as_str().len());
+        let digits = self.cut(text, sign, text.as_str().len())?;
         let filled =
             self.padded(digits, width.saturating_sub(sign as i64), MarkedText::new("0"), End::Left)?;
-        self.joined(&[text.slice(self.arena, 0, sign), filled]).map(TemplateValue::Text)
+        self.joined(&[self.cut(text, 0, sign)?, filled]).map(TemplateValue::Text)
     }
 
     fn tabs_expanded(
@@ -349,32 +384,6 @@ impl<'a> Machine<'a> {
     /// A text in upper case.
     pub(crate) fn upper(&self, text: MarkedText<'a>) -> Result<MarkedText<'a>> {
         letters::mapped(self, text, |c, out, mark| c.to_uppercase().for_each(|c| out.push_char(c, mark)))
-    }
-}
-
-fn starts_or_ends<'a>(
-    text: MarkedText<'a>,
-    name: &'static str,
-    arguments: &CallArguments<'a>,
-) -> Result<TemplateValue<'a>> {
-    let [part, start, stop] = arguments.bind(name, ["", "", ""], 1)?;
-    if start.is_some() || stop.is_some() {
-        return Err(Error::unsupported(format!("`{name}` within a part of a string")));
-    }
-    let one = |part: TemplateValue<'a>| {
-        let part = expect_text(part)?.as_str();
-        Ok(if name == "startswith" { text.as_str().starts_with(part) } else { text.as_str().ends_with(part) })
-    };
-    match part.unwrap_or(TemplateValue::None) {
-        TemplateValue::Tuple(parts) => {
-            for part in parts {
-                if one(*part)? {
-                    return Ok(TemplateValue::Bool(true));
-                }
-            }
-            Ok(TemplateValue::Bool(false))
-        }
-        part => one(part).map(TemplateValue::Bool),
     }
 }
 

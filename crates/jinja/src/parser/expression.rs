@@ -12,24 +12,18 @@ use crate::syntax::{
 impl Parser {
     /// An expression, or several with commas between them: a tuple.
     pub(super) fn tuple(&mut self) -> Result<Expression> {
-        self.tuple_of(false, |parser| parser.expression(), None)
+        self.tuple_of(false, |parser| parser.expression())
     }
 
     /// The same, without conditions.
     pub(super) fn tuple_without_condition(&mut self) -> Result<Expression> {
-        self.tuple_of(false, |parser| parser.deeper(Self::or), None)
-    }
-
-    /// The same, up to the name `end`.
-    pub(super) fn tuple_until(&mut self, end: &str) -> Result<Expression> {
-        self.tuple_of(false, |parser| parser.deeper(Self::or), Some(end))
+        self.tuple_of(false, |parser| parser.deeper(Self::or))
     }
 
     fn tuple_of(
         &mut self,
         in_parentheses: bool,
         item: impl Fn(&mut Self) -> Result<Expression>,
-        end: Option<&str>,
     ) -> Result<Expression> {
         let mut items = Vec::new();
         let mut is_tuple = false;
@@ -38,7 +32,7 @@ impl Parser {
                 self.expect_operator(",")?;
             }
             let ends = matches!(self.peek(), Some(TokenKind::PrintEnd | TokenKind::BlockEnd) | None);
-            if ends || self.is_operator(")") || end.is_some_and(|end| self.is_name(end)) {
+            if ends || self.is_operator(")") {
                 break;
             }
             items.push(item(self)?);
@@ -217,7 +211,7 @@ impl Parser {
             TokenKind::Float(value) => self.take(Constant::Float(value)),
             TokenKind::Operator("(") => {
                 self.at += 1;
-                let inner = self.tuple_of(true, |parser| parser.expression(), None)?;
+                let inner = self.tuple_of(true, |parser| parser.expression())?;
                 self.expect_operator(")")?;
                 return Ok(inner);
             }

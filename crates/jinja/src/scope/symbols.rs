@@ -291,6 +291,11 @@ pub(super) fn looks_at_loop(looping: &For) -> bool {
     undeclared(&looping.body, &["loop"]).contains("loop")
 }
 
+/// Whether a template looks at `self`, which is the template itself unless that assigns to it.
+pub(super) fn looks_at_self(body: &[Statement]) -> bool {
+    undeclared(body, &["self"]).contains("self")
+}
+
 /// Which of the names that a macro need not declare its body looks at.
 pub(super) fn special_names(body: &[Statement]) -> HashSet<&'static str> {
     undeclared(body, &["caller", "kwargs", "varargs"])

@@ -10,14 +10,17 @@ use crate::value::{Text, Value};
 pub const PAIRS: [(&[&str], &str); 9] = [
     (&["prompt"], "completion"),
     (&["prompt"], "response"),
-    (&["instruction", "input"], "output"),
-    (&["instruction", "input"], "response"),
-    (&["question"], "response"),
-    (&["question"], "answer"),
-    (&["question"], "answers"),
+    (&["instruction", "input", "context"], "output"),
+    (&["instruction", "input", "context"], "response"),
+    (&["question", "context"], "response"),
+    (&["question", "context"], "answer"),
+    (&["question", "context"], "answers"),
     (&["problem"], "solution"),
     (&["query"], "response"),
 ];
+
+/// The column with what was said before.
+const HISTORY: &str = "history";
 
 impl Reader {
     /// The messages that columns of a record are; none where it has none of those.
@@ -26,13 +29,14 @@ impl Reader {
             .iter()
             .find(|(asked, answered)| there(record, asked[0]).is_some() && there(record, answered).is_some());
         let Some((asked, answered)) = found else { return Ok(None) };
-        let mut messages = match there(record, asked[0]) {
-            Some(value @ Value::List(_)) => self.list_of_messages(asked[0], value, false)?,
+        let mut messages = self.history(record)?;
+        match there(record, asked[0]) {
+            Some(value @ Value::List(_)) => messages.extend(self.list_of_messages(asked[0], value, false)?),
             _ => {
                 self.changes.made_of_columns += 1;
-                vec![ChatMessage::of("user", asked_text(record, asked)?)]
+                messages.push(ChatMessage::of("user", asked_text(record, asked)?));
             }
-        };
+        }
         match there(record, answered) {
             Some(value @ Value::List(items)) if items.iter().any(|item| matches!(item, Value::Map(_))) => {
                 messages.extend(self.list_of_messages(answered, value, true)?);
@@ -40,12 +44,42 @@ impl Reader {
             Some(value) => {
                 let answer = first_text(value).ok_or_else(|| no_text(answered, value))?;
                 self.changes.made_of_columns += 1;
+                self.changes.answers_left_out += texts_of(value) - 1;
                 messages.push(ChatMessage { is_completion: true, ..ChatMessage::of("assistant", answer) });
             }
             None => {}
         }
         self.put_system(record, &mut messages)?;
         Ok(Some(messages))
+    }
+
+    /// What was said before: questions with their answers.
+    fn history<'a>(&mut self, record: &Value<'a>) -> Result<Vec<ChatMessage<'a>>> {
+        let Some(value) = there(record, HISTORY) else { return Ok(Vec::new()) };
+        let parsed = match value {
+            Value::Text(text) if text.is_blank() => return Ok(Vec::new()),
+            _ => self.parsed(HISTORY, value)?,
+        };
+        let Value::List(exchanges) = parsed.as_ref().unwrap_or(value) else {
+            return Err(bad(HISTORY, value, "a list of questions with answers"));
+        };
+        let mut messages = Vec::with_capacity(2 * exchanges.len());
+        for (number, exchange) in exchanges.iter().enumerate() {
+            let said = match exchange {
+                Value::List(said) => &said[..],
+                _ => &[],
+            };
+            let [Value::Text(asked), Value::Text(answered)] = said else {
+                let detail = format!(
+                    "exchange {number} of `{HISTORY}` is not two strings, what was asked and answered"
+                );
+                return Err(Refusal::new(Reason::BadConversation, detail));
+            };
+            self.changes.made_of_columns += 2;
+            messages.push(ChatMessage::of("user", asked.clone()));
+            messages.push(ChatMessage::of("assistant", answered.clone()));
+        }
+        Ok(messages)
     }
 
     /// Marks the messages behind the first `prompt_messages` as the completion: where a record that had two columns has its
@@ -96,6 +130,16 @@ fn no_text(field: &str, value: &Value<'_>) -> Refusal {
         Value::Text(_) => empty(field),
         Value::List(items) if items.is_empty() => empty(field),
         _ => bad(field, value, "a string or a list of messages"),
+    }
+}
+
+/// How many texts there are of which [`first_text`] is the first.
+fn texts_of(value: &Value<'_>) -> u64 {
+    match value {
+        Value::List(items) => items.iter().map(texts_of).sum(),
+        Value::Map(_) => value.field("text").map_or(0, texts_of),
+        Value::Text(text) => u64::from(!text.is_blank()),
+        _ => 0,
     }
 }
 

@@ -6,8 +6,14 @@ use super::{ChatMessage, Reader, Result, bad, check_names};
 use crate::record::{Reason, Refusal};
 use crate::value::{Text, Value};
 
-/// Names of roles in data of older tools, and what they mean.
-const ROLES: [(&str, &str); 9] = [
+/// Names of roles, those in data of older tools among them, and what they mean.
+const ROLES: [(&str, &str); 16] = [
+    ("system", "system"),
+    ("developer", "developer"),
+    ("user", "user"),
+    ("assistant", "assistant"),
+    ("tool", "tool"),
+    ("function", "function"),
     ("human", "user"),
     ("prompter", "user"),
     ("gpt", "assistant"),
@@ -16,6 +22,7 @@ const ROLES: [(&str, &str); 9] = [
     ("bard", "assistant"),
     ("bot", "assistant"),
     ("model", "assistant"),
+    ("ai", "assistant"),
     ("observation", "tool"),
 ];
 
@@ -23,17 +30,24 @@ const ROLES: [(&str, &str); 9] = [
 const REASONING: [&str; 3] = ["reasoning_content", "thinking", "reasoning"];
 
 /// Fields that say whether a message, or a part of its content, is learned.
-const LOSS: [&str; 3] = ["weight", "train", "loss_mask"];
+const LOSS: [&str; 4] = ["weight", "train", "loss_mask", "loss"];
+
+/// Roles of messages that are a call, as JSON in a string.
+const CALLING: [&str; 2] = ["function_call", "tool_call"];
 
 impl Reader {
     pub(super) fn message<'a>(&mut self, item: &Value<'a>, is_completion: bool) -> Result<ChatMessage<'a>> {
         let Value::Map(fields) = item else {
-            return Err(bad("message", item, "an object"));
+            return Err(Refusal::new(
+                Reason::BadConversation,
+                format!("it is {}, not an object", item.kind()),
+            ));
         };
         check_names(item)?;
         let mut message =
             ChatMessage { role: Cow::Borrowed(""), fields: Vec::new(), loss: None, is_completion };
         let mut role = None;
+        // As `apply_chat_template` does: templates take a field that is not there better than one that is null.
         for (name, value) in fields.iter().filter(|(_, value)| *value != Value::Null) {
             match name.as_ref() {
                 "role" | "from" => {
@@ -46,30 +60,62 @@ impl Reader {
                 "content" | "value" => self.put_content(&mut message, name, value)?,
                 "tool_calls" => {
                     let calls = self.calls(value)?;
-                    if !calls.is_empty() {
-                        message.fields.push((Cow::Borrowed("tool_calls"), Value::List(calls)));
-                    }
+                    put_calls(&mut message, calls)?;
                 }
-                name if REASONING.contains(&name) => reasoning(&mut message, value)?,
-                name if LOSS.contains(&name) => put_loss(&mut message, name, value)?,
+                "function_call" => {
+                    let call = self.call(value)?;
+                    put_calls(&mut message, vec![call])?;
+                }
+                name if REASONING.contains(&name) => {
+                    self.changes.fields_renamed += u64::from(name != REASONING[0]);
+                    reasoning(&mut message, value)?;
+                }
+                name if LOSS.contains(&name) => {
+                    self.changes.fields_renamed += u64::from(name != LOSS[0]);
+                    put_loss(&mut message, name, value)?;
+                }
                 "train_detail" | "training_detail" => {
                     let detail = format!("`{name}` wants a loss on parts of a message");
                     return Err(Refusal::new(Reason::BadWeight, detail));
                 }
-                _ => message.fields.push((name.clone(), value.clone())),
+                _ => message.fields.push((name.clone(), self.without_nulls(value))),
             }
         }
         let Some(role) = role else {
             return Err(Refusal::new(Reason::BadConversation, "nobody speaks: no `role` and no `from`"));
         };
         message.role = role;
+        self.unfold_call(&mut message)?;
+        // What else there is may be for a template that knows it.
+        let is_said = message.fields.iter().any(|(name, _)| !matches!(&**name, "content" | "name"));
         match message.field("content") {
+            None if is_said => Ok(message),
+            None => Err(Refusal::new(Reason::BadConversation, "nothing is said: it has no `content`")),
             // What a tool answers is often an object.
             Some(content) if !matches!(content, Value::Text(_)) && message.role != "tool" => {
                 Err(bad("content", content, "a string or a list of texts"))
             }
-            _ => Ok(message),
+            Some(_) => Ok(message),
         }
+    }
+
+    /// Makes a message whose role says that it is a call one that calls.
+    fn unfold_call(&mut self, message: &mut ChatMessage<'_>) -> Result<()> {
+        if !CALLING.contains(&&*message.role) {
+            return Ok(());
+        }
+        let at = message.fields.iter().position(|(name, _)| name == "content");
+        let content = at.map_or(Value::Null, |at| message.fields.remove(at).1);
+        let calls = match self.parsed("value", &content)? {
+            Some(calls @ Value::List(_)) => calls,
+            Some(call @ Value::Map(_)) => Value::List(vec![call]),
+            _ => return Err(Refusal::new(Reason::BadTools, format!("a `{}` that is no call", message.role))),
+        };
+        let calls = self.calls(&calls)?;
+        put_calls(message, calls)?;
+        self.changes.roles_renamed += 1;
+        message.role = Cow::Borrowed("assistant");
+        Ok(())
     }
 
     fn put_content<'a>(
@@ -82,11 +128,7 @@ impl Reader {
             return Err(Refusal::new(Reason::FieldTwice, "`content` and `value` are both there"));
         }
         if let Value::List(parts) = value {
-            let flags = parts.iter().flat_map(|part| LOSS.map(|flag| (flag, part.field(flag))));
-            for (flag, value) in flags {
-                let given = value.filter(|value| **value != Value::Null);
-                given.map_or(Ok(()), |value| put_loss(message, flag, value))?;
-            }
+            put_loss_of_parts(message, parts)?;
         }
         let value = self.content(name, value)?;
         message.fields.push((Cow::Borrowed("content"), value));
@@ -97,9 +139,9 @@ impl Reader {
         let Value::Text(text) = value else { return Err(bad("role", value, "a string")) };
         let role = text.plain();
         let known = ROLES.iter().find(|(other, _)| role.trim().eq_ignore_ascii_case(other));
-        if let Some((_, role)) = known {
-            self.changes.roles_renamed += 1;
-            return Ok(Cow::Borrowed(role));
+        if let Some((_, known)) = known {
+            self.changes.roles_renamed += u64::from(*known != role);
+            return Ok(Cow::Borrowed(known));
         }
         Ok(Cow::Owned(role.into_owned()))
     }
@@ -137,10 +179,35 @@ fn part_text<'a>(name: &str, part: &Value<'a>) -> Result<Text<'a>> {
             Err(Refusal::new(Reason::BadConversation, detail))
         }
         _ => {
-            let detail = format!("a part of `{name}` is of the type `{}`, not a text", kind.escape_debug());
+            let detail = format!("a part of `{name}` is of the type `{kind}`, not a text");
             Err(Refusal::new(Reason::NotText, detail))
         }
     }
+}
+
+/// Puts the calls of a message, which stand in one field.
+fn put_calls<'a>(message: &mut ChatMessage<'a>, calls: Vec<Value<'a>>) -> Result<()> {
+    if message.field("tool_calls").is_some() {
+        return Err(Refusal::new(Reason::FieldTwice, "`tool_calls` and `function_call` are both there"));
+    }
+    message.fields.push((Cow::Borrowed("tool_calls"), Value::List(calls)));
+    Ok(())
+}
+
+/// Puts what the parts of a content say about the loss: all of them the same, or none anything.
+fn put_loss_of_parts(message: &mut ChatMessage<'_>, parts: &[Value<'_>]) -> Result<()> {
+    let mut flagged = 0;
+    for part in parts {
+        let given = |flag| Some((flag, part.field(flag).filter(|value| **value != Value::Null)?));
+        let flags: Vec<_> = LOSS.into_iter().filter_map(given).collect();
+        flags.iter().try_for_each(|(flag, value)| put_loss(message, flag, value))?;
+        flagged += usize::from(!flags.is_empty());
+    }
+    if flagged > 0 && flagged < parts.len() {
+        let detail = "only some parts of its content say whether they are learned";
+        return Err(Refusal::new(Reason::BadWeight, detail));
+    }
+    Ok(())
 }
 
 /// Puts what a field says about the loss of its message.
@@ -161,7 +228,7 @@ fn reasoning<'a>(message: &mut ChatMessage<'a>, value: &Value<'a>) -> Result<()>
         None => message.fields.push((Cow::Borrowed("reasoning_content"), value.clone())),
         Some(before) if before.text().zip(value.text()).is_some_and(|(a, b)| a.plain() == b.plain()) => {}
         Some(_) => {
-            let detail = "two of `reasoning_content`, `thinking` and `reasoning`, which differ";
+            let detail = "two of `reasoning_content`, `thinking` and `reasoning` differ";
             return Err(Refusal::new(Reason::FieldTwice, detail));
         }
     }
@@ -184,6 +251,6 @@ fn loss(name: &str, value: &Value<'_>) -> Result<bool> {
         value.write(&mut shown);
         shown.truncate(40);
         let shown = String::from_utf8_lossy(&shown).into_owned();
-        Refusal::new(Reason::BadWeight, format!("`{name}` is {}, not 0 or 1", shown.escape_debug()))
+        Refusal::new(Reason::BadWeight, format!("`{name}` is {shown}, not 0 or 1"))
     })
 }

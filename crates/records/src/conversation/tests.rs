@@ -1,10 +1,14 @@
 //! Records of every shape as conversations: what is changed on the way, and what is refused.
 
+use std::borrow::Cow;
+
 use proptest::prelude::*;
 
-use super::{Changes, Conversation, ConversationOptions};
+use super::{Changes, Conversation, ConversationFields, ConversationOptions};
 use crate::json;
 use crate::record::{Reason, Refusal};
+
+mod refused;
 
 fn read(record: &str, options: ConversationOptions) -> Result<Option<Conversation<'static>>, Refusal> {
     let value = json::parse(record, &|_| true).unwrap_or_else(|invalid| panic!("{invalid:?}: {record}"));
@@ -70,7 +74,7 @@ fn every_shape_has_the_same_normal_form() {
             joined,
         ),
         (
-            r#"{"messages": [{"role": "user", "content": "q", "name": null}, {"role": "assistant", "content": "a", "tool_calls": [], "reasoning": null}], "tools": [], "documents": null}"#,
+            r#"{"messages": [{"role": "user", "content": "q", "name": null}, {"role": "assistant", "content": "a", "tool_calls": null, "reasoning": null}], "documents": null}"#,
             Changes::default(),
         ),
         (
@@ -80,7 +84,7 @@ fn every_shape_has_the_same_normal_form() {
         (r#"{"question": "q", "response": "a", "system_prompt": ""}"#, columns(2)),
         (r#"{"instruction": "q", "input": "", "output": "a"}"#, columns(2)),
         (r#"{"question": "q", "answer": "a"}"#, columns(2)),
-        (r#"{"question": "q", "answers": ["", "a", "b"]}"#, columns(2)),
+        (r#"{"question": "q", "answers": ["", "a", "b"]}"#, Changes { answers_left_out: 1, ..columns(2) }),
         (r#"{"question": "q", "answers": {"text": ["a"], "answer_start": [3]}}"#, columns(2)),
         (r#"{"problem": "q", "solution": "a"}"#, columns(2)),
         (r#"{"query": "q", "response": "a"}"#, columns(2)),
@@ -136,6 +140,123 @@ fn columns_beside_become_messages() {
 }
 
 #[test]
+fn what_was_said_before_stands_before_the_question() {
+    let expected = r#"{"prompt": [{"role": "system", "content": "s"}, {"role": "user", "content": "q0"}, {"role": "assistant", "content": "a0"}, {"role": "user", "content": "q"}], "completion": [{"role": "assistant", "content": "a"}]}"#;
+    for (history, strings) in [(r#"[["q0", "a0"]]"#, 0), (r#""[[\"q0\", \"a0\"]]""#, 1)] {
+        let record = format!(r#"{{"instruction": "q", "output": "a", "system": "s", "history": {history}}}"#);
+        let (text, changes) = normal(&record);
+        assert_eq!((text.as_str(), changes.made_of_columns), (expected, 5));
+        assert_eq!(changes.strings_parsed, strings);
+    }
+    let without = normal(r#"{"instruction": "q", "output": "a"}"#);
+    for history in ["null", "[]", "\"\"", "\" \""] {
+        let record = format!(r#"{{"instruction": "q", "output": "a", "history": {history}}}"#);
+        assert_eq!(normal(&record), without);
+    }
+    for (history, detail) in [
+        ("7", "`history` is a number, not a list of questions with answers"),
+        (r#"["q", "a"]"#, "exchange 0 of `history` is not two strings, what was asked and answered"),
+        (r#"[["q", "a"], ["q"]]"#, "exchange 1 of `history` is not two strings, what was asked and answered"),
+        (r#"[["q", null]]"#, "exchange 0 of `history` is not two strings, what was asked and answered"),
+    ] {
+        let record = format!(r#"{{"instruction": "q", "output": "a", "history": {history}}}"#);
+        assert_eq!(refused(&record), (Reason::BadConversation, detail.to_owned()));
+    }
+}
+
+#[test]
+fn what_is_asked_comes_with_its_context() {
+    for record in [
+        r#"{"instruction": "q", "context": "c", "response": "a"}"#,
+        r#"{"context": "c", "question": "q", "answers": {"text": ["a", "b"]}}"#,
+    ] {
+        let (text, _) = normal(record);
+        assert!(text.starts_with(r#"{"prompt": [{"role": "user", "content": "q\n\nc"}]"#), "{text}");
+    }
+}
+
+#[test]
+fn of_two_names_for_the_same_the_one_that_says_something_counts() {
+    let with = |fields: &str| format!(r#"{{"messages": [{{"role": "user", "content": "q"}}], {fields}}}"#);
+    let (text, _) = normal(&with(r#""system": "", "system_prompt": "s""#));
+    assert!(text.contains(r#"{"role": "system", "content": "s"}"#), "{text}");
+    let (text, _) = normal(&with(r#""tools": "", "functions": [{"name": "f"}]"#));
+    assert!(text.ends_with(r#""tools": [{"name": "f"}]}"#), "{text}");
+    let (text, _) = normal(&with(r#""system": "s", "system_prompt": "s""#));
+    assert_eq!(text.matches("system").count(), 1);
+    for fields in [r#""system": "s", "system_prompt": "t""#, r#""tools": [], "functions": [{"name": "f"}]"#] {
+        let (reason, detail) = refused(&with(fields));
+        assert_eq!(reason, Reason::FieldTwice);
+        assert!(detail.ends_with("are two for the same, which differ"), "{detail}");
+    }
+    // No tools are something else than no field.
+    assert!(normal(&with(r#""tools": []"#)).0.ends_with(r#""tools": []}"#));
+    // A list without messages is what a column is where there are none.
+    let (text, _) = normal(r#"{"messages": [], "conversations": [{"from": "human", "value": "q"}]}"#);
+    assert_eq!(text, r#"{"messages": [{"role": "user", "content": "q"}]}"#);
+}
+
+#[test]
+fn a_role_may_be_a_call_and_so_may_an_old_field() {
+    let call = r#"{"type": "function", "function": {"name": "f", "arguments": {"x": 1}}}"#;
+    let expected = format!(r#"{{"messages": [{{"role": "assistant", "tool_calls": [{call}]}}]}}"#);
+    let wrapped = Changes { calls_wrapped: 1, ..Changes::default() };
+    let unfolded = Changes { roles_renamed: 1, strings_parsed: 1, ..wrapped };
+    for (message, changes) in [
+        (r#"{"role": "assistant", "function_call": {"name": "f", "arguments": {"x": 1}}}"#, wrapped),
+        (r#"{"from": "function_call", "value": "{\"name\": \"f\", \"arguments\": {\"x\": 1}}"}"#, unfolded),
+        (r#"{"from": "tool_call", "value": "[{\"name\": \"f\", \"arguments\": {\"x\": 1}}]"}"#, unfolded),
+    ] {
+        assert_eq!(normal(&format!(r#"{{"messages": [{message}]}}"#)), (expected.clone(), changes));
+    }
+    let (reason, detail) = refused(r#"{"messages": [{"from": "function_call", "value": "7"}]}"#);
+    assert_eq!(
+        (reason, detail.as_str()),
+        (Reason::BadTools, "message 1 of `messages`: a `function_call` that is no call")
+    );
+    let (reason, _) = refused(r#"{"messages": [{"role": "assistant", "tool_calls": [{"function": "f"}]}]}"#);
+    assert_eq!(reason, Reason::BadTools);
+    // In Arrow flat calls have the fields of those that are wrapped.
+    let flat = r#"{"messages": [{"role": "assistant", "tool_calls": [{"function": null, "name": "f", "arguments": "{\"x\": 1}"}]}]}"#;
+    assert_eq!(normal(flat).0, expected);
+}
+
+#[test]
+fn a_message_that_says_nothing_is_refused() {
+    for message in
+        [r#"{"role": "user"}"#, r#"{"from": "human", "name": "q"}"#, r#"{"role": "user", "content": null}"#]
+    {
+        let (reason, detail) = refused(&format!(r#"{{"messages": [{message}]}}"#));
+        let expected = "message 1 of `messages`: nothing is said: it has no `content`";
+        assert_eq!((reason, detail.as_str()), (Reason::BadConversation, expected), "{message}");
+    }
+}
+
+/// What stands in strings has one budget a record, since in memory it takes many times the bytes that spell it.
+#[test]
+fn values_in_strings_are_counted_together() {
+    let calls = serde_json::to_string(&format!("[{}{{}}]", "{},".repeat(600_000))).expect("JSON");
+    let message = format!(r#"{{"role": "assistant", "tool_calls": {calls}}}"#);
+    assert!(read(&format!(r#"{{"messages": [{message}]}}"#), ConversationOptions::default()).is_ok());
+    let (reason, detail) = refused(&format!(r#"{{"messages": [{message}, {message}]}}"#));
+    assert_eq!(reason, Reason::BadConversation);
+    assert!(detail.contains("more than 1,048,576 values"), "{detail}");
+}
+
+#[test]
+fn labels_are_no_reason_to_lose_what_is_said() {
+    let line = r#"{"id": "a\ud800b", "source": "s", "messages": [{"role": "user", "content": "q"}]}"#;
+    let fields = ConversationFields::parse(line).expect("a record");
+    assert_eq!(
+        fields.labels().map(|label| label.map(Cow::into_owned)),
+        [Some("a\u{fffd}b".to_owned()), Some("s".to_owned()), None]
+    );
+    assert!(fields.conversation(ConversationOptions::default()).is_ok_and(|found| found.is_some()));
+    let said = line.replace("\"q\"", r#""\ud800""#);
+    assert_eq!(ConversationFields::parse(&said).expect_err("half a pair").reason, Reason::LoneSurrogate);
+}
+
+#[test]
 fn what_says_nothing_is_no_conversation() {
     for record in [
         r#"{"text": "t"}"#,
@@ -164,7 +285,7 @@ fn calls_are_wrapped_and_their_arguments_parsed() {
     assert_eq!(of_call(r#"{"name": "f", "arguments": {"x": 1}}"#), (whole(wrapped), flat));
     assert_eq!(
         of_call(r#"{"name": "f", "parameters": {"x": 1}, "arguments": null}"#),
-        (whole(wrapped), flat)
+        (whole(wrapped), Changes { nulls_dropped: 1, ..flat })
     );
     let both = Changes { arguments_parsed: 1, ..flat };
     assert_eq!(of_call(r#"{"name": "f", "arguments": "{\"x\": 1}"}"#), (whole(wrapped), both));
@@ -174,7 +295,7 @@ fn calls_are_wrapped_and_their_arguments_parsed() {
     let large = r#"{"id": "c1", "type": "function", "function": {"name": "f", "arguments": {"n": 123456789012345678901234567890, "e": 1e400, "z": -0.0, "no": null}}}"#;
     assert_eq!(of_call(large), (whole(large), Changes::default()));
     // All calls as a string.
-    let record = r#"{"messages": [{"role": "assistant", "tool_calls": "[{\"name\": \"f\", \"arguments\": {\"x\": 1}}]"}]}"#;
+    let record = r#"{"messages": [{"role": "assistant", "content": null, "tool_calls": "[{\"name\": \"f\", \"arguments\": {\"x\": 1}}]"}]}"#;
     assert_eq!(normal(record), (whole(wrapped), Changes { strings_parsed: 1, ..flat }));
 }
 
@@ -207,6 +328,8 @@ fn tools_are_a_list_or_json_in_strings() {
 fn documents_and_arguments_of_the_template_stay() {
     let record = r#"{"messages": [{"role": "user", "content": "q"}], "documents": [{"title": "t", "text": "x"}], "chat_template_kwargs": {"enable_thinking": false}}"#;
     assert_eq!(normal(record), (record.to_owned(), Changes::default()));
+    let in_string = record.replace(r#"{"enable_thinking": false}"#, r#""{\"enable_thinking\": false}""#);
+    assert_eq!(normal(&in_string), (record.to_owned(), Changes { strings_parsed: 1, ..Changes::default() }));
 }
 
 #[test]
@@ -215,7 +338,8 @@ fn nulls_that_arrow_padded_are_dropped_and_those_in_strings_stay() {
     let record = r#"{"messages": [
         {"role": "assistant", "tool_calls": [{"type": "function", "function": {"name": "f", "arguments": {"a": 1, "b": null, "c": [{"d": null}]}}}]},
         {"role": "assistant", "tool_calls": [{"type": "function", "function": {"name": "f", "arguments": "{\"b\": null}"}}]}],
-        "tools": [{"name": "f", "g": null}, "{\"name\": \"h\", \"default\": null}"], "documents": [{"t": null}]}"#;
+        "tools": [{"name": "f", "g": null}, "{\"name\": \"h\", \"default\": null}"], "documents": [{"t": null}],
+        "chat_template_kwargs": {"a": null, "b": {"c": null}}}"#;
     let conversation = read(record, options).expect("it is understood").expect("a conversation");
     let text = written(&conversation);
     assert!(text.contains(r#""arguments": {"a": 1, "c": [{}]}"#), "{text}");
@@ -224,7 +348,8 @@ fn nulls_that_arrow_padded_are_dropped_and_those_in_strings_stay() {
         text.contains(r#""tools": [{"name": "f"}, {"name": "h", "default": null}], "documents": [{}]"#),
         "{text}"
     );
-    assert_eq!(conversation.changes.nulls_dropped, 4);
+    assert!(text.ends_with(r#""chat_template_kwargs": {"b": {}}}"#), "{text}");
+    assert_eq!(conversation.changes.nulls_dropped, 6);
 }
 
 #[test]
@@ -272,150 +397,20 @@ fn flags_of_the_loss_are_0_or_1() {
     for value in ["0.5", "2", "-1", "\"1\"", "[1]", "NaN", "Infinity", "{}"] {
         let (reason, detail) = refused(&format!(r#""content": "a", "weight": {value}"#));
         assert_eq!(reason, Reason::BadWeight, "{value}");
-        assert!(detail.starts_with("`weight` is ") && detail.contains("not 0 or 1 in message 0"), "{detail}");
+        assert!(
+            detail.starts_with("message 1 of `messages`: `weight` is ") && detail.ends_with("not 0 or 1"),
+            "{detail}"
+        );
     }
     for fields in [
         r#""content": "a", "weight": 1, "train": false"#,
         r#""content": [{"text": "a", "train": true}, {"text": "b", "train": false}]"#,
         r#""content": [{"text": "a", "train": true}], "weight": 0"#,
+        r#""content": [{"text": "a", "weight": 0}, {"text": "b"}]"#,
         r#""content": "a", "train_detail": [{"begin_offset": 0, "end_offset": 1, "train": true}]"#,
     ] {
         assert_eq!(refused(fields).0, Reason::BadWeight, "{fields}");
     }
-}
-
-fn assert_refused(cases: &[(&str, Reason, &str)]) {
-    for (record, reason, detail) in cases {
-        assert_eq!(refused(record), (*reason, (*detail).to_owned()), "{record}");
-    }
-}
-
-#[test]
-fn a_list_of_messages_that_is_none_is_refused() {
-    use Reason::{BadConversation, FieldTwice};
-    assert_refused(&[
-        (r#"{"messages": []}"#, BadConversation, "a conversation without messages"),
-        (r#"{"messages": 7}"#, BadConversation, "`messages` is a number, not a list of messages"),
-        (
-            r#"{"messages": "[{"}"#,
-            BadConversation,
-            "`messages` is a string that is no JSON: a name in quotes expected at byte 2",
-        ),
-        (
-            r#"{"messages": "[{\"role\": \"\\ud800\"}]"}"#,
-            BadConversation,
-            "`messages` is a string that is no JSON: half of a surrogate pair at byte 11",
-        ),
-        (
-            r#"{"messages": ["q"]}"#,
-            BadConversation,
-            "`message` is a string, not an object in message 0 of `messages`",
-        ),
-        (
-            r#"{"messages": [{"content": "q"}]}"#,
-            BadConversation,
-            "nobody speaks: no `role` and no `from` in message 0 of `messages`",
-        ),
-        (
-            r#"{"messages": [{"role": 7}]}"#,
-            BadConversation,
-            "`role` is a number, not a string in message 0 of `messages`",
-        ),
-        (
-            r#"{"messages": [{"role": "user", "from": "gpt"}]}"#,
-            FieldTwice,
-            "`role` and `from` say that two speak in message 0 of `messages`",
-        ),
-        (r#"{"messages": [], "messages": []}"#, FieldTwice, "`messages` stands twice"),
-    ]);
-    // Half of a surrogate pair is refused before anybody asks who speaks.
-    let lone = json::parse(r#"{"messages": [{"role": "\ud800"}]}"#, &|_| true).expect_err("no character");
-    assert_eq!(lone.what, "half of a surrogate pair");
-}
-
-#[test]
-fn a_content_that_is_no_text_is_refused() {
-    use Reason::{BadConversation, FieldTwice, NotText};
-    for (fields, reason, detail) in [
-        (r#""content": "a", "content": "b""#, FieldTwice, "`content` stands twice"),
-        (r#""content": "a", "value": "b""#, FieldTwice, "`content` and `value` are both there"),
-        (
-            r#""content": {"a": 1}"#,
-            BadConversation,
-            "`content` is an object, not a string or a list of texts",
-        ),
-        (r#""content": [7]"#, BadConversation, "a part of `content` is a number, not a text"),
-        (
-            r#""content": [{"type": "text"}]"#,
-            BadConversation,
-            "a part of `content` has no `text` that is a string",
-        ),
-        (
-            r#""content": [{"type": "image_url", "image_url": {}}, {"text": "x"}]"#,
-            NotText,
-            "a part of `content` is of the type `image_url`, not a text",
-        ),
-        (r#""value": [{"type": "audio"}]"#, NotText, "a part of `value` is of the type `audio`, not a text"),
-    ] {
-        let record = format!(r#"{{"messages": [{{"role": "user", {fields}}}]}}"#);
-        assert_eq!(refused(&record), (reason, format!("{detail} in message 0 of `messages`")), "{record}");
-    }
-}
-
-#[test]
-fn calls_that_are_none_are_refused() {
-    use Reason::{BadConversation, BadTools, FieldTwice};
-    for (calls, reason, detail) in [
-        (r#"{"name": "f"}"#, BadConversation, "`tool_calls` is an object, not a list"),
-        ("[7]", BadConversation, "`tool_calls` is a number, not a list of objects"),
-        (
-            r#"[{"name": "f", "arguments": "{x}"}]"#,
-            BadTools,
-            "arguments of a call that are no JSON: a name in quotes expected at byte 1",
-        ),
-        (
-            r#"[{"name": "f", "arguments": "7"}]"#,
-            BadTools,
-            "arguments of a call that are a number, not an object",
-        ),
-        (
-            r#"[{"name": "f", "arguments": [1]}]"#,
-            BadTools,
-            "arguments of a call that are a list, not an object",
-        ),
-        (r#"[{"name": "f", "arguments": "{\"a\": 1, \"a\": 2}"}]"#, FieldTwice, "`a` stands twice"),
-    ] {
-        let record = format!(r#"{{"messages": [{{"role": "assistant", "tool_calls": {calls}}}]}}"#);
-        assert_eq!(refused(&record), (reason, format!("{detail} in message 0 of `messages`")), "{record}");
-    }
-}
-
-#[test]
-fn what_stands_beside_the_messages_is_refused_where_it_is_not_understood() {
-    use Reason::{BadConversation, BadTools, FieldTwice};
-    for (field, reason, detail) in [
-        (r#""tools": "no""#, BadTools, "`tools` is a string that is no JSON: a value expected at byte 0"),
-        (r#""tools": {"name": "f"}"#, BadTools, "`tools` is an object, not a list of objects"),
-        (r#""tools": [7]"#, BadTools, "`tools` is a number, not a list of objects"),
-        (r#""tools": [{"a": {"b": 1, "b": 2}}]"#, FieldTwice, "`b` stands twice"),
-        (r#""documents": [7]"#, BadConversation, "`documents` is a number, not a list of objects"),
-        (r#""documents": [{"a": 1, "a": 2}]"#, FieldTwice, "`a` stands twice"),
-        (r#""chat_template_kwargs": []"#, BadConversation, "`chat_template_kwargs` is a list, not an object"),
-        (r#""system": []"#, BadConversation, "`system` is a list, not a string"),
-    ] {
-        let record = format!(r#"{{"messages": [{{"role": "user", "content": "q"}}], {field}}}"#);
-        assert_eq!(refused(&record), (reason, detail.to_owned()), "{record}");
-    }
-    assert_refused(&[
-        (r#"{"instruction": " ", "output": "a"}"#, BadConversation, "`instruction` is empty"),
-        (r#"{"instruction": "q", "output": "\n"}"#, BadConversation, "`output` is empty"),
-        (r#"{"question": 7, "answer": "a"}"#, BadConversation, "`question` is a number, not a string"),
-        (
-            r#"{"question": "q", "answer": 7}"#,
-            BadConversation,
-            "`answer` is a number, not a string or a list of messages",
-        ),
-    ]);
 }
 
 #[test]
@@ -429,6 +424,9 @@ fn what_a_tool_answers_may_be_an_object() {
 #[test]
 fn changes_add_up() {
     let one = Changes {
+        fields_renamed: 8,
+        answers_left_out: 9,
+        messages_unprinted: 10,
         roles_renamed: 1,
         parts_joined: 2,
         arguments_parsed: 3,
@@ -443,7 +441,7 @@ fn changes_add_up() {
         serde_json::to_value(sum).expect("JSON"),
         serde_json::json!({
             "roles_renamed": 2, "parts_joined": 4, "arguments_parsed": 6, "calls_wrapped": 8, "strings_parsed": 10, "nulls_dropped": 12,
-            "made_of_columns": 14,
+            "made_of_columns": 14, "fields_renamed": 16, "answers_left_out": 18, "messages_unprinted": 20,
         })
     );
     assert_eq!(serde_json::to_value(Changes::default()).expect("JSON"), serde_json::json!({}));

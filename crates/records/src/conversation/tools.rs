@@ -1,10 +1,17 @@
-//! Tools, their calls, and documents.
+//! Tools, their calls, documents, and arguments of the template.
 
 use std::borrow::Cow;
 
-use super::{Reader, Result, bad, check_names, parse_owned, there};
+use super::{Reader, Result, bad, check_names, one_of, there};
 use crate::record::{Reason, Refusal};
 use crate::value::Value;
+
+/// The field with arguments of the template.
+const TEMPLATE_ARGS: &str = "chat_template_kwargs";
+
+/// Names that no argument of a template may have: what it is given besides, and what says how it is used.
+pub const RESERVED_ARGS: [&str; 6] =
+    ["messages", "tools", "documents", "chat_template", "add_generation_prompt", "continue_final_message"];
 
 impl Reader {
     /// The calls of a message, each `{"type": "function", "function": {"name", "arguments"}}` with what else it has.
@@ -16,11 +23,15 @@ impl Reader {
         calls.iter().map(|call| self.call(call)).collect()
     }
 
-    fn call<'a>(&mut self, call: &Value<'a>) -> Result<Value<'a>> {
+    pub(super) fn call<'a>(&mut self, call: &Value<'a>) -> Result<Value<'a>> {
         let Value::Map(fields) = call else { return Err(bad("tool_calls", call, "a list of objects")) };
         check_names(call)?;
-        if call.field("function").is_some() {
-            let fields = fields.iter().filter(|(_, value)| *value != Value::Null);
+        if let Some(function) = there(call, "function") {
+            if !matches!(function, Value::Map(_)) {
+                let detail = format!("the `function` of a call is {}, not an object", function.kind());
+                return Err(Refusal::new(Reason::BadTools, detail));
+            }
+            let fields = self.not_null(fields);
             let fields = fields.map(|(name, value)| match (&**name, value) {
                 ("function", Value::Map(function)) => {
                     Ok((name.clone(), Value::Map(self.function(function)?)))
@@ -30,9 +41,8 @@ impl Reader {
             return Ok(Value::Map(fields.collect::<Result<_>>()?));
         }
         self.changes.calls_wrapped += 1;
-        let (function, mut outer): (Vec<_>, Vec<_>) = fields
-            .iter()
-            .filter(|(_, value)| *value != Value::Null)
+        let (function, mut outer): (Vec<_>, Vec<_>) = self
+            .not_null(fields)
             .cloned()
             .partition(|(name, _)| matches!(&**name, "name" | "arguments" | "parameters"));
         if !outer.iter().any(|(name, _)| name == "type") {
@@ -55,8 +65,7 @@ impl Reader {
         &mut self,
         fields: &[(Cow<'a, str>, Value<'a>)],
     ) -> Result<Vec<(Cow<'a, str>, Value<'a>)>> {
-        let fields = fields.iter().filter(|(_, value)| *value != Value::Null);
-        fields
+        self.not_null(fields)
             .map(|(name, value)| match &**name {
                 "arguments" => Ok((name.clone(), self.arguments(value)?)),
                 _ => Ok((name.clone(), value.clone())),
@@ -69,10 +78,14 @@ impl Reader {
         let text = match value {
             Value::Map(_) => return Ok(self.without_nulls(value)),
             Value::Text(_) if self.options.keep_tool_arguments => return Ok(value.clone()),
+            Value::Text(text) if text.is_blank() => {
+                self.changes.arguments_parsed += 1;
+                return Ok(Value::Map(Vec::new()));
+            }
             Value::Text(text) => text,
             _ => return Err(no_object(value)),
         };
-        let parsed = parse_owned(&text.plain()).map_err(|invalid| {
+        let parsed = self.parsed_text(text).map_err(|invalid| {
             Refusal::new(Reason::BadTools, format!("arguments of a call that are no JSON: {invalid}"))
         })?;
         check_names(&parsed)?;
@@ -86,37 +99,32 @@ impl Reader {
 
     /// The tools of a record.
     pub(super) fn tools<'a>(&mut self, record: &Value<'a>) -> Result<Option<Vec<Value<'a>>>> {
-        let found = ["tools", "functions"].iter().find_map(|field| Some((*field, there(record, field)?)));
-        let Some((field, value)) = found else { return Ok(None) };
-        let parsed = match value {
-            Value::Text(text) if text.is_blank() => return Ok(None),
-            Value::Text(_) => self
-                .parsed(field, value)
-                .map_err(|refusal| Refusal { reason: Reason::BadTools, ..refusal })?,
-            _ => None,
-        };
+        let Some((field, value)) = one_of(record, ["tools", "functions"])? else { return Ok(None) };
+        let bad_tools = |refusal| Refusal { reason: Reason::BadTools, ..refusal };
+        let parsed = self.parsed(field, value).map_err(bad_tools)?;
         let Value::List(tools) = parsed.as_ref().unwrap_or(value) else {
-            return Err(Refusal { reason: Reason::BadTools, ..bad(field, value, "a list of objects") });
+            return Err(bad_tools(bad(field, value, "a list of objects")));
         };
         let was_string = parsed.is_some();
         let mut normal = Vec::with_capacity(tools.len());
         for tool in tools {
-            let parsed = self
-                .parsed(field, tool)
-                .map_err(|refusal| Refusal { reason: Reason::BadTools, ..refusal })?;
+            let parsed = self.parsed(&format!("an item of {field}"), tool).map_err(bad_tools)?;
             let was_string = was_string || parsed.is_some();
             let tool = parsed.as_ref().unwrap_or(tool);
             if !matches!(tool, Value::Map(_)) {
-                return Err(Refusal { reason: Reason::BadTools, ..bad(field, tool, "a list of objects") });
+                return Err(bad_tools(bad(field, tool, "a list of objects")));
             }
             check_names(tool)?;
             normal.push(if was_string { tool.clone() } else { self.without_nulls(tool) });
         }
-        Ok(Some(normal).filter(|tools| !tools.is_empty()))
+        Ok(Some(normal))
     }
 
     pub(super) fn documents<'a>(&mut self, record: &Value<'a>) -> Result<Option<Vec<Value<'a>>>> {
         let Some(value) = there(record, "documents") else { return Ok(None) };
+        if matches!(value, Value::Text(text) if text.is_blank()) {
+            return Ok(None);
+        }
         let parsed = self.parsed("documents", value)?;
         let Value::List(documents) = parsed.as_ref().unwrap_or(value) else {
             return Err(bad("documents", value, "a list of objects"));
@@ -125,12 +133,47 @@ impl Reader {
             return Err(bad("documents", other, "a list of objects"));
         }
         documents.iter().try_for_each(check_names)?;
-        Ok(Some(documents.iter().map(|document| self.without_nulls(document)).collect::<Vec<_>>())
-            .filter(|documents| !documents.is_empty()))
+        let drop_nulls = self.options.drop_nulls && parsed.is_none();
+        let normal = documents.iter().map(|document| match drop_nulls {
+            true => self.without_nulls(document),
+            false => document.clone(),
+        });
+        Ok(Some(normal.collect()))
+    }
+
+    /// Arguments of the template by name.
+    pub(super) fn template_args<'a>(&mut self, record: &Value<'a>) -> Result<Vec<(Cow<'a, str>, Value<'a>)>> {
+        let Some(value) = there(record, TEMPLATE_ARGS) else { return Ok(Vec::new()) };
+        let parsed = match value {
+            Value::Text(text) if text.is_blank() => return Ok(Vec::new()),
+            _ => self.parsed(TEMPLATE_ARGS, value)?,
+        };
+        let value = parsed.as_ref().unwrap_or(value);
+        check_names(value)?;
+        let args = match if parsed.is_some() { value.clone() } else { self.without_nulls(value) } {
+            Value::Map(args) => args,
+            other => return Err(bad(TEMPLATE_ARGS, &other, "an object")),
+        };
+        // With such a name the conversation would be another one, or none.
+        if let Some((name, _)) = args.iter().find(|(name, _)| RESERVED_ARGS.contains(&&**name)) {
+            let detail = format!("`{TEMPLATE_ARGS}` has `{name}`, which is no argument of a template");
+            return Err(Refusal::new(Reason::BadConversation, detail));
+        }
+        Ok(args)
+    }
+
+    /// The fields that are not null; the others are counted.
+    fn not_null<'f, 'a>(
+        &mut self,
+        fields: &'f [(Cow<'a, str>, Value<'a>)],
+    ) -> impl Iterator<Item = &'f (Cow<'a, str>, Value<'a>)> + use<'f, 'a> {
+        let is_null = |(_, value): &&(Cow<'a, str>, Value<'a>)| *value == Value::Null;
+        self.changes.nulls_dropped += fields.iter().filter(is_null).count() as u64;
+        fields.iter().filter(|(_, value)| *value != Value::Null)
     }
 
     /// A value without the nulls in its objects, where that is asked for.
-    fn without_nulls<'a>(&mut self, value: &Value<'a>) -> Value<'a> {
+    pub(super) fn without_nulls<'a>(&mut self, value: &Value<'a>) -> Value<'a> {
         if !self.options.drop_nulls {
             return value.clone();
         }

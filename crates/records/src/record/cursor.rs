@@ -151,7 +151,7 @@ impl Cursor<'_> {
                 fields.category = Some(self.value()?);
             }
             "messages" | "conversations" => {
-                fields.has_messages = true;
+                fields.has_messages |= self.peek() != Some(b'n');
                 self.value()?;
             }
             _ => drop(self.value()?),

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+use mashbill_tokenizer::SpecialTokensInText;
 
 use crate::commands::tokenize::chat::ChatArgs;
+use crate::commands::tokenize::special_tokens;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -98,6 +100,10 @@ pub(crate) struct InspectArgs {
     /// Show a record or document as a chat: what is said in it, its text, and which tokens are learned
     #[arg(long, conflicts_with_all = ["step", "batch_size"])]
     pub(super) messages: bool,
+
+    /// What is done with special tokens that a text spells out, as for `mashbill tokenize` [default: encode]
+    #[arg(long, value_name = "HOW", value_parser = special_tokens(), requires = "messages")]
+    pub(super) special_tokens_in_text: Option<SpecialTokensInText>,
 
     /// Print what is found as JSON on stdout
     #[arg(long)]

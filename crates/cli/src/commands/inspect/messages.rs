@@ -161,8 +161,10 @@ fn show(view: &ChatView, args: &InspectArgs, printer: &Printer) -> Result<()> {
     }
     write(std::slice::from_ref(view), args.tokens)?;
     if !args.chat.makes_text() {
-        printer
-            .hint("`--tokenizer NAME --chat-template auto` shows its text, too, and what of it is learned");
+        let name = if args.tokenizer.is_none() { "--tokenizer NAME " } else { "" };
+        printer.hint(format_args!(
+            "`{name}--chat-template auto` shows its text, too, and what of it is learned"
+        ));
     }
     Ok(())
 }
@@ -180,7 +182,7 @@ fn is_wanted(wanted: &Wanted<'_>, seen: &ChatView, line: &LineSeen<'_>) -> bool 
 fn not_found(args: &InspectArgs, wanted: &Wanted<'_>) -> Usage {
     let path = args.path.clone();
     match wanted {
-        Wanted::Number(0) => Usage::NoRecord { path },
+        Wanted::Number(0) => Usage::NoRecord { path, has_chats: false },
         Wanted::Number(number) => Usage::NothingFound { what: format!("record {number}"), path },
         Wanted::Id(id) => Usage::NothingFound { what: format!("the record `{id}`"), path },
         Wanted::Text(text) => Usage::NothingFound { what: format!("the text {text:?}"), path },
@@ -204,7 +206,7 @@ fn tokenizer(
         add_eos: !args.chat.takes_only_chats(),
         eos_token: None,
         pad_token: None,
-        special_tokens_in_text: usual.special_tokens_in_text,
+        special_tokens_in_text: args.special_tokens_in_text.unwrap_or(usual.special_tokens_in_text),
     };
     let tokenizer = load_tokenizer(&files, &options, printer)?;
     let chat = chat::chat(&args.chat, &files, &tokenizer)?;

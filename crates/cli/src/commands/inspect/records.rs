@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use mashbill_format::figures::counted;
 use mashbill_format::find::RecordFile;
-use mashbill_records::record::{Record, RecordParser};
+use mashbill_records::record::{FieldCounts, Record, RecordParser};
 use mashbill_records::{Container, DOCUMENT_BYTES_MAX, FileKind, Lines, ReadError, RowBlocks, RowCutting};
 use mashbill_verify::{name_below, records_below};
 use serde::Serialize;
@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::asked::{InspectArgs, pick};
 use crate::commands::verify::names;
 use crate::exit::Exit;
-use crate::hints::content_hint;
+use crate::hints::{content_hint, fields_of, is_chat};
 use crate::incomplete::tell_incomplete;
 use crate::left_out::tell_left_out;
 use crate::out::{self, Out};
@@ -38,7 +38,6 @@ struct RecordView {
 
 pub(super) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
     let not_found = |what: &str| Usage::NothingFound { what: what.to_owned(), path: args.path.clone() };
-    let no_record = || Usage::NoRecord { path: args.path.clone() };
     let found = records_below(&args.path)?;
     tell_left_out(&found.left_out, &args.path, printer);
     let mut reading = Reading {
@@ -47,6 +46,7 @@ pub(super) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
         printer,
         unread: BTreeSet::new(),
         told: BTreeSet::new(),
+        without_text: FieldCounts::default(),
     };
     for refused in &found.refused {
         reading.tell(&refused.relative, &refused.why);
@@ -69,9 +69,9 @@ pub(super) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
                 false
             });
             let row = pick(args.seed, count);
-            reading.find(&files, |at, _| at == row).ok_or_else(no_record)?
+            reading.find(&files, |at, _| at == row).ok_or_else(|| reading.no_record())?
         }
-        _ => reading.find(&files, |_, _| true).ok_or_else(no_record)?,
+        _ => reading.find(&files, |_, _| true).ok_or_else(|| reading.no_record())?,
     };
     if args.json {
         out::json(&record)?
@@ -110,9 +110,15 @@ struct Reading<'a> {
     unread: BTreeSet<String>,
     /// Files with something behind their end, which were told.
     told: BTreeSet<String>,
+    /// What lines without a text have.
+    without_text: FieldCounts,
 }
 
 impl Reading<'_> {
+    fn no_record(&self) -> Usage {
+        Usage::NoRecord { path: self.root.to_owned(), has_chats: is_chat(&self.without_text) }
+    }
+
     /// The first record, by its number among all of them, that is wanted. Lines that are none are passed over, and
     /// files that cannot be read are told.
     fn find(
@@ -124,7 +130,9 @@ impl Reading<'_> {
         for file in files {
             let found = match file.kind {
                 FileKind::Json(container) => {
-                    find_line(&file.path, container, self.text_fields, &mut number, &mut is_wanted)
+                    let parser = &mut RecordParser::new(self.text_fields);
+                    let without_text = &mut self.without_text;
+                    find_line(&file.path, container, parser, without_text, &mut number, &mut is_wanted)
                 }
                 FileKind::Parquet => find_row(&file.path, self.text_fields, &mut number, &mut is_wanted)
                     .map(|record| (record, 0)),
@@ -152,7 +160,15 @@ impl Reading<'_> {
     fn tell(&mut self, name: &str, error: &ReadError) {
         if self.unread.insert(name.to_owned()) {
             self.printer.warning(format_args!("{name} is not read: {error}"));
-            self.printer.hint(content_hint(&self.root.join(name), error));
+            let fields = match error {
+                ReadError::NoTextColumn { columns, .. } => fields_of(columns),
+                _ => FieldCounts::default(),
+            };
+            // What to do with conversations is said at the end.
+            if !is_chat(&fields) {
+                self.printer.hint(content_hint(&self.root.join(name), error));
+            }
+            self.without_text.add(&fields);
         }
     }
 }
@@ -175,16 +191,19 @@ impl RecordView {
 fn find_line(
     path: &Path,
     container: Container,
-    text_fields: &[String],
+    parser: &mut RecordParser,
+    without_text: &mut FieldCounts,
     number: &mut u64,
     is_wanted: &mut impl FnMut(u64, &RecordView) -> bool,
 ) -> Result<(Option<RecordView>, u64), ReadError> {
-    let mut parser = RecordParser::new(text_fields);
     let mut lines = Lines::open(path, container)?;
     while let Some(line) = lines.read()? {
         let text = line.bytes.and_then(|bytes| std::str::from_utf8(bytes).ok());
-        let Some(record) = text.and_then(|text| parser.parse(text).ok()) else { continue };
-        let shown = RecordView::new(path, line.number, &record);
+        let Some(text) = text else { continue };
+        let Ok(shown) = parser.parse(text).map(|record| RecordView::new(path, line.number, &record)) else {
+            parser.count_fields(text, without_text);
+            continue;
+        };
         if is_wanted(*number, &shown) {
             return Ok((Some(shown), 0));
         }

@@ -24,7 +24,9 @@ use crate::printer::{Printer, error_text};
 use crate::usage::Usage;
 
 pub(super) fn run(args: &InspectArgs, printer: &Printer) -> Result<Exit> {
-    if let Some(flag) = args.chat.given() {
+    let given = args.chat.given();
+    let special = args.special_tokens_in_text.map(|_| "--special-tokens-in-text");
+    if let Some(flag) = given.first().map(|(flag, _)| *flag).or(special) {
         return Err(Usage::TokenizedAlready { flag, path: args.path.clone() }.into());
     }
     let output = Output::new(&args.path);

@@ -3,13 +3,13 @@
 //! Only what the quickstart sets is spelled; a test types each line into a shell and the command line, and holds what comes out
 //! against the value.
 
-use std::borrow::Cow;
 use std::path::Path;
 
 use crate::commands::download::DownloadArgs;
 use crate::commands::tokenize::TokenizeArgs;
 use crate::commands::verify::VerifyArgs;
 use crate::printer::Printer;
+use crate::shell_word::shell_word;
 
 /// A line for a shell.
 struct Line(String);
@@ -21,7 +21,7 @@ impl Line {
 
     fn word(mut self, word: &str) -> Self {
         self.0.push(' ');
-        self.0.push_str(&quoted(word));
+        self.0.push_str(&shell_word(word));
         self
     }
 
@@ -65,15 +65,6 @@ pub(super) fn verify(args: &VerifyArgs) -> String {
 
 pub(super) fn train(config: &Path) -> String {
     Line::new("train").word("--config").path(config).0
-}
-
-/// A word as a shell takes it for one.
-fn quoted(word: &str) -> Cow<'_, str> {
-    let is_plain = |c: char| c.is_alphanumeric() || "/._-+,:=@%".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.into();
-    }
-    format!("'{}'", word.replace('\'', r"'\''")).into()
 }
 
 #[cfg(test)]

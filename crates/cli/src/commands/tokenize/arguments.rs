@@ -49,8 +49,8 @@ pub(crate) struct TokenizeArgs {
     #[arg(long, value_name = "GB", default_value = "2", allow_negative_numbers = true)]
     pub(crate) shard_size: f64,
 
-    /// Hold this share of the documents out of training, in <OUTPUT>/_validation. Only a document's text decides (of chats,
-    /// the first words of a user), so the choice stays the same whatever else changes, and a larger share adds to it
+    /// Hold this share of the documents out of training, in <OUTPUT>/_validation. Only a document's text decides (with a chat
+    /// template, what a user says first), so the choice stays the same whatever else changes, and a larger share adds to it
     #[arg(long, value_name = "FRACTION", allow_negative_numbers = true)]
     pub(crate) val_fraction: Option<f64>,
 
@@ -166,7 +166,7 @@ impl Default for TokenizeArgs {
 }
 
 /// The choices of `--special-tokens-in-text`, under the names that files have for them.
-fn special_tokens() -> impl TypedValueParser<Value = SpecialTokensInText> {
+pub(crate) fn special_tokens() -> impl TypedValueParser<Value = SpecialTokensInText> {
     let choices = SpecialTokensInText::ALL.map(|choice| {
         PossibleValue::new(choice.name()).help(match choice {
             SpecialTokensInText::Encode => "Encode them as their ids, as Hugging Face tokenizers do",

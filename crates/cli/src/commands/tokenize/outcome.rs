@@ -6,11 +6,12 @@ use std::path::PathBuf;
 
 use mashbill_format::figures::{count, counted};
 use mashbill_format::layout::{Output, REJECTS_SUFFIX, STATS_SUFFIX};
-use mashbill_format::stats::Stats;
+use mashbill_format::stats::{Stats, read_rejects};
 use mashbill_records::record::{FieldCounts, Reason};
 use mashbill_tokenize::{CardReport, PartReport, Report};
 
-use crate::hints::{hint_for_shape, hint_without_messages};
+use super::refused::is_much;
+use crate::hints::{hint_for_shape, hint_without_messages, is_read};
 use crate::incomplete::{tell_incomplete, tell_incomplete_as};
 use crate::printer::Printer;
 
@@ -26,7 +27,7 @@ pub(super) fn refusals(report: &PartReport, output: &Output, share: f64, printer
     }
     for (name, split) in &report.manifest.splits {
         let refused: u64 = split.rejected.values().sum();
-        let is_much = refused as f64 > share * (refused + split.samples) as f64;
+        let is_much = is_much(split, share);
         if refused == 0 || !is_much && report.made.iter().all(|stats| stats.split != *name) {
             continue;
         }
@@ -83,13 +84,16 @@ pub(super) fn without_documents<'a>(report: &'a Report, output: &Output, printer
             })
             .unwrap_or_default();
         let has_template = manifest.options.template().is_some();
+        let first_detail = has_template.then(|| detail_of_first(name, output)).flatten();
         let text_fields = if has_template { Vec::new() } else { manifest.options.text_fields() };
-        let told = all_refused(&rejected, &fields, &text_fields);
+        let told = all_refused(&rejected, &fields, &text_fields, first_detail.as_deref());
         printer.warning(format_args!("{name}: {told}"));
         let hint = if has_template { hint_without_messages } else { hint_for_shape };
         match hint(&fields, refused, &file) {
             Some(hint) if hints.contains(&hint) => {}
             Some(hint) => hints.push(hint),
+            // What becomes of a conversation has a command that shows it.
+            None if has_template => {}
             None if unexplained.is_none() => {
                 unexplained = Some(output.split(name).join(format!("{name}{REJECTS_SUFFIX}")));
             }
@@ -116,14 +120,24 @@ pub(super) fn incomplete(report: &Report, lacking: &[&str], printer: &Printer) {
         tell_incomplete_as("split", &format!("{has} no document"), lacking, all, printer);
     }
     if failed.is_empty() {
-        printer.hint("correct the input or `--text-field`, then run the same command again");
+        let flags = match report.train.manifest.options.template() {
+            Some(_) => "the flags for chats",
+            None => "`--text-field`",
+        };
+        printer.hint(format_args!("correct the input or {flags}, then run the same command again"));
     } else {
         tell_incomplete("split", "made", &failed, all, printer);
     }
 }
 
 /// Why all lines of a split were refused, of which a text was wanted in one of these fields, or messages where there is none.
-fn all_refused(rejected: &BTreeMap<Reason, u64>, fields: &FieldCounts, text_fields: &[&str]) -> String {
+/// `detail` is that of the first, where it is to be told.
+fn all_refused(
+    rejected: &BTreeMap<Reason, u64>,
+    fields: &FieldCounts,
+    text_fields: &[&str],
+    detail: Option<&str>,
+) -> String {
     let is_about_text =
         |reason: &Reason| matches!(reason, Reason::NoText | Reason::TextNotString | Reason::NoMessages);
     let about_text = rejected.iter().filter(|(reason, _)| is_about_text(reason));
@@ -135,7 +149,8 @@ fn all_refused(rejected: &BTreeMap<Reason, u64>, fields: &FieldCounts, text_fiel
         } else {
             format!("all {lines} were")
         };
-        return format!("{all} refused ({})", reasons(rejected));
+        let detail = detail.map_or_else(String::new, |detail| format!(": {detail}"));
+        return format!("{all} refused ({}){detail}", reasons(rejected));
     }
     let quoted = |names: &[&str], between: &str| {
         names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(between)
@@ -143,14 +158,24 @@ fn all_refused(rejected: &BTreeMap<Reason, u64>, fields: &FieldCounts, text_fiel
     let verb = if without == 1 { "has" } else { "have" };
     let wanted = if text_fields.is_empty() { "messages".to_owned() } else { quoted(text_fields, " or ") };
     let mut told = format!("{} of {lines} {verb} no {wanted}", count(without));
-    let (own, others): (Vec<_>, Vec<_>) =
-        fields.names(usize::MAX).into_iter().partition(|name| text_fields.contains(name));
+    // Messages that are there and were not read are null.
+    let is_own = |name: &&str| text_fields.contains(name) || text_fields.is_empty() && is_read(&[name]);
+    let (own, others): (Vec<_>, Vec<_>) = fields.names(usize::MAX).into_iter().partition(is_own);
+    if text_fields.is_empty() && !own.is_empty() {
+        told.push_str(&format!("; {} is null", quoted(&own, " and ")));
+    }
     if !others.is_empty() {
         told.push_str(&format!("; they have {}", quoted(&others[..others.len().min(NAMES_TOLD)], ", ")));
-    } else if !own.is_empty() {
+    } else if !own.is_empty() && !text_fields.is_empty() {
         told.push_str(&format!("; the value of {} is null or not a string", quoted(&own, " and ")));
     }
     told
+}
+
+/// Why the first refused line of a split was refused.
+fn detail_of_first(split: &str, output: &Output) -> Option<String> {
+    let path = output.split(split).join(format!("{split}{REJECTS_SUFFIX}"));
+    Some(read_rejects(&path).ok()?.into_iter().next()?.reject.detail)
 }
 
 fn reasons(rejected: &BTreeMap<Reason, u64>) -> String {

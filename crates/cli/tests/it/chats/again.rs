@@ -44,10 +44,14 @@ fn what_makes_other_rows_redoes_all_and_says_why() {
     let project = project(&conversations(4));
     project.write("dated.jinja", &dated);
     project.write("data/b.jsonl", conversations(2));
-    tokenize(&project, "--chat-template chatml").with_code(0);
+    // How the path of a template is spelled makes no other rows.
+    tokenize(&project, "--chat-template dated.jinja").with_code(0);
+    let again = tokenize(&project, "--skip-existing --chat-template ./dated.jinja").with_code(0);
+    assert!(!again.stderr.contains("done "), "{again}");
+    tokenize(&project, "--force --chat-template chatml").with_code(0);
     for (arguments, why) in [
-        ("--render plain", "--chat-template was chatml and is not given"),
-        ("--chat-template auto", "--chat-template was not given and is chat_template.jinja"),
+        ("--render plain", "--chat-template chatml has become --render plain"),
+        ("--chat-template auto", "--render plain has become --chat-template chat_template.jinja"),
         ("--chat-template auto --loss-on last-assistant", "--loss-on was assistant and is last-assistant"),
         (
             "--chat-template auto --loss-on last-assistant --no-loss-on reasoning,tool-calls",
@@ -61,14 +65,14 @@ fn what_makes_other_rows_redoes_all_and_says_why() {
             "--chat-template auto --loss-on all",
             "--loss-on was last-assistant and is all, --no-loss-on was reasoning and is not given",
         ),
-        ("--chat-template auto --loss-on all --mixed", "--mixed was not given and is true"),
+        ("--chat-template auto --loss-on all --mixed", "--mixed was not given before"),
         (
             "--chat-template auto --loss-on all --tool-arguments keep",
-            "--mixed was true and is not given, --tool-arguments keep was not given and is true",
+            "--mixed is not given any more, --tool-arguments was parse and is keep",
         ),
         (
             "--chat-template auto --template-args {\"thinks\":false}",
-            "--tool-arguments keep was true and is not given, --loss-on was all and is assistant, \
+            "--tool-arguments was keep and is parse, --loss-on was all and is assistant, \
              --template-args was not given and is thinks false",
         ),
         (
@@ -90,12 +94,18 @@ fn what_makes_other_rows_redoes_all_and_says_why() {
         let ran = tokenize(&project, &format!("{arguments} --skip-existing")).with_code(0);
         assert!(ran.stderr.contains("2 finished splits unchanged, skipped: a, b"), "{ran}");
     }
+    // What is done with control tokens, and what ends documents, is called by its flag, too.
+    let with =
+        |arguments: &str| tokenize(&project, &format!("{arguments} --skip-existing")).with_code(0).stderr;
+    let stderr = with("--chat-template dated.jinja --date 2026-01-03 --special-tokens-in-text split");
+    let why = "a: redone, because --special-tokens-in-text was encode and is split\n";
+    assert!(stderr.contains(why), "{stderr}");
+    with("--render plain");
+    let stderr = with("--render plain --eos-token <|im_end|>");
+    assert!(stderr.contains("a: redone, because --eos-token was </s> and is <|im_end|>, "), "{stderr}");
     // Without a template there is no text in these records, and of what was made nothing is left to be taken for theirs.
     let ran = tokenize(&project, "--skip-existing").with_code(3);
-    assert!(
-        ran.stderr.contains("a: redone, because --chat-template was dated.jinja and is not given\n"),
-        "{ran}"
-    );
+    assert!(ran.stderr.contains("a: redone, because --render plain is not given any more"), "{ran}");
 }
 
 #[test]

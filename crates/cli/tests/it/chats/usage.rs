@@ -17,6 +17,14 @@ fn with_templates() -> Project {
     project.write("filter.jinja", "{% for m in messages %}{{ m.content | shout }}{% endfor %}");
     project.write("other.jinja", TEMPLATE.replace("<|im_start|>", "<|start_header_id|>"));
     project.write("bytes.jinja", [0xFF, 0xFE, b'{']);
+    project.write("several/tokenizer.json", tokenizer_json());
+    project.write("several/chat_template.jinja", TEMPLATE);
+    project.write("several/additional_chat_templates/rag.jinja", TEMPLATE);
+    project.write("empty.jinja", "\n");
+    project.write("constant.jinja", "Hello!");
+    project.write("odd.jinja", TEMPLATE.replace("<|im_start|>", "<|odd_start|><｜of▁turn｜>"));
+    project.write("include.jinja", "{% include 'other.jinja' %}");
+    project.write("ends.jinja", "{{ messages[0].content }}{% endif %}");
     project
 }
 
@@ -37,11 +45,17 @@ fn flags_that_do_nothing_without_a_template_are_refused() {
         let name = flag.split(' ').next().expect("a flag");
         for template in ["", "--chat-template none"] {
             let ran = tokenize(&project, &format!("{template} {flag}")).with_code(2);
-            let told =
-                format!("error: {name} is for records with messages, which no chat template makes text of\n");
+            let told = format!("error: {name} needs --chat-template\n");
             assert!(ran.stderr.contains(&told) && ran.stderr.contains(hint), "{ran}");
         }
     }
+    // What to type does not lead to the next error.
+    check!(tokenize(&project, "--render plain --loss-on assistant"), @r"
+    exit: 2
+    --- stderr
+    error: --loss-on needs --chat-template
+    hint: give `--chat-template auto` in the place of `--render plain`, or leave out `--loss-on`
+    ");
     tokenize(&project, "--render plain --tool-arguments keep").with_code(0);
     let ran = tokenize(&project, "--render plain --chat-template auto").with_code(2);
     assert!(ran.stderr.contains("cannot be used with"), "{ran}");
@@ -57,8 +71,8 @@ fn a_template_that_cannot_be_taken_is_told_with_what_can() {
     check!(tokenize(&project, "--chat-template nowhere"), @r"
     exit: 2
     --- stderr
-    error: `nowhere` is no file with a chat template, none that comes with mashbill, and none of the tokenizer, which has `default`: No such file or directory (os error 2)
-    hint: `--chat-template auto` takes the tokenizer's own, `chatml` one that comes with mashbill
+    error: no chat template is called `nowhere`: no file, and none of the tokenizer's
+    hint: `--chat-template auto` takes the tokenizer's own; `chatml` comes with mashbill
     ");
     let with = |tokenizer: &str, template: &str| {
         project.run(&format!(
@@ -69,7 +83,13 @@ fn a_template_that_cannot_be_taken_is_told_with_what_can() {
     exit: 2
     --- stderr
     error: the tokenizer `bare` has no chat template
-    hint: `--chat-template chatml` suits many models; FILE takes a template of yours
+    hint: `--chat-template chatml` suits many models, `--chat-template FILE` takes one of yours
+    ");
+    check!(with("gpt2", "auto"), @r"
+    exit: 2
+    --- stderr
+    error: the tokenizer `gpt2` has no chat template
+    hint: take a chat model's tokenizer (`--tokenizer`): this one does not have the control tokens of `chatml` either
     ");
     check!(with("named", "auto"), @r"
     exit: 2
@@ -80,21 +100,41 @@ fn a_template_that_cannot_be_taken_is_told_with_what_can() {
     check!(with("named", "other"), @r"
     exit: 2
     --- stderr
-    error: `other` is no file with a chat template, none that comes with mashbill, and none of the tokenizer, which has `rag`: No such file or directory (os error 2)
-    hint: `--chat-template auto` takes the tokenizer's own, `chatml` one that comes with mashbill
+    error: no chat template is called `other`: no file, and none of the tokenizer's
+    hint: the tokenizer has `rag`; `chatml` comes with mashbill
+    ");
+    check!(with("several", "AUTO"), @r"
+    exit: 2
+    --- stderr
+    error: no chat template is called `AUTO`: no file, and none of the tokenizer's
+    hint: `--chat-template auto` takes the tokenizer's own, which also has `rag`; `chatml` comes with mashbill
     ");
     check!(tokenize(&project, "--chat-template data"), @r"
     exit: 2
     --- stderr
-    error: `data` is no file with a chat template, none that comes with mashbill, and none of the tokenizer, which has `default`: it is a folder, but a file is needed
-    hint: `--chat-template auto` takes the tokenizer's own, `chatml` one that comes with mashbill
+    error: cannot read the chat template `data`: it is a folder, but a file is needed
+    hint: give a file with a template in Jinja
     ");
     check!(tokenize(&project, "--chat-template bytes.jinja"), @r"
     exit: 2
     --- stderr
-    error: `bytes.jinja` is no file with a chat template, none that comes with mashbill, and none of the tokenizer, which has `default`: it is not UTF-8
-    hint: `--chat-template auto` takes the tokenizer's own, `chatml` one that comes with mashbill
+    error: cannot read the chat template `bytes.jinja`: it is not UTF-8
+    hint: iconv -f ENCODING -t UTF-8 bytes.jinja > chat_template.jinja
     ");
+    check!(tokenize(&project, "--chat-template named/tokenizer_config.json"), @r"
+    exit: 2
+    --- stderr
+    error: `named/tokenizer_config.json` is JSON, but a chat template is a text in Jinja
+    hint: give its folder as `--tokenizer` and `--chat-template auto`, or the name of a template in it
+    ");
+    for silent in ["empty.jinja", "constant.jinja"] {
+        let ran = tokenize(&project, &format!("--chat-template {silent}")).with_code(2);
+        let told = format!(
+            "error: the chat template `{silent}` prints nothing that is said in messages\nhint: give a template in Jinja that prints \
+             each message's `content`, which is a text; `--chat-template auto` takes the tokenizer's own\n"
+        );
+        assert_eq!(ran.stderr, told);
+    }
     check!(tokenize(&project, "--chat-template dated.jinja"), @r"
     exit: 2
     --- stderr
@@ -125,6 +165,25 @@ fn a_template_that_cannot_be_taken_is_told_with_what_can() {
     error: the chat template `other.jinja` writes `<|start_header_id|>`, which the tokenizer does not have as a token
     hint: take the tokenizer of a chat model (`--tokenizer`), or a template of this tokenizer's own
     ");
+    // Whatever its name is.
+    check!(tokenize(&project, "--chat-template odd.jinja"), @r"
+    exit: 2
+    --- stderr
+    error: the chat template `odd.jinja` writes `<|odd_start|>`, `<｜of▁turn｜>`, which the tokenizer does not have as tokens
+    hint: take the tokenizer of a chat model (`--tokenizer`), or a template of this tokenizer's own
+    ");
+    check!(tokenize(&project, "--chat-template include.jinja"), @r"
+    exit: 2
+    --- stderr
+    error: the chat template `include.jinja` cannot be used: there is no support for the tag `include` (line 1 of the template)
+    hint: give another one: `--chat-template FILE`, or `chatml`
+    ");
+    check!(tokenize(&project, "--chat-template ends.jinja"), @r"
+    exit: 2
+    --- stderr
+    error: the chat template `ends.jinja` cannot be used: `endif` closes nothing (line 1 of the template)
+    hint: give another one: `--chat-template FILE`, or `chatml`
+    ");
     assert!(!project.path("out").exists());
 }
 
@@ -137,6 +196,18 @@ fn arguments_and_parts_that_are_none_are_told() {
     error: --template-args takes a JSON object, and this is none: [1]: invalid type: sequence, expected a map at line 1 column 0
     hint: --template-args '{"enable_thinking": false}'
     "#);
+    check!(tokenize(&project, "--chat-template auto --template-args {\"a\":1,\"a\":2}"), @r"
+    exit: 2
+    --- stderr
+    error: --template-args can be read in two ways: `a` stands twice
+    hint: leave one of them out
+    ");
+    check!(tokenize(&project, "--chat-template auto --template-args {\"messages\":[]}"), @r"
+    exit: 2
+    --- stderr
+    error: the argument `messages` of the chat template cannot be given: no argument of a template has this name
+    hint: correct the value after `--template-args`
+    ");
     check!(tokenize(&project, "--chat-template auto --template-args {\"a\":"), @r#"
     exit: 2
     --- stderr

@@ -139,7 +139,7 @@ const INJURIES: &[Injury] = &[
     ("arguments of calls stay strings", ProblemKind::Identity, |f| {
         chat(f, |c| c["keep_tool_arguments"] = json!(true));
     }),
-    ("the normal form is another one", ProblemKind::Identity, |f| chat(f, |c| c["normal_form"] = json!(2))),
+    ("the normal form is another one", ProblemKind::Identity, |f| chat(f, |c| c["normal_form"] = json!(1))),
     ("the template is gone", ProblemKind::Identity, |f| {
         chat(f, |c| drop(c.as_object_mut().unwrap().remove("template")));
     }),

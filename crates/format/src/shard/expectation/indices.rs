@@ -27,6 +27,26 @@ impl Indices<'_> {
         }
     }
 
+    /// How often `index` stands in the first `positions`.
+    pub(super) fn count_of(&self, positions: usize, index: usize) -> u64 {
+        let bytes = &self.bytes[..positions * self.width];
+        match self.width {
+            1 => {
+                // Counts of 8 and 16 bits are counted many at once.
+                let wanted = index as u8;
+                let each = bytes.chunks(255);
+                each.map(|some| u64::from(some.iter().map(|&byte| u8::from(byte == wanted)).sum::<u8>()))
+                    .sum()
+            }
+            2 => {
+                let (pairs, wanted) = (bytes.as_chunks().0, index as u16);
+                let is_it = |&pair: &[u8; 2]| u16::from(u16::from_le_bytes(pair) == wanted);
+                pairs.chunks(1 << 12).map(|some| u64::from(some.iter().map(is_it).sum::<u16>())).sum()
+            }
+            _ => (0..positions).filter(|&at| self.get(at) == index).count() as u64,
+        }
+    }
+
     /// The least and the greatest index.
     pub(super) fn bounds(&self) -> (u32, u32) {
         match self.width {
