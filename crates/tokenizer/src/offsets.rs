@@ -1,10 +1,13 @@
 //! Where in a text its tokens stand.
 //!
 //! Of a byte-level tokenizer each token is some bytes of the text, one token after another, so the ids say it themselves;
-//! whether they do is checked byte by byte. Where they do not (a normalizer changed the text, a space was put before it) and
-//! for other tokenizers, the reference says it.
+//! whether they do is checked. Most such tokenizers can only leave bytes out (white space around an added token), never put
+//! any there: then the tokens are the text's bytes where they have as many. Where a normalizer may change the text they are
+//! compared byte by byte. Where they are not the text's bytes, and for other tokenizers, the reference says it.
 
 use std::ops::Range;
+
+use serde_json::Value;
 
 use super::definition::TokenizerJson;
 use super::error::Error;
@@ -14,8 +17,47 @@ use super::spell;
 /// The bytes of each token of a byte-level tokenizer, by id.
 pub(super) struct TokenBytes {
     bytes: Vec<u8>,
-    /// Where the bytes of each id are; nothing for an id that there is none of.
-    places: Vec<Range<u32>>,
+    /// Where the bytes of each id begin; 0 for an id that there is none of.
+    starts: Vec<u32>,
+    /// How many they are.
+    lengths: Vec<u32>,
+    additions: Additions,
+}
+
+/// What a tokenizer may put into a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Additions {
+    /// Nothing: it only leaves bytes out.
+    None,
+    /// Nothing where the text is ASCII, which NFC leaves alone.
+    BeyondAscii,
+    Any,
+}
+
+impl Additions {
+    fn of(definition: &TokenizerJson<'_>) -> Self {
+        let model = &definition.model;
+        let is_set = |affix: &Option<String>| affix.as_ref().is_some_and(|affix| !affix.is_empty());
+        let is_spelled_otherwise = model.unk_token.as_ref().is_some_and(|token| !token.is_null())
+            || is_set(&model.continuing_subword_prefix)
+            || is_set(&model.end_of_word_suffix);
+        let steps = definition.pre_tokenizer.iter().flat_map(|step| match step["pretokenizers"].as_array() {
+            Some(steps) => steps.as_slice(),
+            None => std::slice::from_ref(step),
+        });
+        let only_cuts = |step: &Value| match step["type"].as_str() {
+            Some("ByteLevel") => step["add_prefix_space"] == false,
+            Some("Split" | "Digits") => true,
+            _ => false,
+        };
+        let normalizer = definition.normalizer.as_ref().filter(|normalizer| !normalizer.is_null());
+        match normalizer {
+            _ if is_spelled_otherwise || !steps.into_iter().all(only_cuts) => Self::Any,
+            None => Self::None,
+            Some(normalizer) if normalizer["type"] == "NFC" => Self::BeyondAscii,
+            Some(_) => Self::Any,
+        }
+    }
 }
 
 impl TokenBytes {
@@ -29,7 +71,8 @@ impl TokenBytes {
         if !definition.spells_words_in_bytes() {
             return Ok(None);
         }
-        let mut all = Self { bytes: Vec::new(), places: Vec::new() };
+        let additions = Additions::of(&definition);
+        let mut all = Self { bytes: Vec::new(), starts: Vec::new(), lengths: Vec::new(), additions };
         for (token, id) in &definition.model.vocab.0 {
             if let Some(bytes) = spell::bytes_of(token) {
                 all.put(*id, &bytes);
@@ -43,32 +86,54 @@ impl TokenBytes {
     }
 
     fn put(&mut self, id: u32, bytes: &[u8]) {
-        let place =
-            |at: usize| u32::try_from(at).expect("a file of 50 MB has fewer than 2^32 bytes of tokens");
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(bytes);
-        let id = id as usize;
-        if self.places.len() <= id {
-            self.places.resize(id + 1, 0..0);
+        let fits = "a file of 50 MB has fewer than 2^32 bytes of tokens";
+        let before = self.bytes_of(id);
+        if !before.is_empty() && before != bytes {
+            // Of which of them the id is a token says nothing.
+            self.additions = Additions::Any;
         }
-        self.places[id] = place(start)..place(self.bytes.len());
+        let id = id as usize;
+        if self.starts.len() <= id {
+            self.starts.resize(id + 1, 0);
+            self.lengths.resize(id + 1, 0);
+        }
+        self.starts[id] = u32::try_from(self.bytes.len()).expect(fits);
+        self.lengths[id] = u32::try_from(bytes.len()).expect(fits);
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    fn length(&self, id: u32) -> usize {
+        self.lengths.get(id as usize).map_or(0, |length| *length as usize)
+    }
+
+    fn bytes_of(&self, id: u32) -> &[u8] {
+        let start = self.starts.get(id as usize).map_or(0, |start| *start as usize);
+        &self.bytes[start..start + self.length(id)]
     }
 
     /// Appends the bytes of `text` that each of `ids` stands for; `false`, with nothing appended, where they are not its
     /// bytes one after another.
     pub(super) fn ranges(&self, text: &str, ids: &[u32], ranges: &mut Vec<Range<usize>>) -> bool {
         let before = ranges.len();
-        let mut at = 0;
-        for id in ids {
-            let place = self.places.get(*id as usize).cloned().unwrap_or_default();
-            let bytes = &self.bytes[place.start as usize..place.end as usize];
-            if bytes.is_empty() || !text.as_bytes()[at..].starts_with(bytes) {
-                break;
-            }
-            ranges.push(at..at + bytes.len());
-            at += bytes.len();
-        }
-        let is_all = at == text.len() && ranges.len() - before == ids.len();
+        let mut end = 0;
+        let mut has_empty = false;
+        ranges.extend(ids.iter().map(|id| {
+            let start = end;
+            end += self.length(*id);
+            has_empty |= start == end;
+            start..end
+        }));
+        let only_cuts = match self.additions {
+            Additions::None => true,
+            Additions::BeyondAscii => text.is_ascii(),
+            Additions::Any => false,
+        };
+        let are_equal = || {
+            ids.iter()
+                .zip(&ranges[before..])
+                .all(|(id, range)| &text.as_bytes()[range.clone()] == self.bytes_of(*id))
+        };
+        let is_all = end == text.len() && !has_empty && (only_cuts || are_equal());
         if !is_all {
             ranges.truncate(before);
         }

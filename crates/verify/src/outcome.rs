@@ -26,7 +26,11 @@ pub(crate) fn check(manifest: &Manifest, findings: &Findings) {
     }
     let splits = manifest.splits.len() as u64;
     if splits > 0 && 2 * empty >= splits {
-        let detail = format!("{empty} of {splits} splits have no document");
+        let detail = match (empty, splits) {
+            (_, 1) => "the only split has no document".to_owned(),
+            (1, _) => format!("1 of {splits} splits has no document"),
+            _ => format!("{empty} of {splits} splits have no document"),
+        };
         findings.warning(
             ProblemKind::Empty,
             ProblemPlace::file(""),

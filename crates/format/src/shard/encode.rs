@@ -167,35 +167,26 @@ impl RowGroupEncoder {
         self.indices.push(Dictionary::IGNORED);
         self.changed.clear();
         for (row, &label) in self.last_indices.iter().enumerate() {
-            let end = (row + 1) * self.row_length;
+            let (begin, end) = (row * self.row_length, (row + 1) * self.row_length);
+            if let Some((spans, page)) = &spans {
+                let tokens = real.saturating_sub(begin).min(self.row_length);
+                for (is_learned, at, next) in loss_spans::labels_of_runs(spans.of(page.start + row), tokens) {
+                    if !is_learned {
+                        self.indices[begin + next.start..begin + next.end].fill(Dictionary::IGNORED);
+                        self.changed.extend(begin + at.start..begin + at.end);
+                    }
+                }
+            }
             if end <= real && self.indices[end] != label {
                 self.indices[end] = label;
                 self.changed.push(end - 1);
             }
-        }
-        if let Some((spans, page)) = spans {
-            self.ignore_what_is_not_learned(real, spans, page);
         }
         // Where the last row is padded: its last token has no next one, nor has padding.
         if real < values {
             self.indices[real..].fill(Dictionary::IGNORED);
             self.changed.extend(real - 1..values);
         }
-    }
-
-    /// Takes away the labels whose tokens are not learned.
-    fn ignore_what_is_not_learned(&mut self, real: usize, spans: &LossSpans, page: Range<usize>) {
-        for (index, row) in page.enumerate() {
-            let begin = index * self.row_length;
-            let tokens = real.saturating_sub(begin).min(self.row_length);
-            for (is_learned, at, next) in loss_spans::labels_of_runs(spans.of(row), tokens) {
-                if !is_learned {
-                    self.indices[begin + next.start..begin + next.end].fill(Dictionary::IGNORED);
-                    self.changed.extend(begin + at.start..begin + at.end);
-                }
-            }
-        }
-        self.changed.sort_unstable();
     }
 
     /// Appends a page to `attention_mask`: ones (index 0), then zeros (index 1).
