@@ -57,6 +57,28 @@ static PIECES: LazyLock<(Tokenizer, tokenizers::Tokenizer)> = LazyLock::new(|| {
     )
 });
 
+/// GPT-2's words behind what changes a text: for each the tokenizer and the reference.
+static CHANGED: LazyLock<Vec<(Tokenizer, tokenizers::Tokenizer)>> = LazyLock::new(|| {
+    let files = embedded("gpt2").unwrap();
+    let mut file: Value = serde_json::from_str(&files.tokenizer_json).unwrap();
+    file["added_tokens"] = ADDED.iter().zip(50_256..).map(|(token, id)| added(*token, id)).collect();
+    file["post_processor"] = Value::Null;
+    let changes: [&dyn Fn(&mut Value); 5] = [
+        &|file| file["normalizer"] = json!({ "type": "NFC" }),
+        &|file| file["normalizer"] = json!({ "type": "Lowercase" }),
+        &|file| file["added_tokens"][3]["lstrip"] = true.into(),
+        &|file| file["added_tokens"][1]["rstrip"] = true.into(),
+        &|file| file["pre_tokenizer"]["add_prefix_space"] = true.into(),
+    ];
+    let with = |change: &&dyn Fn(&mut Value)| {
+        let mut file = file.clone();
+        change(&mut file);
+        let text = file.to_string();
+        (load(&TokenizerFiles { tokenizer_json: text.clone(), ..files.clone() }), text.parse().unwrap())
+    };
+    changes.iter().map(with).collect()
+});
+
 fn added((content, special): (&str, bool), id: u32) -> Value {
     json!({ "id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
             "normalized": false, "special": special })
@@ -147,6 +169,22 @@ proptest! {
                     let found = ranges.iter().position(|other| *other == range);
                     prop_assert_eq!(found.map(|found| ids[found]), Some(50_258));
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn tokens_of_a_changed_text_stand_where_the_reference_has_them((text, _) in text()) {
+        for (tokenizer, reference) in CHANGED.iter() {
+            let (ids, ranges) = encoded(tokenizer, &text, &[]);
+            let expected = reference.encode(&*text, false).unwrap();
+            prop_assert_eq!(&ids[..], expected.get_ids());
+            for (range, (start, end)) in ranges.iter().zip(expected.get_offsets()) {
+                // The reference has whole characters, of which tokens may be a part.
+                let is_within = *start <= range.start && range.end <= *end;
+                let is_same = *range == (*start..*end);
+                prop_assert!(if text[*start..*end].is_ascii() { is_same } else { is_within },
+                    "{:?} in {:?}, not {}..{}", range, text, start, end);
             }
         }
     }
