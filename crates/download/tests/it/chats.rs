@@ -409,9 +409,10 @@ fn says_nothing(written: &str) -> bool {
         Some(_) => false,
     };
     let texts = ["content", "reasoning_content", "tool_calls"];
-    let messages = conversation["messages"].as_array().expect("messages");
+    let lists = ["messages", "prompt", "completion"].map(|name| conversation[name].as_array());
+    let mut messages = lists.into_iter().flatten().flatten();
     ["tools", "documents"].iter().all(|name| is_empty(conversation.get(name)))
-        && messages.iter().all(|message| texts.iter().all(|name| is_empty(message.get(name))))
+        && messages.all(|message| texts.iter().all(|name| is_empty(message.get(name))))
 }
 
 proptest! {
