@@ -124,7 +124,9 @@ impl LeastRanks {
 fn ends(merges: &Merges, list: &[Merge]) -> Vec<[u8; 2]> {
     let mut ends = vec![None; merges.lens().len()];
     for byte in 0..=255 {
-        ends[merges.byte(byte) as usize] = Some([byte; 2]);
+        if let Some(ends) = ends.get_mut(merges.byte(byte) as usize) {
+            *ends = Some([byte; 2]);
+        }
     }
     // A merged token mostly comes after its parts; where it doesn't, another round finds it.
     let mut found = true;

@@ -104,6 +104,8 @@ struct Masks {
     blank: u64,
     apostrophe: u64,
     slash: u64,
+    /// Control characters, those that are white space among them.
+    control: u64,
     /// Bytes of other than ASCII characters.
     beyond: u64,
 }
@@ -122,6 +124,7 @@ impl Masks {
             blank: mask(|b| b == b' '),
             apostrophe: mask(|b| b == b'\''),
             slash: mask(|b| b == b'/'),
+            control: mask(|b| b.is_ascii_control()),
             beyond: mask(|b| b >= 0x80),
         }
     }
@@ -152,9 +155,14 @@ impl Masks {
         let last_run = 63 - (runs.letter | runs.digit | runs.symbol | runs.space | 1).leading_zeros();
         let (starts, trusted) = match pattern {
             Pattern::Gpt2 => self.gpt2(&runs, last_run, block),
-            Pattern::Cl100k => (self.cl100k(&runs, symbol, thirds(self.digit), block), last_run),
-            Pattern::Qwen2 => (self.cl100k(&runs, symbol, self.digit, block), last_run),
-            Pattern::O200k => self.o200k(&runs, symbol, last_run, block),
+            Pattern::Cl100k => (self.cl100k(&runs, symbol, each(3, self.digit), block), last_run),
+            Pattern::Nanochat => (self.cl100k(&runs, symbol, each(2, self.digit), block), last_run),
+            // In ASCII there are no marks.
+            Pattern::Qwen2 | Pattern::Qwen35 => (self.cl100k(&runs, symbol, self.digit, block), last_run),
+            Pattern::O200k => self.cased(&runs, symbol, last_run, block, true, true),
+            Pattern::Kimi => self.cased(&runs, symbol, last_run, block, true, false),
+            Pattern::Tekken => self.cased(&runs, symbol, last_run, block, false, true),
+            Pattern::DeepSeek => return self.deepseek(symbol),
         };
         starts & below(trusted + 1) & !1
     }
@@ -191,18 +199,31 @@ impl Masks {
         starts
     }
 
+    /// `has_contractions` and, which goes with it, three digits to a piece; `takes_slashes` behind signs.
     #[inline(always)]
-    fn o200k(&self, runs: &Runs, symbol: u64, last_run: u32, block: &[u8; BLOCK]) -> (u64, u32) {
+    fn cased(
+        &self,
+        runs: &Runs,
+        symbol: u64,
+        last_run: u32,
+        block: &[u8; BLOCK],
+        has_contractions: bool,
+        takes_slashes: bool,
+    ) -> (u64, u32) {
         let alone = runs.symbol & !(self.blank << 1) & self.letter >> 1;
-        let mut starts = self.words(runs, alone) | thirds(self.digit) | self.spaces(symbol);
+        let digits = if has_contractions { each(3, self.digit) } else { self.digit };
+        let mut starts = self.words(runs, alone) | digits | self.spaces(symbol);
         starts |= self.upper & (self.letter & !self.upper) << 1;
         let mut trusted = last_run;
         // A slash that follows newlines that follow a symbol belongs to the symbol's piece: rare
         // enough to leave to the general matcher, from the symbol on.
         let slashes = attached(symbol, self.newline) & self.slash >> 1;
-        if slashes != 0 {
+        if takes_slashes && slashes != 0 {
             let symbols = runs.symbol & below(slashes.trailing_zeros());
             trusted = trusted.min(63 - (symbols | 1).leading_zeros());
+        }
+        if !has_contractions {
+            return (starts, trusted);
         }
         // An apostrophe right after a word is the start of a contraction that ends the word, unless
         // the word itself is the end of a contraction.
@@ -223,6 +244,30 @@ impl Masks {
             }
         }
         (starts, trusted)
+    }
+
+    /// DeepSeek's: digits are apart, so that white space before them is a piece; controls are no signs, and the last one
+    /// before a word goes with it.
+    #[inline(always)]
+    fn deepseek(&self, symbol: u64) -> u64 {
+        let (sign, control) = (symbol & !self.control, symbol & self.control);
+        let runs = Runs {
+            letter: first_bits(self.letter),
+            digit: first_bits(self.digit),
+            symbol: first_bits(sign),
+            space: first_bits(self.space),
+        };
+        let all = runs.letter | runs.digit | runs.symbol | runs.space | first_bits(control);
+        let trusted = 63 - (all | 1).leading_zeros();
+        // A sign takes the letters behind it where no blank and no sign is before it.
+        let alone = runs.symbol & !(self.blank << 1) & self.letter >> 1;
+        let mut starts = self.words(&runs, alone | control) | each(3, self.digit) | first_bits(control);
+        starts |= control & self.letter >> 1;
+        // Nothing is left of white space before a digit, but for what is a piece anyway.
+        let narrow = self.space & !self.newline;
+        let before_digits = narrow & self.digit >> 1 & !first_bits(self.space) & !(self.newline << 1);
+        starts |= self.spaces(sign) & !before_digits;
+        starts & below(trusted + 1) & !1
     }
 
     /// Starts of words and of symbols, where a word may take one character before it along:
@@ -290,15 +335,15 @@ fn attached(symbol: u64, newline: u64) -> u64 {
     newline & !newline.wrapping_add(symbol << 1 & newline)
 }
 
-/// Every third digit of a run, from its first on.
+/// The first digit of a run, and each `count`th after it.
 #[inline(always)]
-fn thirds(digit: u64) -> u64 {
+fn each(count: u32, digit: u64) -> u64 {
     let mut starts = first_bits(digit);
-    let fourth = digit & digit << 1 & digit << 2 & digit << 3;
-    let mut next = starts << 3 & fourth;
+    let behind = (1..=count).fold(digit, |behind, before| behind & digit << before);
+    let mut next = starts << count & behind;
     while next != 0 {
         starts |= next;
-        next = next << 3 & fourth;
+        next = next << count & behind;
     }
     starts
 }
@@ -352,6 +397,7 @@ mod x86 {
             blank: low.blank | high.blank << 32,
             apostrophe: low.apostrophe | high.apostrophe << 32,
             slash: low.slash | high.slash << 32,
+            control: low.control | high.control << 32,
             beyond: low.beyond | high.beyond << 32,
         }
     }
@@ -385,6 +431,7 @@ mod x86 {
             blank: mask(blank),
             apostrophe: mask(is(b'\'')),
             slash: mask(is(b'/')),
+            control: mask(_mm256_or_si256(within(bytes, 0, 32), is(0x7f))),
             beyond: mask(bytes),
         }
     }
@@ -479,6 +526,12 @@ mod tests {
         "ǅ",
         "ʰ",
         "中",
+        "々〇",
+        "か",
+        "・",
+        "\u{3040}",
+        "\u{2e80}",
+        "\u{16ff0}",
         "\u{301}",
         "\u{20dd}",
         "\u{a0}",
@@ -511,13 +564,35 @@ mod tests {
         }
     }
 
+    /// Where pieces end, by the reference's regular expressions one after another: what one of them finds, and what is
+    /// between, is split by the next.
+    fn expected(regexes: &[onig::Regex], text: &str) -> Vec<usize> {
+        let mut ends = vec![text.len()];
+        for regex in regexes {
+            let mut start = 0;
+            let mut split = Vec::new();
+            for end in ends {
+                let found = regex.find_iter(&text[start..end]);
+                let borders = found.flat_map(|(from, to)| [start + from, start + to]);
+                split.extend(borders.chain([end]).filter(|border| *border > start));
+                split.dedup();
+                start = end;
+            }
+            ends = split;
+        }
+        ends
+    }
+
+    fn compiled(regexes: &[&str]) -> Vec<onig::Regex> {
+        regexes.iter().map(|regex| onig::Regex::new(regex).unwrap()).collect()
+    }
+
     #[test]
     fn texts_split_as_the_regular_expressions_do() {
-        for (pattern, regex) in PATTERNS {
-            let regex = onig::Regex::new(regex).unwrap();
+        for (pattern, regexes) in PATTERNS {
+            let regexes = compiled(regexes);
             for text in texts(PARTS, 10_000) {
-                let expected: Vec<usize> = regex.find_iter(&text).map(|(_, end)| end).collect();
-                assert_eq!(pieces(pattern, &text, false), expected, "{pattern:?} {text:?}");
+                assert_eq!(pieces(pattern, &text, false), expected(&regexes, &text), "{pattern:?} {text:?}");
             }
         }
     }
@@ -528,12 +603,11 @@ mod tests {
     fn characters_split_as_in_the_regular_expressions() {
         let codes = (0..0x3400).chain((0x3400..0x11_0000).step_by(37));
         let characters: Vec<char> = codes.filter_map(char::from_u32).collect();
-        for (pattern, regex) in PATTERNS {
-            let regex = onig::Regex::new(regex).unwrap();
+        for (pattern, regexes) in PATTERNS {
+            let regexes = compiled(regexes);
             for c in &characters {
                 let text = format!("{c}a'{c}x'{c}e'l{c} {c}{c}Z{c}\n{c} \t{c}1{c}2!{c}");
-                let expected: Vec<usize> = regex.find_iter(&text).map(|(_, end)| end).collect();
-                assert_eq!(pieces(pattern, &text, false), expected, "{pattern:?} {text:?}");
+                assert_eq!(pieces(pattern, &text, false), expected(&regexes, &text), "{pattern:?} {text:?}");
             }
         }
     }

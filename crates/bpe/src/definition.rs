@@ -19,8 +19,9 @@ use unicode_normalization_alignments::UnicodeNormalization;
 use crate::added::AddedToken;
 use crate::cuts::Cuts;
 use crate::error::Error;
-use crate::merges::{IDS_MAX, MERGES_MAX, Merge, Merges};
+use crate::merges::{IDS_MAX, MERGES_MAX, Merge, Merges, NO_TOKEN};
 use crate::pattern::Pattern;
+use crate::unicode::is_in_texts;
 use crate::words::{Word, WordHasher};
 
 /// Longest token, in bytes: merging one alone takes quadratic time. Those in use are far shorter.
@@ -32,7 +33,7 @@ pub(crate) struct Definition {
     pub(crate) pattern: Pattern,
     /// Whether texts are brought to normalization form C first.
     pub(crate) nfc: bool,
-    /// The token of each byte.
+    /// The token of each byte, or [`NO_TOKEN`] where no text has it.
     pub(crate) bytes: [u32; 256],
     /// All merges that can happen, in order of rank.
     pub(crate) merges: Vec<Merge>,
@@ -142,10 +143,15 @@ impl<'a> Tokens<'a> {
         self.0.get(token).copied().ok_or_else(|| unsupported(format!("{token:?} is not in the vocabulary")))
     }
 
+    /// The token of each byte. Vocabularies that were learned may lack those that no text has.
     fn bytes(&self) -> Result<[u32; 256], Error> {
-        let mut bytes = [0; 256];
-        for (id, c) in bytes.iter_mut().zip(byte_chars()) {
-            *id = self.id(c.encode_utf8(&mut [0; 4]))?;
+        let mut bytes = [NO_TOKEN; 256];
+        for ((byte, id), c) in (0..=255).zip(&mut bytes).zip(byte_chars()) {
+            match self.id(c.encode_utf8(&mut [0; 4])) {
+                Ok(found) => *id = found,
+                Err(error) if is_in_texts(byte) => return Err(error),
+                Err(_) => {}
+            }
         }
         Ok(bytes)
     }
@@ -318,7 +324,14 @@ impl PreTokenizer {
         match (&*self.kind, &*self.pretokenizers) {
             ("ByteLevel", []) if self.is_byte_level(true) => Ok(Pattern::Gpt2),
             ("Sequence", [only]) => only.pattern(),
-            ("Sequence", [split, last]) if last.is_byte_level(false) => split.split_pattern(),
+            ("Sequence", [splits @ .., last]) if !splits.is_empty() && last.is_byte_level(false) => {
+                // Where one expression covers texts completely, to isolate matches is to remove what is none.
+                let may_remove = matches!(splits, [_]);
+                let regexes = splits.iter().map(|split| split.split_regex(may_remove));
+                let regexes = regexes.collect::<Result<Vec<_>, _>>()?;
+                let unknown = || unsupported(format!("its split pattern is {}", regexes.join(", then ")));
+                Pattern::of(&regexes).ok_or_else(unknown)
+            }
             (kind, _) => Err(unsupported(format!("its pre-tokenizer is a {kind} of another kind"))),
         }
     }
@@ -327,14 +340,13 @@ impl PreTokenizer {
         self.kind == "ByteLevel" && !self.add_prefix_space && self.use_regex.unwrap_or(true) == use_regex
     }
 
-    /// The patterns cover texts completely, so to isolate matches is to remove what is none.
-    fn split_pattern(&self) -> Result<Pattern, Error> {
-        let splits = self.kind == "Split"
-            && matches!((&*self.behavior, self.invert), ("Isolated", _) | ("Removed", true));
+    /// What it splits by: matches are pieces, and so is what is between.
+    fn split_regex(&self, may_remove: bool) -> Result<&str, Error> {
+        let isolates = matches!((&*self.behavior, self.invert), ("Isolated", _))
+            || may_remove && matches!((&*self.behavior, self.invert), ("Removed", true));
+        let splits = self.kind == "Split" && isolates;
         match &self.pattern {
-            Some(SplitPattern::Regex(regex)) if splits => {
-                Pattern::of(regex).ok_or_else(|| unsupported(format!("its split pattern is {regex}")))
-            }
+            Some(SplitPattern::Regex(regex)) if splits => Ok(regex),
             Some(SplitPattern::String(string)) => {
                 Err(unsupported(format!("it splits by the string {string:?}")))
             }
@@ -358,7 +370,7 @@ struct Model<'a> {
 }
 
 impl Model<'_> {
-    /// What happens to characters without a token needs no look: every byte must have one.
+    /// What happens to characters without a token needs no look: every byte that texts have must have one.
     fn check(&self) -> Result<(), Error> {
         refuse(self.kind != "BPE", &format!("its model is {}", self.kind))?;
         refuse(self.dropout.is_some_and(|dropout| dropout != 0.0), "it drops merges at random")?;

@@ -13,6 +13,8 @@ const RANK_BITS: u32 = 22;
 const RANK_MASK: u32 = (1 << RANK_BITS) - 1;
 /// Ids must be below this.
 pub(crate) const IDS_MAX: u32 = (1 << ID_BITS) - 1;
+/// What stands for the token of a byte that has none: it merges with nothing.
+pub(crate) const NO_TOKEN: u32 = IDS_MAX;
 /// There must be fewer merges than this.
 pub(crate) const MERGES_MAX: usize = (1 << RANK_BITS) - 1;
 /// One merge: two neighbors and what they become. Its place in a list is its rank.
@@ -26,7 +28,7 @@ pub(crate) struct Merge {
 /// The merges of a vocabulary.
 #[derive(Debug)]
 pub(crate) struct Merges {
-    /// The token of each byte.
+    /// The token of each byte, or [`NO_TOKEN`].
     bytes: [u32; 256],
     /// The rank of every pair of bytes.
     byte_pairs: Vec<u32>,

@@ -10,7 +10,7 @@
 //! | 8 | `mbpetab` and the version, [`VERSION`] |
 //! | 8 | XXH3 of all that follows |
 //! | 4, 4 | number of the pattern; 1 for normalization form C, else 0 |
-//! | 4 × 256 | token of each byte |
+//! | 4 × 256 | token of each byte; 2^21 - 1 where there is none |
 //! | 4, 4 × n | count of ids; the length in bytes of each |
 //! | 4, 12 × n | count of merges; left, right and merged id of each |
 //! | list | words that are one token; those that merging does not give have bit 31 in the id |
@@ -25,13 +25,14 @@ use crate::added::AddedToken;
 use crate::cuts::{self, Cuts};
 use crate::definition::Definition;
 use crate::error::Error;
-use crate::merges::{IDS_MAX, MERGES_MAX, Merge};
+use crate::merges::{IDS_MAX, MERGES_MAX, Merge, NO_TOKEN};
 use crate::pattern::PATTERNS;
+use crate::unicode::is_in_texts;
 use crate::words::Word;
 
 /// The version of the tables and of the ids that come of them: what was kept under another one is to
 /// be made again. It is raised with every change of either.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 const MAGIC: [u8; 8] = [b'm', b'b', b'p', b'e', b't', b'a', b'b', VERSION as u8];
 const HEADER_LEN: usize = 16;
@@ -130,7 +131,9 @@ fn is_sound(definition: &Definition) -> bool {
     };
     lens.len() <= IDS_MAX as usize
         && merges.len() < MERGES_MAX
-        && definition.bytes.iter().all(|&id| len(id) == 1)
+        && (0..=255)
+            .zip(definition.bytes)
+            .all(|(byte, id)| len(id) == 1 || id == NO_TOKEN && !is_in_texts(byte))
         && merges.iter().all(adds_up)
         && definition.words.iter().all(|word| !word.bytes.is_empty() && (word.id as usize) < lens.len())
         && definition.added.iter().chain(&definition.added_normalized).all(|t| !t.content.is_empty())

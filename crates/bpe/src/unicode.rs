@@ -1,11 +1,13 @@
 //! What the split patterns need to know of a character, in one byte.
 //!
-//! The patterns ask only for `\p{L}` (by case), `\p{M}`, `\p{N}` and `\s`, so every code point has
-//! one of eight classes. Being exact means having the classes of the *reference's* regex engine
-//! (Oniguruma), whose Unicode version is older than Rust's; `classes.bin` is therefore derived by
-//! asking it for every code point, and a test asks again. The file is a two-level table: 4,352
-//! block numbers, then blocks of 256 classes. Bit 7 of a class byte says that Unicode 9
-//! normalization form C (the reference's tables) may treat the character as other than inert.
+//! Most patterns ask only for `\p{L}` (by case), `\p{M}`, `\p{N}` and `\s`, so every code point has
+//! one of eight classes; what few of them ask for besides has a bit of its own. Being exact means
+//! having the classes of the *reference's* regex engine (Oniguruma), whose Unicode version is older
+//! than Rust's; `classes.bin` is therefore derived by asking it for every code point, and a test asks
+//! again. The file is a two-level table: 4,352 block numbers, then blocks of 256 bytes: in bits 0 to
+//! 2 the class, bit 3 for `[\p{P}\p{S}]`, bit 4 for `\p{Han}`, bit 5 for the Han and kana that
+//! DeepSeek's tokenizers split off; bit 7 says that Unicode 9 normalization form C (the reference's
+//! tables) may treat the character as other than inert.
 
 /// Anything that no other class claims: punctuation, symbols, controls, unassigned.
 pub(crate) const OTHER: u8 = 0;
@@ -41,10 +43,16 @@ pub(crate) const SPACES: u8 = set(&[SPACE, NEWLINE]);
 const INDEX_LEN: usize = 0x110000 >> 8;
 static CLASSES: &[u8] = include_bytes!("classes.bin");
 
-/// A character of a text: its class and its length in bytes (1 to 4).
+const CLASS: u8 = 7;
+const SIGN: u8 = 1 << 3;
+const HAN: u8 = 1 << 4;
+const HAN_OR_KANA: u8 = 1 << 5;
+const NOT_INERT: u8 = 1 << 7;
+
+/// A character of a text: what the patterns ask of it, and its length in bytes (1 to 4).
 #[derive(Clone, Copy)]
 pub(crate) struct Char {
-    class: u8,
+    properties: u8,
     pub(crate) len: usize,
 }
 
@@ -55,17 +63,34 @@ impl Char {
     pub(crate) fn at(text: &[u8], at: usize) -> Option<Self> {
         let lead = *text.get(at)?;
         if lead < 0x80 {
-            let class = CLASSES[INDEX_LEN + usize::from(lead)] & 7;
-            return Some(Self { class, len: 1 });
+            return Some(Self { properties: CLASSES[INDEX_LEN + usize::from(lead)], len: 1 });
         }
         let (code_point, len) = decode(text, at, lead);
-        Some(Self { class: properties(code_point) & 7, len })
+        Some(Self { properties: properties(code_point), len })
     }
 
     /// Whether the class is one of `set`.
     #[inline(always)]
     pub(crate) fn is(self, set: u8) -> bool {
-        set >> self.class & 1 != 0
+        set >> (self.properties & CLASS) & 1 != 0
+    }
+
+    /// Whether it is in `[\p{P}\p{S}]`.
+    #[inline(always)]
+    pub(crate) fn is_sign(self) -> bool {
+        self.properties & SIGN != 0
+    }
+
+    /// Whether it is in `\p{Han}`: letters, but also numbers, marks and symbols.
+    #[inline(always)]
+    pub(crate) fn is_han(self) -> bool {
+        self.properties & HAN != 0
+    }
+
+    /// Whether it is in `[一-龥\u3040-ゟ゠-ヿ]`.
+    #[inline(always)]
+    pub(crate) fn is_han_or_kana(self) -> bool {
+        self.properties & HAN_OR_KANA != 0
     }
 }
 
@@ -82,12 +107,17 @@ pub(crate) fn is_inert(text: &str) -> bool {
             continue;
         }
         let (code_point, len) = decode(bytes, at, lead);
-        if properties(code_point) & 0x80 != 0 {
+        if properties(code_point) & NOT_INERT != 0 {
             return false;
         }
         at += len;
     }
     true
+}
+
+/// Whether texts in UTF-8 may have this byte.
+pub(crate) const fn is_in_texts(byte: u8) -> bool {
+    !matches!(byte, 0xc0 | 0xc1 | 0xf5..)
 }
 
 #[inline(always)]
@@ -131,6 +161,12 @@ mod tests {
             (r"[\r\n]", NEWLINE),
         ]
         .map(|(pattern, class)| (onig::Regex::new(pattern).expect("a valid pattern"), class));
+        let flags = [
+            (r"[\p{P}\p{S}]", SIGN),
+            (r"\p{Han}", HAN),
+            ("[\u{4e00}-\u{9fa5}\u{3040}-\u{309f}\u{30a0}-\u{30ff}]", HAN_OR_KANA),
+        ]
+        .map(|(pattern, flag)| (onig::Regex::new(pattern).expect("a valid pattern"), flag));
         let mut buffer = [0; 4];
         (0..0x110000)
             .map(|code_point| {
@@ -142,7 +178,9 @@ mod tests {
                 let inert = char::canonical_combining_class(c) == 0
                     && matches!(is_nfc_quick([c].into_iter()), IsNormalized::Yes)
                     && [c].into_iter().nfc().map(|(c, _)| c).eq([c]);
-                if inert { class } else { class | 0x80 }
+                let flags = flags.iter().filter(|(regex, _)| regex.find(text).is_some());
+                let flags = flags.fold(0, |flags, (_, flag)| flags | flag);
+                class | flags | if inert { 0 } else { NOT_INERT }
             })
             .collect()
     }
@@ -167,7 +205,7 @@ mod tests {
         for (code_point, &expected) in derived.iter().enumerate() {
             assert_eq!(properties(code_point as u32), expected, "U+{code_point:04X}");
         }
-        assert!(derived[..0x300].iter().all(|class| class & 0x80 == 0));
+        assert!(derived[..0x300].iter().all(|class| class & NOT_INERT == 0));
     }
 
     #[test]
