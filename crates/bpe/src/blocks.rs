@@ -8,45 +8,54 @@
 //! [`Pattern::end`] finds one piece. Bytes are thus classified about 1.1 times each, in return for
 //! code without carries.
 
+use std::ops::Range;
+
 use crate::pattern::Pattern;
 
 /// Bytes in a block, and bits in a mask.
-const BLOCK: usize = 64;
-/// Most pieces that one call to [`Splitter::next_batch`] finds.
+pub(crate) const BLOCK: usize = 64;
+/// Most pieces that are taken at once.
 pub(crate) const BATCH: usize = 8 * BLOCK;
 
-/// Walks through a text by batches of pieces.
-pub(crate) struct Splitter<'a> {
+/// Walks through a part of a text by a pattern's pieces.
+pub(crate) struct Blocks<'a> {
     pattern: Pattern,
+    whole: &'a [u8],
+    /// The text up to the end of the part.
     text: &'a [u8],
     at: usize,
 }
 
-impl<'a> Splitter<'a> {
-    /// `text` must be UTF-8.
+impl<'a> Blocks<'a> {
+    /// An empty part of `text`, which must be UTF-8.
     pub(crate) fn new(pattern: Pattern, text: &'a [u8]) -> Self {
-        Self { pattern, text, at: 0 }
+        Self { pattern, whole: text, text: &[], at: 0 }
     }
 
-    /// Writes the ends of the next pieces into `ends` and returns how many there are: 0 at the end
-    /// of the text.
-    pub(crate) fn next_batch(&mut self, ends: &mut [usize; BATCH]) -> usize {
+    pub(crate) fn begin(&mut self, part: Range<usize>) {
+        self.text = &self.whole[..part.end];
+        self.at = part.start;
+    }
+
+    /// Writes the ends of the next pieces into `ends` behind the first `count`, until the part ends or fewer than [`BLOCK`]
+    /// would have room, and returns how many there are then.
+    pub(crate) fn fill(&mut self, ends: &mut [usize; BATCH], count: usize) -> usize {
         #[cfg(target_arch = "x86_64")]
         if has_avx2() {
             #[expect(unsafe_code, reason = "code for a newer processor may only be called on one")]
             // SAFETY: the processor has the features.
-            return unsafe { x86::next_batch(self, ends) };
+            return unsafe { x86::fill(self, ends, count) };
         }
-        self.next_batch_by(ends, Masks::of)
+        self.fill_by(ends, count, Masks::of)
     }
 
     #[inline(always)]
-    fn next_batch_by(
+    fn fill_by(
         &mut self,
         ends: &mut [usize; BATCH],
+        mut count: usize,
         classify: impl Fn(&[u8; BLOCK]) -> Masks,
     ) -> usize {
-        let mut count = 0;
         while self.at < self.text.len() && count <= BATCH - BLOCK {
             let mut starts = 0;
             if self.begins_in_ascii() {
@@ -375,13 +384,13 @@ pub(crate) fn has_avx2() -> bool {
 mod x86 {
     //! The masks by AVX2.
 
-    use super::{BATCH, BLOCK, Masks, Splitter};
+    use super::{BATCH, BLOCK, Blocks, Masks};
     use std::arch::x86_64::*;
 
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-    pub(super) fn next_batch(splitter: &mut Splitter<'_>, ends: &mut [usize; BATCH]) -> usize {
+    pub(super) fn fill(blocks: &mut Blocks<'_>, ends: &mut [usize; BATCH], count: usize) -> usize {
         // A closure has the features of the function around it, so `masks` is inlined.
-        splitter.next_batch_by(ends, |block| masks(block))
+        blocks.fill_by(ends, count, |block| masks(block))
     }
 
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
@@ -444,12 +453,13 @@ mod tests {
     use crate::pattern::PATTERNS;
 
     fn pieces(pattern: Pattern, text: &str, portable: bool) -> Vec<usize> {
-        let mut splitter = Splitter::new(pattern, text.as_bytes());
+        let mut blocks = Blocks::new(pattern, text.as_bytes());
+        blocks.begin(0..text.len());
         let (mut all, mut ends) = (Vec::new(), [0; BATCH]);
         loop {
             let count = match portable {
-                true => splitter.next_batch_by(&mut ends, Masks::of),
-                false => splitter.next_batch(&mut ends),
+                true => blocks.fill_by(&mut ends, 0, Masks::of),
+                false => blocks.fill(&mut ends, 0),
             };
             if count == 0 {
                 return all;

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
 use std::hash::BuildHasherDefault;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -21,6 +22,7 @@ use crate::cuts::Cuts;
 use crate::error::Error;
 use crate::merges::{IDS_MAX, MERGES_MAX, Merge, Merges, NO_TOKEN};
 use crate::pattern::Pattern;
+use crate::pre_tokenizer::{BEHAVIORS, Behavior, Delimiter, PreTokenizer, Step};
 use crate::unicode::is_in_texts;
 use crate::words::{Word, WordHasher};
 
@@ -30,7 +32,7 @@ const TOKEN_BYTES_MAX: usize = 4096;
 /// Everything that ids depend on.
 #[derive(Debug)]
 pub(crate) struct Definition {
-    pub(crate) pattern: Pattern,
+    pub(crate) pre_tokenizer: Arc<PreTokenizer>,
     /// Whether texts are brought to normalization form C first.
     pub(crate) nfc: bool,
     /// The token of each byte, or [`NO_TOKEN`] where no text has it.
@@ -58,9 +60,8 @@ impl Definition {
             return Err(unsupported(format!("its normalizer is {}", normalizer.kind)));
         }
         let nfc = file.normalizer.is_some();
-        let pattern = file
-            .pre_tokenizer
-            .map_or_else(|| Err(unsupported("it has no pre-tokenizer")), |p| p.pattern())?;
+        let pre_tokenizer = file.pre_tokenizer.ok_or_else(|| unsupported("it has no pre-tokenizer"))?;
+        let pre_tokenizer = Arc::new(PreTokenizer::new(pre_tokenizer.steps()?));
         let model = file.model;
         model.check()?;
 
@@ -84,7 +85,7 @@ impl Definition {
         if !model.ignore_merges.unwrap_or(false) {
             words.retain(|word| word.merges);
         }
-        Ok(Self { pattern, nfc, bytes, merges, lens, words, cuts, added, added_normalized })
+        Ok(Self { pre_tokenizer, nfc, bytes, merges, lens, words, cuts, added, added_normalized })
     }
 }
 
@@ -263,7 +264,7 @@ struct File<'a> {
     #[serde(borrow, default)]
     added_tokens: Vec<Added<'a>>,
     normalizer: Option<Normalizer>,
-    pre_tokenizer: Option<PreTokenizer>,
+    pre_tokenizer: Option<PreTokenizerPart>,
     model: Model<'a>,
 }
 
@@ -297,8 +298,9 @@ impl Normalizer {
     }
 }
 
+/// A pre-tokenizer, which may be a list of them.
 #[derive(Deserialize)]
-struct PreTokenizer {
+struct PreTokenizerPart {
     #[serde(rename = "type")]
     kind: String,
     #[serde(default)]
@@ -308,6 +310,8 @@ struct PreTokenizer {
     behavior: String,
     #[serde(default)]
     invert: bool,
+    #[serde(default)]
+    individual_digits: bool,
     #[serde(default)]
     add_prefix_space: bool,
     use_regex: Option<bool>,
@@ -319,40 +323,87 @@ enum SplitPattern {
     String(String),
 }
 
-impl PreTokenizer {
-    fn pattern(&self) -> Result<Pattern, Error> {
-        match (&*self.kind, &*self.pretokenizers) {
-            ("ByteLevel", []) if self.is_byte_level(true) => Ok(Pattern::Gpt2),
-            ("Sequence", [only]) => only.pattern(),
-            ("Sequence", [splits @ .., last]) if !splits.is_empty() && last.is_byte_level(false) => {
-                // Where one expression covers texts completely, to isolate matches is to remove what is none.
-                let may_remove = matches!(splits, [_]);
-                let regexes = splits.iter().map(|split| split.split_regex(may_remove));
-                let regexes = regexes.collect::<Result<Vec<_>, _>>()?;
-                let unknown = || unsupported(format!("its split pattern is {}", regexes.join(", then ")));
-                Pattern::of(&regexes).ok_or_else(unknown)
-            }
-            (kind, _) => Err(unsupported(format!("its pre-tokenizer is a {kind} of another kind"))),
+impl PreTokenizerPart {
+    /// The steps of it.
+    fn steps(&self) -> Result<Vec<Step>, Error> {
+        let mut parts = Vec::new();
+        self.flatten(&mut parts);
+        let (last, mut parts) =
+            parts.split_last().ok_or_else(|| unsupported("its pre-tokenizer is empty"))?;
+        let is_byte_level = last.kind == "ByteLevel" && !last.add_prefix_space;
+        refuse(!is_byte_level, &format!("its pre-tokenizer ends with {}", last.kind))?;
+        let mut steps = Vec::new();
+        while let Some(first) = parts.first() {
+            // The longest list of expressions that has a matcher.
+            let known = (1..=parts.len()).rev().find_map(|count| {
+                let regexes: Option<Vec<_>> = parts[..count].iter().map(|part| part.isolated()).collect();
+                Some((Pattern::of(&regexes?)?, count))
+            });
+            let (step, count) = match known {
+                Some((pattern, count)) => (Step::Pattern(pattern), count),
+                None => (first.step()?, 1),
+            };
+            steps.push(step);
+            parts = &parts[count..];
+        }
+        if last.use_regex.unwrap_or(true) {
+            steps.push(Step::Pattern(Pattern::Gpt2));
+        }
+        refuse(steps.is_empty(), "its texts are not split")?;
+        Ok(steps)
+    }
+
+    fn flatten<'a>(&'a self, parts: &mut Vec<&'a Self>) {
+        match &*self.kind {
+            "Sequence" => self.pretokenizers.iter().for_each(|part| part.flatten(parts)),
+            _ => parts.push(self),
         }
     }
 
-    fn is_byte_level(&self, use_regex: bool) -> bool {
-        self.kind == "ByteLevel" && !self.add_prefix_space && self.use_regex.unwrap_or(true) == use_regex
-    }
-
-    /// What it splits by: matches are pieces, and so is what is between.
-    fn split_regex(&self, may_remove: bool) -> Result<&str, Error> {
-        let isolates = matches!((&*self.behavior, self.invert), ("Isolated", _))
-            || may_remove && matches!((&*self.behavior, self.invert), ("Removed", true));
-        let splits = self.kind == "Split" && isolates;
+    /// The expression whose matches are pieces, as is what is between.
+    fn isolated(&self) -> Option<&str> {
         match &self.pattern {
-            Some(SplitPattern::Regex(regex)) if splits => Ok(regex),
-            Some(SplitPattern::String(string)) => {
-                Err(unsupported(format!("it splits by the string {string:?}")))
+            Some(SplitPattern::Regex(regex)) if self.kind == "Split" && self.behavior == "Isolated" => {
+                Some(regex)
             }
-            _ => Err(unsupported(format!("its pre-tokenizer is a {} of another kind", self.kind))),
+            _ => None,
         }
     }
+
+    /// One step by itself.
+    fn step(&self) -> Result<Step, Error> {
+        let other = || unsupported(format!("its pre-tokenizer is a {} of another kind", self.kind));
+        let (delimiter, behavior) = match (&*self.kind, &self.pattern) {
+            ("Digits", _) if self.individual_digits => (Delimiter::Number, Behavior::Isolated),
+            ("Digits", _) => (Delimiter::Number, Behavior::Contiguous),
+            ("Punctuation", _) => (Delimiter::Punctuation, self.behavior().ok_or_else(other)?),
+            ("Split", Some(SplitPattern::Regex(regex))) if self.behavior == "Removed" && self.invert => {
+                // Where an expression covers texts completely, to isolate matches is to remove what is none.
+                let pattern = Pattern::of(&[regex]).filter(|pattern| pattern.covers_texts());
+                return pattern.map(Step::Pattern).ok_or_else(other);
+            }
+            ("Split", Some(pattern)) => {
+                let behavior = self.behavior().ok_or_else(other)?;
+                let delimiter = match pattern {
+                    SplitPattern::Regex(regex) => Delimiter::regex(regex)?,
+                    SplitPattern::String(string) => Delimiter::regex(&escaped(string))?,
+                };
+                (delimiter, behavior)
+            }
+            _ => return Err(other()),
+        };
+        Ok(Step::Split { delimiter, inverted: self.invert, behavior })
+    }
+
+    fn behavior(&self) -> Option<Behavior> {
+        BEHAVIORS.iter().find(|(_, name)| *name == self.behavior).map(|(behavior, _)| *behavior)
+    }
+}
+
+/// The regular expression that matches `string` alone.
+fn escaped(string: &str) -> String {
+    let escape = |c: char| c.is_ascii_punctuation().then_some('\\').into_iter().chain([c]);
+    string.chars().flat_map(escape).collect()
 }
 
 #[derive(Deserialize)]

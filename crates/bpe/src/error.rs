@@ -16,6 +16,14 @@ pub enum Error {
         /// Where and why.
         source: serde_json::Error,
     },
+    /// The library of regular expressions gives up over a text, as the reference does.
+    #[error("the split pattern {pattern:?} finds no end: {why}")]
+    Regex {
+        /// The regular expression.
+        pattern: String,
+        /// What the library says.
+        why: String,
+    },
     /// The table file is damaged or of another version; make it again.
     #[error("unusable table file: {reason}")]
     Tables {

@@ -1,14 +1,15 @@
 //! Byte-level BPE, exactly as Hugging Face `tokenizers` does it, made for pipelines.
 //!
-//! A [`BpeEngine`] encodes the families of byte-level BPE that are in use (GPT-2, cl100k and Llama 3,
-//! Qwen 2, o200k) and refuses everything else with [`Error::Unsupported`]: it gives the reference's
-//! ids or none. Next to other fast encoders it is built for short start-up (tables can be kept in a
+//! A [`BpeEngine`] encodes byte-level BPE. The patterns that are in use (GPT-2, cl100k and Llama 3, Qwen,
+//! o200k, tekken, Kimi K2, DeepSeek, nanochat) have matchers of their own; others are run by the reference's
+//! own library of regular expressions, which takes a multiple of the time. Everything else is refused with
+//! [`Error::Unsupported`]: the engine gives the reference's ids or none. Next to other fast encoders it is built for short start-up (tables can be kept in a
 //! file), bounded memory, linear time in any text, and being one of many threads: it starts none,
 //! has no globals, what a thread learns of words serves all, and a thread's working memory is a
 //! [`Scratch`] that the caller owns.
 //!
 //! A text goes through these modules in order: `added` finds added tokens, `unicode` says
-//! whether the rest needs normalization, `blocks` (and `pattern` behind it) splits it into
+//! whether the rest needs normalization, `pre_tokenizer` (with `blocks` and `pattern` behind it) splits it into
 //! words, `batch` takes them many at a time, `cuts` divides long ones, `words` knows those that are
 //! tokens, `cache` remembers others, and `merging` encodes the words that are left, with what `merges` knows.
 //!
@@ -22,6 +23,7 @@ mod definition;
 mod tables;
 mod added;
 mod unicode;
+mod pre_tokenizer;
 mod blocks;
 mod pattern;
 mod batch;
@@ -36,6 +38,7 @@ mod merges;
 mod pages;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use unicode_normalization_alignments::UnicodeNormalization;
 
@@ -45,11 +48,10 @@ pub use tables::VERSION;
 use crate::added::AddedSet;
 use crate::atoms::Atoms;
 use crate::batch::{BatchScratch, Lookups};
-use crate::blocks::Splitter;
 use crate::cache::Cache;
 use crate::definition::Definition;
 use crate::merges::Merges;
-use crate::pattern::Pattern;
+use crate::pre_tokenizer::{PreTokenizer, Splitter};
 use crate::words::Vocabulary;
 
 /// What becomes of added tokens (`<|endoftext|>` and the like) that stand in a text.
@@ -67,7 +69,7 @@ pub enum AddedTokens {
 /// A tokenizer's tables, to be shared by all threads, and the words that they met (24 MiB).
 #[derive(Debug)]
 pub struct BpeEngine {
-    pattern: Pattern,
+    pre_tokenizer: Arc<PreTokenizer>,
     nfc: bool,
     added: AddedSet,
     added_normalized: AddedSet,
@@ -110,7 +112,7 @@ impl BpeEngine {
     /// and can always be made again.
     pub fn to_bytes(&self) -> Vec<u8> {
         tables::write(&Definition {
-            pattern: self.pattern,
+            pre_tokenizer: Arc::clone(&self.pre_tokenizer),
             nfc: self.nfc,
             bytes: *self.lookups.merges.bytes(),
             merges: self.lookups.merges.list(),
@@ -141,7 +143,7 @@ impl BpeEngine {
     fn new(definition: Definition) -> Self {
         let merges = Merges::new(definition.bytes, &definition.merges, definition.lens);
         Self {
-            pattern: definition.pattern,
+            pre_tokenizer: definition.pre_tokenizer,
             nfc: definition.nfc,
             added: AddedSet::new(definition.added),
             added_normalized: AddedSet::new(definition.added_normalized),
@@ -155,19 +157,38 @@ impl BpeEngine {
         }
     }
 
+    /// Whether words are found by the reference's library of regular expressions.
+    #[must_use]
+    pub fn runs_regexes(&self) -> bool {
+        self.pre_tokenizer.runs_regexes()
+    }
+
     /// Appends the ids of `text` to `out`: what the reference's `encode` gives without adding
     /// special tokens.
     ///
+    /// # Errors
+    /// [`Error::Regex`] where the reference gives the text up, too; `out` is then as it was.
+    ///
     /// # Panics
     /// If a single word has 2 GiB or more.
-    pub fn encode_into(&self, scratch: &mut Scratch, text: &str, policy: AddedTokens, out: &mut Vec<u32>) {
-        let encode_piece = |out: &mut Vec<u32>, piece: &str| {
+    pub fn encode_into(
+        &self,
+        scratch: &mut Scratch,
+        text: &str,
+        policy: AddedTokens,
+        out: &mut Vec<u32>,
+    ) -> Result<(), Error> {
+        let start = out.len();
+        let encoded = split(&self.added, text, policy, out, |out, piece| {
             let piece = self.normalized(piece);
             split(&self.added_normalized, &piece, policy, out, |out, piece| {
-                self.encode_words(scratch, piece.as_bytes(), out)
-            });
-        };
-        split(&self.added, text, policy, out, encode_piece);
+                self.encode_words(scratch, piece, out)
+            })
+        });
+        if encoded.is_err() {
+            out.truncate(start);
+        }
+        encoded
     }
 
     fn normalized<'a>(&self, text: &'a str) -> Cow<'a, str> {
@@ -178,15 +199,15 @@ impl BpeEngine {
     }
 
     /// Encodes text without added tokens.
-    fn encode_words(&self, scratch: &mut Scratch, text: &[u8], out: &mut Vec<u32>) {
-        let mut splitter = Splitter::new(self.pattern, text);
+    fn encode_words(&self, scratch: &mut Scratch, text: &str, out: &mut Vec<u32>) -> Result<(), Error> {
+        let mut splitter = Splitter::new(&self.pre_tokenizer, text);
         let mut start = 0;
         loop {
-            let count = splitter.next_batch(&mut scratch.batch.word_ends);
+            let count = splitter.next_batch(&mut scratch.batch.word_ends)?;
             if count == 0 {
-                return;
+                return Ok(());
             }
-            scratch.batch.encode(&self.lookups, text, start, count, out);
+            scratch.batch.encode(&self.lookups, text.as_bytes(), start, count, out);
             start = scratch.batch.word_ends[count - 1];
         }
     }
@@ -198,8 +219,8 @@ fn split(
     text: &str,
     policy: AddedTokens,
     out: &mut Vec<u32>,
-    mut encode: impl FnMut(&mut Vec<u32>, &str),
-) {
+    mut encode: impl FnMut(&mut Vec<u32>, &str) -> Result<(), Error>,
+) -> Result<(), Error> {
     let (mut start, mut at) = (0, 0);
     while policy != AddedTokens::None
         && let Some(found) = added.find(text.as_bytes(), at)
@@ -208,9 +229,9 @@ fn split(
         if policy == AddedTokens::SkipSpecial && found.token.special {
             continue;
         }
-        encode(out, &text[start..found.start]);
+        encode(out, &text[start..found.start])?;
         out.push(found.token.id);
         start = at;
     }
-    encode(out, &text[start..]);
+    encode(out, &text[start..])
 }

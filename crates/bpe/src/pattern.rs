@@ -100,6 +100,11 @@ impl Pattern {
         PATTERNS.iter().find(|(_, known)| *known == spelled).map(|&(pattern, _)| pattern)
     }
 
+    /// Whether each character of a text is in a match.
+    pub(crate) fn covers_texts(self) -> bool {
+        self != Self::DeepSeek
+    }
+
     /// The end of the piece that starts at `start`, which must be a character boundary before the
     /// end of `text`; `text` must be UTF-8. The end is a character boundary after `start`.
     pub(crate) fn end(self, text: &[u8], start: usize) -> usize {

@@ -9,7 +9,8 @@
 //! |---|---|
 //! | 8 | `mbpetab` and the version, [`VERSION`] |
 //! | 8 | XXH3 of all that follows |
-//! | 4, 4 | number of the pattern; 1 for normalization form C, else 0 |
+//! | 4, list | steps of the pre-tokenizer: what each splits by, as a number and as a regular expression |
+//! | 4 | 1 for normalization form C, else 0 |
 //! | 4 × 256 | token of each byte; 2^21 - 1 where there is none |
 //! | 4, 4 × n | count of ids; the length in bytes of each |
 //! | 4, 12 × n | count of merges; left, right and merged id of each |
@@ -19,6 +20,8 @@
 //!
 //! A list is a count, then the lengths in bytes, the ids, and the bytes of all members in turn.
 
+use std::sync::Arc;
+
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::added::AddedToken;
@@ -27,6 +30,7 @@ use crate::definition::Definition;
 use crate::error::Error;
 use crate::merges::{IDS_MAX, MERGES_MAX, Merge, NO_TOKEN};
 use crate::pattern::PATTERNS;
+use crate::pre_tokenizer::{BEHAVIORS, Delimiter, PreTokenizer, Step};
 use crate::unicode::is_in_texts;
 use crate::words::Word;
 
@@ -38,14 +42,22 @@ const MAGIC: [u8; 8] = [b'm', b'b', b'p', b'e', b't', b'a', b'b', VERSION as u8]
 const HEADER_LEN: usize = 16;
 const SPECIAL: u32 = 1 << 31;
 const NOT_MERGED: u32 = 1 << 31;
+// In the number of a step that is no pattern of ours: what it looks for, what becomes of that, and whether it is the other
+// way round.
+const KIND: u32 = 0xff00_0000;
+const NUMBERS: u32 = 1 << 24;
+const PUNCTUATION: u32 = 2 << 24;
+const REGEX: u32 = 3 << 24;
+const BEHAVIOR_SHIFT: u32 = 8;
+const INVERTED: u32 = 1 << 16;
 
 /// The file's content.
 pub(crate) fn write(definition: &Definition) -> Vec<u8> {
     let mut out = Vec::with_capacity(8 << 20);
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&[0; 8]);
-    let pattern = PATTERNS.iter().position(|(pattern, _)| *pattern == definition.pattern);
-    put(&mut out, [pattern.expect("all patterns are listed") as u32, u32::from(definition.nfc)]);
+    put_list(&mut out, definition.pre_tokenizer.steps().iter().map(step_member));
+    put(&mut out, [u32::from(definition.nfc)]);
     put(&mut out, definition.bytes);
     put(&mut out, [definition.lens.len() as u32]);
     put(&mut out, definition.lens.iter().copied());
@@ -61,6 +73,38 @@ pub(crate) fn write(definition: &Definition) -> Vec<u8> {
     let checksum = xxh3_64(&out[HEADER_LEN..]);
     out[8..HEADER_LEN].copy_from_slice(&checksum.to_le_bytes());
     out
+}
+
+/// A step as a member of a list: its regular expression, if it has one, and a number.
+fn step_member(step: &Step) -> (&[u8], u32) {
+    match step {
+        Step::Pattern(pattern) => {
+            let place = PATTERNS.iter().position(|(known, _)| known == pattern);
+            (&[], place.expect("all patterns are listed") as u32)
+        }
+        Step::Split { delimiter, inverted, behavior } => {
+            let (regex, kind) = match delimiter {
+                Delimiter::Number => (&[][..], NUMBERS),
+                Delimiter::Punctuation => (&[][..], PUNCTUATION),
+                Delimiter::Regex(spelled, _) => (spelled.as_bytes(), REGEX),
+            };
+            let place = BEHAVIORS.iter().position(|(known, _)| known == behavior);
+            let behavior = place.expect("all behaviors are listed") as u32;
+            (regex, kind | behavior << BEHAVIOR_SHIFT | if *inverted { INVERTED } else { 0 })
+        }
+    }
+}
+
+/// The step of a member.
+fn step(bytes: Vec<u8>, number: u32) -> Option<Step> {
+    let delimiter = match number & KIND {
+        NUMBERS => Delimiter::Number,
+        PUNCTUATION => Delimiter::Punctuation,
+        REGEX => Delimiter::regex(&String::from_utf8(bytes).ok()?).ok()?,
+        _ => return PATTERNS.get(number as usize).map(|(pattern, _)| Step::Pattern(*pattern)),
+    };
+    let (behavior, _) = *BEHAVIORS.get((number >> BEHAVIOR_SHIFT) as usize & 0xff)?;
+    Some(Step::Split { delimiter, inverted: number & INVERTED != 0, behavior })
 }
 
 fn put(out: &mut Vec<u8>, numbers: impl IntoIterator<Item = u32>) {
@@ -89,7 +133,9 @@ pub(crate) fn read(file: &[u8]) -> Result<Definition, Error> {
 }
 
 fn read_body(from: &mut Reader<'_>) -> Option<Definition> {
-    let (pattern, _) = *PATTERNS.get(from.number()? as usize)?;
+    let steps = from.list()?.into_iter().map(|(bytes, number)| step(bytes, number));
+    let steps: Vec<Step> = steps.collect::<Option<_>>()?;
+    let pre_tokenizer = Arc::new(PreTokenizer::new(if steps.is_empty() { None? } else { steps }));
     let nfc = from.number()? != 0;
     let bytes = from.numbers(256)?.collect::<Vec<_>>().try_into().ok()?;
     let count = from.number()? as usize;
@@ -109,7 +155,7 @@ fn read_body(from: &mut Reader<'_>) -> Option<Definition> {
     };
     let (added, added_normalized) = (added()?, added()?);
     from.0.is_empty().then_some(Definition {
-        pattern,
+        pre_tokenizer,
         nfc,
         bytes,
         merges,

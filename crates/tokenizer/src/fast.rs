@@ -77,8 +77,8 @@ impl FastEngine {
                     SpecialTokensInText::Split => AddedTokens::SkipSpecial,
                     SpecialTokensInText::Encode | SpecialTokensInText::Reject => AddedTokens::All,
                 };
-                engine.encode_into(scratch, text, added, ids);
-                Ok(())
+                // Where a regular expression gives the text up, the reference says so, too.
+                engine.encode_into(scratch, text, added, ids).or_else(|_| doubtful(text, ids))
             }
             Self::Fastokens(engine) => engine.encode(text, policy, doubtful, ids),
         }
