@@ -1,9 +1,9 @@
 //! The fast engines, and which of them a tokenizer gets.
 //!
-//! `mashbill-bpe`, our own, knows the byte-level families that most models use: it loads
+//! `mashbill-bpe`, our own, knows byte-level encodings, whatever splits their texts: it loads
 //! in a tenth of a second from a table file, takes a document of any length, and is
 //! exact by construction. `fastokens` takes the others (SentencePiece's byte-pair
-//! encodings, split patterns that are rare), for which the reference would need twenty
+//! encodings, added tokens that look around), for which the reference would need twenty
 //! times as long; the price is a second dependency and longer starts for those. Either
 //! is used only where it gives the reference's ids, which [`super::self_check`] finds
 //! out.

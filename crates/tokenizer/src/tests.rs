@@ -352,10 +352,9 @@ fn only_file(folder: &Path) -> PathBuf {
 }
 
 #[test]
-fn families_that_our_own_engine_does_not_know_go_to_fastokens() {
+fn what_our_own_engine_does_not_know_goes_to_fastokens() {
     let files = changed(&embedded("cl100k_base").unwrap(), |file| {
-        file["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] =
-            ::fastokens::tiktoken::DEEPSEEK_SPLIT3_PATTERN.into();
+        file["added_tokens"][0]["lstrip"] = true.into();
     });
     let tokenizer = load(&files, &OPTIONS);
     assert_eq!(tokenizer.engine(), Engine::Fastokens);
