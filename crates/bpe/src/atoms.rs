@@ -11,21 +11,38 @@
 //! word is encoded, so what ends in an ASCII byte (a space, above all) and what doesn't are told
 //! apart.
 
+use std::collections::HashMap;
+
 use crate::merges::{Merge, Merges, NONE, Pair};
 use crate::pages::Table;
 
 /// Set if the character is an atom after what ends in an ASCII byte.
 const AFTER_ASCII: u32 = 1 << 31;
 
-/// The atoms of the basic multilingual plane.
+/// The atoms of the basic multilingual plane, or all characters where merging begins with characters.
 #[derive(Debug)]
 pub(crate) struct Atoms {
     /// The token of each atom, by code point; [`NONE`] for others. Atoms are so after other than
     /// ASCII, or at the beginning.
     tokens: Table<u32>,
+    /// Those of other planes.
+    beyond: HashMap<u32, u32>,
 }
 
 impl Atoms {
+    /// All of `characters`, none of which is in ASCII, with their tokens.
+    pub(crate) fn all(characters: &HashMap<char, u32>) -> Self {
+        let mut this = Self { tokens: Table::new(NONE, 1 << 16), beyond: HashMap::new() };
+        for (c, token) in characters {
+            let code_point = u32::from(*c);
+            match u16::try_from(code_point) {
+                Ok(code_point) => this.tokens[usize::from(code_point)] = token | AFTER_ASCII,
+                Err(_) => drop(this.beyond.insert(code_point, *token)),
+            }
+        }
+        this
+    }
+
     /// `merges` and `list` are the same merges.
     pub(crate) fn new(merges: &Merges, list: &[Merge]) -> Self {
         let least = LeastRanks::new(merges, list);
@@ -35,7 +52,7 @@ impl Atoms {
                 tokens[c as usize] = token;
             }
         }
-        Self { tokens }
+        Self { tokens, beyond: HashMap::new() }
     }
 
     /// The token of the character that begins at `at` in `word`, and its length in bytes, if it is
@@ -49,6 +66,10 @@ impl Atoms {
         let (code_point, len) = match lead {
             0xc2..=0xdf => ((lead & 0x1f) << 6 | continued(1)?, 2),
             0xe0..=0xef => ((lead & 0x0f) << 12 | continued(1)? << 6 | continued(2)?, 3),
+            0xf0..=0xf4 if !self.beyond.is_empty() => {
+                let rest = continued(1)? << 12 | continued(2)? << 6 | continued(3)?;
+                return self.beyond.get(&((lead & 0x07) << 18 | rest).try_into().ok()?).map(|id| (*id, 4));
+            }
             _ => return None,
         };
         let token = self.tokens[code_point];

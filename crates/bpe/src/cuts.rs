@@ -8,14 +8,18 @@
 
 /// Bits of the hash of two characters. Llama 3 has 11,700 such pairs, so one in eleven others is taken for one.
 const PAIR_BITS: u32 = 17;
+/// Where the bits of two bytes begin, and those of two characters of ASCII.
+const BYTES: usize = 1 << PAIR_BITS;
+const ASCII: usize = BYTES + (1 << 16);
 /// Numbers in a table file.
-pub(crate) const NUMBERS: usize = (1 << PAIR_BITS) / 32 + (1 << 16) / 32;
+pub(crate) const NUMBERS: usize = (ASCII + (1 << 14)) / 32;
 
 /// See the [module](self).
 #[derive(Clone, Debug)]
 pub(crate) struct Cuts {
     /// A bit for each value of the hash of two characters, whether they stand side by side in a token, then a
-    /// bit for each two bytes, whether a token has them at a border of characters of which it has one in part.
+    /// bit for each two bytes, whether a token has them at a border of characters of which it has one in part, then one for each
+    /// two characters of ASCII, as for other characters.
     bits: Box<[u32]>,
 }
 
@@ -23,7 +27,14 @@ impl Cuts {
     /// `tokens` are all that merging may give, and all words that are tokens without it: those must not be cut.
     pub(crate) fn new<'a>(tokens: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut bits = vec![0; NUMBERS].into_boxed_slice();
-        for token in tokens.filter(|token| !token.is_ascii()) {
+        for token in tokens {
+            for pair in token.windows(2).filter(|pair| pair.is_ascii()) {
+                let bit = ascii_bit(pair[0], pair[1]);
+                bits[bit / 32] |= 1 << (bit % 32);
+            }
+            if token.is_ascii() {
+                continue;
+            }
             for border in (1..token.len()).filter(|&at| !is_continued(token[at])) {
                 let (before, after) = token.split_at(border);
                 let start = before.iter().rposition(|&byte| !is_continued(byte));
@@ -69,6 +80,32 @@ impl Cuts {
         word.len()
     }
 
+    /// The same for a text whose borders inside ASCII are looked at, too. Each space begins a part if it `splits`.
+    #[inline(always)]
+    pub(crate) fn part_end(&self, text: &[u8], start: usize, splits: bool) -> usize {
+        let mut border = start + len(text[start]);
+        let mut last = start;
+        while let Some(&first) = text.get(border) {
+            let left = text[last];
+            if splits && first == b' ' {
+                return border;
+            }
+            if (left | first) & 0x80 == 0 {
+                if !self.has(ascii_bit(left, first)) {
+                    return border;
+                }
+                (last, border) = (border, border + 1);
+                continue;
+            }
+            let end = (border + len(first)).min(text.len());
+            if !self.has(pair_bit(packed(&text[last..border]), packed(&text[border..end]))) {
+                return border;
+            }
+            (last, border) = (border, end);
+        }
+        text.len()
+    }
+
     #[inline(always)]
     fn has(&self, bit: usize) -> bool {
         self.bits[bit / 32] >> (bit % 32) & 1 != 0
@@ -110,5 +147,10 @@ fn pair_bit(left: u32, right: u32) -> usize {
 
 #[inline(always)]
 fn bytes_bit(left: u8, right: u8) -> usize {
-    1 << PAIR_BITS | usize::from(left) << 8 | usize::from(right)
+    BYTES | usize::from(left) << 8 | usize::from(right)
+}
+
+#[inline(always)]
+fn ascii_bit(left: u8, right: u8) -> usize {
+    ASCII + (usize::from(left) << 7 | usize::from(right))
 }

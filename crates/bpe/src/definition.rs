@@ -1,28 +1,24 @@
 //! What defines an engine, apart from the tables that make it fast, and reading it from a
 //! `tokenizer.json`.
 //!
-//! The JSON is read in one pass without building a tree: strings are borrowed from the text where
-//! they have no escapes. Whatever could make the reference give other ids than this engine is
+//! Whatever could make the reference give other ids than this engine is
 //! refused, so every field that bears on encoding without special tokens is looked at; the
 //! post-processor and the decoder don't, and truncation and padding are the caller's to do or not.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::fmt;
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
-
-use serde::Deserialize;
-use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use unicode_normalization_alignments::UnicodeNormalization;
 
 use crate::added::AddedToken;
 use crate::cuts::Cuts;
 use crate::error::Error;
 use crate::merges::{IDS_MAX, MERGES_MAX, Merge, Merges, NO_TOKEN};
-use crate::pattern::Pattern;
-use crate::pre_tokenizer::{BEHAVIORS, Behavior, Delimiter, PreTokenizer, Step};
+use crate::metaspace::{METASPACE, Metaspace};
+use crate::normalizer::Normalizer;
+use crate::pre_tokenizer::PreTokenizer;
+use crate::tokenizer_json::{Added, File, TextPair};
 use crate::unicode::is_in_texts;
 use crate::words::{Word, WordHasher};
 
@@ -32,9 +28,9 @@ const TOKEN_BYTES_MAX: usize = 4096;
 /// Everything that ids depend on.
 #[derive(Debug)]
 pub(crate) struct Definition {
-    pub(crate) pre_tokenizer: Arc<PreTokenizer>,
-    /// Whether texts are brought to normalization form C first.
-    pub(crate) nfc: bool,
+    pub(crate) normalizer: Normalizer,
+    pub(crate) splitting: Arc<Splitting>,
+    pub(crate) alphabet: Alphabet,
     /// The token of each byte, or [`NO_TOKEN`] where no text has it.
     pub(crate) bytes: [u32; 256],
     /// All merges that can happen, in order of rank.
@@ -50,29 +46,49 @@ pub(crate) struct Definition {
     pub(crate) added_normalized: Vec<AddedToken>,
 }
 
+/// How a text becomes words.
+#[derive(Debug)]
+pub(crate) enum Splitting {
+    /// By what its pre-tokenizer finds.
+    Steps(PreTokenizer),
+    /// All of it is one word, or each part of it that begins with a space: it is cut wherever no token reaches across.
+    Cuts { metaspace: Option<Metaspace> },
+}
+
+/// What merging begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Alphabet {
+    /// Bytes, each of which has a token.
+    Bytes,
+    /// Characters that have a token; others are spelled in bytes, whose tokens merge with nothing.
+    Characters,
+}
+
 impl Definition {
     pub(crate) fn from_tokenizer_json(json: &str) -> Result<Self, Error> {
-        let file: File<'_> = serde_json::from_str(json).map_err(|source| match source.classify() {
-            serde_json::error::Category::Data => Error::Unsupported { reason: source.to_string() },
-            _ => Error::Json { source },
-        })?;
-        if let Some(normalizer) = file.normalizer.iter().find(|normalizer| !normalizer.is_nfc()) {
-            return Err(unsupported(format!("its normalizer is {}", normalizer.kind)));
-        }
-        let nfc = file.normalizer.is_some();
-        let pre_tokenizer = file.pre_tokenizer.ok_or_else(|| unsupported("it has no pre-tokenizer"))?;
-        let pre_tokenizer = Arc::new(PreTokenizer::new(pre_tokenizer.steps()?));
-        let model = file.model;
-        model.check()?;
+        let file = File::read(json)?;
+        let normalizer = file.normalizer()?;
+        let (splitting, alphabet) = file.splitting(normalizer)?;
+        let model = &file.model;
+        model.check(alphabet)?;
+        let has_metaspace = matches!(normalizer, Normalizer::Metaspace { .. })
+            || matches!(splitting, Splitting::Cuts { metaspace: Some(_) });
+        let spelling = match alphabet {
+            Alphabet::Bytes => Spelling::ByteLetters,
+            Alphabet::Characters if has_metaspace => Spelling::Metaspace,
+            Alphabet::Characters => Spelling::Plain,
+        };
 
-        let tokens = Tokens::new(&model.vocab)?;
-        let (added, added_normalized) = added_tokens(&file.added_tokens, &tokens, nfc)?;
+        let tokens = Tokens::new(&model.vocab, spelling)?;
+        let (added, added_normalized) = added_tokens(&file.added_tokens, &tokens, normalizer)?;
         let merges = tokens.merges(&model.merges)?;
         let bytes = tokens.bytes()?;
         let mut lens = vec![0; model.vocab.iter().map(|(_, id)| *id as usize + 1).max().unwrap_or(0)];
         let mut words = Vec::with_capacity(model.vocab.len());
         for (token, id) in &model.vocab {
-            if let Some(word) = word_of(token).filter(|word| !word.is_empty()) {
+            if spelling != Spelling::ByteLetters && byte_token(token).is_some() {
+                lens[*id as usize] = 1;
+            } else if let Some(word) = spelling.word_of(token).filter(|word| !word.is_empty()) {
                 refuse(word.len() > TOKEN_BYTES_MAX, "a token is too long")?;
                 lens[*id as usize] = word.len() as u32;
                 words.push(Word { bytes: word, id: *id, merges: false });
@@ -81,12 +97,38 @@ impl Definition {
         words.sort_unstable_by_key(|word| word.id);
         // Before some words are left out: merging may give those, too.
         let cuts = Cuts::new(words.iter().map(|word| &*word.bytes));
-        let merges = merges_that_happen(bytes, merges, &lens, &mut words);
+        let characters = match alphabet {
+            Alphabet::Bytes => HashMap::new(),
+            Alphabet::Characters => characters(&words),
+        };
+        let merges = merges_that_happen(bytes, &characters, merges, &lens, &mut words);
         if !model.ignore_merges.unwrap_or(false) {
             words.retain(|word| word.merges);
         }
-        Ok(Self { pre_tokenizer, nfc, bytes, merges, lens, words, cuts, added, added_normalized })
+        let splitting = Arc::new(splitting);
+        Ok(Self {
+            normalizer,
+            splitting,
+            alphabet,
+            bytes,
+            merges,
+            lens,
+            words,
+            cuts,
+            added,
+            added_normalized,
+        })
     }
+}
+
+/// The tokens of single characters beyond ASCII.
+pub(crate) fn characters(words: &[Word]) -> HashMap<char, u32> {
+    let character = |word: &Word| {
+        let mut characters = std::str::from_utf8(&word.bytes).ok()?.chars();
+        let first = characters.next().filter(|c| !c.is_ascii())?;
+        characters.next().is_none().then_some((first, word.id))
+    };
+    words.iter().filter_map(character).collect()
 }
 
 /// Those of `merges` that happen in any text; notes which of all `words` merging gives.
@@ -95,8 +137,11 @@ impl Definition {
 /// stands for, alone, takes the same steps and ends with the same merge. So of all merges that give a token only that
 /// last one ever happens, and the others never have their turn. Vocabularies that were not made as a list of merges
 /// have two or three for each token.
+///
+/// Merging begins with the tokens of `characters`, and of bytes where a character is none of them.
 pub(crate) fn merges_that_happen(
     bytes: [u32; 256],
+    characters: &HashMap<char, u32>,
     merges: Vec<Merge>,
     lens: &[u32],
     words: &mut [Word],
@@ -105,7 +150,15 @@ pub(crate) fn merges_that_happen(
     let mut happens = vec![false; merges.len()];
     let mut ids = Vec::new();
     for word in words {
-        let last = engine.merge_alone(&word.bytes, &mut ids);
+        ids.clear();
+        match std::str::from_utf8(&word.bytes).ok().filter(|_| !characters.is_empty()) {
+            None => ids.extend(word.bytes.iter().map(|&byte| engine.byte(byte))),
+            Some(text) => text.chars().for_each(|c| match characters.get(&c) {
+                Some(id) => ids.push(*id),
+                None => ids.extend(c.encode_utf8(&mut [0; 4]).bytes().map(|byte| engine.byte(byte))),
+            }),
+        }
+        let last = engine.merge_alone(&mut ids);
         word.merges = ids == [word.id];
         if let Some(rank) = last.filter(|_| word.merges) {
             happens[rank as usize] = true;
@@ -114,19 +167,52 @@ pub(crate) fn merges_that_happen(
     merges.into_iter().zip(happens).filter(|(_, happens)| *happens).map(|(merge, _)| merge).collect()
 }
 
-fn unsupported(reason: impl Into<String>) -> Error {
+pub(crate) fn unsupported(reason: impl Into<String>) -> Error {
     Error::Unsupported { reason: reason.into() }
 }
 
-fn refuse(condition: bool, reason: &str) -> Result<(), Error> {
+pub(crate) fn refuse(condition: bool, reason: &str) -> Result<(), Error> {
     if condition { Err(unsupported(reason)) } else { Ok(()) }
 }
 
+/// How a vocabulary spells what its tokens stand for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Spelling {
+    /// A letter for each byte.
+    ByteLetters,
+    /// As it is, but for spaces, which are `▁`.
+    Metaspace,
+    /// As it is.
+    Plain,
+}
+
+impl Spelling {
+    /// The bytes that an entry of the vocabulary stands for; none if no text has them.
+    fn word_of(self, token: &str) -> Option<Vec<u8>> {
+        match self {
+            Self::ByteLetters => word_of(token),
+            Self::Metaspace if token.contains(' ') => None,
+            Self::Metaspace => Some(token.replace(METASPACE, " ").into_bytes()),
+            Self::Plain => Some(token.as_bytes().to_vec()),
+        }
+    }
+}
+
+/// The byte for which a token stands where a character has none.
+fn byte_token(token: &str) -> Option<u8> {
+    let digits = token.strip_prefix("<0x")?.strip_suffix('>')?;
+    let byte = u8::from_str_radix(digits, 16).ok()?;
+    (token == format!("<{byte:#04X}>")).then_some(byte)
+}
+
 /// Ids by token, and what follows from them.
-struct Tokens<'a>(HashMap<&'a str, u32, BuildHasherDefault<WordHasher>>);
+struct Tokens<'a> {
+    ids: HashMap<&'a str, u32, BuildHasherDefault<WordHasher>>,
+    spelling: Spelling,
+}
 
 impl<'a> Tokens<'a> {
-    fn new(vocab: &'a [(Cow<'_, str>, u32)]) -> Result<Self, Error> {
+    fn new(vocab: &'a [(Cow<'_, str>, u32)], spelling: Spelling) -> Result<Self, Error> {
         let mut ids = HashMap::with_capacity_and_hasher(vocab.len(), BuildHasherDefault::default());
         let mut seen = vec![false; vocab.len() * 2];
         for (token, id) in vocab {
@@ -137,20 +223,32 @@ impl<'a> Tokens<'a> {
             let twice = std::mem::replace(&mut seen[*id as usize], true);
             refuse(twice || ids.insert(&**token, *id).is_some(), "a token or an id occurs twice")?;
         }
-        Ok(Self(ids))
+        Ok(Self { ids, spelling })
     }
 
     fn id(&self, token: &str) -> Result<u32, Error> {
-        self.0.get(token).copied().ok_or_else(|| unsupported(format!("{token:?} is not in the vocabulary")))
+        self.ids.get(token).copied().ok_or_else(|| unsupported(format!("{token:?} is not in the vocabulary")))
     }
 
     /// The token of each byte. Vocabularies that were learned may lack those that no text has.
     fn bytes(&self) -> Result<[u32; 256], Error> {
         let mut bytes = [NO_TOKEN; 256];
-        for ((byte, id), c) in (0..=255).zip(&mut bytes).zip(byte_chars()) {
-            match self.id(c.encode_utf8(&mut [0; 4])) {
+        for ((byte, id), letter) in (0..=255).zip(&mut bytes).zip(byte_chars()) {
+            let spelled = format!("<{byte:#04X}>");
+            let found = match self.spelling {
+                Spelling::ByteLetters => self.id(letter.encode_utf8(&mut [0; 4])),
+                // A character of ASCII is one byte, and mostly has a token as it is.
+                Spelling::Metaspace if byte == b' ' => self.id(METASPACE).or_else(|_| self.id(&spelled)),
+                Spelling::Metaspace | Spelling::Plain if byte.is_ascii() => {
+                    self.id(char::from(byte).encode_utf8(&mut [0; 4])).or_else(|_| self.id(&spelled))
+                }
+                Spelling::Metaspace | Spelling::Plain => self.id(&spelled),
+            };
+            match found {
                 Ok(found) => *id = found,
-                Err(error) if is_in_texts(byte) => return Err(error),
+                Err(error) if is_in_texts(byte) || self.spelling != Spelling::ByteLetters => {
+                    return Err(error);
+                }
                 Err(_) => {}
             }
         }
@@ -158,7 +256,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// The merges whose pairs can meet. Of merges of the same pair the reference heeds the last, and
-    /// those of strings beyond the byte alphabet, or of nothing, never meet.
+    /// those of strings that no text has, or of nothing, never meet.
     fn merges(&self, list: &[TextPair<'_>]) -> Result<Vec<Merge>, Error> {
         refuse(list.len() >= MERGES_MAX, "there are too many merges")?;
         let mut merges: Vec<Merge> = Vec::with_capacity(list.len());
@@ -173,8 +271,12 @@ impl<'a> Tokens<'a> {
             joined.push_str(left);
             joined.push_str(right);
             let merge = Merge { left: self.id(left)?, right: self.id(right)?, merged: self.id(&joined)? };
-            if left.is_empty() || right.is_empty() || !joined.chars().all(|c| byte_of(c).is_some()) {
+            if left.is_empty() || right.is_empty() || self.spelling.word_of(&joined).is_none() {
                 continue;
+            }
+            if self.spelling != Spelling::ByteLetters {
+                let is_byte = [&**left, &**right, &*joined].iter().any(|token| byte_token(token).is_some());
+                refuse(is_byte, "it merges bytes that stand for characters")?;
             }
             match rank_of.entry(u64::from(merge.left) << 32 | u64::from(merge.right)) {
                 Entry::Vacant(entry) => {
@@ -197,9 +299,9 @@ impl<'a> Tokens<'a> {
 fn added_tokens(
     list: &[Added<'_>],
     tokens: &Tokens<'_>,
-    nfc: bool,
+    normalizer: Normalizer,
 ) -> Result<(Vec<AddedToken>, Vec<AddedToken>), Error> {
-    let mut next = tokens.0.len() as u32;
+    let mut next = tokens.ids.len() as u32;
     let (mut before, mut after) = (Vec::new(), Vec::<AddedToken>::new());
     for added in list {
         let content = &*added.content;
@@ -208,7 +310,7 @@ fn added_tokens(
             added.lstrip || added.rstrip || added.single_word,
             &format!("{content:?} takes its surroundings into account"),
         )?;
-        let id = tokens.0.get(content).copied().unwrap_or_else(|| {
+        let id = tokens.ids.get(content).copied().unwrap_or_else(|| {
             next += 1;
             next - 1
         });
@@ -216,11 +318,8 @@ fn added_tokens(
             id != added.id,
             &format!("{content:?} is said to have id {}, and would be given {id}", added.id),
         )?;
-        let content = if added.normalized && nfc {
-            content.nfc().map(|(c, _)| c).collect()
-        } else {
-            content.to_owned()
-        };
+        let content =
+            if added.normalized { normalizer.normalized(content).into_owned() } else { content.to_owned() };
         let list = if added.normalized { &mut after } else { &mut before };
         list.push(AddedToken { content: content.into_bytes(), id, special: added.special });
     }
@@ -257,277 +356,6 @@ fn byte_of(c: char) -> Option<u8> {
 /// The bytes that a token of the vocabulary stands for.
 fn word_of(token: &str) -> Option<Vec<u8>> {
     token.chars().map(byte_of).collect()
-}
-
-#[derive(Deserialize)]
-struct File<'a> {
-    #[serde(borrow, default)]
-    added_tokens: Vec<Added<'a>>,
-    normalizer: Option<Normalizer>,
-    pre_tokenizer: Option<PreTokenizerPart>,
-    model: Model<'a>,
-}
-
-#[derive(Deserialize)]
-struct Added<'a> {
-    id: u32,
-    #[serde(deserialize_with = "text", borrow)]
-    content: Cow<'a, str>,
-    single_word: bool,
-    lstrip: bool,
-    rstrip: bool,
-    normalized: bool,
-    special: bool,
-}
-
-#[derive(Deserialize)]
-struct Normalizer {
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(default)]
-    normalizers: Vec<Self>,
-}
-
-impl Normalizer {
-    fn is_nfc(&self) -> bool {
-        match &*self.kind {
-            "NFC" => true,
-            "Sequence" => !self.normalizers.is_empty() && self.normalizers.iter().all(Self::is_nfc),
-            _ => false,
-        }
-    }
-}
-
-/// A pre-tokenizer, which may be a list of them.
-#[derive(Deserialize)]
-struct PreTokenizerPart {
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(default)]
-    pretokenizers: Vec<Self>,
-    pattern: Option<SplitPattern>,
-    #[serde(default)]
-    behavior: String,
-    #[serde(default)]
-    invert: bool,
-    #[serde(default)]
-    individual_digits: bool,
-    #[serde(default)]
-    add_prefix_space: bool,
-    use_regex: Option<bool>,
-}
-
-#[derive(Deserialize)]
-enum SplitPattern {
-    Regex(String),
-    String(String),
-}
-
-impl PreTokenizerPart {
-    /// The steps of it.
-    fn steps(&self) -> Result<Vec<Step>, Error> {
-        let mut parts = Vec::new();
-        self.flatten(&mut parts);
-        let (last, mut parts) =
-            parts.split_last().ok_or_else(|| unsupported("its pre-tokenizer is empty"))?;
-        let is_byte_level = last.kind == "ByteLevel" && !last.add_prefix_space;
-        refuse(!is_byte_level, &format!("its pre-tokenizer ends with {}", last.kind))?;
-        let mut steps = Vec::new();
-        while let Some(first) = parts.first() {
-            // The longest list of expressions that has a matcher.
-            let known = (1..=parts.len()).rev().find_map(|count| {
-                let regexes: Option<Vec<_>> = parts[..count].iter().map(|part| part.isolated()).collect();
-                Some((Pattern::of(&regexes?)?, count))
-            });
-            let (step, count) = match known {
-                Some((pattern, count)) => (Step::Pattern(pattern), count),
-                None => (first.step()?, 1),
-            };
-            steps.push(step);
-            parts = &parts[count..];
-        }
-        if last.use_regex.unwrap_or(true) {
-            steps.push(Step::Pattern(Pattern::Gpt2));
-        }
-        refuse(steps.is_empty(), "its texts are not split")?;
-        Ok(steps)
-    }
-
-    fn flatten<'a>(&'a self, parts: &mut Vec<&'a Self>) {
-        match &*self.kind {
-            "Sequence" => self.pretokenizers.iter().for_each(|part| part.flatten(parts)),
-            _ => parts.push(self),
-        }
-    }
-
-    /// The expression whose matches are pieces, as is what is between.
-    fn isolated(&self) -> Option<&str> {
-        match &self.pattern {
-            Some(SplitPattern::Regex(regex)) if self.kind == "Split" && self.behavior == "Isolated" => {
-                Some(regex)
-            }
-            _ => None,
-        }
-    }
-
-    /// One step by itself.
-    fn step(&self) -> Result<Step, Error> {
-        let other = || unsupported(format!("its pre-tokenizer is a {} of another kind", self.kind));
-        let (delimiter, behavior) = match (&*self.kind, &self.pattern) {
-            ("Digits", _) if self.individual_digits => (Delimiter::Number, Behavior::Isolated),
-            ("Digits", _) => (Delimiter::Number, Behavior::Contiguous),
-            ("Punctuation", _) => (Delimiter::Punctuation, self.behavior().ok_or_else(other)?),
-            ("Split", Some(SplitPattern::Regex(regex))) if self.behavior == "Removed" && self.invert => {
-                // Where an expression covers texts completely, to isolate matches is to remove what is none.
-                let pattern = Pattern::of(&[regex]).filter(|pattern| pattern.covers_texts());
-                return pattern.map(Step::Pattern).ok_or_else(other);
-            }
-            ("Split", Some(pattern)) => {
-                let behavior = self.behavior().ok_or_else(other)?;
-                let delimiter = match pattern {
-                    SplitPattern::Regex(regex) => Delimiter::regex(regex)?,
-                    SplitPattern::String(string) => Delimiter::regex(&escaped(string))?,
-                };
-                (delimiter, behavior)
-            }
-            _ => return Err(other()),
-        };
-        Ok(Step::Split { delimiter, inverted: self.invert, behavior })
-    }
-
-    fn behavior(&self) -> Option<Behavior> {
-        BEHAVIORS.iter().find(|(_, name)| *name == self.behavior).map(|(behavior, _)| *behavior)
-    }
-}
-
-/// The regular expression that matches `string` alone.
-fn escaped(string: &str) -> String {
-    let escape = |c: char| c.is_ascii_punctuation().then_some('\\').into_iter().chain([c]);
-    string.chars().flat_map(escape).collect()
-}
-
-#[derive(Deserialize)]
-struct Model<'a> {
-    #[serde(rename = "type")]
-    kind: String,
-    dropout: Option<f64>,
-    continuing_subword_prefix: Option<String>,
-    end_of_word_suffix: Option<String>,
-    ignore_merges: Option<bool>,
-    #[serde(deserialize_with = "vocab", borrow)]
-    vocab: Vec<(Cow<'a, str>, u32)>,
-    #[serde(deserialize_with = "merges", borrow)]
-    merges: Vec<TextPair<'a>>,
-}
-
-impl Model<'_> {
-    /// What happens to characters without a token needs no look: every byte that texts have must have one.
-    fn check(&self) -> Result<(), Error> {
-        refuse(self.kind != "BPE", &format!("its model is {}", self.kind))?;
-        refuse(self.dropout.is_some_and(|dropout| dropout != 0.0), "it drops merges at random")?;
-        let affixes = [&self.continuing_subword_prefix, &self.end_of_word_suffix];
-        refuse(affixes.into_iter().flatten().any(|affix| !affix.is_empty()), "it marks subwords")
-    }
-}
-
-/// The two tokens of a merge.
-type TextPair<'a> = (Cow<'a, str>, Cow<'a, str>);
-
-/// A string, borrowed if it has no escapes.
-struct Text<'a>(Cow<'a, str>);
-
-impl<'de> Deserialize<'de> for Text<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        text(deserializer).map(Text)
-    }
-}
-
-fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'de, str>, D::Error> {
-    struct TextVisitor;
-    impl<'de> Visitor<'de> for TextVisitor {
-        type Value = Cow<'de, str>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a string")
-        }
-
-        fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
-            Ok(Cow::Borrowed(text))
-        }
-
-        fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-            Ok(Cow::Owned(text.to_owned()))
-        }
-    }
-    deserializer.deserialize_str(TextVisitor)
-}
-
-fn vocab<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(Cow<'de, str>, u32)>, D::Error> {
-    struct VocabVisitor;
-    impl<'de> Visitor<'de> for VocabVisitor {
-        type Value = Vec<(Cow<'de, str>, u32)>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a map from tokens to ids")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut vocab = Vec::new();
-            while let Some((Text(token), id)) = map.next_entry()? {
-                vocab.push((token, id));
-            }
-            Ok(vocab)
-        }
-    }
-    deserializer.deserialize_map(VocabVisitor)
-}
-
-/// Merges are written as `"left right"` or as `["left", "right"]`.
-fn merges<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<TextPair<'de>>, D::Error> {
-    struct Pair<'a>(Cow<'a, str>, Cow<'a, str>);
-    impl<'de> Deserialize<'de> for Pair<'de> {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            deserializer.deserialize_any(PairVisitor)
-        }
-    }
-
-    struct PairVisitor;
-    impl<'de> Visitor<'de> for PairVisitor {
-        type Value = Pair<'de>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a merge: two tokens")
-        }
-
-        fn visit_borrowed_str<E: de::Error>(self, line: &'de str) -> Result<Self::Value, E> {
-            let (left, right) = parts(line)?;
-            Ok(Pair(Cow::Borrowed(left), Cow::Borrowed(right)))
-        }
-
-        fn visit_str<E: de::Error>(self, line: &str) -> Result<Self::Value, E> {
-            let (left, right) = parts(line)?;
-            Ok(Pair(Cow::Owned(left.to_owned()), Cow::Owned(right.to_owned())))
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-            let missing = || de::Error::custom("a merge needs two tokens");
-            let Text(left) = seq.next_element()?.ok_or_else(missing)?;
-            let Text(right) = seq.next_element()?.ok_or_else(missing)?;
-            if seq.next_element::<IgnoredAny>()?.is_some() {
-                return Err(missing());
-            }
-            Ok(Pair(left, right))
-        }
-    }
-
-    fn parts<E: de::Error>(line: &str) -> Result<(&str, &str), E> {
-        line.split_once(' ')
-            .filter(|(_, right)| !right.contains(' ') && !line.starts_with("#version"))
-            .ok_or_else(|| E::custom("a merge is not two tokens with a space between them"))
-    }
-
-    let pairs = Vec::<Pair<'de>>::deserialize(deserializer)?;
-    Ok(pairs.into_iter().map(|Pair(left, right)| (left, right)).collect())
 }
 
 #[cfg(test)]

@@ -19,9 +19,12 @@
 //! (twice), asking the processor to fetch memory early, and asking the kernel for huge pages.
 
 mod error;
+mod tokenizer_json;
 mod definition;
 mod tables;
 mod added;
+mod normalizer;
+mod metaspace;
 mod unicode;
 mod pre_tokenizer;
 mod blocks;
@@ -40,8 +43,6 @@ mod pages;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use unicode_normalization_alignments::UnicodeNormalization;
-
 pub use error::Error;
 pub use tables::VERSION;
 
@@ -49,9 +50,10 @@ use crate::added::AddedSet;
 use crate::atoms::Atoms;
 use crate::batch::{BatchScratch, Lookups};
 use crate::cache::Cache;
-use crate::definition::Definition;
+use crate::definition::{Alphabet, Definition, Splitting, characters};
 use crate::merges::Merges;
-use crate::pre_tokenizer::{PreTokenizer, Splitter};
+use crate::normalizer::Normalizer;
+use crate::pre_tokenizer::Splitter;
 use crate::words::Vocabulary;
 
 /// What becomes of added tokens (`<|endoftext|>` and the like) that stand in a text.
@@ -69,8 +71,9 @@ pub enum AddedTokens {
 /// A tokenizer's tables, to be shared by all threads, and the words that they met (24 MiB).
 #[derive(Debug)]
 pub struct BpeEngine {
-    pre_tokenizer: Arc<PreTokenizer>,
-    nfc: bool,
+    normalizer: Normalizer,
+    splitting: Arc<Splitting>,
+    alphabet: Alphabet,
     added: AddedSet,
     added_normalized: AddedSet,
     lookups: Lookups,
@@ -112,8 +115,9 @@ impl BpeEngine {
     /// and can always be made again.
     pub fn to_bytes(&self) -> Vec<u8> {
         tables::write(&Definition {
-            pre_tokenizer: Arc::clone(&self.pre_tokenizer),
-            nfc: self.nfc,
+            normalizer: self.normalizer,
+            splitting: Arc::clone(&self.splitting),
+            alphabet: self.alphabet,
             bytes: *self.lookups.merges.bytes(),
             merges: self.lookups.merges.list(),
             lens: self.lookups.merges.lens().to_vec(),
@@ -131,6 +135,11 @@ impl BpeEngine {
         let size =
             added().map(|token| token.id as usize + 1).fold(self.lookups.merges.lens().len(), usize::max);
         let mut spellings: Vec<Option<Vec<u8>>> = vec![None; size];
+        if self.alphabet == Alphabet::Characters {
+            for (byte, id) in (0..=255).zip(self.lookups.merges.bytes()) {
+                spellings[*id as usize] = Some(vec![byte]);
+            }
+        }
         for word in self.lookups.vocabulary.words() {
             spellings[word.id as usize] = Some(word.bytes);
         }
@@ -142,15 +151,20 @@ impl BpeEngine {
 
     fn new(definition: Definition) -> Self {
         let merges = Merges::new(definition.bytes, &definition.merges, definition.lens);
+        let atoms = match definition.alphabet {
+            Alphabet::Bytes => Atoms::new(&merges, &definition.merges),
+            Alphabet::Characters => Atoms::all(&characters(&definition.words)),
+        };
         Self {
-            pre_tokenizer: definition.pre_tokenizer,
-            nfc: definition.nfc,
+            normalizer: definition.normalizer,
+            splitting: definition.splitting,
+            alphabet: definition.alphabet,
             added: AddedSet::new(definition.added),
             added_normalized: AddedSet::new(definition.added_normalized),
             lookups: Lookups {
                 vocabulary: Vocabulary::new(&definition.words),
                 cuts: definition.cuts,
-                atoms: Atoms::new(&merges, &definition.merges),
+                atoms,
                 cache: Cache::new(),
                 merges,
             },
@@ -160,7 +174,7 @@ impl BpeEngine {
     /// Whether words are found by the reference's library of regular expressions.
     #[must_use]
     pub fn runs_regexes(&self) -> bool {
-        self.pre_tokenizer.runs_regexes()
+        matches!(&*self.splitting, Splitting::Steps(pre_tokenizer) if pre_tokenizer.runs_regexes())
     }
 
     /// Appends the ids of `text` to `out`: what the reference's `encode` gives without adding
@@ -179,10 +193,10 @@ impl BpeEngine {
         out: &mut Vec<u32>,
     ) -> Result<(), Error> {
         let start = out.len();
-        let encoded = split(&self.added, text, policy, out, |out, piece| {
-            let piece = self.normalized(piece);
-            split(&self.added_normalized, &piece, policy, out, |out, piece| {
-                self.encode_words(scratch, piece, out)
+        let encoded = split(&self.added, text, policy, out, |out, at, piece| {
+            let piece = self.normalizer.normalized(piece);
+            split(&self.added_normalized, &piece, policy, out, |out, inner_at, piece| {
+                self.encode_words(scratch, piece, at == 0 && inner_at == 0, out)
             })
         });
         if encoded.is_err() {
@@ -191,35 +205,56 @@ impl BpeEngine {
         encoded
     }
 
-    fn normalized<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        if !self.nfc || unicode::is_inert(text) {
-            return Cow::Borrowed(text);
-        }
-        Cow::Owned(text.nfc().map(|(c, _)| c).collect())
-    }
-
-    /// Encodes text without added tokens.
-    fn encode_words(&self, scratch: &mut Scratch, text: &str, out: &mut Vec<u32>) -> Result<(), Error> {
-        let mut splitter = Splitter::new(&self.pre_tokenizer, text);
+    /// Encodes text without added tokens, which may be the first of a document.
+    fn encode_words(
+        &self,
+        scratch: &mut Scratch,
+        text: &str,
+        is_first: bool,
+        out: &mut Vec<u32>,
+    ) -> Result<(), Error> {
+        let batch = &mut scratch.batch;
         let mut start = 0;
-        loop {
-            let count = splitter.next_batch(&mut scratch.batch.word_ends)?;
-            if count == 0 {
-                return Ok(());
+        match &*self.splitting {
+            Splitting::Steps(pre_tokenizer) => {
+                let mut splitter = Splitter::new(pre_tokenizer, text);
+                loop {
+                    let count = splitter.next_batch(&mut batch.word_ends)?;
+                    if count == 0 {
+                        return Ok(());
+                    }
+                    batch.encode(&self.lookups, text.as_bytes(), start, count, out);
+                    start = batch.word_ends[count - 1];
+                }
             }
-            scratch.batch.encode(&self.lookups, text.as_bytes(), start, count, out);
-            start = scratch.batch.word_ends[count - 1];
+            Splitting::Cuts { metaspace } => {
+                let spaced =
+                    metaspace.map_or(Cow::Borrowed(text), |metaspace| metaspace.spaced(text, is_first));
+                let splits = metaspace.is_some_and(|metaspace| metaspace.splits);
+                let text = spaced.as_bytes();
+                while start < text.len() {
+                    let (mut at, mut count) = (start, 0);
+                    while at < text.len() && count < batch.word_ends.len() {
+                        at = self.lookups.cuts.part_end(text, at, splits);
+                        batch.word_ends[count] = at;
+                        count += 1;
+                    }
+                    batch.encode(&self.lookups, text, start, count, out);
+                    start = at;
+                }
+                Ok(())
+            }
         }
     }
 }
 
-/// Calls `encode` for the parts of `text` around added tokens, and appends the ids of those.
+/// Calls `encode` for the parts of `text` around added tokens, with where they begin, and appends the ids of those.
 fn split(
     added: &AddedSet,
     text: &str,
     policy: AddedTokens,
     out: &mut Vec<u32>,
-    mut encode: impl FnMut(&mut Vec<u32>, &str) -> Result<(), Error>,
+    mut encode: impl FnMut(&mut Vec<u32>, usize, &str) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let (mut start, mut at) = (0, 0);
     while policy != AddedTokens::None
@@ -229,9 +264,9 @@ fn split(
         if policy == AddedTokens::SkipSpecial && found.token.special {
             continue;
         }
-        encode(out, &text[start..found.start])?;
+        encode(out, start, &text[start..found.start])?;
         out.push(found.token.id);
         start = at;
     }
-    encode(out, &text[start..])
+    encode(out, start, &text[start..])
 }

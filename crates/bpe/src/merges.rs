@@ -133,12 +133,10 @@ impl Merges {
         list
     }
 
-    /// Merges `word` straight from the definition: `ids` are its tokens afterwards. Returns the rank of the last
-    /// merge. That takes quadratic time, and is for making tables of tokens, which are short.
-    pub(crate) fn merge_alone(&self, word: &[u8], ids: &mut Vec<u32>) -> Option<u32> {
-        ids.clear();
-        ids.extend(word.iter().map(|&byte| self.byte(byte)));
-        let mut ranks: Vec<u32> = word.windows(2).map(|pair| self.byte_rank(pair[0], pair[1])).collect();
+    /// Merges `ids` straight from the definition, and returns the rank of the last merge. That takes quadratic time, and is
+    /// for making tables of tokens, which are short.
+    pub(crate) fn merge_alone(&self, ids: &mut Vec<u32>) -> Option<u32> {
+        let mut ranks: Vec<u32> = ids.windows(2).map(|pair| self.rank(Pair::new(pair[0], pair[1]))).collect();
         let mut last = None;
         while let Some((&rank, at)) = ranks.iter().zip(0..).min().filter(|(rank, _)| **rank != NONE) {
             last = Some(rank);

@@ -194,6 +194,8 @@ impl Merges {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
     use crate::cuts::Cuts;
     use crate::definition::merges_that_happen;
@@ -263,7 +265,7 @@ mod tests {
             let lens: Vec<u32> = texts.iter().map(|text| text.len() as u32).collect();
             let bytes = std::array::from_fn(|byte| byte as u32);
             let mut words: Vec<_> = (0..).zip(&texts).map(|(id, text)| word_of(id, text)).collect();
-            let happening = merges_that_happen(bytes, list.clone(), &lens, &mut words);
+            let happening = merges_that_happen(bytes, &HashMap::new(), list.clone(), &lens, &mut words);
             merges_left_out += list.len() - happening.len();
             for word in words {
                 let tokens = plain(&list, word.bytes.iter().map(|&byte| u32::from(byte)).collect());

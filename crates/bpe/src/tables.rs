@@ -9,13 +9,13 @@
 //! |---|---|
 //! | 8 | `mbpetab` and the version, [`VERSION`] |
 //! | 8 | XXH3 of all that follows |
+//! | 4, 4, 4 | the normalizer; what merging begins with; how spaces are treated, each as a number |
 //! | 4, list | steps of the pre-tokenizer: what each splits by, as a number and as a regular expression |
-//! | 4 | 1 for normalization form C, else 0 |
 //! | 4 × 256 | token of each byte; 2^21 - 1 where there is none |
 //! | 4, 4 × n | count of ids; the length in bytes of each |
 //! | 4, 12 × n | count of merges; left, right and merged id of each |
 //! | list | words that are one token; those that merging does not give have bit 31 in the id |
-//! | 4 × 6,144 | where words may be cut |
+//! | 4 × 6,656 | where words may be cut |
 //! | list, list | added tokens, before and after normalization; special ones have bit 31 in the id |
 //!
 //! A list is a count, then the lengths in bytes, the ids, and the bytes of all members in turn.
@@ -26,9 +26,11 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::added::AddedToken;
 use crate::cuts::{self, Cuts};
-use crate::definition::Definition;
+use crate::definition::{Alphabet, Definition, Splitting};
 use crate::error::Error;
 use crate::merges::{IDS_MAX, MERGES_MAX, Merge, NO_TOKEN};
+use crate::metaspace::{Metaspace, PREFIXES};
+use crate::normalizer::Normalizer;
 use crate::pattern::PATTERNS;
 use crate::pre_tokenizer::{BEHAVIORS, Delimiter, PreTokenizer, Step};
 use crate::unicode::is_in_texts;
@@ -42,6 +44,14 @@ const MAGIC: [u8; 8] = [b'm', b'b', b'p', b'e', b't', b'a', b'b', VERSION as u8]
 const HEADER_LEN: usize = 16;
 const SPECIAL: u32 = 1 << 31;
 const NOT_MERGED: u32 = 1 << 31;
+const NORMALIZERS: [Normalizer; 4] = [
+    Normalizer::None,
+    Normalizer::Nfc,
+    Normalizer::Metaspace { prepends: false },
+    Normalizer::Metaspace { prepends: true },
+];
+const ALPHABETS: [Alphabet; 2] = [Alphabet::Bytes, Alphabet::Characters];
+const SPLITS: u32 = 1 << 8;
 // In the number of a step that is no pattern of ours: what it looks for, what becomes of that, and whether it is the other
 // way round.
 const KIND: u32 = 0xff00_0000;
@@ -56,8 +66,20 @@ pub(crate) fn write(definition: &Definition) -> Vec<u8> {
     let mut out = Vec::with_capacity(8 << 20);
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&[0; 8]);
-    put_list(&mut out, definition.pre_tokenizer.steps().iter().map(step_member));
-    put(&mut out, [u32::from(definition.nfc)]);
+    let normalizer = NORMALIZERS.iter().position(|known| *known == definition.normalizer);
+    let alphabet = ALPHABETS.iter().position(|known| *known == definition.alphabet);
+    let (metaspace, steps) = match &*definition.splitting {
+        Splitting::Steps(pre_tokenizer) => (0, pre_tokenizer.steps()),
+        Splitting::Cuts { metaspace: None } => (0, &[][..]),
+        Splitting::Cuts { metaspace: Some(metaspace) } => {
+            let prefix = PREFIXES.iter().position(|known| *known == metaspace.prefix);
+            let prefix = 1 + prefix.expect("all prefixes are listed") as u32;
+            (prefix | if metaspace.splits { SPLITS } else { 0 }, &[][..])
+        }
+    };
+    let number = |place: Option<usize>| place.expect("all are listed") as u32;
+    put(&mut out, [number(normalizer), number(alphabet), metaspace]);
+    put_list(&mut out, steps.iter().map(step_member));
     put(&mut out, definition.bytes);
     put(&mut out, [definition.lens.len() as u32]);
     put(&mut out, definition.lens.iter().copied());
@@ -133,10 +155,21 @@ pub(crate) fn read(file: &[u8]) -> Result<Definition, Error> {
 }
 
 fn read_body(from: &mut Reader<'_>) -> Option<Definition> {
+    let normalizer = *NORMALIZERS.get(from.number()? as usize)?;
+    let alphabet = *ALPHABETS.get(from.number()? as usize)?;
+    let metaspace = match from.number()? {
+        0 => None,
+        number => {
+            let prefix = *PREFIXES.get((number & !SPLITS) as usize - 1)?;
+            Some(Metaspace { prefix, splits: number & SPLITS != 0 })
+        }
+    };
     let steps = from.list()?.into_iter().map(|(bytes, number)| step(bytes, number));
     let steps: Vec<Step> = steps.collect::<Option<_>>()?;
-    let pre_tokenizer = Arc::new(PreTokenizer::new(if steps.is_empty() { None? } else { steps }));
-    let nfc = from.number()? != 0;
+    let splitting = Arc::new(match &*steps {
+        [] => Splitting::Cuts { metaspace },
+        _ => Splitting::Steps(PreTokenizer::new(steps)),
+    });
     let bytes = from.numbers(256)?.collect::<Vec<_>>().try_into().ok()?;
     let count = from.number()? as usize;
     let lens = from.numbers(count)?.collect();
@@ -155,8 +188,9 @@ fn read_body(from: &mut Reader<'_>) -> Option<Definition> {
     };
     let (added, added_normalized) = (added()?, added()?);
     from.0.is_empty().then_some(Definition {
-        pre_tokenizer,
-        nfc,
+        normalizer,
+        splitting,
+        alphabet,
         bytes,
         merges,
         lens,

@@ -137,6 +137,11 @@ const MARKS: &[&str] = &[
     "\u{fffd}",
     "\u{10ffff}",
     "\u{e0001}",
+    "▁",
+    "▁▁ ",
+    "~\t~",
+    "a b",
+    "世界",
 ];
 const ADDED: &[&str] = &[
     "<|endoftext|>",
@@ -149,6 +154,10 @@ const ADDED: &[&str] = &[
     "|||EMAIL_ADDRESS|||",
     "<|fim_prefix|>",
     "<|endofprompt|>",
+    "<s>",
+    "</s>",
+    "<unk>",
+    "<0x0A>",
 ];
 
 /// A string of some hundred bytes, seldom of thousands.
