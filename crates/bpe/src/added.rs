@@ -4,6 +4,8 @@
 //! rarely hold any, so the work is to get past what is no match: by searching for the prefix that
 //! all added tokens share (mostly `<|`), else for their first bytes.
 
+use std::ops::Range;
+
 use memchr::memmem;
 
 /// One added token.
@@ -13,6 +15,39 @@ pub(crate) struct AddedToken {
     pub(crate) id: u32,
     /// Marked as special, which [`crate::AddedTokens::SkipSpecial`] goes by.
     pub(crate) special: bool,
+    /// What it does with its surroundings.
+    pub(crate) around: Around,
+}
+
+/// What an added token does with its surroundings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Around {
+    /// It takes the white space before it along.
+    pub(crate) lstrip: bool,
+    /// It takes the white space behind it along.
+    pub(crate) rstrip: bool,
+    /// It is one only where no letter, digit or the like touches it.
+    pub(crate) single_word: bool,
+}
+
+impl Around {
+    /// The bytes of `text` that a token at `found` takes, whose text before it is taken up to `taken`; none where it is not
+    /// one there.
+    pub(crate) fn range(self, text: &str, found: Range<usize>, taken: usize) -> Option<Range<usize>> {
+        let (before, behind) = (&text[..found.start], &text[found.end..]);
+        let touches = |c: Option<char>| c.is_some_and(is_word_character);
+        if self.single_word && (touches(before.chars().next_back()) || touches(behind.chars().next())) {
+            return None;
+        }
+        let start = if self.lstrip { before.trim_end().len().max(taken) } else { found.start };
+        let end = if self.rstrip { text.len() - behind.trim_start().len() } else { found.end };
+        Some(start..end)
+    }
+}
+
+/// `\w`, as the library has it by which the reference looks around added tokens.
+fn is_word_character(c: char) -> bool {
+    regex_syntax::try_is_word_character(c).expect("its tables are there")
 }
 
 /// A set of added tokens, to be searched for together.
@@ -103,7 +138,12 @@ mod tests {
     use super::*;
 
     fn found(contents: &[&str], text: &str) -> Vec<(usize, String)> {
-        let token = |content: &&str| AddedToken { content: content.as_bytes().into(), id: 0, special: false };
+        let token = |content: &&str| AddedToken {
+            content: content.as_bytes().into(),
+            id: 0,
+            special: false,
+            around: Around::default(),
+        };
         let set = AddedSet::new(contents.iter().map(token).collect());
         let (mut at, mut all) = (0, Vec::new());
         while let Some(found) = set.find(text.as_bytes(), at) {

@@ -11,7 +11,7 @@ use std::collections::hash_map::Entry;
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
-use crate::added::AddedToken;
+use crate::added::{AddedToken, Around};
 use crate::cuts::Cuts;
 use crate::error::Error;
 use crate::merges::{IDS_MAX, MERGES_MAX, Merge, Merges, NO_TOKEN};
@@ -306,10 +306,6 @@ fn added_tokens(
     for added in list {
         let content = &*added.content;
         refuse(content.is_empty(), "an added token is empty")?;
-        refuse(
-            added.lstrip || added.rstrip || added.single_word,
-            &format!("{content:?} takes its surroundings into account"),
-        )?;
         let id = tokens.ids.get(content).copied().unwrap_or_else(|| {
             next += 1;
             next - 1
@@ -321,7 +317,8 @@ fn added_tokens(
         let content =
             if added.normalized { normalizer.normalized(content).into_owned() } else { content.to_owned() };
         let list = if added.normalized { &mut after } else { &mut before };
-        list.push(AddedToken { content: content.into_bytes(), id, special: added.special });
+        let around = Around { lstrip: added.lstrip, rstrip: added.rstrip, single_word: added.single_word };
+        list.push(AddedToken { content: content.into_bytes(), id, special: added.special, around });
     }
     let mut all: Vec<_> = before.iter().chain(&after).map(|token| &token.content).collect();
     all.sort_unstable();

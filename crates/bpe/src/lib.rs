@@ -264,9 +264,13 @@ fn split(
         if policy == AddedTokens::SkipSpecial && found.token.special {
             continue;
         }
-        encode(out, start, &text[start..found.start])?;
+        let Some(taken) = found.token.around.range(text, found.start..at, start) else { continue };
+        // One that lies in white space which the one before it took is a token, too.
+        if start < taken.start {
+            encode(out, start, &text[start..taken.start])?;
+        }
         out.push(found.token.id);
-        start = at;
+        start = taken.end;
     }
     encode(out, start, &text[start..])
 }

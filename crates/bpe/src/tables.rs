@@ -16,7 +16,7 @@
 //! | 4, 12 × n | count of merges; left, right and merged id of each |
 //! | list | words that are one token; those that merging does not give have bit 31 in the id |
 //! | 4 × 6,656 | where words may be cut |
-//! | list, list | added tokens, before and after normalization; special ones have bit 31 in the id |
+//! | list, list | added tokens, before and after normalization; special ones have bit 31 in the id, and what they do with their surroundings is in 30 to 28 |
 //!
 //! A list is a count, then the lengths in bytes, the ids, and the bytes of all members in turn.
 
@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::added::AddedToken;
+use crate::added::{AddedToken, Around};
 use crate::cuts::{self, Cuts};
 use crate::definition::{Alphabet, Definition, Splitting};
 use crate::error::Error;
@@ -43,6 +43,9 @@ pub const VERSION: u32 = 5;
 const MAGIC: [u8; 8] = [b'm', b'b', b'p', b'e', b't', b'a', b'b', VERSION as u8];
 const HEADER_LEN: usize = 16;
 const SPECIAL: u32 = 1 << 31;
+const LSTRIP: u32 = 1 << 30;
+const RSTRIP: u32 = 1 << 29;
+const SINGLE_WORD: u32 = 1 << 28;
 const NOT_MERGED: u32 = 1 << 31;
 const NORMALIZERS: [Normalizer; 4] = [
     Normalizer::None,
@@ -89,7 +92,11 @@ pub(crate) fn write(definition: &Definition) -> Vec<u8> {
     put_list(&mut out, definition.words.iter().map(|word| (&*word.bytes, member(word))));
     put(&mut out, definition.cuts.numbers().iter().copied());
     for added in [&definition.added, &definition.added_normalized] {
-        let member = |t: &'_ AddedToken| t.id | if t.special { SPECIAL } else { 0 };
+        let flag = |is_set: bool, flag: u32| if is_set { flag } else { 0 };
+        let member = |t: &'_ AddedToken| {
+            let around = flag(t.around.lstrip, LSTRIP) | flag(t.around.rstrip, RSTRIP);
+            t.id | flag(t.special, SPECIAL) | around | flag(t.around.single_word, SINGLE_WORD)
+        };
         put_list(&mut out, added.iter().map(|token| (&*token.content, member(token))));
     }
     let checksum = xxh3_64(&out[HEADER_LEN..]);
@@ -183,7 +190,16 @@ fn read_body(from: &mut Reader<'_>) -> Option<Definition> {
     let words = from.list()?.into_iter().map(word).collect();
     let cuts = Cuts::from_numbers(from.numbers(cuts::NUMBERS)?)?;
     let mut added = || {
-        let token = |(content, id)| AddedToken { content, id: id & !SPECIAL, special: id & SPECIAL != 0 };
+        let token = |(content, member)| AddedToken {
+            content,
+            id: member & !(SPECIAL | LSTRIP | RSTRIP | SINGLE_WORD),
+            special: member & SPECIAL != 0,
+            around: Around {
+                lstrip: member & LSTRIP != 0,
+                rstrip: member & RSTRIP != 0,
+                single_word: member & SINGLE_WORD != 0,
+            },
+        };
         Some(from.list()?.into_iter().map(token).collect())
     };
     let (added, added_normalized) = (added()?, added()?);

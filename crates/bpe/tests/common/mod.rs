@@ -158,6 +158,11 @@ const ADDED: &[&str] = &[
     "</s>",
     "<unk>",
     "<0x0A>",
+    "<L>",
+    "<R>",
+    "<LR>",
+    "word",
+    "\u{e9}t\u{e9}",
 ];
 
 /// A string of some hundred bytes, seldom of thousands.
