@@ -88,11 +88,11 @@ impl<'a> Blocks<'a> {
         count
     }
 
-    /// Whether the next piece can be expected to lie in ASCII.
+    /// Whether the next piece can be expected to lie in ASCII. (BLOOM's words are long, and their matcher is simple.)
     #[inline(always)]
     fn begins_in_ascii(&self) -> bool {
         let head = &self.text[self.at..];
-        head[0] < 0x80 && head.get(1).is_none_or(|&byte| byte < 0x80)
+        self.pattern != Pattern::Bloom && head[0] < 0x80 && head.get(1).is_none_or(|&byte| byte < 0x80)
     }
 }
 
@@ -172,6 +172,7 @@ impl Masks {
             Pattern::Kimi => self.cased(&runs, symbol, last_run, block, true, false),
             Pattern::Tekken => self.cased(&runs, symbol, last_run, block, false, true),
             Pattern::DeepSeek => return self.deepseek(symbol),
+            Pattern::Bloom => return 0,
         };
         starts & below(trusted + 1) & !1
     }
@@ -539,6 +540,10 @@ mod tests {
         "々〇",
         "か",
         "・",
+        "、",
+        "…",
+        "۔",
+        "|",
         "\u{3040}",
         "\u{2e80}",
         "\u{16ff0}",

@@ -1,6 +1,6 @@
-//! Byte-level BPE, exactly as Hugging Face `tokenizers` does it, made for pipelines.
+//! Byte-pair encodings, exactly as Hugging Face `tokenizers` does them, made for pipelines.
 //!
-//! A [`BpeEngine`] encodes byte-level BPE. The patterns that are in use (GPT-2, cl100k and Llama 3, Qwen,
+//! A [`BpeEngine`] encodes byte-level ones and SentencePiece's. The patterns that are in use (GPT-2, cl100k and Llama 3, Qwen,
 //! o200k, tekken, Kimi K2, DeepSeek, nanochat) have matchers of their own; others are run by the reference's
 //! own library of regular expressions, which takes a multiple of the time. Everything else is refused with
 //! [`Error::Unsupported`]: the engine gives the reference's ids or none. Next to other fast encoders it is built for short start-up (tables can be kept in a
@@ -8,8 +8,8 @@
 //! has no globals, what a thread learns of words serves all, and a thread's working memory is a
 //! [`Scratch`] that the caller owns.
 //!
-//! A text goes through these modules in order: `added` finds added tokens, `unicode` says
-//! whether the rest needs normalization, `pre_tokenizer` (with `blocks` and `pattern` behind it) splits it into
+//! A text goes through these modules in order: `added` finds added tokens, `normalizer` changes the rest
+//! where it needs that (`unicode` and `metaspace` know what), `pre_tokenizer` (with `blocks` and `pattern` behind it) splits it into
 //! words, `batch` takes them many at a time, `cuts` divides long ones, `words` knows those that are
 //! tokens, `cache` remembers others, and `merging` encodes the words that are left, with what `merges` knows.
 //!

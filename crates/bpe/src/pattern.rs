@@ -32,6 +32,8 @@ pub(crate) enum Pattern {
     Kimi,
     /// DeepSeek V3: digits, Han and kana are split off first, then the rest is split.
     DeepSeek,
+    /// BLOOM: words are all but white space and some punctuation.
+    Bloom,
 }
 
 const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
@@ -42,6 +44,7 @@ const QWEN35: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M
 const O200K: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const TEKKEN: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const KIMI: &str = r"[\p{Han}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]*[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]+[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const BLOOM: &str = r" ?[^(\s|[.,!?…。，、।۔،])]+";
 const DEEPSEEK: [&str; 3] = [
     r"\p{N}{1,3}",
     "[一-龥\u{3040}-ゟ゠-ヿ]+",
@@ -49,7 +52,7 @@ const DEEPSEEK: [&str; 3] = [
 ];
 
 /// All families, and the regular expressions that stand for them, each of which splits what the one before it gave.
-pub(crate) const PATTERNS: [(Pattern, &[&str]); 9] = [
+pub(crate) const PATTERNS: [(Pattern, &[&str]); 10] = [
     (Pattern::Gpt2, &[GPT2]),
     (Pattern::Cl100k, &[CL100K]),
     (Pattern::Nanochat, &[NANOCHAT]),
@@ -59,6 +62,7 @@ pub(crate) const PATTERNS: [(Pattern, &[&str]); 9] = [
     (Pattern::Tekken, &[TEKKEN]),
     (Pattern::Kimi, &[KIMI]),
     (Pattern::DeepSeek, &DEEPSEEK),
+    (Pattern::Bloom, &[BLOOM]),
 ];
 
 /// `[^\s\p{L}\p{N}]`
@@ -102,7 +106,7 @@ impl Pattern {
 
     /// Whether each character of a text is in a match.
     pub(crate) fn covers_texts(self) -> bool {
-        self != Self::DeepSeek
+        !matches!(self, Self::DeepSeek | Self::Bloom)
     }
 
     /// The end of the piece that starts at `start`, which must be a character boundary before the
@@ -119,6 +123,7 @@ impl Pattern {
             Self::Tekken => cased(text, start, first, TEKKEN_CASED),
             Self::Kimi => cased(text, start, first, KIMI_CASED),
             Self::DeepSeek => deepseek(text, start, first),
+            Self::Bloom => bloom(text, start, first),
         }
     }
 }
@@ -248,6 +253,26 @@ fn deepseek(text: &[u8], start: usize, first: Char) -> usize {
         if begins_word(inside(at + c.len)) {
             break;
         }
+        at += c.len;
+    }
+    at
+}
+
+fn bloom(text: &[u8], start: usize, first: Char) -> usize {
+    // Where a match would end its first character, if one begins at `at`.
+    let begins = |at: usize, c: Char| match c.is_bloom_stop() {
+        false => Some(at + c.len),
+        true if text[at] == b' ' => {
+            Char::at(text, at + 1).filter(|next| !next.is_bloom_stop()).map(|next| at + 1 + next.len)
+        }
+        true => None,
+    };
+    if let Some(second) = begins(start, first) {
+        return run_by(text, second, |c| !c.is_bloom_stop());
+    }
+    // What is between two matches.
+    let mut at = start + first.len;
+    while let Some(c) = Char::at(text, at).filter(|c| begins(at, *c).is_none()) {
         at += c.len;
     }
     at

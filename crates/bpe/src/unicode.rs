@@ -6,7 +6,7 @@
 //! than Rust's; `classes.bin` is therefore derived by asking it for every code point, and a test asks
 //! again. The file is a two-level table: 4,352 block numbers, then blocks of 256 bytes: in bits 0 to
 //! 2 the class, bit 3 for `[\p{P}\p{S}]`, bit 4 for `\p{Han}`, bit 5 for the Han and kana that
-//! DeepSeek's tokenizers split off; bit 7 says that Unicode 9 normalization form C (the reference's
+//! DeepSeek's tokenizers split off, bit 6 for what ends words in BLOOM's; bit 7 says that Unicode 9 normalization form C (the reference's
 //! tables) may treat the character as other than inert.
 
 /// Anything that no other class claims: punctuation, symbols, controls, unassigned.
@@ -47,6 +47,7 @@ const CLASS: u8 = 7;
 const SIGN: u8 = 1 << 3;
 const HAN: u8 = 1 << 4;
 const HAN_OR_KANA: u8 = 1 << 5;
+const BLOOM_STOP: u8 = 1 << 6;
 const NOT_INERT: u8 = 1 << 7;
 
 /// A character of a text: what the patterns ask of it, and its length in bytes (1 to 4).
@@ -91,6 +92,12 @@ impl Char {
     #[inline(always)]
     pub(crate) fn is_han_or_kana(self) -> bool {
         self.properties & HAN_OR_KANA != 0
+    }
+
+    /// Whether it is in `[(\s|[.,!?…。，、।۔،])]`.
+    #[inline(always)]
+    pub(crate) fn is_bloom_stop(self) -> bool {
+        self.properties & BLOOM_STOP != 0
     }
 }
 
@@ -165,6 +172,7 @@ mod tests {
             (r"[\p{P}\p{S}]", SIGN),
             (r"\p{Han}", HAN),
             ("[\u{4e00}-\u{9fa5}\u{3040}-\u{309f}\u{30a0}-\u{30ff}]", HAN_OR_KANA),
+            (r"[(\s|[.,!?…。，、।۔،])]", BLOOM_STOP),
         ]
         .map(|(pattern, flag)| (onig::Regex::new(pattern).expect("a valid pattern"), flag));
         let mut buffer = [0; 4];

@@ -1,10 +1,11 @@
 //! The fast engines, and which of them a tokenizer gets.
 //!
-//! `mashbill-bpe`, our own, knows byte-level encodings, whatever splits their texts: it loads
-//! in a tenth of a second from a table file, takes a document of any length, and is
-//! exact by construction. `fastokens` takes the others (SentencePiece's byte-pair
-//! encodings, added tokens that look around), for which the reference would need twenty
-//! times as long; the price is a second dependency and longer starts for those. Either
+//! `mashbill-bpe`, our own, knows byte-pair encodings, byte-level ones, whatever splits their texts,
+//! and SentencePiece's: it loads in a tenth of a second from a table file, takes a document of any
+//! length, and is exact by construction. `fastokens` takes the others (CLIP's, Falcon's, those
+//! behind rare normalizers), for which the reference would need up to twenty times as long, and
+//! expressions for which we have no matcher, if it reads them alike; the price is a second dependency
+//! and longer starts for those. Either
 //! is used only where it gives the reference's ids, which [`super::self_check`] finds
 //! out.
 
@@ -43,12 +44,21 @@ impl FastEngine {
         if let Some(engine) = cache.tables() {
             return Ok(Self::Own(Box::new(engine)));
         }
-        match door::behind(|| mashbill_bpe::BpeEngine::from_tokenizer_json(tokenizer_json)) {
-            Ok(Ok(engine)) => {
-                cache.keep_tables(&engine);
-                Ok(Self::Own(Box::new(engine)))
-            }
-            Ok(Err(_)) | Err(_) => Ok(Self::Fastokens(Box::new(Fastokens::new(definition, added_tokens)?))),
+        let kept = |engine: mashbill_bpe::BpeEngine| {
+            cache.keep_tables(&engine);
+            Self::Own(Box::new(engine))
+        };
+        let made = door::behind(|| mashbill_bpe::BpeEngine::from_tokenizer_json(tokenizer_json));
+        let own = match made {
+            Ok(Ok(engine)) if !engine.runs_regexes() => return Ok(kept(engine)),
+            Ok(Ok(engine)) => Some(engine),
+            Ok(Err(_)) | Err(_) => None,
+        };
+        // Where words are found by the reference's library, `fastokens` is faster, if it reads the expression alike.
+        match (Fastokens::new(definition, added_tokens), own) {
+            (Ok(engine), _) => Ok(Self::Fastokens(Box::new(engine))),
+            (Err(_), Some(engine)) => Ok(kept(engine)),
+            (Err(why), None) => Err(why),
         }
     }
 

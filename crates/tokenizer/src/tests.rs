@@ -354,7 +354,7 @@ fn only_file(folder: &Path) -> PathBuf {
 #[test]
 fn what_our_own_engine_does_not_know_goes_to_fastokens() {
     let files = changed(&embedded("cl100k_base").unwrap(), |file| {
-        file["added_tokens"][0]["lstrip"] = true.into();
+        file["normalizer"] = json!({ "type": "Lowercase" });
     });
     let tokenizer = load(&files, &OPTIONS);
     assert_eq!(tokenizer.engine(), Engine::Fastokens);

@@ -76,7 +76,7 @@ fn dolma2_with_added_tokens_that_look_around_agrees() {
                 }));
             }
         });
-        check(&files, Engine::Fastokens, 6);
+        check(&files, Engine::Own, 6);
     }
 }
 
@@ -281,7 +281,7 @@ fn characters_beside_added_tokens_that_look_around() {
         }
     });
     let tokenizer = load(&files, SpecialTokensInText::Encode);
-    assert_eq!(tokenizer.engine(), Engine::Fastokens);
+    assert_eq!(tokenizer.engine(), Engine::Own);
     let reference = reference(&files, SpecialTokensInText::Encode);
     // All characters in the long run; else the first planes' lower part, and of the rest
     // some. (Planes 4 to 13 have no characters, 15 and 16 only private ones.)

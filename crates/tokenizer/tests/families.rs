@@ -141,6 +141,11 @@ fn words_of_nanochat() {
 }
 
 #[test]
+fn words_of_bloom() {
+    check(&gpt2_with(&[split(r" ?[^(\s|[.,!?…。，、।۔،])]+"), byte_level(false)]), Engine::Own);
+}
+
+#[test]
 fn words_of_cl100k_with_digits_apart() {
     let digits = json!({ "type": "Digits", "individual_digits": true });
     check(&gpt2_with(&[split(known::CL100K_BASE_PATTERN), digits.clone(), byte_level(false)]), Engine::Own);
@@ -160,7 +165,7 @@ fn words_of_known_patterns() {
 
 #[test]
 fn words_that_are_spelled_in_bytes_where_they_have_no_entry() {
-    check(&sentence_piece(None), Engine::Fastokens);
+    check(&sentence_piece(None), Engine::Own);
     let lacking = load(&sentence_piece(Some(0xe9)));
     assert_eq!(lacking.fast_refused(), Some(&FastRefused::Bytes));
 }
@@ -171,7 +176,13 @@ fn words_of_clip() {
     check(&clip(), tokenizer.engine());
 }
 
-/// What no matcher is made for the reference's library runs, whatever a pattern has.
+#[test]
+fn words_of_a_rare_pattern() {
+    let rare = r"[\p{L}\p{M}]+|\p{N}{1,4}|[^\s\p{L}\p{M}\p{N}]+|\s+";
+    check(&gpt2_with(&[split(rare), byte_level(false)]), Engine::Fastokens);
+}
+
+/// What neither a matcher is made for nor `fastokens` is trusted with, the reference's library runs.
 #[test]
 fn words_of_patterns_that_libraries_read_differently() {
     for pattern in [
