@@ -238,7 +238,7 @@ impl<'a> Tokens<'a> {
             let found = match self.spelling {
                 Spelling::ByteLetters => self.id(letter.encode_utf8(&mut [0; 4])),
                 // A character of ASCII is one byte, and mostly has a token as it is.
-                Spelling::Metaspace if byte == b' ' => self.id(METASPACE).or_else(|_| self.id(&spelled)),
+                Spelling::Metaspace if byte == b' ' => self.id(METASPACE),
                 Spelling::Metaspace | Spelling::Plain if byte.is_ascii() => {
                     self.id(char::from(byte).encode_utf8(&mut [0; 4])).or_else(|_| self.id(&spelled))
                 }
