@@ -18,7 +18,7 @@ pub(crate) const BLOCK: usize = 64;
 pub(crate) const BATCH: usize = 8 * BLOCK;
 
 /// Walks through a part of a text by a pattern's pieces.
-pub(crate) struct Blocks<'a> {
+pub(crate) struct PatternWalk<'a> {
     pattern: Pattern,
     whole: &'a [u8],
     /// The text up to the end of the part.
@@ -26,7 +26,7 @@ pub(crate) struct Blocks<'a> {
     at: usize,
 }
 
-impl<'a> Blocks<'a> {
+impl<'a> PatternWalk<'a> {
     /// An empty part of `text`, which must be UTF-8.
     pub(crate) fn new(pattern: Pattern, text: &'a [u8]) -> Self {
         Self { pattern, whole: text, text: &[], at: 0 }
@@ -385,11 +385,11 @@ pub(crate) fn has_avx2() -> bool {
 mod x86 {
     //! The masks by AVX2.
 
-    use super::{BATCH, BLOCK, Blocks, Masks};
+    use super::{BATCH, BLOCK, Masks, PatternWalk};
     use std::arch::x86_64::*;
 
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-    pub(super) fn fill(blocks: &mut Blocks<'_>, ends: &mut [usize; BATCH], count: usize) -> usize {
+    pub(super) fn fill(blocks: &mut PatternWalk<'_>, ends: &mut [usize; BATCH], count: usize) -> usize {
         // A closure has the features of the function around it, so `masks` is inlined.
         blocks.fill_by(ends, count, |block| masks(block))
     }
@@ -454,7 +454,7 @@ mod tests {
     use crate::pattern::PATTERNS;
 
     fn pieces(pattern: Pattern, text: &str, portable: bool) -> Vec<usize> {
-        let mut blocks = Blocks::new(pattern, text.as_bytes());
+        let mut blocks = PatternWalk::new(pattern, text.as_bytes());
         blocks.begin(0..text.len());
         let (mut all, mut ends) = (Vec::new(), [0; BATCH]);
         loop {

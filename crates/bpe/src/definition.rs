@@ -13,11 +13,11 @@ use std::sync::Arc;
 
 use crate::added::{AddedToken, Around};
 use crate::cuts::Cuts;
-use crate::error::Error;
+use crate::error::{Error, refuse, unsupported};
 use crate::merges::{IDS_MAX, MERGES_MAX, Merge, Merges, NO_TOKEN};
-use crate::metaspace::{METASPACE, Metaspace};
+use crate::metaspace::METASPACE;
 use crate::normalizer::Normalizer;
-use crate::pre_tokenizer::PreTokenizer;
+use crate::splitting::{Alphabet, Splitting};
 use crate::tokenizer_json::{Added, File, TextPair};
 use crate::unicode::is_in_texts;
 use crate::words::{Word, WordHasher};
@@ -44,24 +44,6 @@ pub(crate) struct Definition {
     pub(crate) added: Vec<AddedToken>,
     /// Added tokens that are searched for after normalization, normalized themselves.
     pub(crate) added_normalized: Vec<AddedToken>,
-}
-
-/// How a text becomes words.
-#[derive(Debug)]
-pub(crate) enum Splitting {
-    /// By what its pre-tokenizer finds.
-    Steps(PreTokenizer),
-    /// All of it is one word, or each part of it that begins with a space: it is cut wherever no token reaches across.
-    Cuts { metaspace: Option<Metaspace> },
-}
-
-/// What merging begins with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Alphabet {
-    /// Bytes, each of which has a token.
-    Bytes,
-    /// Characters that have a token; others are spelled in bytes, whose tokens merge with nothing.
-    Characters,
 }
 
 impl Definition {
@@ -165,14 +147,6 @@ pub(crate) fn merges_that_happen(
         }
     }
     merges.into_iter().zip(happens).filter(|(_, happens)| *happens).map(|(merge, _)| merge).collect()
-}
-
-pub(crate) fn unsupported(reason: impl Into<String>) -> Error {
-    Error::Unsupported { reason: reason.into() }
-}
-
-pub(crate) fn refuse(condition: bool, reason: &str) -> Result<(), Error> {
-    if condition { Err(unsupported(reason)) } else { Ok(()) }
 }
 
 /// How a vocabulary spells what its tokens stand for.

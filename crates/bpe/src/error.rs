@@ -31,3 +31,11 @@ pub enum Error {
         reason: &'static str,
     },
 }
+
+pub(crate) fn unsupported(reason: impl Into<String>) -> Error {
+    Error::Unsupported { reason: reason.into() }
+}
+
+pub(crate) fn refuse(condition: bool, reason: &str) -> Result<(), Error> {
+    if condition { Err(unsupported(reason)) } else { Ok(()) }
+}

@@ -26,6 +26,7 @@ mod added;
 mod normalizer;
 mod metaspace;
 mod unicode;
+mod splitting;
 mod pre_tokenizer;
 mod blocks;
 mod pattern;
@@ -50,10 +51,11 @@ use crate::added::AddedSet;
 use crate::atoms::Atoms;
 use crate::batch::{BatchScratch, Lookups};
 use crate::cache::Cache;
-use crate::definition::{Alphabet, Definition, Splitting, characters};
+use crate::definition::{Definition, characters};
 use crate::merges::Merges;
 use crate::normalizer::Normalizer;
 use crate::pre_tokenizer::Splitter;
+use crate::splitting::{Alphabet, Splitting};
 use crate::words::Vocabulary;
 
 /// What becomes of added tokens (`<|endoftext|>` and the like) that stand in a text.

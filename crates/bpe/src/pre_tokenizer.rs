@@ -8,19 +8,19 @@ use std::ops::Range;
 use onig::{MatchParam, Regex, Region, SearchOptions};
 use unicode_categories::UnicodeCategories;
 
-use crate::blocks::{BATCH, BLOCK, Blocks};
+use crate::blocks::{BATCH, BLOCK, PatternWalk};
 use crate::error::Error;
 use crate::pattern::Pattern;
 
 /// The steps, at least one.
 #[derive(Debug)]
 pub(crate) struct PreTokenizer {
-    steps: Vec<Step>,
+    steps: Vec<SplitStep>,
 }
 
 /// One way of splitting.
 #[derive(Debug)]
-pub(crate) enum Step {
+pub(crate) enum SplitStep {
     /// Each match is a piece; matches are all of the text.
     Pattern(Pattern),
     /// What is found, and what is between, become pieces.
@@ -61,17 +61,18 @@ pub(crate) const BEHAVIORS: [(Behavior, &str); 4] = [
 
 impl PreTokenizer {
     /// `steps` must not be empty.
-    pub(crate) fn new(steps: Vec<Step>) -> Self {
+    pub(crate) fn new(steps: Vec<SplitStep>) -> Self {
         assert!(!steps.is_empty(), "a text is split by something");
         Self { steps }
     }
 
-    pub(crate) fn steps(&self) -> &[Step] {
+    pub(crate) fn steps(&self) -> &[SplitStep] {
         &self.steps
     }
 
     pub(crate) fn runs_regexes(&self) -> bool {
-        let is_regex = |step: &Step| matches!(step, Step::Split { delimiter: Delimiter::Regex(..), .. });
+        let is_regex =
+            |step: &SplitStep| matches!(step, SplitStep::Split { delimiter: Delimiter::Regex(..), .. });
         self.steps.iter().any(is_regex)
     }
 }
@@ -108,7 +109,7 @@ pub(crate) struct Splitter<'a> {
 }
 
 enum Last<'a> {
-    Blocks(Blocks<'a>),
+    Pattern(PatternWalk<'a>),
     Walk(Walk<'a>),
 }
 
@@ -119,8 +120,8 @@ impl<'a> Splitter<'a> {
             whole: Some(0..text.len()),
             outer: outer.iter().map(|step| Walk::new(step, text)).collect(),
             last: match last {
-                Step::Pattern(pattern) => Last::Blocks(Blocks::new(*pattern, text.as_bytes())),
-                Step::Split { .. } => Last::Walk(Walk::new(last, text)),
+                SplitStep::Pattern(pattern) => Last::Pattern(PatternWalk::new(*pattern, text.as_bytes())),
+                SplitStep::Split { .. } => Last::Walk(Walk::new(last, text)),
             },
         }
     }
@@ -133,7 +134,7 @@ impl<'a> Splitter<'a> {
         let mut count = 0;
         loop {
             match &mut self.last {
-                Last::Blocks(blocks) => count = blocks.fill(ends, count),
+                Last::Pattern(blocks) => count = blocks.fill(ends, count),
                 Last::Walk(walk) => {
                     while count < BATCH
                         && let Some(piece) = walk.next()?
@@ -148,7 +149,7 @@ impl<'a> Splitter<'a> {
             }
             match next_piece(&mut self.outer, &mut self.whole)? {
                 Some(piece) => match &mut self.last {
-                    Last::Blocks(blocks) => blocks.begin(piece),
+                    Last::Pattern(blocks) => blocks.begin(piece),
                     Last::Walk(walk) => walk.begin(piece),
                 },
                 None => return Ok(count),
@@ -176,7 +177,7 @@ fn next_piece(
 
 /// Walks through a part of a text by a step's pieces.
 struct Walk<'a> {
-    step: &'a Step,
+    step: &'a SplitStep,
     text: &'a str,
     part: Range<usize>,
     /// Where the next piece begins.
@@ -207,7 +208,7 @@ struct Search {
 }
 
 impl<'a> Walk<'a> {
-    fn new(step: &'a Step, text: &'a str) -> Self {
+    fn new(step: &'a SplitStep, text: &'a str) -> Self {
         let search =
             Search { region: Region::new(), from: 0, last_match_end: None, pending: None, is_over: true };
         Self { step, text, part: 0..0, at: 0, next: None, found: 0, search }
@@ -225,9 +226,11 @@ impl<'a> Walk<'a> {
     fn next(&mut self) -> Result<Option<Range<usize>>, Error> {
         let start = self.at;
         match self.step {
-            Step::Pattern(_) if start == self.part.end => return Ok(None),
-            Step::Pattern(pattern) => self.at = pattern.end(&self.text.as_bytes()[..self.part.end], start),
-            Step::Split { delimiter, inverted, behavior } => {
+            SplitStep::Pattern(_) if start == self.part.end => return Ok(None),
+            SplitStep::Pattern(pattern) => {
+                self.at = pattern.end(&self.text.as_bytes()[..self.part.end], start)
+            }
+            SplitStep::Split { delimiter, inverted, behavior } => {
                 let find = |walk: &mut Self| {
                     let found = walk.find(delimiter)?;
                     Ok(found.map(|found| Found { is_match: found.is_match != *inverted, ..found }))

@@ -26,13 +26,14 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::added::{AddedToken, Around};
 use crate::cuts::{self, Cuts};
-use crate::definition::{Alphabet, Definition, Splitting};
+use crate::definition::Definition;
 use crate::error::Error;
 use crate::merges::{IDS_MAX, MERGES_MAX, Merge, NO_TOKEN};
 use crate::metaspace::{Metaspace, PREFIXES};
 use crate::normalizer::Normalizer;
 use crate::pattern::PATTERNS;
-use crate::pre_tokenizer::{BEHAVIORS, Delimiter, PreTokenizer, Step};
+use crate::pre_tokenizer::{BEHAVIORS, Delimiter, PreTokenizer, SplitStep};
+use crate::splitting::{Alphabet, Splitting};
 use crate::unicode::is_in_texts;
 use crate::words::Word;
 
@@ -105,13 +106,13 @@ pub(crate) fn write(definition: &Definition) -> Vec<u8> {
 }
 
 /// A step as a member of a list: its regular expression, if it has one, and a number.
-fn step_member(step: &Step) -> (&[u8], u32) {
+fn step_member(step: &SplitStep) -> (&[u8], u32) {
     match step {
-        Step::Pattern(pattern) => {
+        SplitStep::Pattern(pattern) => {
             let place = PATTERNS.iter().position(|(known, _)| known == pattern);
             (&[], place.expect("all patterns are listed") as u32)
         }
-        Step::Split { delimiter, inverted, behavior } => {
+        SplitStep::Split { delimiter, inverted, behavior } => {
             let (regex, kind) = match delimiter {
                 Delimiter::Number => (&[][..], NUMBERS),
                 Delimiter::Punctuation => (&[][..], PUNCTUATION),
@@ -125,15 +126,15 @@ fn step_member(step: &Step) -> (&[u8], u32) {
 }
 
 /// The step of a member.
-fn step(bytes: Vec<u8>, number: u32) -> Option<Step> {
+fn step(bytes: Vec<u8>, number: u32) -> Option<SplitStep> {
     let delimiter = match number & KIND {
         NUMBERS => Delimiter::Number,
         PUNCTUATION => Delimiter::Punctuation,
         REGEX => Delimiter::regex(&String::from_utf8(bytes).ok()?).ok()?,
-        _ => return PATTERNS.get(number as usize).map(|(pattern, _)| Step::Pattern(*pattern)),
+        _ => return PATTERNS.get(number as usize).map(|(pattern, _)| SplitStep::Pattern(*pattern)),
     };
     let (behavior, _) = *BEHAVIORS.get((number >> BEHAVIOR_SHIFT) as usize & 0xff)?;
-    Some(Step::Split { delimiter, inverted: number & INVERTED != 0, behavior })
+    Some(SplitStep::Split { delimiter, inverted: number & INVERTED != 0, behavior })
 }
 
 fn put(out: &mut Vec<u8>, numbers: impl IntoIterator<Item = u32>) {
@@ -172,7 +173,7 @@ fn read_body(from: &mut Reader<'_>) -> Option<Definition> {
         }
     };
     let steps = from.list()?.into_iter().map(|(bytes, number)| step(bytes, number));
-    let steps: Vec<Step> = steps.collect::<Option<_>>()?;
+    let steps: Vec<SplitStep> = steps.collect::<Option<_>>()?;
     let splitting = Arc::new(match &*steps {
         [] => Splitting::Cuts { metaspace },
         _ => Splitting::Steps(PreTokenizer::new(steps)),

@@ -9,12 +9,12 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::definition::{Alphabet, Splitting, refuse, unsupported};
-use crate::error::Error;
+use crate::error::{Error, refuse, unsupported};
 use crate::metaspace::{METASPACE, Metaspace, MetaspacePrefix};
 use crate::normalizer::Normalizer;
 use crate::pattern::Pattern;
-use crate::pre_tokenizer::{BEHAVIORS, Behavior, Delimiter, PreTokenizer, Step};
+use crate::pre_tokenizer::{BEHAVIORS, Behavior, Delimiter, PreTokenizer, SplitStep};
+use crate::splitting::{Alphabet, Splitting};
 
 /// The file.
 #[derive(Deserialize)]
@@ -156,14 +156,14 @@ fn steps(mut parts: &[&PreTokenizerPart], splits: bool) -> Result<PreTokenizer, 
             Some((Pattern::of(&regexes?)?, count))
         });
         let (step, count) = match known {
-            Some((pattern, count)) => (Step::Pattern(pattern), count),
+            Some((pattern, count)) => (SplitStep::Pattern(pattern), count),
             None => (first.step()?, 1),
         };
         steps.push(step);
         parts = &parts[count..];
     }
     if splits {
-        steps.push(Step::Pattern(Pattern::Gpt2));
+        steps.push(SplitStep::Pattern(Pattern::Gpt2));
     }
     refuse(steps.is_empty(), "its texts are not split")?;
     Ok(PreTokenizer::new(steps))
@@ -205,7 +205,7 @@ impl PreTokenizerPart {
     }
 
     /// One step by itself.
-    fn step(&self) -> Result<Step, Error> {
+    fn step(&self) -> Result<SplitStep, Error> {
         let other = || unsupported(format!("its pre-tokenizer is a {} of another kind", self.kind));
         let (delimiter, behavior) = match (&*self.kind, &self.pattern) {
             ("Digits", _) if self.individual_digits => (Delimiter::Number, Behavior::Isolated),
@@ -214,7 +214,7 @@ impl PreTokenizerPart {
             ("Split", Some(SplitPattern::Regex(regex))) if self.behavior == "Removed" && self.invert => {
                 // Where an expression covers texts completely, to isolate matches is to remove what is none.
                 let pattern = Pattern::of(&[regex]).filter(|pattern| pattern.covers_texts());
-                return pattern.map(Step::Pattern).ok_or_else(other);
+                return pattern.map(SplitStep::Pattern).ok_or_else(other);
             }
             ("Split", Some(pattern)) => {
                 let behavior = self.behavior().ok_or_else(other)?;
@@ -226,7 +226,7 @@ impl PreTokenizerPart {
             }
             _ => return Err(other()),
         };
-        Ok(Step::Split { delimiter, inverted: self.invert, behavior })
+        Ok(SplitStep::Split { delimiter, inverted: self.invert, behavior })
     }
 
     fn behavior(&self) -> Option<Behavior> {

@@ -1,6 +1,10 @@
 //! Strings made to go wrong: all planes of Unicode, long runs, mixed newlines, contractions,
 //! added tokens whole and cut.
 
+mod tokenizers;
+
+pub(crate) use tokenizers::tokenizers;
+
 /// A small random generator, the same every time.
 pub(crate) struct Random(pub(crate) u64);
 
@@ -175,6 +179,7 @@ pub(crate) fn string(random: &mut Random) -> String {
             8 => {
                 let added = random.pick(ADDED);
                 let (from, to) = (random.below(added.len()), random.below(added.len() + 1));
+                let [from, to] = [from, to].map(|at| added.floor_char_boundary(at));
                 let whole = random.below(2) == 0;
                 text.push_str(if whole { added } else { &added[from.min(to)..to.max(from)] });
             }
