@@ -17,14 +17,6 @@ pub(crate) fn tokenizers() -> Vec<(String, Value)> {
     };
     let read = |name| serde_json::from_str(&std::fs::read_to_string(folder.join(name)).unwrap()).unwrap();
     let (gpt2, dolma2): (Value, Value) = (read("gpt2.json"), read("dolma2.tokenizer.json"));
-    let with = |base: &Value, changes: &[(&str, Value)]| {
-        let mut changed = base.clone();
-        for (pointer, value) in changes {
-            let (parent, field) = pointer.rsplit_once('/').unwrap();
-            changed.pointer_mut(parent).unwrap()[field] = value.clone();
-        }
-        changed
-    };
     let regex = "/pre_tokenizer/pretokenizers/0/pattern/Regex";
     let split = |regex: &str| json!({"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": false});
     let byte_level =
@@ -36,31 +28,41 @@ pub(crate) fn tokenizers() -> Vec<(String, Value)> {
         ("dolma2".into(), dolma2.clone()),
         (
             "gpt2 with NFC and ignored merges".into(),
-            with(&gpt2, &[("/normalizer", json!({"type": "NFC"})), ("/model/ignore_merges", json!(true))]),
+            changed(&gpt2, &[("/normalizer", json!({"type": "NFC"})), ("/model/ignore_merges", json!(true))]),
         ),
         (
             "dolma2 as qwen2".into(),
-            with(&dolma2, &[(regex, json!(QWEN2)), ("/normalizer", json!({"type": "NFC"}))]),
+            changed(&dolma2, &[(regex, json!(QWEN2)), ("/normalizer", json!({"type": "NFC"}))]),
         ),
         (
             "dolma2 as o200k".into(),
-            with(&dolma2, &[(regex, json!(O200K)), ("/model/ignore_merges", json!(true))]),
+            changed(&dolma2, &[(regex, json!(O200K)), ("/model/ignore_merges", json!(true))]),
         ),
-        ("dolma2 as nanochat".into(), with(&dolma2, &[(regex, json!(NANOCHAT))])),
-        ("dolma2 as qwen3.5".into(), with(&dolma2, &[(regex, json!(QWEN35))])),
-        ("dolma2 as tekken".into(), with(&dolma2, &[(regex, json!(TEKKEN))])),
-        ("dolma2 as kimi".into(), with(&dolma2, &[(regex, json!(KIMI))])),
-        ("dolma2 as deepseek".into(), with(&dolma2, &[("/pre_tokenizer/pretokenizers", json!(deepseek))])),
+        ("dolma2 as nanochat".into(), changed(&dolma2, &[(regex, json!(NANOCHAT))])),
+        ("dolma2 as qwen3.5".into(), changed(&dolma2, &[(regex, json!(QWEN35))])),
+        ("dolma2 as tekken".into(), changed(&dolma2, &[(regex, json!(TEKKEN))])),
+        ("dolma2 as kimi".into(), changed(&dolma2, &[(regex, json!(KIMI))])),
+        ("dolma2 as deepseek".into(), changed(&dolma2, &[("/pre_tokenizer/pretokenizers", json!(deepseek))])),
         ("gpt2 without some bytes".into(), with_holes(&gpt2)),
         ("dolma2 with tokens that look around".into(), looking_around(&dolma2)),
     ]
     .into_iter()
     .chain(pre_tokenizers().into_iter().map(|(name, steps)| {
         let steps = json!({"type": "Sequence", "pretokenizers": steps});
-        (format!("gpt2 with {name}"), with(&gpt2, &[("/pre_tokenizer", steps)]))
+        (format!("gpt2 with {name}"), changed(&gpt2, &[("/pre_tokenizer", steps)]))
     }))
     .chain(sentence_pieces(&gpt2))
     .collect()
+}
+
+/// With other values where the pointers lead to.
+fn changed(base: &Value, changes: &[(&str, Value)]) -> Value {
+    let mut changed = base.clone();
+    for (pointer, value) in changes {
+        let (parent, field) = pointer.rsplit_once('/').unwrap();
+        changed.pointer_mut(parent).unwrap()[field] = value.clone();
+    }
+    changed
 }
 
 /// With added tokens that look at their surroundings in all ways, inside of the vocabulary and beside it.
