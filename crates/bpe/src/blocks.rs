@@ -44,7 +44,12 @@ impl<'a> PatternWalk<'a> {
         if has_avx2() {
             #[expect(unsafe_code, reason = "code for a newer processor may only be called on one")]
             // SAFETY: the processor has the features.
-            return unsafe { x86::fill(self, ends, count) };
+            return unsafe {
+                match self.pattern {
+                    Pattern::DeepSeek => x86::fill::<true>(self, ends, count),
+                    _ => x86::fill::<false>(self, ends, count),
+                }
+            };
         }
         self.fill_by(ends, count, Masks::of)
     }
@@ -113,7 +118,7 @@ struct Masks {
     blank: u64,
     apostrophe: u64,
     slash: u64,
-    /// Control characters, those that are white space among them.
+    /// Control characters, those that are white space among them, for the pattern that asks for them.
     control: u64,
     /// Bytes of other than ASCII characters.
     beyond: u64,
@@ -389,15 +394,19 @@ mod x86 {
     use std::arch::x86_64::*;
 
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-    pub(super) fn fill(blocks: &mut PatternWalk<'_>, ends: &mut [usize; BATCH], count: usize) -> usize {
+    pub(super) fn fill<const CONTROLS: bool>(
+        walk: &mut PatternWalk<'_>,
+        ends: &mut [usize; BATCH],
+        count: usize,
+    ) -> usize {
         // A closure has the features of the function around it, so `masks` is inlined.
-        blocks.fill_by(ends, count, |block| masks(block))
+        walk.fill_by(ends, count, |block| masks::<CONTROLS>(block))
     }
 
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
     #[inline]
-    fn masks(block: &[u8; BLOCK]) -> Masks {
-        let (low, high) = (half(block, 0), half(block, 32));
+    fn masks<const CONTROLS: bool>(block: &[u8; BLOCK]) -> Masks {
+        let (low, high) = (half::<CONTROLS>(block, 0), half::<CONTROLS>(block, 32));
         Masks {
             letter: low.letter | high.letter << 32,
             upper: low.upper | high.upper << 32,
@@ -415,7 +424,7 @@ mod x86 {
     /// The masks of 32 bytes, in the lower halves.
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
     #[inline]
-    fn half(block: &[u8; BLOCK], at: usize) -> Masks {
+    fn half<const CONTROLS: bool>(block: &[u8; BLOCK], at: usize) -> Masks {
         // The compiler makes one load of the four.
         let word = |i: usize| {
             let bytes = block[at + 8 * i..at + 8 * i + 8].try_into().expect("the block has two halves");
@@ -441,7 +450,7 @@ mod x86 {
             blank: mask(blank),
             apostrophe: mask(is(b'\'')),
             slash: mask(is(b'/')),
-            control: mask(_mm256_or_si256(within(bytes, 0, 32), is(0x7f))),
+            control: if CONTROLS { mask(_mm256_or_si256(within(bytes, 0, 32), is(0x7f))) } else { 0 },
             beyond: mask(bytes),
         }
     }
