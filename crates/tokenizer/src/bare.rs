@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use mashbill_bpe::Scratch;
+use mashbill_subword::Scratch;
 
 use super::error::Error;
 use super::offsets::TokenBytes;

@@ -8,8 +8,8 @@
 
 use std::path::{Path, PathBuf};
 
-use mashbill_bpe::BpeEngine;
 use mashbill_store::{atomic, open};
+use mashbill_subword::SubwordEngine;
 
 use super::verdict::Verdict;
 
@@ -43,14 +43,14 @@ impl<'a> TokenizerCache<'a> {
     }
 
     /// The engine with its tables, where they are there and whole.
-    pub(super) fn tables(&self) -> Option<BpeEngine> {
+    pub(super) fn tables(&self) -> Option<SubwordEngine> {
         let file = open::read(&self.tables_path()?, TABLES_BYTES_MAX).ok()?;
         // A file that was renamed holds another tokenizer's tables.
         let tables = file.strip_prefix(self.sha256.as_bytes())?;
-        BpeEngine::from_bytes(tables).ok()
+        SubwordEngine::from_bytes(tables).ok()
     }
 
-    pub(super) fn keep_tables(&self, engine: &BpeEngine) {
+    pub(super) fn keep_tables(&self, engine: &SubwordEngine) {
         if self.folder.is_some() {
             self.keep(self.tables_path(), &[self.sha256.as_bytes(), &engine.to_bytes()].concat());
         }
@@ -61,7 +61,7 @@ impl<'a> TokenizerCache<'a> {
     }
 
     fn tables_path(&self) -> Option<PathBuf> {
-        let name = format!("{}.v{}", self.sha256, mashbill_bpe::VERSION);
+        let name = format!("{}.v{}", self.sha256, mashbill_subword::VERSION);
         Some(self.folder?.join("tables").join(name))
     }
 

@@ -8,7 +8,7 @@ use super::{fastokens, reference};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Engine {
-    /// `mashbill-bpe`, our own.
+    /// `mashbill-subword`, our own.
     Own,
     /// `fastokens`.
     Fastokens,
@@ -21,7 +21,7 @@ impl Engine {
     #[must_use]
     pub fn name(self) -> String {
         match self {
-            Self::Own => format!("mashbill-bpe {}", mashbill_bpe::VERSION),
+            Self::Own => format!("mashbill-subword {}", mashbill_subword::VERSION),
             Self::Fastokens => format!("fastokens {}", fastokens::VERSION),
             Self::Reference => format!("tokenizers {}", reference::VERSION),
         }

@@ -1,6 +1,6 @@
 //! The fast engines, and which of them a tokenizer gets.
 //!
-//! `mashbill-bpe`, our own, knows byte-pair encodings, byte-level ones, whatever splits their texts,
+//! `mashbill-subword`, our own, knows byte-pair encodings, byte-level ones, whatever splits their texts,
 //! and SentencePiece's: it loads in a tenth of a second from a table file, takes a document of any
 //! length, and is exact by construction. `fastokens` takes the others (CLIP's, Falcon's, those
 //! behind rare normalizers), for which the reference would need up to twenty times as long, and
@@ -9,8 +9,8 @@
 //! is used only where it gives the reference's ids, which [`super::self_check`] finds
 //! out.
 
-use mashbill_bpe::{AddedTokens, Scratch};
 use mashbill_store::door;
+use mashbill_subword::{AddedTokens, Scratch};
 use tokenizers::AddedToken;
 
 use super::cache::TokenizerCache;
@@ -24,7 +24,7 @@ use super::spell;
 
 /// A fast engine with a tokenizer loaded.
 pub(super) enum FastEngine {
-    Own(Box<mashbill_bpe::BpeEngine>),
+    Own(Box<mashbill_subword::SubwordEngine>),
     Fastokens(Box<Fastokens>),
 }
 
@@ -44,11 +44,11 @@ impl FastEngine {
         if let Some(engine) = cache.tables() {
             return Ok(Self::Own(Box::new(engine)));
         }
-        let kept = |engine: mashbill_bpe::BpeEngine| {
+        let kept = |engine: mashbill_subword::SubwordEngine| {
             cache.keep_tables(&engine);
             Self::Own(Box::new(engine))
         };
-        let made = door::behind(|| mashbill_bpe::BpeEngine::from_tokenizer_json(tokenizer_json));
+        let made = door::behind(|| mashbill_subword::SubwordEngine::from_tokenizer_json(tokenizer_json));
         let own = match made {
             Ok(Ok(engine)) if !engine.runs_regexes() => return Ok(kept(engine)),
             Ok(Ok(engine)) => Some(engine),

@@ -59,7 +59,7 @@ pub use self::files::{FILE_BYTES_MAX, TokenizerFiles, from_path};
 pub use self::identity::Identity;
 pub use self::options::{SpecialTokensInText, TokenizerOptions, VOCABULARY_MAX};
 pub use self::special::RoleToken;
-pub use mashbill_bpe::Scratch;
+pub use mashbill_subword::Scratch;
 
 pub use self::chat_templates::{ChatTemplates, ChatTokens, ChosenTemplate};
 

@@ -18,7 +18,7 @@ use super::fast::FastEngine;
 use super::fast_refused::FastRefused;
 use super::options::SpecialTokensInText;
 use super::reference::{Outline, Reference};
-use mashbill_bpe::Scratch;
+use mashbill_subword::Scratch;
 
 /// Compares the engines. `Ok(None)` means that they agreed on every text.
 pub(super) fn self_check(

@@ -27,8 +27,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "mashbill-stand-in",
         ],
     ),
-    ("mashbill-bpe", &[]),
-    ("mashbill-tokenizer", &["mashbill-store", "mashbill-records", "mashbill-format", "mashbill-bpe"]),
+    ("mashbill-subword", &[]),
+    ("mashbill-tokenizer", &["mashbill-store", "mashbill-records", "mashbill-format", "mashbill-subword"]),
     ("mashbill-jinja", &[]),
     ("mashbill-chat", &["mashbill-records", "mashbill-format", "mashbill-jinja"]),
     (

@@ -283,7 +283,7 @@ fn a_cache_that_others_can_write_to_is_not_used() {
 fn doctor_says_which_engine_a_tokenizer_gets_and_why() {
     let project = project(&altered(|_| {}));
     let ran = own_cache(&project, "doctor --tokenizer tok");
-    assert!(ran.stderr.contains("ok tokenizer: `tok` found; mashbill-bpe "), "{ran}");
+    assert!(ran.stderr.contains("ok tokenizer: `tok` found; mashbill-subword "), "{ran}");
     // Words that are not spelled in bytes are not for our engine.
     let apart = |file: &mut Value| {
         file["pre_tokenizer"] = words(r"\b\p{L}+|\s+|.")["pretokenizers"][0].take();

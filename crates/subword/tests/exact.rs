@@ -12,14 +12,14 @@ mod common;
 use std::collections::HashSet;
 
 use common::{Random, string, tokenizers};
-use mashbill_bpe::{AddedTokens, BpeEngine, Error, Scratch};
+use mashbill_subword::{AddedTokens, Error, Scratch, SubwordEngine};
 use serde_json::{Value, json};
 
 /// Both engines, the reference with a switch for special tokens.
-fn engines(json: &Value) -> (BpeEngine, tokenizers::Tokenizer) {
+fn engines(json: &Value) -> (SubwordEngine, tokenizers::Tokenizer) {
     let text = json.to_string();
-    let made = BpeEngine::from_tokenizer_json(&text).unwrap();
-    let loaded = BpeEngine::from_bytes(&made.to_bytes()).unwrap();
+    let made = SubwordEngine::from_tokenizer_json(&text).unwrap();
+    let loaded = SubwordEngine::from_bytes(&made.to_bytes()).unwrap();
     assert_eq!(loaded.to_bytes(), made.to_bytes());
     (loaded, text.parse().unwrap())
 }
@@ -47,7 +47,7 @@ fn ids_are_those_of_the_reference() {
 #[test]
 fn words_that_merging_does_not_give_are_tokens_as_a_whole_alone() {
     let Some((_, mut json)) = tokenizers().into_iter().nth(1) else { return };
-    let spellings = BpeEngine::from_tokenizer_json(&json.to_string()).unwrap().spellings();
+    let spellings = SubwordEngine::from_tokenizer_json(&json.to_string()).unwrap().spellings();
     json["model"]["ignore_merges"] = json!(true);
     let long = |word: &str| (10..32).contains(&word.len()) && !word.is_ascii();
     let tokens: Vec<(String, String)> = json["model"]["vocab"]
@@ -86,7 +86,7 @@ fn words_that_merging_does_not_give_are_tokens_as_a_whole_alone() {
 #[test]
 fn the_bytes_of_the_tokens_are_the_text() {
     for (name, json) in tokenizers() {
-        let engine = BpeEngine::from_tokenizer_json(&json.to_string()).unwrap();
+        let engine = SubwordEngine::from_tokenizer_json(&json.to_string()).unwrap();
         let spellings = engine.spellings();
         let text = "Bytes of tokens: \u{0}\t naïve 日本語 unbelievableness<|endoftext|>";
         let mut ids = Vec::new();
@@ -102,7 +102,7 @@ fn the_bytes_of_the_tokens_are_the_text() {
 #[test]
 fn without_added_tokens_they_are_ordinary_text() {
     for (_, mut json) in tokenizers() {
-        let with = BpeEngine::from_tokenizer_json(&json.to_string()).unwrap();
+        let with = SubwordEngine::from_tokenizer_json(&json.to_string()).unwrap();
         json["added_tokens"] = json!([]);
         let (without, reference) = engines(&json);
         let text = "a<|endoftext|> b |||IP_ADDRESS|||";
@@ -121,7 +121,7 @@ fn without_added_tokens_they_are_ordinary_text() {
 fn a_scratch_serves_one_engine_after_another() {
     let engines: Vec<_> = tokenizers()
         .iter()
-        .map(|(_, json)| BpeEngine::from_tokenizer_json(&json.to_string()).unwrap())
+        .map(|(_, json)| SubwordEngine::from_tokenizer_json(&json.to_string()).unwrap())
         .collect();
     let mut scratch = Scratch::new();
     for engine in engines.iter().chain(&engines) {
@@ -161,23 +161,23 @@ fn what_is_not_reproduced_is_refused() {
             Ok(index) => parent[index] = value,
             Err(_) => parent[field] = value,
         }
-        let result = BpeEngine::from_tokenizer_json(&json.to_string());
+        let result = SubwordEngine::from_tokenizer_json(&json.to_string());
         assert!(matches!(result, Err(Error::Unsupported { .. })), "{pointer}: {:?}", result.err());
     }
-    assert!(matches!(BpeEngine::from_tokenizer_json("{"), Err(Error::Json { .. })));
+    assert!(matches!(SubwordEngine::from_tokenizer_json("{"), Err(Error::Json { .. })));
 }
 
 #[test]
 fn damaged_table_files_are_refused() {
     let Some((_, json)) = tokenizers().into_iter().next() else { return };
-    let file = BpeEngine::from_tokenizer_json(&json.to_string()).unwrap().to_bytes();
+    let file = SubwordEngine::from_tokenizer_json(&json.to_string()).unwrap().to_bytes();
     let mut random = Random(3);
     for _ in 0..200 {
         let mut damaged = file.clone();
         damaged[random.below(file.len())] ^= 1 << random.below(8);
-        assert!(matches!(BpeEngine::from_bytes(&damaged), Err(Error::Tables { .. })));
+        assert!(matches!(SubwordEngine::from_bytes(&damaged), Err(Error::Tables { .. })));
         assert!(matches!(
-            BpeEngine::from_bytes(&file[..random.below(file.len())]),
+            SubwordEngine::from_bytes(&file[..random.below(file.len())]),
             Err(Error::Tables { .. })
         ));
     }
@@ -186,7 +186,7 @@ fn damaged_table_files_are_refused() {
 #[test]
 fn endless_words_take_linear_time() {
     let Some((_, json)) = tokenizers().into_iter().nth(1) else { return };
-    let engine = BpeEngine::from_tokenizer_json(&json.to_string()).unwrap();
+    let engine = SubwordEngine::from_tokenizer_json(&json.to_string()).unwrap();
     let (mut scratch, mut ids) = (Scratch::new(), Vec::new());
     for unit in [" ", "a", "\n", "ab", "=-", "日", "xyzzyplugh", "\u{301}"] {
         let text = unit.repeat(2_000_000 / unit.len());

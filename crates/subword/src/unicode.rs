@@ -193,11 +193,11 @@ mod tests {
             .collect()
     }
 
-    /// Rewrites `classes.bin` when `BPE_DERIVE_CLASSES` names a file to write.
+    /// Rewrites `classes.bin` when `SUBWORD_DERIVE_CLASSES` names a file to write.
     #[test]
     fn every_code_point_has_the_class_the_reference_gives_it() {
         let derived = derived();
-        if let Some(path) = std::env::var_os("BPE_DERIVE_CLASSES") {
+        if let Some(path) = std::env::var_os("SUBWORD_DERIVE_CLASSES") {
             let (mut index, mut blocks) = (Vec::new(), Vec::<&[u8]>::new());
             for block in derived.chunks(256) {
                 let known = blocks.iter().position(|b| *b == block);

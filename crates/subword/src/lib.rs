@@ -1,6 +1,6 @@
 //! Byte-pair encodings, exactly as Hugging Face `tokenizers` does them, made for pipelines.
 //!
-//! A [`BpeEngine`] encodes byte-level ones and SentencePiece's. The patterns that are in use (GPT-2, cl100k and Llama 3, Qwen,
+//! A [`SubwordEngine`] encodes byte-level ones and SentencePiece's. The patterns that are in use (GPT-2, cl100k and Llama 3, Qwen,
 //! o200k, tekken, Kimi K2, DeepSeek, nanochat) have matchers of their own; others are run by the reference's
 //! own library of regular expressions, which takes a multiple of the time. Everything else is refused with
 //! [`Error::Unsupported`]: the engine gives the reference's ids or none. Next to other fast encoders it is built for short start-up (tables can be kept in a
@@ -72,7 +72,7 @@ pub enum AddedTokens {
 
 /// A tokenizer's tables, to be shared by all threads, and the words that they met (24 MiB).
 #[derive(Debug)]
-pub struct BpeEngine {
+pub struct SubwordEngine {
     normalizer: Normalizer,
     splitting: Arc<Splitting>,
     alphabet: Alphabet,
@@ -94,7 +94,7 @@ impl Scratch {
     }
 }
 
-impl BpeEngine {
+impl SubwordEngine {
     /// Makes the tables of the tokenizer that `json`, the content of a `tokenizer.json`, defines.
     ///
     /// # Errors
@@ -104,7 +104,7 @@ impl BpeEngine {
         Ok(Self::new(Definition::from_tokenizer_json(json)?))
     }
 
-    /// Takes the tables from what [`BpeEngine::to_bytes`] returned.
+    /// Takes the tables from what [`SubwordEngine::to_bytes`] returned.
     ///
     /// # Errors
     /// [`Error::Tables`] if this version of the crate didn't write `file` or it was changed since.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mashbill_bpe::BpeEngine;
+use mashbill_subword::SubwordEngine;
 use serde_json::{Value, json};
 
 /// The tokenizers that lie beside the repository, with variations; none if there is no such folder.
@@ -132,7 +132,7 @@ fn metaspaces() -> [(&'static str, Value, Value); 8] {
 
 /// GPT-2's words as SentencePiece has them: characters instead of bytes, and `▁` for spaces.
 fn sentence_pieces(gpt2: &Value) -> Vec<(String, Value)> {
-    let spellings = BpeEngine::from_tokenizer_json(&gpt2.to_string()).unwrap().spellings();
+    let spellings = SubwordEngine::from_tokenizer_json(&gpt2.to_string()).unwrap().spellings();
     let ids = gpt2["model"]["vocab"].as_object().unwrap();
     let spelled = |token: &str| {
         let bytes = spellings[ids.get(token)?.as_u64()? as usize].clone()?;
