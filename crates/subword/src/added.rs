@@ -46,7 +46,7 @@ impl Around {
 }
 
 /// `\w`, as the library has it by which the reference looks around added tokens.
-fn is_word_character(c: char) -> bool {
+pub(crate) fn is_word_character(c: char) -> bool {
     regex_syntax::try_is_word_character(c).expect("its tables are there")
 }
 

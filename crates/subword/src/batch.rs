@@ -4,19 +4,18 @@
 //! stage therefore goes through all words of the batch that are left and has the memory fetched
 //! that the next stage will read, so that the waiting of many words overlaps:
 //!
-//! 1. all words: cut long ones into parts, and make keys of the parts;
+//! 1. all words: cut long ones into parts, if the model allows it, and make keys of the parts;
 //! 2. find the entries of the vocabulary that may be theirs;
 //! 3. compare those: nine of ten words are done;
 //! 4. look up the cache: most others are done;
-//! 5. merge the rest, side by side;
+//! 5. encode the rest by the model, byte pairs side by side;
 //! 6. append the tokens of all words in order.
 
-use crate::atoms::Atoms;
 use crate::blocks::BATCH;
 use crate::cache::{self, CACHED_MAX, Cache, SHORT_TOKENS};
-use crate::cuts::Cuts;
-use crate::merges::Merges;
-use crate::merging::{SIDE_BY_SIDE_MAX, Workspace};
+use crate::merging::SIDE_BY_SIDE_MAX;
+use crate::model::{ModelScratch, SubwordModel};
+use crate::pre_tokenizer::LEFT_OUT;
 use crate::words::{self, Entry, Key, SHORT_MAX, Vocabulary};
 
 /// Most tokens of a part that are kept in its place.
@@ -32,19 +31,18 @@ const AGAIN: usize = 64;
 /// What words are looked up in, in this order.
 #[derive(Debug)]
 pub(crate) struct Lookups {
-    pub(crate) cuts: Cuts,
     pub(crate) vocabulary: Vocabulary,
     pub(crate) cache: Cache,
-    pub(crate) merges: Merges,
-    pub(crate) atoms: Atoms,
+    pub(crate) model: SubwordModel,
 }
 
 /// Working memory of a batch. Arrays but the first have an element for each part.
 #[derive(Debug)]
 pub(crate) struct BatchScratch {
-    /// Where words end in the text; each begins where the last ends.
+    /// Where words end in the text; each begins where the last ends. What is marked by [`LEFT_OUT`] is no word.
     pub(crate) word_ends: [usize; BATCH],
-    /// Where parts end in the text, likewise: words, or what they are cut into.
+    /// Where parts begin and end in the text: words, or what they are cut into.
+    starts: [usize; BATCH],
     ends: [usize; BATCH],
     /// Whether a part is a word.
     whole: [bool; BATCH],
@@ -61,7 +59,7 @@ pub(crate) struct BatchScratch {
     new: Vec<u16>,
     /// Short parts that are the same as one of those, and which.
     again: Vec<[u16; 2]>,
-    work: Workspace,
+    work: ModelScratch,
 }
 
 // A place in a batch must fit two bytes.
@@ -74,6 +72,8 @@ struct Words {
     count: usize,
     /// Where the next one begins.
     start: usize,
+    /// Where the next part of it begins.
+    part_start: usize,
 }
 
 /// The tokens of all parts of a batch.
@@ -93,6 +93,7 @@ impl Default for BatchScratch {
     fn default() -> Self {
         Self {
             word_ends: [0; BATCH],
+            starts: [0; BATCH],
             ends: [0; BATCH],
             whole: [true; BATCH],
             keys: [[0; 2]; BATCH],
@@ -108,7 +109,7 @@ impl Default for BatchScratch {
             long: Vec::with_capacity(BATCH),
             new: Vec::with_capacity(BATCH),
             again: Vec::with_capacity(BATCH),
-            work: Workspace::default(),
+            work: ModelScratch::default(),
         }
     }
 }
@@ -119,38 +120,47 @@ impl BatchScratch {
         &mut self,
         lookups: &Lookups,
         text: &[u8],
-        mut start: usize,
+        start: usize,
         count: usize,
         out: &mut Vec<u32>,
     ) {
-        let mut words = Words { next: 0, count, start };
+        let mut words = Words { next: 0, count, start, part_start: start };
         while words.next < count {
-            let count = self.make_keys(lookups, text, start, &mut words);
+            let count = self.make_keys(lookups, text, &mut words);
             self.find_in_vocabulary(lookups, count);
             self.look_up_vocabulary(lookups, count);
-            self.look_up_cache(lookups, text, start);
-            self.merge(lookups, text, start);
+            self.look_up_cache(lookups, text);
+            self.encode_new(lookups, text);
             self.tokens.append(count, out);
-            start = self.ends[count - 1];
         }
     }
 
     /// Takes words, cut where they are long, as parts until there is no more word or no more room, and returns
-    /// the count of the parts. The first begins at `start`.
+    /// the count of the parts.
     #[inline(never)]
-    fn make_keys(&mut self, lookups: &Lookups, text: &[u8], mut start: usize, words: &mut Words) -> usize {
+    fn make_keys(&mut self, lookups: &Lookups, text: &[u8], words: &mut Words) -> usize {
         self.long.clear();
         self.whole.fill(true);
         let mut i = 0;
-        let Words { mut next, count, start: mut word_start } = *words;
+        let Words { mut next, count, start: mut word_start, part_start: mut start } = *words;
         while next < count && i < BATCH {
             let word_end = self.word_ends[next];
+            if word_end & LEFT_OUT != 0 {
+                start = word_end & !LEFT_OUT;
+                word_start = start;
+                next += 1;
+                continue;
+            }
             let len = word_end - word_start;
             let mut end = word_end;
-            if len >= CUT_MIN && (len > SHORT_MAX || text[end - 1] >= 0x80) {
-                end = lookups.cuts.end(&text[..word_end], start);
+            if len >= CUT_MIN
+                && (len > SHORT_MAX || text[end - 1] >= 0x80)
+                && let Some(bpe) = lookups.model.bpe()
+            {
+                end = bpe.cuts.end(&text[..word_end], start);
                 self.whole[i] = end - start == len;
             }
+            self.starts[i] = start;
             self.ends[i] = end;
             if end - start <= SHORT_MAX {
                 self.keys[i] = words::key(text, start, end);
@@ -171,7 +181,7 @@ impl BatchScratch {
                 word_start = end;
             }
         }
-        *words = Words { next, count, start: word_start };
+        *words = Words { next, count, start: word_start, part_start: start };
         i
     }
 
@@ -201,7 +211,7 @@ impl BatchScratch {
     }
 
     #[inline(never)]
-    fn look_up_cache(&mut self, lookups: &Lookups, text: &[u8], start: usize) {
+    fn look_up_cache(&mut self, lookups: &Lookups, text: &[u8]) {
         self.new.clear();
         self.again.clear();
         self.tokens.many.clear();
@@ -223,7 +233,7 @@ impl BatchScratch {
         }
         for &place in &self.long {
             let i = usize::from(place);
-            let word = word(&self.ends, text, start, i);
+            let word = &text[self.starts[i]..self.ends[i]];
             let cached = if word.len() <= CACHED_MAX { lookups.cache.long(word) } else { None };
             if let Some(tokens) = cached {
                 self.tokens.set(i, &tokens[..usize::from(cache::count(&tokens))]);
@@ -233,21 +243,20 @@ impl BatchScratch {
                 self.new.push(place);
             } else {
                 let from = self.tokens.many.len();
-                lookups.merges.encode(&lookups.atoms, word, &mut self.work, &mut self.tokens.many);
+                lookups.model.encode(word, &mut self.work, &mut self.tokens.many);
                 self.tokens.set_many(i, from);
             }
         }
     }
 
     #[inline(never)]
-    fn merge(&mut self, lookups: &Lookups, text: &[u8], start: usize) {
+    fn encode_new(&mut self, lookups: &Lookups, text: &[u8]) {
         if self.new.is_empty() {
             return;
         }
-        let Self { ends, whole, tokens, new, work, .. } = self;
-        let word = |i| word(ends, text, start, i);
-        let words = new.iter().map(|&place| (usize::from(place), word(usize::from(place))));
-        lookups.merges.encode_side_by_side(&lookups.atoms, words, work, |i, found| {
+        let Self { starts, ends, whole, tokens, new, work, .. } = self;
+        let word = |i: usize| &text[starts[i]..ends[i]];
+        let mut done = |i: usize, found: &[u32]| {
             tokens.set(i, found);
             // The cache is asked for a long word before the vocabulary: it must not have one that is a token as a
             // whole, and others as a part.
@@ -255,17 +264,25 @@ impl BatchScratch {
             if whole[i] || word.len() <= SHORT_MAX || lookups.vocabulary.long(word, true).is_none() {
                 lookups.cache.insert(word, found);
             }
-        });
+        };
+        let places = new.iter().map(|&place| usize::from(place));
+        if let Some(bpe) = lookups.model.bpe() {
+            let words = places.map(|i| (i, word(i)));
+            bpe.merges.encode_side_by_side(&bpe.atoms, words, &mut work.merging, done);
+        } else {
+            let mut found = Vec::new();
+            for i in places {
+                found.clear();
+                lookups.model.encode(word(i), work, &mut found);
+                done(i, &found);
+            }
+        }
         for &[place, new] in &self.again {
             let (i, new) = (usize::from(place), usize::from(new));
             self.tokens.few[i] = self.tokens.few[new];
             self.tokens.counts[i] = self.tokens.counts[new];
         }
     }
-}
-
-fn word<'a>(ends: &[usize; BATCH], text: &'a [u8], start: usize, i: usize) -> &'a [u8] {
-    &text[if i == 0 { start } else { ends[i - 1] }..ends[i]]
 }
 
 impl Tokens {

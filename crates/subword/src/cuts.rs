@@ -50,6 +50,11 @@ impl Cuts {
         Self { bits }
     }
 
+    /// Words are never cut.
+    pub(crate) fn none() -> Self {
+        Self { bits: vec![u32::MAX; NUMBERS].into_boxed_slice() }
+    }
+
     /// What [`Cuts::numbers`] returned; `None` if it is of another length.
     pub(crate) fn from_numbers(numbers: impl Iterator<Item = u32>) -> Option<Self> {
         let bits: Box<[u32]> = numbers.collect();

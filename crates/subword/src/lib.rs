@@ -1,17 +1,18 @@
-//! Byte-pair encodings, exactly as Hugging Face `tokenizers` does them, made for pipelines.
+//! Subword tokenizers, exactly as Hugging Face `tokenizers` has them, made for pipelines.
 //!
-//! A [`SubwordEngine`] encodes byte-level ones and SentencePiece's. The patterns that are in use (GPT-2, cl100k and Llama 3, Qwen,
-//! o200k, tekken, Kimi K2, DeepSeek, nanochat) have matchers of their own; others are run by the reference's
-//! own library of regular expressions, which takes a multiple of the time. Everything else is refused with
-//! [`Error::Unsupported`]: the engine gives the reference's ids or none. Next to other fast encoders it is built for short start-up (tables can be kept in a
-//! file), bounded memory, linear time in any text, and being one of many threads: it starts none,
-//! has no globals, what a thread learns of words serves all, and a thread's working memory is a
-//! [`Scratch`] that the caller owns.
+//! A [`SubwordEngine`] encodes by byte pairs (byte-level ones, and SentencePiece's), by unigram language models, by WordPiece and
+//! by whole words. The patterns that are in use (GPT-2, cl100k and Llama 3, Qwen, o200k, tekken, Kimi K2, DeepSeek, nanochat)
+//! have matchers of their own; others are run by the reference's own library of regular expressions, which takes a multiple of
+//! the time. Everything else is refused with [`Error::Unsupported`]: the engine gives the reference's ids or none. Next to other
+//! fast encoders it is built for short start-up (tables can be kept in a file), bounded memory, linear time in any text, and
+//! being one of many threads: it starts none, has no globals, what a thread learns of words serves all, and a thread's working
+//! memory is a [`Scratch`] that the caller owns.
 //!
-//! A text goes through these modules in order: `added` finds added tokens, `normalizer` changes the rest
-//! where it needs that (`unicode` and `metaspace` know what), `pre_tokenizer` (with `blocks` and `pattern` behind it) splits it into
-//! words, `batch` takes them many at a time, `cuts` divides long ones, `words` knows those that are
-//! tokens, `cache` remembers others, and `merging` encodes the words that are left, with what `merges` knows.
+//! A text goes through these modules in order: `added` finds added tokens, `normalizer` changes the rest where it needs that
+//! (`charsmap`, `bert`, `metaspace` and `unicode` know what), `pre_tokenizer` (with `blocks` and `pattern` behind it) splits it
+//! into words, `batch` takes them many at a time, `words` knows those that are tokens, `cache` remembers others, and `model`
+//! encodes what is left: byte pairs by `merging`, with what `merges` knows, after `cuts` has divided long words; others by
+//! `unigram` and `word_piece`.
 //!
 //! # Unsafe code
 //! What the standard library has no safe way to say is said in four functions, each with its
@@ -20,29 +21,46 @@
 
 mod error;
 mod tokenizer_json;
+mod normalizer_part;
+mod pre_tokenizer_part;
+mod ids;
+mod spelling;
 mod definition;
+mod bpe_definition;
 mod tables;
+mod table_steps;
 mod added;
 mod normalizer;
+mod runs;
+mod bert;
+mod charsmap;
 mod metaspace;
 mod unicode;
 mod splitting;
 mod pre_tokenizer;
+mod matches;
+mod end_of_word;
 mod blocks;
 mod pattern;
 mod batch;
-mod cuts;
 mod words;
 mod cache;
+mod model;
+mod cuts;
 mod merging;
 mod lane;
 mod sweep;
 mod atoms;
 mod merges;
+mod unigram;
+mod word_piece;
+mod trie;
 mod pages;
 
 use std::borrow::Cow;
 use std::sync::Arc;
+
+use memchr::memchr;
 
 pub use error::Error;
 pub use tables::VERSION;
@@ -50,13 +68,23 @@ pub use tables::VERSION;
 use crate::added::AddedSet;
 use crate::atoms::Atoms;
 use crate::batch::{BatchScratch, Lookups};
+use crate::bpe_definition::{Alphabet, BpeDefinition, characters};
 use crate::cache::Cache;
-use crate::definition::{Definition, characters};
-use crate::merges::Merges;
+use crate::definition::{Definition, ModelContent};
+use crate::end_of_word::END_OF_WORD;
+use crate::merges::{Merges, NO_TOKEN};
+use crate::model::{Bpe, SubwordModel};
 use crate::normalizer::Normalizer;
-use crate::pre_tokenizer::Splitter;
-use crate::splitting::{Alphabet, Splitting};
-use crate::words::Vocabulary;
+use crate::pre_tokenizer::{PreTokenizer, Splitter};
+use crate::splitting::Splitting;
+use crate::unigram::Unigram;
+use crate::word_piece::WordPiece;
+use crate::words::{Vocabulary, Word};
+
+/// The regular expressions that have matchers of their own: lists, in each of which one splits what the one before it gave.
+pub fn known_patterns() -> impl Iterator<Item = &'static [&'static str]> {
+    pattern::PATTERNS.iter().map(|(_, patterns)| *patterns)
+}
 
 /// What becomes of added tokens (`<|endoftext|>` and the like) that stand in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,9 +101,8 @@ pub enum AddedTokens {
 /// A tokenizer's tables, to be shared by all threads, and the words that they met (24 MiB).
 #[derive(Debug)]
 pub struct SubwordEngine {
-    normalizer: Normalizer,
+    normalizer: Arc<Normalizer>,
     splitting: Arc<Splitting>,
-    alphabet: Alphabet,
     added: AddedSet,
     added_normalized: AddedSet,
     lookups: Lookups,
@@ -85,6 +112,8 @@ pub struct SubwordEngine {
 #[derive(Debug, Default)]
 pub struct Scratch {
     batch: Box<BatchScratch>,
+    /// Words with their ends.
+    marked: Vec<u8>,
 }
 
 impl Scratch {
@@ -116,15 +145,23 @@ impl SubwordEngine {
     /// 4 MB for Llama 3) because loading it is many times faster than reading a `tokenizer.json`,
     /// and can always be made again.
     pub fn to_bytes(&self) -> Vec<u8> {
+        let Lookups { vocabulary, model, .. } = &self.lookups;
         tables::write(&Definition {
-            normalizer: self.normalizer,
+            normalizer: Arc::clone(&self.normalizer),
             splitting: Arc::clone(&self.splitting),
-            alphabet: self.alphabet,
-            bytes: *self.lookups.merges.bytes(),
-            merges: self.lookups.merges.list(),
-            lens: self.lookups.merges.lens().to_vec(),
-            words: self.lookups.vocabulary.words(),
-            cuts: self.lookups.cuts.clone(),
+            model: match model {
+                SubwordModel::Bpe(bpe) => ModelContent::Bpe(Box::new(BpeDefinition {
+                    alphabet: bpe.alphabet,
+                    bytes: *bpe.merges.bytes(),
+                    merges: bpe.merges.list(),
+                    lens: bpe.merges.lens().to_vec(),
+                    cuts: bpe.cuts.clone(),
+                })),
+                SubwordModel::WordPiece(word_piece) => ModelContent::WordPiece(word_piece.tokens().clone()),
+                SubwordModel::Unigram(unigram) => ModelContent::Unigram(unigram.tokens().clone()),
+                SubwordModel::WordLevel { unknown } => ModelContent::WordLevel { unknown: *unknown },
+            },
+            words: vocabulary.words(),
             added: self.added.tokens().to_vec(),
             added_normalized: self.added_normalized.tokens().to_vec(),
         })
@@ -133,50 +170,52 @@ impl SubwordEngine {
     /// The bytes that each token stands for, by id, which may be a part of a character; `None` for an id that no
     /// text gives. Made in a hundredth of a second, to be kept by whoever spells many.
     pub fn spellings(&self) -> Vec<Option<Vec<u8>>> {
-        let added = || self.added.tokens().iter().chain(self.added_normalized.tokens());
-        let size =
-            added().map(|token| token.id as usize + 1).fold(self.lookups.merges.lens().len(), usize::max);
-        let mut spellings: Vec<Option<Vec<u8>>> = vec![None; size];
-        if self.alphabet == Alphabet::Characters {
-            for (byte, id) in (0..=255).zip(self.lookups.merges.bytes()) {
-                spellings[*id as usize] = Some(vec![byte]);
+        let Lookups { vocabulary, model, .. } = &self.lookups;
+        let mut spellings: Vec<Option<Vec<u8>>> = Vec::new();
+        let mut spell = |id: u32, bytes: &[u8]| {
+            let id = id as usize;
+            if spellings.len() <= id {
+                spellings.resize(id + 1, None);
             }
+            spellings[id] = Some(bytes.to_vec());
+        };
+        let spelled_bytes = match model {
+            SubwordModel::Bpe(bpe) if bpe.alphabet == Alphabet::Characters => Some(bpe.merges.bytes()),
+            SubwordModel::Unigram(unigram) => unigram.tokens().bytes.as_deref(),
+            _ => None,
+        };
+        let words = match model {
+            SubwordModel::Unigram(unigram) => unigram.tokens().pieces.clone(),
+            _ => vocabulary.words(),
+        };
+        for word in words {
+            // No text has the end.
+            spell(word.id, word.bytes.strip_suffix(&[END_OF_WORD]).unwrap_or(&word.bytes));
         }
-        for word in self.lookups.vocabulary.words() {
-            spellings[word.id as usize] = Some(word.bytes);
-        }
-        for token in added() {
-            spellings[token.id as usize] = Some(token.content.clone());
+        let spelled_bytes = (0..=255).zip(spelled_bytes.into_iter().flatten());
+        spelled_bytes.filter(|(_, id)| **id != NO_TOKEN).for_each(|(byte, id)| spell(*id, &[byte]));
+        for token in self.added.tokens().iter().chain(self.added_normalized.tokens()) {
+            spell(token.id, &token.content);
         }
         spellings
     }
 
     fn new(definition: Definition) -> Self {
-        let merges = Merges::new(definition.bytes, &definition.merges, definition.lens);
-        let atoms = match definition.alphabet {
-            Alphabet::Bytes => Atoms::new(&merges, &definition.merges),
-            Alphabet::Characters => Atoms::all(&characters(&definition.words)),
-        };
+        let Definition { normalizer, splitting, words, added, added_normalized, .. } = definition;
+        let model = model(definition.model, &words);
         Self {
-            normalizer: definition.normalizer,
-            splitting: definition.splitting,
-            alphabet: definition.alphabet,
-            added: AddedSet::new(definition.added),
-            added_normalized: AddedSet::new(definition.added_normalized),
-            lookups: Lookups {
-                vocabulary: Vocabulary::new(&definition.words),
-                cuts: definition.cuts,
-                atoms,
-                cache: Cache::new(),
-                merges,
-            },
+            normalizer,
+            splitting,
+            added: AddedSet::new(added),
+            added_normalized: AddedSet::new(added_normalized),
+            lookups: Lookups { vocabulary: Vocabulary::new(&words), cache: Cache::new(), model },
         }
     }
 
     /// Whether words are found by the reference's library of regular expressions.
     #[must_use]
     pub fn runs_regexes(&self) -> bool {
-        matches!(&*self.splitting, Splitting::Steps(pre_tokenizer) if pre_tokenizer.runs_regexes())
+        self.splitting.steps.as_ref().is_some_and(PreTokenizer::runs_regexes)
     }
 
     /// Appends the ids of `text` to `out`: what the reference's `encode` gives without adding
@@ -196,7 +235,7 @@ impl SubwordEngine {
     ) -> Result<(), Error> {
         let start = out.len();
         let encoded = split(&self.added, text, policy, out, |out, at, piece| {
-            let piece = self.normalizer.normalized(piece);
+            let piece = self.normalizer.normalized(piece)?;
             split(&self.added_normalized, &piece, policy, out, |out, inner_at, piece| {
                 self.encode_words(scratch, piece, at == 0 && inner_at == 0, out)
             })
@@ -215,38 +254,77 @@ impl SubwordEngine {
         is_first: bool,
         out: &mut Vec<u32>,
     ) -> Result<(), Error> {
-        let batch = &mut scratch.batch;
-        let mut start = 0;
-        match &*self.splitting {
-            Splitting::Steps(pre_tokenizer) => {
-                let mut splitter = Splitter::new(pre_tokenizer, text);
-                loop {
-                    let count = splitter.next_batch(&mut batch.word_ends)?;
-                    if count == 0 {
-                        return Ok(());
-                    }
-                    batch.encode(&self.lookups, text.as_bytes(), start, count, out);
-                    start = batch.word_ends[count - 1];
-                }
-            }
-            Splitting::Cuts { metaspace } => {
-                let spaced =
-                    metaspace.map_or(Cow::Borrowed(text), |metaspace| metaspace.spaced(text, is_first));
-                let splits = metaspace.is_some_and(|metaspace| metaspace.splits);
-                let text = spaced.as_bytes();
-                while start < text.len() {
-                    let (mut at, mut count) = (start, 0);
-                    while at < text.len() && count < batch.word_ends.len() {
-                        at = self.lookups.cuts.part_end(text, at, splits);
-                        batch.word_ends[count] = at;
-                        count += 1;
-                    }
-                    batch.encode(&self.lookups, text, start, count, out);
-                    start = at;
-                }
-                Ok(())
-            }
+        let Splitting { prepends_space, metaspace, steps, marks_ends } = &*self.splitting;
+        let mut spaced = metaspace.map_or(Cow::Borrowed(text), |metaspace| metaspace.spaced(text, is_first));
+        if *prepends_space && !text.starts_with(' ') && !text.is_empty() {
+            spaced = Cow::Owned([" ", text].concat());
         }
+        let (batch, text) = (&mut scratch.batch, &*spaced);
+        let Some(pre_tokenizer) = steps else {
+            self.encode_whole(batch, text, metaspace.is_some_and(|metaspace| metaspace.splits), out);
+            return Ok(());
+        };
+        let mut start = 0;
+        let mut splitter = Splitter::new(pre_tokenizer, text);
+        loop {
+            let count = splitter.next_batch(&mut batch.word_ends)?;
+            if count == 0 {
+                return Ok(());
+            }
+            let end = batch.word_ends[count - 1];
+            if *marks_ends {
+                let count = end_of_word::mark(
+                    &mut batch.word_ends,
+                    text.as_bytes(),
+                    start,
+                    count,
+                    &mut scratch.marked,
+                );
+                batch.encode(&self.lookups, &scratch.marked, 0, count, out);
+            } else {
+                batch.encode(&self.lookups, text.as_bytes(), start, count, out);
+            }
+            start = end;
+        }
+    }
+
+    /// Encodes a text that nothing splits, unless each space begins a word.
+    fn encode_whole(&self, batch: &mut BatchScratch, text: &str, splits: bool, out: &mut Vec<u32>) {
+        let text = text.as_bytes();
+        let end = |at: usize| match self.lookups.model.bpe() {
+            Some(bpe) => bpe.cuts.part_end(text, at, splits),
+            None if splits => memchr(b' ', &text[at + 1..]).map_or(text.len(), |len| at + 1 + len),
+            None => text.len(),
+        };
+        let mut start = 0;
+        while start < text.len() {
+            let (mut at, mut count) = (start, 0);
+            while at < text.len() && count < batch.word_ends.len() {
+                at = end(at);
+                batch.word_ends[count] = at;
+                count += 1;
+            }
+            batch.encode(&self.lookups, text, start, count, out);
+            start = at;
+        }
+    }
+}
+
+/// The model, with its tables.
+fn model(definition: ModelContent, words: &[Word]) -> SubwordModel {
+    match definition {
+        ModelContent::Bpe(bpe) => {
+            let BpeDefinition { alphabet, bytes, merges: list, lens, cuts } = *bpe;
+            let merges = Merges::new(bytes, &list, lens);
+            let atoms = match alphabet {
+                Alphabet::Bytes => Atoms::new(&merges, &list),
+                Alphabet::Characters => Atoms::all(&characters(words)),
+            };
+            SubwordModel::Bpe(Box::new(Bpe { alphabet, merges, atoms, cuts }))
+        }
+        ModelContent::WordPiece(tokens) => SubwordModel::WordPiece(WordPiece::new(words, tokens)),
+        ModelContent::Unigram(tokens) => SubwordModel::Unigram(Unigram::new(tokens)),
+        ModelContent::WordLevel { unknown } => SubwordModel::WordLevel { unknown },
     }
 }
 

@@ -197,8 +197,8 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
+    use crate::bpe_definition::merges_that_happen;
     use crate::cuts::Cuts;
-    use crate::definition::merges_that_happen;
     use crate::merges::Merge;
     use crate::words::Word;
 

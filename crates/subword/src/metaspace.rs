@@ -13,6 +13,8 @@ pub(crate) const METASPACE: &str = "▁";
 /// What the pre-tokenizer of this name does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Metaspace {
+    /// Whether white space is left out before, so that each piece between begins with a space of its own.
+    pub(crate) collapses: bool,
     pub(crate) prefix: MetaspacePrefix,
     /// Whether each space begins a word.
     pub(crate) splits: bool,
@@ -34,6 +36,9 @@ pub(crate) const PREFIXES: [MetaspacePrefix; 3] =
 impl Metaspace {
     /// A part of a text, which may be the first of a document.
     pub(crate) fn spaced<'a>(&self, text: &'a str, is_first: bool) -> Cow<'a, str> {
+        if self.collapses {
+            return Cow::Owned(collapsed(text));
+        }
         let has_prefix = match self.prefix {
             MetaspacePrefix::Always => true,
             MetaspacePrefix::First => is_first,
@@ -41,6 +46,22 @@ impl Metaspace {
         };
         spaced(text, has_prefix && !text.starts_with([' ', '▁']))
     }
+}
+
+/// The pieces of a text between white space, each with a space before it, unless it begins with a `▁` already.
+fn collapsed(text: &str) -> String {
+    let mut collapsed = String::with_capacity(text.len() + 1);
+    let has_metaspace = memmem::find(text.as_bytes(), METASPACE.as_bytes()).is_some();
+    for piece in text.split_whitespace() {
+        if has_metaspace {
+            collapsed.push_str(if piece.starts_with(METASPACE) { "" } else { " " });
+            collapsed.push_str(&spaced(piece, false));
+        } else {
+            collapsed.push(' ');
+            collapsed.push_str(piece);
+        }
+    }
+    collapsed
 }
 
 /// The text with a space for each `▁`, and one before it, unless it is empty, if that is so.

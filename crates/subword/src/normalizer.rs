@@ -1,31 +1,208 @@
-//! What becomes of a text before it is split into words.
+//! What becomes of a text before it is split into words: steps, each of which changes what the one before it left.
+//!
+//! Most texts need none of it, or are ASCII but for a few characters, so what is ASCII is taken in one go, and the tables of
+//! Unicode are asked about the rest. They are those of the reference: its own libraries.
 
 use std::borrow::Cow;
 
+use memchr::memmem;
+use onig::Regex;
 use unicode_normalization_alignments::UnicodeNormalization;
+use unicode_normalization_alignments::char::is_combining_mark;
 
+use crate::bert::BertNormalizer;
+use crate::charsmap::Charsmap;
+use crate::error::Error;
+use crate::matches::{Matches, regex};
 use crate::metaspace;
+use crate::runs::{Along, beyond_ascii};
 use crate::unicode;
 
-/// See the [module](self).
+/// The steps, if there are any.
+#[derive(Debug, Default)]
+pub(crate) struct Normalizer {
+    steps: Vec<NormalizerStep>,
+}
+
+/// One change.
+#[derive(Debug)]
+pub(crate) enum NormalizerStep {
+    /// One of Unicode's normalization forms.
+    Form(Form),
+    /// Letters to lower case, one by one.
+    Lowercase,
+    /// Combining marks are left out.
+    StripAccents,
+    /// White space at the ends is left out.
+    Strip { left: bool, right: bool },
+    /// As BERT has it.
+    Bert(BertNormalizer),
+    /// Matches become something else.
+    Replace { replaced: Replaced, content: String },
+    /// Something is put before a text that is not empty.
+    Prepend(String),
+    /// Control characters are left out, and white space becomes spaces, as in Google's neural machine translation.
+    Nmt,
+    /// What SentencePiece made of a table of replacements.
+    Charsmap(Charsmap),
+    /// SentencePiece's spaces ([`crate::metaspace`]), one more of them first if it `prepends`. It is the last step.
+    Metaspace { prepends: bool },
+}
+
+/// Unicode's normalization forms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Normalizer {
-    None,
-    /// Unicode's normalization form C.
+pub(crate) enum Form {
     Nfc,
-    /// SentencePiece's spaces ([`crate::metaspace`]), one more of them first if it `prepends`.
-    Metaspace {
-        prepends: bool,
-    },
+    Nfd,
+    Nfkc,
+    Nfkd,
+}
+
+/// All of them, by the names that files have.
+pub(crate) const FORMS: [(Form, &str); 4] =
+    [(Form::Nfc, "NFC"), (Form::Nfd, "NFD"), (Form::Nfkc, "NFKC"), (Form::Nfkd, "NFKD")];
+
+/// What is replaced.
+#[derive(Debug)]
+pub(crate) enum Replaced {
+    /// A string, which is not empty.
+    String(String),
+    /// What matches the regular expression that is spelled so.
+    Regex(String, Regex),
 }
 
 impl Normalizer {
-    pub(crate) fn normalized(self, text: &str) -> Cow<'_, str> {
-        match self {
-            Self::None => Cow::Borrowed(text),
-            Self::Nfc if unicode::is_inert(text) => Cow::Borrowed(text),
-            Self::Nfc => Cow::Owned(text.nfc().map(|(c, _)| c).collect()),
-            Self::Metaspace { prepends } => metaspace::spaced(text, prepends),
+    pub(crate) fn new(steps: Vec<NormalizerStep>) -> Self {
+        Self { steps }
+    }
+
+    pub(crate) fn steps(&self) -> &[NormalizerStep] {
+        &self.steps
+    }
+
+    /// Whether spaces stand for `▁` in what comes out.
+    pub(crate) fn has_metaspace(&self) -> bool {
+        matches!(self.steps.last(), Some(NormalizerStep::Metaspace { .. }))
+    }
+
+    /// Whether a text may lose its first character.
+    pub(crate) fn may_remove_the_first(&self) -> bool {
+        let keeps_it = |step: &NormalizerStep| {
+            use NormalizerStep::{Form, Lowercase, Metaspace, Prepend};
+            matches!(step, Form(_) | Lowercase | Prepend(_) | Metaspace { .. })
+        };
+        !self.steps.iter().all(keeps_it)
+    }
+
+    /// What becomes of `text`.
+    ///
+    /// # Errors
+    /// [`Error::Regex`]: the library gives up over the text.
+    pub(crate) fn normalized<'a>(&self, text: &'a str) -> Result<Cow<'a, str>, Error> {
+        let mut text = Cow::Borrowed(text);
+        for step in &self.steps {
+            let changed = match step.changed(&text)? {
+                Cow::Owned(changed) => changed,
+                // A part of it, or all.
+                Cow::Borrowed(rest) if rest.len() == text.len() => continue,
+                Cow::Borrowed(rest) => rest.to_owned(),
+            };
+            text = Cow::Owned(changed);
         }
+        Ok(text)
+    }
+}
+
+impl NormalizerStep {
+    fn changed<'a>(&self, text: &'a str) -> Result<Cow<'a, str>, Error> {
+        Ok(match self {
+            Self::Form(form) => form.of(text),
+            Self::Lowercase => lowercase(text),
+            Self::StripAccents if text.is_ascii() => Cow::Borrowed(text),
+            Self::StripAccents => Cow::Owned(text.chars().filter(|c| !is_combining_mark(*c)).collect()),
+            Self::Strip { left, right } => {
+                let text = if *left { text.trim_start() } else { text };
+                Cow::Borrowed(if *right { text.trim_end() } else { text })
+            }
+            Self::Bert(bert) => bert.normalized(text),
+            Self::Replace { replaced, content } => replaced.replace(text, content)?,
+            Self::Prepend(_) if text.is_empty() => Cow::Borrowed(text),
+            Self::Prepend(prepended) => Cow::Owned([prepended, text].concat()),
+            Self::Nmt => Cow::Owned(text.chars().filter_map(nmt).collect()),
+            Self::Charsmap(charsmap) => charsmap.normalized(text)?,
+            Self::Metaspace { prepends } => metaspace::spaced(text, *prepends),
+        })
+    }
+}
+
+impl Form {
+    fn of(self, text: &str) -> Cow<'_, str> {
+        if text.is_ascii() || self == Self::Nfc && unicode::is_inert(text) {
+            return Cow::Borrowed(text);
+        }
+        // No character of ASCII is composed with one before it, or changes places.
+        beyond_ascii(text, Along::Before, |part, out| match self {
+            Self::Nfc => out.extend(part.nfc().map(|(c, _)| c)),
+            Self::Nfd => out.extend(part.nfd().map(|(c, _)| c)),
+            Self::Nfkc => out.extend(part.nfkc().map(|(c, _)| c)),
+            Self::Nfkd => out.extend(part.nfkd().map(|(c, _)| c)),
+        })
+    }
+}
+
+/// Each letter becomes what it is in lower case by itself, whatever stands around it.
+fn lowercase(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return Cow::Owned(text.to_ascii_lowercase());
+    }
+    let change = |part: &str, out: &mut String| out.extend(part.chars().flat_map(char::to_lowercase));
+    let mut lower = beyond_ascii(text, Along::None, change).into_owned();
+    lower.make_ascii_lowercase();
+    Cow::Owned(lower)
+}
+
+fn nmt(c: char) -> Option<char> {
+    match u32::from(c) {
+        0x01..=0x08 | 0x0b | 0x0e..=0x1f | 0x7f | 0x8f | 0x9f => None,
+        0x09 | 0x0a | 0x0c | 0x0d | 0x1680 | 0x200b..=0x200f | 0x2028 | 0x2029 | 0x2581 | 0xfeff | 0xfffd => {
+            Some(' ')
+        }
+        _ => Some(c),
+    }
+}
+
+impl Replaced {
+    /// A regular expression, as the reference reads it.
+    pub(crate) fn regex(spelled: &str) -> Result<Self, Error> {
+        Ok(Self::Regex(spelled.to_owned(), regex(spelled)?))
+    }
+
+    fn replace<'a>(&self, text: &'a str, content: &str) -> Result<Cow<'a, str>, Error> {
+        let mut replaced = String::new();
+        let mut end = 0;
+        let mut put = |start: usize, behind: usize| {
+            replaced.push_str(&text[end..start]);
+            replaced.push_str(content);
+            end = behind;
+        };
+        match self {
+            Self::String(string) => {
+                memmem::find_iter(text.as_bytes(), string).for_each(|start| put(start, start + string.len()))
+            }
+            Self::Regex(spelled, regex) => {
+                let mut matches = Matches::new();
+                if !text.is_empty() {
+                    matches.begin(0);
+                }
+                while let Some(found) = matches.next(spelled, regex, text, 0)? {
+                    put(found.start, found.end);
+                }
+            }
+        }
+        if end == 0 && replaced.is_empty() {
+            return Ok(Cow::Borrowed(text));
+        }
+        replaced.push_str(&text[end..]);
+        Ok(Cow::Owned(replaced))
     }
 }

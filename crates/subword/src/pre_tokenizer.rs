@@ -1,15 +1,18 @@
 //! How a text is split into words: by steps, each of which splits what the one before it gave.
 //!
 //! A step is a pattern that has a matcher of ours ([`crate::pattern`]), a kind of character, or any other regular expression,
-//! which the reference's own library runs. The pieces of each step are all of its text, one after another.
+//! which the reference's own library runs. The pieces of a step are all of its text, one after another, but for what it
+//! leaves out.
 
 use std::ops::Range;
 
-use onig::{MatchParam, Regex, Region, SearchOptions};
+use onig::Regex;
 use unicode_categories::UnicodeCategories;
 
+use crate::added::is_word_character;
 use crate::blocks::{BATCH, BLOCK, PatternWalk};
 use crate::error::Error;
+use crate::matches::{Matches, regex};
 use crate::pattern::Pattern;
 
 /// The steps, at least one.
@@ -34,6 +37,17 @@ pub(crate) enum Delimiter {
     Number,
     /// A punctuation character, as the reference's `Punctuation` has it.
     Punctuation,
+    /// A white-space character, by Rust's tables, as the reference's `WhitespaceSplit` has it.
+    WhiteSpace,
+    /// A letter, digit or the like, `\w` of the library `regex`, as the reference's `Whitespace` has it.
+    WordCharacter,
+    /// This character, which is spelled so.
+    Character(String, char),
+    /// A byte whose letter in byte-level vocabularies is a number, be it in the middle of a character: what `Digits` finds
+    /// behind `ByteLevel`.
+    NumberLetter,
+    /// Three digits of ASCII.
+    ThreeDigits,
     /// A match of the regular expression that is spelled so.
     Regex(String, Regex),
 }
@@ -49,14 +63,17 @@ pub(crate) enum Behavior {
     MergedWithPrevious,
     /// A match with what is behind it.
     MergedWithNext,
+    /// None, and matches are left out.
+    Removed,
 }
 
 /// All of them, by the names that files have.
-pub(crate) const BEHAVIORS: [(Behavior, &str); 4] = [
+pub(crate) const BEHAVIORS: [(Behavior, &str); 5] = [
     (Behavior::Isolated, "Isolated"),
     (Behavior::Contiguous, "Contiguous"),
     (Behavior::MergedWithPrevious, "MergedWithPrevious"),
     (Behavior::MergedWithNext, "MergedWithNext"),
+    (Behavior::Removed, "Removed"),
 ];
 
 impl PreTokenizer {
@@ -70,6 +87,13 @@ impl PreTokenizer {
         &self.steps
     }
 
+    /// Whether words may begin or end inside a character.
+    pub(crate) fn divides_characters(&self) -> bool {
+        let divides =
+            |step: &SplitStep| matches!(step, SplitStep::Split { delimiter: Delimiter::NumberLetter, .. });
+        self.steps.iter().any(divides)
+    }
+
     pub(crate) fn runs_regexes(&self) -> bool {
         let is_regex =
             |step: &SplitStep| matches!(step, SplitStep::Split { delimiter: Delimiter::Regex(..), .. });
@@ -78,12 +102,13 @@ impl PreTokenizer {
 }
 
 impl Delimiter {
+    pub(crate) fn character(character: char) -> Self {
+        Self::Character(character.into(), character)
+    }
+
     /// A regular expression, as the reference reads it.
     pub(crate) fn regex(spelled: &str) -> Result<Self, Error> {
-        let regex = Regex::new(spelled).map_err(|error| Error::Unsupported {
-            reason: format!("its split pattern {spelled:?} is none: {}", error.description()),
-        })?;
-        Ok(Self::Regex(spelled.to_owned(), regex))
+        Ok(Self::Regex(spelled.to_owned(), regex(spelled)?))
     }
 }
 
@@ -91,7 +116,7 @@ impl Behavior {
     /// Whether two neighbors are one piece, of which each is a match or not.
     fn joins(self, is_match: bool, next_is_match: bool) -> bool {
         match self {
-            Self::Isolated => false,
+            Self::Isolated | Self::Removed => false,
             Self::Contiguous => is_match == next_is_match,
             Self::MergedWithPrevious => !is_match && next_is_match,
             Self::MergedWithNext => is_match && !next_is_match,
@@ -106,7 +131,12 @@ pub(crate) struct Splitter<'a> {
     /// The steps before the last.
     outer: Vec<Walk<'a>>,
     last: Last<'a>,
+    /// Where the last word ends.
+    end: usize,
 }
+
+/// Marks an end as that of what is left out.
+pub(crate) const LEFT_OUT: usize = 1 << (usize::BITS - 1);
 
 enum Last<'a> {
     Pattern(PatternWalk<'a>),
@@ -123,10 +153,12 @@ impl<'a> Splitter<'a> {
                 SplitStep::Pattern(pattern) => Last::Pattern(PatternWalk::new(*pattern, text.as_bytes())),
                 SplitStep::Split { .. } => Last::Walk(Walk::new(last, text)),
             },
+            end: 0,
         }
     }
 
-    /// Writes the ends of the next words into `ends` and returns how many there are: 0 at the end of the text.
+    /// Writes the ends of the next words into `ends` and returns how many there are: 0 at the end of the text. Where the
+    /// next word begins only behind what is left out, that has an end, too, marked by [`LEFT_OUT`].
     ///
     /// # Errors
     /// [`Error::Regex`]: the library gives up over the text.
@@ -134,25 +166,38 @@ impl<'a> Splitter<'a> {
         let mut count = 0;
         loop {
             match &mut self.last {
-                Last::Pattern(blocks) => count = blocks.fill(ends, count),
+                Last::Pattern(blocks) => {
+                    let before = count;
+                    count = blocks.fill(ends, count);
+                    self.end = if before < count { ends[count - 1] } else { self.end };
+                }
                 Last::Walk(walk) => {
-                    while count < BATCH
+                    while count < BATCH - 1
                         && let Some(piece) = walk.next()?
                     {
+                        if piece.start > self.end {
+                            ends[count] = piece.start | LEFT_OUT;
+                            count += 1;
+                        }
                         ends[count] = piece.end;
+                        self.end = piece.end;
                         count += 1;
                     }
                 }
             }
-            if count > BATCH - BLOCK {
+            if count >= BATCH - BLOCK {
                 return Ok(count);
             }
-            match next_piece(&mut self.outer, &mut self.whole)? {
-                Some(piece) => match &mut self.last {
-                    Last::Pattern(blocks) => blocks.begin(piece),
-                    Last::Walk(walk) => walk.begin(piece),
-                },
-                None => return Ok(count),
+            let Some(piece) = next_piece(&mut self.outer, &mut self.whole)? else { return Ok(count) };
+            match &mut self.last {
+                Last::Pattern(blocks) => {
+                    if piece.start > self.end {
+                        ends[count] = piece.start | LEFT_OUT;
+                        count += 1;
+                    }
+                    blocks.begin(piece);
+                }
+                Last::Walk(walk) => walk.begin(piece),
             }
         }
     }
@@ -186,7 +231,9 @@ struct Walk<'a> {
     next: Option<Found>,
     /// Where the last that was found ends.
     found: usize,
-    search: Search,
+    matches: Matches,
+    /// A match of a regular expression of which what is before it was found, or will be next.
+    pending: Option<Range<usize>>,
 }
 
 /// A match of a step, or what is between two.
@@ -196,28 +243,14 @@ struct Found {
     is_match: bool,
 }
 
-/// Where a regular expression is in its part of the text.
-struct Search {
-    region: Region,
-    /// From where on is searched.
-    from: usize,
-    last_match_end: Option<usize>,
-    /// A match of which what is before it was found, or will be next.
-    pending: Option<Range<usize>>,
-    is_over: bool,
-}
-
 impl<'a> Walk<'a> {
     fn new(step: &'a SplitStep, text: &'a str) -> Self {
-        let search =
-            Search { region: Region::new(), from: 0, last_match_end: None, pending: None, is_over: true };
-        Self { step, text, part: 0..0, at: 0, next: None, found: 0, search }
+        Self { step, text, part: 0..0, at: 0, next: None, found: 0, matches: Matches::new(), pending: None }
     }
 
     fn begin(&mut self, part: Range<usize>) {
-        let search = &mut self.search;
-        (search.from, search.last_match_end, search.pending, search.is_over) =
-            (part.start, None, None, false);
+        self.matches.begin(part.start);
+        self.pending = None;
         (self.at, self.next, self.found) = (part.start, None, part.start);
         self.part = part;
     }
@@ -231,28 +264,41 @@ impl<'a> Walk<'a> {
                 self.at = pattern.end(&self.text.as_bytes()[..self.part.end], start)
             }
             SplitStep::Split { delimiter, inverted, behavior } => {
-                let find = |walk: &mut Self| {
-                    let found = walk.find(delimiter)?;
-                    Ok(found.map(|found| Found { is_match: found.is_match != *inverted, ..found }))
-                };
-                while self.at == start {
-                    let first = match self.next.take() {
-                        Some(next) => Some(next),
-                        None => find(self)?,
-                    };
-                    let Some(mut last) = first else { return Ok(None) };
-                    while let Some(next) = find(self)? {
-                        if !behavior.joins(last.is_match, next.is_match) {
-                            self.next = Some(next);
-                            break;
-                        }
-                        last = next;
-                    }
-                    self.at = last.end;
-                }
+                return self.next_split(delimiter, *inverted, *behavior);
             }
         }
         Ok(Some(start..self.at))
+    }
+
+    fn next_split(
+        &mut self,
+        delimiter: &Delimiter,
+        inverted: bool,
+        behavior: Behavior,
+    ) -> Result<Option<Range<usize>>, Error> {
+        let find = |walk: &mut Self| {
+            let found = walk.find(delimiter)?;
+            Ok(found.map(|found| Found { is_match: found.is_match != inverted, ..found }))
+        };
+        loop {
+            let first = match self.next.take() {
+                Some(next) => Some(next),
+                None => find(self)?,
+            };
+            let Some(mut last) = first else { return Ok(None) };
+            while let Some(next) = find(self)? {
+                if !behavior.joins(last.is_match, next.is_match) {
+                    self.next = Some(next);
+                    break;
+                }
+                last = next;
+            }
+            let start = std::mem::replace(&mut self.at, last.end);
+            let is_left_out = last.is_match && behavior == Behavior::Removed;
+            if start < self.at && !is_left_out {
+                return Ok(Some(start..self.at));
+            }
+        }
     }
 
     /// The next match, which may be empty, or what is before it.
@@ -261,19 +307,22 @@ impl<'a> Walk<'a> {
         let found = match delimiter {
             Delimiter::Number => first_of(self.text, start..end, char::is_numeric),
             Delimiter::Punctuation => first_of(self.text, start..end, is_punctuation),
+            Delimiter::WhiteSpace => first_of(self.text, start..end, char::is_whitespace),
+            Delimiter::NumberLetter => first_byte_of(self.text.as_bytes(), start..end, 1, is_number_letter),
+            Delimiter::ThreeDigits => {
+                first_byte_of(self.text.as_bytes(), start..end, 3, |byte| byte.is_ascii_digit())
+            }
+            Delimiter::WordCharacter => first_of(self.text, start..end, is_word_character),
+            Delimiter::Character(_, character) => first_of(self.text, start..end, |c| c == *character),
             Delimiter::Regex(spelled, regex) => {
-                let search = &mut self.search;
-                if search.pending.is_none() && !search.is_over {
+                if self.pending.is_none() {
                     let part = &self.text[self.part.clone()];
-                    search.next(regex, part, self.part.start).map_err(|source| Error::Regex {
-                        pattern: spelled.clone(),
-                        why: source.description().to_owned(),
-                    })?;
+                    self.pending = self.matches.next(spelled, regex, part, self.part.start)?;
                 }
-                match search.pending.take_if(|pending| pending.start == start) {
+                match self.pending.take_if(|pending| pending.start == start) {
                     Some(pending) => Some(Found { end: pending.end, is_match: true }),
                     None => {
-                        let end = search.pending.as_ref().map_or(end, |pending| pending.start);
+                        let end = self.pending.as_ref().map_or(end, |pending| pending.start);
                         (start < end).then_some(Found { end, is_match: false })
                     }
                 }
@@ -295,32 +344,28 @@ fn first_of(text: &str, part: Range<usize>, is_match: impl Fn(char) -> bool) -> 
     Some(Found { end, is_match: false })
 }
 
-fn is_punctuation(c: char) -> bool {
-    c.is_ascii_punctuation() || UnicodeCategories::is_punctuation(c)
+/// The same for `count` bytes that are looked for, one after another.
+fn first_byte_of(
+    text: &[u8],
+    part: Range<usize>,
+    count: usize,
+    is_match: impl Fn(u8) -> bool,
+) -> Option<Found> {
+    let (start, rest) = (part.start, &text[part]);
+    let found = rest.windows(count).position(|bytes| bytes.iter().all(|byte| is_match(*byte)));
+    match found.unwrap_or(rest.len()) {
+        0 if rest.is_empty() => None,
+        0 => Some(Found { end: start + count, is_match: true }),
+        len => Some(Found { end: start + len, is_match: false }),
+    }
 }
 
-impl Search {
-    /// Looks for the next match in `part`, which begins at `start`, as the reference's `find_iter` does.
-    fn next(&mut self, regex: &Regex, part: &str, start: usize) -> Result<(), onig::Error> {
-        let end = start + part.len();
-        while self.from <= end {
-            self.region.clear();
-            let (from, options) = (self.from - start, SearchOptions::SEARCH_OPTION_NONE);
-            let region = Some(&mut self.region);
-            regex.search_with_param(part, from, part.len(), options, region, MatchParam::default())?;
-            let Some((first, last)) = self.region.pos(0) else { break };
-            let found = start + first..start + last;
-            if found.is_empty() && self.last_match_end == Some(found.end) {
-                // Nothing behind a match is none.
-                let next = part[from..].chars().next();
-                self.from += next.map_or(1, char::len_utf8);
-                continue;
-            }
-            (self.from, self.last_match_end) = (found.end, Some(found.end));
-            self.pending = Some(found);
-            return Ok(());
-        }
-        self.is_over = true;
-        Ok(())
-    }
+/// The letters of ², ³, ¹, ¼, ½ and ¾ are themselves.
+fn is_number_letter(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | 0xb2 | 0xb3 | 0xb9 | 0xbc..=0xbe)
+}
+
+fn is_punctuation(c: char) -> bool {
+    // All of ASCII's that Unicode has, and more.
+    if c.is_ascii() { c.is_ascii_punctuation() } else { UnicodeCategories::is_punctuation(c) }
 }

@@ -1,22 +1,18 @@
-//! How a text becomes words, and what merging makes of a word at first.
+//! How a text becomes words.
 
 use crate::metaspace::Metaspace;
 use crate::pre_tokenizer::PreTokenizer;
 
-/// How a text becomes words.
+/// See the [module](self).
 #[derive(Debug)]
-pub(crate) enum Splitting {
-    /// By what its pre-tokenizer finds.
-    Steps(PreTokenizer),
-    /// All of it is one word, or each part of it that begins with a space: it is cut wherever no token reaches across.
-    Cuts { metaspace: Option<Metaspace> },
-}
-
-/// What merging begins with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Alphabet {
-    /// Bytes, each of which has a token.
-    Bytes,
-    /// Characters that have a token; others are spelled in bytes, whose tokens merge with nothing.
-    Characters,
+pub(crate) struct Splitting {
+    /// Whether a space is put before a text that begins with none.
+    pub(crate) prepends_space: bool,
+    /// What becomes of spaces, first of all.
+    pub(crate) metaspace: Option<Metaspace>,
+    /// What finds words. Where there is none a word is all of a text, or each part of it that begins with a space, if
+    /// `metaspace` splits there: byte pairs are then cut wherever no token reaches across.
+    pub(crate) steps: Option<PreTokenizer>,
+    /// Whether each word has its end behind it ([`crate::end_of_word`]).
+    pub(crate) marks_ends: bool,
 }

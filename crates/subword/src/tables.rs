@@ -7,16 +7,28 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 8 | `mbpetab` and the version, [`VERSION`] |
+//! | 8 | `mbsubwd` and the version, [`VERSION`] |
 //! | 8 | XXH3 of all that follows |
-//! | 4, 4, 4 | the normalizer; what merging begins with; how spaces are treated, each as a number |
-//! | 4, list | steps of the pre-tokenizer: what each splits by, as a number and as a regular expression |
+//! | list | steps of the normalizer |
+//! | 4, list | how spaces are treated, as a number; steps of the pre-tokenizer |
+//! | 4 | the model: 0 to 4 |
+//! | | what the model has, see below |
+//! | list | words that are one token; those that merging does not give have bit 31 in the id |
+//! | list, list | added tokens, before and after normalization; special ones have bit 31 in the id, and what they do with their surroundings is in 30 to 28 |
+//!
+//! Byte pairs of bytes (0) and of characters (1) have:
+//!
+//! | bytes | what |
+//! |---|---|
 //! | 4 × 256 | token of each byte; 2^21 - 1 where there is none |
 //! | 4, 4 × n | count of ids; the length in bytes of each |
 //! | 4, 12 × n | count of merges; left, right and merged id of each |
-//! | list | words that are one token; those that merging does not give have bit 31 in the id |
 //! | 4 × 6,656 | where words may be cut |
-//! | list, list | added tokens, before and after normalization; special ones have bit 31 in the id, and what they do with their surroundings is in 30 to 28 |
+//!
+//! WordPiece (2) has the unknown token (4 bytes), the most characters of a word (4) and a list of the tokens that continue
+//! one; whole words (3) the unknown token. A unigram model (4) has the unknown token (4), whether spaces stand for `▁` and unknown
+//! characters are spelled in bytes (bits 0 and 1 of 4), the token of each byte as above, a list of its tokens, marked as words are,
+//! in place of the words, and the count of scores (4) and each of them (8).
 //!
 //! A list is a count, then the lengths in bytes, the ids, and the bytes of all members in turn.
 
@@ -25,73 +37,56 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::added::{AddedToken, Around};
+use crate::bpe_definition::{Alphabet, BpeDefinition};
 use crate::cuts::{self, Cuts};
-use crate::definition::Definition;
+use crate::definition::{Definition, ModelContent};
 use crate::error::Error;
 use crate::merges::{IDS_MAX, MERGES_MAX, Merge, NO_TOKEN};
-use crate::metaspace::{Metaspace, PREFIXES};
 use crate::normalizer::Normalizer;
-use crate::pattern::PATTERNS;
-use crate::pre_tokenizer::{BEHAVIORS, Delimiter, PreTokenizer, SplitStep};
-use crate::splitting::{Alphabet, Splitting};
+use crate::pre_tokenizer::PreTokenizer;
+use crate::splitting::Splitting;
+use crate::table_steps::{
+    SpacesNumber, normalizer_members, normalizer_steps, pre_tokenizer_member, pre_tokenizer_step,
+};
 use crate::unicode::is_in_texts;
+use crate::unigram::UnigramTokens;
+use crate::word_piece::WordPieceTokens;
 use crate::words::Word;
 
 /// The version of the tables and of the ids that come of them: what was kept under another one is to
 /// be made again. It is raised with every change of either.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
-const MAGIC: [u8; 8] = [b'm', b'b', b'p', b'e', b't', b'a', b'b', VERSION as u8];
+const MAGIC: [u8; 8] = [b'm', b'b', b's', b'u', b'b', b'w', b'd', VERSION as u8];
 const HEADER_LEN: usize = 16;
 const SPECIAL: u32 = 1 << 31;
 const LSTRIP: u32 = 1 << 30;
 const RSTRIP: u32 = 1 << 29;
 const SINGLE_WORD: u32 = 1 << 28;
 const NOT_MERGED: u32 = 1 << 31;
-const NORMALIZERS: [Normalizer; 4] = [
-    Normalizer::None,
-    Normalizer::Nfc,
-    Normalizer::Metaspace { prepends: false },
-    Normalizer::Metaspace { prepends: true },
-];
-const ALPHABETS: [Alphabet; 2] = [Alphabet::Bytes, Alphabet::Characters];
-const SPLITS: u32 = 1 << 8;
-// In the number of a step that is no pattern of ours: what it looks for, what becomes of that, and whether it is the other
-// way round.
-const KIND: u32 = 0xff00_0000;
-const NUMBERS: u32 = 1 << 24;
-const PUNCTUATION: u32 = 2 << 24;
-const REGEX: u32 = 3 << 24;
-const BEHAVIOR_SHIFT: u32 = 8;
-const INVERTED: u32 = 1 << 16;
+const BYTE_PAIRS: u32 = 0;
+const CHARACTER_PAIRS: u32 = 1;
+const WORD_PIECE: u32 = 2;
+const WORD_LEVEL: u32 = 3;
+const UNIGRAM: u32 = 4;
+const HAS_METASPACE: u32 = 1;
+const SPELLS_BYTES: u32 = 2;
 
 /// The file's content.
 pub(crate) fn write(definition: &Definition) -> Vec<u8> {
     let mut out = Vec::with_capacity(8 << 20);
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&[0; 8]);
-    let normalizer = NORMALIZERS.iter().position(|known| *known == definition.normalizer);
-    let alphabet = ALPHABETS.iter().position(|known| *known == definition.alphabet);
-    let (metaspace, steps) = match &*definition.splitting {
-        Splitting::Steps(pre_tokenizer) => (0, pre_tokenizer.steps()),
-        Splitting::Cuts { metaspace: None } => (0, &[][..]),
-        Splitting::Cuts { metaspace: Some(metaspace) } => {
-            let prefix = PREFIXES.iter().position(|known| *known == metaspace.prefix);
-            let prefix = 1 + prefix.expect("all prefixes are listed") as u32;
-            (prefix | if metaspace.splits { SPLITS } else { 0 }, &[][..])
-        }
+    put_list(&mut out, normalizer_members(definition.normalizer.steps()).into_iter());
+    let Splitting { steps, .. } = &*definition.splitting;
+    put(&mut out, [SpacesNumber::of(&definition.splitting).0]);
+    put_list(&mut out, steps.iter().flat_map(PreTokenizer::steps).map(pre_tokenizer_member));
+    put_model(&mut out, &definition.model);
+    let words: &[Word] = match definition.model {
+        ModelContent::Unigram(_) => &[],
+        _ => &definition.words,
     };
-    let number = |place: Option<usize>| place.expect("all are listed") as u32;
-    put(&mut out, [number(normalizer), number(alphabet), metaspace]);
-    put_list(&mut out, steps.iter().map(step_member));
-    put(&mut out, definition.bytes);
-    put(&mut out, [definition.lens.len() as u32]);
-    put(&mut out, definition.lens.iter().copied());
-    put(&mut out, [definition.merges.len() as u32]);
-    put(&mut out, definition.merges.iter().flat_map(|m| [m.left, m.right, m.merged]));
-    let member = |word: &'_ Word| word.id | if word.merges { 0 } else { NOT_MERGED };
-    put_list(&mut out, definition.words.iter().map(|word| (&*word.bytes, member(word))));
-    put(&mut out, definition.cuts.numbers().iter().copied());
+    put_list(&mut out, words.iter().map(word_member));
     for added in [&definition.added, &definition.added_normalized] {
         let flag = |is_set: bool, flag: u32| if is_set { flag } else { 0 };
         let member = |t: &'_ AddedToken| {
@@ -105,36 +100,41 @@ pub(crate) fn write(definition: &Definition) -> Vec<u8> {
     out
 }
 
-/// A step as a member of a list: its regular expression, if it has one, and a number.
-fn step_member(step: &SplitStep) -> (&[u8], u32) {
-    match step {
-        SplitStep::Pattern(pattern) => {
-            let place = PATTERNS.iter().position(|(known, _)| known == pattern);
-            (&[], place.expect("all patterns are listed") as u32)
+fn put_model(out: &mut Vec<u8>, model: &ModelContent) {
+    match model {
+        ModelContent::Bpe(bpe) => {
+            let BpeDefinition { alphabet, bytes, merges, lens, cuts } = &**bpe;
+            put(out, [if *alphabet == Alphabet::Bytes { BYTE_PAIRS } else { CHARACTER_PAIRS }]);
+            put(out, *bytes);
+            put(out, [lens.len() as u32]);
+            put(out, lens.iter().copied());
+            put(out, [merges.len() as u32]);
+            put(out, merges.iter().flat_map(|m| [m.left, m.right, m.merged]));
+            put(out, cuts.numbers().iter().copied());
         }
-        SplitStep::Split { delimiter, inverted, behavior } => {
-            let (regex, kind) = match delimiter {
-                Delimiter::Number => (&[][..], NUMBERS),
-                Delimiter::Punctuation => (&[][..], PUNCTUATION),
-                Delimiter::Regex(spelled, _) => (spelled.as_bytes(), REGEX),
-            };
-            let place = BEHAVIORS.iter().position(|(known, _)| known == behavior);
-            let behavior = place.expect("all behaviors are listed") as u32;
-            (regex, kind | behavior << BEHAVIOR_SHIFT | if *inverted { INVERTED } else { 0 })
+        ModelContent::WordPiece(WordPieceTokens { continuing, unknown, chars_max }) => {
+            put(out, [WORD_PIECE, *unknown, *chars_max]);
+            put_list(out, continuing.iter().map(word_member));
+        }
+        ModelContent::WordLevel { unknown } => put(out, [WORD_LEVEL, *unknown]),
+        ModelContent::Unigram(UnigramTokens { pieces, scores, unknown, bytes, has_metaspace }) => {
+            let flags = if *has_metaspace { HAS_METASPACE } else { 0 };
+            let flags = flags | if bytes.is_some() { SPELLS_BYTES } else { 0 };
+            put(out, [UNIGRAM, *unknown, flags]);
+            put(out, bytes.as_ref().map_or([NO_TOKEN; 256], |bytes| **bytes));
+            put_list(out, pieces.iter().map(word_member));
+            put(out, [scores.len() as u32]);
+            out.extend(scores.iter().flat_map(|score| score.to_le_bytes()));
         }
     }
 }
 
-/// The step of a member.
-fn step(bytes: Vec<u8>, number: u32) -> Option<SplitStep> {
-    let delimiter = match number & KIND {
-        NUMBERS => Delimiter::Number,
-        PUNCTUATION => Delimiter::Punctuation,
-        REGEX => Delimiter::regex(&String::from_utf8(bytes).ok()?).ok()?,
-        _ => return PATTERNS.get(number as usize).map(|(pattern, _)| SplitStep::Pattern(*pattern)),
-    };
-    let (behavior, _) = *BEHAVIORS.get((number >> BEHAVIOR_SHIFT) as usize & 0xff)?;
-    Some(SplitStep::Split { delimiter, inverted: number & INVERTED != 0, behavior })
+fn word_member(word: &Word) -> (&[u8], u32) {
+    (&word.bytes, word.id | if word.merges { 0 } else { NOT_MERGED })
+}
+
+fn word((bytes, id): (Vec<u8>, u32)) -> Word {
+    Word { bytes, id: id & !NOT_MERGED, merges: id & NOT_MERGED == 0 }
 }
 
 fn put(out: &mut Vec<u8>, numbers: impl IntoIterator<Item = u32>) {
@@ -163,33 +163,16 @@ pub(crate) fn read(file: &[u8]) -> Result<Definition, Error> {
 }
 
 fn read_body(from: &mut Reader<'_>) -> Option<Definition> {
-    let normalizer = *NORMALIZERS.get(from.number()? as usize)?;
-    let alphabet = *ALPHABETS.get(from.number()? as usize)?;
-    let metaspace = match from.number()? {
-        0 => None,
-        number => {
-            let prefix = *PREFIXES.get((number & !SPLITS) as usize - 1)?;
-            Some(Metaspace { prefix, splits: number & SPLITS != 0 })
-        }
+    let normalizer = Arc::new(Normalizer::new(normalizer_steps(from.list()?)?));
+    let spaces = SpacesNumber(from.number()?);
+    let steps = from.list()?.into_iter().map(|(bytes, number)| pre_tokenizer_step(bytes, number));
+    let splitting = Arc::new(spaces.splitting(steps.collect::<Option<_>>()?)?);
+    let model = read_model(from)?;
+    let words: Vec<Word> = from.list()?.into_iter().map(word).collect();
+    let words = match &model {
+        ModelContent::Unigram(tokens) => tokens.words(),
+        _ => words,
     };
-    let steps = from.list()?.into_iter().map(|(bytes, number)| step(bytes, number));
-    let steps: Vec<SplitStep> = steps.collect::<Option<_>>()?;
-    let splitting = Arc::new(match &*steps {
-        [] => Splitting::Cuts { metaspace },
-        _ => Splitting::Steps(PreTokenizer::new(steps)),
-    });
-    let bytes = from.numbers(256)?.collect::<Vec<_>>().try_into().ok()?;
-    let count = from.number()? as usize;
-    let lens = from.numbers(count)?.collect();
-    let count = from.number()? as usize;
-    let mut numbers = from.numbers(count.checked_mul(3)?)?;
-    let merges = std::iter::from_fn(|| {
-        Some(Merge { left: numbers.next()?, right: numbers.next()?, merged: numbers.next()? })
-    })
-    .collect();
-    let word = |(bytes, id)| Word { bytes, id: id & !NOT_MERGED, merges: id & NOT_MERGED == 0 };
-    let words = from.list()?.into_iter().map(word).collect();
-    let cuts = Cuts::from_numbers(from.numbers(cuts::NUMBERS)?)?;
     let mut added = || {
         let token = |(content, member)| AddedToken {
             content,
@@ -204,36 +187,78 @@ fn read_body(from: &mut Reader<'_>) -> Option<Definition> {
         Some(from.list()?.into_iter().map(token).collect())
     };
     let (added, added_normalized) = (added()?, added()?);
-    from.0.is_empty().then_some(Definition {
-        normalizer,
-        splitting,
-        alphabet,
-        bytes,
-        merges,
-        lens,
-        words,
-        cuts,
-        added,
-        added_normalized,
+    let whole = from.0.is_empty();
+    whole.then_some(Definition { normalizer, splitting, model, words, added, added_normalized })
+}
+
+fn read_model(from: &mut Reader<'_>) -> Option<ModelContent> {
+    Some(match from.number()? {
+        kind @ (BYTE_PAIRS | CHARACTER_PAIRS) => {
+            let bytes = from.bytes()?;
+            let count = from.number()? as usize;
+            let lens = from.numbers(count)?.collect();
+            let count = from.number()? as usize;
+            let mut numbers = from.numbers(count.checked_mul(3)?)?;
+            let merges = std::iter::from_fn(|| {
+                Some(Merge { left: numbers.next()?, right: numbers.next()?, merged: numbers.next()? })
+            })
+            .collect();
+            let cuts = Cuts::from_numbers(from.numbers(cuts::NUMBERS)?)?;
+            let alphabet = if kind == BYTE_PAIRS { Alphabet::Bytes } else { Alphabet::Characters };
+            ModelContent::Bpe(Box::new(BpeDefinition { alphabet, bytes, merges, lens, cuts }))
+        }
+        WORD_PIECE => {
+            let (unknown, chars_max) = (from.number()?, from.number()?);
+            let continuing = from.list()?.into_iter().map(word).collect();
+            ModelContent::WordPiece(WordPieceTokens { continuing, unknown, chars_max })
+        }
+        WORD_LEVEL => ModelContent::WordLevel { unknown: from.number()? },
+        UNIGRAM => {
+            let (unknown, flags, bytes) = (from.number()?, from.number()?, from.bytes()?);
+            let pieces = from.list()?.into_iter().map(word).collect();
+            let count = from.number()? as usize;
+            let (scores, _) = from.take(count.checked_mul(8)?)?.as_chunks();
+            ModelContent::Unigram(UnigramTokens {
+                pieces,
+                scores: scores.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect(),
+                unknown,
+                bytes: (flags & SPELLS_BYTES != 0).then(|| Box::new(bytes)),
+                has_metaspace: flags & HAS_METASPACE != 0,
+            })
+        }
+        _ => return None,
     })
 }
 
 /// Whether the engine can rely on the numbers: ids are in range and lengths add up.
 fn is_sound(definition: &Definition) -> bool {
-    let Definition { lens, merges, .. } = definition;
+    let are_sound = |words: &[Word], ids: usize| {
+        words.iter().all(|word| !word.bytes.is_empty() && (word.id as usize) < ids)
+    };
+    let ids_max = IDS_MAX as usize;
+    let (is_sound, ids) = match &definition.model {
+        ModelContent::Bpe(bpe) => (is_sound_bpe(bpe), bpe.lens.len()),
+        ModelContent::WordPiece(tokens) => (are_sound(&tokens.continuing, ids_max), ids_max),
+        ModelContent::WordLevel { .. } => (true, ids_max),
+        ModelContent::Unigram(tokens) => {
+            (are_sound(&tokens.pieces, tokens.scores.len()), tokens.scores.len())
+        }
+    };
+    is_sound
+        && ids <= ids_max
+        && are_sound(&definition.words, ids)
+        && definition.added.iter().chain(&definition.added_normalized).all(|t| !t.content.is_empty())
+}
+
+fn is_sound_bpe(BpeDefinition { bytes, merges, lens, .. }: &BpeDefinition) -> bool {
     let len = |id: u32| lens.get(id as usize).copied().unwrap_or(0);
     let adds_up = |m: &Merge| {
         let (left, right) = (len(m.left), len(m.right));
         left > 0 && right > 0 && left.checked_add(right) == Some(len(m.merged))
     };
-    lens.len() <= IDS_MAX as usize
-        && merges.len() < MERGES_MAX
-        && (0..=255)
-            .zip(definition.bytes)
-            .all(|(byte, id)| len(id) == 1 || id == NO_TOKEN && !is_in_texts(byte))
+    merges.len() < MERGES_MAX
+        && (0..=255).zip(bytes).all(|(byte, &id)| len(id) == 1 || id == NO_TOKEN && !is_in_texts(byte))
         && merges.iter().all(adds_up)
-        && definition.words.iter().all(|word| !word.bytes.is_empty() && (word.id as usize) < lens.len())
-        && definition.added.iter().chain(&definition.added_normalized).all(|t| !t.content.is_empty())
 }
 
 struct Reader<'a>(&'a [u8]);
@@ -252,6 +277,11 @@ impl<'a> Reader<'a> {
     fn numbers(&mut self, count: usize) -> Option<impl Iterator<Item = u32> + use<'a>> {
         let (numbers, _) = self.take(count.checked_mul(4)?)?.as_chunks();
         Some(numbers.iter().map(|&bytes| u32::from_le_bytes(bytes)))
+    }
+
+    /// The token of each byte.
+    fn bytes(&mut self) -> Option<[u32; 256]> {
+        self.numbers(256)?.collect::<Vec<_>>().try_into().ok()
     }
 
     fn list(&mut self) -> Option<Vec<(Vec<u8>, u32)>> {

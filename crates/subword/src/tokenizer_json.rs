@@ -10,11 +10,11 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::error::{Error, refuse, unsupported};
-use crate::metaspace::{METASPACE, Metaspace, MetaspacePrefix};
+use crate::metaspace::MetaspacePrefix;
 use crate::normalizer::Normalizer;
-use crate::pattern::Pattern;
-use crate::pre_tokenizer::{BEHAVIORS, Behavior, Delimiter, PreTokenizer, SplitStep};
-use crate::splitting::{Alphabet, Splitting};
+use crate::normalizer_part::NormalizerPart;
+use crate::pre_tokenizer_part::{PreTokenizerPart, splitting};
+use crate::splitting::Splitting;
 
 /// The file.
 #[derive(Deserialize)]
@@ -23,7 +23,7 @@ pub(crate) struct File<'a> {
     pub(crate) added_tokens: Vec<Added<'a>>,
     normalizer: Option<NormalizerPart>,
     pre_tokenizer: Option<PreTokenizerPart>,
-    pub(crate) model: Model<'a>,
+    pub(crate) model: ModelJson<'a>,
 }
 
 impl<'a> File<'a> {
@@ -34,44 +34,26 @@ impl<'a> File<'a> {
         })
     }
 
-    pub(crate) fn normalizer(&self) -> Result<Normalizer, Error> {
-        let mut parts = Vec::new();
-        self.normalizer.iter().for_each(|normalizer| normalizer.flatten(&mut parts));
-        if !parts.is_empty() && parts.iter().all(|part| part.kind == "NFC") {
-            return Ok(Normalizer::Nfc);
-        }
-        let (prepends, replaces): (Vec<&NormalizerPart>, Vec<_>) =
-            parts.iter().copied().partition(|part| part.prepends_metaspace());
-        match (&*prepends, &*replaces) {
-            ([], []) => Ok(Normalizer::None),
-            ([] | [_], [replace]) if replace.replaces_spaces() => {
-                Ok(Normalizer::Metaspace { prepends: !prepends.is_empty() })
-            }
-            _ => {
-                let kinds: Vec<&str> = parts.iter().map(|part| &*part.kind).collect();
-                Err(unsupported(format!("its normalizer is {}", kinds.join(", then "))))
-            }
-        }
-    }
-
-    /// How texts are split, and whether words are then spelled in a letter for each byte.
-    pub(crate) fn splitting(&self, normalizer: Normalizer) -> Result<(Splitting, Alphabet), Error> {
+    /// What becomes of texts, how they are split, and whether words are then spelled in a letter for each byte.
+    pub(crate) fn steps(&self) -> Result<(Normalizer, Splitting, bool), Error> {
         let mut parts = Vec::new();
         self.pre_tokenizer.iter().for_each(|pre_tokenizer| pre_tokenizer.flatten(&mut parts));
-        if matches!(normalizer, Normalizer::Metaspace { .. }) {
+        let is_byte_level = parts.iter().any(|part| part.is_byte_level());
+        let spaces_may_stay = parts.iter().all(|part| part.splits_at_spaces());
+        let normalizer = match &self.normalizer {
+            Some(part) => part.normalizer(spaces_may_stay)?,
+            None => Normalizer::default(),
+        };
+        if normalizer.has_metaspace() {
             // None is left.
-            parts.retain(|part| !part.splits_at_spaces());
+            parts.clear();
         }
-        match &*parts {
-            [] => Ok((Splitting::Cuts { metaspace: None }, Alphabet::Characters)),
-            [part] if part.kind == "Metaspace" => {
-                Ok((Splitting::Cuts { metaspace: Some(part.metaspace()?) }, Alphabet::Characters))
-            }
-            [parts @ .., last] if last.kind == "ByteLevel" && last.add_prefix_space == Some(false) => {
-                Ok((Splitting::Steps(steps(parts, last.use_regex.unwrap_or(true))?), Alphabet::Bytes))
-            }
-            [.., last] => Err(unsupported(format!("its pre-tokenizer ends with {}", last.kind))),
-        }
+        let splitting = splitting(&parts)?;
+        // To the reference the first of a text is what begins with the first character of the text as it was.
+        let is_first_another = splitting.metaspace.is_some_and(|it| it.prefix == MetaspacePrefix::First)
+            && normalizer.may_remove_the_first();
+        refuse(is_first_another, "its normalizer decides which texts get a space before them")?;
+        Ok((normalizer, splitting, is_byte_level))
     }
 }
 
@@ -87,188 +69,66 @@ pub(crate) struct Added<'a> {
     pub(crate) special: bool,
 }
 
-/// A normalizer, which may be a list of them.
+/// The model. Which of the fields it has depends on its kind.
 #[derive(Deserialize)]
-struct NormalizerPart {
+pub(crate) struct ModelJson<'a> {
     #[serde(rename = "type")]
-    kind: String,
-    #[serde(default)]
-    normalizers: Vec<Self>,
-    pattern: Option<SplitPattern>,
-    #[serde(default)]
-    content: String,
-    #[serde(default)]
-    prepend: String,
-}
-
-impl NormalizerPart {
-    fn flatten<'a>(&'a self, parts: &mut Vec<&'a Self>) {
-        match &*self.kind {
-            "Sequence" => self.normalizers.iter().for_each(|part| part.flatten(parts)),
-            _ => parts.push(self),
-        }
-    }
-
-    fn prepends_metaspace(&self) -> bool {
-        self.kind == "Prepend" && self.prepend == METASPACE
-    }
-
-    fn replaces_spaces(&self) -> bool {
-        let is_space = matches!(&self.pattern, Some(SplitPattern::String(string)) if string == " ");
-        self.kind == "Replace" && is_space && self.content == METASPACE
-    }
-}
-
-/// A pre-tokenizer, which may be a list of them.
-#[derive(Deserialize)]
-struct PreTokenizerPart {
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(default)]
-    pretokenizers: Vec<Self>,
-    pattern: Option<SplitPattern>,
-    #[serde(default)]
-    behavior: String,
-    #[serde(default)]
-    invert: bool,
-    #[serde(default)]
-    individual_digits: bool,
-    add_prefix_space: Option<bool>,
-    use_regex: Option<bool>,
-    replacement: Option<String>,
-    prepend_scheme: Option<String>,
-    split: Option<bool>,
-}
-
-#[derive(Deserialize)]
-enum SplitPattern {
-    Regex(String),
-    String(String),
-}
-
-/// The steps of a list of pre-tokenizers before `ByteLevel`, which is one, too, if it `splits`.
-fn steps(mut parts: &[&PreTokenizerPart], splits: bool) -> Result<PreTokenizer, Error> {
-    let mut steps = Vec::new();
-    while let Some(first) = parts.first() {
-        // The longest list of expressions that has a matcher.
-        let known = (1..=parts.len()).rev().find_map(|count| {
-            let regexes: Option<Vec<_>> = parts[..count].iter().map(|part| part.isolated()).collect();
-            Some((Pattern::of(&regexes?)?, count))
-        });
-        let (step, count) = match known {
-            Some((pattern, count)) => (SplitStep::Pattern(pattern), count),
-            None => (first.step()?, 1),
-        };
-        steps.push(step);
-        parts = &parts[count..];
-    }
-    if splits {
-        steps.push(SplitStep::Pattern(Pattern::Gpt2));
-    }
-    refuse(steps.is_empty(), "its texts are not split")?;
-    Ok(PreTokenizer::new(steps))
-}
-
-impl PreTokenizerPart {
-    fn flatten<'a>(&'a self, parts: &mut Vec<&'a Self>) {
-        match &*self.kind {
-            "Sequence" => self.pretokenizers.iter().for_each(|part| part.flatten(parts)),
-            _ => parts.push(self),
-        }
-    }
-
-    fn splits_at_spaces(&self) -> bool {
-        let is_space = matches!(&self.pattern, Some(SplitPattern::String(string)) if string == " ");
-        self.kind == "Split" && is_space && !self.invert
-    }
-
-    fn metaspace(&self) -> Result<Metaspace, Error> {
-        let prefix = match (self.prepend_scheme.as_deref(), self.add_prefix_space) {
-            (Some("never"), _) | (_, Some(false)) => MetaspacePrefix::Never,
-            (Some("first"), _) => MetaspacePrefix::First,
-            (Some("always") | None, _) => MetaspacePrefix::Always,
-            (Some(other), _) => return Err(unsupported(format!("its prepend scheme is {other:?}"))),
-        };
-        let replacement = self.replacement.as_deref().unwrap_or(METASPACE);
-        refuse(replacement != METASPACE, &format!("spaces become {replacement:?}"))?;
-        Ok(Metaspace { prefix, splits: self.split.unwrap_or(true) })
-    }
-
-    /// The expression whose matches are pieces, as is what is between.
-    fn isolated(&self) -> Option<&str> {
-        match &self.pattern {
-            Some(SplitPattern::Regex(regex)) if self.kind == "Split" && self.behavior == "Isolated" => {
-                Some(regex)
-            }
-            _ => None,
-        }
-    }
-
-    /// One step by itself.
-    fn step(&self) -> Result<SplitStep, Error> {
-        let other = || unsupported(format!("its pre-tokenizer is a {} of another kind", self.kind));
-        let (delimiter, behavior) = match (&*self.kind, &self.pattern) {
-            ("Digits", _) if self.individual_digits => (Delimiter::Number, Behavior::Isolated),
-            ("Digits", _) => (Delimiter::Number, Behavior::Contiguous),
-            ("Punctuation", _) => (Delimiter::Punctuation, self.behavior().ok_or_else(other)?),
-            ("Split", Some(SplitPattern::Regex(regex))) if self.behavior == "Removed" && self.invert => {
-                // Where an expression covers texts completely, to isolate matches is to remove what is none.
-                let pattern = Pattern::of(&[regex]).filter(|pattern| pattern.covers_texts());
-                return pattern.map(SplitStep::Pattern).ok_or_else(other);
-            }
-            ("Split", Some(pattern)) => {
-                let behavior = self.behavior().ok_or_else(other)?;
-                let delimiter = match pattern {
-                    SplitPattern::Regex(regex) => Delimiter::regex(regex)?,
-                    SplitPattern::String(string) => Delimiter::regex(&escaped(string))?,
-                };
-                (delimiter, behavior)
-            }
-            _ => return Err(other()),
-        };
-        Ok(SplitStep::Split { delimiter, inverted: self.invert, behavior })
-    }
-
-    fn behavior(&self) -> Option<Behavior> {
-        BEHAVIORS.iter().find(|(_, name)| *name == self.behavior).map(|(behavior, _)| *behavior)
-    }
-}
-
-/// The regular expression that matches `string` alone.
-fn escaped(string: &str) -> String {
-    let escape = |c: char| c.is_ascii_punctuation().then_some('\\').into_iter().chain([c]);
-    string.chars().flat_map(escape).collect()
-}
-
-#[derive(Deserialize)]
-pub(crate) struct Model<'a> {
-    #[serde(rename = "type")]
-    kind: String,
+    pub(crate) kind: String,
     dropout: Option<f64>,
     continuing_subword_prefix: Option<String>,
     end_of_word_suffix: Option<String>,
-    byte_fallback: Option<bool>,
+    pub(crate) byte_fallback: Option<bool>,
     pub(crate) ignore_merges: Option<bool>,
-    #[serde(deserialize_with = "vocab", borrow)]
-    pub(crate) vocab: Vec<(Cow<'a, str>, u32)>,
-    #[serde(deserialize_with = "merges", borrow)]
+    unk_token: Option<String>,
+    pub(crate) unk_id: Option<u32>,
+    pub(crate) max_input_chars_per_word: Option<u32>,
+    #[serde(borrow)]
+    pub(crate) vocab: Vocab<'a>,
+    #[serde(deserialize_with = "merges", borrow, default)]
     pub(crate) merges: Vec<TextPair<'a>>,
 }
 
-impl Model<'_> {
+impl ModelJson<'_> {
+    /// Whether byte pairs can be merged exactly, which are those of bytes, or of characters.
+    ///
     /// What happens to characters without a token needs no further look: every byte that texts have must have one.
-    pub(crate) fn check(&self, alphabet: Alphabet) -> Result<(), Error> {
-        refuse(self.kind != "BPE", &format!("its model is {}", self.kind))?;
+    pub(crate) fn check_bpe(&self, is_byte_level: bool) -> Result<(), Error> {
         refuse(self.dropout.is_some_and(|dropout| dropout != 0.0), "it drops merges at random")?;
-        let affixes = [&self.continuing_subword_prefix, &self.end_of_word_suffix];
-        refuse(affixes.into_iter().flatten().any(|affix| !affix.is_empty()), "it marks subwords")?;
-        if alphabet == Alphabet::Characters {
+        let is_set = |affix: &Option<String>| affix.as_ref().is_some_and(|affix| !affix.is_empty());
+        refuse(is_set(&self.continuing_subword_prefix), "it marks what continues a word")?;
+        // Whole words would be looked up without it.
+        let is_odd = is_set(&self.end_of_word_suffix) && (!is_byte_level || self.ignore_merges == Some(true));
+        refuse(is_odd, "it marks the ends of words, which are not spelled in bytes, or ignores merges")?;
+        if !is_byte_level {
             refuse(self.byte_fallback != Some(true), "characters without a token are not spelled in bytes")?;
-            // All of a text is a word, which is looked up as a whole.
+            // All of a text may be a word, which is looked up as a whole.
             refuse(self.ignore_merges == Some(true), "it ignores merges")?;
         }
         Ok(())
     }
+
+    /// What the tokens have behind them that end a word, if it is something.
+    pub(crate) fn end_of_word(&self) -> Option<&str> {
+        self.end_of_word_suffix.as_deref().filter(|suffix| !suffix.is_empty())
+    }
+
+    /// The prefix of tokens that continue a word.
+    pub(crate) fn continuing_prefix(&self) -> Result<&str, Error> {
+        self.continuing_subword_prefix.as_deref().ok_or_else(|| unsupported("it says no prefix of subwords"))
+    }
+
+    /// What unknown words become.
+    pub(crate) fn unknown_token(&self) -> Result<&str, Error> {
+        self.unk_token.as_deref().ok_or_else(|| unsupported("it says no unknown token"))
+    }
+}
+
+/// The vocabulary.
+pub(crate) enum Vocab<'a> {
+    /// Tokens and their ids.
+    Ids(Vec<(Cow<'a, str>, u32)>),
+    /// Tokens in the order of their ids, and their scores.
+    Scores(Vec<(Cow<'a, str>, f64)>),
 }
 
 /// The two tokens of a merge.
@@ -303,24 +163,34 @@ fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'de, str>, D::
     deserializer.deserialize_str(TextVisitor)
 }
 
-fn vocab<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(Cow<'de, str>, u32)>, D::Error> {
-    struct VocabVisitor;
-    impl<'de> Visitor<'de> for VocabVisitor {
-        type Value = Vec<(Cow<'de, str>, u32)>;
+impl<'de: 'a, 'a> Deserialize<'de> for Vocab<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct VocabVisitor;
+        impl<'de> Visitor<'de> for VocabVisitor {
+            type Value = Vocab<'de>;
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a map from tokens to ids")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut vocab = Vec::new();
-            while let Some((Text(token), id)) = map.next_entry()? {
-                vocab.push((token, id));
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map from tokens to ids, or a list of tokens and scores")
             }
-            Ok(vocab)
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut vocab = Vec::new();
+                while let Some((Text(token), id)) = map.next_entry()? {
+                    vocab.push((token, id));
+                }
+                Ok(Vocab::Ids(vocab))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut vocab = Vec::new();
+                while let Some((Text(token), score)) = seq.next_element()? {
+                    vocab.push((token, score));
+                }
+                Ok(Vocab::Scores(vocab))
+            }
         }
+        deserializer.deserialize_any(VocabVisitor)
     }
-    deserializer.deserialize_map(VocabVisitor)
 }
 
 /// Merges are written as `"left right"` or as `["left", "right"]`.

@@ -58,11 +58,11 @@ pub(crate) fn fold(a: u64, b: u64) -> u64 {
 }
 
 /// A word that is one token.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Word {
     pub(crate) bytes: Vec<u8>,
     pub(crate) id: u32,
-    /// Whether merging gives the token, too. What is a part of a word is a token only then.
+    /// Whether merging, or whatever the model does, gives the token, too. What is a part of a word is a token only then.
     pub(crate) merges: bool,
 }
 

@@ -11,7 +11,7 @@ mod common;
 
 use std::collections::HashSet;
 
-use common::{Random, string, tokenizers};
+use common::{Random, gpt2, others, string, tokenizers};
 use mashbill_subword::{AddedTokens, Error, Scratch, SubwordEngine};
 use serde_json::{Value, json};
 
@@ -26,7 +26,22 @@ fn engines(json: &Value) -> (SubwordEngine, tokenizers::Tokenizer) {
 
 #[test]
 fn ids_are_those_of_the_reference() {
-    for (name, json) in tokenizers() {
+    are_those_of_the_reference(tokenizers());
+}
+
+#[test]
+fn ids_of_other_models_are_those_of_the_reference() {
+    let others = gpt2().map(|gpt2| others(&gpt2)).unwrap_or_default();
+    let (taken, refused): (Vec<_>, Vec<_>) = others
+        .into_iter()
+        .partition(|(_, json)| SubwordEngine::from_tokenizer_json(&json.to_string()).is_ok());
+    // Only those are refused whose first characters may be left out before a space is put first.
+    assert!(refused.iter().all(|(name, _)| name.contains("metaspace first")), "{refused:?}");
+    are_those_of_the_reference(taken);
+}
+
+fn are_those_of_the_reference(tokenizers: Vec<(String, Value)>) {
+    for (name, json) in tokenizers {
         let (engine, mut reference) = engines(&json);
         let (mut scratch, mut ids, mut random) = (Scratch::new(), Vec::new(), Random(7));
         for round in 0..600 {
@@ -94,7 +109,14 @@ fn the_bytes_of_the_tokens_are_the_text() {
         let bytes: Vec<u8> = ids.iter().flat_map(|&id| spellings[id as usize].clone().unwrap()).collect();
         // Some put a space first.
         let spelled = String::from_utf8(bytes).unwrap();
-        assert_eq!(spelled.strip_prefix(' ').unwrap_or(&spelled), text, "{name}");
+        let spelled = spelled.strip_prefix(' ').unwrap_or(&spelled);
+        // Some leave white space or vowels out.
+        let mut rest = text.chars();
+        let is_same =
+            |c: char, other: char| c.eq_ignore_ascii_case(&other) || c == ' ' && other.is_whitespace();
+        assert!(spelled.chars().all(|c| rest.any(|other| is_same(c, other))), "{name}: {spelled}");
+        let leaves_out = ["clip", "left out", "words", "bert"].iter().any(|kind| name.ends_with(kind));
+        assert!(spelled == text || leaves_out, "{name}: {spelled}");
         assert!(spellings.len() < 3_000_000);
     }
 }
@@ -137,18 +159,24 @@ fn a_scratch_serves_one_engine_after_another() {
 fn what_is_not_reproduced_is_refused() {
     let Some((_, base)) = tokenizers().into_iter().nth(1) else { return };
     let changes = [
-        ("/normalizer", json!({"type": "NFKC"})),
-        ("/normalizer", json!({"type": "Replace", "pattern": {"String": " "}, "content": "_"})),
-        ("/normalizer", json!({"type": "Sequence", "normalizers": [{"type": "Lowercase"}]})),
+        ("/normalizer", json!({"type": "ByteLevel"})),
+        ("/normalizer", json!({"type": "Replace", "pattern": {"String": ""}, "content": "_"})),
+        ("/normalizer", json!({"type": "Replace", "pattern": {"Regex": "("}, "content": "_"})),
+        (
+            "/normalizer",
+            json!({"type": "Sequence", "normalizers": [{"type": "Precompiled", "precompiled_charsmap": "//8="}]}),
+        ),
         ("/pre_tokenizer", json!(null)),
         ("/pre_tokenizer", json!({"type": "Whitespace"})),
-        ("/pre_tokenizer/pretokenizers/0/invert", json!(false)),
-        ("/pre_tokenizer/pretokenizers/0/pattern/Regex", json!(r"\s+")),
+        ("/pre_tokenizer", json!({"type": "UnicodeScripts"})),
         ("/pre_tokenizer/pretokenizers/0/pattern/Regex", json!("(")),
         ("/pre_tokenizer/pretokenizers/1/add_prefix_space", json!(true)),
         ("/model/type", json!("Unigram")),
+        ("/model/type", json!("WordPiece")),
+        ("/model/type", json!("Other")),
         ("/model/dropout", json!(0.1)),
         ("/model/end_of_word_suffix", json!("</w>")),
+        ("/model/continuing_subword_prefix", json!("##")),
         ("/model/vocab/zzzz", json!(5)),
         ("/model/merges/0", json!("no such")),
         ("/model/vocab", json!([["a", 0.5]])),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{fastokens, reference};
+use super::reference;
 
 /// An engine that turns text into ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,8 +10,6 @@ use super::{fastokens, reference};
 pub enum Engine {
     /// `mashbill-subword`, our own.
     Own,
-    /// `fastokens`.
-    Fastokens,
     /// Hugging Face `tokenizers`.
     Reference,
 }
@@ -22,7 +20,6 @@ impl Engine {
     pub fn name(self) -> String {
         match self {
             Self::Own => format!("mashbill-subword {}", mashbill_subword::VERSION),
-            Self::Fastokens => format!("fastokens {}", fastokens::VERSION),
             Self::Reference => format!("tokenizers {}", reference::VERSION),
         }
     }
@@ -33,7 +30,6 @@ impl Engine {
     pub const fn bytes_per_cpu_second(self) -> f64 {
         match self {
             Self::Own => 60e6,
-            Self::Fastokens => 40e6,
             Self::Reference => 3e6,
         }
     }

@@ -1,4 +1,4 @@
-//! Why a fast engine is not used.
+//! Why the fast engine is not used.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,27 +7,10 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FastRefused {
-    /// The model is no byte-pair encoding.
-    #[error("its model is not a byte-pair encoding")]
-    Model,
-    /// A pattern of it may mean one thing to the fast engine and another to the reference.
-    #[error("the engines may read its pattern {pattern:?} differently: {why}")]
-    Pattern {
-        /// The pattern.
-        pattern: String,
-        /// What of it.
-        why: String,
-    },
-    /// Characters without an entry are spelled in bytes, and bytes have none, either.
-    #[error("its vocabulary lacks some of the bytes that it falls back to")]
-    Bytes,
-    /// There are holes in the vocabulary's ids.
-    #[error("its vocabulary leaves ids unused")]
-    UnusedIds,
-    /// The fast engine can't load it.
-    #[error("the fast engine can't load it: {why}")]
-    Load {
-        /// The engine's message.
+    /// It doesn't take a part of the `tokenizer.json`.
+    #[error("{why}")]
+    Unsupported {
+        /// Which part.
         why: String,
     },
     /// The engines gave different ids.

@@ -3,10 +3,10 @@
 //! Forty replacements of `o` by `oo`, one after another, make a terabyte of one letter. Memory is promised to be a few
 //! times the longest text, so a normalizer that may do more than that is refused.
 
+use regex_syntax::Parser;
 use serde_json::Value;
 
 use super::error::Error;
-use super::patterns::read_alike;
 
 /// The most times as long as a text may become. Normalizers in use make of a space the three bytes of `▁`.
 const GROWTH_MAX: u64 = 64;
@@ -33,7 +33,7 @@ fn growth(step: &Value) -> u64 {
             put.div_ceil(replaced.len() as u64).max(1)
         }
         // What matches nothing is found beside every character.
-        (Some("Replace"), _, Value::String(pattern)) if read_alike(pattern).is_ok() => put.max(1),
+        (Some("Replace"), _, Value::String(pattern)) if always_takes_some(pattern) => put.max(1),
         (Some("Replace"), _, _) => put + 1,
         (Some("Prepend"), _, _) => {
             let prepended = step["prepend"].as_str().unwrap_or_default().len();
@@ -42,6 +42,12 @@ fn growth(step: &Value) -> u64 {
         _ => 1,
     };
     inner.saturating_mul(here)
+}
+
+/// Whether a regular expression never matches nothing; `false` says nothing.
+fn always_takes_some(pattern: &str) -> bool {
+    let parsed = Parser::new().parse(pattern);
+    parsed.is_ok_and(|parsed| parsed.properties().minimum_len().is_some_and(|len| len > 0))
 }
 
 #[cfg(test)]

@@ -31,11 +31,7 @@ mod vocabulary;
 mod special;
 mod reference;
 mod fast;
-mod patterns;
-mod doubt;
 mod growth;
-mod fastokens;
-mod segments;
 mod verdict;
 mod self_check;
 mod cache;
@@ -196,9 +192,7 @@ impl Tokenizer {
             Encoder::Reference(_) => Vec::new(),
         });
         let spelled = |id: u32| match &self.encoder {
-            Encoder::Fast(engine) | Encoder::Both { engine, .. } => {
-                all.get(id as usize).cloned().flatten().or_else(|| engine.spell(id))
-            }
+            Encoder::Fast(_) | Encoder::Both { .. } => all.get(id as usize).cloned().flatten(),
             Encoder::Reference(reference) => Some(spell::text_of(&reference.entry(id)?)),
         };
         ids.iter().map(|&id| spelled(id).unwrap_or_else(|| format!("[{id}]"))).collect()
@@ -214,7 +208,7 @@ impl Tokenizer {
     #[must_use]
     pub fn engine(&self) -> Engine {
         match &self.encoder {
-            Encoder::Fast(engine) => engine.engine(),
+            Encoder::Fast(_) => Engine::Own,
             Encoder::Reference(_) | Encoder::Both { .. } => Engine::Reference,
         }
     }
@@ -327,8 +321,10 @@ impl Tokenizer {
             // Where it breaks down over a text, the reference as a whole says so of that text.
             Err(_) => None,
         };
-        let reference =
-            reference.map_or_else(|| self.load_reference(self.identity.special_tokens_in_text), Ok)?;
+        let reference = match &reference {
+            Some(part) => part,
+            None => self.reference(self.identity.special_tokens_in_text)?,
+        };
         let mut expected = Vec::new();
         let splits = self.identity.special_tokens_in_text == SpecialTokensInText::Split;
         for (position, sample) in samples.iter().enumerate() {

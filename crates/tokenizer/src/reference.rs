@@ -13,8 +13,8 @@
 //! entry that is a substring of no word of the texts is never reached, nor is a merge
 //! that makes it, and an absent merge that is never reached changes nothing, as the
 //! order of the others stays the same. The words are taken from the reference's own
-//! normalizer and pre-tokenizer. This holds where a character is spelled as itself:
-//! models with affixes, byte fallback, an unknown token or dropout are loaded whole.
+//! normalizer and pre-tokenizer. What stands for characters without an entry (bytes, an unknown token) is kept, with all
+//! that is made of it. Models with affixes are loaded whole, as those that are no byte pairs.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -31,7 +31,7 @@ use tokenizers::{
 use super::definition::{AddedTokenEntry, Lists, MergeRule, ModelPart, TokenizerJson};
 use super::error::Error;
 use super::options::SpecialTokensInText;
-use super::vocabulary::{Grams, VocabularyIndex};
+use super::vocabulary::{Fallback, Grams, VocabularyIndex};
 
 /// The version of the crate that defines the ids.
 pub(super) const VERSION: &str = "0.23.2";
@@ -263,6 +263,7 @@ pub(super) struct PartialModel {
     bpe: BPE,
     vocabulary_size: usize,
     ignore_merges: bool,
+    fallback: Fallback,
     /// Ids of those added tokens that the vocabulary has too.
     known: HashMap<String, u32>,
 }
@@ -275,26 +276,29 @@ impl PartialModel {
             .filter_map(|token| Some((token.content.clone(), index.id(&token.content)?)))
             .collect();
         let ignore_merges = definition.model.ignore_merges.unwrap_or(false);
-        Self { bpe: BPE::default(), vocabulary_size: index.len(), ignore_merges, known }
+        let fallback = definition.model.fallback();
+        Self { bpe: BPE::default(), vocabulary_size: index.len(), ignore_merges, fallback, known }
     }
 
     /// The entries that may appear where the text has the `grams`, and their merges.
     fn with(&self, lists: &Lists, tokenizer_json: &str, grams: &Grams) -> Result<Self, Error> {
         let mut kept = tokenizers::models::bpe::Vocab::new();
-        let (mut merges, mut joined) = (Vec::new(), String::new());
+        let (mut merges, mut joined, fallback) = (Vec::new(), String::new(), &self.fallback);
         let keep = |part: ModelPart<'_>| match part {
             ModelPart::Entry(token, id) => {
-                if grams.may_hold(&token) {
+                if grams.may_hold(&token) || fallback.holds(&token) {
                     // Where the file has a spelling twice, the last one counts.
                     kept.insert(token.into_owned(), id);
                 }
             }
             // The cheap questions first: few merges are left to ask the last of.
-            ModelPart::Merge(MergeRule { left, right }) if grams.may_meet(&left, &right) => {
+            ModelPart::Merge(MergeRule { left, right })
+                if grams.may_meet(&left, &right) || fallback.holds(&left) || fallback.holds(&right) =>
+            {
                 joined.clear();
                 joined.push_str(&left);
                 joined.push_str(&right);
-                if grams.may_hold(&joined)
+                if (grams.may_hold(&joined) || fallback.holds(&joined))
                     && [&*joined, &left, &right].iter().all(|&part| kept.contains_key(part))
                 {
                     merges.push((left.into_owned(), right.into_owned()));
@@ -306,13 +310,17 @@ impl PartialModel {
             .each_part(tokenizer_json, keep)
             .map_err(|source| Error::Json { file: "tokenizer.json", source })?;
         // No cache: it is kept per thread for as long as the thread lives.
-        let bpe = BPE::builder()
+        let mut builder = BPE::builder()
             .vocab_and_merges(kept, merges)
             .ignore_merges(self.ignore_merges)
-            .cache_capacity(0)
-            .build()
-            .map_err(refused)?;
-        Ok(Self { bpe, known: self.known.clone(), ..*self })
+            .fuse_unk(fallback.fuses_unknown)
+            .byte_fallback(fallback.spells_bytes)
+            .cache_capacity(0);
+        if let Some(unknown) = &fallback.unknown {
+            builder = builder.unk_token(unknown.clone());
+        }
+        let bpe = builder.build().map_err(refused)?;
+        Ok(Self { bpe, known: self.known.clone(), fallback: fallback.clone(), ..*self })
     }
 }
 

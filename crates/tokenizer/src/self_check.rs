@@ -12,7 +12,6 @@
 
 use tokenizers::AddedToken;
 
-use super::doubt;
 use super::error::Error;
 use super::fast::FastEngine;
 use super::fast_refused::FastRefused;
@@ -64,7 +63,6 @@ fn texts(added_tokens: &[(u32, AddedToken)]) -> Vec<String> {
     let mut texts: Vec<String> = FIXED.iter().map(|text| (*text).to_owned()).collect();
     texts.extend(runs());
     texts.extend(planes());
-    texts.extend(doubt::texts());
     texts.extend(around_added_tokens(added_tokens));
     texts
 }

@@ -88,7 +88,7 @@ impl Start {
                 return Err(error);
             }
         };
-        let (fast, reference) = self.engine(&definition, &mut outline)?;
+        let (fast, reference) = self.engine(&mut outline)?;
         let (encoder, fast_refused) = match fast {
             Ok(engine) => (Encoder::Fast(Arc::new(engine)), None),
             Err(why) => {
@@ -119,20 +119,19 @@ impl Start {
     /// The first time, the reference has to load the file, too: it defines the ids, so there are none without it.
     fn engine(
         &self,
-        definition: &TokenizerJson<'_>,
         outline: &mut Outline,
     ) -> Result<(Result<FastEngine, FastRefused>, Option<Reference>), Error> {
         let json = &self.tokenizer_json;
         let cache = TokenizerCache::new(self.cache_folder.as_deref(), &self.sha256);
-        let make = |outline: &Outline| FastEngine::new(definition, json, &outline.added_tokens(), &cache);
+        let make = || FastEngine::new(json, &cache);
         match cache.verdict() {
             Some(Verdict { refused: Some(why), .. }) => return Ok((Err(why), None)),
-            Some(_) => return Ok((make(outline), None)),
+            Some(_) => return Ok((make(), None)),
             None => {}
         }
         let (shared, policy) = (Arc::clone(json), self.options.special_tokens_in_text);
         let loading = Apart::begin(move || Reference::whole(&shared, policy))?;
-        let fast = match make(outline) {
+        let fast = match make() {
             Ok(engine) => self_check(outline, json, &engine)?.map_or(Ok(engine), Err),
             Err(why) => Err(why),
         };

@@ -287,7 +287,7 @@ fn truncation_and_padding_are_cleared() {
     let tokenizer = load(&files, &OPTIONS);
     assert_eq!(encode(&tokenizer, "abcd"), [97, 98, 99, 100, 256]);
     assert!(tokenizer.identity().truncation_cleared && tokenizer.identity().padding_cleared);
-    let reference = tokenizer.to_reference(FastRefused::Model).unwrap();
+    let reference = tokenizer.to_reference(FastRefused::Mismatch { text: String::new() }).unwrap();
     assert_eq!(encode(&reference, "abcd"), [97, 98, 99, 100, 256]);
 }
 
@@ -309,7 +309,7 @@ fn a_verdict_is_kept_for_the_tokenizer_and_the_engines_it_is_about() {
     assert_eq!((tokenizer.engine(), tokenizer.fast_refused()), (Engine::Reference, Some(&why)));
     assert_eq!(encode(&tokenizer, "ab"), [97, 98, 256]);
 
-    for useless in [against.replace(&sha256, "0"), against.replace("set 2", "set 0"), "{".to_owned()] {
+    for useless in [against.replace(&sha256, "0"), against.replace("set 3", "set 0"), "{".to_owned()] {
         std::fs::write(&path, useless).unwrap();
         assert_eq!(load().engine(), Engine::Own);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), passed);
@@ -352,30 +352,22 @@ fn only_file(folder: &Path) -> PathBuf {
 }
 
 #[test]
-fn what_our_own_engine_does_not_know_goes_to_fastokens() {
-    let files = changed(&embedded("cl100k_base").unwrap(), |file| {
-        file["normalizer"] = json!({ "type": "Lowercase" });
-    });
-    let tokenizer = load(&files, &OPTIONS);
-    assert_eq!(tokenizer.engine(), Engine::Fastokens);
-    let reference = Reference::whole(&files.tokenizer_json, SpecialTokensInText::Encode).unwrap();
-    let mut expected = Vec::new();
-    reference.encode("Deep-Seek's 12 words", &mut expected).unwrap();
-    expected.push(100_257);
-    assert_eq!(encode(&tokenizer, "Deep-Seek's 12 words"), expected);
-}
-
-#[test]
-fn models_of_other_kinds_are_left_to_the_reference() {
+fn models_of_all_kinds_are_the_fast_engines_and_a_part_that_it_lacks_is_named() {
     let files = changed(&bytes(&["</s>"], Value::Null), |file| {
         file["pre_tokenizer"] = json!({ "type": "WhitespaceSplit" });
         file["model"] =
             json!({ "type": "WordLevel", "vocab": { "[UNK]": 0, "a": 1, "</s>": 2 }, "unk_token": "[UNK]" });
     });
     let tokenizer = load(&files, &OPTIONS);
-    assert_eq!(tokenizer.engine(), Engine::Reference);
-    assert_eq!(tokenizer.fast_refused(), Some(&FastRefused::Model));
+    assert_eq!((tokenizer.engine(), tokenizer.fast_refused()), (Engine::Own, None));
     assert_eq!(encode(&tokenizer, "a b"), [1, 0, 2]);
+
+    let files = changed(&files, |file| file["pre_tokenizer"] = json!({ "type": "UnicodeScripts" }));
+    let tokenizer = load(&files, &OPTIONS);
+    assert_eq!(tokenizer.engine(), Engine::Reference);
+    let why = "its pre-tokenizer is UnicodeScripts".to_owned();
+    assert_eq!(tokenizer.fast_refused(), Some(&FastRefused::Unsupported { why }));
+    assert_eq!(encode(&tokenizer, "a b"), [0, 2]);
 }
 
 #[test]
@@ -392,7 +384,7 @@ fn dropout_is_cleared_whichever_engine_encodes() {
     let text = "ab".repeat(100);
     let expected: Vec<u32> = [257; 100].into_iter().chain([256]).collect();
     assert_eq!((tokenizer.engine(), encode(&tokenizer, &text)), (Engine::Own, expected.clone()));
-    let reference = tokenizer.to_reference(FastRefused::Model).unwrap();
+    let reference = tokenizer.to_reference(FastRefused::Mismatch { text: String::new() }).unwrap();
     assert_eq!(encode(&reference, &text), expected);
     let ids = encode(&tokenizer, &text);
     assert_eq!(tokenizer.check_samples(&[Sample { text: &text, ids: &ids, is_bare: false }]).unwrap(), None);

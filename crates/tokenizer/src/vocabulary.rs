@@ -51,15 +51,41 @@ impl<'d> VocabularyIndex<'d> {
 }
 
 impl ModelDefinition<'_> {
-    /// Whether this is plain byte-pair encoding: symbols are substrings of the word,
-    /// and the same word always gives the same ids.
+    /// Whether this is byte-pair encoding whose symbols are substrings of the word, or stand for what has none, and the
+    /// same word always gives the same ids.
     pub(super) fn spells_characters_as_themselves(&self) -> bool {
         self.kind.as_deref() == Some("BPE")
-            && self.unk_token.is_none()
+            && self.unk_token.as_ref().is_none_or(|token| token.is_null() || token.is_string())
             && self.continuing_subword_prefix.as_deref().is_none_or(str::is_empty)
             && self.end_of_word_suffix.as_deref().is_none_or(str::is_empty)
-            && !self.fuse_unk.unwrap_or(false)
-            && !self.byte_fallback.unwrap_or(false)
+    }
+
+    /// What becomes of characters without an entry.
+    pub(super) fn fallback(&self) -> Fallback {
+        Fallback {
+            unknown: self.unk_token.as_ref().and_then(|token| token.as_str()).map(str::to_owned),
+            fuses_unknown: self.fuse_unk.unwrap_or(false),
+            spells_bytes: self.byte_fallback.unwrap_or(false),
+        }
+    }
+}
+
+/// What becomes of characters without an entry.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Fallback {
+    /// The entry that stands for them.
+    pub(super) unknown: Option<String>,
+    /// Whether neighbors have one together.
+    pub(super) fuses_unknown: bool,
+    /// Whether they are spelled in bytes, where all of these have an entry.
+    pub(super) spells_bytes: bool,
+}
+
+impl Fallback {
+    /// Whether an entry is one of those that stand for characters without one, or is made of some.
+    pub(super) fn holds(&self, token: &str) -> bool {
+        self.spells_bytes && token.contains("<0x")
+            || self.unknown.as_ref().is_some_and(|unknown| token.contains(unknown.as_str()))
     }
 }
 

@@ -7,7 +7,6 @@
 
 use std::env;
 
-use fastokens::tiktoken as known;
 use mashbill_tokenizer::{
     Engine, FastRefused, Scratch, SpecialTokensInText, Tokenizer, TokenizerFiles, TokenizerOptions, embedded,
 };
@@ -146,43 +145,41 @@ fn words_of_bloom() {
 }
 
 #[test]
-fn words_of_cl100k_with_digits_apart() {
+fn words_of_digits_apart() {
     let digits = json!({ "type": "Digits", "individual_digits": true });
-    check(&gpt2_with(&[split(known::CL100K_BASE_PATTERN), digits.clone(), byte_level(false)]), Engine::Own);
+    check(&gpt2_with(&[split(NANOCHAT), digits.clone(), byte_level(false)]), Engine::Own);
     check(&gpt2_with(&[digits, byte_level(true)]), Engine::Own);
 }
 
 #[test]
 fn words_of_known_patterns() {
-    for pattern in [known::QWEN35_PATTERN, known::TEKKEN_PATTERN, known::KIMI_PATTERN] {
-        check(&gpt2_with(&[split(pattern), byte_level(false)]), Engine::Own);
+    for patterns in mashbill_subword::known_patterns() {
+        let steps: Vec<Value> =
+            patterns.iter().map(|pattern| split(pattern)).chain([byte_level(false)]).collect();
+        check(&gpt2_with(&steps), Engine::Own);
     }
-    let deep_seek =
-        [known::DEEPSEEK_SPLIT1_PATTERN, known::DEEPSEEK_SPLIT2_PATTERN, known::DEEPSEEK_SPLIT3_PATTERN];
-    let steps: Vec<Value> = deep_seek.map(split).into_iter().chain([byte_level(false)]).collect();
-    check(&gpt2_with(&steps), Engine::Own);
 }
 
 #[test]
 fn words_that_are_spelled_in_bytes_where_they_have_no_entry() {
     check(&sentence_piece(None), Engine::Own);
     let lacking = load(&sentence_piece(Some(0xe9)));
-    assert_eq!(lacking.fast_refused(), Some(&FastRefused::Bytes));
+    let why = "\"<0xE9>\" is not in the vocabulary".to_owned();
+    assert_eq!(lacking.fast_refused(), Some(&FastRefused::Unsupported { why }));
 }
 
 #[test]
 fn words_of_clip() {
-    let tokenizer = load(&clip());
-    check(&clip(), tokenizer.engine());
+    check(&clip(), Engine::Own);
 }
 
 #[test]
 fn words_of_a_rare_pattern() {
     let rare = r"[\p{L}\p{M}]+|\p{N}{1,4}|[^\s\p{L}\p{M}\p{N}]+|\s+";
-    check(&gpt2_with(&[split(rare), byte_level(false)]), Engine::Fastokens);
+    check(&gpt2_with(&[split(rare), byte_level(false)]), Engine::Own);
 }
 
-/// What neither a matcher is made for nor `fastokens` is trusted with, the reference's library runs.
+/// What no matcher is made for the reference's library runs.
 #[test]
 fn words_of_patterns_that_libraries_read_differently() {
     for pattern in [
@@ -207,14 +204,12 @@ fn words_of_patterns_that_libraries_read_differently() {
     }
 }
 
-/// `fastokens` has tables and libraries of its own: what they may read differently is left to the reference.
 #[test]
-fn pieces_of_a_pattern_that_fastokens_may_read_differently_are_the_references() {
+fn pieces_of_patterns_between_characters() {
     let mut file: Value = serde_json::from_str(&sentence_piece(None).tokenizer_json).unwrap();
-    for (pattern, engine) in [(r"\s+|\S+", Engine::Fastokens), (r"\b|\s+", Engine::Reference)] {
+    for pattern in [r"\s+|\S+", r"\b|\s+"] {
         file["pre_tokenizer"] = split(pattern);
         let files = TokenizerFiles { tokenizer_json: file.to_string(), ..embedded("gpt2").unwrap() };
-        let tokenizer = load(&files);
-        assert_eq!(tokenizer.engine(), engine, "{pattern}: {:?}", tokenizer.fast_refused());
+        check(&files, Engine::Own);
     }
 }

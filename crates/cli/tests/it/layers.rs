@@ -74,7 +74,6 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("ctrlc", &["mashbill-cli"], "signals belong to the program"),
     ("mimalloc", &["mashbill-cli", "mashbill-python"], "the allocator belongs to the program"),
     ("tokenizers", &["mashbill-tokenizer"], "others deal in ids"),
-    ("fastokens", &["mashbill-tokenizer"], "others deal in ids"),
     ("tiktoken-rs", &["mashbill-tokenizer"], "others deal in ids"),
     ("ureq", &["mashbill-hub"], "one crate speaks to the network"),
     ("mashbill-stand-in", &["mashbill-cli"], "libraries need a Hub to speak to in their tests only"),

@@ -284,13 +284,14 @@ fn doctor_says_which_engine_a_tokenizer_gets_and_why() {
     let project = project(&altered(|_| {}));
     let ran = own_cache(&project, "doctor --tokenizer tok");
     assert!(ran.stderr.contains("ok tokenizer: `tok` found; mashbill-subword "), "{ran}");
-    // Words that are not spelled in bytes are not for our engine.
-    let apart = |file: &mut Value| {
-        file["pre_tokenizer"] = words(r"\b\p{L}+|\s+|.")["pretokenizers"][0].take();
-    };
-    project.write("tok/tokenizer.json", altered(apart));
+    project.write(
+        "tok/tokenizer.json",
+        altered(|file| file["pre_tokenizer"] = json!({ "type": "UnicodeScripts" })),
+    );
     let ran = own_cache(&project, "doctor --tokenizer tok");
-    let why = r#"the engines may read its pattern "\\b\\p{L}+|\\s+|." differently: `\b`"#;
+    let why = "the fast engine is not used: its pre-tokenizer is UnicodeScripts";
+    assert!(ran.stderr.contains(why), "{ran}");
+    let why = "its pre-tokenizer is UnicodeScripts";
     assert!(ran.stderr.contains(why), "{ran}");
     let ran = tokenize(&project, "").with_code(0);
     assert!(ran.stderr.contains(why), "{ran}");

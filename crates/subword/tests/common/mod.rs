@@ -1,9 +1,11 @@
 //! Strings made to go wrong: all planes of Unicode, long runs, mixed newlines, contractions,
 //! added tokens whole and cut.
 
+mod models;
 mod tokenizers;
 
-pub(crate) use tokenizers::tokenizers;
+pub(crate) use models::others;
+pub(crate) use tokenizers::{gpt2, tokenizers};
 
 /// A small random generator, the same every time.
 pub(crate) struct Random(pub(crate) u64);

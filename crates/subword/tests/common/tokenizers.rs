@@ -5,18 +5,26 @@ use std::path::Path;
 use mashbill_subword::SubwordEngine;
 use serde_json::{Value, json};
 
-/// The tokenizers that lie beside the repository, with variations; none if there is no such folder.
-pub(crate) fn tokenizers() -> Vec<(String, Value)> {
+/// A tokenizer that lies beside the repository; none if there is no such folder.
+fn read(name: &str) -> Option<Value> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .ancestors()
         .map(|dir| dir.join("shared/data/tokenizers"))
         .find(|dir| dir.is_dir());
     let Some(folder) = folder else {
         println!("skipped: there is no folder shared/data/tokenizers");
-        return Vec::new();
+        return None;
     };
-    let read = |name| serde_json::from_str(&std::fs::read_to_string(folder.join(name)).unwrap()).unwrap();
-    let (gpt2, dolma2): (Value, Value) = (read("gpt2.json"), read("dolma2.tokenizer.json"));
+    Some(serde_json::from_str(&std::fs::read_to_string(folder.join(name)).unwrap()).unwrap())
+}
+
+pub(crate) fn gpt2() -> Option<Value> {
+    read("gpt2.json")
+}
+
+/// The tokenizers that lie beside the repository, with variations; none if there is no such folder.
+pub(crate) fn tokenizers() -> Vec<(String, Value)> {
+    let (Some(gpt2), Some(dolma2)) = (gpt2(), read("dolma2.tokenizer.json")) else { return Vec::new() };
     let regex = "/pre_tokenizer/pretokenizers/0/pattern/Regex";
     let split = |regex: &str| json!({"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": false});
     let byte_level =
@@ -44,10 +52,11 @@ pub(crate) fn tokenizers() -> Vec<(String, Value)> {
         ("dolma2 as kimi".into(), changed(&dolma2, &[(regex, json!(KIMI))])),
         ("dolma2 as deepseek".into(), changed(&dolma2, &[("/pre_tokenizer/pretokenizers", json!(deepseek))])),
         ("gpt2 without some bytes".into(), with_holes(&gpt2)),
+        ("gpt2 with ends of words, its words".into(), with_ends_of_words(&gpt2)),
         ("dolma2 with tokens that look around".into(), looking_around(&dolma2)),
     ]
     .into_iter()
-    .chain(pre_tokenizers().into_iter().map(|(name, steps)| {
+    .chain(pre_tokenizers().into_iter().chain(unusual_pre_tokenizers()).map(|(name, steps)| {
         let steps = json!({"type": "Sequence", "pretokenizers": steps});
         (format!("gpt2 with {name}"), changed(&gpt2, &[("/pre_tokenizer", steps)]))
     }))
@@ -109,6 +118,49 @@ fn with_holes(gpt2: &Value) -> Value {
         holes["model"]["vocab"].as_object_mut().unwrap().remove(byte).unwrap();
     }
     holes
+}
+
+/// As CLIP has it: lower case, one space for many, and tokens of their own for what ends a word.
+fn with_ends_of_words(gpt2: &Value) -> Value {
+    let mut clip = gpt2.clone();
+    let tokens: Vec<String> = gpt2["model"]["vocab"].as_object().unwrap().keys().cloned().collect();
+    let tokens = tokens.iter().filter(|token| *token != "<|endoftext|>");
+    let mut vocab: serde_json::Map<String, Value> =
+        tokens.zip(0..).map(|(token, id)| (token.clone(), json!(id))).collect();
+    let ends: Vec<String> = vocab.keys().map(|token| format!("{token}</w>")).collect();
+    for end in ends {
+        let id = vocab.len();
+        vocab.insert(end, json!(id));
+    }
+    vocab.insert("<|endoftext|>".to_owned(), json!(vocab.len()));
+    clip["added_tokens"][0]["id"] = vocab["<|endoftext|>"].clone();
+    let mut merges = Vec::new();
+    for merge in gpt2["model"]["merges"].as_array().unwrap() {
+        let merge = merge.as_str().unwrap();
+        let end = format!("{merge}</w>");
+        // Now one of them comes first, now the other.
+        merges.extend(if merge.len() % 2 == 0 {
+            [json!(merge), json!(end)]
+        } else {
+            [json!(end), json!(merge)]
+        });
+    }
+    clip["model"]["vocab"] = vocab.into();
+    clip["model"]["merges"] = merges.into();
+    clip["model"]["unk_token"] = "<|endoftext|>".into();
+    clip["model"]["end_of_word_suffix"] = "</w>".into();
+    clip["normalizer"] = json!({ "type": "Sequence", "normalizers": [
+        { "type": "NFC" },
+        { "type": "Replace", "pattern": { "Regex": r"\s+" }, "content": " " },
+        { "type": "Lowercase" },
+    ] });
+    let words =
+        r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
+    clip["pre_tokenizer"] = json!({ "type": "Sequence", "pretokenizers": [
+        { "type": "Split", "pattern": { "Regex": words }, "behavior": "Removed", "invert": true },
+        { "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true },
+    ] });
+    clip
 }
 
 /// Normalizers and pre-tokenizers that go with SentencePiece's encodings.
@@ -185,8 +237,49 @@ fn sentence_pieces(gpt2: &Value) -> Vec<(String, Value)> {
     made.into()
 }
 
-/// Lists of pre-tokenizers: of models, and of all kinds.
+/// Lists of pre-tokenizers of models.
 fn pre_tokenizers() -> Vec<(&'static str, Vec<Value>)> {
+    let split = |pattern: Value, behavior: &str, invert: bool| json!({"type": "Split", "pattern": pattern, "behavior": behavior, "invert": invert});
+    let regex = |regex: &str| split(json!({"Regex": regex}), "Isolated", false);
+    let digits = |individual: bool| json!({"type": "Digits", "individual_digits": individual});
+    let punctuation = |behavior: &str| json!({"type": "Punctuation", "behavior": behavior});
+    let byte_level = |use_regex: bool| json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": use_regex});
+    vec![
+        ("starcoder", vec![digits(true), byte_level(true)]),
+        ("bloom", vec![regex(r" ?[^(\s|[.,!?…。，、।۔،])]+"), byte_level(false)]),
+        (
+            "a space first",
+            vec![
+                json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true}),
+            ],
+        ),
+        (
+            "clip",
+            vec![
+                split(
+                    json!({"Regex": r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"}),
+                    "Removed",
+                    true,
+                ),
+                byte_level(true),
+            ],
+        ),
+        ("white space left out", vec![json!({"type": "WhitespaceSplit"}), byte_level(true)]),
+        ("vowels left out", vec![split(json!({"Regex": "[aeiou]+"}), "Removed", false), byte_level(false)]),
+        ("words", vec![json!({"type": "Whitespace"}), byte_level(false)]),
+        ("bert", vec![json!({"type": "BertPreTokenizer"}), digits(true), byte_level(false)]),
+        (
+            "falcon",
+            vec![punctuation("Contiguous"), byte_level(true), digits(false), regex("[0-9][0-9][0-9]")],
+        ),
+        ("digits behind bytes", vec![byte_level(true), digits(true)]),
+        ("digits in threes", vec![digits(false), regex("[0-9][0-9][0-9]"), byte_level(true)]),
+        ("digits after cl100k", vec![regex(QWEN2), digits(true), byte_level(false)]),
+    ]
+}
+
+/// Lists of pre-tokenizers that no model has.
+fn unusual_pre_tokenizers() -> Vec<(&'static str, Vec<Value>)> {
     let split = |pattern: Value, behavior: &str, invert: bool| json!({"type": "Split", "pattern": pattern, "behavior": behavior, "invert": invert});
     let regex = |regex: &str| split(json!({"Regex": regex}), "Isolated", false);
     let string = |string: &str, behavior: &str| split(json!({"String": string}), behavior, false);
@@ -194,10 +287,6 @@ fn pre_tokenizers() -> Vec<(&'static str, Vec<Value>)> {
     let punctuation = |behavior: &str| json!({"type": "Punctuation", "behavior": behavior});
     let byte_level = |use_regex: bool| json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": use_regex});
     vec![
-        ("starcoder", vec![digits(true), byte_level(true)]),
-        ("bloom", vec![regex(r" ?[^(\s|[.,!?…。，、।۔،])]+"), byte_level(false)]),
-        ("digits in threes", vec![digits(false), regex("[0-9][0-9][0-9]"), byte_level(true)]),
-        ("digits after cl100k", vec![regex(QWEN2), digits(true), byte_level(false)]),
         ("word borders", vec![regex(r"\b"), byte_level(false)]),
         ("a pattern that matches nothing", vec![regex(r"x*|\d"), byte_level(false)]),
         ("folded letters", vec![regex(r"(?i)straße|(?i:ss)|'s"), byte_level(true)]),

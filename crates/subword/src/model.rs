@@ -1,0 +1,62 @@
+//! What makes tokens of a word that is none itself.
+
+use crate::atoms::Atoms;
+use crate::bpe_definition::Alphabet;
+use crate::cuts::Cuts;
+use crate::merges::Merges;
+use crate::merging;
+use crate::unigram::{Unigram, UnigramScratch};
+use crate::word_piece::WordPiece;
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(crate) enum SubwordModel {
+    Bpe(Box<Bpe>),
+    WordPiece(WordPiece),
+    Unigram(Unigram),
+    /// All other words are this token.
+    WordLevel {
+        unknown: u32,
+    },
+}
+
+/// A byte-pair encoding.
+#[derive(Debug)]
+pub(crate) struct Bpe {
+    pub(crate) alphabet: Alphabet,
+    pub(crate) merges: Merges,
+    pub(crate) atoms: Atoms,
+    /// Where words may be cut.
+    pub(crate) cuts: Cuts,
+}
+
+/// Working memory.
+#[derive(Debug, Default)]
+pub(crate) struct ModelScratch {
+    pub(crate) merging: merging::Workspace,
+    unigram: UnigramScratch,
+}
+
+impl SubwordModel {
+    /// Appends the tokens of `word` to `out`.
+    ///
+    /// # Panics
+    /// If the word has 2³¹ bytes or more.
+    pub(crate) fn encode(&self, word: &[u8], work: &mut ModelScratch, out: &mut Vec<u32>) {
+        match self {
+            Self::Bpe(bpe) => bpe.merges.encode(&bpe.atoms, word, &mut work.merging, out),
+            Self::WordPiece(word_piece) => word_piece.encode(word, out),
+            Self::Unigram(unigram) => unigram.encode(&mut work.unigram, word, out),
+            Self::WordLevel { unknown } => out.push(*unknown),
+        }
+    }
+
+    /// A byte-pair encoding, if it is one.
+    #[inline(always)]
+    pub(crate) fn bpe(&self) -> Option<&Bpe> {
+        match self {
+            Self::Bpe(bpe) => Some(bpe),
+            _ => None,
+        }
+    }
+}
