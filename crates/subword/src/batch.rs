@@ -41,12 +41,13 @@ pub(crate) struct Lookups {
 pub(crate) struct BatchScratch {
     /// Where words end in the text; each begins where the last ends. What is marked by [`LEFT_OUT`] is no word.
     pub(crate) word_ends: [usize; BATCH],
-    /// Where parts begin and end in the text: words, or what they are cut into.
-    starts: [usize; BATCH],
+    /// Where parts end in the text: words, or what they are cut into.
     ends: [usize; BATCH],
     /// Whether a part is a word.
     whole: [bool; BATCH],
+    /// Those of short parts, which have their lengths.
     keys: [Key; BATCH],
+    /// Their hashes; where a longer part begins.
     hashes: [u64; BATCH],
     /// What the vocabulary may have for each.
     entries: [Entry; BATCH],
@@ -93,7 +94,6 @@ impl Default for BatchScratch {
     fn default() -> Self {
         Self {
             word_ends: [0; BATCH],
-            starts: [0; BATCH],
             ends: [0; BATCH],
             whole: [true; BATCH],
             keys: [[0; 2]; BATCH],
@@ -160,7 +160,6 @@ impl BatchScratch {
                 end = bpe.cuts.end(&text[..word_end], start);
                 self.whole[i] = end - start == len;
             }
-            self.starts[i] = start;
             self.ends[i] = end;
             if end - start <= SHORT_MAX {
                 self.keys[i] = words::key(text, start, end);
@@ -168,7 +167,7 @@ impl BatchScratch {
                 lookups.vocabulary.prefetch(self.hashes[i]);
             } else {
                 self.keys[i] = [0; 2];
-                self.hashes[i] = 0;
+                self.hashes[i] = start as u64;
                 self.long.push(i as u16);
                 if end - start <= CACHED_MAX {
                     lookups.cache.prefetch_long(&text[start..end]);
@@ -233,7 +232,7 @@ impl BatchScratch {
         }
         for &place in &self.long {
             let i = usize::from(place);
-            let word = &text[self.starts[i]..self.ends[i]];
+            let word = &text[self.hashes[i] as usize..self.ends[i]];
             let cached = if word.len() <= CACHED_MAX { lookups.cache.long(word) } else { None };
             if let Some(tokens) = cached {
                 self.tokens.set(i, &tokens[..usize::from(cache::count(&tokens))]);
@@ -254,8 +253,14 @@ impl BatchScratch {
         if self.new.is_empty() {
             return;
         }
-        let Self { starts, ends, whole, tokens, new, work, .. } = self;
-        let word = |i: usize| &text[starts[i]..ends[i]];
+        let Self { ends, keys, hashes, whole, tokens, new, work, .. } = self;
+        let word = |i: usize| {
+            let start = match words::length(keys[i]) {
+                0 => hashes[i] as usize,
+                len => ends[i] - len,
+            };
+            &text[start..ends[i]]
+        };
         let mut done = |i: usize, found: &[u32]| {
             tokens.set(i, found);
             // The cache is asked for a long word before the vocabulary: it must not have one that is a token as a

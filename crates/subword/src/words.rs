@@ -35,6 +35,11 @@ pub(crate) fn key(text: &[u8], start: usize, end: usize) -> Key {
     [word as u64, (word >> 64) as u64]
 }
 
+/// The length in bytes of the word with this key; 0 for zeros.
+pub(crate) fn length(key: Key) -> usize {
+    (key[1] >> 56) as usize
+}
+
 /// The lowest `i` bytes.
 static MASKS: [u128; 16] = {
     let mut masks = [0; 16];
