@@ -8,6 +8,8 @@ use std::ops::Range;
 
 use memchr::memmem;
 
+use crate::categories::{self, WORD};
+
 /// One added token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AddedToken {
@@ -35,7 +37,7 @@ impl Around {
     /// one there.
     pub(crate) fn range(self, text: &str, found: Range<usize>, taken: usize) -> Option<Range<usize>> {
         let (before, behind) = (&text[..found.start], &text[found.end..]);
-        let touches = |c: Option<char>| c.is_some_and(is_word_character);
+        let touches = |c: Option<char>| c.is_some_and(|c| categories::has(c, WORD));
         if self.single_word && (touches(before.chars().next_back()) || touches(behind.chars().next())) {
             return None;
         }
@@ -43,11 +45,6 @@ impl Around {
         let end = if self.rstrip { text.len() - behind.trim_start().len() } else { found.end };
         Some(start..end)
     }
-}
-
-/// `\w`, as the library has it by which the reference looks around added tokens.
-pub(crate) fn is_word_character(c: char) -> bool {
-    regex_syntax::try_is_word_character(c).expect("its tables are there")
 }
 
 /// A set of added tokens, to be searched for together.

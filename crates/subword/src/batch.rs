@@ -83,7 +83,7 @@ struct Tokens {
     /// The tokens of parts that have at most [`FEW`]; for others, where in `many` they begin and
     /// end.
     few: [[u32; FEW]; BATCH],
-    /// How many tokens there are; 0 for those in `many`.
+    /// How many tokens there are; 0 for those in `many`, and where there are none.
     counts: [u8; BATCH],
     many: Vec<u32>,
     /// Where tokens are put in line.
@@ -266,12 +266,14 @@ impl BatchScratch {
             // The cache is asked for a long word before the vocabulary: it must not have one that is a token as a
             // whole, and others as a part.
             let word = word(i);
-            if whole[i] || word.len() <= SHORT_MAX || lookups.vocabulary.long(word, true).is_none() {
+            let is_no_token =
+                whole[i] || word.len() <= SHORT_MAX || lookups.vocabulary.long(word, true).is_none();
+            if is_no_token && !found.is_empty() {
                 lookups.cache.insert(word, found);
             }
         };
         let places = new.iter().map(|&place| usize::from(place));
-        if let Some(bpe) = lookups.model.bpe() {
+        if let Some(bpe) = lookups.model.bpe().filter(|bpe| bpe.unknown.is_none()) {
             let words = places.map(|i| (i, word(i)));
             bpe.merges.encode_side_by_side(&bpe.atoms, words, &mut work.merging, done);
         } else {
@@ -292,7 +294,7 @@ impl BatchScratch {
 
 impl Tokens {
     fn set(&mut self, i: usize, tokens: &[u32]) {
-        if tokens.len() <= FEW {
+        if (1..=FEW).contains(&tokens.len()) {
             self.few[i][..tokens.len()].copy_from_slice(tokens);
             self.counts[i] = tokens.len() as u8;
         } else {

@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use unicode_categories::UnicodeCategories;
 use unicode_normalization_alignments::UnicodeNormalization;
 
-use crate::runs::{Along, beyond_ascii};
+use crate::categories::{self, DECOMPOSED, NONSPACING_MARK, OTHER, has_none};
+use crate::runs::{Along, changed};
 
 /// What it does, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,66 +22,47 @@ pub(crate) struct BertNormalizer {
 
 impl BertNormalizer {
     pub(crate) fn normalized<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let cleaned = if self.clean_text { cleaned(text) } else { Cow::Borrowed(text) };
-        if cleaned.is_ascii() {
-            return match self.lowercase {
-                true => Cow::Owned(cleaned.to_ascii_lowercase()),
-                false => cleaned,
-            };
+        // What is left out may have held two characters apart that change together: it goes with them.
+        let is_kept = |byte| matches!(byte, b' '..=b'~');
+        let change = |part: &str, out: &mut String| {
+            self.change(part, out);
+            Ok(())
+        };
+        let changed = changed(text, is_kept, Along::None, change).expect("nothing fails");
+        if !self.lowercase {
+            return changed;
         }
-        let mut lower = beyond_ascii(&cleaned, Along::None, |part, out| {
-            let mut spaced = String::new();
-            let part = match self.handle_chinese_chars && part.chars().any(is_chinese) {
-                true => {
-                    part.chars().for_each(|c| match is_chinese(c) {
-                        true => spaced.extend([' ', c, ' ']),
-                        false => spaced.push(c),
-                    });
-                    &*spaced
-                }
-                false => part,
-            };
-            let put = |c: char, out: &mut String| match self.lowercase {
-                true => out.extend(c.to_lowercase()),
-                false => out.push(c),
-            };
-            match self.strip_accents {
-                true => {
-                    let decomposed = part.nfd().map(|(c, _)| c).filter(|c| !c.is_mark_nonspacing());
-                    decomposed.for_each(|c| put(c, out));
-                }
-                false => part.chars().for_each(|c| put(c, out)),
-            }
-        })
-        .into_owned();
-        if self.lowercase {
-            lower.make_ascii_lowercase();
-        }
+        let mut lower = changed.into_owned();
+        lower.make_ascii_lowercase();
         Cow::Owned(lower)
     }
-}
 
-/// Without control characters, with spaces for white space.
-fn cleaned(text: &str) -> Cow<'_, str> {
-    let is_clean = |byte: &u8| matches!(byte, b' '..=b'~');
-    if text.bytes().all(|byte| is_clean(&byte)) {
-        return Cow::Borrowed(text);
+    /// Appends what becomes of `part`.
+    fn change(&self, part: &str, out: &mut String) {
+        let put = |c: char, out: &mut String| match self.lowercase && !c.is_ascii() {
+            true => out.extend(c.to_lowercase()),
+            false => out.push(c),
+        };
+        if !self.strip_accents || has_none(part, DECOMPOSED | NONSPACING_MARK) {
+            return part.chars().for_each(|c| self.clean(c, out, put));
+        }
+        let mut cleaned = String::new();
+        part.chars().for_each(|c| self.clean(c, &mut cleaned, |c, out| out.push(c)));
+        let decomposed = cleaned.nfd().map(|(c, _)| c).filter(|c| !categories::has(*c, NONSPACING_MARK));
+        decomposed.for_each(|c| put(c, out));
     }
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    loop {
-        let clean = rest.bytes().take_while(is_clean).count();
-        out.push_str(&rest[..clean]);
-        rest = &rest[clean..];
-        let Some(c) = rest.chars().next() else { return Cow::Owned(out) };
-        rest = &rest[c.len_utf8()..];
+
+    /// Puts a character as it is, something else, or nothing.
+    #[inline(always)]
+    fn clean(&self, c: char, out: &mut String, put: impl Fn(char, &mut String)) {
         match c {
-            '\t' | '\n' | '\r' => out.push(' '),
-            '\0' | '\u{fffd}' => {}
+            '\t' | '\n' | '\r' if self.clean_text => out.push(' '),
+            '\0' | '\u{fffd}' if self.clean_text => {}
             // Of characters that no table of Unicode's had then, too.
-            c if c.is_other() => {}
-            c if c.is_whitespace() => out.push(' '),
-            c => out.push(c),
+            c if self.clean_text && categories::has(c, OTHER) => {}
+            c if self.clean_text && c.is_whitespace() => out.push(' '),
+            c if self.handle_chinese_chars && is_chinese(c) => out.extend([' ', c, ' ']),
+            c => put(c, out),
         }
     }
 }

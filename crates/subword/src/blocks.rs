@@ -37,6 +37,13 @@ impl<'a> PatternWalk<'a> {
         self.at = part.start;
     }
 
+    /// The next piece.
+    pub(crate) fn next(&mut self) -> Option<Range<usize>> {
+        let start = self.at;
+        self.at = (start < self.text.len()).then(|| self.pattern.end(self.text, start))?;
+        Some(start..self.at)
+    }
+
     /// Writes the ends of the next pieces into `ends` behind the first `count`, until the part ends or fewer than [`BLOCK`]
     /// would have room, and returns how many there are then.
     pub(crate) fn fill(&mut self, ends: &mut [usize; BATCH], count: usize) -> usize {
@@ -93,11 +100,14 @@ impl<'a> PatternWalk<'a> {
         count
     }
 
-    /// Whether the next piece can be expected to lie in ASCII. (BLOOM's words are long, and their matcher is simple.)
+    /// Whether the next piece can be expected to lie in ASCII. (BLOOM's words are long and CLIP's come one by one, and
+    /// their matchers are simple.)
     #[inline(always)]
     fn begins_in_ascii(&self) -> bool {
         let head = &self.text[self.at..];
-        self.pattern != Pattern::Bloom && head[0] < 0x80 && head.get(1).is_none_or(|&byte| byte < 0x80)
+        !(self.pattern == Pattern::Bloom || self.pattern.covers_words())
+            && head[0] < 0x80
+            && head.get(1).is_none_or(|&byte| byte < 0x80)
     }
 }
 
@@ -177,7 +187,7 @@ impl Masks {
             Pattern::Kimi => self.cased(&runs, symbol, last_run, block, true, false),
             Pattern::Tekken => self.cased(&runs, symbol, last_run, block, false, true),
             Pattern::DeepSeek => return self.deepseek(symbol),
-            Pattern::Bloom => return 0,
+            Pattern::Bloom | Pattern::Clip | Pattern::ClipTokens => return 0,
         };
         starts & below(trusted + 1) & !1
     }

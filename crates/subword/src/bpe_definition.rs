@@ -13,6 +13,7 @@ use crate::metaspace::METASPACE;
 use crate::spelling::{Spelling, byte_chars, byte_token};
 use crate::tokenizer_json::{ModelJson, TextPair};
 use crate::unicode::is_in_texts;
+use crate::unknown::Unknown;
 use crate::words::{Word, WordHasher};
 
 /// What merging begins with.
@@ -20,7 +21,7 @@ use crate::words::{Word, WordHasher};
 pub(crate) enum Alphabet {
     /// Bytes, each of which has a token.
     Bytes,
-    /// Characters that have a token; others are spelled in bytes, whose tokens merge with nothing.
+    /// Characters that have a token; others are spelled in bytes, whose tokens merge with nothing, or become what is said.
     Characters,
 }
 
@@ -35,6 +36,8 @@ pub(crate) struct BpeDefinition {
     /// The length in bytes of every id that occurs above, 0 for others.
     pub(crate) lens: Vec<u32>,
     pub(crate) cuts: Cuts,
+    /// What becomes of characters without a token, where they are not spelled in bytes.
+    pub(crate) unknown: Option<Unknown>,
 }
 
 impl BpeDefinition {
@@ -51,7 +54,15 @@ impl BpeDefinition {
             Spelling::ByteLetters => Alphabet::Bytes,
             Spelling::Metaspace | Spelling::Plain => Alphabet::Characters,
         };
-        let tokens = Tokens { ids, spelling, suffix: model.end_of_word() };
+        let unknown = match alphabet {
+            Alphabet::Bytes => None,
+            Alphabet::Characters if model.byte_fallback == Some(true) => None,
+            Alphabet::Characters => Some(match &model.unk_token {
+                Some(token) => Unknown::Token { id: ids.get(token)?, fuses: model.fuse_unk == Some(true) },
+                None => Unknown::LeftOut,
+            }),
+        };
+        let tokens = Tokens { ids, spelling, suffix: model.end_of_word(), unknown };
         let mut merges = tokens.merges(&model.merges)?;
         let mut bytes = tokens.bytes()?;
         let mut lens = vec![0; ids.max().map_or(0, |id| id as usize + 1)];
@@ -64,7 +75,7 @@ impl BpeDefinition {
         }
         let mut words = Vec::with_capacity(ids.list().len());
         for (token, id) in ids.list() {
-            if spelling != Spelling::ByteLetters && byte_token(token).is_some() {
+            if tokens.spells_bytes() && byte_token(token).is_some() {
                 lens[*id as usize] = 1;
             } else if let Some(word) = tokens.word_of(token).filter(|word| !word.is_empty()) {
                 lens[*id as usize] = word.len() as u32;
@@ -73,7 +84,7 @@ impl BpeDefinition {
         }
         words.sort_unstable_by_key(|word| word.id);
         // Before some words are left out: merging may give those, too.
-        let cuts = match divides_characters {
+        let cuts = match divides_characters || unknown.is_some_and(Unknown::looks_far) {
             true => Cuts::none(),
             false => Cuts::new(words.iter().map(|word| &*word.bytes)),
         };
@@ -85,7 +96,7 @@ impl BpeDefinition {
         if !model.ignore_merges.unwrap_or(false) {
             words.retain(|word| word.merges);
         }
-        Ok((Self { alphabet, bytes, merges, lens, cuts }, words))
+        Ok((Self { alphabet, bytes, merges, lens, cuts, unknown }, words))
     }
 }
 
@@ -126,6 +137,10 @@ pub(crate) fn merges_that_happen(
                 None => ids.extend(c.encode_utf8(&mut [0; 4]).bytes().map(|byte| engine.byte(byte))),
             }),
         }
+        if ids.contains(&NO_TOKEN) {
+            word.merges = false;
+            continue;
+        }
         let last = engine.merge_alone(&mut ids);
         word.merges = ids == [word.id];
         if let Some(rank) = last.filter(|_| word.merges) {
@@ -141,9 +156,15 @@ struct Tokens<'a> {
     spelling: Spelling,
     /// What ends the tokens that end words.
     suffix: Option<&'a str>,
+    unknown: Option<Unknown>,
 }
 
 impl Tokens<'_> {
+    /// Whether characters without a token are spelled in bytes.
+    fn spells_bytes(&self) -> bool {
+        self.spelling != Spelling::ByteLetters && self.unknown.is_none()
+    }
+
     /// The bytes that an entry of the vocabulary stands for, with the end of a word; none if no text has them.
     fn word_of(&self, token: &str) -> Option<Vec<u8>> {
         match self.suffix.and_then(|suffix| token.strip_suffix(suffix)) {
@@ -175,15 +196,16 @@ impl Tokens<'_> {
                 Spelling::ByteLetters => self.ids.get(letter.encode_utf8(&mut [0; 4])),
                 // A character of ASCII is one byte, and mostly has a token as it is.
                 Spelling::Metaspace if byte == b' ' => self.ids.get(METASPACE),
-                Spelling::Metaspace | Spelling::Plain if byte.is_ascii() => self
-                    .ids
-                    .get(char::from(byte).encode_utf8(&mut [0; 4]))
-                    .or_else(|_| self.ids.get(&spelled)),
-                Spelling::Metaspace | Spelling::Plain => self.ids.get(&spelled),
+                Spelling::Metaspace | Spelling::Plain if byte.is_ascii() => {
+                    let found = self.ids.get(char::from(byte).encode_utf8(&mut [0; 4]));
+                    if self.spells_bytes() { found.or_else(|_| self.ids.get(&spelled)) } else { found }
+                }
+                Spelling::Metaspace | Spelling::Plain if self.spells_bytes() => self.ids.get(&spelled),
+                Spelling::Metaspace | Spelling::Plain => continue,
             };
             match found {
                 Ok(found) => *id = found,
-                Err(error) if is_in_texts(byte) || self.spelling != Spelling::ByteLetters => {
+                Err(error) if self.spells_bytes() || is_in_texts(byte) && self.unknown.is_none() => {
                     return Err(error);
                 }
                 Err(_) => {}
@@ -219,9 +241,12 @@ impl Tokens<'_> {
                 let is_odd = left.ends_with(suffix) || joined.ends_with(suffix) != right.ends_with(suffix);
                 refuse(is_odd, "it merges what ends a word with what comes behind")?;
             }
-            if self.spelling != Spelling::ByteLetters {
+            if self.spells_bytes() {
                 let is_byte = [&**left, &**right, &*joined].iter().any(|token| byte_token(token).is_some());
                 refuse(is_byte, "it merges bytes that stand for characters")?;
+            }
+            if let Some(Unknown::Token { id, .. }) = self.unknown {
+                refuse([merge.left, merge.right].contains(&id), "it merges its unknown token")?;
             }
             match rank_of.entry(u64::from(merge.left) << 32 | u64::from(merge.right)) {
                 Entry::Vacant(entry) => {

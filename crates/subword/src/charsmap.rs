@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use unicode_segmentation::UnicodeSegmentation;
 
+use crate::categories::{CLUSTERED, has_none};
 use crate::error::Error;
 use crate::runs::{Along, changed};
 
@@ -37,7 +38,7 @@ impl Charsmap {
             let units = units.as_chunks().0.iter().map(|unit| u32::from_le_bytes(*unit)).collect();
             Some((units, String::from_utf8(strings.to_vec()).ok()?))
         };
-        let (units, strings) = table.as_ref().and_then(split).ok_or(damaged())?;
+        let (units, strings) = table.as_ref().and_then(split).ok_or_else(damaged)?;
         let mut this = Self { base64: base64.to_owned(), units, strings, is_kept: [false; 128] };
         for byte in 0..128_u8 {
             // A line break of two characters is looked up as one.
@@ -62,18 +63,24 @@ impl Charsmap {
     }
 
     fn replace_clusters(&self, text: &str, out: &mut String) -> Result<(), Error> {
+        if has_none(text, CLUSTERED) && !text.contains('\r') {
+            return self.replace_characters(text, out);
+        }
         for cluster in text.graphemes(true) {
-            if cluster.len() < CLUSTER_MAX
-                && let Some(replaced) = self.replacement(cluster)?
-            {
-                out.push_str(replaced);
-                continue;
+            let replaced = if cluster.len() < CLUSTER_MAX { self.replacement(cluster)? } else { None };
+            match replaced {
+                Some(replaced) => out.push_str(replaced),
+                None => self.replace_characters(cluster, out)?,
             }
-            for c in cluster.chars() {
-                match self.replacement(c.encode_utf8(&mut [0; 4]))? {
-                    Some(replaced) => out.push_str(replaced),
-                    None => out.push(c),
-                }
+        }
+        Ok(())
+    }
+
+    fn replace_characters(&self, text: &str, out: &mut String) -> Result<(), Error> {
+        for c in text.chars() {
+            match self.replacement(c.encode_utf8(&mut [0; 4]))? {
+                Some(replaced) => out.push_str(replaced),
+                None => out.push(c),
             }
         }
         Ok(())
@@ -81,7 +88,7 @@ impl Charsmap {
 
     /// What the shortest entry becomes that `text` begins with, as the reference has it.
     fn replacement(&self, text: &str) -> Result<Option<&str>, Error> {
-        let unit = |at: u32| self.units.get(at as usize).copied().ok_or(damaged());
+        let unit = |at: u32| self.units.get(at as usize).copied().ok_or_else(damaged);
         let offset = |unit: u32| (unit >> 10) << ((unit & 1 << 9) >> 6);
         let mut at = offset(unit(0)?);
         for byte in text.bytes().take_while(|byte| *byte != 0) {
@@ -93,7 +100,7 @@ impl Charsmap {
             at ^= offset(found);
             if found & 1 << 8 != 0 {
                 let start = unit(at)? & !(1 << 31);
-                let rest = self.strings.get(start as usize..).ok_or(damaged())?;
+                let rest = self.strings.get(start as usize..).ok_or_else(damaged)?;
                 return Ok(Some(rest.split('\0').next().unwrap_or(rest)));
             }
         }

@@ -9,9 +9,9 @@
 //! memory is a [`Scratch`] that the caller owns.
 //!
 //! A text goes through these modules in order: `added` finds added tokens, `normalizer` changes the rest where it needs that
-//! (`charsmap`, `bert`, `metaspace` and `unicode` know what), `pre_tokenizer` (with `blocks` and `pattern` behind it) splits it
+//! (`charsmap`, `bert`, `metaspace`, `categories` and `unicode` know what), `pre_tokenizer` (with `character_steps`, `blocks` and `pattern` behind it) splits it
 //! into words, `batch` takes them many at a time, `words` knows those that are tokens, `cache` remembers others, and `model`
-//! encodes what is left: byte pairs by `merging`, with what `merges` knows, after `cuts` has divided long words; others by
+//! encodes what is left: byte pairs by `merging`, with what `merges` knows, after `cuts` has divided long words, and what `unknown` says of others; others by
 //! `unigram` and `word_piece`.
 //!
 //! # Unsafe code
@@ -36,8 +36,12 @@ mod bert;
 mod charsmap;
 mod metaspace;
 mod unicode;
+mod categories;
 mod splitting;
+mod character_kind;
+mod split_step;
 mod pre_tokenizer;
+mod character_steps;
 mod matches;
 mod end_of_word;
 mod blocks;
@@ -52,6 +56,7 @@ mod lane;
 mod sweep;
 mod atoms;
 mod merges;
+mod unknown;
 mod unigram;
 mod word_piece;
 mod trie;
@@ -68,6 +73,7 @@ pub use tables::VERSION;
 use crate::added::AddedSet;
 use crate::atoms::Atoms;
 use crate::batch::{BatchScratch, Lookups};
+use crate::blocks::BATCH;
 use crate::bpe_definition::{Alphabet, BpeDefinition, characters};
 use crate::cache::Cache;
 use crate::definition::{Definition, ModelContent};
@@ -75,7 +81,7 @@ use crate::end_of_word::END_OF_WORD;
 use crate::merges::{Merges, NO_TOKEN};
 use crate::model::{Bpe, SubwordModel};
 use crate::normalizer::Normalizer;
-use crate::pre_tokenizer::{PreTokenizer, Splitter};
+use crate::pre_tokenizer::{LEFT_OUT, PreTokenizer, Splitter};
 use crate::splitting::Splitting;
 use crate::unigram::Unigram;
 use crate::word_piece::WordPiece;
@@ -156,6 +162,7 @@ impl SubwordEngine {
                     merges: bpe.merges.list(),
                     lens: bpe.merges.lens().to_vec(),
                     cuts: bpe.cuts.clone(),
+                    unknown: bpe.unknown,
                 })),
                 SubwordModel::WordPiece(word_piece) => ModelContent::WordPiece(word_piece.tokens().clone()),
                 SubwordModel::Unigram(unigram) => ModelContent::Unigram(unigram.tokens().clone()),
@@ -234,16 +241,87 @@ impl SubwordEngine {
         out: &mut Vec<u32>,
     ) -> Result<(), Error> {
         let start = out.len();
-        let encoded = split(&self.added, text, policy, out, |out, at, piece| {
-            let piece = self.normalizer.normalized(piece)?;
-            split(&self.added_normalized, &piece, policy, out, |out, inner_at, piece| {
-                self.encode_words(scratch, piece, at == 0 && inner_at == 0, out)
-            })
+        let encoded = self.each_part(text, policy, out, |out, part, is_first| {
+            self.encode_words(scratch, part, is_first, out)
         });
         if encoded.is_err() {
             out.truncate(start);
         }
         encoded
+    }
+
+    /// Appends the words of `text` to `words`, as the model gets them, and where each ends there to `ends`. Added tokens are
+    /// none, and a space stands for each `▁` of SentencePiece's. It is made for checks and takes its time.
+    ///
+    /// # Errors
+    /// [`Error::Regex`] where the reference gives the text up, too.
+    pub fn split_into(
+        &self,
+        text: &str,
+        policy: AddedTokens,
+        words: &mut Vec<u8>,
+        ends: &mut Vec<usize>,
+    ) -> Result<(), Error> {
+        let splits_at_spaces = self.splitting.metaspace.is_some_and(|metaspace| metaspace.splits);
+        self.each_part(text, policy, &mut Vec::new(), |_, part, is_first| {
+            let spaced = self.spaced(part, is_first);
+            let mut put = |word: &[u8]| {
+                words.extend_from_slice(word);
+                ends.push(words.len());
+            };
+            let Some(pre_tokenizer) = &self.splitting.steps else {
+                let mut rest = spaced.as_bytes();
+                while !rest.is_empty() {
+                    let end = memchr(b' ', &rest[1..]).filter(|_| splits_at_spaces);
+                    let (word, behind) = rest.split_at(end.map_or(rest.len(), |len| 1 + len));
+                    put(word);
+                    rest = behind;
+                }
+                return Ok(());
+            };
+            let mut splitter = Splitter::new(pre_tokenizer, &spaced);
+            let (mut start, mut found) = (0, [0; BATCH]);
+            loop {
+                let count = splitter.next_batch(&mut found)?;
+                if count == 0 {
+                    return Ok(());
+                }
+                for end in &found[..count] {
+                    let place = end & !LEFT_OUT;
+                    if end & LEFT_OUT == 0 {
+                        put(&spaced.as_bytes()[start..place]);
+                    }
+                    start = place;
+                }
+            }
+        })
+    }
+
+    /// Calls `encode` for the parts of a text around added tokens, normalized, with whether each begins it, and appends the
+    /// ids of those tokens to `out`.
+    fn each_part(
+        &self,
+        text: &str,
+        policy: AddedTokens,
+        out: &mut Vec<u32>,
+        mut encode: impl FnMut(&mut Vec<u32>, &str, bool) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        split(&self.added, text, policy, out, |out, at, piece| {
+            let piece = self.normalizer.normalized(piece)?;
+            split(&self.added_normalized, &piece, policy, out, |out, inner_at, piece| {
+                encode(out, piece, at == 0 && inner_at == 0)
+            })
+        })
+    }
+
+    /// What becomes of the spaces of a text without added tokens, which may be the first of a document.
+    fn spaced<'t>(&self, text: &'t str, is_first: bool) -> Cow<'t, str> {
+        let Splitting { prepends_space, metaspace, .. } = &*self.splitting;
+        let spaced = metaspace.map_or(Cow::Borrowed(text), |metaspace| metaspace.spaced(text, is_first));
+        match *prepends_space && !text.starts_with(' ') && !text.is_empty() {
+            true => Cow::Owned([" ", text].concat()),
+            false => spaced,
+        }
     }
 
     /// Encodes text without added tokens, which may be the first of a document.
@@ -254,11 +332,8 @@ impl SubwordEngine {
         is_first: bool,
         out: &mut Vec<u32>,
     ) -> Result<(), Error> {
-        let Splitting { prepends_space, metaspace, steps, marks_ends } = &*self.splitting;
-        let mut spaced = metaspace.map_or(Cow::Borrowed(text), |metaspace| metaspace.spaced(text, is_first));
-        if *prepends_space && !text.starts_with(' ') && !text.is_empty() {
-            spaced = Cow::Owned([" ", text].concat());
-        }
+        let Splitting { metaspace, steps, marks_ends, .. } = &*self.splitting;
+        let spaced = self.spaced(text, is_first);
         let (batch, text) = (&mut scratch.batch, &*spaced);
         let Some(pre_tokenizer) = steps else {
             self.encode_whole(batch, text, metaspace.is_some_and(|metaspace| metaspace.splits), out);
@@ -314,13 +389,13 @@ impl SubwordEngine {
 fn model(definition: ModelContent, words: &[Word]) -> SubwordModel {
     match definition {
         ModelContent::Bpe(bpe) => {
-            let BpeDefinition { alphabet, bytes, merges: list, lens, cuts } = *bpe;
+            let BpeDefinition { alphabet, bytes, merges: list, lens, cuts, unknown } = *bpe;
             let merges = Merges::new(bytes, &list, lens);
             let atoms = match alphabet {
                 Alphabet::Bytes => Atoms::new(&merges, &list),
                 Alphabet::Characters => Atoms::all(&characters(words)),
             };
-            SubwordModel::Bpe(Box::new(Bpe { alphabet, merges, atoms, cuts }))
+            SubwordModel::Bpe(Box::new(Bpe { alphabet, merges, atoms, cuts, unknown }))
         }
         ModelContent::WordPiece(tokens) => SubwordModel::WordPiece(WordPiece::new(words, tokens)),
         ModelContent::Unigram(tokens) => SubwordModel::Unigram(Unigram::new(tokens)),

@@ -6,6 +6,7 @@ use crate::cuts::Cuts;
 use crate::merges::Merges;
 use crate::merging;
 use crate::unigram::{Unigram, UnigramScratch};
+use crate::unknown::Unknown;
 use crate::word_piece::WordPiece;
 
 /// See the [module](self).
@@ -28,6 +29,17 @@ pub(crate) struct Bpe {
     pub(crate) atoms: Atoms,
     /// Where words may be cut.
     pub(crate) cuts: Cuts,
+    /// What becomes of characters without a token that are not spelled in bytes.
+    pub(crate) unknown: Option<Unknown>,
+}
+
+impl Bpe {
+    fn encode(&self, word: &[u8], work: &mut merging::Workspace, out: &mut Vec<u32>) {
+        match self.unknown {
+            None => self.merges.encode(&self.atoms, word, work, out),
+            Some(unknown) => unknown.encode(&self.merges, &self.atoms, word, work, out),
+        }
+    }
 }
 
 /// Working memory.
@@ -44,7 +56,7 @@ impl SubwordModel {
     /// If the word has 2³¹ bytes or more.
     pub(crate) fn encode(&self, word: &[u8], work: &mut ModelScratch, out: &mut Vec<u32>) {
         match self {
-            Self::Bpe(bpe) => bpe.merges.encode(&bpe.atoms, word, &mut work.merging, out),
+            Self::Bpe(bpe) => bpe.encode(word, &mut work.merging, out),
             Self::WordPiece(word_piece) => word_piece.encode(word, out),
             Self::Unigram(unigram) => unigram.encode(&mut work.unigram, word, out),
             Self::WordLevel { unknown } => out.push(*unknown),

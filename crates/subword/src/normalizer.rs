@@ -8,9 +8,9 @@ use std::borrow::Cow;
 use memchr::memmem;
 use onig::Regex;
 use unicode_normalization_alignments::UnicodeNormalization;
-use unicode_normalization_alignments::char::is_combining_mark;
 
 use crate::bert::BertNormalizer;
+use crate::categories::{self, COMPATIBLE, DECOMPOSED, MARK, has_none};
 use crate::charsmap::Charsmap;
 use crate::error::Error;
 use crate::matches::{Matches, regex};
@@ -67,9 +67,16 @@ pub(crate) const FORMS: [(Form, &str); 4] =
 pub(crate) enum Replaced {
     /// A string, which is not empty.
     String(String),
+    /// Two spaces or more, one after another: ` {2,}`.
+    Spaces,
+    /// White space: `\s+`.
+    WhiteSpace,
     /// What matches the regular expression that is spelled so.
     Regex(String, Regex),
 }
+
+const SPACES: &str = " {2,}";
+const WHITE_SPACE: &str = r"\s+";
 
 impl Normalizer {
     pub(crate) fn new(steps: Vec<NormalizerStep>) -> Self {
@@ -118,8 +125,8 @@ impl NormalizerStep {
         Ok(match self {
             Self::Form(form) => form.of(text),
             Self::Lowercase => lowercase(text),
-            Self::StripAccents if text.is_ascii() => Cow::Borrowed(text),
-            Self::StripAccents => Cow::Owned(text.chars().filter(|c| !is_combining_mark(*c)).collect()),
+            Self::StripAccents if has_none(text, MARK) => Cow::Borrowed(text),
+            Self::StripAccents => Cow::Owned(text.chars().filter(|c| !categories::has(*c, MARK)).collect()),
             Self::Strip { left, right } => {
                 let text = if *left { text.trim_start() } else { text };
                 Cow::Borrowed(if *right { text.trim_end() } else { text })
@@ -137,7 +144,12 @@ impl NormalizerStep {
 
 impl Form {
     fn of(self, text: &str) -> Cow<'_, str> {
-        if text.is_ascii() || self == Self::Nfc && unicode::is_inert(text) {
+        let is_itself = match self {
+            Self::Nfc => text.is_ascii() || unicode::is_inert(text),
+            Self::Nfd => has_none(text, DECOMPOSED),
+            Self::Nfkc | Self::Nfkd => has_none(text, COMPATIBLE),
+        };
+        if is_itself {
             return Cow::Borrowed(text);
         }
         // No character of ASCII is composed with one before it, or changes places.
@@ -174,7 +186,21 @@ fn nmt(c: char) -> Option<char> {
 impl Replaced {
     /// A regular expression, as the reference reads it.
     pub(crate) fn regex(spelled: &str) -> Result<Self, Error> {
-        Ok(Self::Regex(spelled.to_owned(), regex(spelled)?))
+        Ok(match spelled {
+            SPACES => Self::Spaces,
+            WHITE_SPACE => Self::WhiteSpace,
+            _ => Self::Regex(spelled.to_owned(), regex(spelled)?),
+        })
+    }
+
+    /// As it is spelled, and whether it is a regular expression.
+    pub(crate) fn spelled(&self) -> (&str, bool) {
+        match self {
+            Self::String(string) => (string, false),
+            Self::Spaces => (SPACES, true),
+            Self::WhiteSpace => (WHITE_SPACE, true),
+            Self::Regex(spelled, _) => (spelled, true),
+        }
     }
 
     fn replace<'a>(&self, text: &'a str, content: &str) -> Result<Cow<'a, str>, Error> {
@@ -188,6 +214,22 @@ impl Replaced {
         match self {
             Self::String(string) => {
                 memmem::find_iter(text.as_bytes(), string).for_each(|start| put(start, start + string.len()))
+            }
+            Self::Spaces => {
+                let mut at = 0;
+                while let Some(found) = memmem::find(&text.as_bytes()[at..], b"  ") {
+                    let start = at + found;
+                    at = start + text.as_bytes()[start..].iter().take_while(|byte| **byte == b' ').count();
+                    put(start, at);
+                }
+            }
+            Self::WhiteSpace => {
+                let mut at = 0;
+                while let Some(found) = text[at..].find(char::is_whitespace) {
+                    let start = at + found;
+                    at = text.len() - text[start..].trim_start().len();
+                    put(start, at);
+                }
             }
             Self::Regex(spelled, regex) => {
                 let mut matches = Matches::new();

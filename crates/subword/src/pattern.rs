@@ -34,6 +34,10 @@ pub(crate) enum Pattern {
     DeepSeek,
     /// BLOOM: words are all but white space and some punctuation.
     Bloom,
+    /// CLIP: white space is between words, and each digit is one.
+    Clip,
+    /// As CLIP's, but its special tokens are words.
+    ClipTokens,
 }
 
 const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
@@ -45,6 +49,9 @@ const O200K: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\
 const TEKKEN: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const KIMI: &str = r"[\p{Han}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]*[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]+[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const BLOOM: &str = r" ?[^(\s|[.,!?…。，、।۔،])]+";
+const CLIP: &str = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
+const CLIP_TOKENS: &str =
+    r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
 const DEEPSEEK: [&str; 3] = [
     r"\p{N}{1,3}",
     "[一-龥\u{3040}-ゟ゠-ヿ]+",
@@ -52,7 +59,7 @@ const DEEPSEEK: [&str; 3] = [
 ];
 
 /// All families, and the regular expressions that stand for them, each of which splits what the one before it gave.
-pub(crate) const PATTERNS: [(Pattern, &[&str]); 10] = [
+pub(crate) const PATTERNS: [(Pattern, &[&str]); 12] = [
     (Pattern::Gpt2, &[GPT2]),
     (Pattern::Cl100k, &[CL100K]),
     (Pattern::Nanochat, &[NANOCHAT]),
@@ -63,6 +70,8 @@ pub(crate) const PATTERNS: [(Pattern, &[&str]); 10] = [
     (Pattern::Kimi, &[KIMI]),
     (Pattern::DeepSeek, &DEEPSEEK),
     (Pattern::Bloom, &[BLOOM]),
+    (Pattern::Clip, &[CLIP]),
+    (Pattern::ClipTokens, &[CLIP_TOKENS]),
 ];
 
 /// `[^\s\p{L}\p{N}]`
@@ -106,7 +115,12 @@ impl Pattern {
 
     /// Whether each character of a text is in a match.
     pub(crate) fn covers_texts(self) -> bool {
-        !matches!(self, Self::DeepSeek | Self::Bloom)
+        !matches!(self, Self::DeepSeek | Self::Bloom) && !self.covers_words()
+    }
+
+    /// Whether each character of a text but white space is in a match, and none of that.
+    pub(crate) fn covers_words(self) -> bool {
+        matches!(self, Self::Clip | Self::ClipTokens)
     }
 
     /// The end of the piece that starts at `start`, which must be a character boundary before the
@@ -124,6 +138,8 @@ impl Pattern {
             Self::Kimi => cased(text, start, first, KIMI_CASED),
             Self::DeepSeek => deepseek(text, start, first),
             Self::Bloom => bloom(text, start, first),
+            Self::Clip => clip(text, start, first),
+            Self::ClipTokens => clip_tokens(text, start, first),
         }
     }
 }
@@ -276,6 +292,25 @@ fn bloom(text: &[u8], start: usize, first: Char) -> usize {
         at += c.len;
     }
     at
+}
+
+fn clip_tokens(text: &[u8], start: usize, first: Char) -> usize {
+    let found = |token: &&&[u8]| text[start..].starts_with(token);
+    let token = [&b"<|startoftext|>"[..], b"<|endoftext|>"].iter().find(found).copied();
+    token.map_or_else(|| clip(text, start, first), |token| start + token.len())
+}
+
+fn clip(text: &[u8], start: usize, first: Char) -> usize {
+    let second = start + first.len;
+    let rest = |set: u8| run(text, second, set);
+    match contraction_exact(text, start) {
+        Some(end) => end,
+        None if first.is(NUMBERS) => second,
+        None if first.is(LETTERS) => rest(LETTERS),
+        // What is between two matches.
+        None if first.is(SPACES) => rest(SPACES),
+        None => rest(SYMBOLS),
+    }
 }
 
 /// `UPPERS*LOWERS+` with the backtracking of a regular expression: where no lower-case letter

@@ -1,86 +1,48 @@
 //! How a text is split into words: by steps, each of which splits what the one before it gave.
 //!
-//! A step is a pattern that has a matcher of ours ([`crate::pattern`]), a kind of character, or any other regular expression,
-//! which the reference's own library runs. The pieces of a step are all of its text, one after another, but for what it
+//! A step is a pattern that has a matcher of ours ([`crate::pattern`]), a kind of character ([`crate::character_steps`]), or any
+//! other regular expression, which the reference's own library runs. The pieces of a step are all of its text, one after another, but for what it
 //! leaves out.
 
 use std::ops::Range;
 
-use onig::Regex;
-use unicode_categories::UnicodeCategories;
-
-use crate::added::is_word_character;
 use crate::blocks::{BATCH, BLOCK, PatternWalk};
+use crate::character_steps::{CharacterSteps, CharacterWalk};
 use crate::error::Error;
-use crate::matches::{Matches, regex};
-use crate::pattern::Pattern;
+use crate::matches::Matches;
+use crate::split_step::{Behavior, Delimiter, SplitStep};
 
 /// The steps, at least one.
 #[derive(Debug)]
 pub(crate) struct PreTokenizer {
     steps: Vec<SplitStep>,
+    /// What makes them, in order.
+    stages: Vec<Stage>,
 }
 
-/// One way of splitting.
+/// One walk through a text.
 #[derive(Debug)]
-pub(crate) enum SplitStep {
-    /// Each match is a piece; matches are all of the text.
-    Pattern(Pattern),
-    /// What is found, and what is between, become pieces.
-    Split { delimiter: Delimiter, inverted: bool, behavior: Behavior },
+enum Stage {
+    /// The step at this place.
+    Step(usize),
+    /// Several steps.
+    Characters(CharacterSteps),
 }
-
-/// What is looked for.
-#[derive(Debug)]
-pub(crate) enum Delimiter {
-    /// A number, by Rust's tables, as the reference's `Digits` has it.
-    Number,
-    /// A punctuation character, as the reference's `Punctuation` has it.
-    Punctuation,
-    /// A white-space character, by Rust's tables, as the reference's `WhitespaceSplit` has it.
-    WhiteSpace,
-    /// A letter, digit or the like, `\w` of the library `regex`, as the reference's `Whitespace` has it.
-    WordCharacter,
-    /// This character, which is spelled so.
-    Character(String, char),
-    /// A byte whose letter in byte-level vocabularies is a number, be it in the middle of a character: what `Digits` finds
-    /// behind `ByteLevel`.
-    NumberLetter,
-    /// Three digits of ASCII.
-    ThreeDigits,
-    /// A match of the regular expression that is spelled so.
-    Regex(String, Regex),
-}
-
-/// Which neighbors become one piece.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Behavior {
-    /// None.
-    Isolated,
-    /// Matches with matches.
-    Contiguous,
-    /// A match with what is before it.
-    MergedWithPrevious,
-    /// A match with what is behind it.
-    MergedWithNext,
-    /// None, and matches are left out.
-    Removed,
-}
-
-/// All of them, by the names that files have.
-pub(crate) const BEHAVIORS: [(Behavior, &str); 5] = [
-    (Behavior::Isolated, "Isolated"),
-    (Behavior::Contiguous, "Contiguous"),
-    (Behavior::MergedWithPrevious, "MergedWithPrevious"),
-    (Behavior::MergedWithNext, "MergedWithNext"),
-    (Behavior::Removed, "Removed"),
-];
 
 impl PreTokenizer {
     /// `steps` must not be empty.
     pub(crate) fn new(steps: Vec<SplitStep>) -> Self {
         assert!(!steps.is_empty(), "a text is split by something");
-        Self { steps }
+        let (mut stages, mut at) = (Vec::new(), 0);
+        while at < steps.len() {
+            let (stage, count) = match CharacterSteps::first_of(&steps[at..]) {
+                Some((characters, count)) => (Stage::Characters(characters), count),
+                None => (Stage::Step(at), 1),
+            };
+            stages.push(stage);
+            at += count;
+        }
+        Self { steps, stages }
     }
 
     pub(crate) fn steps(&self) -> &[SplitStep] {
@@ -98,29 +60,6 @@ impl PreTokenizer {
         let is_regex =
             |step: &SplitStep| matches!(step, SplitStep::Split { delimiter: Delimiter::Regex(..), .. });
         self.steps.iter().any(is_regex)
-    }
-}
-
-impl Delimiter {
-    pub(crate) fn character(character: char) -> Self {
-        Self::Character(character.into(), character)
-    }
-
-    /// A regular expression, as the reference reads it.
-    pub(crate) fn regex(spelled: &str) -> Result<Self, Error> {
-        Ok(Self::Regex(spelled.to_owned(), regex(spelled)?))
-    }
-}
-
-impl Behavior {
-    /// Whether two neighbors are one piece, of which each is a match or not.
-    fn joins(self, is_match: bool, next_is_match: bool) -> bool {
-        match self {
-            Self::Isolated | Self::Removed => false,
-            Self::Contiguous => is_match == next_is_match,
-            Self::MergedWithPrevious => !is_match && next_is_match,
-            Self::MergedWithNext => is_match && !next_is_match,
-        }
     }
 }
 
@@ -145,13 +84,14 @@ enum Last<'a> {
 
 impl<'a> Splitter<'a> {
     pub(crate) fn new(pre_tokenizer: &'a PreTokenizer, text: &'a str) -> Self {
-        let (last, outer) = pre_tokenizer.steps.split_last().expect("there is a step");
+        let (last, outer) = pre_tokenizer.stages.split_last().expect("there is a stage");
+        let walk = |stage| Walk::new(stage, &pre_tokenizer.steps, text);
         Self {
             whole: Some(0..text.len()),
-            outer: outer.iter().map(|step| Walk::new(step, text)).collect(),
-            last: match last {
-                SplitStep::Pattern(pattern) => Last::Pattern(PatternWalk::new(*pattern, text.as_bytes())),
-                SplitStep::Split { .. } => Last::Walk(Walk::new(last, text)),
+            outer: outer.iter().map(walk).collect(),
+            last: match walk(last) {
+                Walk::Pattern(pattern) => Last::Pattern(pattern),
+                other => Last::Walk(other),
             },
             end: 0,
         }
@@ -220,9 +160,50 @@ fn next_piece(
     }
 }
 
-/// Walks through a part of a text by a step's pieces.
-struct Walk<'a> {
-    step: &'a SplitStep,
+/// Walks through a part of a text by the pieces of a stage.
+enum Walk<'a> {
+    Pattern(PatternWalk<'a>),
+    Characters(CharacterWalk<'a>),
+    Split(Box<SplitWalk<'a>>),
+}
+
+impl<'a> Walk<'a> {
+    fn new(stage: &'a Stage, steps: &'a [SplitStep], text: &'a str) -> Self {
+        match stage {
+            Stage::Characters(steps) => Self::Characters(CharacterWalk::new(steps, text)),
+            Stage::Step(place) => match &steps[*place] {
+                SplitStep::Pattern(pattern) => Self::Pattern(PatternWalk::new(*pattern, text.as_bytes())),
+                SplitStep::Split { delimiter, inverted, behavior } => {
+                    Self::Split(Box::new(SplitWalk::new(delimiter, *inverted, *behavior, text)))
+                }
+            },
+        }
+    }
+
+    fn begin(&mut self, part: Range<usize>) {
+        match self {
+            Self::Pattern(walk) => walk.begin(part),
+            Self::Characters(walk) => walk.begin(part),
+            Self::Split(walk) => walk.begin(part),
+        }
+    }
+
+    /// The next piece, which is not empty.
+    #[inline(always)]
+    fn next(&mut self) -> Result<Option<Range<usize>>, Error> {
+        match self {
+            Self::Pattern(walk) => Ok(walk.next()),
+            Self::Characters(walk) => Ok(walk.next()),
+            Self::Split(walk) => walk.next(),
+        }
+    }
+}
+
+/// Walks through a part of a text by what is found and what is between.
+struct SplitWalk<'a> {
+    delimiter: &'a Delimiter,
+    inverted: bool,
+    behavior: Behavior,
     text: &'a str,
     part: Range<usize>,
     /// Where the next piece begins.
@@ -243,9 +224,20 @@ struct Found {
     is_match: bool,
 }
 
-impl<'a> Walk<'a> {
-    fn new(step: &'a SplitStep, text: &'a str) -> Self {
-        Self { step, text, part: 0..0, at: 0, next: None, found: 0, matches: Matches::new(), pending: None }
+impl<'a> SplitWalk<'a> {
+    fn new(delimiter: &'a Delimiter, inverted: bool, behavior: Behavior, text: &'a str) -> Self {
+        Self {
+            delimiter,
+            inverted,
+            behavior,
+            text,
+            part: 0..0,
+            at: 0,
+            next: None,
+            found: 0,
+            matches: Matches::new(),
+            pending: None,
+        }
     }
 
     fn begin(&mut self, part: Range<usize>) {
@@ -255,30 +247,10 @@ impl<'a> Walk<'a> {
         self.part = part;
     }
 
-    /// The next piece, which is not empty.
     fn next(&mut self) -> Result<Option<Range<usize>>, Error> {
-        let start = self.at;
-        match self.step {
-            SplitStep::Pattern(_) if start == self.part.end => return Ok(None),
-            SplitStep::Pattern(pattern) => {
-                self.at = pattern.end(&self.text.as_bytes()[..self.part.end], start)
-            }
-            SplitStep::Split { delimiter, inverted, behavior } => {
-                return self.next_split(delimiter, *inverted, *behavior);
-            }
-        }
-        Ok(Some(start..self.at))
-    }
-
-    fn next_split(
-        &mut self,
-        delimiter: &Delimiter,
-        inverted: bool,
-        behavior: Behavior,
-    ) -> Result<Option<Range<usize>>, Error> {
         let find = |walk: &mut Self| {
-            let found = walk.find(delimiter)?;
-            Ok(found.map(|found| Found { is_match: found.is_match != inverted, ..found }))
+            let found = walk.find()?;
+            Ok(found.map(|found| Found { is_match: found.is_match != walk.inverted, ..found }))
         };
         loop {
             let first = match self.next.take() {
@@ -287,14 +259,14 @@ impl<'a> Walk<'a> {
             };
             let Some(mut last) = first else { return Ok(None) };
             while let Some(next) = find(self)? {
-                if !behavior.joins(last.is_match, next.is_match) {
+                if !self.behavior.joins(last.is_match, next.is_match) {
                     self.next = Some(next);
                     break;
                 }
                 last = next;
             }
             let start = std::mem::replace(&mut self.at, last.end);
-            let is_left_out = last.is_match && behavior == Behavior::Removed;
+            let is_left_out = last.is_match && self.behavior == Behavior::Removed;
             if start < self.at && !is_left_out {
                 return Ok(Some(start..self.at));
             }
@@ -302,18 +274,14 @@ impl<'a> Walk<'a> {
     }
 
     /// The next match, which may be empty, or what is before it.
-    fn find(&mut self, delimiter: &Delimiter) -> Result<Option<Found>, Error> {
+    fn find(&mut self) -> Result<Option<Found>, Error> {
         let (start, end) = (self.found, self.part.end);
-        let found = match delimiter {
-            Delimiter::Number => first_of(self.text, start..end, char::is_numeric),
-            Delimiter::Punctuation => first_of(self.text, start..end, is_punctuation),
-            Delimiter::WhiteSpace => first_of(self.text, start..end, char::is_whitespace),
+        let found = match self.delimiter {
+            Delimiter::Character(_) => unreachable!("a walk of its own"),
             Delimiter::NumberLetter => first_byte_of(self.text.as_bytes(), start..end, 1, is_number_letter),
             Delimiter::ThreeDigits => {
                 first_byte_of(self.text.as_bytes(), start..end, 3, |byte| byte.is_ascii_digit())
             }
-            Delimiter::WordCharacter => first_of(self.text, start..end, is_word_character),
-            Delimiter::Character(_, character) => first_of(self.text, start..end, |c| c == *character),
             Delimiter::Regex(spelled, regex) => {
                 if self.pending.is_none() {
                     let part = &self.text[self.part.clone()];
@@ -333,18 +301,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The first character of a part of `text` if it is one that is looked for, else all characters before one.
-fn first_of(text: &str, part: Range<usize>, is_match: impl Fn(char) -> bool) -> Option<Found> {
-    let (start, rest) = (part.start, &text[part]);
-    let first = rest.chars().next()?;
-    if is_match(first) {
-        return Some(Found { end: start + first.len_utf8(), is_match: true });
-    }
-    let end = start + rest.find(is_match).unwrap_or(rest.len());
-    Some(Found { end, is_match: false })
-}
-
-/// The same for `count` bytes that are looked for, one after another.
+/// The first `count` bytes of a part of `text` if they are looked for, else all bytes before as many.
 fn first_byte_of(
     text: &[u8],
     part: Range<usize>,
@@ -363,9 +320,4 @@ fn first_byte_of(
 /// The letters of ², ³, ¹, ¼, ½ and ¾ are themselves.
 fn is_number_letter(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | 0xb2 | 0xb3 | 0xb9 | 0xbc..=0xbe)
-}
-
-fn is_punctuation(c: char) -> bool {
-    // All of ASCII's that Unicode has, and more.
-    if c.is_ascii() { c.is_ascii_punctuation() } else { UnicodeCategories::is_punctuation(c) }
 }

@@ -2,10 +2,12 @@
 
 use serde::Deserialize;
 
+use crate::character_kind::CharacterKind;
 use crate::error::{Error, refuse, unsupported};
 use crate::metaspace::{METASPACE, Metaspace, MetaspacePrefix};
 use crate::pattern::Pattern;
-use crate::pre_tokenizer::{BEHAVIORS, Behavior, Delimiter, PreTokenizer, SplitStep};
+use crate::pre_tokenizer::PreTokenizer;
+use crate::split_step::{BEHAVIORS, Behavior, Delimiter, SplitStep};
 use crate::splitting::Splitting;
 
 /// A pre-tokenizer, which may be a list of them.
@@ -84,28 +86,43 @@ impl PreTokenizerPart {
     fn steps(&self) -> Result<Vec<SplitStep>, Error> {
         let other = || unsupported(format!("its pre-tokenizer is a {} of another kind", self.kind));
         let split = |delimiter, behavior| SplitStep::Split { delimiter, inverted: false, behavior };
-        let white_space = || split(Delimiter::WhiteSpace, Behavior::Removed);
+        let white_space = || split(Delimiter::Character(CharacterKind::WhiteSpace), Behavior::Removed);
         Ok(match (&*self.kind, &self.pattern) {
             ("WhitespaceSplit", _) => vec![white_space()],
-            ("Whitespace", _) => vec![white_space(), split(Delimiter::WordCharacter, Behavior::Contiguous)],
+            ("Whitespace", _) => {
+                vec![white_space(), split(Delimiter::Character(CharacterKind::Word), Behavior::Contiguous)]
+            }
             ("BertPreTokenizer", _) => {
-                vec![white_space(), split(Delimiter::Punctuation, Behavior::Isolated)]
+                vec![
+                    white_space(),
+                    split(Delimiter::Character(CharacterKind::Punctuation), Behavior::Isolated),
+                ]
             }
             ("CharDelimiterSplit", _) => {
-                vec![split(Delimiter::character(self.delimiter.ok_or_else(other)?), Behavior::Removed)]
+                vec![split(
+                    Delimiter::Character(CharacterKind::one(self.delimiter.ok_or_else(other)?)),
+                    Behavior::Removed,
+                )]
             }
-            ("Digits", _) if self.individual_digits => vec![split(Delimiter::Number, Behavior::Isolated)],
-            ("Digits", _) => vec![split(Delimiter::Number, Behavior::Contiguous)],
+            ("Digits", _) if self.individual_digits => {
+                vec![split(Delimiter::Character(CharacterKind::Number), Behavior::Isolated)]
+            }
+            ("Digits", _) => vec![split(Delimiter::Character(CharacterKind::Number), Behavior::Contiguous)],
             ("Punctuation", _) => {
-                vec![split(Delimiter::Punctuation, self.behavior().ok_or_else(other)?)]
+                vec![split(
+                    Delimiter::Character(CharacterKind::Punctuation),
+                    self.behavior().ok_or_else(other)?,
+                )]
             }
             ("Split", Some(Sought::Regex(regex)))
                 if self.behavior == "Removed"
                     && self.invert
-                    && let Some(pattern) = Pattern::of(&[regex]).filter(|pattern| pattern.covers_texts()) =>
+                    && let Some(pattern) = Pattern::of(&[regex])
+                    && (pattern.covers_texts() || pattern.covers_words()) =>
             {
                 // Where an expression covers texts completely, to isolate matches is to remove what is none.
-                vec![SplitStep::Pattern(pattern)]
+                let between = if pattern.covers_words() { Some(white_space()) } else { None };
+                between.into_iter().chain([SplitStep::Pattern(pattern)]).collect()
             }
             ("Split", Some(pattern)) => {
                 let behavior = self.behavior().ok_or_else(other)?;
@@ -157,7 +174,8 @@ pub(crate) fn splitting(parts: &[&PreTokenizerPart]) -> Result<Splitting, Error>
         let are_alike = rest.iter().all(|part| part.treats_metaspace_as_space());
         refuse(!are_alike, "its pre-tokenizer goes on behind Metaspace")?;
         if metaspace.splits {
-            let (delimiter, behavior) = (Delimiter::character(' '), Behavior::MergedWithNext);
+            let (delimiter, behavior) =
+                (Delimiter::Character(CharacterKind::one(' ')), Behavior::MergedWithNext);
             steps.push(SplitStep::Split { delimiter, inverted: false, behavior });
         }
     }
@@ -169,7 +187,9 @@ pub(crate) fn splitting(parts: &[&PreTokenizerPart]) -> Result<Splitting, Error>
     if let Some(byte_level) = byte_level {
         let prepends = byte_level.add_prefix_space.unwrap_or(true);
         refuse(prepends && !rest.is_empty(), "a space is put before each of its words")?;
-        if byte_level.use_regex.unwrap_or(true) {
+        // CLIP's words are GPT-2's, too.
+        let are_words = matches!(steps.last(), Some(SplitStep::Pattern(Pattern::Clip)));
+        if byte_level.use_regex.unwrap_or(true) && !are_words {
             steps.push(SplitStep::Pattern(Pattern::Gpt2));
         }
         for part in behind {

@@ -2,11 +2,13 @@
 //! they are.
 
 use crate::bert::BertNormalizer;
+use crate::character_kind::CharacterKind;
 use crate::charsmap::Charsmap;
 use crate::metaspace::{Metaspace, PREFIXES};
 use crate::normalizer::{FORMS, NormalizerStep, Replaced};
 use crate::pattern::PATTERNS;
-use crate::pre_tokenizer::{BEHAVIORS, Delimiter, PreTokenizer, SplitStep};
+use crate::pre_tokenizer::PreTokenizer;
+use crate::split_step::{BEHAVIORS, Delimiter, SplitStep};
 use crate::splitting::Splitting;
 
 /// What a step is: the highest byte of its number.
@@ -68,10 +70,8 @@ pub(crate) fn normalizer_members(steps: &[NormalizerStep]) -> Vec<(&[u8], u32)> 
                 (&[], BERT | bits([clean_text, handle_chinese_chars, strip_accents, lowercase]))
             }
             NormalizerStep::Replace { replaced, content } => {
-                members.push(match replaced {
-                    Replaced::String(string) => (string.as_bytes(), REPLACE_STRING),
-                    Replaced::Regex(spelled, _) => (spelled.as_bytes(), REPLACE_REGEX),
-                });
+                let (spelled, is_regex) = replaced.spelled();
+                members.push((spelled.as_bytes(), if is_regex { REPLACE_REGEX } else { REPLACE_STRING }));
                 (content.as_bytes(), CONTENT)
             }
             NormalizerStep::Prepend(prepended) => (prepended.as_bytes(), PREPEND),
@@ -129,13 +129,15 @@ pub(crate) fn pre_tokenizer_member(step: &SplitStep) -> (&[u8], u32) {
         }
         SplitStep::Split { delimiter, inverted, behavior } => {
             let (bytes, kind) = match delimiter {
-                Delimiter::Number => (&[][..], NUMBERS),
-                Delimiter::Punctuation => (&[][..], PUNCTUATION),
-                Delimiter::WhiteSpace => (&[][..], WHITE_SPACE),
-                Delimiter::WordCharacter => (&[][..], WORD_CHARACTER),
+                Delimiter::Character(kind) => match kind {
+                    CharacterKind::Number => (&[][..], NUMBERS),
+                    CharacterKind::Punctuation => (&[][..], PUNCTUATION),
+                    CharacterKind::WhiteSpace => (&[][..], WHITE_SPACE),
+                    CharacterKind::Word => (&[][..], WORD_CHARACTER),
+                    CharacterKind::One(spelled, _) => (spelled.as_bytes(), CHARACTER),
+                },
                 Delimiter::NumberLetter => (&[][..], NUMBER_LETTER),
                 Delimiter::ThreeDigits => (&[][..], THREE_DIGITS),
-                Delimiter::Character(spelled, _) => (spelled.as_bytes(), CHARACTER),
                 Delimiter::Regex(spelled, _) => (spelled.as_bytes(), REGEX),
             };
             let behavior = place(&BEHAVIORS, behavior);
@@ -148,13 +150,13 @@ pub(crate) fn pre_tokenizer_step(bytes: Vec<u8>, number: u32) -> Option<SplitSte
     let string = String::from_utf8(bytes).ok()?;
     let delimiter = match number & KIND {
         PATTERN => return PATTERNS.get(number as usize).map(|(pattern, _)| SplitStep::Pattern(*pattern)),
-        NUMBERS => Delimiter::Number,
-        PUNCTUATION => Delimiter::Punctuation,
-        WHITE_SPACE => Delimiter::WhiteSpace,
-        WORD_CHARACTER => Delimiter::WordCharacter,
+        NUMBERS => Delimiter::Character(CharacterKind::Number),
+        PUNCTUATION => Delimiter::Character(CharacterKind::Punctuation),
+        WHITE_SPACE => Delimiter::Character(CharacterKind::WhiteSpace),
+        WORD_CHARACTER => Delimiter::Character(CharacterKind::Word),
         NUMBER_LETTER => Delimiter::NumberLetter,
         THREE_DIGITS => Delimiter::ThreeDigits,
-        CHARACTER => Delimiter::character(string.chars().next()?),
+        CHARACTER => Delimiter::Character(CharacterKind::one(string.chars().next()?)),
         REGEX => Delimiter::regex(&string).ok()?,
         _ => return None,
     };

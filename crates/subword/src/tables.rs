@@ -24,6 +24,7 @@
 //! | 4, 4 × n | count of ids; the length in bytes of each |
 //! | 4, 12 × n | count of merges; left, right and merged id of each |
 //! | 4 × 6,656 | where words may be cut |
+//! | 4, 4 | what becomes of characters without a token: 0 where bytes spell them, 1 nothing, 2 a token, 3 one for neighbors together; the token |
 //!
 //! WordPiece (2) has the unknown token (4 bytes), the most characters of a word (4) and a list of the tokens that continue
 //! one; whole words (3) the unknown token. A unigram model (4) has the unknown token (4), whether spaces stand for `▁` and unknown
@@ -50,12 +51,13 @@ use crate::table_steps::{
 };
 use crate::unicode::is_in_texts;
 use crate::unigram::UnigramTokens;
+use crate::unknown::Unknown;
 use crate::word_piece::WordPieceTokens;
 use crate::words::Word;
 
 /// The version of the tables and of the ids that come of them: what was kept under another one is to
 /// be made again. It is raised with every change of either.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 
 const MAGIC: [u8; 8] = [b'm', b'b', b's', b'u', b'b', b'w', b'd', VERSION as u8];
 const HEADER_LEN: usize = 16;
@@ -103,7 +105,7 @@ pub(crate) fn write(definition: &Definition) -> Vec<u8> {
 fn put_model(out: &mut Vec<u8>, model: &ModelContent) {
     match model {
         ModelContent::Bpe(bpe) => {
-            let BpeDefinition { alphabet, bytes, merges, lens, cuts } = &**bpe;
+            let BpeDefinition { alphabet, bytes, merges, lens, cuts, unknown } = &**bpe;
             put(out, [if *alphabet == Alphabet::Bytes { BYTE_PAIRS } else { CHARACTER_PAIRS }]);
             put(out, *bytes);
             put(out, [lens.len() as u32]);
@@ -111,6 +113,14 @@ fn put_model(out: &mut Vec<u8>, model: &ModelContent) {
             put(out, [merges.len() as u32]);
             put(out, merges.iter().flat_map(|m| [m.left, m.right, m.merged]));
             put(out, cuts.numbers().iter().copied());
+            put(
+                out,
+                match *unknown {
+                    None => [0, 0],
+                    Some(Unknown::LeftOut) => [1, 0],
+                    Some(Unknown::Token { id, fuses }) => [2 + u32::from(fuses), id],
+                },
+            );
         }
         ModelContent::WordPiece(WordPieceTokens { continuing, unknown, chars_max }) => {
             put(out, [WORD_PIECE, *unknown, *chars_max]);
@@ -204,8 +214,13 @@ fn read_model(from: &mut Reader<'_>) -> Option<ModelContent> {
             })
             .collect();
             let cuts = Cuts::from_numbers(from.numbers(cuts::NUMBERS)?)?;
+            let unknown = match (from.number()?, from.number()?) {
+                (0, _) => None,
+                (1, _) => Some(Unknown::LeftOut),
+                (kind, id) => Some(Unknown::Token { id, fuses: kind == 3 }),
+            };
             let alphabet = if kind == BYTE_PAIRS { Alphabet::Bytes } else { Alphabet::Characters };
-            ModelContent::Bpe(Box::new(BpeDefinition { alphabet, bytes, merges, lens, cuts }))
+            ModelContent::Bpe(Box::new(BpeDefinition { alphabet, bytes, merges, lens, cuts, unknown }))
         }
         WORD_PIECE => {
             let (unknown, chars_max) = (from.number()?, from.number()?);
@@ -250,14 +265,15 @@ fn is_sound(definition: &Definition) -> bool {
         && definition.added.iter().chain(&definition.added_normalized).all(|t| !t.content.is_empty())
 }
 
-fn is_sound_bpe(BpeDefinition { bytes, merges, lens, .. }: &BpeDefinition) -> bool {
+fn is_sound_bpe(BpeDefinition { bytes, merges, lens, unknown, .. }: &BpeDefinition) -> bool {
     let len = |id: u32| lens.get(id as usize).copied().unwrap_or(0);
     let adds_up = |m: &Merge| {
         let (left, right) = (len(m.left), len(m.right));
         left > 0 && right > 0 && left.checked_add(right) == Some(len(m.merged))
     };
+    let may_lack = |byte: u8| !is_in_texts(byte) || unknown.is_some();
     merges.len() < MERGES_MAX
-        && (0..=255).zip(bytes).all(|(byte, &id)| len(id) == 1 || id == NO_TOKEN && !is_in_texts(byte))
+        && (0..=255).zip(bytes).all(|(byte, &id)| len(id) == 1 || id == NO_TOKEN && may_lack(byte))
         && merges.iter().all(adds_up)
 }
 

@@ -79,7 +79,8 @@ pub(crate) struct ModelJson<'a> {
     end_of_word_suffix: Option<String>,
     pub(crate) byte_fallback: Option<bool>,
     pub(crate) ignore_merges: Option<bool>,
-    unk_token: Option<String>,
+    pub(crate) unk_token: Option<String>,
+    pub(crate) fuse_unk: Option<bool>,
     pub(crate) unk_id: Option<u32>,
     pub(crate) max_input_chars_per_word: Option<u32>,
     #[serde(borrow)]
@@ -91,7 +92,7 @@ pub(crate) struct ModelJson<'a> {
 impl ModelJson<'_> {
     /// Whether byte pairs can be merged exactly, which are those of bytes, or of characters.
     ///
-    /// What happens to characters without a token needs no further look: every byte that texts have must have one.
+    /// What happens to bytes without a token needs no further look: every byte that texts have must have one.
     pub(crate) fn check_bpe(&self, is_byte_level: bool) -> Result<(), Error> {
         refuse(self.dropout.is_some_and(|dropout| dropout != 0.0), "it drops merges at random")?;
         let is_set = |affix: &Option<String>| affix.as_ref().is_some_and(|affix| !affix.is_empty());
@@ -100,7 +101,6 @@ impl ModelJson<'_> {
         let is_odd = is_set(&self.end_of_word_suffix) && (!is_byte_level || self.ignore_merges == Some(true));
         refuse(is_odd, "it marks the ends of words, which are not spelled in bytes, or ignores merges")?;
         if !is_byte_level {
-            refuse(self.byte_fallback != Some(true), "characters without a token are not spelled in bytes")?;
             // All of a text may be a word, which is looked up as a whole.
             refuse(self.ignore_merges == Some(true), "it ignores merges")?;
         }

@@ -127,6 +127,17 @@ pub(crate) const fn is_in_texts(byte: u8) -> bool {
     !matches!(byte, 0xc0 | 0xc1 | 0xf5..)
 }
 
+/// The length of the character that begins with this byte.
+#[inline(always)]
+pub(crate) const fn length(first: u8) -> usize {
+    match first {
+        0..0xc0 => 1,
+        0xc0..0xe0 => 2,
+        0xe0..0xf0 => 3,
+        0xf0.. => 4,
+    }
+}
+
 #[inline(always)]
 fn decode(text: &[u8], at: usize, lead: u8) -> (u32, usize) {
     let next = |i: usize| u32::from(text.get(at + i).copied().unwrap_or(0) & 0x3f);

@@ -8,7 +8,7 @@ use crate::metaspace::METASPACE;
 use crate::spelling::Spelling;
 use crate::tokenizer_json::{ModelJson, Vocab};
 use crate::trie::Trie;
-use crate::unicode::is_in_texts;
+use crate::unicode::{is_in_texts, length};
 use crate::words::Word;
 
 /// What a character without a token costs more than the least probable token.
@@ -216,15 +216,5 @@ impl Unigram {
 fn reach(step: &mut Step, score: f64, len: usize, id: u32) {
     if step.len == 0 || score > step.score {
         *step = Step { score, len: len as u32, id };
-    }
-}
-
-/// The length of the character that begins with this byte.
-fn length(first: u8) -> usize {
-    match first {
-        0..0xc0 => 1,
-        0xc0..0xe0 => 2,
-        0xe0..0xf0 => 3,
-        0xf0.. => 4,
     }
 }

@@ -11,7 +11,7 @@ mod common;
 
 use std::collections::HashSet;
 
-use common::{Random, gpt2, others, string, tokenizers};
+use common::{Random, gpt2, others, string, tokenizers, with_unknown_characters};
 use mashbill_subword::{AddedTokens, Error, Scratch, SubwordEngine};
 use serde_json::{Value, json};
 
@@ -38,6 +38,11 @@ fn ids_of_other_models_are_those_of_the_reference() {
     // Only those are refused whose first characters may be left out before a space is put first.
     assert!(refused.iter().all(|(name, _)| name.contains("metaspace first")), "{refused:?}");
     are_those_of_the_reference(taken);
+}
+
+#[test]
+fn ids_of_characters_without_a_token_are_those_of_the_reference() {
+    are_those_of_the_reference(with_unknown_characters());
 }
 
 /// On some hundred texts each; `MASHBILL_LONG=1` takes ten times as many.
@@ -168,8 +173,6 @@ fn what_is_not_reproduced_is_refused() {
             "/normalizer",
             json!({"type": "Sequence", "normalizers": [{"type": "Precompiled", "precompiled_charsmap": "//8="}]}),
         ),
-        ("/pre_tokenizer", json!(null)),
-        ("/pre_tokenizer", json!({"type": "Whitespace"})),
         ("/pre_tokenizer", json!({"type": "UnicodeScripts"})),
         ("/pre_tokenizer/pretokenizers/0/pattern/Regex", json!("(")),
         ("/pre_tokenizer/pretokenizers/1/add_prefix_space", json!(true)),

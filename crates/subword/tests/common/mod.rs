@@ -5,7 +5,7 @@ mod models;
 mod tokenizers;
 
 pub(crate) use models::others;
-pub(crate) use tokenizers::{gpt2, tokenizers};
+pub(crate) use tokenizers::{gpt2, tokenizers, with_unknown_characters};
 
 /// A small random generator, the same every time.
 pub(crate) struct Random(pub(crate) u64);

@@ -237,6 +237,32 @@ fn sentence_pieces(gpt2: &Value) -> Vec<(String, Value)> {
     made.into()
 }
 
+/// The same vocabulary where characters without a token are not spelled in bytes, but become an unknown token each or
+/// together, or nothing; and as users train it, on words.
+pub(crate) fn with_unknown_characters() -> Vec<(String, Value)> {
+    let pieces: Vec<_> = gpt2().iter().flat_map(sentence_pieces).collect();
+    let words = pieces.last().map(|(_, json)| {
+        let json = changed(json, &[("/pre_tokenizer", json!({"type": "Whitespace"}))]);
+        ("words".to_owned(), json)
+    });
+    let kinds = [
+        ("one by one", json!("<unk>"), false),
+        ("together", json!("<unk>"), true),
+        ("left out", Value::Null, true),
+    ];
+    let made = pieces.iter().chain(&words).flat_map(|(name, json)| {
+        kinds.iter().map(move |(kind, unknown, fuses)| {
+            let changes = [
+                ("/model/byte_fallback", json!(false)),
+                ("/model/unk_token", unknown.clone()),
+                ("/model/fuse_unk", json!(fuses)),
+            ];
+            (format!("{name}, unknown characters {kind}"), changed(json, &changes))
+        })
+    });
+    made.collect()
+}
+
 /// Lists of pre-tokenizers of models.
 fn pre_tokenizers() -> Vec<(&'static str, Vec<Value>)> {
     let split = |pattern: Value, behavior: &str, invert: bool| json!({"type": "Split", "pattern": pattern, "behavior": behavior, "invert": invert});
