@@ -98,6 +98,34 @@ impl Tokenizer {
         ids: &[u32],
         ranges: &mut Vec<Range<usize>>,
     ) -> Result<(), Error> {
+        if plain.is_empty() {
+            return self.ranges_in_text(text, SpecialTokensInText::Encode, ids, ranges);
+        }
+        match self.are_bytes(text, ids, ranges)? {
+            true => Ok(()),
+            false => self.ranges_of_parts(text, plain, ids, ranges),
+        }
+    }
+
+    /// The same for `ids` that [`Tokenizer::encode_text`] gave under this policy.
+    ///
+    /// # Errors
+    /// [`Error::Encode`] where the reference has other ids for the text.
+    pub fn ranges_in_text(
+        &self,
+        text: &str,
+        policy: SpecialTokensInText,
+        ids: &[u32],
+        ranges: &mut Vec<Range<usize>>,
+    ) -> Result<(), Error> {
+        match self.are_bytes(text, ids, ranges)? {
+            true => Ok(()),
+            false => self.reference(policy)?.ranges(text, ids, ranges),
+        }
+    }
+
+    /// Appends the ranges of tokens that are the text's bytes, one after another, if they are.
+    fn are_bytes(&self, text: &str, ids: &[u32], ranges: &mut Vec<Range<usize>>) -> Result<bool, Error> {
         let bytes = match self.token_bytes.get() {
             Some(bytes) => bytes,
             None => {
@@ -105,13 +133,7 @@ impl Tokenizer {
                 self.token_bytes.get_or_init(|| bytes)
             }
         };
-        if bytes.as_ref().is_some_and(|bytes| bytes.ranges(text, ids, ranges)) {
-            return Ok(());
-        }
-        if plain.is_empty() {
-            return self.reference(SpecialTokensInText::Encode)?.ranges(text, ids, ranges);
-        }
-        self.ranges_of_parts(text, plain, ids, ranges)
+        Ok(bytes.as_ref().is_some_and(|bytes| bytes.ranges(text, ids, ranges)))
     }
 
     fn ranges_of_parts(

@@ -67,6 +67,8 @@ pub(super) struct ModelDefinition<'a> {
     #[serde(default)]
     pub(super) unk_token: Option<Value>,
     #[serde(default)]
+    pub(super) unk_id: Option<u32>,
+    #[serde(default)]
     pub(super) continuing_subword_prefix: Option<String>,
     #[serde(default)]
     pub(super) end_of_word_suffix: Option<String>,
@@ -88,13 +90,17 @@ impl<'a> TokenizerJson<'a> {
         Ok(definition)
     }
 
-    /// Where the model's lists are, if it has a map of entries and a list of merges.
+    /// Where the model's lists are, if it has a map of entries and a list of merges, or a list of pieces with their scores.
     pub(super) fn lists(&self) -> Option<Lists> {
         let place = |list: &RawValue, opening: char| {
             let start = list.get().as_ptr().addr() - self.json.as_ptr().addr();
             list.get().starts_with(opening).then_some(start..start + list.get().len())
         };
-        Some(Lists { entries: place(self.model.entries?, '{')?, merges: place(self.model.merges?, '[')? })
+        let entries = self.model.entries?;
+        Some(match place(entries, '[') {
+            Some(entries) => Lists { entries, merges: None },
+            None => Lists { entries: place(entries, '{')?, merges: Some(place(self.model.merges?, '[')?) },
+        })
     }
 
     /// Whether the model leaves merges out at random, so that the same text has other ids each time.
@@ -135,10 +141,10 @@ impl<'a> ModelVocabulary<'a> {
     }
 }
 
-/// Where the text of a `tokenizer.json` has the model's entries and its merges.
+/// Where the text of a `tokenizer.json` has the model's entries and its merges, which pieces with scores have none of.
 pub(super) struct Lists {
     entries: Range<usize>,
-    merges: Range<usize>,
+    merges: Option<Range<usize>>,
 }
 
 /// What a model is made of.
@@ -146,9 +152,16 @@ pub(super) enum ModelPart<'a> {
     /// A token and its id.
     Entry(Cow<'a, str>, u32),
     Merge(MergeRule<'a>),
+    /// A piece and its score.
+    Piece(Cow<'a, str>, f64),
 }
 
 impl Lists {
+    /// Whether entries have scores in place of ids.
+    pub(super) const fn are_scored(&self) -> bool {
+        self.merges.is_none()
+    }
+
     /// Hands out the model's entries, then its merges, each in the order of the text that the lists are of.
     ///
     /// # Errors
@@ -158,8 +171,14 @@ impl Lists {
         tokenizer_json: &'a str,
         mut each: impl FnMut(ModelPart<'a>),
     ) -> Result<(), serde_json::Error> {
-        each_entry(&tokenizer_json[self.entries.clone()], |token, id| each(ModelPart::Entry(token, id)))?;
-        each_merge(&tokenizer_json[self.merges.clone()], |merge| each(ModelPart::Merge(merge)))
+        let entries = &tokenizer_json[self.entries.clone()];
+        let Some(merges) = &self.merges else {
+            let pieces: Vec<(Text<'a>, f64)> = serde_json::from_str(entries)?;
+            pieces.into_iter().for_each(|(Text(token), score)| each(ModelPart::Piece(token, score)));
+            return Ok(());
+        };
+        each_entry(entries, |token, id| each(ModelPart::Entry(token, id)))?;
+        each_merge(&tokenizer_json[merges.clone()], |merge| each(ModelPart::Merge(merge)))
     }
 }
 
@@ -291,6 +310,7 @@ mod tests {
                 parts.push(match part {
                     ModelPart::Entry(token, id) => format!("{token} {id}"),
                     ModelPart::Merge(MergeRule { left, right }) => format!("{left}+{right}"),
+                    ModelPart::Piece(token, score) => format!("{token} {score:?}"),
                 });
             };
             let definition = TokenizerJson::parse(&json).expect("it is a tokenizer");
@@ -311,9 +331,15 @@ mod tests {
             let lists = TokenizerJson::parse(&json).expect("it is a tokenizer").lists();
             assert!(lists.is_none_or(|lists| lists.each_part(&json, |_| ()).is_err()), "{broken}");
         }
-        for without in
-            [r#"{"model":{}}"#, r#"{"model":{"vocab":{}}}"#, r#"{"model":{"vocab":[],"merges":[]}}"#]
-        {
+        let json = r#"{"model":{"vocab":[["a",-1.5],["\"",1]]}}"#;
+        let (lists, mut parts) = (TokenizerJson::parse(json).expect("it is a tokenizer").lists(), Vec::new());
+        let take = |part: ModelPart<'_>| match part {
+            ModelPart::Piece(token, score) => parts.push((token.into_owned(), score)),
+            ModelPart::Entry(..) | ModelPart::Merge(_) => panic!("pieces have scores"),
+        };
+        lists.expect("it has pieces").each_part(json, take).expect("they are pieces");
+        assert_eq!(parts, [("a".to_owned(), -1.5), ("\"".to_owned(), 1.0)]);
+        for without in [r#"{"model":{}}"#, r#"{"model":{"vocab":{}}}"#] {
             assert!(TokenizerJson::parse(without).expect("it is a tokenizer").lists().is_none(), "{without}");
         }
     }

@@ -136,9 +136,20 @@ pub enum Error {
         /// Its message.
         source: tokenizers::Error,
     },
+    /// The reference failed on ids.
+    #[error("cannot decode ids")]
+    Decode {
+        /// Its message.
+        source: tokenizers::Error,
+    },
 }
 
 impl Error {
+    /// What `tokenizers` says of a file.
+    pub(super) const fn refused(source: tokenizers::Error) -> Self {
+        Self::Refused { source }
+    }
+
     /// Whether what is wrong does not say itself which tokenizer it is of.
     #[must_use]
     pub const fn needs_name(&self) -> bool {
@@ -157,7 +168,7 @@ impl Error {
     #[must_use]
     pub const fn class(&self) -> Class {
         match self {
-            Self::NoThread { .. } | Self::Encode { .. } => Class::Unexpected,
+            Self::NoThread { .. } | Self::Encode { .. } | Self::Decode { .. } => Class::Unexpected,
             Self::NotFound { .. }
             | Self::Read { .. }
             | Self::Json { .. }

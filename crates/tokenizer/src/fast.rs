@@ -56,6 +56,11 @@ impl FastEngine {
         self.engine.encode_into(scratch, text, added, ids).or_else(|_| doubtful(text, ids))
     }
 
+    /// Appends the words of a text and where they end, unless the engine gives it up.
+    pub(super) fn split_into(&self, text: &str, words: &mut Vec<u8>, ends: &mut Vec<usize>) -> bool {
+        self.engine.split_into(text, AddedTokens::All, words, ends).is_ok()
+    }
+
     /// All tokens as people read them, by id.
     pub(super) fn spellings(&self) -> Vec<Option<String>> {
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();

@@ -28,15 +28,17 @@ mod error;
 mod embedded;
 mod definition;
 mod vocabulary;
+mod spell;
 mod special;
+mod partial_model;
 mod reference;
 mod fast;
 mod growth;
 mod verdict;
+mod fragments;
 mod self_check;
 mod cache;
 mod charsmap;
-mod spell;
 mod offsets;
 mod chat_templates;
 mod bare;
@@ -258,8 +260,27 @@ impl Tokenizer {
         Ok(Encoded { text_tokens, added_tokens: ids.len() - start - text_tokens, literal_special_tokens })
     }
 
+    /// The ids that the file puts before and after a text: what `transformers` adds for `add_special_tokens=True`.
+    ///
+    /// # Errors
+    /// [`Error::Template`]: it does something else.
+    pub fn template(&self) -> Result<(Vec<u32>, Vec<u32>), Error> {
+        self.outline.template()
+    }
+
+    /// The text of ids, as the reference decodes them. It is loaded for the first.
+    ///
+    /// # Errors
+    /// The reference cannot load the file, or cannot decode the ids.
+    pub fn decode(&self, ids: &[u32], skip_special_tokens: bool) -> Result<String, Error> {
+        self.reference(self.identity.special_tokens_in_text)?.decode(ids, skip_special_tokens)
+    }
+
     /// Appends the ids of a text, without anything around it.
-    fn encode_text(
+    ///
+    /// # Errors
+    /// [`Error::Encode`] where the reference has no ids for the text.
+    pub fn encode_text(
         &self,
         scratch: &mut Scratch,
         text: &str,

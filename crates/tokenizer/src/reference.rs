@@ -8,30 +8,24 @@
 //! - [`Outline::reference_for`], for given texts only, with the part of the
 //!   vocabulary that can appear in them.
 //!
-//! Why the part is enough: byte-pair encoding starts from the characters of a word
-//! and joins neighbors, so each symbol it ever holds is a substring of the word. An
-//! entry that is a substring of no word of the texts is never reached, nor is a merge
-//! that makes it, and an absent merge that is never reached changes nothing, as the
-//! order of the others stays the same. The words are taken from the reference's own
-//! normalizer and pre-tokenizer. What stands for characters without an entry (bytes, an unknown token) is kept, with all
-//! that is made of it. Models with affixes are loaded whole, as those that are no byte pairs.
+//! Why the part is enough is said where it is made: [`super::partial_model`]. Words are taken from the reference's own
+//! normalizer and pre-tokenizer.
 
-use std::collections::HashMap;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 
 use mashbill_store::door;
-use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::{
-    AddedToken, DecoderWrapper, Encoding, Model, NormalizerWrapper, OffsetReferential, OffsetType,
+    AddedToken, DecoderWrapper, Encoding, NormalizerWrapper, OffsetReferential, OffsetType,
     PostProcessorWrapper, PreTokenizer as _, PreTokenizerWrapper, Token, Tokenizer, TokenizerBuilder,
     TokenizerImpl,
 };
 
-use super::definition::{AddedTokenEntry, Lists, MergeRule, ModelPart, TokenizerJson};
+use super::definition::{AddedTokenEntry, Lists, TokenizerJson};
 use super::error::Error;
 use super::options::SpecialTokensInText;
-use super::vocabulary::{Fallback, Grams, VocabularyIndex};
+use super::partial_model::PartialModel;
+use super::spell;
+use super::vocabulary::{Grams, VocabularyIndex};
 
 /// The version of the crate that defines the ids.
 pub(super) const VERSION: &str = "0.23.2";
@@ -52,8 +46,8 @@ type Pipeline<M> =
 impl Reference {
     /// The reference for any text.
     pub(super) fn whole(tokenizer_json: &str, policy: SpecialTokensInText) -> Result<Self, Error> {
-        let mut tokenizer = Tokenizer::from_bytes(tokenizer_json).map_err(refused)?;
-        tokenizer.with_truncation(None).map_err(refused)?;
+        let mut tokenizer = Tokenizer::from_bytes(tokenizer_json).map_err(Error::refused)?;
+        tokenizer.with_truncation(None).map_err(Error::refused)?;
         tokenizer.with_padding(None);
         tokenizer.set_encode_special_tokens(policy == SpecialTokensInText::Split);
         Ok(Self::Whole(Box::new(tokenizer)))
@@ -80,6 +74,15 @@ impl Reference {
 }
 
 impl Reference {
+    /// The text of ids.
+    pub(super) fn decode(&self, ids: &[u32], skip_special_tokens: bool) -> Result<String, Error> {
+        let decoded = door::behind(|| match self {
+            Self::Whole(tokenizer) => tokenizer.decode(ids, skip_special_tokens),
+            Self::Part(tokenizer) => tokenizer.decode(ids, skip_special_tokens),
+        });
+        decoded.unwrap_or_else(|_| Err(GAVE_UP.into())).map_err(|source| Error::Decode { source })
+    }
+
     /// Appends for each of `ids`, which are those of `text`, the bytes of the text that it stands for.
     pub(super) fn ranges(
         &self,
@@ -131,7 +134,7 @@ impl Outline {
     pub(super) fn new(definition: &TokenizerJson<'_>, index: &VocabularyIndex<'_>) -> Result<Self, Error> {
         let steps = Steps::of(definition);
         let pipeline = steps.pipeline(PartialModel::empty(definition, index))?;
-        let is_divisible = definition.model.spells_characters_as_themselves() && index.ids_are_unique();
+        let is_divisible = definition.model.is_divisible() && index.ids_are_unique();
         let divisible = definition.lists().filter(|_| is_divisible);
         Ok(Self { pipeline, steps, divisible, special_tokens_in_text: SpecialTokensInText::Encode })
     }
@@ -161,7 +164,7 @@ impl Outline {
         let around = self
             .pipeline
             .post_process(Encoding::from_tokens(vec![document], 0), None, true)
-            .map_err(refused)?;
+            .map_err(Error::refused)?;
         let mut parts = around.get_ids().split(|&id| id == u32::MAX);
         match (parts.next(), parts.next(), parts.next()) {
             (Some(before), Some(after), None) => Ok((before.to_vec(), after.to_vec())),
@@ -182,6 +185,28 @@ impl Outline {
             }
         }
         Ok(())
+    }
+
+    /// Appends the words of `text` and where they end. The letters of byte-level tokenizers become the bytes they stand for.
+    pub(super) fn split_into(
+        &self,
+        text: &str,
+        words: &mut Vec<u8>,
+        ends: &mut Vec<usize>,
+    ) -> Result<(), Error> {
+        let spells_bytes = self.steps.spells_words_in_bytes();
+        self.words(text, |word| {
+            match Some(word).filter(|_| spells_bytes).and_then(spell::bytes_of) {
+                Some(bytes) => words.extend_from_slice(&bytes),
+                None => words.extend_from_slice(word.as_bytes()),
+            }
+            ends.push(words.len());
+        })
+    }
+
+    /// What texts go through before the model.
+    pub(super) fn steps(&self) -> Vec<&serde_json::Value> {
+        self.steps.normalizer.iter().chain(&self.steps.pre_tokenizer).collect()
     }
 
     /// The reference for `texts` and nothing else (see the module's text), or `None`
@@ -221,6 +246,19 @@ impl Steps {
         }
     }
 
+    /// Whether the model gets words in which a letter stands for each byte.
+    fn spells_words_in_bytes(&self) -> bool {
+        let Some(pre_tokenizer) = &self.pre_tokenizer else { return false };
+        let mut waiting = vec![pre_tokenizer];
+        while let Some(step) = waiting.pop() {
+            if step["type"] == "ByteLevel" {
+                return true;
+            }
+            waiting.extend(step["pretokenizers"].as_array().into_iter().flatten());
+        }
+        false
+    }
+
     /// The reference with this model.
     fn pipeline(&self, model: PartialModel) -> Result<Pipeline<PartialModel>, Error> {
         fn step<T: serde::de::DeserializeOwned>(
@@ -236,8 +274,8 @@ impl Steps {
             .with_pre_tokenizer(step(self.pre_tokenizer.as_ref())?)
             .with_post_processor(step(self.post_processor.as_ref())?)
             .build()
-            .map_err(refused)?;
-        pipeline.add_tokens(self.added_tokens.iter().map(added_token)).map_err(refused)?;
+            .map_err(Error::refused)?;
+        pipeline.add_tokens(self.added_tokens.iter().map(added_token)).map_err(Error::refused)?;
         Ok(pipeline)
     }
 }
@@ -250,108 +288,5 @@ fn added_token(entry: &AddedTokenEntry) -> AddedToken {
         rstrip: entry.rstrip,
         normalized: entry.normalized,
         special: entry.special,
-    }
-}
-
-fn refused(source: tokenizers::Error) -> Error {
-    Error::Refused { source }
-}
-
-/// A byte-pair model that holds a part of its vocabulary, but answers questions about
-/// the whole: the reference numbers added tokens after the vocabulary's size.
-pub(super) struct PartialModel {
-    bpe: BPE,
-    vocabulary_size: usize,
-    ignore_merges: bool,
-    fallback: Fallback,
-    /// Ids of those added tokens that the vocabulary has too.
-    known: HashMap<String, u32>,
-}
-
-impl PartialModel {
-    fn empty(definition: &TokenizerJson<'_>, index: &VocabularyIndex<'_>) -> Self {
-        let known = definition
-            .added_tokens
-            .iter()
-            .filter_map(|token| Some((token.content.clone(), index.id(&token.content)?)))
-            .collect();
-        let ignore_merges = definition.model.ignore_merges.unwrap_or(false);
-        let fallback = definition.model.fallback();
-        Self { bpe: BPE::default(), vocabulary_size: index.len(), ignore_merges, fallback, known }
-    }
-
-    /// The entries that may appear where the text has the `grams`, and their merges.
-    fn with(&self, lists: &Lists, tokenizer_json: &str, grams: &Grams) -> Result<Self, Error> {
-        let mut kept = tokenizers::models::bpe::Vocab::new();
-        let (mut merges, mut joined, fallback) = (Vec::new(), String::new(), &self.fallback);
-        let keep = |part: ModelPart<'_>| match part {
-            ModelPart::Entry(token, id) => {
-                if grams.may_hold(&token) || fallback.holds(&token) {
-                    // Where the file has a spelling twice, the last one counts.
-                    kept.insert(token.into_owned(), id);
-                }
-            }
-            // The cheap questions first: few merges are left to ask the last of.
-            ModelPart::Merge(MergeRule { left, right })
-                if grams.may_meet(&left, &right) || fallback.holds(&left) || fallback.holds(&right) =>
-            {
-                joined.clear();
-                joined.push_str(&left);
-                joined.push_str(&right);
-                if (grams.may_hold(&joined) || fallback.holds(&joined))
-                    && [&*joined, &left, &right].iter().all(|&part| kept.contains_key(part))
-                {
-                    merges.push((left.into_owned(), right.into_owned()));
-                }
-            }
-            ModelPart::Merge(_) => {}
-        };
-        lists
-            .each_part(tokenizer_json, keep)
-            .map_err(|source| Error::Json { file: "tokenizer.json", source })?;
-        // No cache: it is kept per thread for as long as the thread lives.
-        let mut builder = BPE::builder()
-            .vocab_and_merges(kept, merges)
-            .ignore_merges(self.ignore_merges)
-            .fuse_unk(fallback.fuses_unknown)
-            .byte_fallback(fallback.spells_bytes)
-            .cache_capacity(0);
-        if let Some(unknown) = &fallback.unknown {
-            builder = builder.unk_token(unknown.clone());
-        }
-        let bpe = builder.build().map_err(refused)?;
-        Ok(Self { bpe, known: self.known.clone(), fallback: fallback.clone(), ..*self })
-    }
-}
-
-impl Model for PartialModel {
-    type Trainer = BpeTrainer;
-
-    fn tokenize(&self, word: &str) -> tokenizers::Result<Vec<Token>> {
-        self.bpe.tokenize(word)
-    }
-
-    fn token_to_id(&self, token: &str) -> Option<u32> {
-        self.known.get(token).copied()
-    }
-
-    fn id_to_token(&self, id: u32) -> Option<String> {
-        self.bpe.id_to_token(id)
-    }
-
-    fn get_vocab(&self) -> HashMap<String, u32> {
-        self.bpe.get_vocab()
-    }
-
-    fn get_vocab_size(&self) -> usize {
-        self.vocabulary_size
-    }
-
-    fn save(&self, _folder: &Path, _prefix: Option<&str>) -> tokenizers::Result<Vec<PathBuf>> {
-        Err("a part of a model can't be saved".into())
-    }
-
-    fn get_trainer(&self) -> BpeTrainer {
-        self.bpe.get_trainer()
     }
 }

@@ -51,19 +51,23 @@ impl<'d> VocabularyIndex<'d> {
 }
 
 impl ModelDefinition<'_> {
-    /// Whether this is byte-pair encoding whose symbols are substrings of the word, or stand for what has none, and the
-    /// same word always gives the same ids.
-    pub(super) fn spells_characters_as_themselves(&self) -> bool {
-        self.kind.as_deref() == Some("BPE")
-            && self.unk_token.as_ref().is_none_or(|token| token.is_null() || token.is_string())
+    /// Whether this is a unigram model, or byte-pair encoding whose symbols are substrings of the word, or stand for what has
+    /// none, and the same word always gives the same ids.
+    pub(super) fn is_divisible(&self) -> bool {
+        let kind = self.kind.as_deref();
+        kind == Some("Unigram") || kind == Some("BPE") && self.spells_characters_as_themselves()
+    }
+
+    fn spells_characters_as_themselves(&self) -> bool {
+        self.unk_token.as_ref().is_none_or(|token| token.is_null() || token.is_string())
             && self.continuing_subword_prefix.as_deref().is_none_or(str::is_empty)
-            && self.end_of_word_suffix.as_deref().is_none_or(str::is_empty)
     }
 
     /// What becomes of characters without an entry.
     pub(super) fn fallback(&self) -> Fallback {
         Fallback {
             unknown: self.unk_token.as_ref().and_then(|token| token.as_str()).map(str::to_owned),
+            unknown_id: self.unk_id,
             fuses_unknown: self.fuse_unk.unwrap_or(false),
             spells_bytes: self.byte_fallback.unwrap_or(false),
         }
@@ -75,6 +79,8 @@ impl ModelDefinition<'_> {
 pub(super) struct Fallback {
     /// The entry that stands for them.
     pub(super) unknown: Option<String>,
+    /// Its id, where it is said instead.
+    pub(super) unknown_id: Option<u32>,
     /// Whether neighbors have one together.
     pub(super) fuses_unknown: bool,
     /// Whether they are spelled in bytes, where all of these have an entry.

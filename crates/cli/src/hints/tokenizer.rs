@@ -54,7 +54,10 @@ pub(crate) fn tokenizer_hint(error: &Error) -> Option<String> {
             "get the tokenizer's files again; Hugging Face tokenizers 0.23 must be able to load them".into()
         }
         // None of them is met where a tokenizer is loaded: two are of a text, one is the system's.
-        Error::LiteralSpecialTokens { .. } | Error::Encode { .. } | Error::NoThread { .. } => return None,
+        Error::LiteralSpecialTokens { .. }
+        | Error::Encode { .. }
+        | Error::Decode { .. }
+        | Error::NoThread { .. } => return None,
     })
 }
 
