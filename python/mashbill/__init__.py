@@ -1,6 +1,6 @@
 """The data pipeline for language-model training and distillation."""
 
-from mashbill._mashbill import MashbillError, ShardError, StateError, __version__
+from mashbill._mashbill import MashbillError, ShardError, StateError, Tokenizer, __version__
 from mashbill.loader import Appearance, Batch, DataLoader, Dataset, Split
 
 __all__ = [
@@ -12,5 +12,6 @@ __all__ = [
     "ShardError",
     "Split",
     "StateError",
+    "Tokenizer",
     "__version__",
 ]

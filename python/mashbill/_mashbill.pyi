@@ -13,6 +13,7 @@ __all__ = [
     "Rows",
     "ShardError",
     "StateError",
+    "Tokenizer",
     "__version__",
     "checksum",
     "curriculum",
@@ -130,3 +131,68 @@ class Batches:
     def steps_of(
         self, split: str, document: str | int, until: int, group: int | None
     ) -> list[tuple[int, int, int, int]]: ...
+
+@final
+class Tokenizer:
+    """A tokenizer: the ids that Hugging Face `tokenizers` defines, many times faster.
+
+    `name` is what `--tokenizer` takes: an embedded name, the path of a
+    `tokenizer.json` or of its folder, or the id of a repository of the Hub. `pad_token` is the token that fills rows up
+    where the files name none; `split_special_tokens=True` makes special tokens that a text spells text like any other.
+    What is wrong with the files is said in a `MashbillError`.
+
+    All methods let the interpreter go and may be called from any number of threads.
+    """
+
+    def __new__(
+        cls,
+        name: str | os.PathLike[str],
+        *,
+        pad_token: str | None = None,
+        split_special_tokens: bool = False,
+    ) -> Tokenizer: ...
+    def encode(self, text: str, *, add_special_tokens: bool = True) -> npt.NDArray[np.int32]:
+        """The ids of a text. `add_special_tokens` puts before and after it what the file says: what `encode` of
+        `transformers` gives."""
+
+    def encode_with_offsets(
+        self, text: str, *, add_special_tokens: bool = True
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        """The ids of a text, and for each of them the characters `text[start:end]` that it stands for: an array of the
+        shape (ids, 2). A token that is a part of a character has the character; one that stands for nothing has none.
+
+        Spaces belong to their tokens, which `transformers` leaves out of `offset_mapping` for many tokenizers."""
+
+    def encode_batch(
+        self, texts: Sequence[str], *, add_special_tokens: bool = True, threads: int = 0
+    ) -> list[npt.NDArray[np.int32]]:
+        """The ids of each text. `threads` is the most that are used; 0 stands for one a core."""
+
+    def decode(
+        self,
+        ids: Sequence[int] | npt.NDArray[np.int32] | npt.NDArray[np.int64],
+        *,
+        skip_special_tokens: bool = False,
+    ) -> str:
+        """The text of ids, as Hugging Face `tokenizers` decodes them; ids that no token has are left out."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def vocabulary_size(self) -> int:
+        """The highest id and one."""
+
+    @property
+    def engine(self) -> str:
+        """The engine in use: our own, or the reference with its version."""
+
+    @property
+    def why_not_fast(self) -> str | None:
+        """Why the reference is in use, if it is."""
+
+    @property
+    def bos_token_id(self) -> int | None: ...
+    @property
+    def eos_token_id(self) -> int | None: ...
+    @property
+    def pad_token_id(self) -> int: ...

@@ -3,6 +3,7 @@
 
 mod load;
 mod patience;
+mod tokenizer;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -48,10 +49,7 @@ fn tokenize_to_train(
 #[pyfunction]
 fn tokenizer_files(python: Python<'_>, name: &str) -> PyResult<BTreeMap<&'static str, String>> {
     let found = python.detach(|| mashbill_cli::tokenizer_files(name));
-    let found = found.map_err(|said| {
-        PyValueError::new_err(said.split('\n').map(mashbill_cli::shown).collect::<Vec<_>>().join("\n"))
-    })?;
-    Ok(found.into_iter().collect())
+    Ok(found.map_err(PyValueError::new_err)?.into_iter().collect())
 }
 
 /// The shares of tokens that the curriculum's categories are to have, in percent, by name.
@@ -89,6 +87,7 @@ fn _mashbill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("StateError", module.py().get_type::<load::StateError>())?;
     module.add_class::<load::Rows>()?;
     module.add_class::<load::Batches>()?;
+    module.add_class::<tokenizer::PyTokenizer>()?;
     module.add_function(wrap_pyfunction!(checksum, module)?)?;
     module.add_function(wrap_pyfunction!(curriculum, module)?)?;
     module.add_function(wrap_pyfunction!(run, module)?)?;

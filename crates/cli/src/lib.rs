@@ -29,6 +29,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
+use mashbill_tokenizer::{SpecialTokensInText, Tokenizer, TokenizerOptions};
 
 use args::{Args, Command};
 use commands::tokenize::TokenizeArgs;
@@ -121,17 +122,38 @@ pub fn curriculum() -> Vec<(String, f64)> {
 /// # Errors
 /// Where there is no such tokenizer, with the hint that the command gives on a line of its own.
 pub fn tokenizer_files(name: &str) -> Result<Vec<(&'static str, String)>, String> {
-    let found =
-        environment::find_tokenizer(name, &Printer::new(true)).map_err(|error| {
-            match hints::hint(&error) {
-                Some(hint) => format!("{error:#}\nhint: {hint}"),
-                None => format!("{error:#}"),
-            }
-        })?;
+    let found = environment::find_tokenizer(name, &Printer::new(true)).map_err(|error| told(&error))?;
     let others = [
         ("tokenizer_config.json", found.tokenizer_config),
         ("special_tokens_map.json", found.special_tokens_map),
     ];
     let there = others.into_iter().filter_map(|(name, text)| Some((name, text?)));
     Ok([("tokenizer.json", found.tokenizer_json)].into_iter().chain(there).collect())
+}
+
+/// Loads the tokenizer that is called `name`, as `--tokenizer` takes it, to encode texts with it. What fills rows up is
+/// `pad_token`, where the files name nothing.
+///
+/// # Errors
+/// Where there is no such tokenizer or it cannot be used, with the hint that the command gives on a line of its own.
+pub fn tokenizer(name: &str, pad_token: Option<String>) -> Result<Tokenizer, String> {
+    let options = TokenizerOptions {
+        add_bos: true,
+        add_eos: false,
+        eos_token: None,
+        pad_token,
+        special_tokens_in_text: SpecialTokensInText::Encode,
+    };
+    let load = || {
+        let files = environment::find_tokenizer(name, &Printer::new(true))?;
+        environment::load(&files, &options, cache::cache().ok().as_deref())
+    };
+    load().map_err(|error| told(&error))
+}
+
+/// An error, and its hint on a line of its own, as they can be shown on a terminal.
+fn told(error: &anyhow::Error) -> String {
+    let hint = hints::hint(error).map(|hint| format!("hint: {hint}"));
+    let lines = [format!("{error:#}")].into_iter().chain(hint);
+    lines.flat_map(|said| said.split('\n').map(shown).collect::<Vec<_>>()).collect::<Vec<_>>().join("\n")
 }

@@ -63,7 +63,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "mashbill-stand-in",
         ],
     ),
-    ("mashbill-python", &["mashbill-store", "mashbill-format", "mashbill-cli", "mashbill-load"]),
+    (
+        "mashbill-python",
+        &["mashbill-store", "mashbill-format", "mashbill-tokenizer", "mashbill-cli", "mashbill-load"],
+    ),
 ];
 
 /// What only some crates may use, and why.
