@@ -152,8 +152,8 @@ class Tokenizer:
         split_special_tokens: bool = False,
     ) -> Tokenizer: ...
     def encode(self, text: str, *, add_special_tokens: bool = True) -> npt.NDArray[np.int32]:
-        """The ids of a text. `add_special_tokens` puts before and after it what the file says: what `encode` of
-        `transformers` gives."""
+        """The ids of a text. `add_special_tokens` puts before and after it what `tokenizer.json` says; where it says
+        something else there is a `MashbillError`."""
 
     def encode_with_offsets(
         self, text: str, *, add_special_tokens: bool = True
@@ -161,7 +161,8 @@ class Tokenizer:
         """The ids of a text, and for each of them the characters `text[start:end]` that it stands for: an array of the
         shape (ids, 2). A token that is a part of a character has the character; one that stands for nothing has none.
 
-        Spaces belong to their tokens, which `transformers` leaves out of `offset_mapping` for many tokenizers."""
+        Spaces belong to their tokens, which `transformers` leaves out of `offset_mapping` for many tokenizers; so do
+        these offsets where a normalizer changes the text."""
 
     def encode_batch(
         self, texts: Sequence[str], *, add_special_tokens: bool = True, threads: int = 0
@@ -176,6 +177,7 @@ class Tokenizer:
     ) -> str:
         """The text of ids, as Hugging Face `tokenizers` decodes them; ids that no token has are left out."""
 
+    def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, Any]]: ...
     @property
     def name(self) -> str: ...
     @property

@@ -1,6 +1,7 @@
 //! Tokenizers for Python: texts in, numpy arrays of ids out, with the interpreter let go.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -9,12 +10,13 @@ use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
+use pyo3::types::PyDict;
 
 use crate::load::MashbillError;
-use crate::patience::patiently;
+use crate::patience::{Hand, patiently};
 
-/// Fewest bytes of texts for which another thread is begun.
-const THREAD_MIN: usize = 1 << 16;
+/// Fewest bytes of texts that a thread takes at once.
+const TAKEN_MIN: usize = 1 << 16;
 
 /// Ids for Python.
 type IdArray<'py> = Bound<'py, PyArray1<i32>>;
@@ -23,23 +25,37 @@ type IdArray<'py> = Bound<'py, PyArray1<i32>>;
 #[pyclass(frozen, module = "mashbill", name = "Tokenizer")]
 pub(crate) struct PyTokenizer {
     encoder: Arc<Encoder>,
+    /// What was asked for.
+    pad_token: Option<String>,
 }
 
 /// What threads share.
 struct Encoder {
     tokenizer: Tokenizer,
     /// What is put before and after a text.
-    template: (Vec<u32>, Vec<u32>),
+    template: Result<(Vec<u32>, Vec<u32>), Error>,
     policy: SpecialTokensInText,
     /// Working memory that nobody has at the moment.
     scratches: Mutex<Vec<Scratch>>,
 }
 
 impl Encoder {
-    /// The ids of a text, with what is put around it if that is asked for.
-    fn encode(&self, scratch: &mut Scratch, text: &str, adds: bool, ids: &mut Vec<u32>) -> Result<(), Error> {
-        let (before, after): (&[u32], &[u32]) =
-            if adds { (&self.template.0, &self.template.1) } else { (&[], &[]) };
+    /// What is put before and after a text, if that is asked for.
+    fn around(&self, adds: bool) -> PyResult<(&[u32], &[u32])> {
+        match &self.template {
+            _ if !adds => Ok((&[], &[])),
+            Ok((before, after)) => Ok((before, after)),
+            Err(error) => Err(raise(error)),
+        }
+    }
+
+    fn encode(
+        &self,
+        scratch: &mut Scratch,
+        text: &str,
+        (before, after): (&[u32], &[u32]),
+        ids: &mut Vec<u32>,
+    ) -> Result<(), Error> {
         ids.extend_from_slice(before);
         self.tokenizer.encode_text(scratch, text, self.policy, ids)?;
         ids.extend_from_slice(after);
@@ -51,52 +67,64 @@ impl Encoder {
         let kept = scratches().pop();
         let mut scratch = kept.unwrap_or_default();
         let done = work(&mut scratch);
-        scratches().push(scratch);
+        let mut scratches = scratches();
+        if scratches.len() < cores() {
+            scratches.push(scratch);
+        }
         done
     }
 
-    /// The ids of each text, by as many threads as are worth it.
-    fn encode_all(&self, texts: &[PyBackedStr], adds: bool, threads: usize) -> Result<Vec<Vec<u32>>, Error> {
-        let bytes: usize = texts.iter().map(|text| text.len()).sum();
-        let share = bytes.div_ceil(threads.max(1)).max(THREAD_MIN);
-        let mut parts = Vec::new();
-        let (mut start, mut taken) = (0, 0);
-        for (place, text) in texts.iter().enumerate() {
-            taken += text.len();
-            if taken >= share || place + 1 == texts.len() {
-                parts.push(&texts[start..=place]);
-                (start, taken) = (place + 1, 0);
+    /// The ids of each text, by at most so many threads, until `is_over`.
+    fn encode_all(
+        &self,
+        texts: &[PyBackedStr],
+        around: (&[u32], &[u32]),
+        threads: usize,
+        is_over: &AtomicBool,
+    ) -> Result<Vec<Vec<i32>>, Error> {
+        let parts = parts(texts);
+        let next = AtomicUsize::new(0);
+        let encode = |scratch: &mut Scratch, text: &PyBackedStr| {
+            let mut ids = Vec::new();
+            self.encode(scratch, text, around, &mut ids).map(|()| signed(ids))
+        };
+        let take_parts = || {
+            self.with_scratch(|scratch| {
+                let mut done = Vec::new();
+                while let Some(part) = parts.get(next.fetch_add(1, Ordering::Relaxed))
+                    && !is_over.load(Ordering::Relaxed)
+                {
+                    let encoded =
+                        part.iter().map(|text| encode(scratch, text)).collect::<Result<Vec<_>, _>>()?;
+                    done.push((part.as_ptr().addr(), encoded));
+                }
+                Ok(done)
+            })
+        };
+        let mut done = thread::scope(|scope| {
+            let others = 1..threads.min(parts.len());
+            // Where there are no more threads to be had, those that are there do the work.
+            let spawned: Vec<_> =
+                others.map_while(|_| thread::Builder::new().spawn_scoped(scope, take_parts).ok()).collect();
+            let mut done = take_parts()?;
+            for thread in spawned {
+                done.extend(thread.join().expect("a thread of ours does not panic")?);
             }
-        }
-        let encode = |part: &[PyBackedStr]| {
-            let each = |scratch: &mut Scratch| {
-                let ids = |text: &PyBackedStr| {
-                    let mut ids = Vec::new();
-                    self.encode(scratch, text, adds, &mut ids).map(|()| ids)
-                };
-                part.iter().map(ids).collect::<Result<Vec<_>, Error>>()
-            };
-            self.with_scratch(each)
-        };
-        let encoded: Vec<_> = match &parts[..] {
-            [] => Vec::new(),
-            [only] => vec![encode(only)],
-            _ => thread::scope(|scope| {
-                let handles: Vec<_> = parts.iter().map(|part| scope.spawn(|| encode(part))).collect();
-                handles
-                    .into_iter()
-                    .map(|handle| handle.join().expect("a thread of ours does not panic"))
-                    .collect()
-            }),
-        };
-        Ok(encoded.into_iter().collect::<Result<Vec<_>, Error>>()?.concat())
+            Ok::<_, Error>(done)
+        })?;
+        done.sort_unstable_by_key(|(place, _)| *place);
+        Ok(done.into_iter().flat_map(|(_, encoded)| encoded).collect())
     }
 
     /// The ids of a text and the characters of it that each stands for: none for what is put around it.
-    fn encode_with_offsets(&self, text: &str, adds: bool) -> Result<(Vec<u32>, Vec<Range<usize>>), Error> {
+    fn encode_with_offsets(
+        &self,
+        text: &str,
+        around: (&[u32], &[u32]),
+    ) -> Result<(Vec<u32>, Vec<Range<usize>>), Error> {
         let (mut ids, mut ranges) = (Vec::new(), Vec::new());
-        self.with_scratch(|scratch| self.encode(scratch, text, adds, &mut ids))?;
-        let (before, after) = if adds { (self.template.0.len(), self.template.1.len()) } else { (0, 0) };
+        self.with_scratch(|scratch| self.encode(scratch, text, around, &mut ids))?;
+        let (before, after) = (around.0.len(), around.1.len());
         ranges.resize(before, 0..0);
         let own = &ids[before..ids.len() - after];
         self.tokenizer.ranges_in_text(text, self.policy, own, &mut ranges)?;
@@ -104,6 +132,23 @@ impl Encoder {
         in_characters(text, &mut ranges[before..before + own.len()]);
         Ok((ids, ranges))
     }
+}
+
+/// Texts, one after another, in parts that are worth a thread.
+fn parts(texts: &[PyBackedStr]) -> Vec<&[PyBackedStr]> {
+    let (mut parts, mut start, mut taken) = (Vec::new(), 0, 0);
+    for (place, text) in texts.iter().enumerate() {
+        taken += text.len();
+        if taken >= TAKEN_MIN || place + 1 == texts.len() {
+            parts.push(&texts[start..=place]);
+            (start, taken) = (place + 1, 0);
+        }
+    }
+    parts
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Makes ranges of bytes, which are in order, ranges of characters; a part of a character is the character.
@@ -133,14 +178,16 @@ impl PyTokenizer {
         let Some(name) = name.to_str().map(str::to_owned) else {
             return Err(PyValueError::new_err("the tokenizer's name is no text"));
         };
-        let tokenizer = patiently(python, move || mashbill_cli::tokenizer(&name, pad_token))?;
+        let pad = pad_token.clone();
+        let tokenizer = patiently(python, move || mashbill_cli::tokenizer(&name, pad))?;
         let tokenizer = tokenizer.map_err(MashbillError::new_err)?;
         let policy = match split_special_tokens {
             true => SpecialTokensInText::Split,
             false => SpecialTokensInText::Encode,
         };
-        let template = tokenizer.template().map_err(raise)?;
-        Ok(Self { encoder: Arc::new(Encoder { tokenizer, template, policy, scratches: Mutex::default() }) })
+        let template = tokenizer.template();
+        let encoder = Encoder { tokenizer, template, policy, scratches: Mutex::default() };
+        Ok(Self { encoder: Arc::new(encoder), pad_token })
     }
 
     /// The ids of a text.
@@ -152,12 +199,13 @@ impl PyTokenizer {
         add_special_tokens: bool,
     ) -> PyResult<IdArray<'py>> {
         let encoder = &self.encoder;
+        let around = encoder.around(add_special_tokens)?;
         let ids = python.detach(|| {
             let mut ids = Vec::new();
-            let encode = |scratch: &mut Scratch| encoder.encode(scratch, &text, add_special_tokens, &mut ids);
+            let encode = |scratch: &mut Scratch| encoder.encode(scratch, &text, around, &mut ids);
             encoder.with_scratch(encode).map(|()| signed(ids))
         });
-        Ok(ids.map_err(raise)?.into_pyarray(python))
+        Ok(ids.map_err(|error| raise(&error))?.into_pyarray(python))
     }
 
     /// The ids of a text, and the characters that each stands for: rows of start and end.
@@ -168,8 +216,9 @@ impl PyTokenizer {
         text: PyBackedStr,
         add_special_tokens: bool,
     ) -> PyResult<(IdArray<'py>, Bound<'py, PyArray2<i64>>)> {
-        let found = python.detach(|| self.encoder.encode_with_offsets(&text, add_special_tokens));
-        let (ids, ranges) = found.map_err(raise)?;
+        let around = self.encoder.around(add_special_tokens)?;
+        let found = python.detach(|| self.encoder.encode_with_offsets(&text, around));
+        let (ids, ranges) = found.map_err(|error| raise(&error))?;
         let count = ranges.len();
         let offsets: Vec<i64> =
             ranges.into_iter().flat_map(|range| [range.start as i64, range.end as i64]).collect();
@@ -186,20 +235,33 @@ impl PyTokenizer {
         add_special_tokens: bool,
         threads: usize,
     ) -> PyResult<Vec<IdArray<'py>>> {
-        let encoder = Arc::clone(&self.encoder);
-        let threads = match threads {
-            0 => thread::available_parallelism().map_or(1, usize::from),
-            threads => threads,
+        self.encoder.around(add_special_tokens)?;
+        let threads = if threads == 0 { cores() } else { threads };
+        let is_over = Arc::new(AtomicBool::new(false));
+        let (encoder, ends) = (Arc::clone(&self.encoder), Arc::clone(&is_over));
+        let encode = move || {
+            let around = encoder.around(add_special_tokens).expect("it was there before");
+            encoder.encode_all(&texts, around, threads, &ends)
         };
-        let all = patiently(python, move || encoder.encode_all(&texts, add_special_tokens, threads))?;
-        Ok(all.map_err(raise)?.into_iter().map(|ids| signed(ids).into_pyarray(python)).collect())
+        let all = Hand::default().take(python, encode, || is_over.store(true, Ordering::Relaxed))?;
+        let all = all.map_err(|error| raise(&error))?;
+        Ok(all.into_iter().map(|ids| ids.into_pyarray(python)).collect())
+    }
+
+    /// What makes it again, where it is unpickled.
+    fn __getnewargs_ex__<'py>(&self, python: Python<'py>) -> PyResult<((&str,), Bound<'py, PyDict>)> {
+        let options = PyDict::new(python);
+        options.set_item("pad_token", &self.pad_token)?;
+        options.set_item("split_special_tokens", self.encoder.policy == SpecialTokensInText::Split)?;
+        Ok(((self.name(),), options))
     }
 
     /// The text of ids.
     #[pyo3(signature = (ids, *, skip_special_tokens = false))]
     fn decode(&self, python: Python<'_>, ids: TokenIds<'_>, skip_special_tokens: bool) -> PyResult<String> {
         let ids = ids.unsigned()?;
-        python.detach(|| self.encoder.tokenizer.decode(&ids, skip_special_tokens)).map_err(raise)
+        let decoded = python.detach(|| self.encoder.tokenizer.decode(&ids, skip_special_tokens));
+        decoded.map_err(|error| raise(&error))
     }
 
     /// What the tokenizer is called.
@@ -272,9 +334,9 @@ fn signed(ids: Vec<u32>) -> Vec<i32> {
     ids.into_iter().map(u32::cast_signed).collect()
 }
 
-fn raise(error: Error) -> PyErr {
+fn raise(error: &Error) -> PyErr {
     let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
+    let mut cause = std::error::Error::source(error);
     while let Some(source) = cause {
         text.push_str(": ");
         text.push_str(&source.to_string());

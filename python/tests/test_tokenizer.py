@@ -1,6 +1,7 @@
 """Tokenizers beside those of Hugging Face."""
 
 import json
+import pickle
 import subprocess
 import sys
 import threading
@@ -143,6 +144,23 @@ def test_what_it_is_can_be_asked(both: tuple[mashbill.Tokenizer, PreTrainedToken
     assert ours.vocabulary_size == len(theirs)
     assert ours.pad_token_id == theirs.pad_token_id
     assert repr(ours) == f"Tokenizer({json.dumps(ours.name)}, engine={json.dumps(ours.engine)})"
+
+
+def test_it_can_be_pickled(both: tuple[mashbill.Tokenizer, PreTrainedTokenizerFast]) -> None:
+    ours, _ = both
+    again = pickle.loads(pickle.dumps(ours))
+    assert [again.encode(text).tolist() for text in TEXTS] == [ours.encode(text).tolist() for text in TEXTS]
+    split = mashbill.Tokenizer("gpt2", split_special_tokens=True)
+    assert pickle.loads(pickle.dumps(split)).encode("<|endoftext|>").tolist() == split.encode("<|endoftext|>").tolist()
+    assert split.encode("<|endoftext|>").size > 1
+
+
+def test_long_batches_come_in_order() -> None:
+    ours = mashbill.Tokenizer("gpt2")
+    texts = [f"{number} {'rye ' * (number * 7919 % 20_000)}" for number in range(64)]
+    expected = [ours.encode(text).tolist() for text in texts]
+    for threads in (1, 2, 7, 1000):
+        assert [ids.tolist() for ids in ours.encode_batch(texts, threads=threads)] == expected
 
 
 def test_threads_share_one(both: tuple[mashbill.Tokenizer, PreTrainedTokenizerFast]) -> None:

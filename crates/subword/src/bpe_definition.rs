@@ -29,7 +29,7 @@ pub(crate) enum Alphabet {
 #[derive(Debug)]
 pub(crate) struct BpeDefinition {
     pub(crate) alphabet: Alphabet,
-    /// The token of each byte, or [`NO_TOKEN`] where no text has it.
+    /// The token of each byte, or [`NO_TOKEN`] where no text has it, or its character may lack one.
     pub(crate) bytes: [u32; 256],
     /// All merges that can happen, in order of rank.
     pub(crate) merges: Vec<Merge>,

@@ -1,7 +1,7 @@
 //! Subword tokenizers, exactly as Hugging Face `tokenizers` has them, made for pipelines.
 //!
 //! A [`SubwordEngine`] encodes by byte pairs (byte-level ones, and SentencePiece's), by unigram language models, by WordPiece and
-//! by whole words. The patterns that are in use (GPT-2, cl100k and Llama 3, Qwen, o200k, tekken, Kimi K2, DeepSeek, nanochat)
+//! by whole words. The patterns that are in use (GPT-2, cl100k and Llama 3, Qwen, o200k, tekken, Kimi K2, DeepSeek, nanochat, BLOOM, CLIP)
 //! have matchers of their own; others are run by the reference's own library of regular expressions, which takes a multiple of
 //! the time. Everything else is refused with [`Error::Unsupported`]: the engine gives the reference's ids or none. Next to other
 //! fast encoders it is built for short start-up (tables can be kept in a file), bounded memory, linear time in any text, and

@@ -92,7 +92,7 @@ pub(crate) struct ModelJson<'a> {
 impl ModelJson<'_> {
     /// Whether byte pairs can be merged exactly, which are those of bytes, or of characters.
     ///
-    /// What happens to bytes without a token needs no further look: every byte that texts have must have one.
+    /// What happens to bytes without a token is looked at where the tokens are.
     pub(crate) fn check_bpe(&self, is_byte_level: bool) -> Result<(), Error> {
         refuse(self.dropout.is_some_and(|dropout| dropout != 0.0), "it drops merges at random")?;
         let is_set = |affix: &Option<String>| affix.as_ref().is_some_and(|affix| !affix.is_empty());

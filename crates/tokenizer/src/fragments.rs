@@ -14,6 +14,12 @@ const IN_A_TEXT: usize = 30;
 /// Texts of pieces of patterns.
 const TEXTS: usize = 3_000;
 
+/// Most pieces that are taken from patterns, of which hostile ones have millions.
+const TAKEN_MAX: usize = 4_096;
+
+/// Most characters of a literal that is one piece.
+const LITERAL_MAX: usize = 32;
+
 /// Most pieces in one of them.
 const PIECES_MAX: usize = 24;
 
@@ -247,6 +253,12 @@ fn take_apart(pattern: &str, pieces: &mut Vec<String>) {
         literal.clear();
     };
     while let Some(c) = rest.next() {
+        if pieces.len() >= TAKEN_MAX {
+            return;
+        }
+        if literal.chars().nth(LITERAL_MAX).is_some() {
+            end(&mut literal, pieces);
+        }
         match c {
             '\\' => {
                 let Some(class) = rest.next() else { break };
@@ -302,6 +314,9 @@ mod tests {
         for expected in ["'s", "'LL", "'", "\r", "½", "a", "f", "g", "e", "\u{180e}", "\u{180f}"] {
             assert!(pieces.iter().any(|piece| piece == expected), "{expected:?} in {pieces:?}");
         }
+        take_apart(&"\\,".repeat(500_000), &mut pieces);
+        take_apart(&"ab".repeat(500_000), &mut pieces);
+        assert!(pieces.iter().map(String::len).sum::<usize>() < 4 * TAKEN_MAX * LITERAL_MAX);
         for odd in [r"\", r"\p{", r"\x{110000}", r"\u{d800}", "[a-", "-", "\u{10ffff}-\0"] {
             take_apart(odd, &mut pieces);
         }
