@@ -53,7 +53,7 @@ pub(crate) struct BatchScratch {
     entries: [Entry; BATCH],
     tokens: Tokens,
     /// Short parts that are not in the vocabulary, or not as parts.
-    unknown: Vec<u16>,
+    unseen: Vec<u16>,
     /// Longer parts.
     long: Vec<u16>,
     /// Parts to merge.
@@ -105,7 +105,7 @@ impl Default for BatchScratch {
                 many: Vec::new(),
                 line: [0; FEW * (BATCH + 1)],
             },
-            unknown: Vec::with_capacity(BATCH),
+            unseen: Vec::with_capacity(BATCH),
             long: Vec::with_capacity(BATCH),
             new: Vec::with_capacity(BATCH),
             again: Vec::with_capacity(BATCH),
@@ -195,7 +195,7 @@ impl BatchScratch {
 
     #[inline(never)]
     fn look_up_vocabulary(&mut self, lookups: &Lookups, count: usize) {
-        self.unknown.clear();
+        self.unseen.clear();
         for i in 0..count {
             let (key, hash) = (self.keys[i], self.hashes[i]);
             let entry = lookups.vocabulary.short(key, hash, self.entries[i]);
@@ -204,7 +204,7 @@ impl BatchScratch {
                 self.tokens.counts[i] = 1;
             } else if key != [0; 2] {
                 lookups.cache.prefetch_short(hash);
-                self.unknown.push(i as u16);
+                self.unseen.push(i as u16);
             }
         }
     }
@@ -214,7 +214,7 @@ impl BatchScratch {
         self.new.clear();
         self.again.clear();
         self.tokens.many.clear();
-        for &place in &self.unknown {
+        for &place in &self.unseen {
             let i = usize::from(place);
             match lookups.cache.short(self.keys[i], self.hashes[i]) {
                 Some(tokens) => {

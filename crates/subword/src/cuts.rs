@@ -6,6 +6,8 @@
 //! once; their parts are met again and again, and most of them are tokens. Borders inside ASCII are not
 //! looked at: tokens have nearly all pairs of letters.
 
+use crate::unicode::length;
+
 /// Bits of the hash of two characters. Llama 3 has 11,700 such pairs, so one in eleven others is taken for one.
 const PAIR_BITS: u32 = 17;
 /// Where the bits of two bytes begin, and those of two characters of ASCII.
@@ -38,8 +40,8 @@ impl Cuts {
             for border in (1..token.len()).filter(|&at| !is_continued(token[at])) {
                 let (before, after) = token.split_at(border);
                 let start = before.iter().rposition(|&byte| !is_continued(byte));
-                let left = start.map(|start| &before[start..]).filter(|left| left.len() == len(left[0]));
-                let right = after.get(..len(after[0])).filter(|c| c[1..].iter().all(|&b| is_continued(b)));
+                let left = start.map(|start| &before[start..]).filter(|left| left.len() == length(left[0]));
+                let right = after.get(..length(after[0])).filter(|c| c[1..].iter().all(|&b| is_continued(b)));
                 let bit = match (left, right) {
                     (Some(left), Some(right)) => pair_bit(packed(left), packed(right)),
                     _ => bytes_bit(token[border - 1], token[border]),
@@ -69,10 +71,10 @@ impl Cuts {
     /// Where the part of `word`, which must be UTF-8, that begins at `start` ends.
     #[inline]
     pub(crate) fn end(&self, word: &[u8], start: usize) -> usize {
-        let mut border = start + len(word[start]);
+        let mut border = start + length(word[start]);
         let mut left = packed(&word[start..border.min(word.len())]);
         while border < word.len() {
-            let end = border + len(word[border]);
+            let end = border + length(word[border]);
             let right = packed(&word[border..end.min(word.len())]);
             if (left | right) & 0x80 != 0
                 && !self.has(bytes_bit(word[border - 1], word[border]))
@@ -88,7 +90,7 @@ impl Cuts {
     /// The same for a text whose borders inside ASCII are looked at, too. Each space begins a part if it `splits`.
     #[inline(always)]
     pub(crate) fn part_end(&self, text: &[u8], start: usize, splits: bool) -> usize {
-        let mut border = start + len(text[start]);
+        let mut border = start + length(text[start]);
         let mut last = start;
         while let Some(&first) = text.get(border) {
             let left = text[last];
@@ -102,7 +104,7 @@ impl Cuts {
                 (last, border) = (border, border + 1);
                 continue;
             }
-            let end = (border + len(first)).min(text.len());
+            let end = (border + length(first)).min(text.len());
             if !self.has(pair_bit(packed(&text[last..border]), packed(&text[border..end]))) {
                 return border;
             }
@@ -119,17 +121,6 @@ impl Cuts {
 
 fn is_continued(byte: u8) -> bool {
     byte & 0xc0 == 0x80
-}
-
-/// The length of the character that begins with this byte.
-#[inline(always)]
-fn len(first: u8) -> usize {
-    match first {
-        0..0xc0 => 1,
-        0xc0..0xe0 => 2,
-        0xe0..0xf0 => 3,
-        0xf0.. => 4,
-    }
 }
 
 /// The bytes of a character, the first one lowest.

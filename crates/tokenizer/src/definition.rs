@@ -117,10 +117,14 @@ impl<'a> TokenizerJson<'a> {
 
     /// Whether the model gets words in which a letter stands for each byte.
     pub(super) fn spells_words_in_bytes(&self) -> bool {
-        let Some(last) = &self.pre_tokenizer else { return false };
-        let last = last["pretokenizers"].as_array().map_or(Some(last), |steps| steps.last());
-        last.is_some_and(|step| step["type"] == "ByteLevel")
+        self.pre_tokenizer.as_ref().is_some_and(has_byte_level)
     }
+}
+
+/// Whether a pre-tokenizer is, or has in it, one that makes a letter of each byte.
+pub(super) fn has_byte_level(pre_tokenizer: &Value) -> bool {
+    let steps = pre_tokenizer["pretokenizers"].as_array();
+    pre_tokenizer["type"] == "ByteLevel" || steps.into_iter().flatten().any(has_byte_level)
 }
 
 /// The entries of a vocabulary in the file's order: a map to ids, or, for Unigram, pieces with their

@@ -20,7 +20,7 @@ use tokenizers::{
     TokenizerImpl,
 };
 
-use super::definition::{AddedTokenEntry, Lists, TokenizerJson};
+use super::definition::{AddedTokenEntry, Lists, TokenizerJson, has_byte_level};
 use super::error::Error;
 use super::options::SpecialTokensInText;
 use super::partial_model::PartialModel;
@@ -194,7 +194,7 @@ impl Outline {
         words: &mut Vec<u8>,
         ends: &mut Vec<usize>,
     ) -> Result<(), Error> {
-        let spells_bytes = self.steps.spells_words_in_bytes();
+        let spells_bytes = self.steps.pre_tokenizer.as_ref().is_some_and(has_byte_level);
         self.words(text, |word| {
             match Some(word).filter(|_| spells_bytes).and_then(spell::bytes_of) {
                 Some(bytes) => words.extend_from_slice(&bytes),
@@ -244,19 +244,6 @@ impl Steps {
             post_processor: definition.post_processor.clone(),
             added_tokens: definition.added_tokens.clone(),
         }
-    }
-
-    /// Whether the model gets words in which a letter stands for each byte.
-    fn spells_words_in_bytes(&self) -> bool {
-        let Some(pre_tokenizer) = &self.pre_tokenizer else { return false };
-        let mut waiting = vec![pre_tokenizer];
-        while let Some(step) = waiting.pop() {
-            if step["type"] == "ByteLevel" {
-                return true;
-            }
-            waiting.extend(step["pretokenizers"].as_array().into_iter().flatten());
-        }
-        false
     }
 
     /// The reference with this model.
