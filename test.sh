@@ -2,7 +2,7 @@
 # Runs every test of mashbill: formatting, lints, documentation, the Rust tests, and the Python checks of what the
 # command writes. Needs cargo, a C compiler and Python 3.10 or later with its venv module; cargo-nextest is used where
 # it is installed; the report is opened in chromium where that is installed, else the tests say so at their end.
-# Stops at the first failure. What it installs goes to .venv, from tests/python/requirements.lock and templates.lock.
+# Stops at the first failure. What it installs goes to .venv, from the locks in tests/python.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -30,16 +30,19 @@ else
     printf '%s\n' "$stamp" >.venv/stamp
 fi
 
-section "Published chat templates (.venv/templates)"
-lock=tests/python/templates.lock
-stamp="$(stamp_of "$lock")"
-if [ "$(cat .venv/templates/stamp 2>/dev/null)" = "$stamp" ]; then
-    echo "up to date"
-else
-    rm -rf .venv/templates
-    install --no-deps --target .venv/templates -r "$lock"
-    printf '%s\n' "$stamp" >.venv/templates/stamp
-fi
+# What checks read of packages as they are published, each lock in a folder of its own; nothing of them is imported.
+for published in templates tokenizers; do
+    section "Published $published (.venv/$published)"
+    lock="tests/python/$published.lock"
+    stamp="$(stamp_of "$lock")"
+    if [ "$(cat ".venv/$published/stamp" 2>/dev/null)" = "$stamp" ]; then
+        echo "up to date"
+    else
+        rm -rf ".venv/$published"
+        install --no-deps --target ".venv/$published" -r "$lock"
+        printf '%s\n' "$stamp" >".venv/$published/stamp"
+    fi
+done
 
 section "Rust formatting"
 cargo fmt --all --check
