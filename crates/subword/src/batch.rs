@@ -11,11 +11,10 @@
 //! 5. encode the rest by the model, byte pairs side by side;
 //! 6. append the tokens of all words in order.
 
-use crate::blocks::BATCH;
 use crate::cache::{self, CACHED_MAX, Cache, SHORT_TOKENS};
 use crate::merging::SIDE_BY_SIDE_MAX;
 use crate::model::{ModelScratch, SubwordModel};
-use crate::pre_tokenizer::LEFT_OUT;
+use crate::word_ends::{BATCH, LEFT_OUT};
 use crate::words::{self, Entry, Key, SHORT_MAX, Vocabulary};
 
 /// Most tokens of a part that are kept in its place.

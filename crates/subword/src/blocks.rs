@@ -11,11 +11,8 @@
 use std::ops::Range;
 
 use crate::pattern::Pattern;
-
-/// Bytes in a block, and bits in a mask.
-pub(crate) const BLOCK: usize = 64;
-/// Most pieces that are taken at once.
-pub(crate) const BATCH: usize = 8 * BLOCK;
+use crate::unicode::{Char, SPACES};
+use crate::word_ends::{BATCH, BLOCK, LEFT_OUT, block_of};
 
 /// Walks through a part of a text by a pattern's pieces.
 pub(crate) struct PatternWalk<'a> {
@@ -24,12 +21,14 @@ pub(crate) struct PatternWalk<'a> {
     /// The text up to the end of the part.
     text: &'a [u8],
     at: usize,
+    /// Whether white space, which has pieces of its own, is left out.
+    leaves_out_spaces: bool,
 }
 
 impl<'a> PatternWalk<'a> {
     /// An empty part of `text`, which must be UTF-8.
-    pub(crate) fn new(pattern: Pattern, text: &'a [u8]) -> Self {
-        Self { pattern, whole: text, text: &[], at: 0 }
+    pub(crate) fn new(pattern: Pattern, leaves_out_spaces: bool, text: &'a [u8]) -> Self {
+        Self { pattern, whole: text, text: &[], at: 0, leaves_out_spaces }
     }
 
     pub(crate) fn begin(&mut self, part: Range<usize>) {
@@ -39,13 +38,24 @@ impl<'a> PatternWalk<'a> {
 
     /// The next piece.
     pub(crate) fn next(&mut self) -> Option<Range<usize>> {
-        let start = self.at;
-        self.at = (start < self.text.len()).then(|| self.pattern.end(self.text, start))?;
-        Some(start..self.at)
+        loop {
+            let start = self.at;
+            self.at = (start < self.text.len()).then(|| self.pattern.end(self.text, start))?;
+            if self.left_out(start) == 0 {
+                return Some(start..self.at);
+            }
+        }
+    }
+
+    /// [`LEFT_OUT`] if the piece that begins at `start` is.
+    #[inline(always)]
+    fn left_out(&self, start: usize) -> usize {
+        let is_space = || Char::at(self.text, start).is_some_and(|c| c.is(SPACES));
+        if self.leaves_out_spaces && is_space() { LEFT_OUT } else { 0 }
     }
 
     /// Writes the ends of the next pieces into `ends` behind the first `count`, until the part ends or fewer than [`BLOCK`]
-    /// would have room, and returns how many there are then.
+    /// would have room, and returns how many there are then. Pieces that are left out are marked.
     pub(crate) fn fill(&mut self, ends: &mut [usize; BATCH], count: usize) -> usize {
         #[cfg(target_arch = "x86_64")]
         if has_avx2() {
@@ -71,28 +81,23 @@ impl<'a> PatternWalk<'a> {
         while self.at < self.text.len() && count <= BATCH - BLOCK {
             let mut starts = 0;
             if self.begins_in_ascii() {
-                let mut tail = [0x80; BLOCK];
-                let block = match self.text[self.at..].first_chunk() {
-                    Some(block) => block,
-                    None => {
-                        let rest = &self.text[self.at..];
-                        tail[..rest.len()].copy_from_slice(rest);
-                        &tail
-                    }
-                };
+                let mut tail = [0; BLOCK];
+                let block = block_of(&self.text[self.at..], &mut tail);
                 starts = classify(block).starts(self.pattern, block);
             }
             if starts == 0 {
+                let left_out = self.left_out(self.at);
                 self.at = self.pattern.end(self.text, self.at);
-                ends[count] = self.at;
+                ends[count] = self.at | left_out;
                 count += 1;
                 continue;
             }
             let base = self.at;
             while starts != 0 {
+                let left_out = self.left_out(self.at);
                 self.at = base + starts.trailing_zeros() as usize;
                 // Fewer than 64 starts follow the first, so there is room.
-                ends[count] = self.at;
+                ends[count] = self.at | left_out;
                 count += 1;
                 starts &= starts - 1;
             }
@@ -100,14 +105,11 @@ impl<'a> PatternWalk<'a> {
         count
     }
 
-    /// Whether the next piece can be expected to lie in ASCII. (BLOOM's words are long and CLIP's come one by one, and
-    /// their matchers are simple.)
+    /// Whether the next piece can be expected to lie in ASCII. (BLOOM's words are long, and its matcher is simple.)
     #[inline(always)]
     fn begins_in_ascii(&self) -> bool {
         let head = &self.text[self.at..];
-        !(self.pattern == Pattern::Bloom || self.pattern.covers_words())
-            && head[0] < 0x80
-            && head.get(1).is_none_or(|&byte| byte < 0x80)
+        self.pattern != Pattern::Bloom && head[0] < 0x80 && head.get(1).is_none_or(|&byte| byte < 0x80)
     }
 }
 
@@ -187,7 +189,9 @@ impl Masks {
             Pattern::Kimi => self.cased(&runs, symbol, last_run, block, true, false),
             Pattern::Tekken => self.cased(&runs, symbol, last_run, block, false, true),
             Pattern::DeepSeek => return self.deepseek(symbol),
-            Pattern::Bloom | Pattern::Clip | Pattern::ClipTokens => return 0,
+            Pattern::Clip => self.clip(&runs, last_run, block),
+            Pattern::ClipTokens => self.clip(&runs, last_run.min(before_tokens(&runs, block)), block),
+            Pattern::Bloom => return 0,
         };
         starts & below(trusted + 1) & !1
     }
@@ -197,7 +201,20 @@ impl Masks {
         let led = self.blank << 1;
         let mut starts = (runs.letter | runs.digit | runs.symbol) & !led;
         starts |= runs.space | self.space & !(self.space >> 1);
-        let mut candidates = self.apostrophe & runs.symbol & !led & self.letter >> 1;
+        self.contracted(starts, runs.symbol & !led, last_run, block)
+    }
+
+    /// White space is apart, and each digit.
+    #[inline(always)]
+    fn clip(&self, runs: &Runs, last_run: u32, block: &[u8; BLOCK]) -> (u64, u32) {
+        let starts = runs.letter | self.digit | runs.symbol | runs.space;
+        self.contracted(starts, runs.symbol, last_run, block)
+    }
+
+    /// `starts` where an apostrophe that begins a piece at one of `symbols` takes letters along.
+    #[inline(always)]
+    fn contracted(&self, mut starts: u64, symbols: u64, last_run: u32, block: &[u8; BLOCK]) -> (u64, u32) {
+        let mut candidates = self.apostrophe & symbols & self.letter >> 1;
         while candidates != 0 {
             let at = candidates.trailing_zeros();
             candidates &= candidates - 1;
@@ -336,6 +353,16 @@ struct Runs {
     space: u64,
 }
 
+/// Where the signs begin with which one of CLIP's special tokens may begin, which the general matcher finds.
+#[inline(always)]
+fn before_tokens(runs: &Runs, block: &[u8; BLOCK]) -> u32 {
+    let begins = |at: &usize| block[*at] == b'<' && block.get(at + 1).is_none_or(|&next| next == b'|');
+    match (0..BLOCK).find(begins) {
+        Some(at) => 63 - (runs.symbol & below(at as u32 + 1) | 1).leading_zeros(),
+        None => BLOCK as u32,
+    }
+}
+
 /// Bit `at`, or nothing beyond the block.
 #[inline(always)]
 fn bit(at: u32) -> u64 {
@@ -468,181 +495,4 @@ mod x86 {
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails where it panics")]
-mod tests {
-    use super::*;
-    use crate::pattern::PATTERNS;
-
-    fn pieces(pattern: Pattern, text: &str, portable: bool) -> Vec<usize> {
-        let mut blocks = PatternWalk::new(pattern, text.as_bytes());
-        blocks.begin(0..text.len());
-        let (mut all, mut ends) = (Vec::new(), [0; BATCH]);
-        loop {
-            let count = match portable {
-                true => blocks.fill_by(&mut ends, 0, Masks::of),
-                false => blocks.fill(&mut ends, 0),
-            };
-            if count == 0 {
-                return all;
-            }
-            all.extend_from_slice(&ends[..count]);
-        }
-    }
-
-    /// Texts made of `parts` at random; the same every time.
-    fn texts(parts: &[&str], count: usize) -> impl Iterator<Item = String> {
-        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-        let mut random = move |below: usize| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state % below as u64) as usize
-        };
-        let parts: Vec<String> = parts.iter().map(|part| part.to_string()).collect();
-        (0..count).map(move |_| {
-            let mut text = String::new();
-            // Few kinds of parts in one text make long runs and odd meetings likely.
-            let kinds: Vec<&String> = (0..1 + random(6)).map(|_| &parts[random(parts.len())]).collect();
-            for _ in 0..1 + random(90) {
-                let part =
-                    if random(10) == 0 { &parts[random(parts.len())] } else { kinds[random(kinds.len())] };
-                text.push_str(part);
-            }
-            text
-        })
-    }
-
-    const PARTS: &[&str] = &[
-        "a",
-        "b",
-        "Z",
-        "s",
-        "S",
-        "t",
-        "re",
-        "RE",
-        "ve",
-        "ll",
-        "LL",
-        "l",
-        "d",
-        "M",
-        "'",
-        "'s",
-        "'LL",
-        "'re",
-        "0",
-        "12",
-        "345",
-        " ",
-        "  ",
-        "\t",
-        "\n",
-        "\r",
-        "\r\n",
-        "\u{b}",
-        "\u{c}",
-        "\0",
-        "\u{1f}",
-        "!",
-        "/",
-        "//",
-        "-",
-        "(",
-        ".",
-        "é",
-        "É",
-        "ſ",
-        "ß",
-        "ǅ",
-        "ʰ",
-        "中",
-        "々〇",
-        "か",
-        "・",
-        "、",
-        "…",
-        "۔",
-        "|",
-        "\u{3040}",
-        "\u{2e80}",
-        "\u{16ff0}",
-        "\u{301}",
-        "\u{20dd}",
-        "\u{a0}",
-        "\u{3000}",
-        "\u{85}",
-        "\u{2028}",
-        "½",
-        "٣",
-        "😀",
-        "ﬆ",
-        "K",
-        "\u{200d}",
-        "\u{10ffff}",
-        "word",
-        " Word",
-        "camelCase",
-    ];
-
-    #[test]
-    fn blocks_split_as_the_matcher_does() {
-        for text in texts(PARTS, 10_000) {
-            for (pattern, _) in PATTERNS {
-                let mut expected = Vec::new();
-                while *expected.last().unwrap_or(&0) < text.len() {
-                    expected.push(pattern.end(text.as_bytes(), *expected.last().unwrap_or(&0)));
-                }
-                assert_eq!(pieces(pattern, &text, false), expected, "{pattern:?} {text:?}");
-                assert_eq!(pieces(pattern, &text, true), expected, "portable {pattern:?} {text:?}");
-            }
-        }
-    }
-
-    /// Where pieces end, by the reference's regular expressions one after another: what one of them finds, and what is
-    /// between, is split by the next.
-    fn expected(regexes: &[onig::Regex], text: &str) -> Vec<usize> {
-        let mut ends = vec![text.len()];
-        for regex in regexes {
-            let mut start = 0;
-            let mut split = Vec::new();
-            for end in ends {
-                let found = regex.find_iter(&text[start..end]);
-                let borders = found.flat_map(|(from, to)| [start + from, start + to]);
-                split.extend(borders.chain([end]).filter(|border| *border > start));
-                split.dedup();
-                start = end;
-            }
-            ends = split;
-        }
-        ends
-    }
-
-    fn compiled(regexes: &[&str]) -> Vec<onig::Regex> {
-        regexes.iter().map(|regex| onig::Regex::new(regex).unwrap()).collect()
-    }
-
-    #[test]
-    fn texts_split_as_the_regular_expressions_do() {
-        for (pattern, regexes) in PATTERNS {
-            let regexes = compiled(regexes);
-            for text in texts(PARTS, 10_000) {
-                assert_eq!(pieces(pattern, &text, false), expected(&regexes, &text), "{pattern:?} {text:?}");
-            }
-        }
-    }
-
-    /// All classes have many members below U+3400; of the rest some are tried here, and all in
-    /// [`crate::unicode`].
-    #[test]
-    fn characters_split_as_in_the_regular_expressions() {
-        let codes = (0..0x3400).chain((0x3400..0x11_0000).step_by(37));
-        let characters: Vec<char> = codes.filter_map(char::from_u32).collect();
-        for (pattern, regexes) in PATTERNS {
-            let regexes = compiled(regexes);
-            for c in &characters {
-                let text = format!("{c}a'{c}x'{c}e'l{c} {c}{c}Z{c}\n{c} \t{c}1{c}2!{c}");
-                assert_eq!(pieces(pattern, &text, false), expected(&regexes, &text), "{pattern:?} {text:?}");
-            }
-        }
-    }
-}
+mod tests;

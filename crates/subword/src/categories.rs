@@ -2,7 +2,9 @@
 //!
 //! They ask for Unicode's general categories, `\w`, and whether a character may be changed or be one with its neighbors, each by
 //! the tables of the library that the reference asks. Those are slow to ask, so what they say of every code point is kept in
-//! `categories.bin`, a two-level table: 4,352 block numbers, then blocks of 256 bytes. A test asks them again.
+//! `categories.bin`. A test asks them again.
+
+use crate::character_table::CharacterTable;
 
 /// `\p{P}` and ASCII's signs.
 pub(crate) const PUNCTUATION: u8 = 1;
@@ -21,13 +23,12 @@ pub(crate) const DECOMPOSED: u8 = 1 << 6;
 /// What forms KC and KD may change, alone or with its neighbors.
 pub(crate) const COMPATIBLE: u8 = 1 << 7;
 
-const INDEX_LEN: usize = 0x110000 >> 8;
-static CATEGORIES: &[u8] = include_bytes!("categories.bin");
+static CATEGORIES: CharacterTable = CharacterTable::new(include_bytes!("categories.bin"));
 
 /// Whether `c` has one of those that are set in `categories`.
 #[inline(always)]
 pub(crate) fn has(c: char, categories: u8) -> bool {
-    of(c) & categories != 0
+    CATEGORIES.of(c.into()) & categories != 0
 }
 
 /// Whether no character of `text` has one of those that are set in `categories`, none of which ASCII has.
@@ -35,21 +36,11 @@ pub(crate) fn has_none(text: &str, categories: u8) -> bool {
     text.is_ascii() || !text.chars().any(|c| has(c, categories))
 }
 
-#[inline(always)]
-fn of(c: char) -> u8 {
-    let code_point = c as usize;
-    let block = CATEGORIES[code_point >> 8];
-    CATEGORIES[INDEX_LEN + (usize::from(block) << 8) + (code_point & 0xff)]
-}
-
 #[cfg(test)]
-#[expect(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    reason = "a test fails where it panics, and can make the table"
-)]
+#[expect(clippy::unwrap_used, reason = "a test fails where it panics")]
 mod tests {
     use super::*;
+    use crate::character_table::assert_is;
     use unicode_categories::UnicodeCategories;
     use unicode_normalization_alignments::{IsNormalized, UnicodeNormalization, char, is_nfkc_quick};
     use unicode_segmentation::UnicodeSegmentation;
@@ -84,21 +75,7 @@ mod tests {
     #[test]
     fn every_code_point_has_what_the_libraries_say_of_it() {
         let all: Vec<u8> = (0..0x110000).map(derived).collect();
-        if let Some(path) = std::env::var_os("SUBWORD_DERIVE_CATEGORIES") {
-            let (mut index, mut blocks) = (Vec::new(), Vec::<&[u8]>::new());
-            for block in all.chunks(256) {
-                let known = blocks.iter().position(|b| *b == block);
-                index.push(u8::try_from(known.unwrap_or(blocks.len())).unwrap());
-                if known.is_none() {
-                    blocks.push(block);
-                }
-            }
-            std::fs::write(path, [index, blocks.concat()].concat()).unwrap();
-            return;
-        }
-        for c in (0..0x110000).filter_map(char::from_u32) {
-            assert_eq!(of(c), all[c as usize], "U+{:04X}", c as u32);
-        }
+        assert_is(&CATEGORIES, &all, "SUBWORD_DERIVE_CATEGORIES");
         let ascii = all[..0x80].iter().fold(0, |seen, categories| seen | categories);
         assert_eq!(ascii & (CLUSTERED | NONSPACING_MARK | MARK | DECOMPOSED | COMPATIBLE), 0);
     }

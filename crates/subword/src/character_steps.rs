@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use crate::character_kind::CharacterKind;
 use crate::split_step::{Behavior, Delimiter, SplitStep};
+use crate::word_ends::{BATCH, BLOCK, LEFT_OUT, block_of};
 
 /// Most steps that are made in one walk: a bit for each.
 pub(crate) const STEPS_MAX: usize = 8;
@@ -126,4 +127,93 @@ impl<'a> CharacterWalk<'a> {
             return Some(start..self.at);
         }
     }
+
+    /// Writes the ends of the next pieces into `ends` behind the first `count`, until the part ends or fewer than [`BLOCK`]
+    /// would have room, and returns how many there are then. Those of what is left out are marked.
+    ///
+    /// ASCII is taken a block at a time, which begins where a piece begins, up to the last place where one is known to end.
+    pub(crate) fn fill(&mut self, ends: &mut [usize; BATCH], mut count: usize) -> usize {
+        while self.at < self.text.len() && count <= BATCH - BLOCK {
+            let rest = &self.text.as_bytes()[self.at..];
+            let begins_in_ascii = rest[0].is_ascii() && rest.get(1).is_none_or(u8::is_ascii);
+            let Borders { mut ends_before, left_out } = match begins_in_ascii {
+                true => self.steps.borders(block_of(rest, &mut [0; BLOCK])),
+                false => Borders::default(),
+            };
+            if ends_before == 0 {
+                ends[count] = self.end_of_one();
+                count += 1;
+                continue;
+            }
+            let (base, mut start) = (self.at, 0);
+            while ends_before != 0 {
+                let end = ends_before.trailing_zeros();
+                let mark = if left_out >> start & 1 == 0 { 0 } else { LEFT_OUT };
+                ends[count] = (base + end as usize) | mark;
+                count += 1;
+                start = end;
+                ends_before &= ends_before - 1;
+            }
+            self.at = base + start as usize;
+        }
+        count
+    }
+
+    /// The end of the next piece, or, marked, of all that is left out before it.
+    fn end_of_one(&mut self) -> usize {
+        let Self { steps, text, .. } = *self;
+        let Some((mut bits, len)) = steps.at(text, self.at) else { return self.at };
+        self.at += len;
+        let is_left_out = |bits: u8| bits & steps.left_out != 0;
+        let goes_on = |bits: u8, next: u8| match is_left_out(bits) {
+            true => is_left_out(next),
+            false => !steps.divide(bits, next),
+        };
+        while let Some((next, len)) = steps.at(text, self.at)
+            && goes_on(bits, next)
+        {
+            bits = next;
+            self.at += len;
+        }
+        self.at | if is_left_out(bits) { LEFT_OUT } else { 0 }
+    }
+}
+
+/// A bit for each byte of a block.
+#[derive(Default)]
+struct Borders {
+    /// Whether a piece, or what is left out, ends before it. Nothing is known of the first one, and of none from the first
+    /// on that is not ASCII.
+    ends_before: u64,
+    left_out: u64,
+}
+
+impl CharacterSteps {
+    #[inline(always)]
+    fn borders(&self, block: &[u8; BLOCK]) -> Borders {
+        // Eight bytes are looked at together, with the bits of each in a byte of a number.
+        let each = |bits: u8| u64::from(bits) * 0x0101_0101_0101_0101;
+        let (before, behind, around) = (each(self.before), each(self.behind), each(self.around));
+        let (mut borders, mut beyond, mut last) = (Borders::default(), 0, 0);
+        for (number, eight) in block.as_chunks::<8>().0.iter().enumerate() {
+            let found = u64::from_le_bytes(eight.map(|byte| self.ascii[usize::from(byte & 0x7f)]));
+            let previous = found << 8 | last;
+            let divided = previous & behind | found & before | (previous ^ found) & around;
+            borders.ends_before |= u64::from(set_bytes(divided)) << (8 * number);
+            borders.left_out |= u64::from(set_bytes(found & each(self.left_out))) << (8 * number);
+            beyond |= u64::from(set_bytes(u64::from_le_bytes(*eight) & each(0x80))) << (8 * number);
+            last = found >> 56;
+        }
+        let ascii = u64::MAX.checked_shr(64 - beyond.trailing_zeros()).unwrap_or(0);
+        borders.ends_before &= ascii & !(borders.left_out & borders.left_out << 1) & !1;
+        borders
+    }
+}
+
+/// A bit for each of eight bytes that is not zero.
+#[inline(always)]
+fn set_bytes(bytes: u64) -> u8 {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let high = (bytes & !HIGH).wrapping_add(!HIGH) | bytes;
+    ((high & HIGH) >> 7).wrapping_mul(0x0102_0408_1020_4080).to_be_bytes()[0]
 }

@@ -3,8 +3,7 @@
 //! The end of a word is a byte that no text has. It merges with any byte before everything else does, which makes of a word's
 //! last letter the token that the vocabulary has for it there.
 
-use crate::blocks::BATCH;
-use crate::pre_tokenizer::LEFT_OUT;
+use crate::word_ends::{BATCH, LEFT_OUT};
 
 /// The byte.
 pub(crate) const END_OF_WORD: u8 = 0xff;

@@ -10,7 +10,7 @@
 //!
 //! A text goes through these modules in order: `added` finds added tokens, `normalizer` changes the rest where it needs that
 //! (`charsmap`, `bert`, `metaspace`, `categories` and `unicode` know what), `pre_tokenizer` (with `character_steps`, `blocks` and `pattern` behind it) splits it
-//! into words, `batch` takes them many at a time, `words` knows those that are tokens, `cache` remembers others, and `model`
+//! into words, which `word_steps` may divide, `batch` takes them many at a time, `words` knows those that are tokens, `cache` remembers others, and `model`
 //! encodes what is left: byte pairs by `merging`, with what `merges` knows, after `cuts` has divided long words, and what `unknown` says of others; others by
 //! `unigram` and `word_piece`.
 //!
@@ -35,12 +35,15 @@ mod runs;
 mod bert;
 mod charsmap;
 mod metaspace;
+mod character_table;
 mod unicode;
 mod categories;
 mod splitting;
+mod word_ends;
 mod character_kind;
 mod split_step;
 mod pre_tokenizer;
+mod word_steps;
 mod character_steps;
 mod matches;
 mod end_of_word;
@@ -73,7 +76,6 @@ pub use tables::VERSION;
 use crate::added::AddedSet;
 use crate::atoms::Atoms;
 use crate::batch::{BatchScratch, Lookups};
-use crate::blocks::BATCH;
 use crate::bpe_definition::{Alphabet, BpeDefinition, characters};
 use crate::cache::Cache;
 use crate::definition::{Definition, ModelContent};
@@ -81,9 +83,10 @@ use crate::end_of_word::END_OF_WORD;
 use crate::merges::{Merges, NO_TOKEN};
 use crate::model::{Bpe, SubwordModel};
 use crate::normalizer::Normalizer;
-use crate::pre_tokenizer::{LEFT_OUT, PreTokenizer, Splitter};
+use crate::pre_tokenizer::{PreTokenizer, Splitter};
 use crate::splitting::Splitting;
 use crate::unigram::Unigram;
+use crate::word_ends::{BATCH, LEFT_OUT};
 use crate::word_piece::WordPiece;
 use crate::words::{Vocabulary, Word};
 
@@ -193,6 +196,9 @@ impl SubwordEngine {
         };
         let words = match model {
             SubwordModel::Unigram(unigram) => unigram.tokens().pieces.clone(),
+            SubwordModel::WordPiece(word_piece) => {
+                [vocabulary.words(), word_piece.tokens().continuing.clone()].concat()
+            }
             _ => vocabulary.words(),
         };
         for word in words {
@@ -346,7 +352,7 @@ impl SubwordEngine {
             if count == 0 {
                 return Ok(());
             }
-            let end = batch.word_ends[count - 1];
+            let end = batch.word_ends[count - 1] & !LEFT_OUT;
             if *marks_ends {
                 let count = end_of_word::mark(
                     &mut batch.word_ends,

@@ -1,23 +1,28 @@
 //! How a text is split into words: by steps, each of which splits what the one before it gave.
 //!
 //! A step is a pattern that has a matcher of ours ([`crate::pattern`]), a kind of character ([`crate::character_steps`]), or any
-//! other regular expression, which the reference's own library runs. The pieces of a step are all of its text, one after another, but for what it
-//! leaves out.
+//! other regular expression, which the reference's own library runs; behind them steps may divide words
+//! ([`crate::word_steps`]). The pieces of a step are all of its text, one after another, but for what it leaves out.
 
 use std::ops::Range;
 
-use crate::blocks::{BATCH, BLOCK, PatternWalk};
+use crate::blocks::PatternWalk;
+use crate::character_kind::CharacterKind;
 use crate::character_steps::{CharacterSteps, CharacterWalk};
 use crate::error::Error;
 use crate::matches::Matches;
+use crate::pattern::Pattern;
 use crate::split_step::{Behavior, Delimiter, SplitStep};
+use crate::word_ends::{BATCH, BLOCK, LEFT_OUT};
+use crate::word_steps::WordSteps;
 
 /// The steps, at least one.
 #[derive(Debug)]
 pub(crate) struct PreTokenizer {
     steps: Vec<SplitStep>,
-    /// What makes them, in order.
+    /// What makes them, in order, but for those that divide words.
     stages: Vec<Stage>,
+    word_steps: Option<WordSteps>,
 }
 
 /// One walk through a text.
@@ -25,24 +30,51 @@ pub(crate) struct PreTokenizer {
 enum Stage {
     /// The step at this place.
     Step(usize),
+    /// A pattern, between whose matches is white space, which was left out before.
+    Words(Pattern),
     /// Several steps.
     Characters(CharacterSteps),
+}
+
+impl Stage {
+    /// What makes the first of `steps`, which begin at `place`, and how many of them.
+    fn first_of(steps: &[SplitStep], place: usize) -> (Self, usize) {
+        if let [
+            SplitStep::Split { delimiter, inverted: false, behavior: Behavior::Removed },
+            SplitStep::Pattern(pattern),
+            ..,
+        ] = steps
+            && matches!(delimiter, Delimiter::Character(CharacterKind::WhiteSpace))
+            && pattern.covers_words()
+        {
+            return (Self::Words(*pattern), 2);
+        }
+        match CharacterSteps::first_of(steps) {
+            Some((characters, count)) => (Self::Characters(characters), count),
+            None => (Self::Step(place), 1),
+        }
+    }
 }
 
 impl PreTokenizer {
     /// `steps` must not be empty.
     pub(crate) fn new(steps: Vec<SplitStep>) -> Self {
         assert!(!steps.is_empty(), "a text is split by something");
+        let word_steps: Vec<_> = steps
+            .iter()
+            .filter_map(|step| match step {
+                SplitStep::Word(step) => Some(*step),
+                _ => None,
+            })
+            .collect();
         let (mut stages, mut at) = (Vec::new(), 0);
-        while at < steps.len() {
-            let (stage, count) = match CharacterSteps::first_of(&steps[at..]) {
-                Some((characters, count)) => (Stage::Characters(characters), count),
-                None => (Stage::Step(at), 1),
-            };
+        while at < steps.len() - word_steps.len() {
+            let (stage, count) = Stage::first_of(&steps[at..], at);
             stages.push(stage);
             at += count;
         }
-        Self { steps, stages }
+        let word_steps = if word_steps.is_empty() { None } else { Some(WordSteps::new(&word_steps)) };
+        Self { steps, stages, word_steps }
     }
 
     pub(crate) fn steps(&self) -> &[SplitStep] {
@@ -51,9 +83,7 @@ impl PreTokenizer {
 
     /// Whether words may begin or end inside a character.
     pub(crate) fn divides_characters(&self) -> bool {
-        let divides =
-            |step: &SplitStep| matches!(step, SplitStep::Split { delimiter: Delimiter::NumberLetter, .. });
-        self.steps.iter().any(divides)
+        self.word_steps.is_some_and(WordSteps::look_at_numbers)
     }
 
     pub(crate) fn runs_regexes(&self) -> bool {
@@ -65,81 +95,96 @@ impl PreTokenizer {
 
 /// Walks through a text by batches of words.
 pub(crate) struct Splitter<'a> {
+    text: &'a str,
     /// The text, until it is split.
     whole: Option<Range<usize>>,
-    /// The steps before the last.
+    /// The stages, but for the last.
     outer: Vec<Walk<'a>>,
-    last: Last<'a>,
+    last: Walk<'a>,
     /// Where the last word ends.
     end: usize,
-}
-
-/// Marks an end as that of what is left out.
-pub(crate) const LEFT_OUT: usize = 1 << (usize::BITS - 1);
-
-enum Last<'a> {
-    Pattern(PatternWalk<'a>),
-    Walk(Walk<'a>),
+    words: Option<WordWalk>,
 }
 
 impl<'a> Splitter<'a> {
     pub(crate) fn new(pre_tokenizer: &'a PreTokenizer, text: &'a str) -> Self {
-        let (last, outer) = pre_tokenizer.stages.split_last().expect("there is a stage");
         let walk = |stage| Walk::new(stage, &pre_tokenizer.steps, text);
+        let mut outer: Vec<_> = pre_tokenizer.stages.iter().map(walk).collect();
         Self {
+            text,
             whole: Some(0..text.len()),
-            outer: outer.iter().map(walk).collect(),
-            last: match walk(last) {
-                Walk::Pattern(pattern) => Last::Pattern(pattern),
-                other => Last::Walk(other),
-            },
+            last: outer.pop().unwrap_or(Walk::Whole(0..0)),
+            outer,
             end: 0,
+            words: pre_tokenizer.word_steps.map(WordWalk::new),
         }
     }
 
-    /// Writes the ends of the next words into `ends` and returns how many there are: 0 at the end of the text. Where the
-    /// next word begins only behind what is left out, that has an end, too, marked by [`LEFT_OUT`].
+    /// Writes the ends of the next words into `ends` and returns how many there are: 0 at the end of the text. What is left
+    /// out before the next word has an end, too, marked by [`LEFT_OUT`].
     ///
     /// # Errors
     /// [`Error::Regex`]: the library gives up over the text.
     pub(crate) fn next_batch(&mut self, ends: &mut [usize; BATCH]) -> Result<usize, Error> {
+        let Some(mut words) = self.words.take() else { return self.next_words(ends) };
+        let count = words.fill(self, ends);
+        self.words = Some(words);
+        count
+    }
+
+    /// The same before words are divided.
+    fn next_words(&mut self, ends: &mut [usize; BATCH]) -> Result<usize, Error> {
         let mut count = 0;
         loop {
-            match &mut self.last {
-                Last::Pattern(blocks) => {
-                    let before = count;
-                    count = blocks.fill(ends, count);
-                    self.end = if before < count { ends[count - 1] } else { self.end };
-                }
-                Last::Walk(walk) => {
-                    while count < BATCH - 1
-                        && let Some(piece) = walk.next()?
-                    {
-                        if piece.start > self.end {
-                            ends[count] = piece.start | LEFT_OUT;
-                            count += 1;
-                        }
-                        ends[count] = piece.end;
-                        self.end = piece.end;
-                        count += 1;
-                    }
-                }
-            }
+            let before = count;
+            count = self.last.fill(ends, count)?;
+            self.end = if before < count { ends[count - 1] & !LEFT_OUT } else { self.end };
             if count >= BATCH - BLOCK {
                 return Ok(count);
             }
             let Some(piece) = next_piece(&mut self.outer, &mut self.whole)? else { return Ok(count) };
-            match &mut self.last {
-                Last::Pattern(blocks) => {
-                    if piece.start > self.end {
-                        ends[count] = piece.start | LEFT_OUT;
-                        count += 1;
-                    }
-                    blocks.begin(piece);
-                }
-                Last::Walk(walk) => walk.begin(piece),
+            if piece.start > self.end {
+                ends[count] = piece.start | LEFT_OUT;
+                count += 1;
             }
+            self.last.begin(piece);
         }
+    }
+}
+
+/// Walks through words by what divides them.
+struct WordWalk {
+    steps: WordSteps,
+    /// Where words end, the first of which was not taken to its end.
+    words: Box<[usize; BATCH]>,
+    next: usize,
+    count: usize,
+    /// Where the next piece begins.
+    at: usize,
+}
+
+impl WordWalk {
+    fn new(steps: WordSteps) -> Self {
+        Self { steps, words: Box::new([0; BATCH]), next: 0, count: 0, at: 0 }
+    }
+
+    fn fill(&mut self, splitter: &mut Splitter<'_>, ends: &mut [usize; BATCH]) -> Result<usize, Error> {
+        for (filled, end) in ends.iter_mut().enumerate() {
+            if self.next == self.count {
+                (self.next, self.count) = (0, splitter.next_words(&mut self.words)?);
+                if self.count == 0 {
+                    return Ok(filled);
+                }
+            }
+            let word_end = self.words[self.next];
+            *end = match word_end & LEFT_OUT {
+                0 => self.steps.end(splitter.text.as_bytes(), self.at..word_end),
+                _ => word_end,
+            };
+            self.next += usize::from(*end == word_end);
+            self.at = *end & !LEFT_OUT;
+        }
+        Ok(BATCH)
     }
 }
 
@@ -162,6 +207,8 @@ fn next_piece(
 
 /// Walks through a part of a text by the pieces of a stage.
 enum Walk<'a> {
+    /// The part as it is.
+    Whole(Range<usize>),
     Pattern(PatternWalk<'a>),
     Characters(CharacterWalk<'a>),
     Split(Box<SplitWalk<'a>>),
@@ -169,19 +216,25 @@ enum Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn new(stage: &'a Stage, steps: &'a [SplitStep], text: &'a str) -> Self {
+        let by_pattern = |pattern: &Pattern, leaves_out_spaces| {
+            Self::Pattern(PatternWalk::new(*pattern, leaves_out_spaces, text.as_bytes()))
+        };
         match stage {
             Stage::Characters(steps) => Self::Characters(CharacterWalk::new(steps, text)),
+            Stage::Words(pattern) => by_pattern(pattern, true),
             Stage::Step(place) => match &steps[*place] {
-                SplitStep::Pattern(pattern) => Self::Pattern(PatternWalk::new(*pattern, text.as_bytes())),
+                SplitStep::Pattern(pattern) => by_pattern(pattern, false),
                 SplitStep::Split { delimiter, inverted, behavior } => {
                     Self::Split(Box::new(SplitWalk::new(delimiter, *inverted, *behavior, text)))
                 }
+                SplitStep::Word(_) => unreachable!("it is behind all stages"),
             },
         }
     }
 
     fn begin(&mut self, part: Range<usize>) {
         match self {
+            Self::Whole(whole) => *whole = part,
             Self::Pattern(walk) => walk.begin(part),
             Self::Characters(walk) => walk.begin(part),
             Self::Split(walk) => walk.begin(part),
@@ -192,10 +245,39 @@ impl<'a> Walk<'a> {
     #[inline(always)]
     fn next(&mut self) -> Result<Option<Range<usize>>, Error> {
         match self {
+            Self::Whole(_) => unreachable!("it is the only stage"),
             Self::Pattern(walk) => Ok(walk.next()),
             Self::Characters(walk) => Ok(walk.next()),
             Self::Split(walk) => walk.next(),
         }
+    }
+
+    /// Writes the ends of the next pieces into `ends` behind the first `count`, until the part ends or fewer than [`BLOCK`]
+    /// would have room, and returns how many there are then. Those of what is left out are marked.
+    #[inline(always)]
+    fn fill(&mut self, ends: &mut [usize; BATCH], mut count: usize) -> Result<usize, Error> {
+        match self {
+            Self::Whole(whole) if whole.start == whole.end => {}
+            Self::Whole(whole) => {
+                ends[count] = std::mem::take(whole).end;
+                count += 1;
+            }
+            Self::Pattern(walk) => count = walk.fill(ends, count),
+            Self::Characters(walk) => count = walk.fill(ends, count),
+            Self::Split(walk) => {
+                while count <= BATCH - BLOCK {
+                    let end = walk.at;
+                    let Some(piece) = walk.next()? else { break };
+                    if piece.start > end {
+                        ends[count] = piece.start | LEFT_OUT;
+                        count += 1;
+                    }
+                    ends[count] = piece.end;
+                    count += 1;
+                }
+            }
+        }
+        Ok(count)
     }
 }
 
@@ -278,10 +360,6 @@ impl<'a> SplitWalk<'a> {
         let (start, end) = (self.found, self.part.end);
         let found = match self.delimiter {
             Delimiter::Character(_) => unreachable!("a walk of its own"),
-            Delimiter::NumberLetter => first_byte_of(self.text.as_bytes(), start..end, 1, is_number_letter),
-            Delimiter::ThreeDigits => {
-                first_byte_of(self.text.as_bytes(), start..end, 3, |byte| byte.is_ascii_digit())
-            }
             Delimiter::Regex(spelled, regex) => {
                 if self.pending.is_none() {
                     let part = &self.text[self.part.clone()];
@@ -299,25 +377,4 @@ impl<'a> SplitWalk<'a> {
         self.found = found.map_or(start, |found| found.end);
         Ok(found)
     }
-}
-
-/// The first `count` bytes of a part of `text` if they are looked for, else all bytes before as many.
-fn first_byte_of(
-    text: &[u8],
-    part: Range<usize>,
-    count: usize,
-    is_match: impl Fn(u8) -> bool,
-) -> Option<Found> {
-    let (start, rest) = (part.start, &text[part]);
-    let found = rest.windows(count).position(|bytes| bytes.iter().all(|byte| is_match(*byte)));
-    match found.unwrap_or(rest.len()) {
-        0 if rest.is_empty() => None,
-        0 => Some(Found { end: start + count, is_match: true }),
-        len => Some(Found { end: start + len, is_match: false }),
-    }
-}
-
-/// The letters of ², ³, ¹, ¼, ½ and ¾ are themselves.
-fn is_number_letter(byte: u8) -> bool {
-    matches!(byte, b'0'..=b'9' | 0xb2 | 0xb3 | 0xb9 | 0xbc..=0xbe)
 }

@@ -9,6 +9,7 @@ use crate::pattern::Pattern;
 use crate::pre_tokenizer::PreTokenizer;
 use crate::split_step::{BEHAVIORS, Behavior, Delimiter, SplitStep};
 use crate::splitting::Splitting;
+use crate::word_steps::WordStep;
 
 /// A pre-tokenizer, which may be a list of them.
 #[derive(Deserialize)]
@@ -139,15 +140,14 @@ impl PreTokenizerPart {
 
     /// The step of one that comes behind `ByteLevel`, where each byte is a letter.
     fn step_behind_byte_level(&self) -> Result<SplitStep, Error> {
-        let split = |delimiter, behavior| Ok(SplitStep::Split { delimiter, inverted: false, behavior });
-        match (&*self.kind, self.isolated()) {
-            ("Digits", _) if self.individual_digits => split(Delimiter::NumberLetter, Behavior::Isolated),
-            ("Digits", _) => split(Delimiter::NumberLetter, Behavior::Contiguous),
-            (_, Some("[0-9][0-9][0-9]" | "[0-9]{3}")) if !self.invert => {
-                split(Delimiter::ThreeDigits, Behavior::Isolated)
+        Ok(SplitStep::Word(match (&*self.kind, self.isolated()) {
+            ("Digits", _) if self.individual_digits => WordStep::Number,
+            ("Digits", _) => WordStep::Numbers,
+            (_, Some("[0-9][0-9][0-9]" | "[0-9]{3}")) if !self.invert => WordStep::ThreeDigits,
+            (kind, _) => {
+                return Err(unsupported(format!("its pre-tokenizer goes on with {kind} behind ByteLevel")));
             }
-            (kind, _) => Err(unsupported(format!("its pre-tokenizer goes on with {kind} behind ByteLevel"))),
-        }
+        }))
     }
 
     fn behavior(&self) -> Option<Behavior> {
@@ -187,10 +187,13 @@ pub(crate) fn splitting(parts: &[&PreTokenizerPart]) -> Result<Splitting, Error>
     if let Some(byte_level) = byte_level {
         let prepends = byte_level.add_prefix_space.unwrap_or(true);
         refuse(prepends && !rest.is_empty(), "a space is put before each of its words")?;
-        // CLIP's words are GPT-2's, too.
-        let are_words = matches!(steps.last(), Some(SplitStep::Pattern(Pattern::Clip)));
-        if byte_level.use_regex.unwrap_or(true) && !are_words {
-            steps.push(SplitStep::Pattern(Pattern::Gpt2));
+        if byte_level.use_regex.unwrap_or(true) {
+            steps.extend(match steps.last() {
+                // Its words are GPT-2's, too.
+                Some(SplitStep::Pattern(Pattern::Clip)) => None,
+                Some(SplitStep::Pattern(Pattern::ClipTokens)) => Some(SplitStep::Word(WordStep::ClipTokens)),
+                _ => Some(SplitStep::Pattern(Pattern::Gpt2)),
+            });
         }
         for part in behind {
             steps.push(part.step_behind_byte_level()?);

@@ -6,6 +6,7 @@ use crate::character_kind::CharacterKind;
 use crate::error::Error;
 use crate::matches::regex;
 use crate::pattern::Pattern;
+use crate::word_steps::WordStep;
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub(crate) enum SplitStep {
     Pattern(Pattern),
     /// What is found, and what is between, become pieces.
     Split { delimiter: Delimiter, inverted: bool, behavior: Behavior },
+    /// What divides words, each by itself: behind all others.
+    Word(WordStep),
 }
 
 /// What is looked for.
@@ -21,11 +24,6 @@ pub(crate) enum SplitStep {
 pub(crate) enum Delimiter {
     /// A character of this kind.
     Character(CharacterKind),
-    /// A byte whose letter in byte-level vocabularies is a number, be it in the middle of a character: what `Digits` finds
-    /// behind `ByteLevel`.
-    NumberLetter,
-    /// Three digits of ASCII.
-    ThreeDigits,
     /// A match of the regular expression that is spelled so.
     Regex(String, Regex),
 }

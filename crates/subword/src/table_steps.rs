@@ -10,6 +10,7 @@ use crate::pattern::PATTERNS;
 use crate::pre_tokenizer::PreTokenizer;
 use crate::split_step::{BEHAVIORS, Delimiter, SplitStep};
 use crate::splitting::Splitting;
+use crate::word_steps::WORD_STEPS;
 
 /// What a step is: the highest byte of its number.
 const KIND: u32 = 0xff00_0000;
@@ -38,8 +39,7 @@ const REGEX: u32 = kind(3);
 const WHITE_SPACE: u32 = kind(4);
 const WORD_CHARACTER: u32 = kind(5);
 const CHARACTER: u32 = kind(6);
-const NUMBER_LETTER: u32 = kind(7);
-const THREE_DIGITS: u32 = kind(8);
+const WORD: u32 = kind(7);
 const BEHAVIOR_SHIFT: u32 = 8;
 const INVERTED: u32 = 1 << 16;
 
@@ -127,6 +127,10 @@ pub(crate) fn pre_tokenizer_member(step: &SplitStep) -> (&[u8], u32) {
             let place = PATTERNS.iter().position(|(known, _)| known == pattern);
             (&[], PATTERN | place.expect("all patterns are listed") as u32)
         }
+        SplitStep::Word(step) => {
+            let place = WORD_STEPS.iter().position(|known| known == step);
+            (&[], WORD | place.expect("all steps are listed") as u32)
+        }
         SplitStep::Split { delimiter, inverted, behavior } => {
             let (bytes, kind) = match delimiter {
                 Delimiter::Character(kind) => match kind {
@@ -136,8 +140,6 @@ pub(crate) fn pre_tokenizer_member(step: &SplitStep) -> (&[u8], u32) {
                     CharacterKind::Word => (&[][..], WORD_CHARACTER),
                     CharacterKind::One(spelled, _) => (spelled.as_bytes(), CHARACTER),
                 },
-                Delimiter::NumberLetter => (&[][..], NUMBER_LETTER),
-                Delimiter::ThreeDigits => (&[][..], THREE_DIGITS),
                 Delimiter::Regex(spelled, _) => (spelled.as_bytes(), REGEX),
             };
             let behavior = place(&BEHAVIORS, behavior);
@@ -150,12 +152,14 @@ pub(crate) fn pre_tokenizer_step(bytes: Vec<u8>, number: u32) -> Option<SplitSte
     let string = String::from_utf8(bytes).ok()?;
     let delimiter = match number & KIND {
         PATTERN => return PATTERNS.get(number as usize).map(|(pattern, _)| SplitStep::Pattern(*pattern)),
+        WORD => {
+            let step = WORD_STEPS.get((number & !KIND) as usize)?;
+            return Some(SplitStep::Word(*step));
+        }
         NUMBERS => Delimiter::Character(CharacterKind::Number),
         PUNCTUATION => Delimiter::Character(CharacterKind::Punctuation),
         WHITE_SPACE => Delimiter::Character(CharacterKind::WhiteSpace),
         WORD_CHARACTER => Delimiter::Character(CharacterKind::Word),
-        NUMBER_LETTER => Delimiter::NumberLetter,
-        THREE_DIGITS => Delimiter::ThreeDigits,
         CHARACTER => Delimiter::Character(CharacterKind::one(string.chars().next()?)),
         REGEX => Delimiter::regex(&string).ok()?,
         _ => return None,

@@ -4,10 +4,12 @@
 //! one of eight classes; what few of them ask for besides has a bit of its own. Being exact means
 //! having the classes of the *reference's* regex engine (Oniguruma), whose Unicode version is older
 //! than Rust's; `classes.bin` is therefore derived by asking it for every code point, and a test asks
-//! again. The file is a two-level table: 4,352 block numbers, then blocks of 256 bytes: in bits 0 to
-//! 2 the class, bit 3 for `[\p{P}\p{S}]`, bit 4 for `\p{Han}`, bit 5 for the Han and kana that
+//! again. Of a character's byte bits 0 to
+//! 2 are the class, bit 3 for `[\p{P}\p{S}]`, bit 4 for `\p{Han}`, bit 5 for the Han and kana that
 //! DeepSeek's tokenizers split off, bit 6 for what ends words in BLOOM's; bit 7 says that Unicode 9 normalization form C (the reference's
 //! tables) may treat the character as other than inert.
+
+use crate::character_table::CharacterTable;
 
 /// Anything that no other class claims: punctuation, symbols, controls, unassigned.
 pub(crate) const OTHER: u8 = 0;
@@ -40,8 +42,7 @@ pub(crate) const fn set(classes: &[u8]) -> u8 {
 pub(crate) const LETTERS: u8 = set(&[UPPER, LOWER, CASELESS]);
 pub(crate) const SPACES: u8 = set(&[SPACE, NEWLINE]);
 
-const INDEX_LEN: usize = 0x110000 >> 8;
-static CLASSES: &[u8] = include_bytes!("classes.bin");
+static CLASSES: CharacterTable = CharacterTable::new(include_bytes!("classes.bin"));
 
 const CLASS: u8 = 7;
 const SIGN: u8 = 1 << 3;
@@ -64,10 +65,10 @@ impl Char {
     pub(crate) fn at(text: &[u8], at: usize) -> Option<Self> {
         let lead = *text.get(at)?;
         if lead < 0x80 {
-            return Some(Self { properties: CLASSES[INDEX_LEN + usize::from(lead)], len: 1 });
+            return Some(Self { properties: CLASSES.of_ascii(lead), len: 1 });
         }
         let (code_point, len) = decode(text, at, lead);
-        Some(Self { properties: properties(code_point), len })
+        Some(Self { properties: CLASSES.of(code_point), len })
     }
 
     /// Whether the class is one of `set`.
@@ -114,7 +115,7 @@ pub(crate) fn is_inert(text: &str) -> bool {
             continue;
         }
         let (code_point, len) = decode(bytes, at, lead);
-        if properties(code_point) & NOT_INERT != 0 {
+        if CLASSES.of(code_point) & NOT_INERT != 0 {
             return false;
         }
         at += len;
@@ -151,20 +152,10 @@ fn decode(text: &[u8], at: usize, lead: u8) -> (u32, usize) {
     }
 }
 
-#[inline(always)]
-fn properties(code_point: u32) -> u8 {
-    let block = CLASSES.get((code_point >> 8) as usize).copied().unwrap_or(0);
-    CLASSES[INDEX_LEN + (usize::from(block) << 8) + (code_point & 0xff) as usize]
-}
-
 #[cfg(test)]
-#[expect(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    reason = "a test fails where it panics, and can make the table"
-)]
 mod tests {
     use super::*;
+    use crate::character_table::assert_is;
     use unicode_normalization_alignments::{IsNormalized, UnicodeNormalization, char, is_nfc_quick};
 
     /// The class byte of every code point, from the reference's own engines.
@@ -208,22 +199,7 @@ mod tests {
     #[test]
     fn every_code_point_has_the_class_the_reference_gives_it() {
         let derived = derived();
-        if let Some(path) = std::env::var_os("SUBWORD_DERIVE_CLASSES") {
-            let (mut index, mut blocks) = (Vec::new(), Vec::<&[u8]>::new());
-            for block in derived.chunks(256) {
-                let known = blocks.iter().position(|b| *b == block);
-                index.push(known.unwrap_or(blocks.len()) as u8);
-                if known.is_none() {
-                    blocks.push(block);
-                }
-            }
-            assert!(blocks.len() <= 256);
-            std::fs::write(path, [index, blocks.concat()].concat()).unwrap();
-            return;
-        }
-        for (code_point, &expected) in derived.iter().enumerate() {
-            assert_eq!(properties(code_point as u32), expected, "U+{code_point:04X}");
-        }
+        assert_is(&CLASSES, &derived, "SUBWORD_DERIVE_CLASSES");
         assert!(derived[..0x300].iter().all(|class| class & NOT_INERT == 0));
     }
 
