@@ -1,9 +1,11 @@
 //! A finished folder against its source: every document is made again and compared, id by id.
 //!
 //! Decoding the ids would prove nothing, since texts are normalized on their way. So the source is cut and encoded
-//! as in a run, without anything being written: all of it by the engine in use, and a share of the blocks, chosen by
-//! their content, by the reference, which takes thirty times as long.
+//! as in a run, without anything being written: all of it by the engine in use, and by the reference, which takes thirty
+//! times as long, the documents that a run would compare with it (`sampling`), and a share of the others, chosen by their
+//! content.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -22,7 +24,7 @@ use mashbill_format::stats::{InputFile, Stats};
 use mashbill_records::FileKind;
 use mashbill_records::record::RecordParser;
 use mashbill_store::checksum::{Checksum, Hasher};
-use mashbill_tokenizer::{Engine, Scratch, Tokenizer};
+use mashbill_tokenizer::{Engine, MetTraits, Scratch, Tokenizer};
 use mashbill_verify::{Problem, ProblemKind, ProblemPlace, Remedy, Severity};
 
 use crate::block::{BlockOptions, tokenize_block};
@@ -33,6 +35,7 @@ use crate::group::{Group, groups};
 use crate::input::{Input, SplitNames, discover};
 use crate::pack::Packer;
 use crate::read::{InputCutting, Reader};
+use crate::sampling::{Redoing, Sampling};
 use crate::worker::{Memory, Worker};
 
 /// Problems of a split after which it is left: what follows is rarely another cause.
@@ -43,7 +46,7 @@ const PROBLEMS_MAX: usize = 5;
 pub struct AuditOptions {
     /// Where the sources are now, a folder or a file; none where they are where they were.
     pub source: Option<PathBuf>,
-    /// The share of blocks that the reference encodes, 0 to 1; the first block of each split always is.
+    /// The share of documents that the reference encodes, 0 to 1, besides those that have what none before them had.
     pub sample: f64,
     /// Splits that are worked on at the same time, 1 or more.
     pub threads: usize,
@@ -81,7 +84,7 @@ pub fn audit(
         output,
         manifest,
         tokenizer,
-        reference: reference.as_ref().unwrap_or(tokenizer),
+        reference: reference.as_ref(),
         chat: ChatEncoder::of(manifest.options.chat.as_ref(), tokenizer)?,
         options,
         interrupted,
@@ -123,7 +126,8 @@ struct Auditor<'a> {
     output: &'a Output,
     manifest: &'a Manifest,
     tokenizer: &'a Tokenizer,
-    reference: &'a Tokenizer,
+    /// None where it is the engine in use.
+    reference: Option<&'a Tokenizer>,
     chat: Option<ChatEncoder>,
     options: &'a AuditOptions,
     interrupted: &'a AtomicBool,
@@ -165,6 +169,8 @@ impl Auditor<'_> {
             }
         };
         let row_length = self.manifest.options.max_seq_length;
+        let share = self.options.sample;
+        let redoing = self.reference.map(|reference| Redoing { reference, share, state: RefCell::default() });
         let mut comparing = Comparing {
             name,
             split,
@@ -178,7 +184,10 @@ impl Auditor<'_> {
             ledger: Ledger::default(),
             report: Audit::default(),
         };
-        match self.compare(&groups, &mut comparing) {
+        let compared = self.compare(&groups, redoing.as_ref(), &mut comparing);
+        comparing.report.by_reference =
+            redoing.map_or(comparing.report.documents, |redoing| redoing.state.into_inner().documents);
+        match compared {
             Ok(()) => Ok(comparing.report),
             Err(error @ (Error::Interrupted | Error::Tokenizer(_))) => Err(error),
             Err(error) => Ok(problem(error.to_string())),
@@ -225,7 +234,12 @@ impl Auditor<'_> {
     }
 
     /// Makes the split again, block by block.
-    fn compare(&self, groups: &[Group], comparing: &mut Comparing<'_>) -> Result<()> {
+    fn compare(
+        &self,
+        groups: &[Group],
+        redoing: Option<&Redoing<'_>>,
+        comparing: &mut Comparing<'_>,
+    ) -> Result<()> {
         let options = &self.manifest.options;
         let tokens = &self.manifest.tokenizer_identity;
         let mut worker = Worker {
@@ -246,7 +260,9 @@ impl Auditor<'_> {
             let mut reader = Reader::open(group, InputCutting::of(options))?;
             for index in 0.. {
                 reader.begin(index)?;
-                if !comparing.begin(shard) || !self.shard(group, &mut reader, &mut worker, comparing)? {
+                if !comparing.begin(shard)
+                    || !self.shard(group, redoing, (&mut reader, &mut worker), comparing)?
+                {
                     return Ok(());
                 }
                 shard += 1;
@@ -266,33 +282,29 @@ impl Auditor<'_> {
     fn shard(
         &self,
         group: &Group,
-        reader: &mut Reader<'_>,
-        worker: &mut Worker,
+        redoing: Option<&Redoing<'_>>,
+        (reader, worker): (&mut Reader<'_>, &mut Worker),
         comparing: &mut Comparing<'_>,
     ) -> Result<bool> {
-        let mut hasher = Hasher::new();
+        let (mut hasher, unused) = (Hasher::new(), MetTraits::default());
         while let Some(block) = reader.next()? {
             if self.interrupted.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
             let checksum = block.checksum(group)?;
             hasher.update(&checksum.to_bytes());
-            let limit = self.options.sample * 2f64.powi(64);
-            let sampled = block.is_first() || (checksum.low64() as f64) < limit;
-            let tokenizer = if sampled { self.reference } else { self.tokenizer };
             let manifest::ShardOptions { max_document_bytes, held_out, .. } = self.manifest.options;
             let only = held_out.map(|held_out| held_out.part);
             let with = BlockOptions {
-                tokenizer,
+                tokenizer: self.tokenizer,
                 chat: self.chat.as_ref(),
                 max_document_bytes,
                 held_out,
-                samples_first: false,
+                sampling: redoing.map_or(Sampling::Later(&unused), Sampling::AtOnce),
                 only,
             };
             let block = tokenize_block(&block, group, worker, with)?;
             let part = &block.parts[usize::from(only == Some(DatasetPart::Validation))];
-            comparing.report.by_reference += if sampled { part.documents.len() as u64 } else { 0 };
             comparing.ledger.add(&part.counts.ledger);
             comparing.documents(&block.ids, part);
             if comparing.report.problems.len() >= PROBLEMS_MAX {

@@ -11,7 +11,7 @@ use mashbill_records::conversation::{Conversation, ConversationFields};
 use mashbill_records::record::{FieldCounts, Reason, Record, RecordParser, Refusal};
 use mashbill_records::{BYTE_ORDER_MARK, RowBlock, read_range_into};
 use mashbill_store::checksum::Checksum;
-use mashbill_tokenizer::{self as tokenizer, Engine, Scratch, Tokenizer, is_sample};
+use mashbill_tokenizer::{self as tokenizer, Engine, Scratch, Tokenizer};
 use memchr::memchr;
 
 use crate::chat::{ChatEncoder, ChatMemory, NotEncoded, question_hash, text_ledger};
@@ -19,6 +19,7 @@ use crate::documents::{BlockPart, DocumentLabels, NewDocument};
 use crate::error::Result;
 use crate::group::Group;
 use crate::read::{BlockRecords, InputBlock, read_failed};
+use crate::sampling::{Candidates, EncodedText, Encoders, Sampling};
 use crate::split_input::Input;
 use crate::worker::Worker;
 
@@ -39,17 +40,8 @@ pub(crate) struct TokenizedBlock {
     pub(crate) parts: Vec<BlockPart>,
     /// Whether an engine made the ids that samples are compared for, and not the reference.
     pub(crate) is_fast: bool,
-    /// Documents to be compared with the reference.
+    /// Documents that may be chosen to be compared with the reference.
     pub(crate) samples: Vec<EncodedText>,
-}
-
-/// A text with its ids.
-#[derive(Debug)]
-pub(crate) struct EncodedText {
-    pub(crate) text: String,
-    pub(crate) ids: Vec<u32>,
-    /// Whether nothing was put around it.
-    pub(crate) is_bare: bool,
 }
 
 /// What a block is tokenized with.
@@ -61,8 +53,8 @@ pub(crate) struct BlockOptions<'a> {
     pub(crate) max_document_bytes: u64,
     /// How documents are divided into two parts, where some are held out.
     pub(crate) held_out: Option<HeldOut>,
-    /// Whether the block's first documents are compared with the reference.
-    pub(crate) samples_first: bool,
+    /// How documents are compared with the reference.
+    pub(crate) sampling: Sampling<'a>,
     /// The only part whose documents are encoded; all are where there is none.
     pub(crate) only: Option<DatasetPart>,
 }
@@ -94,7 +86,7 @@ pub(crate) fn tokenize_block(
         ids: Arc::new(builder.ids),
         parts: builder.parts,
         is_fast: options.tokenizer.engine() != Engine::Reference,
-        samples: builder.samples,
+        samples: builder.candidates.texts,
     })
 }
 
@@ -104,7 +96,7 @@ struct Builder<'a> {
     chat: &'a mut ChatMemory,
     ids: Vec<u32>,
     parts: Vec<BlockPart>,
-    samples: Vec<EncodedText>,
+    candidates: Candidates,
     /// Where the block's file begins, counted from where its stretch does: modulo 2^64, since it may begin before that.
     before: u64,
 }
@@ -124,17 +116,9 @@ impl<'a> Builder<'a> {
             chat,
             ids,
             parts: (0..parts).map(|_| BlockPart::default()).collect(),
-            samples: Vec::new(),
+            candidates: Candidates::default(),
             before,
         }
-    }
-
-    /// The number of documents before this one, where the first ones are samples.
-    fn position(&self) -> u64 {
-        if !self.options.samples_first {
-            return u64::MAX;
-        }
-        self.parts.iter().map(|part| part.counts.documents).sum()
     }
 
     /// Tokenizes a block of lines, and gives how many bytes it has and their checksum.
@@ -316,9 +300,10 @@ impl<'a> Builder<'a> {
         if self.options.only.is_some_and(|only| only != part) {
             return Ok(());
         }
-        let (first, position) = (self.ids.len(), self.position());
-        let BlockOptions { tokenizer, max_document_bytes: most, .. } = self.options;
-        let encoded = chat.encode(conversation, tokenizer, most, self.scratch, self.chat, &mut self.ids);
+        let first = self.ids.len();
+        let BlockOptions { tokenizer, max_document_bytes: most, sampling, .. } = self.options;
+        let encoders = Encoders::of(tokenizer, sampling, content_hash.low64());
+        let encoded = chat.encode(conversation, encoders, most, self.scratch, self.chat, &mut self.ids);
         let encoded = match encoded {
             Ok(encoded) => encoded,
             Err(NotEncoded::Failed(error)) => return Err(error),
@@ -329,9 +314,9 @@ impl<'a> Builder<'a> {
             }
         };
         let ids = &self.ids[first..];
-        if encoded.is_comparable && is_sample(position, content_hash.low64(), encoded.text.len()) {
-            let text = encoded.text.to_owned();
-            self.samples.push(EncodedText { text, ids: ids.to_vec(), is_bare: true });
+        if let (Sampling::Later(met), true) = (sampling, encoded.is_comparable) {
+            let text = (encoded.text, ids);
+            self.candidates.note(met, tokenizer, text, content_hash.low64(), true);
         }
         let labels = fields.labels();
         let [id, source, category] = labels.each_ref().map(Option::as_deref);
@@ -365,7 +350,14 @@ impl<'a> Builder<'a> {
             return Ok(());
         }
         let before = self.ids.len();
-        let encoded = match self.options.tokenizer.encode(self.scratch, text, &mut self.ids) {
+        let BlockOptions { tokenizer, sampling, .. } = self.options;
+        let mut encoded = tokenizer.encode(self.scratch, text, &mut self.ids);
+        let encoders = Encoders::of(tokenizer, sampling, content_hash.low64());
+        if let (Ok(_), Some(reference)) = (&encoded, encoders.again(text, &self.ids[before..])) {
+            self.ids.truncate(before);
+            encoded = reference.encode(self.scratch, text, &mut self.ids);
+        }
+        let encoded = match encoded {
             Ok(encoded) => encoded,
             Err(tokenizer::Error::LiteralSpecialTokens { count }) => {
                 self.reject(
@@ -388,9 +380,9 @@ impl<'a> Builder<'a> {
             self.reject(part, key, Reason::NoTokens, "a document without tokens".into(), raw);
             return Ok(());
         }
-        if is_sample(self.position(), content_hash.low64(), text.len()) {
-            let ids = self.ids[before..].to_vec();
-            self.samples.push(EncodedText { text: text.to_owned(), ids, is_bare: false });
+        if let Sampling::Later(met) = sampling {
+            let text = (text, &self.ids[before..]);
+            self.candidates.note(met, tokenizer, text, content_hash.low64(), false);
         }
         let has_unread_messages = record.has_messages && self.options.chat.is_none();
         let mut ledger = text_ledger(encoded);

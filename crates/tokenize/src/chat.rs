@@ -15,6 +15,7 @@ use mashbill_store::checksum::Checksum;
 use mashbill_tokenizer::{self as tokenizer, Encoded, Scratch, SpecialTokensInText, Tokenizer};
 
 use crate::error::{Error, Result};
+use crate::sampling::Encoders;
 use crate::template::options_of;
 
 /// Makes documents of conversations.
@@ -143,7 +144,7 @@ impl ChatEncoder {
     pub(crate) fn encode<'m>(
         &self,
         conversation: &Conversation<'_>,
-        tokenizer: &Tokenizer,
+        encoders: Encoders<'_>,
         most_bytes: u64,
         scratch: &mut Scratch,
         memory: &'m mut ChatMemory,
@@ -161,14 +162,18 @@ impl ChatEncoder {
             let detail = format!("a text of {} bytes", chat.text.len());
             return Err(Refusal::new(Reason::TooLarge, detail).into());
         }
-        let start = ids.len();
-        let mut encode = |plain: &[Range<usize>], ids: &mut Vec<u32>, ranges: &mut Vec<Range<usize>>| {
+        let (start, mut tokenizer) = (ids.len(), encoders.tokenizer);
+        let mut encode = |by: &Tokenizer, plain: &[Range<usize>], ids: &mut Vec<u32>, ranges: &mut Vec<_>| {
             ranges.clear();
             ids.truncate(start);
-            tokenizer.encode_bare(scratch, chat.text, plain, ids)?;
-            tokenizer.token_ranges(chat.text, plain, &ids[start..], ranges)
+            by.encode_bare(scratch, chat.text, plain, ids)?;
+            by.token_ranges(chat.text, plain, &ids[start..], ranges)
         };
-        encode(&[], ids, ranges).map_err(not_encoded)?;
+        encode(tokenizer, &[], ids, ranges).map_err(not_encoded)?;
+        if let Some(reference) = encoders.again(chat.text, &ids[start..]) {
+            tokenizer = reference;
+            encode(tokenizer, &[], ids, ranges).map_err(not_encoded)?;
+        }
         let mut control = templates.control_tokens(&ids[start..], ranges, &chat, said);
         let is_comparable =
             said.is_empty() || tokenizer.identity().special_tokens_in_text != SpecialTokensInText::Split;
@@ -180,7 +185,7 @@ impl ChatEncoder {
                 return Err(Refusal::new(Reason::SpecialTokens, detail).into());
             }
             SpecialTokensInText::Split => {
-                encode(&std::mem::take(said), ids, ranges).map_err(not_encoded)?;
+                encode(tokenizer, &std::mem::take(said), ids, ranges).map_err(not_encoded)?;
                 control = templates.control_tokens(&ids[start..], ranges, &chat, said);
             }
         }

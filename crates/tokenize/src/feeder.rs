@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use mashbill_format::manifest;
 use mashbill_records::pool::{Outcome, Pool, TaskOrder};
-use mashbill_tokenizer::Tokenizer;
+use mashbill_tokenizer::{MetTraits, Tokenizer};
 
 use crate::block::{BlockOptions, tokenize_block};
 use crate::context::{Context, RunMessage};
@@ -18,6 +18,7 @@ use crate::event::Event;
 use crate::interruption::is_finished;
 use crate::read::{InputBlock, InputCutting, Reader, Stretch, check_unchanged};
 use crate::reply::{LaneStep, Reply};
+use crate::sampling::Sampling;
 use crate::task::{Member, Task};
 use crate::worker::Worker;
 
@@ -99,9 +100,8 @@ pub(crate) struct Feeder<'env, 'run> {
     pub(crate) sequence: u64,
     /// What comes next and was not sent yet.
     pub(crate) batch: StepBatch,
-    /// Whether a split has begun in the task: of small ones that are recorded together the first one's first documents
-    /// are compared with the reference.
-    pub(crate) has_begun: bool,
+    /// What the lane has met of traits in the task under way.
+    pub(crate) met: Arc<MetTraits>,
     /// Whether the shard under way is finished although the run is interrupted.
     pub(crate) is_finishing: bool,
 }
@@ -119,16 +119,14 @@ pub(crate) struct StepBatch {
 #[derive(Debug)]
 enum Next {
     Step(LaneStep),
-    Block { group: usize, block: InputBlock, tokenizer: Arc<Tokenizer>, samples_first: bool },
+    Block { group: usize, block: InputBlock, tokenizer: Arc<Tokenizer>, met: Arc<MetTraits> },
 }
 
 impl Next {
     fn into_step(self, context: &Context<'_>, worker: &mut Worker) -> LaneStep {
-        let (group, block, tokenizer, samples_first) = match self {
+        let (group, block, tokenizer, met) = match self {
             Self::Step(step) => return step,
-            Self::Block { group, block, tokenizer, samples_first } => {
-                (group, block, tokenizer, samples_first)
-            }
+            Self::Block { group, block, tokenizer, met } => (group, block, tokenizer, met),
         };
         let &manifest::ShardOptions { max_document_bytes, held_out, .. } = context.options;
         let options = BlockOptions {
@@ -136,7 +134,7 @@ impl Next {
             chat: context.chat.as_ref(),
             max_document_bytes,
             held_out,
-            samples_first,
+            sampling: Sampling::Later(&met),
             only: None,
         };
         let tokenized = tokenize_block(&block, context.work.groups[group].files(), worker, options);
@@ -177,10 +175,9 @@ impl Feeder<'_, '_> {
     }
 
     fn task(&mut self, task: Task) -> std::result::Result<(), Closed> {
-        self.has_begun = false;
         let is_long_chain = task.is_long_chain(self.context.work, self.context.task_bytes);
         if !is_long_chain {
-            self.step(LaneStep::Task { name: task.name.clone(), task: task.clone() })?;
+            self.begin_task(task.name.clone(), task.clone())?;
         }
         let mut reader = None;
         for &member in &task.members {
@@ -205,6 +202,11 @@ impl Feeder<'_, '_> {
             self.step(LaneStep::TaskEnd)?;
         }
         Ok(())
+    }
+
+    fn begin_task(&mut self, name: String, task: Task) -> std::result::Result<(), Closed> {
+        self.met = Arc::default();
+        self.step(LaneStep::Task { name, task, met: Arc::clone(&self.met) })
     }
 
     fn reader<'a>(&self, group: usize) -> Result<Reader<'a>>
@@ -248,7 +250,7 @@ impl Feeder<'_, '_> {
                 continue;
             }
             if let Some(task) = task {
-                self.step(LaneStep::Task { name: format!("{}_{index:05}", task.name), task: task.clone() })?;
+                self.begin_task(format!("{}_{index:05}", task.name), task.clone())?;
             }
             let stretch = self.blocks(group, index, &mut reader)?;
             if task.is_some() {
@@ -325,12 +327,11 @@ impl Feeder<'_, '_> {
     }
 
     fn block(&mut self, group: usize, block: InputBlock) -> std::result::Result<(), Closed> {
-        let samples_first = block.is_first() && !std::mem::replace(&mut self.has_begun, true);
         let tokenizer = self.context.tokenizer_of(self.context.work.groups[group].split);
         self.context.progress.hand_out(block.disk_bytes);
         self.batch.blocks += 1;
         self.batch.bytes += block.bytes;
-        self.batch.steps.push(Next::Block { group, block, tokenizer, samples_first });
+        self.batch.steps.push(Next::Block { group, block, tokenizer, met: Arc::clone(&self.met) });
         if self.batch.bytes >= BYTES_TOGETHER { self.send() } else { Ok(()) }
     }
 

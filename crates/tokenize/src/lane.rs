@@ -18,7 +18,7 @@ use mashbill_format::task::{Reject, ShardRecord};
 use mashbill_records::pool::{Outcome, Pool, TaskOrder};
 use mashbill_tokenizer::{Engine, Sample};
 
-use crate::block::{EncodedText, TokenizedBlock};
+use crate::block::TokenizedBlock;
 
 use crate::context::{Context, RunMessage};
 use crate::error::{Error, Result};
@@ -30,6 +30,7 @@ use crate::pack::Packer;
 use crate::read::{InputCutting, Stretch, lines_before};
 use crate::recorder::{MadeTask, Recorder};
 use crate::reply::{LaneStep, Reply, Write, Written};
+use crate::sampling::{EncodedText, TaskSamples};
 use crate::shard::{OpenShard, Ready};
 use crate::task::{LaneTasks, Task, Tasks};
 use crate::worker::Worker;
@@ -123,7 +124,7 @@ pub(crate) fn run<'env>(
             sender: sender.clone(),
             sequence: 0,
             batch: StepBatch::default(),
-            has_begun: false,
+            met: Arc::default(),
             is_finishing: false,
         };
         let mut lane = Lane::new(context, (pool, recorder), (&tasks, &recorded), &window, (sender, replies));
@@ -172,8 +173,8 @@ struct Lane<'env, 'run> {
     /// Tasks that are not recorded yet, in order, and how many there were before them.
     tasks: VecDeque<OpenTask>,
     tasks_before: usize,
-    /// Documents to be compared with the reference: their splits, texts and ids.
-    samples: Vec<(usize, EncodedText)>,
+    /// Documents to be compared with the reference.
+    samples: TaskSamples,
     /// Batches of writes that were numbered.
     writes_sent: u64,
     /// Of these, those that are not written, and other work whose replies have not come.
@@ -210,7 +211,7 @@ impl<'env, 'run> Lane<'env, 'run> {
             shards_before: 0,
             tasks: VecDeque::new(),
             tasks_before: 0,
-            samples: Vec::new(),
+            samples: TaskSamples::default(),
             writes_sent: 0,
             pending: 0,
             held_back: 0,
@@ -286,8 +287,9 @@ impl<'env, 'run> Lane<'env, 'run> {
 
     fn step(&mut self, step: LaneStep) -> std::result::Result<(), Stop> {
         match step {
-            LaneStep::Task { name, task } => {
+            LaneStep::Task { name, task, met } => {
                 self.own.begin(&task);
+                self.samples = TaskSamples::new(met);
                 self.tasks.push_back(OpenTask::new(name, task));
             }
             LaneStep::Shard { group, index } => self.begin_shard(group, index),
@@ -360,10 +362,10 @@ impl<'env, 'run> Lane<'env, 'run> {
         let task = self.tasks.back_mut().expect("it has begun");
         task.fast.extend(block.is_fast.then_some(split));
         task.check_trust(context)?;
-        self.samples.extend(std::mem::take(&mut block.samples).into_iter().map(|sample| (split, sample)));
+        self.samples.choose(split, block.bytes, std::mem::take(&mut block.samples));
         let ready = shard.add(block);
         self.put_ready(ready);
-        if self.samples.len() >= SAMPLES_PER_CHECK {
+        if self.samples.chosen.len() >= SAMPLES_PER_CHECK {
             self.check_samples();
         }
         Ok(())
@@ -476,7 +478,7 @@ impl<'env, 'run> Lane<'env, 'run> {
 
     /// Has the documents that were sampled compared with the reference.
     fn check_samples(&mut self) {
-        let samples = std::mem::take(&mut self.samples);
+        let samples = std::mem::take(&mut self.samples.chosen);
         let is_fast = |split| self.context.tokenizer_of(split).engine() != Engine::Reference;
         let samples: Vec<_> = samples.into_iter().filter(|(split, _)| is_fast(*split)).collect();
         if samples.is_empty() {
@@ -487,7 +489,7 @@ impl<'env, 'run> Lane<'env, 'run> {
         self.tasks.back_mut().expect("it has begun").checks += 1;
         let tokenizer = Arc::clone(&self.context.tokenizer);
         self.pool.submit(TaskOrder::First, &self.sender, move |_| {
-            let borrowed = samples.iter().map(|(_, EncodedText { text, ids, is_bare })| Sample {
+            let borrowed = samples.iter().map(|(_, EncodedText { text, ids, is_bare, .. })| Sample {
                 text,
                 ids,
                 is_bare: *is_bare,

@@ -24,6 +24,7 @@ mod folder;
 mod template;
 mod read;
 mod documents;
+mod sampling;
 mod chat;
 mod block;
 mod preview;

@@ -13,6 +13,7 @@ use mashbill_tokenizer::{self as tokenizer, Scratch, Tokenizer};
 
 use crate::chat::{ChatEncoder, ChatMemory, NotEncoded, text_ledger};
 use crate::error::Result;
+use crate::sampling::Encoders;
 
 /// A record, and what becomes of it.
 #[derive(Debug, Default)]
@@ -148,7 +149,8 @@ impl<'t> Preview<'t> {
     ) -> std::result::Result<PreviewedText, NotEncoded> {
         let Self { tokenizer, chat, max_document_bytes, scratch, memory, .. } = self;
         let mut ids = Vec::new();
-        let encoded = chat.encode(conversation, tokenizer, *max_document_bytes, scratch, memory, &mut ids)?;
+        let encoders = Encoders { tokenizer, redoing: None, content_hash: 0 };
+        let encoded = chat.encode(conversation, encoders, *max_document_bytes, scratch, memory, &mut ids)?;
         let learned =
             runs(encoded.spans, ids.len()).filter(|(is_learned, run)| *is_learned && !run.is_empty());
         let bytes = |run: Range<usize>| {

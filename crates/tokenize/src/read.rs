@@ -48,15 +48,6 @@ pub(crate) enum BlockRecords {
 }
 
 impl InputBlock {
-    /// Whether it is the first of its group.
-    pub(crate) fn is_first(&self) -> bool {
-        let start = match &self.content {
-            BlockRecords::Lines(lines) => lines.start,
-            BlockRecords::Rows(rows) => rows.start,
-        };
-        (self.file, start) == (0, 0)
-    }
-
     /// The file that it is of.
     pub(crate) fn input<'a>(&self, group: &'a Group) -> &'a Input {
         &group.files[self.file]

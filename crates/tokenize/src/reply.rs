@@ -1,7 +1,10 @@
 //! What the threads of a lane tell one another.
 
+use std::sync::Arc;
+
 use mashbill_format::held_out::DatasetPart;
 use mashbill_parquet::row_group::EncodedRowGroup;
+use mashbill_tokenizer::MetTraits;
 
 use crate::block::TokenizedBlock;
 use crate::error::{Error, Result};
@@ -21,8 +24,8 @@ pub(crate) enum Reply {
 /// Something that happens in the order of the work.
 #[derive(Debug)]
 pub(crate) enum LaneStep {
-    /// A task begins, whose record has this name.
-    Task { name: String, task: Task },
+    /// A task begins, whose record has this name; `met` is for those who have to know of the traits that were met in it.
+    Task { name: String, task: Task, met: Arc<MetTraits> },
     /// A shard of it begins.
     Shard { group: usize, index: usize },
     /// The next block of the shard.

@@ -185,7 +185,7 @@ impl Tokenizer {
             .added_tokens()
             .into_iter()
             .filter(|(_, token)| !token.content.trim().is_empty() && literals.contains(&token.content));
-        let mut ids: Vec<u32> = spelled.map(|(id, _)| id).chain(self.counted.ids.iter().copied()).collect();
+        let mut ids: Vec<u32> = spelled.map(|(id, _)| id).chain(self.counted.ids().iter().copied()).collect();
         ids.sort_unstable();
         ids.dedup();
         ids

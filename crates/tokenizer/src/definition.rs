@@ -123,8 +123,16 @@ impl<'a> TokenizerJson<'a> {
 
 /// Whether a pre-tokenizer is, or has in it, one that makes a letter of each byte.
 pub(super) fn has_byte_level(pre_tokenizer: &Value) -> bool {
-    let steps = pre_tokenizer["pretokenizers"].as_array();
-    pre_tokenizer["type"] == "ByteLevel" || steps.into_iter().flatten().any(has_byte_level)
+    flattened(Some(pre_tokenizer), "pretokenizers").iter().any(|step| step["type"] == "ByteLevel")
+}
+
+/// The steps of a normalizer or pre-tokenizer that may be a sequence, which has them in the member `list`.
+pub(super) fn flattened<'v>(part: Option<&'v Value>, list: &str) -> Vec<&'v Value> {
+    let steps = |step: &'v Value| match step[list].as_array() {
+        Some(steps) => steps.iter().flat_map(|step| flattened(Some(step), list)).collect(),
+        None => vec![step],
+    };
+    part.filter(|part| !part.is_null()).map(steps).unwrap_or_default()
 }
 
 /// The entries of a vocabulary in the file's order: a map to ids, or, for Unigram, pieces with their

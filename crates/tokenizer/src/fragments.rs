@@ -23,12 +23,13 @@ const LITERAL_MAX: usize = 32;
 /// Most pieces in one of them.
 const PIECES_MAX: usize = 24;
 
-/// Blocks of ideographs and syllables, and the planes that nothing is assigned in: what stands there is mostly alike.
+/// Blocks of ideographs and syllables, those of scripts that are mostly history, and the planes that nothing is assigned in: what
+/// stands there is mostly alike.
 const ALIKE: [RangeInclusive<u32>; 6] = [
     0x3400..=0x9fff,
     0xac00..=0xd7a3,
     0xe000..=0xf8ff,
-    0x1_7000..=0x1_8aff,
+    0x1_0000..=0x1_cfff,
     0x2_0000..=0x3_ffff,
     0xe_0200..=0x10_ffff,
 ];

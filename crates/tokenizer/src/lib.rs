@@ -40,8 +40,11 @@ mod self_check;
 mod cache;
 mod charsmap;
 mod offsets;
+mod pieces;
 mod chat_templates;
 mod bare;
+mod id_set;
+mod traits;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -59,10 +62,13 @@ pub use self::options::{SpecialTokensInText, TokenizerOptions, VOCABULARY_MAX};
 pub use self::special::RoleToken;
 pub use mashbill_subword::Scratch;
 
+pub use self::traits::{MetTraits, SampleChoice, Traits, may_be_sample};
+
 pub use self::chat_templates::{ChatTemplates, ChatTokens, ChosenTemplate};
 
 use self::apart::{Apart, START_MAX};
 use self::fast::FastEngine;
+use self::id_set::IdSet;
 use self::offsets::TokenBytes;
 use self::reference::{Outline, Reference};
 
@@ -94,9 +100,11 @@ pub struct Tokenizer {
     tokenizer_json: Arc<str>,
     encoder: Encoder,
     fast_refused: Option<FastRefused>,
-    special: SpecialIds,
+    special: IdSet,
     /// Those and the ids that are put around documents, which may be ordinary ones.
-    counted: SpecialIds,
+    counted: IdSet,
+    /// All added tokens.
+    added: IdSet,
     outline: Arc<Outline>,
     beside: OnceLock<Reference>,
     /// The reference that does with special tokens in texts what this tokenizer does not: for conversations, whose template
@@ -106,7 +114,7 @@ pub struct Tokenizer {
     chat_tokens: ChatTokens,
     /// The tokens' texts, made when the first is asked for.
     spellings: OnceLock<Vec<Option<String>>>,
-    /// The tokens' bytes, likewise; none where they are not made of bytes.
+    /// The tokens' bytes, likewise; none where only the reference knows where they stand.
     token_bytes: OnceLock<Option<TokenBytes>>,
 }
 
@@ -166,6 +174,7 @@ impl Tokenizer {
             fast_refused,
             special: self.special.clone(),
             counted: self.counted.clone(),
+            added: self.added.clone(),
             outline: Arc::clone(&self.outline),
             beside: OnceLock::new(),
             otherwise: OnceLock::new(),
@@ -365,6 +374,12 @@ impl Tokenizer {
         Ok(None)
     }
 
+    /// The traits of a text with these ids: where they are new, it is worth to compare it.
+    #[must_use]
+    pub fn traits(&self, text: &str, ids: &[u32]) -> Traits {
+        Traits::of(text, ids, &self.added)
+    }
+
     /// Whether `ids` are a document's with the text's ids `text_ids`.
     fn stands_for(&self, ids: &[u32], text_ids: &[u32]) -> bool {
         let Identity { ids_before, ids_after, .. } = &self.identity;
@@ -381,49 +396,6 @@ impl fmt::Debug for Tokenizer {
             .field("sha256", &self.identity.sha256)
             .field("engine", &self.engine())
             .finish_non_exhaustive()
-    }
-}
-
-/// Which documents of a run are compared with the reference: the first of each split that is not
-/// recorded together with others, the first of those that are, and one in 4,096 by the hash of its content, so that a
-/// second run picks the same.
-/// Documents of more than 64 KiB are left out, as the reference needs some forty times
-/// a document's size in memory.
-#[must_use]
-pub fn is_sample(position: u64, content_hash: u64, text_bytes: usize) -> bool {
-    text_bytes <= 64 * 1024 && (position < 16 || content_hash.is_multiple_of(4_096))
-}
-
-/// The ids of special tokens, for counting them cheaply: they mostly lie together at
-/// the end of the vocabulary, so that one comparison answers for nearly every id.
-#[derive(Clone)]
-struct SpecialIds {
-    /// Sorted.
-    ids: Vec<u32>,
-}
-
-impl SpecialIds {
-    fn of(outline: &Outline) -> Self {
-        let tokens = outline.added_tokens();
-        Self { ids: tokens.into_iter().filter(|(_, token)| token.special).map(|(id, _)| id).collect() }
-    }
-
-    /// These and the ids that are put around documents.
-    fn with(&self, identity: &Identity) -> Self {
-        let mut ids = [self.ids.as_slice(), &identity.ids_before, &identity.ids_after].concat();
-        ids.sort_unstable();
-        ids.dedup();
-        Self { ids }
-    }
-
-    fn count(&self, ids: &[u32]) -> usize {
-        let (Some(&first), Some(&last)) = (self.ids.first(), self.ids.last()) else { return 0 };
-        let may_be = |id: u32| id.wrapping_sub(first) <= last - first;
-        // Nearly always there is none, which is found out for many ids at once.
-        if !ids.iter().fold(false, |found, &id| found | may_be(id)) {
-            return 0;
-        }
-        ids.iter().filter(|&&id| may_be(id) && self.ids.binary_search(&id).is_ok()).count()
     }
 }
 

@@ -3,25 +3,39 @@
 //! Of a byte-level tokenizer each token is some bytes of the text, one token after another, so the ids say it themselves;
 //! whether they do is checked. Most such tokenizers can only leave bytes out (white space around an added token), never put
 //! any there: then the tokens are the text's bytes where they have as many. Where a normalizer may change the text they are
-//! compared byte by byte. Where they are not the text's bytes, and for other tokenizers, the reference says it.
+//! compared byte by byte. Tokens of characters are laid beside the text ([`super::pieces`]). Where tokens are not what the text
+//! has, the reference says it.
 
 use std::ops::Range;
 
 use serde_json::Value;
 
-use super::definition::TokenizerJson;
+use super::definition::{TokenizerJson, flattened};
 use super::error::Error;
+use super::id_set::IdSet;
+use super::pieces::{Pieces, SpelledToken};
 use super::reference::Outline;
 use super::spell;
 
-/// The bytes of each token of a byte-level tokenizer, by id.
+/// No vocabulary has ids above this.
+const ID_MAX: u32 = 1 << 24;
+
+/// The bytes that each token stands for, by id.
 pub(super) struct TokenBytes {
     bytes: Vec<u8>,
     /// Where the bytes of each id begin; 0 for an id that there is none of.
     starts: Vec<u32>,
     /// How many they are.
     lengths: Vec<u32>,
-    additions: Additions,
+    kind: Kind,
+}
+
+/// How tokens are found in a text.
+enum Kind {
+    /// As its bytes.
+    ByteLevel(Additions),
+    /// As its characters; with the added tokens.
+    Pieces(Pieces, IdSet),
 }
 
 /// What a tokenizer may put into a text.
@@ -41,10 +55,7 @@ impl Additions {
         let is_spelled_otherwise = model.unk_token.as_ref().is_some_and(|token| !token.is_null())
             || is_set(&model.continuing_subword_prefix)
             || is_set(&model.end_of_word_suffix);
-        let steps = definition.pre_tokenizer.iter().flat_map(|step| match step["pretokenizers"].as_array() {
-            Some(steps) => steps.as_slice(),
-            None => std::slice::from_ref(step),
-        });
+        let steps = flattened(definition.pre_tokenizer.as_ref(), "pretokenizers");
         let only_cuts = |step: &Value| match step["type"].as_str() {
             Some("ByteLevel") => step["add_prefix_space"] == false,
             Some("Split" | "Digits") => true,
@@ -61,25 +72,35 @@ impl Additions {
 }
 
 impl TokenBytes {
-    /// The bytes of the tokens; none where tokens are not made of bytes.
+    /// The bytes of the tokens; none where only the reference knows where they stand.
     ///
     /// # Errors
     /// The text of the `tokenizer.json` is none.
     pub(super) fn of(tokenizer_json: &str, outline: &Outline) -> Result<Option<Self>, Error> {
         let definition = TokenizerJson::parse(tokenizer_json)
             .map_err(|source| Error::Json { file: "tokenizer.json", source })?;
-        if !definition.spells_words_in_bytes() {
+        let added = outline.added_tokens();
+        let kind = match Pieces::of(&definition) {
+            _ if definition.spells_words_in_bytes() => Kind::ByteLevel(Additions::of(&definition)),
+            Some(pieces) => Kind::Pieces(pieces, IdSet::of_added(outline)),
+            None => return Ok(None),
+        };
+        let ids = definition.model.vocab.0.iter().map(|(_, id)| *id).chain(added.iter().map(|(id, _)| *id));
+        if ids.max().is_some_and(|id| id > ID_MAX) {
             return Ok(None);
         }
-        let additions = Additions::of(&definition);
-        let mut all = Self { bytes: Vec::new(), starts: Vec::new(), lengths: Vec::new(), additions };
+        let mut all = Self { bytes: Vec::new(), starts: Vec::new(), lengths: Vec::new(), kind };
         for (token, id) in &definition.model.vocab.0 {
-            if let Some(bytes) = spell::bytes_of(token) {
+            let bytes = match &all.kind {
+                Kind::ByteLevel(_) => spell::bytes_of(token),
+                Kind::Pieces(pieces, _) => Some(pieces.bytes_of(token, &definition.model)),
+            };
+            if let Some(bytes) = bytes {
                 all.put(*id, &bytes);
             }
         }
         // An added token is the text that it is spelled as, whatever the vocabulary says of its id.
-        for (id, token) in outline.added_tokens() {
+        for (id, token) in added {
             all.put(id, token.content.as_bytes());
         }
         Ok(Some(all))
@@ -88,9 +109,12 @@ impl TokenBytes {
     fn put(&mut self, id: u32, bytes: &[u8]) {
         let fits = "a file of 50 MB has fewer than 2^32 bytes of tokens";
         let before = self.bytes_of(id);
-        if !before.is_empty() && before != bytes {
+        if !before.is_empty()
+            && before != bytes
+            && let Kind::ByteLevel(additions) = &mut self.kind
+        {
             // Of which of them the id is a token says nothing.
-            self.additions = Additions::Any;
+            *additions = Additions::Any;
         }
         let id = id as usize;
         if self.starts.len() <= id {
@@ -111,9 +135,25 @@ impl TokenBytes {
         &self.bytes[start..start + self.length(id)]
     }
 
-    /// Appends the bytes of `text` that each of `ids` stands for; `false`, with nothing appended, where they are not its
-    /// bytes one after another.
+    /// Appends the bytes of `text` that each of `ids` stands for; `false`, with nothing appended, where they are not what it
+    /// has.
     pub(super) fn ranges(&self, text: &str, ids: &[u32], ranges: &mut Vec<Range<usize>>) -> bool {
+        match &self.kind {
+            Kind::ByteLevel(additions) => self.ranges_of_bytes(*additions, text, ids, ranges),
+            Kind::Pieces(pieces, added) => {
+                let token = |id: &u32| SpelledToken { bytes: self.bytes_of(*id), is_added: added.has(*id) };
+                pieces.ranges(text, ids.iter().map(token), ranges)
+            }
+        }
+    }
+
+    fn ranges_of_bytes(
+        &self,
+        additions: Additions,
+        text: &str,
+        ids: &[u32],
+        ranges: &mut Vec<Range<usize>>,
+    ) -> bool {
         let before = ranges.len();
         let mut end = 0;
         let mut has_empty = false;
@@ -123,7 +163,7 @@ impl TokenBytes {
             has_empty |= start == end;
             start..end
         }));
-        let only_cuts = match self.additions {
+        let only_cuts = match additions {
             Additions::None => true,
             Additions::BeyondAscii => text.is_ascii(),
             Additions::Any => false,

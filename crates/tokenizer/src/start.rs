@@ -16,6 +16,7 @@ use super::fast::FastEngine;
 use super::fast_refused::FastRefused;
 use super::files::{FILE_BYTES_MAX, TokenizerFiles};
 use super::growth;
+use super::id_set::IdSet;
 use super::identity::Identity;
 use super::options::{TokenizerOptions, VOCABULARY_MAX};
 use super::reference::{Outline, Reference};
@@ -23,7 +24,7 @@ use super::self_check::{self_check, try_out};
 use super::special::{RoleToken, SpecialTokens, Tokens};
 use super::verdict::Verdict;
 use super::vocabulary::VocabularyIndex;
-use super::{Encoder, SpecialIds, Tokenizer};
+use super::{Encoder, Tokenizer};
 
 impl Tokenizer {
     /// Loads a tokenizer. With a folder for a cache, the check of the fast engine and the
@@ -97,9 +98,10 @@ impl Start {
             }
         };
         outline.set_special_tokens_in_text(policy);
-        let special = SpecialIds::of(&outline);
+        let special = IdSet::of_special(&outline);
         Ok(Tokenizer {
             counted: special.with(&identity),
+            added: IdSet::of_added(&outline),
             special,
             outline: Arc::new(outline),
             identity,

@@ -444,12 +444,6 @@ fn the_reference_gives_added_tokens_their_ids() {
 }
 
 #[test]
-fn samples_are_the_first_documents_and_a_few_by_their_content() {
-    assert!(is_sample(0, 1, 10) && is_sample(15, 1, 10) && is_sample(1_000, 4_096 * 3, 10));
-    assert!(!is_sample(16, 1, 10) && !is_sample(0, 0, 1 << 20));
-}
-
-#[test]
 fn files_that_are_no_tokenizers_are_refused() {
     let files = bytes(&["</s>"], Value::Null);
     let broken = TokenizerFiles { tokenizer_json: "{}".to_owned(), ..files.clone() };

@@ -1,6 +1,6 @@
 //! Which bytes of a text its tokens stand for, on random texts.
 //!
-//! Of a byte-level tokenizer the bytes themselves say it; of others the reference does, which is asked here by itself.
+//! The tokens themselves say it where they are the text's; elsewhere the reference does, which is asked here by itself.
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it panics")]
 
@@ -78,6 +78,92 @@ static CHANGED: LazyLock<Vec<(Tokenizer, tokenizers::Tokenizer)>> = LazyLock::ne
     };
     changes.iter().map(with).collect()
 });
+
+/// Tokenizers of characters: for each its name, itself and the reference.
+static CHARACTERS: LazyLock<Vec<(&str, Tokenizer, tokenizers::Tokenizer)>> = LazyLock::new(|| {
+    let kind = |name: &str| json!({ "type": name });
+    let normalizers = |steps: &[Value]| json!({ "type": "Sequence", "normalizers": steps });
+    let pre_tokenizers = |steps: &[Value]| json!({ "type": "Sequence", "pretokenizers": steps });
+    let metaspace = |scheme: &str| json!({ "type": "Metaspace", "replacement": "▁", "prepend_scheme": scheme, "split": true });
+    let prepend = json!({ "type": "Prepend", "prepend": "▁" });
+    let replace = json!({ "type": "Replace", "pattern": { "String": " " }, "content": "▁" });
+    let join = json!({ "type": "Replace", "pattern": { "Regex": " {2,}" }, "content": " " });
+    let split = json!({ "type": "Split", "pattern": { "String": " " }, "behavior": "MergedWithPrevious", "invert": false });
+    let bert = json!({ "type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
+                       "strip_accents": null, "lowercase": true });
+    let definitions = [
+        ("Llama 2", pairs(), normalizers(&[prepend, replace.clone()]), Value::Null),
+        ("Gemma", pairs(), replace, split),
+        ("Mistral", pairs(), Value::Null, metaspace("first")),
+        ("never", pairs(), Value::Null, metaspace("never")),
+        ("T5", pieces(), kind("NFKC"), metaspace("always")),
+        (
+            "XLM-R",
+            pieces(),
+            normalizers(&[kind("NFKC"), join.clone()]),
+            pre_tokenizers(&[kind("WhitespaceSplit"), metaspace("always")]),
+        ),
+        (
+            "ALBERT",
+            pieces(),
+            normalizers(&[kind("NFKD"), kind("StripAccents"), kind("Lowercase"), join]),
+            metaspace("always"),
+        ),
+        ("BERT", word_pieces(), bert, kind("BertPreTokenizer")),
+        ("words", whole_words(), kind("Lowercase"), kind("Whitespace")),
+    ];
+    definitions
+        .map(|(name, model, normalizer, pre_tokenizer)| {
+            let file = json!({
+                "version": "1.0", "truncation": null, "padding": null, "post_processor": null, "decoder": null,
+                "added_tokens": ADDED.iter().zip(500..).map(|(token, id)| added(*token, id)).collect::<Vec<_>>(),
+                "normalizer": normalizer, "pre_tokenizer": pre_tokenizer, "model": model,
+            });
+            let text = file.to_string();
+            let files = TokenizerFiles { tokenizer_json: text.clone(), ..embedded("gpt2").unwrap() };
+            (name, load(&files), text.parse().unwrap())
+        })
+        .into()
+});
+
+const WORDS: [&str; 7] = ["▁s", "so", "▁so", "me", "some", "▁some", "▁▁"];
+
+/// An unknown token, and single characters.
+fn entries() -> impl Iterator<Item = String> {
+    let letters = ('a'..='z').chain(['▁', 'é', '中', '.', '?', '<', '|']).map(String::from);
+    iter::once("<unk>".to_owned()).chain(letters)
+}
+
+fn model(kind: &str, entries: impl Iterator<Item = String>, mut rest: Value) -> Value {
+    let vocab = entries.zip(0..).map(|(entry, id)| (entry, json!(id))).collect();
+    rest["vocab"] = Value::Object(vocab);
+    (rest["type"], rest["unk_token"]) = (kind.into(), "<unk>".into());
+    rest
+}
+
+fn pairs() -> Value {
+    let bytes = (0..=255_u8).map(|byte| format!("<{byte:#04X}>"));
+    let merges = ["▁ s", "s o", "▁ so", "m e", "so me", "▁ some", "▁ ▁"];
+    let rest = json!({ "merges": merges, "byte_fallback": true, "fuse_unk": true, "dropout": null });
+    model("BPE", entries().chain(bytes).chain(WORDS.map(str::to_owned)), rest)
+}
+
+fn pieces() -> Value {
+    let pieces = entries().chain(WORDS.map(str::to_owned)).zip(1..);
+    let vocab: Vec<_> = pieces.map(|(piece, at)| json!([piece, -1.0 - f64::from(at) / 7.0])).collect();
+    json!({ "type": "Unigram", "unk_id": 0, "vocab": vocab, "byte_fallback": false })
+}
+
+fn word_pieces() -> Value {
+    let parts = entries().skip(1).map(|letter| format!("##{letter}"));
+    let words = ["some", "##me"].map(str::to_owned);
+    let rest = json!({ "continuing_subword_prefix": "##", "max_input_chars_per_word": 100 });
+    model("WordPiece", entries().chain(parts).chain(words), rest)
+}
+
+fn whole_words() -> Value {
+    model("WordLevel", ["<unk>", "some", "words", ".", "me"].map(str::to_owned).into_iter(), json!({}))
+}
 
 fn added((content, special): (&str, bool), id: u32) -> Value {
     json!({ "id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
@@ -185,6 +271,22 @@ proptest! {
                 let is_same = *range == (*start..*end);
                 prop_assert!(if text[*start..*end].is_ascii() { is_same } else { is_within },
                     "{:?} in {:?}, not {}..{}", range, text, start, end);
+            }
+        }
+    }
+
+    #[test]
+    fn tokens_of_characters_stand_where_the_reference_has_them((text, _) in text()) {
+        for (name, tokenizer, reference) in CHARACTERS.iter() {
+            let (ids, ranges) = encoded(tokenizer, &text, &[]);
+            let expected = reference.encode(&*text, false).unwrap();
+            prop_assert_eq!(&ids[..], expected.get_ids(), "{}", name);
+            for (range, (start, end)) in ranges.iter().zip(expected.get_offsets()) {
+                // Of a character that is spelled in bytes each is the whole character there.
+                let is_part = text.get(range.clone()).is_none();
+                let is_same = *range == (*start..*end);
+                prop_assert!(is_same || is_part && *start <= range.start && range.end <= *end,
+                    "{}: {:?} in {:?}, not {}..{}", name, range, text, start, end);
             }
         }
     }

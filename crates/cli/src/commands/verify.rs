@@ -55,7 +55,8 @@ pub(crate) struct VerifyArgs {
     #[arg(long)]
     pub(crate) deep: bool,
 
-    /// The share of the source that the reference encodes in a deep check, 0 to 1; a fast engine does the rest
+    /// The share of documents that the reference encodes in a deep check, 0 to 1, besides those that have what no document
+    /// before them had; a fast engine does the rest
     #[arg(long, value_name = "SHARE", default_value = "0.01", requires = "deep")]
     pub(crate) sample: f64,
 
@@ -222,8 +223,9 @@ fn deep(
     let options = audit::AuditOptions { source: args.source.clone(), sample: args.sample, threads };
     let audited = audit::audit(&output, &manifest, &tokenizer, &options, interrupted)?;
     let documents = counted(audited.documents, "document");
+    let share = 100.0 * audited.by_reference as f64 / audited.documents.max(1) as f64;
     printer.line(format_args!(
-        "{documents} encoded again from the source, {} of them by the reference",
+        "{documents} encoded again from the source, {} of them ({share:.1} %) by the reference",
         count(audited.by_reference)
     ));
     if audited.given_up > 0 {
