@@ -1,11 +1,11 @@
-"""What each family of tokenizers costs: `mashbill tokenize` beside `encode_batch` of Hugging Face `tokenizers`.
+"""What each family of tokenizers costs: `mashbill tokenize` beside `encode_batch` of Hugging Face `tokenizers`, and others.
 
-Each round of a tokenizer is one run of each on the same documents, one right after the other, in turns, on one
-thread. What is measured of `tokenize` is the whole run (JSON, ids, rows, Parquet), less what a run on one line takes;
-of Python the CPU time of `encode_batch` alone, of texts that are in memory. Told are the medians of the rounds, with
-the least and the largest ratio, and what a start takes: the first one, which makes tables and checks them against the
-reference, and later ones. With `--kinds` the documents of one script or of code are encoded by themselves, too. Needs
-the `tokenizers` package.
+Each round of a tokenizer is runs of both on the same documents, one right after the other, in turns, on one thread, for each
+library that is compared. What is measured of `tokenize` is the whole run (JSON, ids, rows, Parquet), less what a run on one
+line takes; of the library the CPU time of encoding texts that are in memory. Told are the medians of the rounds, with the least
+and the largest ratio, and what a start takes: the first one, which makes tables and checks them against the reference, and
+later ones. With `--kinds` the documents of one script or of code are encoded by themselves, too. A library that has other ids
+than `tokenizers` 0.23 is said to have them. Makes virtual environments `benches/.venv-encoders*` from their locks.
 """
 
 from __future__ import annotations
@@ -13,19 +13,29 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import re
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
-BATCH = 1000
-"""Documents that Python encodes at once."""
+COMPARE = Path(__file__).resolve().parent / "compare"
+sys.path.insert(0, str(COMPARE))
+
+from systems import environment_of, versions_of  # noqa: E402
+
+REFERENCE = "tokenizers"
+LIBRARIES = {
+    REFERENCE: ("encoders", "tokenizers"),
+    "tokenizers-rc": ("encoders-rc", "tokenizers"),
+    "kitoken": ("encoders", "kitoken"),
+    "tokie": ("encoders", "tokie"),
+    "gigatoken": ("encoders", "gigatoken"),
+}
+"""What is compared: the environment of each, and its name in `peers/encode.py`."""
 
 KINDS = {
     "Chinese": r"[\u4e00-\u9fff]",
@@ -46,6 +56,26 @@ class Run:
     memory: int
 
 
+@dataclass(frozen=True)
+class Encoded:
+    """CPU-seconds of a library, and the checksum of the ids."""
+
+    seconds: float
+    checksum: str
+
+
+@dataclass
+class Compared:
+    """MB per CPU-second of mashbill and of a library, round by round."""
+
+    ours: list[float]
+    theirs: list[float]
+
+    def ratio(self) -> str:
+        ratios = [a / b for a, b in zip(self.ours, self.theirs, strict=True)]
+        return f"{statistics.median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})"
+
+
 def kind_of(text: str) -> str:
     """The kind that a document is of."""
     head = text[:2000]
@@ -56,27 +86,13 @@ def kind_of(text: str) -> str:
     return "other"
 
 
-def encode_in_python(tokenizer_json: Path, documents: Path) -> None:
-    """Prints the CPU time that `encode_batch` takes for the texts of a file."""
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(tokenizer_json))
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    with documents.open(encoding="utf-8") as lines:
-        texts = [json.loads(line)["text"] for line in lines]
-    start = time.process_time()
-    for first in range(0, len(texts), BATCH):
-        tokenizer.encode_batch(texts[first : first + BATCH], add_special_tokens=False)
-    print(time.process_time() - start)
-
-
 class Bench:
     """Runs of one tokenizer."""
 
     def __init__(self, mashbill: Path, tokenizer: Path, work: Path) -> None:
         self.mashbill, self.tokenizer, self.work = mashbill, tokenizer, work
         self.pad = self.filling_token()
+        self.memory = 0
 
     def filling_token(self) -> str:
         """A token for the ends of rows: any will do."""
@@ -102,14 +118,35 @@ class Bench:
             raise SystemExit(f"error: exit code {process.returncode}\n{said}")
         return Run(used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
 
-    def python(self, documents: Path) -> float:
-        """CPU-seconds of `encode_batch`."""
-        words = (sys.executable, __file__, "--encode", self.tokenizer, documents)
-        environment = {**os.environ, "TOKENIZERS_PARALLELISM": "false", "RAYON_NUM_THREADS": "1"}
-        done = subprocess.run([str(word) for word in words], env=environment, capture_output=True, text=True)
+    def library(self, name: str, documents: Path) -> Encoded | None:
+        """A run of a library; none where it fails."""
+        environment, library = LIBRARIES[name]
+        words = (environment_of(environment), COMPARE / "peers" / "encode.py", library, self.tokenizer, documents)
+        one_thread = {**os.environ, "TOKENIZERS_PARALLELISM": "false", "RAYON_NUM_THREADS": "1"}
+        done = subprocess.run([str(word) for word in words], env=one_thread, capture_output=True, text=True)
         if done.returncode != 0:
-            raise SystemExit(f"error: {done.stderr}")
-        return float(done.stdout)
+            return None
+        found = json.loads(done.stdout)
+        return Encoded(found["seconds"], found["checksum"])
+
+    def compare(self, name: str, documents: Path, size: int, later: float, rounds: int) -> Compared | str:
+        """Runs beside a library, or why there is no comparison."""
+        compared, reference = Compared([], []), None
+        for number in range(rounds):
+            # Who is first changes from round to round.
+            theirs = self.library(name, documents) if number % 2 else None
+            ours = self.tokenize(documents)
+            theirs = theirs or self.library(name, documents)
+            if theirs is None:
+                return "fails"
+            if name != REFERENCE and number == 0:
+                reference = self.library(REFERENCE, documents)
+                if reference is None or reference.checksum != theirs.checksum:
+                    return "other ids"
+            self.memory = max(self.memory, ours.memory)
+            compared.ours.append(size / 1e6 / (ours.seconds - later))
+            compared.theirs.append(size / 1e6 / theirs.seconds)
+        return compared
 
 
 def write(documents: list[str], most: int, file: Path) -> int:
@@ -134,16 +171,20 @@ def main() -> None:
     parser.add_argument("--input", type=Path, required=True, help="a .jsonl file of documents")
     parser.add_argument("--megabytes", type=int, default=24, help="documents of the input, in 10^6 bytes [24]")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each tokenizer [3]")
+    parser.add_argument(
+        "--peers", nargs="*", choices=[*LIBRARIES][1:], default=[], help="libraries beside Hugging Face's [none]"
+    )
     parser.add_argument("--kinds", action="store_true", help="also the documents of each script, and of code")
     parser.add_argument("--markdown", type=Path, help="a file for the tables")
     args = parser.parse_args()
-    import tokenizers
-
     with args.input.open(encoding="utf-8") as lines:
         all_documents = lines.readlines()
     most = args.megabytes * 1_000_000
-    tables = ["| tokenizer | mashbill, MB/CPU-s | Python, MB/CPU-s | ratio | first start, CPU-s | later | memory |"]
-    tables.append("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    peers = "".join(f" {name} |" for name in args.peers)
+    tables = [
+        f"| tokenizer | mashbill, MB/CPU-s | Python, MB/CPU-s | ratio |{peers} first start, CPU-s | later | memory |"
+    ]
+    tables.append("| --- |" + " ---: |" * (6 + len(args.peers)))
     by_kind = []
     with tempfile.TemporaryDirectory(prefix="mashbill-families-") as root:
         work = Path(root)
@@ -159,17 +200,14 @@ def main() -> None:
             first = bench.tokenize(one).seconds
             later = min(bench.tokenize(one).seconds for _ in range(5))
 
-            ours, theirs, memory = [], [], 0
-            for number in range(args.rounds):
-                python = bench.python(documents) if number % 2 else None
-                run = bench.tokenize(documents)
-                memory = max(memory, run.memory)
-                ours.append(size / 1e6 / (run.seconds - later))
-                theirs.append(size / 1e6 / (bench.python(documents) if python is None else python))
-            ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
-            medians = f"{statistics.median(ours):.1f} | {statistics.median(theirs):.2f}"
-            spread = f"{statistics.median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})"
-            row = f"| {tokenizer.stem} | {medians} | {spread} | {first:.2f} | {later:.2f} | {memory / 1e6:.0f} MB |"
+            python = bench.compare(REFERENCE, documents, size, later, args.rounds)
+            if isinstance(python, str):
+                raise SystemExit(f"error: {REFERENCE} {python} over {tokenizer}")
+            compared = [bench.compare(name, documents, size, later, args.rounds) for name in args.peers]
+            others = "".join(f" {each if isinstance(each, str) else each.ratio()} |" for each in compared)
+            medians = f"{statistics.median(python.ours):.1f} | {statistics.median(python.theirs):.2f}"
+            starts = f"{first:.2f} | {later:.2f} | {bench.memory / 1e6:.0f} MB |"
+            row = f"| {tokenizer.stem} | {medians} | {python.ratio()} |{others} {starts}"
             tables.append(row)
             print(row, flush=True)
             speeds = {}
@@ -187,16 +225,12 @@ def main() -> None:
         for stem, speeds in by_kind:
             tables.append(f"| {stem} | " + " | ".join(f"{speeds[name]:.1f}" for name in names) + " |")
     version = subprocess.run([args.mashbill, "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    tables += [
-        "",
-        f"{version}, tokenizers {tokenizers.__version__}, Python {platform.python_version()}; {size / 1e6:.1f} MB",
-    ]
+    environments = dict.fromkeys(LIBRARIES[name][0] for name in [REFERENCE, *args.peers])
+    versions = "; ".join(versions_of(name, ("tokenizers", "kitoken", "tokie", "gigatoken")) for name in environments)
+    tables += ["", f"{version}; {versions}; {size / 1e6:.1f} MB"]
     if args.markdown:
         args.markdown.write_text("\n".join(tables) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--encode"]:
-        encode_in_python(Path(sys.argv[2]), Path(sys.argv[3]))
-    else:
-        main()
+    main()
