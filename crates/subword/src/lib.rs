@@ -177,8 +177,8 @@ impl SubwordEngine {
         })
     }
 
-    /// The bytes that each token stands for, by id, which may be a part of a character; `None` for an id that no
-    /// text gives. Made in a hundredth of a second, to be kept by whoever spells many.
+    /// The bytes that each token stands for, by id, which may be a part of a character, and with the prefix (`##`) where it
+    /// continues a word; `None` for an id that no text gives. Made in a hundredth of a second, to be kept by whoever spells many.
     pub fn spellings(&self) -> Vec<Option<Vec<u8>>> {
         let Lookups { vocabulary, model, .. } = &self.lookups;
         let mut spellings: Vec<Option<Vec<u8>>> = Vec::new();
@@ -196,9 +196,6 @@ impl SubwordEngine {
         };
         let words = match model {
             SubwordModel::Unigram(unigram) => unigram.tokens().pieces.clone(),
-            SubwordModel::WordPiece(word_piece) => {
-                [vocabulary.words(), word_piece.tokens().continuing.clone()].concat()
-            }
             _ => vocabulary.words(),
         };
         for word in words {
