@@ -8,7 +8,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use mashbill_format::error::Result as FormatResult;
 use mashbill_format::row_cache::{RowCache, RowCacheWriter, file_name};
@@ -52,7 +52,7 @@ pub fn build_cache(
     let of = dataset.shards.len();
     let work = || {
         while let Some(shard) = dataset.shards.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let made = make(dataset, shard, cache, is_there, is_stopped);
+            let made = make(dataset, shard, cache, is_there, &|| (), is_stopped);
             let mut state = state.lock().expect("events do not panic");
             let (done, on_event, error) = &mut *state;
             match made {
@@ -77,9 +77,18 @@ pub fn build_cache(
     error.map_or(Ok(()), Err)
 }
 
-/// Makes a file of the cache again whose rows are not all what they should be; whether this call did.
-pub(crate) fn make_again(dataset: &Dataset, shard: &DatasetShard, cache: &Path) -> Result<bool> {
-    make(dataset, shard, cache, is_whole, &|| false)
+/// Makes a file of the cache again whose rows are not all what they should be, and counts it in `made_again` before
+/// anyone can read it: whoever has a row of it sees it counted.
+pub(crate) fn make_again(
+    dataset: &Dataset,
+    shard: &DatasetShard,
+    cache: &Path,
+    made_again: &AtomicU64,
+) -> Result<()> {
+    let count = || {
+        made_again.fetch_add(1, Ordering::Relaxed);
+    };
+    make(dataset, shard, cache, is_whole, &count, &|| false).map(|_| ())
 }
 
 /// Creates the folder, writable by its user alone, and checks that nobody else can write to it.
@@ -111,12 +120,14 @@ fn is_whole(path: &Path, shard: &DatasetShard, dataset: &Dataset) -> bool {
     })
 }
 
-/// Makes one shard's file, unless it is `good`; whether it did.
+/// Makes one shard's file, unless it is `good`; whether it did. `on_start` is called before it begins, by one of those
+/// who want it.
 fn make(
     dataset: &Dataset,
     shard: &DatasetShard,
     cache: &Path,
     good: fn(&Path, &DatasetShard, &Dataset) -> bool,
+    on_start: &dyn Fn(),
     is_stopped: &(dyn Fn() -> bool + Sync),
 ) -> Result<bool> {
     let path = cache.join(file_name(shard.checksum));
@@ -128,6 +139,7 @@ fn make(
     if good(&path, shard, dataset) {
         return Ok(false);
     }
+    on_start();
     let of_shard = |error| Error::Shard {
         split: dataset.splits[shard.split].name.clone(),
         path: shard.path.clone(),

@@ -128,9 +128,7 @@ impl RowStore {
         }
         // Damaged or cut off: it is made again of the shard, once, by whoever comes first.
         self.caches.forget(shard);
-        if cache::make_again(&self.dataset, &self.dataset.shards[shard], folder)? {
-            self.made_again.fetch_add(1, Ordering::Relaxed);
-        }
+        cache::make_again(&self.dataset, &self.dataset.shards[shard], folder, &self.made_again)?;
         let cache = self.caches.get(shard, open)?;
         Ok(self.read_cached_row(&cache, row, buffer)?)
     }
