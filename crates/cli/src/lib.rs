@@ -29,7 +29,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
-use mashbill_tokenizer::{SpecialTokensInText, Tokenizer, TokenizerOptions};
+use mashbill_tokenizer::{Tokenizer, TokenizerOptions};
 
 use args::{Args, Command};
 use commands::tokenize::TokenizeArgs;
@@ -137,13 +137,7 @@ pub fn tokenizer_files(name: &str) -> Result<Vec<(&'static str, String)>, String
 /// # Errors
 /// Where there is no such tokenizer or it cannot be used, with the hint that the command gives on a line of its own.
 pub fn tokenizer(name: &str, pad_token: Option<String>) -> Result<Tokenizer, String> {
-    let options = TokenizerOptions {
-        add_bos: true,
-        add_eos: false,
-        eos_token: None,
-        pad_token,
-        special_tokens_in_text: SpecialTokensInText::Encode,
-    };
+    let options = TokenizerOptions { add_bos: true, pad_token, ..TokenizerOptions::NOTHING_ADDED };
     let load = || {
         let files = environment::find_tokenizer(name, &Printer::new(true))?;
         environment::load(&files, &options, cache::cache().ok().as_deref())

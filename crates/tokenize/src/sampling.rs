@@ -142,18 +142,12 @@ impl<'a> Encoders<'a> {
 #[expect(clippy::unwrap_used, reason = "a test fails where it panics")]
 mod tests {
     use mashbill_store::checksum::Checksum;
-    use mashbill_tokenizer::{Scratch, SpecialTokensInText, TokenizerOptions, embedded};
+    use mashbill_tokenizer::{Scratch, TokenizerOptions, embedded};
 
     use super::*;
 
     fn tokenizer() -> Tokenizer {
-        let options = TokenizerOptions {
-            add_bos: false,
-            add_eos: false,
-            eos_token: None,
-            pad_token: None,
-            special_tokens_in_text: SpecialTokensInText::Encode,
-        };
+        let options = TokenizerOptions::NOTHING_ADDED;
         Tokenizer::load(&embedded("gpt2").unwrap(), &options, None).unwrap()
     }
 

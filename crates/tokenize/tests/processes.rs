@@ -26,9 +26,7 @@ use mashbill_tokenize::plan::{FinishedSplits, Why};
 use mashbill_tokenize::{
     Error, Event, Options, Place, TemplateOptions, begin, commit, make, plan, run, tasks, template,
 };
-use mashbill_tokenizer::{
-    ChosenTemplate, FastRefused, SpecialTokensInText, Tokenizer, TokenizerOptions, embedded,
-};
+use mashbill_tokenizer::{ChosenTemplate, FastRefused, Tokenizer, TokenizerOptions, embedded};
 
 /// Set in the processes that make a task.
 const TASK: &str = "MASHBILL_TEST_TASK";
@@ -41,13 +39,7 @@ static TOKENIZER: LazyLock<Arc<Tokenizer>> = LazyLock::new(|| tokenizer(true));
 static BARE: LazyLock<Arc<Tokenizer>> = LazyLock::new(|| tokenizer(false));
 
 fn tokenizer(add_eos: bool) -> Arc<Tokenizer> {
-    let options = TokenizerOptions {
-        add_bos: true,
-        add_eos,
-        eos_token: None,
-        pad_token: None,
-        special_tokens_in_text: SpecialTokensInText::Encode,
-    };
+    let options = TokenizerOptions { add_bos: true, add_eos, ..TokenizerOptions::NOTHING_ADDED };
     Arc::new(Tokenizer::load(&embedded("gpt2").unwrap(), &options, None).unwrap())
 }
 

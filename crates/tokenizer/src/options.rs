@@ -20,3 +20,14 @@ pub struct TokenizerOptions {
     /// What becomes of special tokens that are spelled out in a text.
     pub special_tokens_in_text: SpecialTokensInText,
 }
+
+impl TokenizerOptions {
+    /// Nothing is put around documents, and special tokens that they spell out are encoded as such.
+    pub const NOTHING_ADDED: Self = Self {
+        add_bos: false,
+        add_eos: false,
+        eos_token: None,
+        pad_token: None,
+        special_tokens_in_text: SpecialTokensInText::Encode,
+    };
+}

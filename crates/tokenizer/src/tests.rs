@@ -70,13 +70,8 @@ fn template(pieces: &[&str], ids: &[(&str, u32)]) -> Value {
     })
 }
 
-const OPTIONS: TokenizerOptions = TokenizerOptions {
-    add_bos: true,
-    add_eos: true,
-    eos_token: None,
-    pad_token: None,
-    special_tokens_in_text: SpecialTokensInText::Encode,
-};
+const OPTIONS: TokenizerOptions =
+    TokenizerOptions { add_bos: true, add_eos: true, ..TokenizerOptions::NOTHING_ADDED };
 
 fn load(files: &TokenizerFiles, options: &TokenizerOptions) -> Tokenizer {
     Tokenizer::load(files, options, None).unwrap()
@@ -457,13 +452,7 @@ fn files_that_are_no_tokenizers_are_refused() {
 
 #[test]
 fn a_long_s_after_an_apostrophe_is_the_reference_s_to_encode() {
-    let options = TokenizerOptions {
-        add_bos: false,
-        add_eos: false,
-        eos_token: None,
-        pad_token: None,
-        special_tokens_in_text: SpecialTokensInText::Encode,
-    };
+    let options = TokenizerOptions::NOTHING_ADDED;
     for name in ["o200k_base", "cl100k_base"] {
         let files = embedded(name).unwrap();
         let tokenizer = load(&files, &options);

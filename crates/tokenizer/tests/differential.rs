@@ -300,13 +300,7 @@ fn characters_beside_added_tokens_that_look_around() {
 #[test]
 fn samples_are_compared_with_the_part_of_the_reference_they_need() {
     let files = embedded("gpt2").unwrap();
-    let options = TokenizerOptions {
-        add_bos: true,
-        add_eos: true,
-        eos_token: None,
-        pad_token: None,
-        special_tokens_in_text: SpecialTokensInText::Encode,
-    };
+    let options = TokenizerOptions { add_bos: true, add_eos: true, ..TokenizerOptions::NOTHING_ADDED };
     let tokenizer = Tokenizer::load(&files, &options, None).unwrap();
     let reference = reference(&files, SpecialTokensInText::Encode);
     let mut random = Random(9);

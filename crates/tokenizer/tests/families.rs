@@ -8,7 +8,7 @@
 use std::env;
 
 use mashbill_tokenizer::{
-    Engine, FastRefused, Scratch, SpecialTokensInText, Tokenizer, TokenizerFiles, TokenizerOptions, embedded,
+    Engine, FastRefused, Scratch, Tokenizer, TokenizerFiles, TokenizerOptions, embedded,
 };
 use serde_json::{Map, Value, json};
 
@@ -90,13 +90,7 @@ fn clip() -> TokenizerFiles {
 }
 
 fn load(files: &TokenizerFiles) -> Tokenizer {
-    let options = TokenizerOptions {
-        add_bos: false,
-        add_eos: false,
-        eos_token: None,
-        pad_token: None,
-        special_tokens_in_text: SpecialTokensInText::Encode,
-    };
+    let options = TokenizerOptions::NOTHING_ADDED;
     Tokenizer::load(files, &options, None).unwrap()
 }
 

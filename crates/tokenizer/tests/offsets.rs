@@ -9,9 +9,7 @@ use std::iter;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use mashbill_tokenizer::{
-    Scratch, SpecialTokensInText, Tokenizer, TokenizerFiles, TokenizerOptions, embedded,
-};
+use mashbill_tokenizer::{Scratch, Tokenizer, TokenizerFiles, TokenizerOptions, embedded};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -171,13 +169,7 @@ fn added((content, special): (&str, bool), id: u32) -> Value {
 }
 
 fn load(files: &TokenizerFiles) -> Tokenizer {
-    let options = TokenizerOptions {
-        add_bos: false,
-        add_eos: false,
-        eos_token: None,
-        pad_token: None,
-        special_tokens_in_text: SpecialTokensInText::Encode,
-    };
+    let options = TokenizerOptions::NOTHING_ADDED;
     Tokenizer::load(files, &options, None).unwrap()
 }
 

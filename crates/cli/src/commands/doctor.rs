@@ -14,7 +14,7 @@ use mashbill_format::manifest::{self, Manifest};
 use mashbill_hub::Settings;
 use mashbill_parquet::encode::Compression;
 use mashbill_store::open;
-use mashbill_tokenizer::{Engine, SpecialTokensInText, Tokenizer, TokenizerFiles, TokenizerOptions};
+use mashbill_tokenizer::{Engine, Tokenizer, TokenizerFiles, TokenizerOptions};
 
 use self::finding::{Finding, Health};
 use crate::cache::cache as cache_folder;
@@ -204,13 +204,8 @@ fn loaded(
     manifest: Option<&Manifest>,
     printer: &Printer,
 ) -> Result<(TokenizerFiles, Tokenizer)> {
-    const AS_BY_DEFAULT: TokenizerOptions = TokenizerOptions {
-        add_bos: true,
-        add_eos: true,
-        eos_token: None,
-        pad_token: None,
-        special_tokens_in_text: SpecialTokensInText::Encode,
-    };
+    const AS_BY_DEFAULT: TokenizerOptions =
+        TokenizerOptions { add_bos: true, add_eos: true, ..TokenizerOptions::NOTHING_ADDED };
     let (files, options) = match manifest.filter(|_| args.tokenizer.is_none()) {
         Some(manifest) => {
             (files_again(&args.output, manifest, printer)?, options_of(&manifest.tokenizer_identity))

@@ -12,7 +12,7 @@ use mashbill_parquet::encode::Compression;
 use mashbill_tokenize::input::SplitNames;
 use mashbill_tokenize::plan::{FinishedSplits, TASK_BYTES};
 use mashbill_tokenize::{Error, Options, plan};
-use mashbill_tokenizer::{SpecialTokensInText, Tokenizer, TokenizerOptions, embedded};
+use mashbill_tokenizer::{Tokenizer, TokenizerOptions, embedded};
 use serde_json::{Value, json};
 
 use crate::project::{Project, files_below};
@@ -369,13 +369,8 @@ fn a_plan_that_is_out_of_date_is_refused() {
         threads: 1,
         task_bytes: TASK_BYTES,
     };
-    let tokenizer_options = TokenizerOptions {
-        add_bos: true,
-        add_eos: true,
-        eos_token: None,
-        pad_token: None,
-        special_tokens_in_text: SpecialTokensInText::Encode,
-    };
+    let tokenizer_options =
+        TokenizerOptions { add_bos: true, add_eos: true, ..TokenizerOptions::NOTHING_ADDED };
     let files = embedded("gpt2").expect("it is embedded");
     let tokenizer = Arc::new(Tokenizer::load(&files, &tokenizer_options, None).expect("it loads"));
     let plan_of = |input: &str| plan(&options(input), tokenizer.identity()).expect("a plan");

@@ -12,7 +12,7 @@ use mashbill_format::manifest::{Packing, ShardOptions};
 use mashbill_parquet::encode::Compression;
 use mashbill_records::DOCUMENT_BYTES_MAX;
 use mashbill_records::record::RecordParser;
-use mashbill_tokenizer::{FastRefused, Scratch, SpecialTokensInText, Tokenizer, TokenizerOptions, embedded};
+use mashbill_tokenizer::{FastRefused, Scratch, Tokenizer, TokenizerOptions, embedded};
 
 use super::*;
 use crate::chat::ChatMemory;
@@ -26,13 +26,7 @@ use crate::task;
 use crate::worker::{Memory, WrittenGroups};
 
 fn tokenizer(add_eos: bool) -> Tokenizer {
-    let options = TokenizerOptions {
-        add_bos: false,
-        add_eos,
-        eos_token: None,
-        pad_token: None,
-        special_tokens_in_text: SpecialTokensInText::Encode,
-    };
+    let options = TokenizerOptions { add_eos, ..TokenizerOptions::NOTHING_ADDED };
     Tokenizer::load(&embedded("gpt2").unwrap(), &options, None).unwrap()
 }
 
