@@ -110,22 +110,14 @@ impl<'a> CharacterWalk<'a> {
     /// The next piece, which is not empty.
     #[inline(always)]
     pub(crate) fn next(&mut self) -> Option<Range<usize>> {
-        let Self { steps, text, .. } = *self;
-        loop {
+        while self.at < self.text.len() {
             let start = self.at;
-            let (mut bits, len) = steps.at(text, start)?;
-            self.at += len;
-            if bits & steps.left_out != 0 {
-                continue;
+            let end = self.end_of_one();
+            if end & LEFT_OUT == 0 {
+                return Some(start..end);
             }
-            while let Some((next, len)) = steps.at(text, self.at)
-                && !steps.divide(bits, next)
-            {
-                bits = next;
-                self.at += len;
-            }
-            return Some(start..self.at);
         }
+        None
     }
 
     /// Writes the ends of the next pieces into `ends` behind the first `count`, until the part ends or fewer than [`BLOCK`]
@@ -160,6 +152,7 @@ impl<'a> CharacterWalk<'a> {
     }
 
     /// The end of the next piece, or, marked, of all that is left out before it.
+    #[inline(always)]
     fn end_of_one(&mut self) -> usize {
         let Self { steps, text, .. } = *self;
         let Some((mut bits, len)) = steps.at(text, self.at) else { return self.at };

@@ -70,8 +70,8 @@ impl WordSteps {
 }
 
 fn end_in_clip_token(text: &[u8], rest: Range<usize>) -> usize {
-    match text[rest.clone()].strip_prefix(b"<|").unwrap_or(&text[rest.clone()]) {
-        b"startoftext|>" | b"endoftext|>" if text[rest.start] == b'<' => rest.start + 2,
+    match &text[rest.clone()] {
+        b"<|startoftext|>" | b"<|endoftext|>" => rest.start + 2,
         b"startoftext|>" | b"endoftext|>" => rest.end - 2,
         _ => rest.end,
     }
