@@ -15,7 +15,7 @@ use crate::cache::{self, CACHED_MAX, Cache, SHORT_TOKENS};
 use crate::merging::SIDE_BY_SIDE_MAX;
 use crate::model::{ModelScratch, SubwordModel};
 use crate::word_ends::{BATCH, LEFT_OUT};
-use crate::words::{self, Entry, Key, SHORT_MAX, Vocabulary};
+use crate::words::{self, Entry, Key, SHORT_MAX, ShortWords, Vocabulary};
 
 /// Most tokens of a part that are kept in its place.
 const FEW: usize = SHORT_TOKENS;
@@ -52,7 +52,8 @@ pub(crate) struct BatchScratch {
     entries: [Entry; BATCH],
     tokens: Tokens,
     /// Short parts that are not in the vocabulary, or not as parts.
-    unseen: Vec<u16>,
+    unseen: [u16; BATCH],
+    unseen_count: usize,
     /// Longer parts.
     long: Vec<u16>,
     /// Parts to merge.
@@ -104,7 +105,8 @@ impl Default for BatchScratch {
                 many: Vec::new(),
                 line: [0; FEW * (BATCH + 1)],
             },
-            unseen: Vec::with_capacity(BATCH),
+            unseen: [0; BATCH],
+            unseen_count: 0,
             long: Vec::with_capacity(BATCH),
             new: Vec::with_capacity(BATCH),
             again: Vec::with_capacity(BATCH),
@@ -140,71 +142,112 @@ impl BatchScratch {
     fn make_keys(&mut self, lookups: &Lookups, text: &[u8], words: &mut Words) -> usize {
         self.long.clear();
         self.whole.fill(true);
+        let known = lookups.vocabulary.short_words();
         let mut i = 0;
-        let Words { mut next, count, start: mut word_start, part_start: mut start } = *words;
-        while next < count && i < BATCH {
-            let word_end = self.word_ends[next];
-            if word_end & LEFT_OUT != 0 {
-                start = word_end & !LEFT_OUT;
-                word_start = start;
+        while words.next < words.count && i < BATCH {
+            if words.start == words.part_start {
+                i = self.take_short(known, text, words, i);
+            }
+            if words.next < words.count && i < BATCH {
+                self.take_part(lookups, text, words, i);
+                i += 1;
+            }
+        }
+        i
+    }
+
+    /// Takes the next words, as parts from place `i` on, as long as they are short, are not to be cut and don't stand in the
+    /// last bytes of the text, and returns the place of the next part.
+    #[inline(always)]
+    fn take_short(&mut self, known: ShortWords<'_>, text: &[u8], words: &mut Words, mut i: usize) -> usize {
+        let word_ends = &self.word_ends[..words.count];
+        let Words { mut next, mut start, .. } = *words;
+        while next < word_ends.len() && i < BATCH {
+            let end = word_ends[next];
+            let len = end.wrapping_sub(start);
+            // What is left out seems to end far away.
+            if len > SHORT_MAX {
+                if end & LEFT_OUT == 0 {
+                    break;
+                }
+                start = end & !LEFT_OUT;
                 next += 1;
                 continue;
             }
-            let len = word_end - word_start;
-            let mut end = word_end;
-            if len >= CUT_MIN
-                && (len > SHORT_MAX || text[end - 1] >= 0x80)
-                && let Some(bpe) = lookups.model.bpe()
-            {
-                end = bpe.cuts.end(&text[..word_end], start);
-                self.whole[i] = end - start == len;
+            let Some(bytes) = text.get(start..).and_then(<[u8]>::first_chunk::<16>) else { break };
+            if len >= CUT_MIN && bytes[len - 1] >= 0x80 {
+                break;
             }
-            self.ends[i] = end;
-            if end - start <= SHORT_MAX {
-                self.keys[i] = words::key(text, start, end);
-                self.hashes[i] = words::hash(self.keys[i]);
-                lookups.vocabulary.prefetch(self.hashes[i]);
-            } else {
-                self.keys[i] = [0; 2];
-                self.hashes[i] = start as u64;
-                self.long.push(i as u16);
-                if end - start <= CACHED_MAX {
-                    lookups.cache.prefetch_long(&text[start..end]);
-                }
-            }
-            i += 1;
+            let key = words::key_of_first(bytes, len);
+            let hash = words::hash(key);
+            known.prefetch(hash);
+            (self.ends[i], self.keys[i], self.hashes[i]) = (end, key, hash);
             start = end;
-            if end == word_end {
-                next += 1;
-                word_start = end;
+            next += 1;
+            i += 1;
+        }
+        (words.next, words.start, words.part_start) = (next, start, start);
+        i
+    }
+
+    /// Takes the next part, at place `i`: a word, or what is cut from it.
+    fn take_part(&mut self, lookups: &Lookups, text: &[u8], words: &mut Words, i: usize) {
+        let word_end = self.word_ends[words.next];
+        let (start, len) = (words.part_start, word_end - words.start);
+        let mut end = word_end;
+        if len >= CUT_MIN
+            && (len > SHORT_MAX || text[end - 1] >= 0x80)
+            && let Some(bpe) = lookups.model.bpe()
+        {
+            end = bpe.cuts.end(&text[..word_end], start);
+            self.whole[i] = end - start == len;
+        }
+        self.ends[i] = end;
+        if end - start <= SHORT_MAX {
+            self.keys[i] = words::key(text, start, end);
+            self.hashes[i] = words::hash(self.keys[i]);
+            lookups.vocabulary.short_words().prefetch(self.hashes[i]);
+        } else {
+            self.keys[i] = [0; 2];
+            self.hashes[i] = start as u64;
+            self.long.push(i as u16);
+            if end - start <= CACHED_MAX {
+                lookups.cache.prefetch_long(&text[start..end]);
             }
         }
-        *words = Words { next, count, start: word_start, part_start: start };
-        i
+        words.part_start = end;
+        if end == word_end {
+            words.next += 1;
+            words.start = end;
+        }
     }
 
     #[inline(never)]
     fn find_in_vocabulary(&mut self, lookups: &Lookups, count: usize) {
-        for i in 0..count {
-            let entry = lookups.vocabulary.find(self.hashes[i]);
-            self.entries[i] = entry;
-            lookups.vocabulary.prefetch_key(entry);
+        let known = lookups.vocabulary.short_words();
+        for (hash, entry) in self.hashes.iter().zip(&mut self.entries).take(count) {
+            *entry = known.find(*hash);
+            known.prefetch_key(*entry);
         }
     }
 
     #[inline(never)]
     fn look_up_vocabulary(&mut self, lookups: &Lookups, count: usize) {
-        self.unseen.clear();
-        for i in 0..count {
+        let known = lookups.vocabulary.short_words();
+        let mut unseen = 0;
+        for i in 0..count.min(BATCH) {
             let (key, hash) = (self.keys[i], self.hashes[i]);
-            let entry = lookups.vocabulary.short(key, hash, self.entries[i]);
-            if !entry.is_none() & (entry.merges() | self.whole[i]) {
-                self.tokens.few[i][0] = entry.id();
-                self.tokens.counts[i] = 1;
-            } else if key != [0; 2] {
-                lookups.cache.prefetch_short(hash);
-                self.unseen.push(i as u16);
-            }
+            let entry = known.entry(key, hash, self.entries[i]);
+            // What is not known is written over.
+            self.tokens.few[i][0] = entry.id();
+            self.tokens.counts[i] = 1;
+            let is_known = !entry.is_none() & (entry.merges() | self.whole[i]);
+            self.unseen[unseen] = i as u16;
+            unseen += usize::from(!is_known & (words::length(key) != 0));
+        }
+        self.unseen_count = unseen;
+        for &i in &self.unseen[..unseen] {
+            lookups.cache.prefetch_short(self.hashes[usize::from(i)]);
         }
     }
 
@@ -213,7 +256,7 @@ impl BatchScratch {
         self.new.clear();
         self.again.clear();
         self.tokens.many.clear();
-        for &place in &self.unseen {
+        for &place in &self.unseen[..self.unseen_count] {
             let i = usize::from(place);
             match lookups.cache.short(self.keys[i], self.hashes[i]) {
                 Some(tokens) => {

@@ -20,10 +20,10 @@ pub(crate) const CACHED_MAX: usize = 31;
 pub(crate) const SHORT_TOKENS: usize = 4;
 /// Most tokens of a longer word that it takes.
 pub(crate) const LONG_TOKENS: usize = 8;
-/// Pairs of words of up to [`SHORT_MAX`] bytes: 16 MiB.
-const SHORT_SETS: usize = 1 << 18;
-/// Longer words: 8 MiB.
-const LONG_SLOTS: usize = 1 << 17;
+/// Pairs of words of up to [`SHORT_MAX`] bytes: 32 MiB.
+const SHORT_SETS: usize = 1 << 19;
+/// Longer words: 16 MiB.
+const LONG_SLOTS: usize = 1 << 18;
 
 /// No token: above all ids.
 const NONE: u32 = IDS_MAX;
@@ -69,7 +69,7 @@ impl<const NUMBERS: usize> Default for Entry<NUMBERS> {
 impl<const NUMBERS: usize> Entry<NUMBERS> {
     /// The numbers, as one writer wrote them, if they begin with `key`.
     #[inline(always)]
-    fn read(&self, key: &[u64]) -> Option<[u64; NUMBERS]> {
+    fn read<const KEY: usize>(&self, key: [u64; KEY]) -> Option<[u64; NUMBERS]> {
         let mut numbers = [0; NUMBERS];
         let last = NUMBERS - 1;
         numbers[last] = self.0[last].load(Ordering::Acquire);
@@ -78,7 +78,8 @@ impl<const NUMBERS: usize> Entry<NUMBERS> {
         }
         fence(Ordering::Acquire);
         let same = self.0[last].load(Ordering::Relaxed) == numbers[last];
-        (numbers.starts_with(key) && same && numbers[last] & LOCKED == 0).then_some(numbers)
+        let other = key.iter().zip(&numbers).fold(0, |other, (a, b)| other | (a ^ b));
+        (other == 0 && same && numbers[last] & LOCKED == 0).then_some(numbers)
     }
 
     /// Writes `numbers`, of which the last has an id alone, unless somebody else is writing.
@@ -118,7 +119,7 @@ impl Cache {
     #[inline(always)]
     pub(crate) fn short(&self, key: Key, hash: u64) -> Option<[u32; SHORT_TOKENS]> {
         let set = &self.short[hash as usize % SHORT_SETS].0;
-        let [_, _, first, last] = set.iter().find_map(|entry| entry.read(&key))?;
+        let [_, _, first, last] = set.iter().find_map(|entry| entry.read(key))?;
         let [a, b, c] = unpacked(first);
         Some([a, b, c, (last & ID_MASK) as u32])
     }
@@ -126,7 +127,7 @@ impl Cache {
     /// The tokens of a word of more than [`SHORT_MAX`] bytes, likewise.
     pub(crate) fn long(&self, word: &[u8]) -> Option<[u32; LONG_TOKENS]> {
         let key = long_key(word);
-        let [_, _, _, _, first, second, third, last] = self.long[long_slot(key)].0.read(&key)?;
+        let [_, _, _, _, first, second, third, last] = self.long[long_slot(key)].0.read(key)?;
         let ([a, b, c], [d, e, f], [g, ..]) = (unpacked(first), unpacked(second), unpacked(third));
         Some([a, b, c, d, e, f, g, (last & ID_MASK) as u32])
     }
@@ -134,12 +135,12 @@ impl Cache {
     /// Has the processor fetch what [`Cache::short`] will read.
     #[inline(always)]
     pub(crate) fn prefetch_short(&self, hash: u64) {
-        prefetch(&self.short[hash as usize % SHORT_SETS]);
+        prefetch(&self.short, hash as usize % SHORT_SETS);
     }
 
     /// Has the processor fetch what [`Cache::long`] will read.
     pub(crate) fn prefetch_long(&self, word: &[u8]) {
-        prefetch(&self.long[long_slot(long_key(word))]);
+        prefetch(&self.long, long_slot(long_key(word)));
     }
 
     /// Keeps the tokens of a word, if it has at most [`CACHED_MAX`] bytes and they are few: at

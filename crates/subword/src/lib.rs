@@ -107,7 +107,7 @@ pub enum AddedTokens {
     None,
 }
 
-/// A tokenizer's tables, to be shared by all threads, and the words that they met (24 MiB).
+/// A tokenizer's tables, to be shared by all threads, and the words that they met (48 MiB).
 #[derive(Debug)]
 pub struct SubwordEngine {
     normalizer: Arc<Normalizer>,

@@ -170,9 +170,7 @@ impl Merges {
     /// Has the processor fetch what [`Merges::merged`] will read.
     #[inline(always)]
     pub(crate) fn prefetch_merged(&self, rank: u32) {
-        if let Some(merged) = self.merged.get(rank as usize) {
-            prefetch(merged);
-        }
+        prefetch(&self.merged, rank as usize);
     }
 
     /// Whether the pair can merge: seldom `true` in error. Has the processor fetch what
@@ -181,7 +179,7 @@ impl Merges {
     pub(crate) fn may_merge(&self, pair: Pair) -> bool {
         let may = self.passes(pair);
         if may {
-            prefetch(&self.slots[self.slot(pair)]);
+            prefetch(&self.slots, self.slot(pair));
         }
         may
     }
@@ -225,7 +223,7 @@ impl Merges {
     #[inline(always)]
     pub(crate) fn ask(&self, pair: Pair) -> AskedPair {
         let slot = if self.passes(pair) { self.slot(pair) } else { self.empty_slot };
-        prefetch(&self.slots[slot]);
+        prefetch(&self.slots, slot);
         AskedPair { packed: pair.packed, slot }
     }
 

@@ -74,18 +74,18 @@ impl<T> DerefMut for Table<T> {
     }
 }
 
-/// Has the processor fetch an item into its cache, on machines where that can be asked for.
+/// Has the processor fetch an item of a table into its cache, on machines where that can be asked for.
 #[inline(always)]
 #[cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "there is no safe way to ask"))]
-pub(crate) fn prefetch<T>(item: &T) {
+pub(crate) fn prefetch<T>(table: &[T], at: usize) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch reads nothing, and all processors of this kind have it.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(item).cast()) };
+        // SAFETY: a prefetch reads nothing, wherever it points, and all processors of this kind have it.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(table.as_ptr().wrapping_add(at).cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = item;
+    let _ = (table, at);
 }
 
 #[cfg(test)]

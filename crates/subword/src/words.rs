@@ -23,15 +23,20 @@ pub(crate) type Key = [u64; 2];
 #[inline(always)]
 pub(crate) fn key(text: &[u8], start: usize, end: usize) -> Key {
     let len = end - start;
-    let bytes = match text.get(start..start + 16) {
-        Some(bytes) => u128::from_le_bytes(bytes.try_into().expect("the slice has 16 bytes")),
+    match text[start..].first_chunk() {
+        Some(bytes) => key_of_first(bytes, len),
         None => {
             let mut bytes = [0; 16];
             bytes[..len].copy_from_slice(&text[start..end]);
-            u128::from_le_bytes(bytes)
+            key_of_first(&bytes, len)
         }
-    };
-    let word = bytes & MASKS[len & 15] | (len as u128) << 120;
+    }
+}
+
+/// The key of the first `len` of some bytes: 1 to [`SHORT_MAX`].
+#[inline(always)]
+pub(crate) fn key_of_first(bytes: &[u8; 16], len: usize) -> Key {
+    let word = u128::from_le_bytes(*bytes) & MASKS[len & 15] | (len as u128) << 120;
     [word as u64, (word >> 64) as u64]
 }
 
@@ -80,6 +85,13 @@ pub(crate) struct Vocabulary {
     keys: Table<Key>,
     long: HashMap<Box<[u8]>, (u32, bool), BuildHasherDefault<WordHasher>>,
     long_max: usize,
+}
+
+/// The tables of short words, at hand for many look-ups.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ShortWords<'a> {
+    entries: &'a [Entry],
+    keys: &'a [Key],
 }
 
 /// What the table has in a place: an id, whether merging gives the token, too, and some bits of the word's hash. So
@@ -158,15 +170,32 @@ impl Vocabulary {
         words
     }
 
-    /// Has the processor fetch what [`Vocabulary::find`] will read.
+    /// What short words are looked up in.
     #[inline(always)]
-    pub(crate) fn prefetch(&self, hash: u64) {
-        prefetch(&self.entries[home(hash, self.entries.len())]);
+    pub(crate) fn short_words(&self) -> ShortWords<'_> {
+        ShortWords { entries: &self.entries, keys: &self.keys }
     }
 
-    /// The first entry that may be of the short word with this hash, or [`Entry::NONE`].
+    /// The token that a word, or a part of a word, of more than [`SHORT_MAX`] bytes is.
+    pub(crate) fn long(&self, word: &[u8], whole: bool) -> Option<u32> {
+        if word.len() > self.long_max {
+            return None;
+        }
+        let (id, merges) = *self.long.get(word)?;
+        (whole | merges).then_some(id)
+    }
+}
+
+impl ShortWords<'_> {
+    /// Has the processor fetch what [`ShortWords::find`] will read.
     #[inline(always)]
-    pub(crate) fn find(&self, hash: u64) -> Entry {
+    pub(crate) fn prefetch(self, hash: u64) {
+        prefetch(self.entries, home(hash, self.entries.len()));
+    }
+
+    /// The first entry that may be of the word with this hash, or [`Entry::NONE`].
+    #[inline(always)]
+    pub(crate) fn find(self, hash: u64) -> Entry {
         let mut at = home(hash, self.entries.len());
         loop {
             let entry = self.entries[at];
@@ -177,39 +206,33 @@ impl Vocabulary {
         }
     }
 
-    /// Has the processor fetch what [`Vocabulary::short`] will read.
+    /// Has the processor fetch what [`ShortWords::entry`] will read.
     #[inline(always)]
-    pub(crate) fn prefetch_key(&self, entry: Entry) {
-        // Without a branch, which would be guessed wrong.
-        let id = entry.id() as usize;
-        prefetch(&self.keys[if id < self.keys.len() { id } else { 0 }]);
+    pub(crate) fn prefetch_key(self, entry: Entry) {
+        prefetch(self.keys, entry.id() as usize);
     }
 
-    /// The entry of the short word with this key and hash, for which `found` was found, or [`Entry::NONE`].
+    /// The entry of the word with this key and hash, for which `found` was found, or [`Entry::NONE`].
     #[inline(always)]
-    pub(crate) fn short(&self, key: Key, hash: u64, found: Entry) -> Entry {
-        if found.is_none() || self.keys[found.id() as usize] == key { found } else { self.search(key, hash) }
+    pub(crate) fn entry(self, key: Key, hash: u64, found: Entry) -> Entry {
+        // Without a branch on what was found, which would be guessed wrong.
+        let id = found.id() as usize;
+        let other = self.keys[if id < self.keys.len() { id } else { 0 }];
+        let is_other = (key[0] ^ other[0]) | (key[1] ^ other[1]) != 0;
+        if is_other & !found.is_none() { search(self.entries, self.keys, key, hash) } else { found }
     }
+}
 
-    #[cold]
-    fn search(&self, key: Key, hash: u64) -> Entry {
-        let mut at = home(hash, self.entries.len());
-        loop {
-            let entry = self.entries[at];
-            if entry.is_none() || self.keys[entry.id() as usize] == key {
-                return entry;
-            }
-            at = if at + 1 == self.entries.len() { 0 } else { at + 1 };
+/// Looks at the keys of all that stand together.
+#[cold]
+fn search(entries: &[Entry], keys: &[Key], key: Key, hash: u64) -> Entry {
+    let mut at = home(hash, entries.len());
+    loop {
+        let entry = entries[at];
+        if entry.is_none() || keys[entry.id() as usize] == key {
+            return entry;
         }
-    }
-
-    /// The token that a word, or a part of a word, of more than [`SHORT_MAX`] bytes is.
-    pub(crate) fn long(&self, word: &[u8], whole: bool) -> Option<u32> {
-        if word.len() > self.long_max {
-            return None;
-        }
-        let (id, merges) = *self.long.get(word)?;
-        (whole | merges).then_some(id)
+        at = if at + 1 == entries.len() { 0 } else { at + 1 };
     }
 }
 
