@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -25,6 +25,8 @@ from pathlib import Path
 COMPARE = Path(__file__).resolve().parent / "compare"
 sys.path.insert(0, str(COMPARE))
 
+from kinds import kind_of  # noqa: E402
+from report import commit, machine, write_section  # noqa: E402
 from systems import environment_of, versions_of  # noqa: E402
 
 REFERENCE = "tokenizers"
@@ -36,16 +38,6 @@ LIBRARIES = {
     "gigatoken": ("encoders", "gigatoken"),
 }
 """What is compared: the environment of each, and its name in `peers/encode.py`."""
-
-KINDS = {
-    "Chinese": r"[\u4e00-\u9fff]",
-    "Japanese": r"[\u3040-\u30ff]",
-    "Cyrillic": r"[\u0400-\u04ff]",
-    "Arabic": r"[\u0600-\u06ff]",
-    "Thai": r"[\u0e00-\u0e7f]",
-    "code": r"[{}();=]",
-}
-"""What a twentieth (of code) or a fifth of the characters of a document is, for it to be of a kind."""
 
 
 @dataclass(frozen=True)
@@ -76,16 +68,6 @@ class Compared:
         return f"{statistics.median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})"
 
 
-def kind_of(text: str) -> str:
-    """The kind that a document is of."""
-    head = text[:2000]
-    for kind in ("Japanese", *KINDS):
-        least = 20 if kind == "code" else 10 if kind == "Japanese" else 5
-        if len(re.findall(KINDS[kind], head)) * least > len(head):
-            return kind
-    return "other"
-
-
 class Bench:
     """Runs of one tokenizer."""
 
@@ -93,6 +75,7 @@ class Bench:
         self.mashbill, self.tokenizer, self.work = mashbill, tokenizer, work
         self.pad = self.filling_token()
         self.memory = 0
+        self.checksum = ""
 
     def filling_token(self) -> str:
         """A token for the ends of rows: any will do."""
@@ -130,8 +113,8 @@ class Bench:
         return Encoded(found["seconds"], found["checksum"])
 
     def compare(self, name: str, documents: Path, size: int, later: float, rounds: int) -> Compared | str:
-        """Runs beside a library, or why there is no comparison."""
-        compared, reference = Compared([], []), None
+        """Runs beside a library, the reference first, or why there is no comparison."""
+        compared = Compared([], [])
         for number in range(rounds):
             # Who is first changes from round to round.
             theirs = self.library(name, documents) if number % 2 else None
@@ -139,10 +122,9 @@ class Bench:
             theirs = theirs or self.library(name, documents)
             if theirs is None:
                 return "fails"
-            if name != REFERENCE and number == 0:
-                reference = self.library(REFERENCE, documents)
-                if reference is None or reference.checksum != theirs.checksum:
-                    return "other ids"
+            self.checksum = self.checksum or theirs.checksum
+            if theirs.checksum != self.checksum:
+                return "other ids"
             self.memory = max(self.memory, ours.memory)
             compared.ours.append(size / 1e6 / (ours.seconds - later))
             compared.theirs.append(size / 1e6 / theirs.seconds)
@@ -175,7 +157,7 @@ def main() -> None:
         "--peers", nargs="*", choices=[*LIBRARIES][1:], default=[], help="libraries beside Hugging Face's [none]"
     )
     parser.add_argument("--kinds", action="store_true", help="also the documents of each script, and of code")
-    parser.add_argument("--markdown", type=Path, help="a file for the tables")
+    parser.add_argument("--markdown", type=Path, help="a page on which to write the tables, too, as a section")
     args = parser.parse_args()
     with args.input.open(encoding="utf-8") as lines:
         all_documents = lines.readlines()
@@ -227,9 +209,14 @@ def main() -> None:
     version = subprocess.run([args.mashbill, "--version"], capture_output=True, text=True, check=True).stdout.strip()
     environments = dict.fromkeys(LIBRARIES[name][0] for name in [REFERENCE, *args.peers])
     versions = "; ".join(versions_of(name, ("tokenizers", "kitoken", "tokie", "gigatoken")) for name in environments)
-    tables += ["", f"{version}; {versions}; {size / 1e6:.1f} MB"]
+    names = [file.name for file in args.tokenizers]
+    command = ["python3", "benches/families.py", "--input", args.input.name, "--megabytes", str(args.megabytes)]
+    command += ["--rounds", str(args.rounds), "--tokenizers", *names]
+    command += (["--peers", *args.peers] if args.peers else []) + (["--kinds"] if args.kinds else [])
+    tables += ["", f"- {version}, repository at {commit()}; {versions}; {size / 1e6:.1f} MB", f"- {machine()}"]
     if args.markdown:
-        args.markdown.write_text("\n".join(tables) + "\n", encoding="utf-8")
+        text = "\n".join([f"`{shlex.join(command)}`", "", *tables])
+        write_section(args.markdown, "Families of tokenizers", text)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -23,6 +24,8 @@ from pathlib import Path
 COMPARE = Path(__file__).resolve().parent / "compare"
 sys.path.insert(0, str(COMPARE))
 
+from kinds import kind_of  # noqa: E402
+from report import commit, machine, write_section  # noqa: E402
 from systems import environment_of, versions_of  # noqa: E402
 from usage import claim_memory  # noqa: E402
 
@@ -74,7 +77,9 @@ class Bench:
     def theirs(self, documents: Path) -> Run:
         words = [environment_of("encoders"), COMPARE / "peers" / "encode_files.py", self.tokenizer, documents]
         environment = {**os.environ, "RAYON_NUM_THREADS": "1"}
-        done = subprocess.run([str(word) for word in words], env=environment, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [str(word) for word in words], env=environment, capture_output=True, text=True, check=True
+        )
         return Run(**json.loads(done.stdout))
 
 
@@ -91,6 +96,28 @@ def repeat(file: Path, times: int, target: Path) -> int:
     return size
 
 
+def measure(bench: Bench, file: Path, times: int, rounds: int, name: str) -> str:
+    """Pairs of runs over a file so many times, as a row of a table."""
+    documents = bench.work / "documents.jsonl"
+    size = repeat(file, times, documents)
+    pairs = []
+    for number in range(rounds):
+        runs = {}
+        for kind in (bench.ours, bench.theirs) if number % 2 else (bench.theirs, bench.ours):
+            claim_memory(2_000_000_000)
+            runs[kind.__name__] = kind(documents)
+        pairs.append((runs["ours"], runs["theirs"]))
+    ratios = [theirs.seconds / ours.seconds for ours, theirs in pairs]
+    speeds = [statistics.median(run.speed(size) for run in kind) for kind in zip(*pairs, strict=True)]
+    memory = [f"{max(run.memory for run in kind) / 1e6:.0f}" for kind in zip(*pairs, strict=True)]
+    hours = [statistics.median(run.hours() for run in kind) for kind in zip(*pairs, strict=True)]
+    ratio = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+    return (
+        f"| {name}, {size / 1e6:.0f} MB | {speeds[0]:.1f} | {speeds[1]:.1f} | {ratio} "
+        f"| {' and '.join(memory)} MB | {hours[0]:.1f} and {hours[1]:.1f} |"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mashbill", type=Path, required=True, help="the mashbill program")
@@ -99,34 +126,34 @@ def main() -> None:
     parser.add_argument("--input", type=Path, required=True, help="a .jsonl file of documents")
     parser.add_argument("--times", type=int, default=10, help="how often the file is repeated [10]")
     parser.add_argument("--rounds", type=int, default=3, help="pairs of runs [3]")
+    parser.add_argument("--kinds", action="store_true", help="also the documents of each script, and of code")
+    parser.add_argument("--markdown", type=Path, help="a page on which to write the table, too, as a section")
     args = parser.parse_args()
-    print("| input | mashbill, MB/CPU-s | gigatoken, MB/CPU-s | ratio | memory | CPU-hours for 10^12 tokens |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: |")
+    header = ["input", "mashbill, MB/CPU-s", "gigatoken, MB/CPU-s", "ratio", "memory", "CPU-hours for 10^12 tokens"]
+    rows = [f"| {' | '.join(header)} |", "| --- |" + " ---: |" * (len(header) - 1)]
+    print("\n".join(rows))
     with tempfile.TemporaryDirectory(prefix="mashbill-long-run-") as root:
         work = Path(root)
         bench = Bench(args.mashbill, args.tokenizer, args.pad_token, work)
-        for times in dict.fromkeys((1, args.times)):
-            documents = work / "documents.jsonl"
-            size = repeat(args.input, times, documents)
-            pairs = []
-            for number in range(args.rounds):
-                runs = {}
-                for kind in (bench.ours, bench.theirs) if number % 2 else (bench.theirs, bench.ours):
-                    claim_memory(2_000_000_000)
-                    runs[kind.__name__] = kind(documents)
-                pairs.append((runs["ours"], runs["theirs"]))
-            ratios = [theirs.seconds / ours.seconds for ours, theirs in pairs]
-            speeds = [statistics.median(run.speed(size) for run in kind) for kind in zip(*pairs, strict=True)]
-            memory = [f"{max(run.memory for run in kind) / 1e6:.0f}" for kind in zip(*pairs, strict=True)]
-            hours = [statistics.median(run.hours() for run in kind) for kind in zip(*pairs, strict=True)]
-            ratio = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-            print(
-                f"| {size / 1e6:.0f} MB | {speeds[0]:.1f} | {speeds[1]:.1f} | {ratio} "
-                f"| {' and '.join(memory)} MB | {hours[0]:.1f} and {hours[1]:.1f} |",
-                flush=True,
-            )
+        inputs = {"all": args.input}
+        for line in args.input.open(encoding="utf-8") if args.kinds else ():
+            kind = kind_of(json.loads(line)["text"])
+            inputs[kind] = work / f"{kind}.jsonl"
+            with inputs[kind].open("a", encoding="utf-8") as file:
+                file.write(line)
+        for name, file in inputs.items():
+            for times in dict.fromkeys((1, args.times)):
+                rows.append(measure(bench, file, times, args.rounds, name if times == 1 else f"{times} times {name}"))
+                print(rows[-1], flush=True)
     version = subprocess.run([args.mashbill, "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    print(f"\n{version}; {versions_of('encoders', ('gigatoken',))}; {args.tokenizer.stem}")
+    versions = versions_of("encoders", ("gigatoken",))
+    rows += ["", f"- {version}, repository at {commit()}; {versions}; {args.tokenizer.stem}", f"- {machine()}"]
+    print("\n".join(rows[-2:]))
+    if args.markdown:
+        command = ["python3", "benches/long_run.py", "--input", args.input.name, "--tokenizer", args.tokenizer.name]
+        command += ["--pad-token", args.pad_token, "--times", str(args.times), "--rounds", str(args.rounds)]
+        command += ["--kinds"] if args.kinds else []
+        write_section(args.markdown, "The long run", "\n".join([f"`{shlex.join(command)}`", "", *rows]))
 
 
 if __name__ == "__main__":

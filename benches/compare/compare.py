@@ -18,10 +18,10 @@ from pathlib import Path
 
 import systems
 import usage
-from report import Measurement, Results, markdown
+from report import Measurement, Results, markdown, write_section
 from systems import Job, System
 
-STAGES = ("fastokens", "read", "checksum", "write", "count-alone", "count-together")
+STAGES = ("fastokens", "encode", "read", "checksum", "write", "count-alone", "count-together")
 # How often a round runs mashbill and the stages: all of them together take a tenth of a peer's time.
 TURNS = 5
 
@@ -45,8 +45,8 @@ def main() -> None:
             comparison.round(number)
     text = markdown(comparison.results, job, program, args.peers, shlex.join(_command_line(args)))
     if args.markdown:
-        args.markdown.write_text(text, encoding="utf-8")
-    print(text, end="")
+        write_section(args.markdown, "Side by side", text)
+    print(text)
 
 
 class Comparison:
@@ -157,7 +157,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--mashbill", type=Path, help="the mashbill program [built from this repository]")
     parser.add_argument("--stages", type=Path, help="the program `stages` [built from this folder]")
     parser.add_argument("--work", type=Path, help="a folder with room for the outputs [the temporary folder]")
-    parser.add_argument("--markdown", type=Path, help="write the tables to this file, too")
+    parser.add_argument("--markdown", type=Path, help="a page on which to write the tables, too, as a section")
     args = parser.parse_args()
     if args.rounds < 1:
         parser.error("--rounds must be 1 or more")

@@ -42,14 +42,11 @@ class Results:
 
 
 def markdown(results: Results, job: Job, program: Path, peers: list[str], command_line: str) -> str:
-    """The whole report."""
+    """The whole section."""
     size = job.input.stat().st_size
     rounds = {name: len(runs) for name, runs in results.measurements.items()}
     counted = f"{rounds['mashbill-1']} runs" + (f" ({rounds[peers[0]]} of the peers)" if peers else "")
     parts = [
-        "# Speed\n\nmashbill beside its peers on the same file, in one run on one machine. Made by the command below, "
-        "which anyone can run; [benches/README.md](../benches/README.md) says what each system does and how it is "
-        "measured.",
         f"`{command_line}`",
         f"{size / MEGABYTE:.1f} MB of JSONL (MB = 10^6 bytes of input), rows of {job.row_length:,} tokens, "
         f"{systems.WORKERS} workers. Medians of {counted}; CPU = user + system time of all processes.",
@@ -58,7 +55,21 @@ def markdown(results: Results, job: Job, program: Path, peers: list[str], comman
         table(["what", "ratio"], _ratio_rows(results, peers)),
         "\n".join(f"- {line}" for line in _circumstances(program, peers)),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts)
+
+
+def write_section(file: Path, title: str, text: str) -> None:
+    """Puts a section in the place of the one with its title, or behind the others of a page."""
+    page = file.read_text(encoding="utf-8") if file.exists() else "# Speed\n"
+    head, *sections = re.split(r"^## ", page, flags=re.MULTILINE)
+    titles = [section.partition("\n")[0] for section in sections]
+    section = f"{title}\n\n{text.strip()}\n"
+    if title in titles:
+        sections[titles.index(title)] = section
+    else:
+        sections.append(section)
+    page = "\n".join([head.strip() + "\n", *(f"## {section.strip()}\n" for section in sections)])
+    file.write_text(page, encoding="utf-8")
 
 
 def _speed_header() -> list[str]:
@@ -70,7 +81,10 @@ def _speed_rows(results: Results, size: int, peers: list[str]) -> Iterable[list[
     ends = [f"mashbill-{systems.WORKERS}", "mashbill-1"]
     for name in [*ends, *peers]:
         yield [results.labels[name], *_speeds(results.measurements[name], size), *_sizes(results, name)]
-    alone = {"fastokens": "fastokens alone: texts in memory to ids, 1 thread, tokenizer loaded"}
+    alone = {
+        "fastokens": "fastokens alone: texts in memory to ids, 1 thread, tokenizer loaded",
+        "encode": "mashbill's tokenizer alone: the same",
+    }
     floors = {
         "read": "floor: reading the file",
         "checksum": "floor: XXH3 of the file's bytes",
@@ -96,6 +110,9 @@ def _ratio_rows(results: Results, peers: list[str]) -> Iterable[list[str]]:
         ratio = _spread(zip((alone.cpu_seconds for alone in of["fastokens"]), net, strict=True))
         label = results.labels[f"mashbill-{threads}"]
         yield [f"{label}, net of loading / fastokens alone, per CPU-second", ratio]
+    engines = zip(of["fastokens"], of["encode"], strict=True)
+    ratio = _spread((fastokens.cpu_seconds, encode.cpu_seconds) for fastokens, encode in engines)
+    yield ["mashbill's tokenizer alone / fastokens alone, per CPU-second", ratio]
     walls = [_net_walls(of, threads) for threads in (1, systems.WORKERS)]
     label = f"mashbill, {systems.WORKERS} threads / 1 thread, net of loading, per wall second"
     yield [label, _spread(zip(*walls, strict=True))]
