@@ -28,6 +28,7 @@ sys.path.insert(0, str(COMPARE))
 from kinds import kind_of  # noqa: E402
 from report import commit, machine, write_section  # noqa: E402
 from systems import environment_of, versions_of  # noqa: E402
+from usage import claim_memory  # noqa: E402
 
 REFERENCE = "tokenizers"
 LIBRARIES = {
@@ -38,6 +39,10 @@ LIBRARIES = {
     "gigatoken": ("encoders", "gigatoken"),
 }
 """What is compared: the environment of each, and its name in `peers/encode.py`."""
+
+
+CLAIMED = 600_000_000
+"""Bytes that a run takes at most, nearly: so much memory is at hand before each."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,7 @@ class Bench:
         """A run of the command."""
         output = self.work / "output"
         shutil.rmtree(output, ignore_errors=True)
+        claim_memory(CLAIMED)
         options = ("--quiet", "--threads", "1", "--max-seq-length", "1024", "--no-bos", "--no-eos")
         words = (self.mashbill, "tokenize", *options, "--tokenizer", self.tokenizer, f"--pad-token={self.pad}")
         words = (*words, "--input", documents, "--output", output)
@@ -104,6 +110,7 @@ class Bench:
     def library(self, name: str, documents: Path) -> Encoded | None:
         """A run of a library; none where it fails."""
         environment, library = LIBRARIES[name]
+        claim_memory(CLAIMED)
         words = (environment_of(environment), COMPARE / "peers" / "encode.py", library, self.tokenizer, documents)
         one_thread = {**os.environ, "TOKENIZERS_PARALLELISM": "false", "RAYON_NUM_THREADS": "1"}
         done = subprocess.run([str(word) for word in words], env=one_thread, capture_output=True, text=True)
