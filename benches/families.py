@@ -41,16 +41,13 @@ LIBRARIES = {
 """What is compared: the environment of each, and its name in `peers/encode.py`."""
 
 
+EXPLANATION = (
+    "Ratios are of MB/CPU-s: the whole run of mashbill (JSON, ids, rows, Parquet), less its start, to a library's encoding "
+    "of texts that are in memory. Medians of the rounds (least to greatest)."
+)
+
 CLAIMED = 600_000_000
 """Bytes that a run takes at most, nearly: so much memory is at hand before each."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """CPU-seconds, and bytes of memory at most."""
-
-    seconds: float
-    memory: int
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,6 @@ class Bench:
     def __init__(self, mashbill: Path, tokenizer: Path, work: Path) -> None:
         self.mashbill, self.tokenizer, self.work = mashbill, tokenizer, work
         self.pad = self.filling_token()
-        self.memory = 0
         self.checksum = ""
 
     def filling_token(self) -> str:
@@ -90,8 +86,8 @@ class Bench:
         first = next(iter(vocabulary))
         return str((added or [first if isinstance(vocabulary, dict) else first[0]])[0])
 
-    def tokenize(self, documents: Path) -> Run:
-        """A run of the command."""
+    def tokenize(self, documents: Path) -> float:
+        """The CPU-seconds of a run of the command."""
         output = self.work / "output"
         shutil.rmtree(output, ignore_errors=True)
         claim_memory(CLAIMED)
@@ -105,7 +101,7 @@ class Bench:
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode != 0:
             raise SystemExit(f"error: exit code {process.returncode}\n{said}")
-        return Run(used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
+        return used.ru_utime + used.ru_stime
 
     def library(self, name: str, documents: Path) -> Encoded | None:
         """A run of a library; none where it fails."""
@@ -132,8 +128,7 @@ class Bench:
             self.checksum = self.checksum or theirs.checksum
             if theirs.checksum != self.checksum:
                 return "other ids"
-            self.memory = max(self.memory, ours.memory)
-            compared.ours.append(size / 1e6 / (ours.seconds - later))
+            compared.ours.append(size / 1e6 / (ours - later))
             compared.theirs.append(size / 1e6 / theirs.seconds)
         return compared
 
@@ -170,10 +165,8 @@ def main() -> None:
         all_documents = lines.readlines()
     most = args.megabytes * 1_000_000
     peers = "".join(f" {name} |" for name in args.peers)
-    tables = [
-        f"| tokenizer | mashbill, MB/CPU-s | Python, MB/CPU-s | ratio |{peers} first start, CPU-s | later | memory |"
-    ]
-    tables.append("| --- |" + " ---: |" * (6 + len(args.peers)))
+    tables = [f"| tokenizer | mashbill, MB/CPU-s | Python, MB/CPU-s | ratio |{peers} first start, CPU-s | later |"]
+    tables.append("| --- |" + " ---: |" * (5 + len(args.peers)))
     by_kind = []
     with tempfile.TemporaryDirectory(prefix="mashbill-families-") as root:
         work = Path(root)
@@ -186,8 +179,8 @@ def main() -> None:
         for tokenizer in args.tokenizers:
             bench = Bench(args.mashbill, tokenizer, work)
             shutil.rmtree(work / "cache", ignore_errors=True)
-            first = bench.tokenize(one).seconds
-            later = min(bench.tokenize(one).seconds for _ in range(5))
+            first = bench.tokenize(one)
+            later = min(bench.tokenize(one) for _ in range(5))
 
             python = bench.compare(REFERENCE, documents, size, later, args.rounds)
             if isinstance(python, str):
@@ -195,7 +188,7 @@ def main() -> None:
             compared = [bench.compare(name, documents, size, later, args.rounds) for name in args.peers]
             others = "".join(f" {each if isinstance(each, str) else each.ratio()} |" for each in compared)
             medians = f"{statistics.median(python.ours):.1f} | {statistics.median(python.theirs):.2f}"
-            starts = f"{first:.2f} | {later:.2f} | {bench.memory / 1e6:.0f} MB |"
+            starts = f"{first:.2f} | {later:.2f} |"
             row = f"| {tokenizer.stem} | {medians} | {python.ratio()} |{others} {starts}"
             tables.append(row)
             print(row, flush=True)
@@ -203,7 +196,7 @@ def main() -> None:
             for kind, lines_of_kind in kinds.items():
                 file = work / "kind.jsonl"
                 size_of_kind = write(lines_of_kind, most, file)
-                seconds = [bench.tokenize(file).seconds - later for _ in range(args.rounds)]
+                seconds = [bench.tokenize(file) - later for _ in range(args.rounds)]
                 speeds[kind] = size_of_kind / 1e6 / statistics.median(seconds)
             if speeds:
                 by_kind.append((tokenizer.stem, speeds))
@@ -222,7 +215,7 @@ def main() -> None:
     command += (["--peers", *args.peers] if args.peers else []) + (["--kinds"] if args.kinds else [])
     tables += ["", f"- {version}, repository at {commit()}; {versions}; {size / 1e6:.1f} MB", f"- {machine()}"]
     if args.markdown:
-        text = "\n".join([f"`{shlex.join(command)}`", "", *tables])
+        text = "\n".join([f"`{shlex.join(command)}`", "", EXPLANATION, "", *tables])
         write_section(args.markdown, "Families of tokenizers", text)
 
 
