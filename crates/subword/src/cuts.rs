@@ -7,12 +7,15 @@
 //! looked at: tokens have nearly all pairs of letters.
 
 use crate::unicode::length;
+use crate::word_ends::{BATCH, BLOCK, block_of};
 
 /// Bits of the hash of two characters. Llama 3 has 11,700 such pairs, so one in eleven others is taken for one.
 const PAIR_BITS: u32 = 17;
 /// Where the bits of two bytes begin, and those of two characters of ASCII.
 const BYTES: usize = 1 << PAIR_BITS;
 const ASCII: usize = BYTES + (1 << 16);
+/// Fewer bytes of ASCII are not looked at together.
+const ASCII_MIN: usize = 8;
 /// Numbers in a table file.
 pub(crate) const NUMBERS: usize = (ASCII + (1 << 14)) / 32;
 
@@ -87,9 +90,62 @@ impl Cuts {
         word.len()
     }
 
-    /// The same for a text whose borders inside ASCII are looked at, too. Each space begins a part if it `splits`.
+    /// Writes the ends of the next parts of a text, whose borders inside ASCII are looked at, too, into `ends`, until the text
+    /// ends or fewer than [`BLOCK`] would have room, and returns how many there are. The first part begins at `start`; each
+    /// space begins one if it `splits`.
+    pub(crate) fn part_ends(
+        &self,
+        text: &[u8],
+        start: usize,
+        splits: bool,
+        ends: &mut [usize; BATCH],
+    ) -> usize {
+        let (mut at, mut count) = (start, 0);
+        while at < text.len() && count <= BATCH - BLOCK {
+            let mut tail = [0; BLOCK];
+            let block = block_of(&text[at..], &mut tail);
+            let ascii = ascii_length(block);
+            let mut ends_before = if ascii >= ASCII_MIN { self.borders(block, ascii, splits) } else { 0 };
+            if ends_before == 0 {
+                at = self.part_end(text, at, splits);
+                ends[count] = at;
+                count += 1;
+                continue;
+            }
+            let base = at;
+            while ends_before != 0 {
+                at = base + ends_before.trailing_zeros() as usize;
+                ends[count] = at;
+                count += 1;
+                ends_before &= ends_before - 1;
+            }
+        }
+        count
+    }
+
+    /// A bit for each of the first `ascii` bytes of a block, which are ASCII, before which a part ends, but the first.
+    ///
+    /// No byte decides a branch: where parts end would be guessed wrong.
     #[inline(always)]
-    pub(crate) fn part_end(&self, text: &[u8], start: usize, splits: bool) -> usize {
+    fn borders(&self, block: &[u8; BLOCK], ascii: usize, splits: bool) -> u64 {
+        let pairs: &[u32; (1 << 14) / 32] =
+            self.bits[ASCII / 32..].first_chunk().expect("the bits have them");
+        let (mut borders, mut left) = (0, block[0]);
+        for (number, eight) in block.as_chunks::<8>().0.iter().enumerate().take(ascii.div_ceil(8)) {
+            let mut of_eight = 0;
+            for (place, &right) in eight.iter().enumerate() {
+                let pair = usize::from(left & 0x7f) << 7 | usize::from(right & 0x7f);
+                let is_in_token = pairs[pair / 32] >> (pair % 32) & 1;
+                of_eight |= u64::from(is_in_token ^ 1 | u32::from(splits & (right == b' '))) << place;
+                left = right;
+            }
+            borders |= of_eight << (8 * number);
+        }
+        borders & u64::MAX.checked_shr((BLOCK - ascii) as u32).unwrap_or(0) & !1
+    }
+
+    /// The end of the part that begins at `start`.
+    fn part_end(&self, text: &[u8], start: usize, splits: bool) -> usize {
         let mut border = start + length(text[start]);
         let mut last = start;
         while let Some(&first) = text.get(border) {
@@ -117,6 +173,15 @@ impl Cuts {
     fn has(&self, bit: usize) -> bool {
         self.bits[bit / 32] >> (bit % 32) & 1 != 0
     }
+}
+
+/// How many bytes of a block are ASCII before the first that is not.
+#[inline(always)]
+fn ascii_length(block: &[u8; BLOCK]) -> usize {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let eights = block.as_chunks::<8>().0.iter().map(|eight| u64::from_le_bytes(*eight) & HIGH);
+    let found = eights.enumerate().find(|(_, high)| *high != 0);
+    found.map_or(BLOCK, |(number, high)| 8 * number + high.trailing_zeros() as usize / 8)
 }
 
 fn is_continued(byte: u8) -> bool {
@@ -149,4 +214,59 @@ fn bytes_bit(left: u8, right: u8) -> usize {
 #[inline(always)]
 fn ascii_bit(left: u8, right: u8) -> usize {
     ASCII + (usize::from(left) << 7 | usize::from(right))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Parts that are found many at a time end where each by itself ends, wherever a text stops being ASCII.
+    #[test]
+    fn parts_of_a_block_end_where_each_ends_alone() {
+        let tokens: [&[u8]; 8] =
+            [b" the", b"there", b"  ", b"12", b"\n\n", b"a.b", "é ".as_bytes(), "中文".as_bytes()];
+        let cuts = Cuts::new(tokens.into_iter());
+        let pieces = [
+            " the",
+            "re",
+            "e",
+            " ",
+            "  ",
+            "1",
+            "2",
+            "\n",
+            ".",
+            "a",
+            "é",
+            "中",
+            "文",
+            "\u{1F600}",
+            "thethethe",
+        ];
+        let mut random = 1_u64;
+        for length in 0..400 {
+            let text: String = (0..length)
+                .map(|_| {
+                    random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    // Few pieces at first, so that some texts are ASCII alone.
+                    pieces[(random >> 33) as usize % pieces.len().min(6 + length / 16)]
+                })
+                .collect();
+            let text = text.as_bytes();
+            for splits in [false, true] {
+                let (mut at, mut alone, mut together) = (0, Vec::new(), Vec::new());
+                while at < text.len() {
+                    at = cuts.part_end(text, at, splits);
+                    alone.push(at);
+                }
+                let mut ends = [0; BATCH];
+                while together.last().is_none_or(|&end| end < text.len()) && !text.is_empty() {
+                    let start = together.last().copied().unwrap_or(0);
+                    let count = cuts.part_ends(text, start, splits, &mut ends);
+                    together.extend_from_slice(&ends[..count]);
+                }
+                assert_eq!(together, alone, "{:?}", String::from_utf8_lossy(text));
+            }
+        }
+    }
 }

@@ -369,23 +369,34 @@ impl SubwordEngine {
     /// Encodes a text that nothing splits, unless each space begins a word.
     fn encode_whole(&self, batch: &mut BatchScratch, text: &str, splits: bool, out: &mut Vec<u32>) {
         let text = text.as_bytes();
-        let end = |at: usize| match self.lookups.model.bpe() {
-            Some(bpe) => bpe.cuts.part_end(text, at, splits),
-            None if splits => memchr(b' ', &text[at + 1..]).map_or(text.len(), |len| at + 1 + len),
-            None => text.len(),
-        };
         let mut start = 0;
         while start < text.len() {
-            let (mut at, mut count) = (start, 0);
-            while at < text.len() && count < batch.word_ends.len() {
-                at = end(at);
-                batch.word_ends[count] = at;
-                count += 1;
-            }
+            let ends = &mut batch.word_ends;
+            let count = match self.lookups.model.bpe() {
+                Some(bpe) => bpe.cuts.part_ends(text, start, splits, ends),
+                None if splits => ends_before_spaces(text, start, ends),
+                None => {
+                    ends[0] = text.len();
+                    1
+                }
+            };
+            let end = ends[count - 1];
             batch.encode(&self.lookups, text, start, count, out);
-            start = at;
+            start = end;
         }
     }
+}
+
+/// Writes into `ends` where words of `text` from `start` on end, of which each begins with a space but the first, and returns how
+/// many they are.
+fn ends_before_spaces(text: &[u8], start: usize, ends: &mut [usize; BATCH]) -> usize {
+    let (mut at, mut count) = (start, 0);
+    while at < text.len() && count < BATCH {
+        at = memchr(b' ', &text[at + 1..]).map_or(text.len(), |len| at + 1 + len);
+        ends[count] = at;
+        count += 1;
+    }
+    count
 }
 
 /// The model, with its tables.
