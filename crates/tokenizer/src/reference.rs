@@ -53,6 +53,15 @@ impl Reference {
         Ok(Self::Whole(Box::new(tokenizer)))
     }
 
+    /// From now on, what becomes of special tokens in texts.
+    pub(super) fn set_special_tokens_in_text(&mut self, policy: SpecialTokensInText) {
+        let are_split = policy == SpecialTokensInText::Split;
+        match self {
+            Self::Whole(tokenizer) => tokenizer.set_encode_special_tokens(are_split),
+            Self::Part(tokenizer) => tokenizer.set_encode_special_tokens(are_split),
+        }
+    }
+
     /// The vocabulary entry with this id.
     pub(super) fn entry(&self, id: u32) -> Option<String> {
         match self {
@@ -216,13 +225,32 @@ impl Outline {
         tokenizer_json: &str,
         texts: impl Iterator<Item = &'t str>,
     ) -> Result<Option<Reference>, Error> {
-        let Some(lists) = &self.divisible else { return Ok(None) };
         let mut grams = Grams::new();
-        for text in texts {
+        self.add_words(texts, &mut grams)?;
+        self.reference_of(tokenizer_json, &grams)
+    }
+
+    /// Adds the words of `texts`.
+    pub(super) fn add_words<'t>(
+        &self,
+        texts: impl Iterator<Item = &'t str>,
+        grams: &mut Grams,
+    ) -> Result<(), Error> {
+        for text in texts.filter(|_| self.divisible.is_some()) {
             self.words(text, |word| grams.add(word))?;
         }
+        Ok(())
+    }
+
+    /// The reference for texts whose words were added, as [`Outline::reference_for`] has it.
+    pub(super) fn reference_of(
+        &self,
+        tokenizer_json: &str,
+        grams: &Grams,
+    ) -> Result<Option<Reference>, Error> {
+        let Some(lists) = &self.divisible else { return Ok(None) };
         let mut pipeline =
-            self.steps.pipeline(self.pipeline.get_model().with(lists, tokenizer_json, &grams)?)?;
+            self.steps.pipeline(self.pipeline.get_model().with(lists, tokenizer_json, grams)?)?;
         pipeline.set_encode_special_tokens(self.special_tokens_in_text == SpecialTokensInText::Split);
         Ok(Some(Reference::Part(Box::new(pipeline))))
     }

@@ -22,6 +22,7 @@ use super::fast_refused::FastRefused;
 use super::fragments;
 use super::options::SpecialTokensInText;
 use super::reference::{Outline, Reference};
+use super::vocabulary::Grams;
 use mashbill_subword::Scratch;
 
 /// Compares the engines. `Ok(None)` means that they agreed on every text.
@@ -87,15 +88,23 @@ fn compare_ids(
     texts: &[String],
 ) -> Result<Option<FastRefused>, Error> {
     let (mut scratch, mut expected, mut found) = (Scratch::new(), Vec::new(), Vec::new());
-    for policy in [SpecialTokensInText::Encode, SpecialTokensInText::Split] {
+    let policies = [SpecialTokensInText::Encode, SpecialTokensInText::Split];
+    let mut grams = Grams::new();
+    let part = door::behind(|| {
+        for policy in policies {
+            outline.set_special_tokens_in_text(policy);
+            outline.add_words(texts.iter().map(String::as_str), &mut grams)?;
+        }
+        outline.reference_of(tokenizer_json, &grams)
+    });
+    // Where it breaks down over a text, the reference as a whole says so of that text.
+    let mut reference = match part.unwrap_or(Ok(None))? {
+        Some(part) => part,
+        None => Reference::whole(tokenizer_json, policies[0])?,
+    };
+    for policy in policies {
         outline.set_special_tokens_in_text(policy);
-        let texts_of_it = texts.iter().map(String::as_str);
-        // Where it breaks down over a text, the reference as a whole says so of that text.
-        let part = door::behind(|| outline.reference_for(tokenizer_json, texts_of_it)).unwrap_or(Ok(None))?;
-        let reference = match part {
-            Some(part) => part,
-            None => Reference::whole(tokenizer_json, policy)?,
-        };
+        reference.set_special_tokens_in_text(policy);
         for text in texts {
             expected.clear();
             found.clear();

@@ -90,9 +90,15 @@ pub(super) struct Fallback {
 impl Fallback {
     /// Whether an entry is one of those that stand for characters without one, or is made of some.
     pub(super) fn holds(&self, token: &str) -> bool {
-        self.spells_bytes && token.contains("<0x")
-            || self.unknown.as_ref().is_some_and(|unknown| token.contains(unknown.as_str()))
+        self.spells_bytes && contains(token, "<0x")
+            || self.unknown.as_ref().is_some_and(|unknown| contains(token, unknown))
     }
+}
+
+/// The same as `token.contains(part)`, which makes a search ready each time; hardly a token has the first byte of `part`.
+fn contains(token: &str, part: &str) -> bool {
+    let may_contain = part.bytes().next().is_none_or(|first| token.as_bytes().contains(&first));
+    may_contain && token.contains(part)
 }
 
 /// The runs of one to four bytes that some texts have, to tell which strings can't be
