@@ -63,8 +63,9 @@ impl<'a> PatternWalk<'a> {
             // SAFETY: the processor has the features.
             return unsafe {
                 match self.pattern {
-                    Pattern::DeepSeek => x86::fill::<true>(self, ends, count),
-                    _ => x86::fill::<false>(self, ends, count),
+                    Pattern::DeepSeek => x86::fill::<true, false>(self, ends, count),
+                    Pattern::Bloom => x86::fill::<false, true>(self, ends, count),
+                    _ => x86::fill::<false, false>(self, ends, count),
                 }
             };
         }
@@ -105,11 +106,11 @@ impl<'a> PatternWalk<'a> {
         count
     }
 
-    /// Whether the next piece can be expected to lie in ASCII. (BLOOM's words are long, and its matcher is simple.)
+    /// Whether the next piece can be expected to lie in ASCII.
     #[inline(always)]
     fn begins_in_ascii(&self) -> bool {
         let head = &self.text[self.at..];
-        self.pattern != Pattern::Bloom && head[0] < 0x80 && head.get(1).is_none_or(|&byte| byte < 0x80)
+        head[0] < 0x80 && head.get(1).is_none_or(|&byte| byte < 0x80)
     }
 }
 
@@ -132,6 +133,8 @@ struct Masks {
     slash: u64,
     /// Control characters, those that are white space among them, for the pattern that asks for them.
     control: u64,
+    /// What ends BLOOM's words, for its pattern.
+    stop: u64,
     /// Bytes of other than ASCII characters.
     beyond: u64,
 }
@@ -151,6 +154,9 @@ impl Masks {
             apostrophe: mask(|b| b == b'\''),
             slash: mask(|b| b == b'/'),
             control: mask(|b| b.is_ascii_control()),
+            stop: mask(|b| {
+                matches!(b, b'\t'..=b'\r' | b' ' | b'(' | b')' | b'|' | b'.' | b',' | b'!' | b'?')
+            }),
             beyond: mask(|b| b >= 0x80),
         }
     }
@@ -191,7 +197,7 @@ impl Masks {
             Pattern::DeepSeek => return self.deepseek(symbol),
             Pattern::Clip => self.clip(&runs, last_run, block),
             Pattern::ClipTokens => self.clip(&runs, last_run.min(before_tokens(&runs, block)), block),
-            Pattern::Bloom => return 0,
+            Pattern::Bloom => return self.bloom(ascii),
         };
         starts & below(trusted + 1) & !1
     }
@@ -309,6 +315,17 @@ impl Masks {
         let narrow = self.space & !self.newline;
         let before_digits = narrow & self.digit >> 1 & !first_bits(self.space) & !(self.newline << 1);
         starts |= self.spaces(sign) & !before_digits;
+        starts & below(trusted + 1) & !1
+    }
+
+    /// BLOOM's: words take a blank before them along, and what is between them is a piece.
+    #[inline(always)]
+    fn bloom(&self, ascii: u64) -> u64 {
+        let (stop, word) = (self.stop & ascii, !self.stop & ascii);
+        let led = self.blank & word >> 1;
+        let runs = first_bits(word) | first_bits(stop);
+        let trusted = 63 - (runs | 1).leading_zeros();
+        let starts = led | first_bits(word) & !(led << 1) | first_bits(stop & !led);
         starts & below(trusted + 1) & !1
     }
 
@@ -431,19 +448,19 @@ mod x86 {
     use std::arch::x86_64::*;
 
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-    pub(super) fn fill<const CONTROLS: bool>(
+    pub(super) fn fill<const CONTROLS: bool, const STOPS: bool>(
         walk: &mut PatternWalk<'_>,
         ends: &mut [usize; BATCH],
         count: usize,
     ) -> usize {
         // A closure has the features of the function around it, so `masks` is inlined.
-        walk.fill_by(ends, count, |block| masks::<CONTROLS>(block))
+        walk.fill_by(ends, count, |block| masks::<CONTROLS, STOPS>(block))
     }
 
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
     #[inline]
-    fn masks<const CONTROLS: bool>(block: &[u8; BLOCK]) -> Masks {
-        let (low, high) = (half::<CONTROLS>(block, 0), half::<CONTROLS>(block, 32));
+    fn masks<const CONTROLS: bool, const STOPS: bool>(block: &[u8; BLOCK]) -> Masks {
+        let (low, high) = (half::<CONTROLS, STOPS>(block, 0), half::<CONTROLS, STOPS>(block, 32));
         Masks {
             letter: low.letter | high.letter << 32,
             upper: low.upper | high.upper << 32,
@@ -454,6 +471,7 @@ mod x86 {
             apostrophe: low.apostrophe | high.apostrophe << 32,
             slash: low.slash | high.slash << 32,
             control: low.control | high.control << 32,
+            stop: low.stop | high.stop << 32,
             beyond: low.beyond | high.beyond << 32,
         }
     }
@@ -461,7 +479,7 @@ mod x86 {
     /// The masks of 32 bytes, in the lower halves.
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
     #[inline]
-    fn half<const CONTROLS: bool>(block: &[u8; BLOCK], at: usize) -> Masks {
+    fn half<const CONTROLS: bool, const STOPS: bool>(block: &[u8; BLOCK], at: usize) -> Masks {
         // The compiler makes one load of the four.
         let word = |i: usize| {
             let bytes = block[at + 8 * i..at + 8 * i + 8].try_into().expect("the block has two halves");
@@ -478,16 +496,19 @@ mod x86 {
         };
         let folded = _mm256_or_si256(bytes, _mm256_set1_epi8(32));
         let blank = is(b' ');
+        let space = _mm256_or_si256(blank, within(bytes, b'\t', 5));
+        let any = |signs: [u8; 7]| signs.into_iter().fold(space, |any, sign| _mm256_or_si256(any, is(sign)));
         Masks {
             letter: mask(within(folded, b'a', 26)),
             upper: mask(within(bytes, b'A', 26)),
             digit: mask(within(bytes, b'0', 10)),
-            space: mask(_mm256_or_si256(blank, within(bytes, b'\t', 5))),
+            space: mask(space),
             newline: mask(_mm256_or_si256(is(b'\r'), is(b'\n'))),
             blank: mask(blank),
             apostrophe: mask(is(b'\'')),
             slash: mask(is(b'/')),
             control: if CONTROLS { mask(_mm256_or_si256(within(bytes, 0, 32), is(0x7f))) } else { 0 },
+            stop: if STOPS { mask(any(*b"()|.,!?")) } else { 0 },
             beyond: mask(bytes),
         }
     }
