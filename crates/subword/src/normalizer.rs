@@ -4,6 +4,7 @@
 //! Unicode are asked about the rest. They are those of the reference: its own libraries.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use memchr::memmem;
 use onig::Regex;
@@ -173,6 +174,22 @@ fn lowercase(text: &str) -> Cow<'_, str> {
     Cow::Owned(lower)
 }
 
+/// The next run of white space from `at` on.
+fn white_space(text: &str, mut at: usize) -> Option<Range<usize>> {
+    let bytes = text.as_bytes();
+    loop {
+        at += bytes[at..].iter().position(|&byte| byte <= b' ' || byte >= 0x80)?;
+        if bytes[at] == b' ' && bytes.get(at + 1).is_some_and(u8::is_ascii_graphic) {
+            return Some(at..at + 1);
+        }
+        let rest = &text[at..];
+        match rest.len() - rest.trim_start().len() {
+            0 => at += unicode::length(bytes[at]),
+            len => return Some(at..at + len),
+        }
+    }
+}
+
 fn nmt(c: char) -> Option<char> {
     match u32::from(c) {
         0x01..=0x08 | 0x0b | 0x0e..=0x1f | 0x7f | 0x8f | 0x9f => None,
@@ -225,10 +242,12 @@ impl Replaced {
             }
             Self::WhiteSpace => {
                 let mut at = 0;
-                while let Some(found) = text[at..].find(char::is_whitespace) {
-                    let start = at + found;
-                    at = text.len() - text[start..].trim_start().len();
-                    put(start, at);
+                while let Some(found) = white_space(text, at) {
+                    at = found.end;
+                    // Most are what they become already.
+                    if found.len() != content.len() || text[found.clone()] != *content {
+                        put(found.start, found.end);
+                    }
                 }
             }
             Self::Regex(spelled, regex) => {
