@@ -9,6 +9,22 @@ use std::ops::Range;
 use memchr::memmem;
 
 use crate::categories::{self, WORD};
+use crate::error::Error;
+use crate::text_segment::TextSegment;
+use crate::trie::Trie;
+use crate::words::Word;
+
+/// What becomes of added tokens (`<|endoftext|>` and the like) that stand in a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddedTokens {
+    /// They become their ids: the reference's default.
+    All,
+    /// Special ones are ordinary text, others become their ids: the reference's
+    /// `encode_special_tokens`.
+    SkipSpecial,
+    /// All are ordinary text.
+    None,
+}
 
 /// One added token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +68,8 @@ impl Around {
 pub(crate) struct AddedSet {
     /// In order of content, none empty.
     tokens: Vec<AddedToken>,
+    /// Their contents, and their places among them.
+    trie: Trie,
     prefilter: Prefilter,
 }
 
@@ -84,11 +102,46 @@ impl AddedSet {
             tokens.iter().for_each(|token| first[usize::from(token.content[0])] = true);
             Prefilter::FirstBytes(first)
         };
-        Self { tokens, prefilter }
+        let word = |(id, token): (u32, &AddedToken)| Word { bytes: token.content.clone(), id, merges: false };
+        let words: Vec<Word> = (0..).zip(&tokens).map(word).collect();
+        Self { trie: Trie::new(&words), tokens, prefilter }
     }
 
     pub(crate) fn tokens(&self) -> &[AddedToken] {
         &self.tokens
+    }
+
+    /// Calls `take` for the parts of `text`: what is between tokens, which may be empty only at the end, and tokens.
+    ///
+    /// # Errors
+    /// Those of `take`.
+    pub(crate) fn split(
+        &self,
+        text: &str,
+        policy: AddedTokens,
+        mut take: impl FnMut(TextSegment<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let between = |range: Range<usize>| {
+            let (at, is_first) = (Some(range.start), range.start == 0);
+            TextSegment::Text { part: &text[range], at, is_first }
+        };
+        let (mut start, mut at) = (0, 0);
+        while policy != AddedTokens::None
+            && let Some(found) = self.find(text.as_bytes(), at)
+        {
+            at = found.start + found.token.content.len();
+            if policy == AddedTokens::SkipSpecial && found.token.special {
+                continue;
+            }
+            let Some(range) = found.token.around.range(text, found.start..at, start) else { continue };
+            // One that lies in white space which the one before it took is a token, too.
+            if start < range.start {
+                take(between(start..range.start))?;
+            }
+            start = range.end;
+            take(TextSegment::Token { id: found.token.id, range: Some(range) })?;
+        }
+        take(between(start..text.len()))
     }
 
     /// The first match in `text` from `at` on.
@@ -103,29 +156,11 @@ impl AddedSet {
                     text[at..].iter().position(|&byte| first[usize::from(byte)])?
                 }
             };
-            if let Some(token) = self.longest_at(&text[at..]) {
-                return Some(Found { start: at, token });
+            if let Some((_, place)) = self.trie.longest(&text[at..]) {
+                return Some(Found { start: at, token: &self.tokens[place as usize] });
             }
             at += 1;
         }
-    }
-
-    /// The longest token that `text` begins with: the sorted tokens are narrowed byte by byte.
-    fn longest_at(&self, text: &[u8]) -> Option<&AddedToken> {
-        let (mut tokens, mut longest) = (&*self.tokens, None);
-        for (depth, &byte) in text.iter().enumerate() {
-            let from = tokens.partition_point(|token| token.content.get(depth) < Some(&byte));
-            let to = tokens.partition_point(|token| token.content.get(depth) <= Some(&byte));
-            tokens = &tokens[from..to];
-            let Some(first) = tokens.first() else { break };
-            if first.content.len() == depth + 1 {
-                longest = Some(first);
-                if tokens.len() == 1 {
-                    break;
-                }
-            }
-        }
-        longest
     }
 }
 

@@ -14,7 +14,7 @@
 use crate::cache::{self, CACHED_MAX, Cache, SHORT_TOKENS};
 use crate::merging::SIDE_BY_SIDE_MAX;
 use crate::model::{ModelScratch, SubwordModel};
-use crate::word_ends::{BATCH, LEFT_OUT};
+use crate::word_ends::{ADDED, BATCH, LEFT_OUT};
 use crate::words::{self, Entry, Key, SHORT_MAX, ShortWords, Vocabulary};
 
 /// Most tokens of a part that are kept in its place.
@@ -38,8 +38,11 @@ pub(crate) struct Lookups {
 /// Working memory of a batch. Arrays but the first have an element for each part.
 #[derive(Debug)]
 pub(crate) struct BatchScratch {
-    /// Where words end in the text; each begins where the last ends. What is marked by [`LEFT_OUT`] is no word.
+    /// Where words end in the text; each begins where the last ends. What is marked by [`LEFT_OUT`] is no word, and what is
+    /// marked by [`ADDED`] is an added token.
     pub(crate) word_ends: [usize; BATCH],
+    /// The ids of those, in order.
+    pub(crate) added: Vec<u32>,
     /// Where parts end in the text: words, or what they are cut into.
     ends: [usize; BATCH],
     /// Whether a part is a word.
@@ -51,6 +54,8 @@ pub(crate) struct BatchScratch {
     /// What the vocabulary may have for each.
     entries: [Entry; BATCH],
     tokens: Tokens,
+    /// Parts that are added tokens, and their ids.
+    added_parts: Vec<(u16, u32)>,
     /// Short parts that are not in the vocabulary, or not as parts.
     unseen: [u16; BATCH],
     unseen_count: usize,
@@ -71,6 +76,8 @@ const _: () = assert!(BATCH <= 1 << 16);
 struct Words {
     next: usize,
     count: usize,
+    /// How many added tokens were taken.
+    added: usize,
     /// Where the next one begins.
     start: usize,
     /// Where the next part of it begins.
@@ -94,6 +101,8 @@ impl Default for BatchScratch {
     fn default() -> Self {
         Self {
             word_ends: [0; BATCH],
+            added: Vec::new(),
+            added_parts: Vec::with_capacity(BATCH),
             ends: [0; BATCH],
             whole: [true; BATCH],
             keys: [[0; 2]; BATCH],
@@ -125,7 +134,7 @@ impl BatchScratch {
         count: usize,
         out: &mut Vec<u32>,
     ) {
-        let mut words = Words { next: 0, count, start, part_start: start };
+        let mut words = Words { next: 0, count, added: 0, start, part_start: start };
         while words.next < count {
             let count = self.make_keys(lookups, text, &mut words);
             self.find_in_vocabulary(lookups, count);
@@ -136,11 +145,18 @@ impl BatchScratch {
         }
     }
 
+    /// The word at place `i`, which ends at `end`, is an added token.
+    pub(crate) fn add_token(&mut self, i: usize, end: usize, id: u32) {
+        self.word_ends[i] = end | ADDED;
+        self.added.push(id);
+    }
+
     /// Takes words, cut where they are long, as parts until there is no more word or no more room, and returns
     /// the count of the parts.
     #[inline(never)]
     fn make_keys(&mut self, lookups: &Lookups, text: &[u8], words: &mut Words) -> usize {
         self.long.clear();
+        self.added_parts.clear();
         self.whole.fill(true);
         let known = lookups.vocabulary.short_words();
         let mut i = 0;
@@ -161,17 +177,23 @@ impl BatchScratch {
     #[inline(always)]
     fn take_short(&mut self, known: ShortWords<'_>, text: &[u8], words: &mut Words, mut i: usize) -> usize {
         let word_ends = &self.word_ends[..words.count];
-        let Words { mut next, mut start, .. } = *words;
+        let Words { mut next, mut start, mut added, .. } = *words;
         while next < word_ends.len() && i < BATCH {
             let end = word_ends[next];
             let len = end.wrapping_sub(start);
-            // What is left out seems to end far away.
+            // What is marked seems to end far away.
             if len > SHORT_MAX {
-                if end & LEFT_OUT == 0 {
+                if end & (LEFT_OUT | ADDED) == 0 {
                     break;
                 }
-                start = end & !LEFT_OUT;
+                start = end & !(LEFT_OUT | ADDED);
                 next += 1;
+                if end & ADDED != 0 {
+                    (self.ends[i], self.keys[i], self.hashes[i]) = (start, [0; 2], 0);
+                    self.added_parts.push((i as u16, self.added[added]));
+                    added += 1;
+                    i += 1;
+                }
                 continue;
             }
             let Some(bytes) = text.get(start..).and_then(<[u8]>::first_chunk::<16>) else { break };
@@ -186,7 +208,7 @@ impl BatchScratch {
             next += 1;
             i += 1;
         }
-        (words.next, words.start, words.part_start) = (next, start, start);
+        (words.next, words.added, words.start, words.part_start) = (next, added, start, start);
         i
     }
 
@@ -246,6 +268,9 @@ impl BatchScratch {
             unseen += usize::from(!is_known & (words::length(key) != 0));
         }
         self.unseen_count = unseen;
+        for &(i, id) in &self.added_parts {
+            self.tokens.few[usize::from(i)][0] = id;
+        }
         for &i in &self.unseen[..unseen] {
             lookups.cache.prefetch_short(self.hashes[usize::from(i)]);
         }

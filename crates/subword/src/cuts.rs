@@ -90,17 +90,18 @@ impl Cuts {
         word.len()
     }
 
-    /// Writes the ends of the next parts of a text, whose borders inside ASCII are looked at, too, into `ends`, until the text
-    /// ends or fewer than [`BLOCK`] would have room, and returns how many there are. The first part begins at `start`; each
-    /// space begins one if it `splits`.
+    /// Writes the ends of the next parts of a text, whose borders inside ASCII are looked at, too, behind the first `count` of
+    /// `ends`, until the text ends or fewer than [`BLOCK`] would have room, and returns how many there are then. The first part
+    /// begins at `start`; each space begins one if it `splits`.
     pub(crate) fn part_ends(
         &self,
         text: &[u8],
         start: usize,
         splits: bool,
         ends: &mut [usize; BATCH],
+        mut count: usize,
     ) -> usize {
-        let (mut at, mut count) = (start, 0);
+        let mut at = start;
         while at < text.len() && count <= BATCH - BLOCK {
             let mut tail = [0; BLOCK];
             let block = block_of(&text[at..], &mut tail);
@@ -262,7 +263,7 @@ mod tests {
                 let mut ends = [0; BATCH];
                 while together.last().is_none_or(|&end| end < text.len()) && !text.is_empty() {
                     let start = together.last().copied().unwrap_or(0);
-                    let count = cuts.part_ends(text, start, splits, &mut ends);
+                    let count = cuts.part_ends(text, start, splits, &mut ends, 0);
                     together.extend_from_slice(&ends[..count]);
                 }
                 assert_eq!(together, alone, "{:?}", String::from_utf8_lossy(text));

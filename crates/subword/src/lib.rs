@@ -8,8 +8,9 @@
 //! being one of many threads: it starts none, has no globals, what a thread learns of words serves all, and a thread's working
 //! memory is a [`Scratch`] that the caller owns.
 //!
-//! A text goes through these modules in order: `added` finds added tokens, `normalizer` changes the rest where it needs that
-//! (`charsmap`, `bert`, `metaspace`, `categories` and `unicode` know what), `pre_tokenizer` (with `character_steps`, `blocks` and `pattern` behind it) splits it
+//! A text goes through these modules in order: `added` finds added tokens, `normalizer` changes the other parts (`text_segment`) where they
+//! need that (`charsmap`, `bert`, `metaspace`, `categories` and `unicode` know what), `text_encoder` takes one part after another,
+//! `pre_tokenizer` (with `character_steps`, `blocks` and `pattern` behind it) splits them
 //! into words, which `word_steps` may divide, `batch` takes them many at a time, `words` knows those that are tokens, `cache` remembers others, and `model`
 //! encodes what is left: byte pairs by `merging`, with what `merges` knows, after `cuts` has divided long words, and what `unknown` says of others; others by
 //! `unigram` and `word_piece`.
@@ -29,6 +30,7 @@ mod definition;
 mod bpe_definition;
 mod tables;
 mod table_steps;
+mod text_segment;
 mod added;
 mod normalizer;
 mod runs;
@@ -49,6 +51,7 @@ mod matches;
 mod end_of_word;
 mod blocks;
 mod pattern;
+mod text_encoder;
 mod batch;
 mod words;
 mod cache;
@@ -70,12 +73,14 @@ use std::sync::Arc;
 
 use memchr::memchr;
 
+pub use added::AddedTokens;
 pub use error::Error;
 pub use tables::VERSION;
+pub use text_encoder::Scratch;
 
 use crate::added::AddedSet;
 use crate::atoms::Atoms;
-use crate::batch::{BatchScratch, Lookups};
+use crate::batch::Lookups;
 use crate::bpe_definition::{Alphabet, BpeDefinition, characters};
 use crate::cache::Cache;
 use crate::definition::{Definition, ModelContent};
@@ -85,6 +90,8 @@ use crate::model::{Bpe, SubwordModel};
 use crate::normalizer::Normalizer;
 use crate::pre_tokenizer::{PreTokenizer, Splitter};
 use crate::splitting::Splitting;
+use crate::text_encoder::TextEncoder;
+use crate::text_segment::TextSegment;
 use crate::unigram::Unigram;
 use crate::word_ends::{BATCH, LEFT_OUT};
 use crate::word_piece::WordPiece;
@@ -95,18 +102,6 @@ pub fn known_patterns() -> impl Iterator<Item = &'static [&'static str]> {
     pattern::PATTERNS.iter().map(|(_, patterns)| *patterns)
 }
 
-/// What becomes of added tokens (`<|endoftext|>` and the like) that stand in a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AddedTokens {
-    /// They become their ids: the reference's default.
-    All,
-    /// Special ones are ordinary text, others become their ids: the reference's
-    /// `encode_special_tokens`.
-    SkipSpecial,
-    /// All are ordinary text.
-    None,
-}
-
 /// A tokenizer's tables, to be shared by all threads, and the words that they met (48 MiB).
 #[derive(Debug)]
 pub struct SubwordEngine {
@@ -115,21 +110,6 @@ pub struct SubwordEngine {
     added: AddedSet,
     added_normalized: AddedSet,
     lookups: Lookups,
-}
-
-/// A thread's working memory. It serves any engine.
-#[derive(Debug, Default)]
-pub struct Scratch {
-    batch: Box<BatchScratch>,
-    /// Words with their ends.
-    marked: Vec<u8>,
-}
-
-impl Scratch {
-    /// Empty working memory.
-    pub fn new() -> Self {
-        Self::default()
-    }
 }
 
 impl SubwordEngine {
@@ -244,11 +224,11 @@ impl SubwordEngine {
         out: &mut Vec<u32>,
     ) -> Result<(), Error> {
         let start = out.len();
-        let encoded = self.each_part(text, policy, out, |out, part, is_first| {
-            self.encode_words(scratch, part, is_first, out)
-        });
-        if encoded.is_err() {
-            out.truncate(start);
+        let mut encoder = TextEncoder::new(&self.lookups, &self.splitting, scratch, text, out);
+        let encoded = self.each_part(text, policy, |part| encoder.take(part));
+        match encoded {
+            Ok(()) => encoder.finish(),
+            Err(_) => out.truncate(start),
         }
         encoded
     }
@@ -266,8 +246,9 @@ impl SubwordEngine {
         ends: &mut Vec<usize>,
     ) -> Result<(), Error> {
         let splits_at_spaces = self.splitting.metaspace.is_some_and(|metaspace| metaspace.splits);
-        self.each_part(text, policy, &mut Vec::new(), |_, part, is_first| {
-            let spaced = self.spaced(part, is_first);
+        self.each_part(text, policy, |part| {
+            let TextSegment::Text { part, is_first, .. } = part else { return Ok(()) };
+            let spaced = self.splitting.spaced(part, is_first);
             let mut put = |word: &[u8]| {
                 words.extend_from_slice(word);
                 ends.push(words.len());
@@ -300,103 +281,36 @@ impl SubwordEngine {
         })
     }
 
-    /// Calls `encode` for the parts of a text around added tokens, normalized, with whether each begins it, and appends the
-    /// ids of those tokens to `out`.
+    /// Calls `take` for the parts of a text, in order.
     fn each_part(
         &self,
         text: &str,
         policy: AddedTokens,
-        out: &mut Vec<u32>,
-        mut encode: impl FnMut(&mut Vec<u32>, &str, bool) -> Result<(), Error>,
+        mut take: impl FnMut(TextSegment<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        split(&self.added, text, policy, out, |out, at, piece| {
-            let piece = self.normalizer.normalized(piece)?;
-            split(&self.added_normalized, &piece, policy, out, |out, inner_at, piece| {
-                encode(out, piece, at == 0 && inner_at == 0)
-            })
+        self.added.split(text, policy, |part| match part {
+            TextSegment::Text { part, at, is_first } => {
+                let normalized = self.normalizer.normalized(part)?;
+                // Where nothing changed, what is found there stands in the text.
+                let at =
+                    at.filter(|_| matches!(&normalized, Cow::Borrowed(same) if same.len() == part.len()));
+                self.added_normalized.split(&normalized, policy, |part| match (part, at) {
+                    (TextSegment::Text { part, at: Some(inner), is_first: inner_is_first }, at) => {
+                        take(TextSegment::Text {
+                            part,
+                            at: at.map(|at| at + inner),
+                            is_first: is_first && inner_is_first,
+                        })
+                    }
+                    (TextSegment::Token { id, range: Some(range) }, at) => {
+                        take(TextSegment::Token { id, range: at.map(|at| at + range.start..at + range.end) })
+                    }
+                    (part, _) => take(part),
+                })
+            }
+            token => take(token),
         })
     }
-
-    /// What becomes of the spaces of a text without added tokens, which may be the first of a document.
-    fn spaced<'t>(&self, text: &'t str, is_first: bool) -> Cow<'t, str> {
-        let Splitting { prepends_space, metaspace, .. } = &*self.splitting;
-        let spaced = metaspace.map_or(Cow::Borrowed(text), |metaspace| metaspace.spaced(text, is_first));
-        match *prepends_space && !text.starts_with(' ') && !text.is_empty() {
-            true => Cow::Owned([" ", text].concat()),
-            false => spaced,
-        }
-    }
-
-    /// Encodes text without added tokens, which may be the first of a document.
-    fn encode_words(
-        &self,
-        scratch: &mut Scratch,
-        text: &str,
-        is_first: bool,
-        out: &mut Vec<u32>,
-    ) -> Result<(), Error> {
-        let Splitting { metaspace, steps, marks_ends, .. } = &*self.splitting;
-        let spaced = self.spaced(text, is_first);
-        let (batch, text) = (&mut scratch.batch, &*spaced);
-        let Some(pre_tokenizer) = steps else {
-            self.encode_whole(batch, text, metaspace.is_some_and(|metaspace| metaspace.splits), out);
-            return Ok(());
-        };
-        let mut start = 0;
-        let mut splitter = Splitter::new(pre_tokenizer, text);
-        loop {
-            let count = splitter.next_batch(&mut batch.word_ends)?;
-            if count == 0 {
-                return Ok(());
-            }
-            let end = batch.word_ends[count - 1] & !LEFT_OUT;
-            if *marks_ends {
-                let count = end_of_word::mark(
-                    &mut batch.word_ends,
-                    text.as_bytes(),
-                    start,
-                    count,
-                    &mut scratch.marked,
-                );
-                batch.encode(&self.lookups, &scratch.marked, 0, count, out);
-            } else {
-                batch.encode(&self.lookups, text.as_bytes(), start, count, out);
-            }
-            start = end;
-        }
-    }
-
-    /// Encodes a text that nothing splits, unless each space begins a word.
-    fn encode_whole(&self, batch: &mut BatchScratch, text: &str, splits: bool, out: &mut Vec<u32>) {
-        let text = text.as_bytes();
-        let mut start = 0;
-        while start < text.len() {
-            let ends = &mut batch.word_ends;
-            let count = match self.lookups.model.bpe() {
-                Some(bpe) => bpe.cuts.part_ends(text, start, splits, ends),
-                None if splits => ends_before_spaces(text, start, ends),
-                None => {
-                    ends[0] = text.len();
-                    1
-                }
-            };
-            let end = ends[count - 1];
-            batch.encode(&self.lookups, text, start, count, out);
-            start = end;
-        }
-    }
-}
-
-/// Writes into `ends` where words of `text` from `start` on end, of which each begins with a space but the first, and returns how
-/// many they are.
-fn ends_before_spaces(text: &[u8], start: usize, ends: &mut [usize; BATCH]) -> usize {
-    let (mut at, mut count) = (start, 0);
-    while at < text.len() && count < BATCH {
-        at = memchr(b' ', &text[at + 1..]).map_or(text.len(), |len| at + 1 + len);
-        ends[count] = at;
-        count += 1;
-    }
-    count
 }
 
 /// The model, with its tables.
@@ -415,31 +329,4 @@ fn model(definition: ModelContent, words: &[Word]) -> SubwordModel {
         ModelContent::Unigram(tokens) => SubwordModel::Unigram(Unigram::new(tokens)),
         ModelContent::WordLevel { unknown } => SubwordModel::WordLevel { unknown },
     }
-}
-
-/// Calls `encode` for the parts of `text` around added tokens, with where they begin, and appends the ids of those.
-fn split(
-    added: &AddedSet,
-    text: &str,
-    policy: AddedTokens,
-    out: &mut Vec<u32>,
-    mut encode: impl FnMut(&mut Vec<u32>, usize, &str) -> Result<(), Error>,
-) -> Result<(), Error> {
-    let (mut start, mut at) = (0, 0);
-    while policy != AddedTokens::None
-        && let Some(found) = added.find(text.as_bytes(), at)
-    {
-        at = found.start + found.token.content.len();
-        if policy == AddedTokens::SkipSpecial && found.token.special {
-            continue;
-        }
-        let Some(taken) = found.token.around.range(text, found.start..at, start) else { continue };
-        // One that lies in white space which the one before it took is a token, too.
-        if start < taken.start {
-            encode(out, start, &text[start..taken.start])?;
-        }
-        out.push(found.token.id);
-        start = taken.end;
-    }
-    encode(out, start, &text[start..])
 }

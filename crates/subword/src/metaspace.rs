@@ -69,10 +69,12 @@ pub(crate) fn spaced(text: &str, prepends: bool) -> Cow<'_, str> {
     if text.is_empty() {
         return Cow::Borrowed(text);
     }
-    let mut found = memmem::find_iter(text.as_bytes(), METASPACE).peekable();
-    if !prepends && found.peek().is_none() {
+    // Most texts without it are told from others before a search is made ready.
+    let has_metaspace = || !text.is_ascii() && memmem::find(text.as_bytes(), METASPACE.as_bytes()).is_some();
+    if !(prepends || has_metaspace()) {
         return Cow::Borrowed(text);
     }
+    let found = memmem::find_iter(text.as_bytes(), METASPACE);
     let mut spaced = String::with_capacity(text.len() + 1);
     spaced.push_str(if prepends { " " } else { "" });
     let mut start = 0;

@@ -9,6 +9,9 @@ pub(crate) const BATCH: usize = 8 * BLOCK;
 /// Marks an end as that of what is left out.
 pub(crate) const LEFT_OUT: usize = 1 << (usize::BITS - 1);
 
+/// Marks an end as that of an added token, which is no word of the model's.
+pub(crate) const ADDED: usize = 1 << (usize::BITS - 2);
+
 /// The first bytes of `text` up to a block, filled up with bytes that are not ASCII.
 #[inline(always)]
 pub(crate) fn block_of<'a>(text: &'a [u8], tail: &'a mut [u8; BLOCK]) -> &'a [u8; BLOCK] {

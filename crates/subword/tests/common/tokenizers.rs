@@ -221,20 +221,35 @@ fn sentence_pieces(gpt2: &Value) -> Vec<(String, Value)> {
     {
         merges.push(json!([left, right]));
     }
-    let special = |content: &str| json!({"id": vocab[content], "content": content, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true});
-    let normalized = json!({"id": tokens.len(), "content": "<|endoftext|>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": true, "special": false});
-    let made = metaspaces().map(|(name, normalizer, pre_tokenizer)| {
+    let all = added_to_sentence_pieces(&vocab, tokens.len())
+        .into_iter()
+        .flat_map(|added| metaspaces().map(|steps| (steps, added.clone())));
+    let made = all.map(|((name, normalizer, pre_tokenizer), added_tokens)| {
         let json = json!({
             "version": "1.0", "truncation": null, "padding": null,
-            "added_tokens": [special("<unk>"), special("<s>"), special("</s>"), normalized],
+            "added_tokens": added_tokens,
             "normalizer": normalizer, "pre_tokenizer": pre_tokenizer, "post_processor": null, "decoder": null,
             "model": {"type": "BPE", "dropout": null, "unk_token": "<unk>", "continuing_subword_prefix": null,
                       "end_of_word_suffix": null, "fuse_unk": true, "byte_fallback": true, "ignore_merges": false,
                       "vocab": vocab, "merges": merges},
         });
-        (format!("sentence pieces, {name}"), json)
+        let ends = if json["added_tokens"].as_array().unwrap().len() > 4 { ", line ends added" } else { "" };
+        (format!("sentence pieces, {name}{ends}"), json)
     });
-    made.into()
+    made.collect()
+}
+
+/// A few added tokens, and, as Gemma has them, line ends among them, so that what is between two of them is short. `next` is the
+/// id of the first that is not in the vocabulary.
+fn added_to_sentence_pieces(vocab: &Value, next: usize) -> [Vec<Value>; 2] {
+    let special = |content: &str| json!({"id": vocab[content], "content": content, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true});
+    let normalized = json!({"id": next, "content": "<|endoftext|>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": true, "special": false});
+    let few = vec![special("<unk>"), special("<s>"), special("</s>"), normalized];
+    let behind = |number: usize, content: &str, strips: bool| json!({"id": next + number, "content": content, "single_word": false, "lstrip": strips, "rstrip": strips, "normalized": false, "special": false});
+    let mut many = few.clone();
+    many.extend(["\n\n", "▁▁"].map(special));
+    many.extend([behind(1, "\n", false), behind(2, "\t", false), behind(3, "<L>", true)]);
+    [few, many]
 }
 
 /// The same vocabulary where characters without a token are not spelled in bytes, but become an unknown token each or

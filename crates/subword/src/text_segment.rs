@@ -1,0 +1,22 @@
+//! What a text is divided into before its words are found: added tokens, and what is between them.
+
+use std::ops::Range;
+
+/// A part of a text.
+#[derive(Debug)]
+pub(crate) enum TextSegment<'p> {
+    /// What is between added tokens, normalized.
+    Text {
+        part: &'p str,
+        /// Where it begins in the text, if it stands there as it is.
+        at: Option<usize>,
+        /// Whether it begins the text.
+        is_first: bool,
+    },
+    /// An added token.
+    Token {
+        id: u32,
+        /// What it takes of the text, if it stands there as it is.
+        range: Option<Range<usize>>,
+    },
+}
