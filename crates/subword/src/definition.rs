@@ -109,6 +109,11 @@ fn added_tokens(
             has_holes && id != added.id,
             &format!("{content:?} is said to have id {}, and would be given {id}", added.id),
         )?;
+        // To the reference a space is then a `▁`, which is no white space.
+        refuse(
+            added.normalized && (added.lstrip || added.rstrip) && normalizer.has_metaspace(),
+            &format!("{content:?} takes white space along where spaces are `▁` already"),
+        )?;
         let content = match added.normalized {
             true => normalizer.normalized(content)?.into_owned(),
             false => content.to_owned(),

@@ -8,8 +8,8 @@
 //! being one of many threads: it starts none, has no globals, what a thread learns of words serves all, and a thread's working
 //! memory is a [`Scratch`] that the caller owns.
 //!
-//! A text goes through these modules in order: `added` finds added tokens, `normalizer` changes the other parts (`text_segment`) where they
-//! need that (`charsmap`, `bert`, `metaspace`, `categories` and `unicode` know what), `text_encoder` takes one part after another,
+//! A text goes through these modules in order: `added` finds added tokens, `normalizer` changes the other segments (`text_segment`) where they
+//! need that (`charsmap`, `bert`, `metaspace`, `categories` and `unicode` know what), `text_encoder` takes one segment after another,
 //! `pre_tokenizer` (with `character_steps`, `blocks` and `pattern` behind it) splits them
 //! into words, which `word_steps` may divide, `batch` takes them many at a time, `words` knows those that are tokens, `cache` remembers others, and `model`
 //! encodes what is left: byte pairs by `merging`, with what `merges` knows, after `cuts` has divided long words, and what `unknown` says of others; others by
@@ -78,7 +78,7 @@ pub use error::Error;
 pub use tables::VERSION;
 pub use text_encoder::Scratch;
 
-use crate::added::AddedSet;
+use crate::added::{AddedPiece, AddedSet};
 use crate::atoms::Atoms;
 use crate::batch::Lookups;
 use crate::bpe_definition::{Alphabet, BpeDefinition, characters};
@@ -225,7 +225,7 @@ impl SubwordEngine {
     ) -> Result<(), Error> {
         let start = out.len();
         let mut encoder = TextEncoder::new(&self.lookups, &self.splitting, scratch, text, out);
-        let encoded = self.each_part(text, policy, |part| encoder.take(part));
+        let encoded = self.each_segment(text, policy, |segment| encoder.take(segment));
         match encoded {
             Ok(()) => encoder.finish(),
             Err(_) => out.truncate(start),
@@ -246,9 +246,9 @@ impl SubwordEngine {
         ends: &mut Vec<usize>,
     ) -> Result<(), Error> {
         let splits_at_spaces = self.splitting.metaspace.is_some_and(|metaspace| metaspace.splits);
-        self.each_part(text, policy, |part| {
-            let TextSegment::Text { part, is_first, .. } = part else { return Ok(()) };
-            let spaced = self.splitting.spaced(part, is_first);
+        self.each_segment(text, policy, |segment| {
+            let TextSegment::Text { text: segment, is_first, .. } = segment else { return Ok(()) };
+            let spaced = self.splitting.spaced(segment, is_first);
             let mut put = |word: &[u8]| {
                 words.extend_from_slice(word);
                 ends.push(words.len());
@@ -281,34 +281,35 @@ impl SubwordEngine {
         })
     }
 
-    /// Calls `take` for the parts of a text, in order.
-    fn each_part(
+    /// Calls `take` for the segments of a text, in order.
+    fn each_segment(
         &self,
         text: &str,
         policy: AddedTokens,
         mut take: impl FnMut(TextSegment<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        self.added.split(text, policy, |part| match part {
-            TextSegment::Text { part, at, is_first } => {
-                let normalized = self.normalizer.normalized(part)?;
-                // Where nothing changed, what is found there stands in the text.
-                let at =
-                    at.filter(|_| matches!(&normalized, Cow::Borrowed(same) if same.len() == part.len()));
-                self.added_normalized.split(&normalized, policy, |part| match (part, at) {
-                    (TextSegment::Text { part, at: Some(inner), is_first: inner_is_first }, at) => {
-                        take(TextSegment::Text {
-                            part,
-                            at: at.map(|at| at + inner),
-                            is_first: is_first && inner_is_first,
-                        })
+        self.added.split(text, policy, |outer| {
+            let range = match outer {
+                AddedPiece::Between(range) => range,
+                AddedPiece::Token(id, range) => return take(TextSegment::Token { id, range: Some(range) }),
+            };
+            let segment = &text[range.clone()];
+            let normalized = self.normalizer.normalized(segment)?;
+            // Where nothing changed, what is found there stands in the text.
+            let is_same = matches!(&normalized, Cow::Borrowed(same) if same.len() == segment.len());
+            let at = is_same.then_some(range.start);
+            self.added_normalized.split(&normalized, policy, |inner| {
+                take(match inner {
+                    AddedPiece::Between(inner) => TextSegment::Text {
+                        at: at.map(|at| at + inner.start),
+                        is_first: range.start == 0 && inner.start == 0,
+                        text: &normalized[inner],
+                    },
+                    AddedPiece::Token(id, inner) => {
+                        TextSegment::Token { id, range: at.map(|at| at + inner.start..at + inner.end) }
                     }
-                    (TextSegment::Token { id, range: Some(range) }, at) => {
-                        take(TextSegment::Token { id, range: at.map(|at| at + range.start..at + range.end) })
-                    }
-                    (part, _) => take(part),
                 })
-            }
-            token => take(token),
+            })
         })
     }
 }

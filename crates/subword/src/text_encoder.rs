@@ -1,7 +1,8 @@
-//! Encoding one text: its parts between added tokens, and those tokens, in order.
+//! Encoding one text: its segments between added tokens, and those tokens, in order.
 //!
-//! Where a tokenizer has thousands of added tokens, of which some are line ends, parts are short. So words wait: those of many
-//! parts are encoded together, with the tokens between them, as long as they stand in the text as they are.
+//! Where a tokenizer has thousands of added tokens, of which some are line ends, segments are short. So words wait: those of many
+//! segments are encoded together, with the tokens between them, as long as they stand in the text as they are and no
+//! pre-tokenizer finds them.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -56,13 +57,13 @@ impl<'e> TextEncoder<'e> {
         Self { lookups, splitting, scratch, text, out, start: 0, waiting: 0 }
     }
 
-    /// Takes the next part.
-    pub(crate) fn take(&mut self, part: TextSegment<'_>) -> Result<(), Error> {
-        match part {
-            TextSegment::Text { part, at, is_first } => {
-                let spaced = self.splitting.spaced(part, is_first);
+    /// Takes the next segment.
+    pub(crate) fn take(&mut self, segment: TextSegment<'_>) -> Result<(), Error> {
+        match segment {
+            TextSegment::Text { text, at, is_first } => {
+                let spaced = self.splitting.spaced(text, is_first);
                 match (&spaced, at, &self.splitting.steps) {
-                    (Cow::Borrowed(_), Some(at), None) => self.add_text(at..at + part.len()),
+                    (Cow::Borrowed(_), Some(at), None) => self.add_text(at..at + text.len()),
                     (_, _, steps) => {
                         self.finish();
                         match steps {

@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-/// A part of a text.
+/// See the [module](self).
 #[derive(Debug)]
-pub(crate) enum TextSegment<'p> {
+pub(crate) enum TextSegment<'s> {
     /// What is between added tokens, normalized.
     Text {
-        part: &'p str,
+        text: &'s str,
         /// Where it begins in the text, if it stands there as it is.
         at: Option<usize>,
         /// Whether it begins the text.

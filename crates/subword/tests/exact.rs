@@ -201,6 +201,32 @@ fn what_is_not_reproduced_is_refused() {
     assert!(matches!(SubwordEngine::from_tokenizer_json("{"), Err(Error::Json { .. })));
 }
 
+/// Where spaces are `▁` before added tokens are looked for, the reference finds no white space to take along.
+#[test]
+fn what_takes_spaces_along_is_refused_where_there_are_none() {
+    let texts = ["a<R> x", "a <R>  x", "<R> ", " <R>", "a<R>▁x", "a\n<R>\t x"];
+    let (mut refused, mut compared) = (0, 0);
+    for (name, mut json) in tokenizers().into_iter().filter(|(name, _)| name.starts_with("sentence pieces")) {
+        let id = json["model"]["vocab"].as_object().unwrap().len() + 9;
+        json["added_tokens"].as_array_mut().unwrap().push(json!({
+            "id": id, "content": "<R>", "single_word": false, "lstrip": true, "rstrip": true,
+            "normalized": true, "special": false,
+        }));
+        let Ok(engine) = SubwordEngine::from_tokenizer_json(&json.to_string()) else {
+            refused += 1;
+            continue;
+        };
+        let reference: tokenizers::Tokenizer = json.to_string().parse().unwrap();
+        for text in texts {
+            let mut ids = Vec::new();
+            engine.encode_into(&mut Scratch::new(), text, AddedTokens::All, &mut ids).unwrap();
+            assert_eq!(ids, reference.encode_fast(text, false).unwrap().get_ids(), "{name}: {text:?}");
+        }
+        compared += 1;
+    }
+    assert!(refused > 0 && compared > 0 || gpt2().is_none(), "{refused} and {compared}");
+}
+
 #[test]
 fn damaged_table_files_are_refused() {
     let Some((_, json)) = tokenizers().into_iter().next() else { return };

@@ -236,7 +236,11 @@ impl Outline {
         texts: impl Iterator<Item = &'t str>,
         grams: &mut Grams,
     ) -> Result<(), Error> {
-        for text in texts.filter(|_| self.divisible.is_some()) {
+        // A model that is loaded whole needs none.
+        if self.divisible.is_none() {
+            return Ok(());
+        }
+        for text in texts {
             self.words(text, |word| grams.add(word))?;
         }
         Ok(())

@@ -172,9 +172,14 @@ pub(crate) fn others(gpt2: &Value) -> Vec<(String, Value)> {
                 .map_or_else(|| model["vocab"].as_array().unwrap().len(), serde_json::Map::len);
             json!({"id": size, "content": content, "single_word": false, "lstrip": normalized, "rstrip": false, "normalized": normalized, "special": special})
         };
+        let mut added_tokens =
+            vec![added("<|endoftext|>", false, true), added("|||EMAIL_ADDRESS|||", true, false)];
+        if number % 3 == 0 {
+            added_tokens.push(added("\n", false, false));
+        }
         let json = json!({
             "version": "1.0", "truncation": null, "padding": null,
-            "added_tokens": [added("<|endoftext|>", false, true), added("|||EMAIL_ADDRESS|||", true, false)],
+            "added_tokens": added_tokens,
             "normalizer": normalizer, "pre_tokenizer": pre_tokenizer, "post_processor": null, "decoder": null,
             "model": model,
         });
